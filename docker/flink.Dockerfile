@@ -1,0 +1,42 @@
+# Flink with Python and the stream job. Python 3.11 is the base and Flink is copied in, not the other way
+# round: the Flink image's own distribution has no Python 3.11, and Flink and its Java run anywhere.
+FROM flink:2.3.0 AS flink
+
+FROM maven:3.9.11-eclipse-temurin-17 AS connector
+COPY include/local/pom.xml /build/pom.xml
+# The one execution of the local stack's pom.xml that fetches the Kafka connector; Maven checks its sum.
+RUN mvn --batch-mode --no-transfer-progress --file /build/pom.xml dependency:copy@flink -Dinto=/build/jars
+
+FROM python:3.11.14-bookworm AS environment
+COPY requirements/flink.txt /tmp/flink.txt
+RUN python -m venv /opt/venv \
+    && /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /tmp/flink.txt
+
+FROM python:3.11.14-slim-bookworm
+# procps and jemalloc as in Flink's own image: its scripts ask for them.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends libjemalloc2 libsnappy1v5 procps \
+    && rm -rf /var/lib/apt/lists/* \
+    && groupadd --system --gid 10001 showroom \
+    && useradd --system --uid 10001 --gid showroom --home-dir /tmp --shell /usr/sbin/nologin showroom \
+    && install -d -o showroom -g showroom -m 0700 /run/showroom /var/lib/showroom /var/lib/showroom/flink
+COPY --from=flink /opt/java/openjdk /opt/java/openjdk
+COPY --from=flink --chown=showroom:showroom /opt/flink /opt/flink
+# On the class path: a job submitted over REST gets its pipeline.jars overwritten.
+COPY --from=connector /build/jars/flink/ /opt/flink/lib/
+COPY --from=environment /opt/venv /opt/venv
+COPY include/__init__.py /opt/showroom/include/__init__.py
+COPY include/contracts /opt/showroom/include/contracts
+COPY flink /opt/showroom/flink
+COPY docker/flink /opt/showroom/docker/flink
+COPY docker/flink/config.yaml /opt/flink/conf/config.yaml
+ENV JAVA_HOME=/opt/java/openjdk \
+    FLINK_HOME=/opt/flink \
+    FLINK_CONF_DIR=/opt/flink/conf \
+    PATH=/opt/venv/bin:/opt/flink/bin:/opt/java/openjdk/bin:$PATH \
+    PYTHONPATH=/opt/showroom \
+    PYTHONDONTWRITEBYTECODE=1
+WORKDIR /opt/showroom
+USER showroom
+ENTRYPOINT ["bash", "/opt/showroom/docker/flink/start.sh"]
+CMD ["jobmanager"]

@@ -1,0 +1,171 @@
+"""Bulk requests as bytes and bulk answers as decisions; pure, without a connection."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+import msgspec
+
+from include.contracts.documents import TIME_FIELD, Document, index_name
+from include.contracts.letters import DeadLetter, Origin
+
+MAX_BODY_BYTES = 8 * 1024 * 1024
+# Enough to judge what happened; the whole record stays in its topic at the letter's origin.
+MAX_LETTER_CHARACTERS = 256 * 1024
+BUSY = frozenset(
+    {
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.BAD_GATEWAY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        HTTPStatus.GATEWAY_TIMEOUT,
+    }
+)
+
+_encode = msgspec.json.Encoder().encode
+_prefixes: dict[tuple[str, int, int], bytes] = {}
+
+
+class Item(NamedTuple):
+    """One document on its way: the input row it came from and its two lines of a bulk body."""
+
+    row: int
+    alias: str
+    id: str
+    lines: bytes
+
+
+class Refusal(NamedTuple):
+    """A document Elasticsearch will never take as it is."""
+
+    item: Item
+    reason: str
+
+
+class Answer(NamedTuple):
+    """What to do after one bulk answer: `again` goes out once more, `refused` becomes dead letters."""
+
+    again: list[Item]
+    refused: list[Refusal]
+    busy: str | None
+
+
+class _Error(msgspec.Struct, gc=False):
+    type: str = "unknown"
+    reason: str | None = None
+    caused_by: dict[str, Any] | None = None
+
+
+class _Result(msgspec.Struct, gc=False):
+    status: int
+    error: _Error | None = None
+
+
+class _BulkResponse(msgspec.Struct, gc=False):
+    items: list[dict[str, _Result]] = []
+
+
+_decode_response = msgspec.json.Decoder(_BulkResponse).decode
+
+
+def item_of(row: int, alias: str, identity: str, document: Document, *, version: int | None = None) -> Item:
+    """The document as an index action on its monthly index; sending it again replaces it.
+
+    With a `version`, it replaces only what has the same version or a lower one.
+    """
+    event_time: datetime = getattr(document, TIME_FIELD[alias])
+    key = (alias, event_time.year, event_time.month)
+    prefix = _prefixes.get(key)
+    if prefix is None:
+        prefix = _prefixes[key] = b'{"index":{"_index":"%b","_id":' % index_name(alias, event_time).encode()
+    guard = b"" if version is None else b',"version_type":"external_gte","version":%d' % version
+    return Item(row, alias, identity, b"%b%b%b}}\n%b\n" % (prefix, _encode(identity), guard, _encode(document)))
+
+
+def chunks(items: Iterable[Item], documents: int, size: int = MAX_BODY_BYTES) -> Iterator[list[Item]]:
+    """Runs of at most `documents` items and `size` bytes (a single larger item goes alone)."""
+    chunk: list[Item] = []
+    length = 0
+    for item in items:
+        if chunk and (len(chunk) == documents or length + len(item.lines) > size):
+            yield chunk
+            chunk, length = [], 0
+        chunk.append(item)
+        length += len(item.lines)
+    if chunk:
+        yield chunk
+
+
+def newest_of(items: Iterable[Item]) -> list[Item]:
+    """One item for each id, the last: chunks travel side by side, so an older state could land last."""
+    return list({(item.alias, item.id): item for item in items}.values())
+
+
+def body_of(items: Sequence[Item]) -> bytes:
+    """The bulk request body."""
+    return b"".join([item.lines for item in items])
+
+
+def read_answer(items: Sequence[Item], body: bytes) -> Answer:
+    """Sort the items of one accepted request by its answer (`items.*.status`, `items.*.error`).
+
+    Raises ValueError for an answer that does not speak about each item.
+    """
+    try:
+        results = _decode_response(body).items
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"unreadable bulk answer: {error}") from None
+    if len(results) != len(items):
+        raise ValueError(f"the bulk answer speaks of {len(results)} documents, {len(items)} were sent")
+    again: list[Item] = []
+    refused: list[Refusal] = []
+    busy: str | None = None
+    for item, result in zip(items, results, strict=True):
+        for outcome in result.values():
+            # A conflict says that a newer version of the document is already there.
+            if outcome.status < HTTPStatus.MULTIPLE_CHOICES or outcome.status == HTTPStatus.CONFLICT:
+                continue
+            reason = _reason(outcome)
+            if outcome.status in BUSY:
+                again.append(item)
+                busy = reason
+            else:
+                refused.append(Refusal(item, reason))
+    return Answer(again, refused, busy)
+
+
+def halves(items: Sequence[Item]) -> tuple[Sequence[Item], Sequence[Item]]:
+    """Both halves of a request that was too large, in order."""
+    middle = len(items) // 2
+    return items[:middle], items[middle:]
+
+
+def letter_of(refusal: Refusal, origin: Origin) -> str:
+    """The dead letter of a refused document, as JSON."""
+    source = refusal.item.lines.split(b"\n", 1)[1].rstrip(b"\n").decode()
+    return _letter(refusal.item.alias, refusal.item.id, refusal.reason, source, origin)
+
+
+def letter_of_record(alias: str, value: bytes | None, reason: str, origin: Origin) -> str:
+    """The dead letter of a record that could not be read into a document, as JSON."""
+    text = "" if value is None else value.decode("utf-8", "backslashreplace")
+    return _letter(alias, None, reason, text, origin)
+
+
+def _letter(alias: str, identity: str | None, reason: str, text: str, origin: Origin) -> str:
+    letter = DeadLetter(
+        index=alias,
+        id=identity,
+        reason=reason,
+        document=text[:MAX_LETTER_CHARACTERS],
+        truncated=len(text) > MAX_LETTER_CHARACTERS,
+        origin=origin,
+    )
+    return _encode(letter).decode()
+
+
+def _reason(result: _Result) -> str:
+    error = result.error or _Error()
+    reason = f"{result.status} {error.type}: {error.reason or ''}".rstrip(": ")
+    cause = (error.caused_by or {}).get("reason")
+    return f"{reason} ({cause})" if cause else reason

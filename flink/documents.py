@@ -1,0 +1,103 @@
+"""From one admitted session to its documents; pure, without Flink."""
+
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from flink.sentiment import compound_score, label_of
+from include.contracts.documents import Document, PartOfDay, ProductDetails, ProductSentiment, SessionSummary
+from include.contracts.session import ValidSession
+
+SATURDAY = 6
+HOURS_OF_A_PART = 6
+PARTS_OF_DAY: tuple[PartOfDay, ...] = ("night", "morning", "afternoon", "evening")
+
+
+class Addressed(NamedTuple):
+    """A document with the alias it is read under and its id, unique within that alias."""
+
+    alias: str
+    id: str
+    document: Document
+
+
+def part_of_day(hour: int) -> PartOfDay:
+    """Quarter of the day: night 0-5, morning 6-11, afternoon 12-17, evening 18-23."""
+    return PARTS_OF_DAY[hour // HOURS_OF_A_PART]
+
+
+def documents_of(session: ValidSession) -> list[Addressed]:
+    """The summary, one row for each viewed product and one for each review, in this order of looking."""
+    started = session.started_at.astimezone(UTC)
+    documents = [Addressed("session_summary", session.session_id, _summary(session, started))]
+    for position, view in enumerate(session.views):
+        identity = f"{session.session_id}:{position}"
+        details = ProductDetails(
+            session_id=session.session_id,
+            user_id=session.user_id,
+            started_at=started,
+            position=position,
+            product_id=view.product_id,
+            name=view.name,
+            category=view.category,
+            price=view.price,
+            seconds=view.seconds,
+            device_type=session.device.type,
+            country=session.location.country,
+            referrer=session.referrer,
+            purchase_made=session.purchase.made,
+        )
+        documents.append(Addressed("product_details", identity, details))
+        if view.review:
+            score = compound_score(view.review)
+            sentiment = ProductSentiment(
+                session_id=session.session_id,
+                user_id=session.user_id,
+                started_at=started,
+                position=position,
+                product_id=view.product_id,
+                name=view.name,
+                category=view.category,
+                review=view.review,
+                label=label_of(score),
+                score=score,
+            )
+            documents.append(Addressed("product_sentiment", identity, sentiment))
+    return documents
+
+
+def _summary(session: ValidSession, started: datetime) -> SessionSummary:
+    day_of_week = started.isoweekday()
+    return SessionSummary(
+        session_id=session.session_id,
+        user_id=session.user_id,
+        started_at=started,
+        ended_at=session.ended_at.astimezone(UTC),
+        received_at=session.received_at.astimezone(UTC),
+        duration_s=session.duration_s,
+        gender=session.gender,
+        returning=session.returning,
+        network=session.network,
+        device_type=session.device.type,
+        device_os=session.device.os,
+        device_browser=session.device.browser,
+        country=session.location.country,
+        state=session.location.state,
+        city=session.location.city,
+        zip=session.location.zip,
+        referrer=session.referrer,
+        page_views=session.page_views,
+        clicks=session.clicks,
+        viewed_products=[view.product_id for view in session.views],
+        categories=session.categories,
+        last_action=session.last_action,
+        exit_page=session.exit_page,
+        purchase_made=session.purchase.made,
+        purchase_amount=session.purchase.amount,
+        payment=session.purchase.payment,
+        hour_of_day=started.hour,
+        day_of_week=day_of_week,
+        is_weekend=day_of_week >= SATURDAY,
+        month=started.month,
+        week_of_year=started.isocalendar().week,
+        part_of_day=part_of_day(started.hour),
+    )

@@ -1,0 +1,118 @@
+"""The two vectorized functions of the job: they index a batch and return the dead letters of each row."""
+
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+import pandas as pd
+from pyflink.table.udf import FunctionContext, ScalarFunction
+
+from flink.bulk import Item, item_of, letter_of, letter_of_record, newest_of
+from flink.documents import documents_of
+from flink.sink import BulkSink
+from include.contracts.documents import INDICES, KpiMinute
+from include.contracts.letters import Origin
+from include.contracts.session import ValidSession
+from include.contracts.settings import Settings
+from include.contracts.topics import KPI, VALID
+
+# A batch makes tens of thousands of short-lived objects without cycles; the default threshold walks them over and over.
+COLLECT_AFTER = 200_000
+
+Letters = dict[int, list[str]]
+Unreadable = Callable[[int, Exception], None]
+
+
+class _IndexingFunction(ScalarFunction):  # type: ignore[misc] # pyflink has no types
+    """Base: rows of one topic into documents, documents into Elasticsearch, refusals into letters.
+
+    Takes the columns value, partition and offset; gives an array of JSON texts for a row with dead
+    letters and NULL for all others. Not deterministic: planners must neither repeat nor skip it.
+    """
+
+    topic: str
+    aliases: Sequence[str]
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def open(self, function_context: FunctionContext) -> None:
+        gc.set_threshold(COLLECT_AFTER)
+        self._sink = BulkSink(self._settings)
+        self._sink.await_templates(self.aliases)
+
+    def close(self) -> None:
+        self._sink.close()
+
+    def is_deterministic(self) -> bool:
+        return False
+
+    def eval(self, values: "pd.Series[Any]", partitions: "pd.Series[Any]", offsets: "pd.Series[Any]") -> Any:
+        """Index the batch. Blocks for as long as Elasticsearch is away."""
+        letters: Letters = {}
+        records = values.tolist()
+
+        def origin(row: int) -> Origin:
+            return Origin(topic=self.topic, partition=int(partitions.iloc[row]), offset=int(offsets.iloc[row]))
+
+        def unreadable(row: int, error: Exception) -> None:
+            letter = letter_of_record(self.aliases[0], records[row], f"unreadable: {error}", origin(row))
+            letters.setdefault(row, []).append(letter)
+
+        for refusal in self._sink.store(self.items(records, unreadable)):
+            letters.setdefault(refusal.item.row, []).append(letter_of(refusal, origin(refusal.item.row)))
+        return pd.Series([letters.get(row) for row in range(len(records))], dtype=object)
+
+    def items(self, records: Sequence[bytes | None], unreadable: Unreadable) -> Iterator[Item]:
+        """The documents of a batch; calls `unreadable(row, error)` for a record that has none."""
+        raise NotImplementedError
+
+
+class IndexSessions(_IndexingFunction):
+    """Records of `sessions.valid` into summary, product details and sentiment."""
+
+    topic = VALID
+    aliases = tuple(alias for alias in INDICES if alias != "kpi_minute")
+
+    def open(self, function_context: FunctionContext) -> None:
+        """Build the decoder in the worker, where it is used."""
+        super().open(function_context)
+        self._decode = msgspec.json.Decoder(ValidSession).decode
+
+    def items(self, records: Sequence[bytes | None], unreadable: Unreadable) -> Iterator[Item]:
+        """All documents of all sessions, made while earlier ones are on their way."""
+        for row, record in enumerate(records):
+            try:
+                documents = documents_of(self._decode(record or b""))
+            except (msgspec.MsgspecError, ValueError, OverflowError) as error:
+                unreadable(row, error)
+                continue
+            for alias, identity, document in documents:
+                yield item_of(row, alias, identity, document)
+
+
+class IndexKpi(_IndexingFunction):
+    """States of `kpi.minute` rows; a row only grows, so its sessions are its version."""
+
+    topic = KPI
+    aliases = ("kpi_minute",)
+
+    def open(self, function_context: FunctionContext) -> None:
+        """Build the decoder in the worker, where it is used."""
+        super().open(function_context)
+        self._decode = msgspec.json.Decoder(KpiMinute).decode
+
+    def items(self, records: Sequence[bytes | None], unreadable: Unreadable) -> Iterator[Item]:
+        """The newest state of each row in the batch."""
+        return iter(newest_of(self._states(records, unreadable)))
+
+    def _states(self, records: Sequence[bytes | None], unreadable: Unreadable) -> Iterator[Item]:
+        for row, record in enumerate(records):
+            try:
+                kpi = self._decode(record or b"")
+            except (msgspec.MsgspecError, ValueError) as error:
+                unreadable(row, error)
+                continue
+            minute = f"{kpi.minute:%Y-%m-%dT%H:%M:%SZ}"
+            yield item_of(row, "kpi_minute", f"{minute}|{kpi.category}|{kpi.received_day}", kpi, version=kpi.sessions)

@@ -1,0 +1,86 @@
+"""The stream job: sessions.valid into four indices, what cannot be indexed into documents.dead.
+
+Runs as a file inside the cluster (`PythonDriver -py flink/job.py`) with the project's folder on the
+Python path and the settings in its environment.
+"""
+
+import os
+from collections.abc import Mapping
+
+from pyflink.common import Configuration
+from pyflink.datastream import StreamExecutionEnvironment
+from pyflink.table import DataTypes, EnvironmentSettings, StatementSet, StreamTableEnvironment
+from pyflink.table.udf import udf
+
+from flink.functions import IndexKpi, IndexSessions
+from flink.statements import INDEX_KPI, INDEX_SESSIONS, inserts, tables
+from include.contracts.settings import Settings
+from include.contracts.stream import JOB_NAME
+
+STATE_DAYS = 31
+PATIENCE = "1000000"
+
+
+def configuration(settings: Settings) -> dict[str, str]:
+    """Everything about the job that must be the same wherever it is submitted."""
+    return {
+        "pipeline.name": JOB_NAME,
+        "parallelism.default": str(settings.parallelism),
+        "table.local-time-zone": "UTC",
+        "table.exec.state.ttl": f"{STATE_DAYS} d",
+        "table.exec.mini-batch.enabled": "true",
+        "table.exec.mini-batch.allow-latency": "1 s",
+        "table.exec.mini-batch.size": "20000",
+        "state.backend.type": "rocksdb",
+        "execution.checkpointing.incremental": "true",
+        "execution.checkpointing.interval": f"{settings.checkpoint_interval_s} s",
+        "execution.checkpointing.mode": "EXACTLY_ONCE",
+        "execution.checkpointing.timeout": "10 min",
+        # While Elasticsearch is away no barrier passes; that is waiting, not failing.
+        "execution.checkpointing.tolerable-failed-checkpoints": PATIENCE,
+        "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
+        "restart-strategy.type": "exponential-delay",
+        "restart-strategy.exponential-delay.initial-backoff": "1 s",
+        "restart-strategy.exponential-delay.max-backoff": "30 s",
+        "restart-strategy.exponential-delay.reset-backoff-threshold": "2 min",
+        "python.fn-execution.arrow.batch.size": str(settings.bulk_documents),
+        "python.fn-execution.bundle.size": str(settings.bulk_documents),
+        "python.fn-execution.bundle.time": str(settings.bundle_ms),
+    }
+
+
+def environment(settings: Settings, extra: Mapping[str, str] | None = None) -> StreamTableEnvironment:
+    """A table environment with the job's configuration (and `extra`), tables and functions."""
+    options = Configuration()
+    for key, value in (configuration(settings) | dict(extra or {})).items():
+        options.set_string(key, value)
+    table_environment = StreamTableEnvironment.create(
+        StreamExecutionEnvironment.get_execution_environment(options),
+        EnvironmentSettings.new_instance().with_configuration(options).build(),
+    )
+    letters = DataTypes.ARRAY(DataTypes.STRING())
+    for name, function in ((INDEX_SESSIONS, IndexSessions(settings)), (INDEX_KPI, IndexKpi(settings))):
+        table_environment.create_temporary_function(
+            name, udf(function, result_type=letters, deterministic=False, func_type="pandas")
+        )
+    for statement in tables(settings):
+        table_environment.execute_sql(statement)
+    return table_environment
+
+
+def statement_set(table_environment: StreamTableEnvironment, settings: Settings) -> StatementSet:
+    """All pipelines as one job."""
+    statements = table_environment.create_statement_set()
+    for statement in inserts(settings):
+        statements.add_insert_sql(statement)
+    return statements
+
+
+def main() -> None:
+    """Submit the job from inside the cluster."""
+    settings = Settings.from_env(os.environ)
+    statement_set(environment(settings), settings).execute()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The stages of Showroom, one folder each, and the contracts they share."""

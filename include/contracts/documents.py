@@ -1,0 +1,164 @@
+"""The documents of the four indices, as the stream writes them and every reader finds them.
+
+Each class is one index: its mapping is derived from the class (`mapping`), documents are instances of
+it, so the two cannot drift apart. Indices are monthly by event time behind an alias of the plain name.
+"""
+
+import typing
+from datetime import datetime
+from types import NoneType, UnionType
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+
+PartOfDay = typing.Literal["night", "morning", "afternoon", "evening"]
+SentimentLabel = typing.Literal["negative", "neutral", "positive"]
+FullText = Annotated[str, Meta(extra={"elasticsearch": {"type": "text"}})]
+
+
+class Document(Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True):
+    """Base of all indexed documents."""
+
+
+class SessionSummary(Document, frozen=True):
+    """One admitted session. Id: session_id. Time parts are of `started_at` in UTC, Monday is 1."""
+
+    session_id: str
+    user_id: str
+    started_at: datetime
+    ended_at: datetime
+    received_at: datetime
+    duration_s: int
+    gender: str | None
+    returning: bool
+    network: str | None
+    device_type: str
+    device_os: str | None
+    device_browser: str | None
+    country: str | None
+    state: str | None
+    city: str | None
+    zip: str | None
+    referrer: str
+    page_views: int | None
+    clicks: int | None
+    viewed_products: list[str]
+    categories: list[str]
+    last_action: str
+    exit_page: str | None
+    purchase_made: bool
+    purchase_amount: float
+    payment: str | None
+    hour_of_day: int
+    day_of_week: int
+    is_weekend: bool
+    month: int
+    week_of_year: int
+    part_of_day: PartOfDay
+
+
+class ProductDetails(Document, frozen=True):
+    """One product viewed in one session. Id: session_id:position, position from 0."""
+
+    session_id: str
+    user_id: str
+    started_at: datetime
+    position: int
+    product_id: str
+    name: str | None
+    category: str | None
+    price: float | None
+    seconds: int | None
+    device_type: str
+    country: str | None
+    referrer: str
+    purchase_made: bool
+
+
+class ProductSentiment(Document, frozen=True):
+    """One review. Id: session_id:position. `score` is VADER's compound score, -1 to 1."""
+
+    session_id: str
+    user_id: str
+    started_at: datetime
+    position: int
+    product_id: str
+    name: str | None
+    category: str | None
+    review: FullText
+    label: SentimentLabel
+    score: float
+
+
+class KpiMinute(Document, frozen=True):
+    """Sessions that started in one minute, by viewed category. Id: minute|category|received_day.
+
+    A session counts once in each category it viewed, with its whole amount, and once in category `all`;
+    totals are read from `all`. Rows of one minute and category that were received on different days add
+    up: so a late session never rewrites a closed row. `late_sessions` arrived more than
+    SHOWROOM_LATE_AFTER_S after they ended. `users` are distinct within the row.
+    """
+
+    minute: datetime
+    category: str
+    received_day: str
+    sessions: int
+    users: int
+    purchases: int
+    revenue: float
+    duration_s: int
+    mean_duration_s: float
+    conversion: float
+    late_sessions: int
+
+
+KPI_ALL = "all"
+
+INDICES: dict[str, type[Document]] = {
+    "session_summary": SessionSummary,
+    "product_details": ProductDetails,
+    "product_sentiment": ProductSentiment,
+    "kpi_minute": KpiMinute,
+}
+TIME_FIELD: dict[str, str] = {name: "minute" if name == "kpi_minute" else "started_at" for name in INDICES}
+
+
+def index_name(alias: str, event_time: datetime) -> str:
+    """The monthly index behind `alias` that holds an event time (UTC)."""
+    return f"{alias}-{event_time.year:04d}.{event_time.month:02d}"
+
+
+def index_pattern(alias: str) -> str:
+    """Pattern that matches the monthly indices of one alias and nothing else."""
+    return f"{alias}-*"
+
+
+_TYPES: dict[type, str] = {str: "keyword", int: "long", float: "double", bool: "boolean", datetime: "date"}
+
+
+def mapping(document: type[Document]) -> dict[str, Any]:
+    """Strict Elasticsearch mapping of a document class.
+
+    Raises TypeError for a field whose type has no counterpart.
+    """
+    hints = typing.get_type_hints(document, include_extras=True)
+    return {"dynamic": "strict", "properties": {name: _property(hints[name]) for name in hints}}
+
+
+def _property(hint: Any) -> dict[str, Any]:
+    origin = typing.get_origin(hint)
+    arguments = typing.get_args(hint)
+    if origin is Annotated:
+        for meta in arguments[1:]:
+            if meta.extra and "elasticsearch" in meta.extra:
+                return dict(meta.extra["elasticsearch"])
+        return _property(arguments[0])
+    if origin in (typing.Union, UnionType):
+        return _property(next(part for part in arguments if part is not NoneType))
+    if origin is list:
+        return _property(arguments[0])
+    if origin is typing.Literal:
+        return {"type": "keyword"}
+    if hint in _TYPES:
+        return {"type": _TYPES[hint]}
+    raise TypeError(f"no Elasticsearch type for {hint!r}")

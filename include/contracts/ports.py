@@ -1,0 +1,22 @@
+"""Ports of the local stack: one table, shifted as a whole by an offset. All listen on loopback."""
+
+from typing import NamedTuple
+
+
+class Ports(NamedTuple):
+    """Every port a server of the local stack binds: one block of a hundred, clear of the servers' own defaults."""
+
+    kafka: int = 19000
+    kafka_controller: int = 19001
+    redis: int = 19002
+    elasticsearch: int = 19003
+    elasticsearch_transport: int = 19004
+    flink_rest: int = 19005
+    flink_rpc: int = 19006
+    flink_blob: int = 19007
+    flink_taskmanager_rpc: int = 19008
+    flink_taskmanager_data: int = 19009
+
+    def shifted(self, offset: int) -> "Ports":
+        """The same table `offset` higher; stacks a hundred apart run beside each other."""
+        return Ports(*(port + offset for port in self))

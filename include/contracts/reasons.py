@@ -1,0 +1,50 @@
+"""Why the gate refuses a record: one closed set, in the order in which the gate asks."""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """A verdict other than admission. The value travels in the header `reason` of a rejected record."""
+
+    EMPTY = "empty"
+    TOO_LONG = "too_long"
+    NOT_UTF8 = "not_utf8"
+    MALFORMED_JSON = "malformed_json"
+    UNKNOWN_VERSION = "unknown_version"
+    CONTRACT_VIOLATION = "contract_violation"
+    REPEATED_KEY = "repeated_key"
+    CONTROL_CHARACTER = "control_character"
+    WRONG_KEY = "wrong_key"
+    FUTURE_CLOCK = "future_clock"
+    PAST_CLOCK = "past_clock"
+    DUPLICATE = "duplicate"
+    BLOCKED_USER = "blocked_user"
+    BLOCKED_NETWORK = "blocked_network"
+    IMPOSSIBLE_PACE = "impossible_pace"
+    RATE_USER = "rate_user"
+    RATE_NETWORK = "rate_network"
+    UNKNOWN_DEVICE = "unknown_device"
+    UNKNOWN_REFERRER = "unknown_referrer"
+
+
+MEANING: dict[Reason, str] = {
+    Reason.EMPTY: "the record has no value",
+    Reason.TOO_LONG: "the value is longer than SHOWROOM_MAX_RECORD_BYTES",
+    Reason.NOT_UTF8: "the value is not UTF-8",
+    Reason.MALFORMED_JSON: "the value is not one JSON object (NaN, Infinity and lone surrogates included)",
+    Reason.UNKNOWN_VERSION: "field v is missing or names a version this gate does not know",
+    Reason.CONTRACT_VIOLATION: "a field is missing, unknown, of the wrong type or out of its range",
+    Reason.REPEATED_KEY: "an object names the same key twice",
+    Reason.CONTROL_CHARACTER: "a string holds a control character (line ends and tabs only in reviews)",
+    Reason.WRONG_KEY: "the record's key is not the session's user_id",
+    Reason.FUTURE_CLOCK: "started_at lies more than SHOWROOM_FUTURE_CLOCK_S after the broker's time",
+    Reason.PAST_CLOCK: "started_at lies more than SHOWROOM_PAST_CLOCK_DAYS before the broker's time",
+    Reason.DUPLICATE: "another record claimed this session_id within the duplicate window",
+    Reason.BLOCKED_USER: "the user is on the block list",
+    Reason.BLOCKED_NETWORK: "the network is on the block list",
+    Reason.IMPOSSIBLE_PACE: "more clicks a second than SHOWROOM_MAX_CLICKS_PER_S",
+    Reason.RATE_USER: "more sessions of this user in one minute than SHOWROOM_RATE_USER_PER_MINUTE",
+    Reason.RATE_NETWORK: "more sessions of this network in one minute than SHOWROOM_RATE_NETWORK_PER_MINUTE",
+    Reason.UNKNOWN_DEVICE: "a user not seen before on a device the site could not tell",
+    Reason.UNKNOWN_REFERRER: "a user not seen before from a place the site could not tell",
+}

@@ -1,0 +1,130 @@
+"""The session record: what a source sends (`Session`) and what leaves the gate (`ValidSession`).
+
+Both are closed: a field that is not named here is a contract violation. Every field is required;
+what a source has not collected is `null`, or `not_collected` in a closed set. The JSON Schema, the
+Flink table, the index mappings and docs/contracts.md are derived from these classes.
+"""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+VERSION = 1
+MAX_VIEWS = 2_000
+
+DeviceType = Literal["mobile", "desktop", "tablet", "unknown", "not_collected"]
+Referrer = Literal["google", "facebook", "instagram", "partner", "direct", "unknown", "not_collected"]
+LastAction = Literal["view_item", "search", "add_to_cart", "checkout"]
+Payment = Literal["credit_card", "paypal", "other"]
+Gender = Literal["f", "m", "x"]
+
+Identifier = Annotated[str, Meta(min_length=1, max_length=64)]
+Label = Annotated[str, Meta(min_length=1, max_length=200)]
+Text = Annotated[str, Meta(max_length=4_000)]
+Count = Annotated[int, Meta(ge=0, le=1_000_000)]
+Seconds = Annotated[int, Meta(ge=0, le=604_800)]
+Money = Annotated[float, Meta(ge=-1e9, le=1e9, description="shop currency; a correction is negative")]
+Instant = Annotated[datetime, Meta(tz=True, description="RFC 3339 with an offset")]
+
+
+class _Record(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, gc=False):
+    """Closed, immutable and without reference cycles."""
+
+
+class User(_Record, frozen=True):
+    """Who the visitor is; never leaves the gate but for `gender`."""
+
+    name: Label | None
+    email: Label | None
+    gender: Gender | None
+
+
+class Device(_Record, frozen=True):
+    """What the visitor holds. `unknown`: the site could not tell; `not_collected`: it did not look."""
+
+    type: DeviceType
+    os: Label | None
+    browser: Label | None
+
+
+class Location(_Record, frozen=True):
+    """Where the visitor is, as far as the source knows."""
+
+    country: Label | None
+    state: Label | None
+    city: Label | None
+    zip: Label | None
+
+
+class View(_Record, frozen=True):
+    """One product looked at, in the order of looking."""
+
+    product_id: Identifier
+    name: Label | None
+    category: Label | None
+    price: Money | None
+    seconds: Seconds | None
+    review: Text | None
+
+
+class Purchase(_Record, frozen=True):
+    """How the session ended. `amount` is the net value of everything bought in it."""
+
+    made: bool
+    amount: Money
+    payment: Payment | None
+
+
+Views = Annotated[list[View], Meta(max_length=MAX_VIEWS)]
+
+
+class Session(_Record, frozen=True):
+    """One visit to the shop, as a source sends it once the visit is over."""
+
+    v: Literal[1]
+    session_id: Identifier
+    user_id: Identifier
+    started_at: Instant
+    duration_s: Seconds
+    user: User
+    ip: Annotated[str, Meta(max_length=45)] | None
+    device: Device
+    location: Location
+    referrer: Referrer
+    page_views: Count | None
+    clicks: Count | None
+    views: Views
+    last_action: LastAction
+    exit_page: Label | None
+    purchase: Purchase
+
+
+class ValidSession(_Record, frozen=True):
+    """One admitted visit without personal data, as every later stage reads it.
+
+    `user_id` is a keyed pseudonym, `network` the address cut to /24 (IPv6: /48), `received_at` the
+    broker's time of the raw record, `categories` the distinct viewed categories in order of looking,
+    `returning` whether the gate had admitted this user before (a Bloom filter's answer).
+    """
+
+    v: Literal[1]
+    session_id: Identifier
+    user_id: Identifier
+    started_at: Instant
+    ended_at: Instant
+    received_at: Instant
+    duration_s: Seconds
+    gender: Gender | None
+    returning: bool
+    network: str | None
+    device: Device
+    location: Location
+    referrer: Referrer
+    page_views: Count | None
+    clicks: Count | None
+    views: Views
+    categories: list[Label]
+    last_action: LastAction
+    exit_page: Label | None
+    purchase: Purchase

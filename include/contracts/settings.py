@@ -1,0 +1,171 @@
+"""Settings: built once from the environment, at the edge, into one frozen object.
+
+Every setting is `SHOWROOM_<FIELD>`. Unknown, missing and wrong ones are reported together.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import msgspec
+
+from include.contracts.errors import SettingsError
+from include.contracts.ports import Ports
+
+PREFIX = "SHOWROOM_"
+LOOPBACK = "127.0.0.1"
+MIN_KEY_BYTES = 32
+
+
+class Secret(str):
+    """A string that prints as stars; `reveal` gives the value."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+    def __str__(self) -> str:
+        return "***"
+
+    def __format__(self, spec: str) -> str:
+        return format("***", spec)
+
+    def reveal(self) -> str:
+        """The value itself, for the client that needs it."""
+        return str.__str__(self)
+
+
+def _setting(default: Any, meaning: str, *, low: float | None = None, high: float | None = None) -> Any:
+    return field(default=default, metadata={"meaning": meaning, "low": low, "high": high})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All settings of all stages. Addresses left empty follow the local port table."""
+
+    state_dir: Path = _setting(
+        Path(".showroom/stack"), "where the local stack keeps data, logs and configuration; relative to the project"
+    )
+    port_offset: int = _setting(0, "shifts every port of the local stack; take a multiple of 100", low=0, high=40_000)
+    kafka_bootstrap: str = _setting("", "Kafka bootstrap servers, host:port[,host:port]")
+    redis_url: Secret = _setting(Secret(""), "Redis address, redis://[:password@]host:port/db")
+    elasticsearch_url: str = _setting("", "Elasticsearch address, http(s)://host:port")
+    elasticsearch_api_key: Secret = _setting(Secret(""), "Elasticsearch API key; empty without security")
+    flink_url: str = _setting("", "Flink REST address")
+
+    partitions: int = _setting(4, "partitions of each topic; fixed once the topics exist", low=1, high=512)
+    replication: int = _setting(1, "replicas of each topic", low=1, high=9)
+
+    pseudonym_key: Secret = _setting(
+        Secret(""), "key of the user pseudonyms, at least 32 characters; the gate refuses to start without"
+    )
+    gate_processes: int = _setting(1, "gate processes of the local stack", low=1, high=64)
+    gate_batch: int = _setting(2_000, "records of one gate transaction at most", low=1, high=20_000)
+    duplicate_window_s: int = _setting(86_400, "how long a session_id stays claimed", low=60, high=2_592_000)
+    max_record_bytes: int = _setting(512 * 1024, "longest record the gate reads", low=1_024, high=4_000_000)
+    future_clock_s: int = _setting(86_400, "how far started_at may lie after the broker's time", low=0)
+    past_clock_days: int = _setting(7_300, "how far started_at may lie before the broker's time", low=1)
+    max_clicks_per_s: float = _setting(10.0, "fastest pace of a person, clicks a second", low=0.1)
+    rate_user_per_minute: int = _setting(20, "sessions of one user in one event minute", low=1)
+    rate_network_per_minute: int = _setting(60, "sessions of one network in one event minute and partition", low=1)
+    users_expected: int = _setting(100_000, "users a partition's Bloom filter holds before it grows", low=100)
+
+    parallelism: int = _setting(1, "parallelism of the Flink job", low=1, high=512)
+    checkpoint_interval_s: int = _setting(10, "seconds between checkpoints of the Flink job", low=1, high=3_600)
+    bulk_documents: int = _setting(4_000, "documents of one Elasticsearch bulk request at most", low=1, high=50_000)
+    bundle_ms: int = _setting(500, "longest wait of a session for its bulk request to fill, ms", low=10, high=60_000)
+    late_after_s: int = _setting(3_600, "a session that arrives later than this after its end counts as late", low=1)
+    index_refresh_s: int = _setting(1, "Elasticsearch refresh interval", low=1, high=3_600)
+    index_durability: str = _setting("request", "translog durability: request or async")
+    index_shards: int = _setting(1, "shards of each monthly index", low=1, high=64)
+    index_replicas: int = _setting(0, "replicas of each monthly index", low=0, high=9)
+
+    def __post_init__(self) -> None:
+        ports = self.ports
+        derived: dict[str, Any] = {
+            "kafka_bootstrap": f"{LOOPBACK}:{ports.kafka}",
+            "redis_url": Secret(f"redis://{LOOPBACK}:{ports.redis}/0"),
+            "elasticsearch_url": f"http://{LOOPBACK}:{ports.elasticsearch}",
+            "flink_url": f"http://{LOOPBACK}:{ports.flink_rest}",
+        }
+        for name, value in derived.items():
+            if not getattr(self, name):
+                object.__setattr__(self, name, value)
+
+    @property
+    def ports(self) -> Ports:
+        """The local port table, shifted."""
+        return Ports().shifted(self.port_offset)
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str]) -> "Settings":
+        """Settings out of a mapping such as `os.environ`; names without the prefix are ignored.
+
+        Raises SettingsError that names every unknown and every wrong setting at once.
+        """
+        hints = get_type_hints(cls)
+        known = {PREFIX + item.name.upper(): item for item in fields(cls)}
+        problems: list[str] = []
+        values: dict[str, Any] = {}
+        for name in sorted(environment):
+            if not name.startswith(PREFIX):
+                continue
+            if name not in known:
+                problems.append(f"{name} is unknown")
+                continue
+            item = known[name]
+            try:
+                values[item.name] = _parse(environment[name], hints[item.name], item)
+            except ValueError as error:
+                problems.append(f"{name} {error}")
+        if problems:
+            raise SettingsError("; ".join(problems), "see docs/contracts.md, Settings")
+        return cls(**values)
+
+    def to_env(self) -> dict[str, str]:
+        """The environment that makes an equal object, secrets included: for child processes."""
+        return {PREFIX + item.name.upper(): _text(getattr(self, item.name)) for item in fields(self)}
+
+    def require_pseudonym_key(self) -> bytes:
+        """The key of the pseudonyms; SettingsError where it is missing or short."""
+        key = self.pseudonym_key.reveal().encode()
+        if len(key) < MIN_KEY_BYTES:
+            raise SettingsError(
+                f"{PREFIX}PSEUDONYM_KEY is {'too short' if key else 'missing'}",
+                f"set it to at least {MIN_KEY_BYTES} random characters and keep it: another key makes other pseudonyms",
+            )
+        return key
+
+    def replace(self, **changes: Any) -> "Settings":
+        """A copy with some values changed."""
+        return dataclasses.replace(self, **changes)
+
+
+def _text(value: object) -> str:
+    return value.reveal() if isinstance(value, Secret) else str(value)
+
+
+def _parse(text: str, hint: type, item: "dataclasses.Field[Any]") -> Any:
+    """One value; ValueError says what is wrong without repeating a secret."""
+    if hint is Secret:
+        return Secret(text)
+    if hint is Path:
+        return Path(text)
+    try:
+        value: Any = msgspec.convert(text, hint, strict=False)
+    except msgspec.ValidationError:
+        raise ValueError(f"is not of type {hint.__name__}: {text!r}") from None
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"is not a finite number: {text}")
+    low, high = item.metadata["low"], item.metadata["high"]
+    if low is not None and value < low:
+        raise ValueError(f"is below {low:g}: {text}")
+    if high is not None and value > high:
+        raise ValueError(f"is above {high:g}: {text}")
+    if item.name == "index_durability" and value not in ("request", "async"):
+        raise ValueError(f"is neither request nor async: {text!r}")
+    return value

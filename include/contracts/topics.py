@@ -1,0 +1,54 @@
+"""Kafka topics: names, retention, and the headers a rejected record carries."""
+
+from typing import NamedTuple
+
+DAY_MS = 86_400_000
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+
+RAW = "sessions.raw"
+VALID = "sessions.valid"
+REJECTED = "sessions.rejected"
+DEAD = "documents.dead"
+KPI = "kpi.minute"
+
+GATE_GROUP = "gate"
+STREAM_GROUP = "stream"
+
+
+class Topic(NamedTuple):
+    """One topic. `compacted` topics keep the newest value of each key for ever."""
+
+    name: str
+    retention_days: int
+    compacted: bool
+    holds: str
+
+    def config(self) -> dict[str, str]:
+        """Broker-side settings.
+
+        The broker stamps the time of arrival: retention must not depend on a session's own clock (a
+        replayed log would expire at once), and the gate judges clocks against it.
+        """
+        config = {
+            "message.timestamp.type": "LogAppendTime",
+            "max.message.bytes": str(MAX_MESSAGE_BYTES),
+            "cleanup.policy": "compact" if self.compacted else "delete",
+        }
+        if not self.compacted:
+            config["retention.ms"] = str(self.retention_days * DAY_MS)
+        return config
+
+
+TOPICS: tuple[Topic, ...] = (
+    Topic(RAW, 3, False, "sessions as the source sent them; key = user_id"),
+    Topic(VALID, 30, False, "admitted sessions without personal data; key = pseudonym"),
+    Topic(REJECTED, 7, False, "refused records: their own key and bytes, the reason in the headers"),
+    Topic(DEAD, 30, False, "documents Elasticsearch refused, with the reason"),
+    Topic(KPI, 0, True, "the newest state of each kpi_minute row; key = its document id"),
+)
+
+HEADER_REASON = "reason"
+HEADER_DETAIL = "detail"
+HEADER_TOPIC = "topic"
+HEADER_PARTITION = "partition"
+HEADER_OFFSET = "offset"

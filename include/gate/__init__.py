@@ -1,0 +1,1 @@
+"""The gate: every raw record becomes one valid session or one rejected record, exactly once."""

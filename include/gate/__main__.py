@@ -1,0 +1,36 @@
+"""`python -m include.gate`: one gate process, settings from the environment."""
+
+import gc
+import logging
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from include.contracts.errors import SettingsError, ShowroomError
+from include.contracts.settings import Settings
+from include.gate.loop import Gate
+from include.gate.stop import Stop
+
+# A batch makes tens of thousands of objects without cycles; the default threshold walks them over and over.
+COLLECT_AFTER = 100_000
+
+
+def main(index: Annotated[int, typer.Option(help="Which of the gate processes this is, from 0.", min=0)] = 0) -> None:
+    """Read sessions.raw, write sessions.valid and sessions.rejected, exactly once. Ends on SIGTERM, drained."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level=logging.INFO)
+    logging.getLogger("kafka").setLevel(logging.WARNING)
+    gc.set_threshold(COLLECT_AFTER)
+    try:
+        settings = Settings.from_env(os.environ)
+        stop = Stop()
+        stop.listen()
+        Gate(settings, index, stop).run()
+    except ShowroomError as error:
+        sys.stderr.write(f"gate: {error}\n")
+        raise SystemExit(2 if isinstance(error, SettingsError) else 1) from None
+
+
+if __name__ == "__main__":
+    typer.run(main)

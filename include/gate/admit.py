@@ -1,0 +1,40 @@
+"""The session that leaves the gate: a candidate without its personal data."""
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from include.contracts.session import ValidSession
+from include.gate.check import Candidate, utc
+
+_encoder = msgspec.json.Encoder()
+
+
+def admit(candidate: Candidate, user: str, *, returning: bool, received_ms: int) -> bytes:
+    """JSON of the ValidSession; `user` is the pseudonym, `received_ms` the broker's time (Unix ms)."""
+    session = candidate.session
+    started_at = utc(session.started_at)
+    return _encoder.encode(
+        ValidSession(
+            v=1,
+            session_id=session.session_id,
+            user_id=user,
+            started_at=started_at,
+            ended_at=started_at + timedelta(seconds=session.duration_s),
+            received_at=datetime.fromtimestamp(received_ms / 1000, UTC),
+            duration_s=session.duration_s,
+            gender=session.user.gender,
+            returning=returning,
+            network=candidate.network,
+            device=session.device,
+            location=session.location,
+            referrer=session.referrer,
+            page_views=session.page_views,
+            clicks=session.clicks,
+            views=session.views,
+            categories=list(dict.fromkeys(view.category for view in session.views if view.category is not None)),
+            last_action=session.last_action,
+            exit_page=session.exit_page,
+            purchase=session.purchase,
+        )
+    )

@@ -1,0 +1,161 @@
+"""The gate's memory in Redis: one call decides a batch of a partition, atomically and idempotently.
+
+The rules that need state live in memory.lua, a Redis Function that persists with the data.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any, TypeVar
+
+import msgspec
+import redis
+from redis.exceptions import (
+    BusyLoadingError,
+    ConnectionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+    TimeoutError,
+)
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential_jitter
+
+from include.contracts import keys
+from include.contracts.reasons import Reason
+from include.contracts.settings import Settings
+from include.gate.stop import Stop
+
+log = logging.getLogger(__name__)
+
+BLOOM_ERROR = 0.001
+RATE_TTL_S = 2 * 3_600
+DAY_TTL_S = 90 * 86_400
+TIMEOUT_S = 10.0
+LONGEST_WAIT_S = 5.0
+AWAY = (ConnectionError, TimeoutError, BusyLoadingError, ReadOnlyError, OutOfMemoryError)
+
+REFUSED_BEFORE, NEW, KNOWN = "-", "n", "k"
+REFUSALS: dict[str, Reason] = {
+    "D": Reason.DUPLICATE,
+    "U": Reason.BLOCKED_USER,
+    "N": Reason.BLOCKED_NETWORK,
+    "P": Reason.IMPOSSIBLE_PACE,
+    "R": Reason.RATE_USER,
+    "W": Reason.RATE_NETWORK,
+    "V": Reason.UNKNOWN_DEVICE,
+    "F": Reason.UNKNOWN_REFERRER,
+}
+
+Result = TypeVar("Result")
+Row = tuple[Any, ...]
+
+
+def refused_row(offset: int, reason: Reason) -> Row:
+    """A row for a record that was refused by its own bytes: it is only counted."""
+    return (offset, reason.value)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows of one partition in offset order; shapes as memory.lua says."""
+
+    partition: int
+    rows: Sequence[Row]
+
+
+class Memory:
+    """Redis as the gate sees it. Waits, and says so, while Redis is away; stops waiting when told to stop."""
+
+    def __init__(self, settings: Settings, topic_id: str, stop: Stop) -> None:
+        self._redis = redis.Redis.from_url(
+            settings.redis_url.reveal(), socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S
+        )
+        self._limits = msgspec.msgpack.encode(
+            [
+                settings.duplicate_window_s * 1000,
+                settings.rate_user_per_minute,
+                settings.rate_network_per_minute,
+                settings.users_expected,
+                topic_id,
+                RATE_TTL_S,
+                DAY_TTL_S,
+                str(BLOOM_ERROR),
+            ]
+        )
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._stop = stop
+        self._patiently(self._load)
+
+    def decide(self, batches: Sequence[Batch]) -> list[str]:
+        """The verdict letters of each batch, in one round trip."""
+        return self._patiently(lambda: self._decide(batches))
+
+    def beat(self, partitions: Sequence[int]) -> None:
+        """Say that an idle gate process looks after these partitions."""
+
+        def beat() -> None:
+            with self._redis.pipeline(transaction=False) as pipe:
+                for partition in partitions:
+                    pipe.set(keys.heartbeat(partition), _now_ms())
+                pipe.execute()
+
+        self._patiently(beat)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._redis.close()
+
+    def _load(self) -> None:
+        source = resources.files("include.gate").joinpath("memory.lua").read_text()
+        self._redis.function_load(source, replace=True)
+
+    def _decide(self, batches: Sequence[Batch]) -> list[str]:
+        try:
+            return self._call(batches)
+        except ResponseError as error:
+            if "Function not found" not in str(error):
+                raise
+            log.warning("redis has lost the gate's function, loading it again")
+            self._load()
+            return self._call(batches)
+
+    def _call(self, batches: Sequence[Batch]) -> list[str]:
+        with self._redis.pipeline(transaction=False) as pipe:
+            for batch in batches:
+                names = _keys_of(batch.partition)
+                pipe.fcall("gate_decide", len(names), *names, self._limits, self._encode(batch.rows), str(_now_ms()))
+            answers: list[bytes] = pipe.execute()
+        return [answer.decode() for answer in answers]
+
+    def _patiently(self, call: Callable[[], Result]) -> Result:
+        retrying = Retrying(
+            retry=retry_if_exception_type(AWAY),
+            wait=wait_exponential_jitter(multiplier=0.1, max=LONGEST_WAIT_S),
+            sleep=self._stop.wait,
+            before_sleep=_say_waiting,
+        )
+        return retrying(call)
+
+
+def _keys_of(partition: int) -> tuple[str, ...]:
+    return (
+        keys.tag(partition),
+        keys.counts(partition),
+        keys.users_known(partition),
+        keys.users_unique(partition),
+        keys.users_sessions(partition),
+        keys.heartbeat(partition),
+        keys.blocked_users(partition),
+        keys.blocked_networks(partition),
+    )
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _say_waiting(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    log.warning("waiting for redis, attempt %d: %s: %s", state.attempt_number, type(error).__name__, error)

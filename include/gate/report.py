@@ -1,0 +1,94 @@
+"""What the gate's memory holds: counts by verdict, users, claims, heartbeats. Reads only, one round trip."""
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+
+import redis
+
+from include.contracts import keys
+from include.contracts.settings import Settings
+
+_BOOKKEEPING = (b"applied", b"topic", b"epoch")
+
+
+@dataclass(frozen=True)
+class GateReport:
+    """State of the gate over all partitions.
+
+    `verdicts`: records by `valid` or reason. `users_unique`: HyperLogLog estimate, `users_known`: items of
+    the Bloom filters, both of admitted users. `claims`, `claims_bytes`: entries of the duplicate window.
+    `heartbeat_age_s`: by partition, None where none was ever seen.
+    """
+
+    verdicts: dict[str, int]
+    users_unique: int
+    users_known: int
+    users_known_bytes: int
+    claims: int
+    claims_bytes: int
+    heartbeat_age_s: dict[int, float | None]
+
+    @property
+    def silent_s(self) -> float:
+        """Age of the oldest heartbeat; infinite where a partition has none."""
+        ages = [float("inf") if age is None else age for age in self.heartbeat_age_s.values()]
+        return max(ages, default=float("inf"))
+
+
+def read_report(client: "redis.Redis", settings: Settings, now: float | None = None) -> GateReport:
+    """The gate's state at `now` (Unix s). Raises redis' own connection errors."""
+    now = time.time() if now is None else now
+    window_ms = settings.duplicate_window_s * 1000
+    generation = int(now * 1000) // window_ms
+    partitions = range(settings.partitions)
+    with client.pipeline(transaction=False) as pipe:
+        for partition in partitions:
+            pipe.hgetall(keys.counts(partition))
+            pipe.pfcount(keys.users_unique(partition))
+            pipe.bf().info(keys.users_known(partition))
+            pipe.get(keys.heartbeat(partition))
+            for back in (0, 1):
+                pipe.hlen(keys.seen(partition, generation - back))
+                pipe.memory_usage(keys.seen(partition, generation - back), samples=100)
+        answers = pipe.execute(raise_on_error=False)
+    width = len(answers) // settings.partitions
+    rows = [answers[place : place + width] for place in range(0, len(answers), width)]
+    for row in rows:
+        for answer in row:
+            if isinstance(answer, redis.ConnectionError | redis.TimeoutError):
+                raise answer
+    blooms = [_bloom(row[2]) for row in rows]
+    verdicts: Counter[str] = Counter()
+    for row in rows:
+        verdicts.update({name.decode(): int(count) for name, count in row[0].items() if name not in _BOOKKEEPING})
+    return GateReport(
+        verdicts=dict(verdicts),
+        users_unique=sum(int(row[1]) for row in rows),
+        users_known=sum(items for items, _ in blooms),
+        users_known_bytes=sum(size for _, size in blooms),
+        claims=sum(int(row[4]) + int(row[6]) for row in rows),
+        claims_bytes=sum(int(row[5] or 0) + int(row[7] or 0) for row in rows),
+        heartbeat_age_s={
+            partition: None if row[3] is None else now - int(row[3]) / 1000
+            for partition, row in zip(partitions, rows, strict=True)
+        },
+    )
+
+
+def _bloom(info: object) -> tuple[int, int]:
+    """Items and bytes out of BF.INFO, whose shape depends on the client's protocol; (0, 0) without a filter."""
+    if isinstance(info, Exception) or info is None:
+        return 0, 0
+    if isinstance(info, dict):
+        named = {_text(name): value for name, value in info.items()}
+    elif isinstance(info, list):
+        named = dict(zip(map(_text, info[::2]), info[1::2], strict=True))
+    else:
+        named = vars(info)
+    items = named.get("Number of items inserted", named.get("insertedNum", 0))
+    return int(items), int(named.get("Size", named.get("size", 0)))
+
+
+def _text(name: object) -> str:
+    return name.decode() if isinstance(name, bytes) else str(name)

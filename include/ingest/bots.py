@@ -1,0 +1,126 @@
+"""Bots: one user in a hurry, and networks of many users behind one address block."""
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from hashlib import blake2b
+from random import Random
+from typing import NamedTuple
+
+from include.contracts.reasons import Reason
+from include.contracts.session import Device, Location, Purchase, Session, User, View
+from include.ingest.catalogue import PRODUCTS
+from include.ingest.emission import VALID, Verdict, partition_of
+from include.ingest.people import DESKTOP
+from include.ingest.plan import Fault, Plan, instant
+from include.ingest.rhythm import Slice
+from include.ingest.visits import SECOND_US
+
+MINUTE_US = 60 * SECOND_US
+SETTLED_US = 75 * SECOND_US
+MAX_BOT_DURATION_S = 9
+USER_BURST = (1.3, 3.0)
+NETWORK_BURST = (1.3, 1.6)
+_NOWHERE = Location(country=None, state=None, city=None, zip=None)
+_NOBODY = User(name=None, email=None, gender=None)
+_NO_PURCHASE = Purchase(made=False, amount=0.0, payment=None)
+
+
+class BotSession(NamedTuple):
+    """A bot's session, when it arrives, what becomes of it, and whether it is its user's first admitted one."""
+
+    session: Session
+    arrives_us: int
+    fault: Fault
+    verdict: Verdict
+    first: bool
+
+
+class Bots:
+    """The bursts of one plan. Addresses are taken in turn, so that no two bursts of a minute share a network."""
+
+    def __init__(self, plan: Plan, end_us: int) -> None:
+        self._plan = plan
+        self._end_us = end_us
+        self._users = 0
+        self._networks = 0
+        self._base = int.from_bytes(blake2b(plan.tag.encode(), digest_size=4).digest(), "big")
+
+    def bursts(self, rng: Random, part: Slice) -> Iterator[BotSession]:
+        """All sessions of the bursts that set out in a slice; each burst in its order of arrival."""
+        rates = self._plan.faults
+        for _ in range(int(part.sessions * rates.bot_user + rng.random())):
+            yield from self._user_burst(rng, self._time(rng, part))
+        for _ in range(int(part.sessions * rates.bot_network + rng.random())):
+            yield from self._network_burst(rng, self._time(rng, part))
+
+    def _time(self, rng: Random, part: Slice) -> int:
+        return part.start + int(rng.random() * (part.end - part.start))
+
+    def _user_burst(self, rng: Random, arrives_us: int) -> Iterator[BotSession]:
+        """One user, one event minute, more sessions than the gate's rate: the first ones pass."""
+        limit = self._plan.limits.rate_user_per_minute
+        number = self._users
+        self._users += 1
+        user = f"b-{self._plan.tag}-u{number}"
+        block = (self._base + number) % 4_096
+        address = f"172.{16 + (block >> 8)}.{block & 255}.{1 + number % 250}"
+        device = rng.choice(DESKTOP)
+        count = math.ceil(limit * rng.uniform(*USER_BURST)) + 1
+        for place in range(count):
+            session = self._session(rng, f"{user}-{place}", user, address, device, arrives_us)
+            verdict: Verdict = VALID if place < limit else Reason.RATE_USER
+            yield BotSession(session, self._arrival(arrives_us, place), Fault.BOT_USER, verdict, place == 0)
+
+    def _network_burst(self, rng: Random, arrives_us: int) -> Iterator[BotSession]:
+        """Many users behind one /24 in one event minute: in each partition the first ones pass."""
+        limits = self._plan.limits
+        number = self._networks
+        self._networks += 1
+        block = (self._base + number) % 16_384
+        admitted: Counter[int] = Counter()
+        count = math.ceil(limits.rate_network_per_minute * limits.partitions * rng.uniform(*NETWORK_BURST))
+        for place in range(count):
+            user = f"b-{self._plan.tag}-n{number}-{place}"
+            address = f"100.{64 + (block >> 8)}.{block & 255}.{rng.randint(1, 254)}"
+            session = self._session(rng, user, user, address, rng.choice(DESKTOP), arrives_us)
+            partition = partition_of(user.encode(), limits.partitions)
+            passes = admitted[partition] < limits.rate_network_per_minute
+            admitted[partition] += passes
+            verdict: Verdict = VALID if passes else Reason.RATE_NETWORK
+            yield BotSession(session, self._arrival(arrives_us, place), Fault.BOT_NETWORK, verdict, passes)
+
+    def _arrival(self, first_us: int, place: int) -> int:
+        return min(first_us + place * 20_000, self._end_us - 1)
+
+    def _session(self, rng: Random, name: str, user: str, address: str, device: Device, arrives_us: int) -> Session:
+        """A hurried session inside the last full minute that had settled when the burst set out."""
+        minute = (arrives_us - SETTLED_US) // MINUTE_US * MINUTE_US
+        duration = rng.randint(3, MAX_BOT_DURATION_S)
+        product = rng.choice(PRODUCTS)
+        view = View(
+            product_id=product.product_id,
+            name=product.name,
+            category=product.category,
+            price=float(product.price),
+            seconds=1,
+            review=None,
+        )
+        return Session(
+            v=1,
+            session_id=f"s-{name}",
+            user_id=user,
+            started_at=instant(minute + rng.randrange(60_000) * 1_000),
+            duration_s=duration,
+            user=_NOBODY,
+            ip=address,
+            device=device,
+            location=_NOWHERE,
+            referrer="direct",
+            page_views=rng.randint(1, 3),
+            clicks=rng.randint(0, duration),
+            views=[view],
+            last_action="view_item",
+            exit_page=f"/product/{product.product_id}",
+            purchase=_NO_PURCHASE,
+        )

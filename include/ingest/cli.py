@@ -1,0 +1,168 @@
+"""`python -m include.ingest`: synthesize or replay sessions into Kafka, or show what a plan would do."""
+
+import logging
+import os
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from include.contracts.errors import ShowroomError
+from include.contracts.settings import Settings
+from include.ingest.emission import Emission
+from include.ingest.expected import Expected
+from include.ingest.plan import Fault, FaultRates, Limits, Plan
+from include.ingest.progress import progress_bar
+from include.ingest.publisher import Pace, PublishReport, publish
+from include.ingest.replay import AUTO, replay
+from include.ingest.shop import synthesize
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Bring sessions into Kafka.")
+
+Sessions = Annotated[int, typer.Option(min=0, help="Visits in the interval; repetitions and bots come on top.")]
+Seed = Annotated[int, typer.Option(help="Another seed is another shop.")]
+Start = Annotated[datetime | None, typer.Option(help="Begin of the interval, UTC. Without: --days before its end.")]
+End = Annotated[datetime | None, typer.Option(help="End of the interval, UTC. Without: now, to the minute.")]
+Days = Annotated[float, typer.Option(min=0.0, help="Length of the interval where --start is not given.")]
+Faults = Annotated[bool, typer.Option("--faults/--no-faults", help="Plant faults at their usual rates.")]
+Rate = Annotated[float | None, typer.Option(min=0.001, help="At most so many records a second.")]
+Live = Annotated[float | None, typer.Option(min=1.0, help="Not an interval: the next so many seconds, as they pass.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Make and count everything, send nothing.")]
+
+
+@app.command()
+def synthetic(  # noqa: PLR0913, PLR0917 -- a command has as many arguments as options
+    sessions: Sessions = 50_000,
+    seed: Seed = 1,
+    start: Start = None,
+    end: End = None,
+    days: Days = 14.0,
+    live: Live = None,
+    rate: Rate = None,
+    faults: Faults = True,
+    ledger: Annotated[Path | None, typer.Option(help="Write the ledger of truth to this file.")] = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Make the sessions of one interval of the synthetic shop and send them.
+
+    With --live, --rate sessions a second (50 by default) are sent at their own times.
+    """
+    settings = Settings.from_env(os.environ)
+    now = datetime.now(UTC)
+    if live is not None:
+        pace: Pace = "arrival"
+        start, end, sessions, rate = now, now + timedelta(seconds=live), round((rate or 50.0) * live), None
+    else:
+        pace = "fast"
+    plan = _plan(settings, seed, start, end, days, sessions, faults, now)
+    plan.check_clock(now)
+    shop = synthesize(plan)
+    sent = _send(settings, shop, f"{sessions} visits", None, rate, "fast" if dry_run else pace, dry_run)
+    if ledger is not None:
+        shop.ledger.save(ledger)
+    _show(shop.ledger.expected, sent, {"visits planned": sessions, **shop.ledger.planted})
+
+
+@app.command(name="replay")
+def replay_command(
+    path: Annotated[Path, typer.Argument(help="A log file, plain or gzip.")],
+    format: Annotated[str, typer.Option(help="auto, rees46, otto or online_retail.")] = AUTO,
+    rate: Rate = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many sessions.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write what was read and must be counted to this file.")] = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Send the sessions of a real shop's log."""
+    settings = Settings.from_env(os.environ)
+    log = replay(path, Limits.of(settings), format=format, limit=limit)
+    sent = _send(settings, log, path.name, limit, rate, "fast", dry_run)
+    if report is not None:
+        report.write_bytes(msgspec.json.format(msgspec.json.encode(log.report), indent=1) + b"\n")
+    found = log.report
+    rows = {"lines read": found.lines, "bad lines": found.bad_lines, **found.counts, "sessions": found.sessions}
+    _show(found.expected, sent, rows)
+    for bad in found.first_bad_lines:
+        typer.echo(f"line {bad.line} {bad.reason}", err=True)
+
+
+@app.command(name="plan")
+def plan_command(
+    sessions: Sessions = 50_000,
+    seed: Seed = 1,
+    start: Start = None,
+    end: End = None,
+    days: Days = 14.0,
+    faults: Faults = True,
+) -> None:
+    """Show a plan as JSON, with how often each fault is to be expected; make nothing."""
+    settings = Settings.from_env(os.environ)
+    plan = _plan(settings, seed, start, end, days, sessions, faults, datetime.now(UTC))
+    expected = {str(fault): round(getattr(plan.faults, fault) * sessions, 1) for fault in Fault}
+    typer.echo(msgspec.json.format(msgspec.json.encode({"plan": plan, "faults_expected": expected}), indent=1))
+
+
+def _plan(
+    settings: Settings,
+    seed: int,
+    start: datetime | None,
+    end: datetime | None,
+    days: float,
+    sessions: int,
+    faults: bool,
+    now: datetime,
+) -> Plan:
+    until = _utc(end) if end is not None else now.replace(second=0, microsecond=0)
+    since = _utc(start) if start is not None else until - timedelta(days=days)
+    rates = FaultRates() if faults else FaultRates.none()
+    return Plan.of(settings, seed=seed, start=since, end=until, sessions=sessions, faults=rates)
+
+
+def _utc(instant: datetime) -> datetime:
+    return instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)
+
+
+def _send(
+    settings: Settings,
+    emissions: Iterable[Emission],
+    label: str,
+    total: int | None,
+    rate: float | None,
+    pace: Pace,
+    dry_run: bool,
+) -> PublishReport | None:
+    if dry_run:
+        for _ in emissions:
+            pass
+        return None
+    with progress_bar(label, total) as update:
+        return publish(settings, emissions, rate=rate, pace=pace, on_progress=update)
+
+
+def _show(expected: Expected, sent: PublishReport | None, rows: dict[str, int]) -> None:
+    table = Table("what", "count", title="not sent" if sent is None else f"sent at {sent.per_s:,.0f} records/s")
+    table.columns[1].justify = "right"
+    acknowledged = {} if sent is None else {"acknowledged": sent.acknowledged}
+    gate = {f"gate: {name}": count for name, count in expected.verdicts.items()}
+    indices = {f"index {name}": count for name, count in expected.documents.items()}
+    users = {} if expected.unique_users is None else {"users admitted": expected.unique_users}
+    for what, count in {**rows, "produced": expected.produced, **acknowledged, **gate, **users, **indices}.items():
+        table.add_row(what, f"{count:,}")
+    table.add_row("purchases", f"{expected.purchases:,}")
+    table.add_row("revenue", f"{expected.revenue:,.2f}")
+    Console().print(table)
+
+
+def main() -> None:
+    """Run the command line; an error of the project ends it with one line and code 1."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    try:
+        app()
+    except ShowroomError as error:
+        typer.echo(f"ingest: {error}", err=True)
+        raise SystemExit(1) from None

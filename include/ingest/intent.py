@@ -1,0 +1,146 @@
+"""The planted purchase intent: a known logit over visible behaviour, and how well it can be found.
+
+Every term can be read off the session record, or off the user's earlier sessions (loyalty), before the
+outcome. The outcome is drawn from the probability, so no model can rank better than the probability
+itself does: its ROC-AUC is the ceiling. Fields that follow the outcome are in `POST_OUTCOME_FIELDS`.
+"""
+
+from collections.abc import Iterable, Mapping
+from math import exp, log
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from include.contracts.session import DeviceType, Referrer
+
+POST_OUTCOME_FIELDS: tuple[str, ...] = (
+    *("purchase.made", "purchase.amount", "purchase.payment"),
+    *("last_action", "exit_page"),
+)
+"""What only exists because of the outcome; a model that reads one of these cheats."""
+
+STEP = 0.02
+LIMIT = 450
+NEVER = -1_000
+"""Bucket of sessions that cannot end in a purchase (bots)."""
+
+BASE = -3.05
+DEVICE_TERM: dict[DeviceType, float] = {
+    "desktop": 0.45,
+    "tablet": 0.05,
+    "mobile": -0.4,
+    "unknown": -0.4,
+    "not_collected": 0.0,
+}
+REFERRER_TERM: dict[Referrer, float] = {
+    "direct": 0.5,
+    "partner": 0.35,
+    "google": 0.05,
+    "facebook": -0.5,
+    "instagram": -0.75,
+    "unknown": -0.5,
+    "not_collected": 0.0,
+}
+LOYALTY_TERM: tuple[float, float, float] = (-0.15, 0.3, 0.8)
+REVIEW_TERM: dict[str, float] = {"positive": 0.45, "neutral": 0.0, "negative": -0.9}
+EVENING = range(18, 23)
+SATURDAY = 5
+
+
+class Behaviour(NamedTuple):
+    """What the site has seen of a visit before it ends. `weekday`: Monday is 0, UTC; `hour` is local."""
+
+    duration_s: int
+    page_views: int
+    clicks: int
+    products: int
+    categories: int
+    dearest: int
+    device: DeviceType
+    referrer: Referrer
+    hour: int
+    weekday: int
+    loyalty: int
+    reviews: tuple[str, ...]
+
+
+def bucket(seen: Behaviour) -> int:
+    """The logit of a purchase in steps of `STEP`, cut at `LIMIT` steps either side of 0."""
+    logit = (
+        BASE
+        + 0.75 * (log(seen.duration_s) - 4.6)
+        + 0.13 * (min(seen.page_views, 14) - 4)
+        + 0.45 * (min(seen.clicks / seen.page_views, 5.0) - 2.2)
+        + 0.4 * (seen.products - seen.categories)
+        - 0.25 * (seen.categories - 1)
+        - 0.3 * log(seen.dearest / 1_000)
+        + DEVICE_TERM[seen.device]
+        + REFERRER_TERM[seen.referrer]
+        + (0.3 if seen.hour in EVENING else 0.0)
+        + (0.25 if seen.weekday >= SATURDAY else 0.0)
+        + LOYALTY_TERM[seen.loyalty]
+    )
+    for sentiment in seen.reviews:
+        logit += REVIEW_TERM[sentiment]
+    return max(-LIMIT, min(LIMIT, round(logit / STEP)))
+
+
+def probability(step: int) -> float:
+    """The chance of a purchase in a bucket; 0 in `NEVER`."""
+    return 0.0 if step == NEVER else 1.0 / (1.0 + exp(-step * STEP))
+
+
+PROBABILITY: tuple[float, ...] = tuple(probability(step) for step in range(-LIMIT, LIMIT + 1))
+
+
+class Intent(Struct, frozen=True, kw_only=True):
+    """The truth about purchases among admitted sessions.
+
+    `roc_auc` ranks people's visits by their true probability against what they did: the best any model
+    can reach on them; `expected_roc_auc` is its mean over all outcomes that could have been drawn.
+    `roc_auc_admitted` counts the admitted bots too, which never buy and are easy to tell. None where
+    there is no purchase or nothing else.
+    """
+
+    sessions: int
+    purchases: int
+    bots: int
+    base_rate: float | None
+    roc_auc: float | None
+    expected_roc_auc: float | None
+    roc_auc_admitted: float | None
+    buckets: dict[str, tuple[int, int]]
+
+
+def describe(buckets: Mapping[int, tuple[int, int]]) -> Intent:
+    """The truth out of bucket -> (sessions, purchases), `NEVER` among the buckets.
+
+    The probability takes one value in a bucket, so these figures are exact, ties counted half.
+    """
+    people = {step: counts for step, counts in sorted(buckets.items()) if step != NEVER}
+    bots = buckets.get(NEVER, (0, 0))[0]
+    sessions = sum(count for count, _ in people.values())
+    purchases = sum(bought for _, bought in people.values())
+    observed = [(float(bought), float(count - bought)) for count, bought in people.values()]
+    expected = [(count * probability(step), count * (1 - probability(step))) for step, (count, _) in people.items()]
+    return Intent(
+        sessions=sessions,
+        purchases=purchases,
+        bots=bots,
+        base_rate=purchases / sessions if sessions else None,
+        roc_auc=area(observed),
+        expected_roc_auc=area(expected),
+        roc_auc_admitted=area([(0.0, float(bots)), *observed]),
+        buckets={str(step): counts for step, counts in sorted(buckets.items())},
+    )
+
+
+def area(ranked: Iterable[tuple[float, float]]) -> float | None:
+    """Area under the ROC curve of (positives, negatives) in rising order of score; None without both."""
+    below = positives = negatives = pairs = 0.0
+    for yes, no in ranked:
+        pairs += yes * (below + no / 2)
+        below += no
+        positives += yes
+        negatives += no
+    return pairs / (positives * negatives) if positives and negatives else None

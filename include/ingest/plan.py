@@ -1,0 +1,243 @@
+"""What to synthesize: seed, interval, volume, population, fault rates, and the limits that decide the outcome."""
+
+import math
+from datetime import datetime, timedelta
+from enum import StrEnum
+from hashlib import blake2b
+
+from msgspec import Struct, structs
+
+from include.contracts.errors import SettingsError
+from include.contracts.settings import Settings
+
+GENERATOR = "1"
+"""Version of the generator: the same plan gives the same bytes for as long as it stands."""
+
+MIN_POPULATION = 20_000
+PEAK_FACTOR = 3.0
+USERS_PER_PEAK_MINUTE = 2.0
+SHOP_CLICKS_PER_S = 1.0
+SHOP_SESSIONS_PER_USER_MINUTE = 3
+SHOP_SESSIONS_PER_NETWORK_MINUTE = 12
+FUTURE_DAYS = (400, 1_400)
+PAST_DAYS = 4
+MAX_SESSIONS = 1_000_000_000
+
+
+class Fault(StrEnum):
+    """What is planted. Each record carries at most one; the name is the field of its rate in `FaultRates`."""
+
+    BOT_USER = "bot_user"
+    BOT_NETWORK = "bot_network"
+    PACE = "pace"
+    NEW_USER_UNKNOWN_DEVICE = "new_user_unknown_device"
+    NEW_USER_UNKNOWN_REFERRER = "new_user_unknown_referrer"
+    KNOWN_USER_UNKNOWN_DEVICE = "known_user_unknown_device"
+    DUPLICATE = "duplicate"
+    LATE = "late"
+    EMPTY = "empty"
+    TOO_LONG = "too_long"
+    NOT_UTF8 = "not_utf8"
+    MALFORMED = "malformed"
+    UNKNOWN_VERSION = "unknown_version"
+    CONTRACT = "contract"
+    REPEATED_KEY = "repeated_key"
+    CONTROL_CHARACTER = "control_character"
+    WRONG_KEY = "wrong_key"
+    NULL_KEY = "null_key"
+    FUTURE_CLOCK = "future_clock"
+    PAST_CLOCK = "past_clock"
+
+
+class FaultRates(Struct, frozen=True, kw_only=True):
+    """How often each fault is planted, per visit of the plan.
+
+    Bot rates are bursts per visit, each of many records beside the visits; every other fault befalls
+    one visit. The rates of those add up to less than 1.
+    """
+
+    bot_user: float = 1 / 4_000
+    bot_network: float = 1 / 20_000
+    pace: float = 0.004
+    new_user_unknown_device: float = 0.004
+    new_user_unknown_referrer: float = 0.004
+    known_user_unknown_device: float = 0.004
+    duplicate: float = 0.006
+    late: float = 0.005
+    empty: float = 0.001
+    too_long: float = 0.000_2
+    not_utf8: float = 0.001
+    malformed: float = 0.003
+    unknown_version: float = 0.001
+    contract: float = 0.003
+    repeated_key: float = 0.001
+    control_character: float = 0.001
+    wrong_key: float = 0.001
+    null_key: float = 0.001
+    future_clock: float = 0.001
+    past_clock: float = 0.001
+
+    @classmethod
+    def none(cls) -> "FaultRates":
+        """A shop where nothing goes wrong."""
+        return cls(**dict.fromkeys(cls.__struct_fields__, 0.0))
+
+    @classmethod
+    def scaled(cls, factor: float) -> "FaultRates":
+        """The usual mix, `factor` times as often."""
+        return cls(**{name: rate * factor for name, rate in structs.asdict(cls()).items()})
+
+    def of_a_visit(self) -> list[tuple[Fault, float]]:
+        """The faults that befall one visit, with their rates, in a fixed order."""
+        return [(fault, getattr(self, fault)) for fault in Fault if fault not in (Fault.BOT_USER, Fault.BOT_NETWORK)]
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """The settings of the gate that decide what becomes of a planted record."""
+
+    partitions: int
+    rate_user_per_minute: int
+    rate_network_per_minute: int
+    max_clicks_per_s: float
+    max_record_bytes: int
+    late_after_s: int
+    future_clock_s: int
+    past_clock_days: int
+    duplicate_window_s: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Limits":
+        """The limits out of the settings."""
+        return cls(**{name: getattr(settings, name) for name in cls.__struct_fields__})
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """One interval of the synthetic shop. Equal plans give equal bytes.
+
+    `sessions` visits arrive in [start, end), at the times of day and days of the week when people shop;
+    repeated records and bots come on top. A visit belongs to the interval in which it *arrives*: it
+    began up to an hour earlier, a late one up to a day.
+    """
+
+    seed: int
+    start: datetime
+    end: datetime
+    sessions: int
+    population: int
+    faults: FaultRates
+    limits: Limits
+
+    @classmethod
+    def of(
+        cls,
+        settings: Settings,
+        *,
+        seed: int,
+        start: datetime,
+        end: datetime,
+        sessions: int,
+        faults: FaultRates | None = None,
+        population: int | None = None,
+    ) -> "Plan":
+        """A checked plan under the gate's settings; without `population`, one large enough for the volume.
+
+        Raises SettingsError for a plan that the shop's promises do not cover.
+        """
+        if population is None:
+            minutes = max((end - start).total_seconds() / 60, 1 / 60)
+            population = max(MIN_POPULATION, math.ceil(USERS_PER_PEAK_MINUTE * PEAK_FACTOR * sessions / minutes))
+        plan = cls(
+            seed=seed,
+            start=start,
+            end=end,
+            sessions=sessions,
+            population=population,
+            faults=faults if faults is not None else FaultRates(),
+            limits=Limits.of(settings),
+        )
+        plan.check()
+        return plan
+
+    @property
+    def tag(self) -> str:
+        """Twelve characters that name (seed, interval); part of every session id."""
+        text = f"{self.seed}:{microseconds(self.start)}:{microseconds(self.end)}"
+        return blake2b(text.encode(), digest_size=6).hexdigest()
+
+    @property
+    def peak_per_minute(self) -> float:
+        """Most visits expected in one minute."""
+        minutes = max((self.end - self.start).total_seconds() / 60, 1.0)
+        return PEAK_FACTOR * self.sessions / minutes
+
+    def check(self) -> None:
+        """SettingsError where interval, volume, population, rates or limits contradict each other."""
+        problems = [text for wrong, text in self._problems() if wrong]
+        if problems:
+            raise SettingsError("; ".join(problems), "change the plan or the named setting")
+
+    def _problems(self) -> list[tuple[bool, str]]:
+        limits = self.limits
+        naive = self.start.tzinfo is None or self.end.tzinfo is None
+        rates = [rate for _, rate in self.faults.of_a_visit()]
+        every = structs.asdict(self.faults).values()
+        return [
+            (naive, "start and end need a time zone"),
+            (not naive and self.start >= self.end, "the interval is empty: end is not after start"),
+            (not 0 <= self.sessions <= MAX_SESSIONS, f"sessions is not within 0 and {MAX_SESSIONS}"),
+            (self.population < 1, "population is below 1"),
+            (
+                not naive and self.population < USERS_PER_PEAK_MINUTE * self.peak_per_minute,
+                f"population {self.population} is too small for {self.sessions} sessions in this interval",
+            ),
+            (any(not 0 <= rate <= 1 for rate in every), "a fault rate is not within 0 and 1"),
+            (sum(rates) >= 1, "fault rates of a visit add up to 1 or more"),
+            (limits.max_clicks_per_s <= SHOP_CLICKS_PER_S, f"max_clicks_per_s is not above {SHOP_CLICKS_PER_S:g}"),
+            (
+                limits.rate_user_per_minute < SHOP_SESSIONS_PER_USER_MINUTE,
+                f"rate_user_per_minute is below {SHOP_SESSIONS_PER_USER_MINUTE}",
+            ),
+            (
+                limits.rate_network_per_minute < max(SHOP_SESSIONS_PER_NETWORK_MINUTE, limits.rate_user_per_minute),
+                f"rate_network_per_minute is below {SHOP_SESSIONS_PER_NETWORK_MINUTE} or rate_user_per_minute",
+            ),
+        ]
+
+    def check_clock(self, now: datetime) -> None:
+        """SettingsError where the interval lies too far from `now`, the broker's time, for exact counts.
+
+        A visit may not begin later than the gate tolerates, and a planted future clock, which lies
+        `FUTURE_DAYS` after the interval, must still lie in the future; nor may a visit be too old.
+        """
+        limits = self.limits
+        age = now - self.start + timedelta(days=2)
+        problems = [
+            (self.end > now + timedelta(seconds=limits.future_clock_s), "the interval ends in the future"),
+            (age.days >= limits.past_clock_days, "the interval starts more than SHOWROOM_PAST_CLOCK_DAYS ago"),
+            (
+                self.faults.future_clock > 0
+                and self.end + timedelta(days=FUTURE_DAYS[0]) < now + timedelta(seconds=limits.future_clock_s),
+                "the interval lies too far back for the fault future_clock",
+            ),
+            (
+                self.faults.past_clock > 0 and (now - EPOCH).days - PAST_DAYS <= limits.past_clock_days,
+                "SHOWROOM_PAST_CLOCK_DAYS is too high for the fault past_clock",
+            ),
+        ]
+        wrong = [text for is_wrong, text in problems if is_wrong]
+        if wrong:
+            raise SettingsError("; ".join(wrong), "choose another interval or setting, or set the fault's rate to 0")
+
+
+def microseconds(instant: datetime) -> int:
+    """Microseconds since 1970."""
+    return (instant - EPOCH) // MICROSECOND
+
+
+EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+MICROSECOND = timedelta(microseconds=1)
+
+
+def instant(us: int) -> datetime:
+    """The time `us` microseconds after 1970, in UTC."""
+    return EPOCH + timedelta(0, 0, us)

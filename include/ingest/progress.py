@@ -1,0 +1,35 @@
+"""A progress bar for those who watch, and silence for those who do not."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+PATIENCE_S = 2.0
+
+
+@contextmanager
+def progress_bar(label: str, total: int | None) -> Iterator[Callable[[int, int], None]]:
+    """Gives a callback (sent, acknowledged) for `publisher.publish`.
+
+    The bar appears on standard error where that is a terminal, once the work has taken two seconds.
+    """
+    console = Console(stderr=True)
+    bar = Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
+    )
+    task = bar.add_task(label, total=total)
+    begun = time.monotonic()
+
+    def update(_: int, acknowledged: int) -> None:
+        if console.is_terminal and not bar.live.is_started and time.monotonic() - begun > PATIENCE_S:
+            bar.start()
+        bar.update(task, completed=acknowledged)
+
+    try:
+        yield update
+    finally:
+        if bar.live.is_started:
+            bar.stop()

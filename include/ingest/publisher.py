@@ -1,0 +1,259 @@
+"""Sends records to `sessions.raw` and accounts for each: acknowledged or an error, never dropped."""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Literal
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError, KafkaTimeoutError
+from kafka.producer.future import FutureRecordMetadata
+from msgspec import Struct
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
+
+from include.contracts.errors import SettingsError, TransientError
+from include.contracts.settings import Settings
+from include.contracts.topics import MAX_MESSAGE_BYTES, RAW
+from include.ingest.emission import Emission, partition_of
+
+Pace = Literal["fast", "rate", "arrival"]
+OnAcknowledged = Callable[[str, float], None]
+OnProgress = Callable[[int, int], None]
+
+MAX_IN_FLIGHT = 20_000
+MAX_IN_FLIGHT_BYTES = 64 * 1024 * 1024
+PATIENCE_S = 900.0
+SILENCE_S = 5.0
+SETTLE_EVERY = 256
+REMEDY_AWAY = "start the stack with ./showroom up"
+REMEDY_LOST = "look at Kafka's log and publish again: repeated session ids are refused as duplicates"
+
+log = logging.getLogger(__name__)
+
+
+class PublishReport(Struct, frozen=True, kw_only=True):
+    """What was sent. `acknowledged` equals `sent`, else `publish` raises.
+
+    `value_bytes` of all values; `waited_s` is time in which Kafka was silent for long; `first_at` and
+    `last_at` are the broker's times in Unix seconds (None: nothing was sent).
+    """
+
+    sent: int
+    acknowledged: int
+    value_bytes: int
+    seconds: float
+    waited_s: float
+    by_partition: dict[int, int]
+    first_at: float | None
+    last_at: float | None
+
+    @property
+    def per_s(self) -> float:
+        """Records a second."""
+        return self.sent / self.seconds if self.seconds else 0.0
+
+
+class LostError(TransientError):
+    """Kafka did not take records that were sent to it."""
+
+
+def publish(
+    settings: Settings,
+    emissions: Iterable[Emission],
+    *,
+    rate: float | None = None,
+    pace: Pace = "fast",
+    patience_s: float = PATIENCE_S,
+    on_acknowledged: OnAcknowledged | None = None,
+    on_progress: OnProgress | None = None,
+) -> PublishReport:
+    """Send every record to `sessions.raw` in order, and wait until Kafka has acknowledged all.
+
+    With `rate` at most that many records a second; with `pace="arrival"` each when the clock has reached
+    its `arrives_at`. While Kafka is away it waits, says so in the log, and gives up after `patience_s`
+    without an acknowledgement. `on_acknowledged` gets a session id and the broker's time in Unix seconds,
+    `on_progress` the numbers sent and acknowledged, now and then.
+
+    Raises LostError where a record could not be delivered, SettingsError where the topic has another
+    number of partitions than the settings say.
+    """
+    producer = _connect(settings, patience_s)
+    try:
+        partitions = _partitions(producer, settings)
+        flight = _Flight(producer, partitions, patience_s, on_acknowledged, on_progress)
+        for emission in _paced(emissions, "rate" if rate else pace, rate or 0.0, flight.settle):
+            flight.send(emission)
+        return flight.land()
+    finally:
+        producer.close(timeout=SILENCE_S)
+
+
+def _connect(settings: Settings, patience_s: float) -> KafkaProducer:
+    """An idempotent producer, as soon as Kafka is there."""
+    retrying = Retrying(
+        retry=retry_if_exception_type(KafkaError),
+        wait=wait_exponential(multiplier=0.5, max=5),
+        stop=stop_after_delay(patience_s),
+        before_sleep=lambda state: log.warning(
+            "waiting for Kafka: bootstrap=%s attempt=%d", settings.kafka_bootstrap, state.attempt_number
+        ),
+        reraise=True,
+    )
+    try:
+        return retrying(_producer, settings, patience_s)
+    except KafkaError as error:
+        raise LostError(f"Kafka at {settings.kafka_bootstrap} did not answer ({error})", REMEDY_AWAY) from error
+
+
+def _producer(settings: Settings, patience_s: float) -> KafkaProducer:
+    return KafkaProducer(
+        bootstrap_servers=settings.kafka_bootstrap.split(","),
+        client_id="ingest",
+        acks="all",
+        enable_idempotence=True,
+        linger_ms=20,
+        batch_size=256 * 1024,
+        max_request_size=MAX_MESSAGE_BYTES,
+        delivery_timeout_ms=int((patience_s + 60) * 1_000),
+        request_timeout_ms=15_000,
+        reconnect_backoff_max_ms=1_000,
+        bootstrap_timeout_ms=3_000,
+        max_block_ms=15_000,
+        allow_auto_create_topics=False,
+        metrics_enabled=False,
+    )
+
+
+def _partitions(producer: KafkaProducer, settings: Settings) -> int:
+    try:
+        count = len(producer.partitions_for(RAW))
+    except KafkaError as error:
+        raise LostError(f"topic {RAW} is not there ({error})", REMEDY_AWAY) from error
+    if count != settings.partitions:
+        raise SettingsError(
+            f"topic {RAW} has {count} partitions, SHOWROOM_PARTITIONS says {settings.partitions}",
+            "set it to what the topic has: verdicts depend on it",
+        )
+    return count
+
+
+def _paced(emissions: Iterable[Emission], pace: Pace, rate: float, idle: Callable[[], None]) -> Iterator[Emission]:
+    """The records, each no earlier than its turn; `idle` is called before each wait."""
+    begun = time.time()
+    for number, emission in enumerate(emissions):
+        if pace != "fast":
+            due = begun + number / rate if pace == "rate" else emission.arrives_at.timestamp()
+            if due > time.time():
+                idle()
+            while (left := due - time.time()) > 0:
+                time.sleep(min(left, 1.0))
+        yield emission
+
+
+class _Flight:
+    """Records on their way: at most `MAX_IN_FLIGHT` of them and `MAX_IN_FLIGHT_BYTES` are held."""
+
+    def __init__(
+        self,
+        producer: KafkaProducer,
+        partitions: int,
+        patience_s: float,
+        on_acknowledged: OnAcknowledged | None,
+        on_progress: OnProgress | None,
+    ) -> None:
+        self._producer = producer
+        self._partitions = partitions
+        self._patience_s = patience_s
+        self._on_acknowledged = on_acknowledged
+        self._on_progress = on_progress
+        self._waiting: deque[tuple[FutureRecordMetadata, str, int]] = deque()
+        self._bytes = 0
+        self._value_bytes = 0
+        self._sent = 0
+        self._acknowledged = 0
+        self._waited_s = 0.0
+        self._by_partition = dict.fromkeys(range(partitions), 0)
+        self._first_at: float | None = None
+        self._last_at: float | None = None
+        self._begun = self._heard_at = time.monotonic()
+
+    def send(self, emission: Emission) -> None:
+        """Hand one record to the producer; blocks while too much is on its way."""
+        size = len(emission.value)
+        while self._waiting and (len(self._waiting) >= MAX_IN_FLIGHT or self._bytes + size > MAX_IN_FLIGHT_BYTES):
+            self._await_oldest()
+        partition = partition_of(emission.key, self._partitions)
+        try:
+            future = self._producer.send(RAW, value=emission.value, key=emission.key, partition=partition)
+        except KafkaError as error:
+            raise LostError(f"Kafka took no record after {self._sent} ({error})", REMEDY_LOST) from error
+        self._waiting.append((future, emission.session_id, size))
+        self._bytes += size
+        self._value_bytes += size
+        self._by_partition[partition] += 1
+        self._sent += 1
+        if self._sent % SETTLE_EVERY == 0:
+            self.settle()
+
+    def settle(self) -> None:
+        """Account for what has been acknowledged since."""
+        now = time.monotonic()
+        if not self._waiting or self._waiting[0][0].is_done:
+            self._heard_at = now
+        elif now - self._heard_at > SILENCE_S:
+            self._say_silent(now)
+        while self._waiting and self._waiting[0][0].is_done:
+            self._account()
+        if self._on_progress is not None:
+            self._on_progress(self._sent, self._acknowledged)
+
+    def land(self) -> PublishReport:
+        """Wait for all acknowledgements."""
+        while self._waiting:
+            self._await_oldest()
+        self.settle()
+        return PublishReport(
+            sent=self._sent,
+            acknowledged=self._acknowledged,
+            value_bytes=self._value_bytes,
+            seconds=time.monotonic() - self._begun,
+            waited_s=self._waited_s,
+            by_partition=self._by_partition,
+            first_at=self._first_at,
+            last_at=self._last_at,
+        )
+
+    def _await_oldest(self) -> None:
+        """Wait for one acknowledgement; says so when it takes long, LostError when it takes too long."""
+        asked = time.monotonic()
+        while not self._waiting[0][0].is_done:
+            try:
+                self._waiting[0][0].get(timeout=SILENCE_S)
+            except KafkaTimeoutError:
+                if not self._waiting[0][0].is_done and time.monotonic() - asked > self._patience_s:
+                    raise LostError(
+                        f"Kafka was silent for {self._patience_s:.0f} s, {len(self._waiting)} records are in doubt",
+                        REMEDY_LOST,
+                    ) from None
+                self.settle()
+            except KafkaError:
+                break
+        self.settle()
+
+    def _say_silent(self, now: float) -> None:
+        self._waited_s += now - self._heard_at
+        self._heard_at = now
+        log.warning("waiting for Kafka: waited_s=%.0f unacknowledged=%d", self._waited_s, len(self._waiting))
+
+    def _account(self) -> None:
+        future, session_id, size = self._waiting.popleft()
+        self._bytes -= size
+        if future.failed():
+            raise LostError(f"Kafka refused a record of session {session_id} ({future.exception!r})", REMEDY_LOST)
+        at = future.value.timestamp / 1_000
+        self._acknowledged += 1
+        self._first_at = at if self._first_at is None else min(self._first_at, at)
+        self._last_at = at if self._last_at is None else max(self._last_at, at)
+        if self._on_acknowledged is not None:
+            self._on_acknowledged(session_id, at)

@@ -1,0 +1,22 @@
+"""Readers of real shop logs: numbered lines in, visits out, in bounded memory; what cannot be used is noted."""
+
+from collections.abc import Callable, Iterator
+
+from include.ingest.readers import online_retail, otto, rees46
+from include.ingest.readers.lines import Line, Notes
+from include.ingest.readers.visit import LoggedVisit
+
+Reader = Callable[[Iterator[Line], Notes], Iterator[LoggedVisit]]
+
+READERS: dict[str, Reader] = {
+    "rees46": rees46.read,
+    "otto": otto.read,
+    "online_retail": online_retail.read,
+}
+
+RECOGNISES: dict[str, Callable[[str], bool]] = {
+    "rees46": rees46.recognises,
+    "otto": otto.recognises,
+    "online_retail": online_retail.recognises,
+}
+"""Whether the first line of a file is of the format."""

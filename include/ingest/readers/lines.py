@@ -1,0 +1,150 @@
+"""Lines of a log file, plain or gzip, with their numbers; and notes on those that cannot be used."""
+
+import csv
+import gzip
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, cast
+
+from msgspec import Struct
+
+from include.contracts.errors import SourceFormatError
+
+MAX_LINE_BYTES = 4 * 1024 * 1024
+BAD_LINES_KEPT = 20
+_GZIP = b"\x1f\x8b"
+_BOM = "\ufeff"
+_CHUNK = 1 << 20
+
+
+class Line(NamedTuple):
+    """One line without its end; `text` is None where `flaw` says why it cannot be read."""
+
+    number: int
+    text: str | None
+    flaw: str = ""
+
+
+class BadLine(Struct, frozen=True):
+    """A line that was left out, counted from 1 as an editor does, and why."""
+
+    line: int
+    reason: str
+
+
+class BadLineError(ValueError):
+    """The line at hand cannot be used; the text says why."""
+
+
+class Notes:
+    """What a reader counted: lines of data, bad ones, and others by name (`cancelled`, `split`)."""
+
+    def __init__(self) -> None:
+        self.lines = 0
+        self.bad = 0
+        self.first_bad: list[BadLine] = []
+        self.counts: Counter[str] = Counter()
+
+    def reject(self, number: int, reason: str) -> None:
+        """Count a bad line; the first few are kept with their reasons."""
+        self.bad += 1
+        if len(self.first_bad) < BAD_LINES_KEPT:
+            self.first_bad.append(BadLine(number, reason))
+
+
+def read_lines(path: Path) -> Iterator[Line]:
+    """Every line of a file, blank ones left out, at most `MAX_LINE_BYTES` of it in memory.
+
+    Raises SourceFormatError where the file is missing or empty, or its gzip stream broken: then with
+    the number of the last line that could be read.
+    """
+    number = 0
+    try:
+        with _open(path) as stream:
+            for number, raw, whole in _physical(stream):
+                line = _decoded(number, raw, whole)
+                if line.text != "":
+                    yield line
+    except FileNotFoundError:
+        raise SourceFormatError(f"no file at {path}", "check the path") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise SourceFormatError(
+            f"{path} is a broken gzip file, readable up to line {number}", f"copy or download it again ({error})"
+        ) from None
+    except OSError as error:
+        raise SourceFormatError(f"{path} cannot be read", error.strerror or str(error)) from None
+    if number == 0:
+        raise SourceFormatError(f"{path} is empty", "give a file with a log in it")
+
+
+def _open(path: Path) -> BinaryIO:
+    with path.open("rb") as stream:
+        zipped = stream.read(len(_GZIP)) == _GZIP
+    return cast("BinaryIO", gzip.open(path, "rb")) if zipped else path.open("rb")
+
+
+def _physical(stream: BinaryIO) -> Iterator[tuple[int, bytes, bool]]:
+    """Number, bytes and whether these are all of the line; the rest of an over-long line is skipped."""
+    number = 0
+    while raw := stream.readline(MAX_LINE_BYTES):
+        number += 1
+        whole = raw.endswith(b"\n") or len(raw) < MAX_LINE_BYTES
+        rest = raw
+        while not rest.endswith(b"\n") and (rest := stream.readline(_CHUNK)):
+            pass
+        yield number, raw, whole
+
+
+def _decoded(number: int, raw: bytes, whole: bool) -> Line:
+    if not whole:
+        return Line(number, None, f"is longer than {MAX_LINE_BYTES} bytes")
+    try:
+        text = raw.decode().rstrip("\r\n")
+    except UnicodeDecodeError:
+        return Line(number, None, "is not UTF-8")
+    return Line(number, text.removeprefix(_BOM) if number == 1 else text)
+
+
+def rows(lines: Iterable[Line], notes: Notes, columns: tuple[str, ...]) -> Iterator[tuple[int, list[str]]]:
+    """The cells of each data line of a CSV file in the order of `columns`, with the line's number.
+
+    The first line names the columns, in any order. Each line is parsed by itself: an open quote spoils
+    one line and no more. Raises SourceFormatError where a column is missing.
+    """
+    source = iter(lines)
+    header = next(source)
+    names = cells(header.text or "")
+    missing = [name for name in columns if name not in names]
+    if missing:
+        raise SourceFormatError(f"the first line lacks the column(s) {', '.join(missing)}", "name the right format")
+    order = [names.index(name) for name in columns]
+    straight = order == list(range(len(names)))
+    for line in source:
+        notes.lines += 1
+        try:
+            row = cells(_text(line))
+        except BadLineError as error:
+            notes.reject(line.number, str(error))
+            continue
+        if len(row) != len(names):
+            notes.reject(line.number, f"has {len(row)} cells instead of {len(names)}")
+            continue
+        yield line.number, row if straight else [row[place] for place in order]
+
+
+def _text(line: Line) -> str:
+    if line.text is None:
+        raise BadLineError(line.flaw)
+    return line.text
+
+
+def cells(text: str) -> list[str]:
+    """The cells of one CSV line; BadLineError for an open quote and the like."""
+    if '"' not in text:
+        return text.split(",")
+    try:
+        return next(csv.reader([text], strict=True))
+    except (csv.Error, StopIteration) as error:
+        raise BadLineError(f"is not CSV: {error}") from None

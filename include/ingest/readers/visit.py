@@ -1,0 +1,190 @@
+"""Visits taken from a log: cells checked against the contract, sessions put together in bounded memory."""
+
+import re
+from collections import OrderedDict
+from collections.abc import Hashable, Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from hashlib import blake2b
+from typing import NamedTuple
+
+from include.contracts.session import (
+    MAX_VIEWS,
+    Device,
+    LastAction,
+    Location,
+    Purchase,
+    Session,
+    User,
+    View,
+)
+from include.ingest.readers.lines import BadLineError, Notes
+
+GAP = timedelta(minutes=30)
+LONGEST = timedelta(days=7)
+MAX_OPEN = 200_000
+MAX_IDENTIFIER = 64
+MAX_LABEL = 200
+MAX_MONEY = Decimal("1e9")
+_NOT_COLLECTED = Device(type="not_collected", os=None, browser=None)
+_NOBODY = User(name=None, email=None, gender=None)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+class LoggedVisit(NamedTuple):
+    """A session out of a log, and the exact value of what it bought."""
+
+    session: Session
+    amount: Decimal
+
+
+def identifier(text: str, name: str) -> str:
+    """A cell that names something: 1 to 64 characters, none of them a control character."""
+    if not text:
+        raise BadLineError(f"has no {name}")
+    if len(text) > MAX_IDENTIFIER or _CONTROL.search(text):
+        raise BadLineError(f"has a {name} that is longer than {MAX_IDENTIFIER} characters or holds control characters")
+    return text
+
+
+def label(text: str, name: str) -> str | None:
+    """A cell that describes something: None where it is empty, else at most 200 plain characters."""
+    if len(text) > MAX_LABEL or _CONTROL.search(text):
+        raise BadLineError(f"has a {name} that is longer than {MAX_LABEL} characters or holds control characters")
+    return text or None
+
+
+def money(text: str, name: str) -> Decimal:
+    """A cell that holds an amount in shop currency, at most a thousand million either side of 0."""
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        raise BadLineError(f"has a {name} that is no number: {text[:40]!r}") from None
+    if not value.is_finite() or abs(value) > MAX_MONEY:
+        raise BadLineError(f"has a {name} out of range: {text[:40]!r}")
+    return value
+
+
+def moment(text: str, name: str, *other_formats: str) -> datetime:
+    """A cell that holds a time in UTC, `2019-10-01 00:00:00` with or without ` UTC`, or of another format."""
+    plain = text.removesuffix(" UTC")
+    try:
+        found = datetime.fromisoformat(plain)
+    except ValueError:
+        for form in other_formats:
+            try:
+                return datetime.strptime(plain, form).replace(tzinfo=UTC)
+            except ValueError:
+                continue
+        raise BadLineError(f"has a {name} that is no time: {text[:40]!r}") from None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+def stable_id(prefix: str, *parts: object) -> str:
+    """An id that follows from its parts alone."""
+    text = "\x1f".join(str(part) for part in parts)
+    return f"{prefix}-{blake2b(text.encode(), digest_size=12).hexdigest()}"
+
+
+class OpenVisit:
+    """A visit whose lines are still coming in."""
+
+    __slots__ = ("amount", "country", "first", "last", "last_action", "made", "page_views", "part", "user_id", "views")
+
+    def __init__(self, user_id: str, at: datetime, part: int = 1) -> None:
+        self.user_id = user_id
+        self.first = self.last = at
+        self.part = part
+        self.views: list[View] = []
+        self.page_views: int | None = None
+        self.amount = Decimal(0)
+        self.made = False
+        self.last_action: LastAction = "view_item"
+        self.country: str | None = None
+
+    def touch(self, at: datetime) -> None:
+        """Take a moment of the visit in."""
+        self.first, self.last = min(self.first, at), max(self.last, at)
+
+    def fits(self, at: datetime, gap: timedelta) -> bool:
+        """Whether a moment can belong to this visit: no longer silent than `gap`, no longer in all than `LONGEST`."""
+        near = self.first - gap <= at <= self.last + gap
+        return near and max(self.last, at) - min(self.first, at) < LONGEST and len(self.views) < MAX_VIEWS
+
+    def pay(self, value: Decimal) -> None:
+        """Add to the amount; BadLineError where the contract could no longer hold it."""
+        if abs(self.amount + value) > MAX_MONEY:
+            raise BadLineError("takes its visit beyond a thousand million")
+        self.amount += value
+
+    def close(self, session_id: str, *, duration_s: int) -> LoggedVisit:
+        """The session; what the log does not hold is null or `not_collected`."""
+        session = Session(
+            v=1,
+            session_id=session_id,
+            user_id=self.user_id,
+            started_at=self.first,
+            duration_s=duration_s,
+            user=_NOBODY,
+            ip=None,
+            device=_NOT_COLLECTED,
+            location=Location(country=self.country, state=None, city=None, zip=None),
+            referrer="not_collected",
+            page_views=self.page_views,
+            clicks=None,
+            views=self.views,
+            last_action=self.last_action,
+            exit_page=None,
+            purchase=Purchase(made=self.made, amount=float(self.amount), payment=None),
+        )
+        return LoggedVisit(session, self.amount)
+
+    @property
+    def seconds(self) -> int:
+        """Whole seconds from the first to the last line."""
+        return int((self.last - self.first).total_seconds())
+
+
+class OpenVisits:
+    """Visits by key, in the order of their newest line; those that have gone silent are handed out.
+
+    Works on logs in rising or falling order of time. At most `MAX_OPEN` are held: beyond that the one
+    that has waited longest is handed out early, and noted as `closed_early`.
+    """
+
+    def __init__(self, notes: Notes, gap: timedelta = GAP) -> None:
+        self._open: OrderedDict[Hashable, OpenVisit] = OrderedDict()
+        self._notes = notes
+        self.gap = gap
+
+    def silent(self, at: datetime) -> Iterator[tuple[Hashable, OpenVisit]]:
+        """Hand out the visits that a line of time `at` shows to be over."""
+        while self._open:
+            key, visit = next(iter(self._open.items()))
+            if visit.first - self.gap <= at <= visit.last + self.gap and len(self._open) <= MAX_OPEN:
+                return
+            if len(self._open) > MAX_OPEN:
+                self._notes.counts["closed_early"] += 1
+            yield key, self._open.pop(key)
+
+    def find(self, key: Hashable) -> OpenVisit | None:
+        """The open visit of a key, now the one with the newest line."""
+        visit = self._open.get(key)
+        if visit is not None:
+            self._open.move_to_end(key)
+        return visit
+
+    def put(self, key: Hashable, visit: OpenVisit) -> OpenVisit:
+        """Open a visit."""
+        self._open[key] = visit
+        self._open.move_to_end(key)
+        return visit
+
+    def take(self, key: Hashable) -> OpenVisit:
+        """Take a visit out."""
+        return self._open.pop(key)
+
+    def rest(self) -> Iterator[tuple[Hashable, OpenVisit]]:
+        """Hand out what is left, at the end of the log."""
+        while self._open:
+            yield self._open.popitem(last=False)

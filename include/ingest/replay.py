@@ -1,0 +1,191 @@
+"""Real shop logs as records for `sessions.raw`, with the counts every stage must show for them."""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import chain, islice
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from include.contracts.errors import SourceFormatError, TerminalError
+from include.contracts.reasons import Reason
+from include.contracts.session import Session
+from include.ingest.emission import VALID, Emission, Verdict
+from include.ingest.exact import Distinct
+from include.ingest.expected import Account, Expected
+from include.ingest.plan import EPOCH, Limits
+from include.ingest.readers import READERS, RECOGNISES
+from include.ingest.readers.lines import BadLine, Line, Notes, read_lines
+from include.ingest.readers.visit import LoggedVisit
+
+AUTO = "auto"
+MAX_REMEMBERED = 1_000_000
+RATE_MINUTES = 180
+_MINUTE = timedelta(minutes=1)
+
+
+class ReplayReport(Struct, frozen=True, kw_only=True):
+    """What a log held and what each stage must count for it.
+
+    `lines` are data lines (the header is none), `bad_lines` those that could not be used, the first of
+    them with number and reason. `counts` are notes of the reader: `cancelled` lines left out, visits
+    `split` or `closed_early`. `amount` is the exact value of all sessions made, `expected.revenue` that
+    of the admitted ones. `exact` is False beyond a million sessions, when repeated ids and distinct
+    users are no longer counted.
+    """
+
+    path: str
+    format: str
+    lines: int
+    bad_lines: int
+    first_bad_lines: list[BadLine]
+    counts: dict[str, int]
+    sessions: int
+    amount: Decimal
+    first_started_at: datetime | None
+    last_started_at: datetime | None
+    longest_value_bytes: int
+    exact: bool
+    expected: Expected
+
+
+class Replay:
+    """The records of one log, in its order. `report` is there once an iteration has come to its end.
+
+    Raises SourceFormatError while iterating: file missing, empty, of another format, or gzip broken.
+    """
+
+    def __init__(self, path: Path, limits: Limits, format: str, limit: int | None, now: datetime) -> None:
+        if format != AUTO and format not in READERS:
+            raise SourceFormatError(f"unknown format {format!r}", f"choose {', '.join(READERS)} or {AUTO}")
+        self.path = path
+        self._limits = limits
+        self._format = format
+        self._limit = limit
+        self._now = now
+        self._report: ReplayReport | None = None
+
+    def __iter__(self) -> Iterator[Emission]:
+        lines = read_lines(self.path)
+        first = next(lines)
+        name = self._format if self._format != AUTO else _recognised(self.path, first)
+        if not RECOGNISES[name](first.text or ""):
+            raise SourceFormatError(f"{self.path} is not of format {name}", "name the right format, or auto")
+        notes = Notes()
+        judge = _Judge(self._limits, self._now)
+        yield from map(judge.emission, islice(READERS[name](chain([first], lines), notes), self._limit))
+        self._report = judge.report(self.path, name, notes)
+
+    @property
+    def report(self) -> ReplayReport:
+        """What was in the log; TerminalError before all of it has been read."""
+        if self._report is None:
+            raise TerminalError("the report is not complete", "go through all records first")
+        return self._report
+
+
+def replay(
+    path: Path,
+    limits: Limits,
+    *,
+    format: str = AUTO,
+    limit: int | None = None,
+    now: datetime | None = None,
+) -> Replay:
+    """A log as an iterable of `Emission` with a `report` at its end; `limit` sessions at most.
+
+    `now` is the time at which the broker will receive them, by default the time of the call.
+    """
+    return Replay(path, limits, format, limit, now if now is not None else datetime.now(UTC))
+
+
+def _recognised(path: Path, first: Line) -> str:
+    for name, recognises in RECOGNISES.items():
+        if first.text is not None and recognises(first.text):
+            return name
+    raise SourceFormatError(f"{path} is of no format known here", f"give a file of {', '.join(READERS)}, plain or gzip")
+
+
+class _Judge:
+    """Makes records of visits and foresees the gate's verdicts, with bounded memory."""
+
+    def __init__(self, limits: Limits, now: datetime) -> None:
+        self._limits = limits
+        self._latest = now + timedelta(seconds=limits.future_clock_s)
+        self._oldest = now - timedelta(days=limits.past_clock_days)
+        self._account = Account()
+        self._ids = Distinct(MAX_REMEMBERED)
+        self._users = Distinct(MAX_REMEMBERED)
+        self._rates: dict[int, Counter[str]] = {}
+        self._encode = msgspec.json.Encoder().encode
+        self._sessions = 0
+        self._amount = Decimal(0)
+        self._longest = 0
+        self._span: tuple[datetime, datetime] | None = None
+
+    def emission(self, visit: LoggedVisit) -> Emission:
+        session = visit.session
+        value = self._encode(session)
+        self._sessions += 1
+        self._amount += visit.amount
+        self._longest = max(self._longest, len(value))
+        started = session.started_at
+        low, high = self._span or (started, started)
+        self._span = (min(low, started), max(high, started))
+        verdict = self._verdict(session, len(value))
+        if verdict == VALID:
+            self._account.admit(session, visit.amount)
+            self._users.add(session.user_id)
+        else:
+            self._account.refuse(verdict)
+        return Emission(
+            key=session.user_id.encode(),
+            value=value,
+            arrives_at=started + timedelta(seconds=session.duration_s),
+            session_id=session.session_id,
+            verdict=verdict,
+        )
+
+    def _verdict(self, session: Session, length: int) -> Verdict:
+        """What the gate must say: a log has no faults but those its own users made."""
+        if length > self._limits.max_record_bytes:
+            return Reason.TOO_LONG
+        if session.started_at > self._latest:
+            return Reason.FUTURE_CLOCK
+        if session.started_at < self._oldest:
+            return Reason.PAST_CLOCK
+        if not self._ids.add(session.session_id) and self._ids.exact:
+            return Reason.DUPLICATE
+        if self._too_often(session):
+            return Reason.RATE_USER
+        return VALID
+
+    def _too_often(self, session: Session) -> bool:
+        """The gate's rate of a user, over the event minutes near the newest one."""
+        minute = (session.started_at - EPOCH) // _MINUTE
+        if minute not in self._rates:
+            self._rates[minute] = Counter()
+            while len(self._rates) > RATE_MINUTES:
+                del self._rates[next(iter(self._rates))]
+        self._rates[minute][session.user_id] += 1
+        return self._rates[minute][session.user_id] > self._limits.rate_user_per_minute
+
+    def report(self, path: Path, name: str, notes: Notes) -> ReplayReport:
+        return ReplayReport(
+            path=str(path),
+            format=name,
+            lines=notes.lines,
+            bad_lines=notes.bad,
+            first_bad_lines=notes.first_bad,
+            counts=dict(sorted(notes.counts.items())),
+            sessions=self._sessions,
+            amount=self._amount,
+            first_started_at=self._span[0] if self._span else None,
+            last_started_at=self._span[1] if self._span else None,
+            longest_value_bytes=self._longest,
+            exact=self._ids.exact and self._users.exact,
+            expected=self._account.expected(self._users.count),
+        )

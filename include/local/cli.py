@@ -1,0 +1,41 @@
+"""The command line: what `./showroom` runs. Each module of `include.local.commands` adds its own commands."""
+
+import importlib
+import pkgutil
+from typing import NoReturn
+
+import typer
+
+from include.contracts.errors import SettingsError, ShowroomError
+from include.local import commands
+
+EXIT_FAILED = 1
+EXIT_SETTINGS = 2
+EXIT_INTERRUPTED = 130
+
+
+def build() -> typer.Typer:
+    """The whole command line; a command module is one with a function `register(app)`."""
+    app = typer.Typer(
+        name="showroom",
+        help="The live path of an online shop's sessions, on real servers on this machine.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    for module in pkgutil.iter_modules(commands.__path__):
+        importlib.import_module(f"{commands.__name__}.{module.name}").register(app)
+    return app
+
+
+def main() -> NoReturn:
+    """Run the command line; an error of this project is one line on standard error."""
+    try:
+        build()(prog_name="showroom")
+    except ShowroomError as error:
+        typer.echo(f"showroom: {' '.join(str(error).split())}", err=True)
+        raise SystemExit(EXIT_SETTINGS if isinstance(error, SettingsError) else EXIT_FAILED) from None
+    except KeyboardInterrupt:
+        raise SystemExit(EXIT_INTERRUPTED) from None
+    raise SystemExit(0)

@@ -1,0 +1,108 @@
+"""`./showroom demo`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from include.local.project import load_settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from include.contracts.settings import Settings
+    from include.local.demo import Outcome
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(demo)
+
+
+def demo(
+    replay: Annotated[
+        Path | None, typer.Option(help="Replay this log of a real shop instead of the synthetic one.")
+    ] = None,
+    shape: Annotated[str, typer.Option("--format", help="Its format: auto, rees46, otto or online_retail.")] = "auto",
+    sessions: Annotated[int, typer.Option(help="Visits of the history.", min=1)] = 50_000,
+    days: Annotated[int, typer.Option(help="Days of history.", min=1, max=300)] = 14,
+    live: Annotated[int, typer.Option(help="Seconds of live sessions.", min=1, max=3_600)] = 60,
+    rate: Annotated[float, typer.Option(help="Live sessions a second.", min=1)] = 50.0,
+    seed: Annotated[int, typer.Option(help="Seed of the synthetic shop.")] = 20_261,
+) -> None:
+    """Run the whole live path on real servers, account for every session, and leave it running."""
+    from rich.console import Console
+
+    from include.local.demo import Show, run, run_replay, start_platform
+
+    console = Console()
+    started = time.monotonic()
+
+    def say(line: str) -> None:
+        console.print(f"[dim]{time.monotonic() - started:6.1f} s[/]  {line}", highlight=False, soft_wrap=True)
+
+    settings = load_settings()
+    start_platform(settings, say)
+    if replay is None:
+        show = Show(sessions=sessions, days=days, live_s=live, live_per_s=rate, seed=seed)
+        outcome = run(settings, show, say, console)
+    else:
+        outcome = run_replay(settings, replay, shape, say, console)
+    _show(console, settings, outcome)
+    say("done" if outcome.exact else "[red]the account does not balance[/]")
+    if not outcome.exact:
+        raise typer.Exit(1)
+
+
+def _show(console: Console, settings: Settings, outcome: Outcome) -> None:
+    from rich.table import Table
+
+    from include.local import sections
+
+    grid = Table("stage", "what", "truth", "found", "difference", title="Account", title_justify="left", box=None)
+    for line in outcome.lines:
+        colour = "green" if line.difference == 0 else "bold red"
+        grid.add_row(
+            line.stage, line.what, _number(line.expected), _number(line.found), f"[{colour}]{line.difference:+g}[/]"
+        )
+    for column in grid.columns[2:]:
+        column.justify = "right"
+    console.print(grid)
+
+    kpis = Table("category", "sessions", "purchases", "conversion", "revenue", "mean duration", box=None)
+    kpis.title, kpis.title_justify = "\nKey figures by category", "left"
+    for kpi in outcome.kpis:
+        kpis.add_row(
+            kpi.category,
+            f"{kpi.sessions:,}",
+            f"{kpi.purchases:,}",
+            f"{kpi.conversion:.1%}",
+            f"{kpi.revenue:,.2f}",
+            f"{kpi.mean_duration_s:.0f} s",
+        )
+    console.print(kpis)
+    if outcome.freshness:
+        fresh = outcome.freshness
+        console.print(
+            f"\nFrom produced to searchable: p50 {fresh.p50_s:.2f} s, p95 {fresh.p95_s:.2f} s "
+            f"over {fresh.sampled:,} sessions, {fresh.lost} not found",
+            highlight=False,
+            soft_wrap=True,
+        )
+    for section in (sections.gate, sections.stream, sections.serving):
+        console.print(section(settings))
+    console.print("\nIt goes on running: ./showroom status, ./showroom down", style="bold")
+    for name, address in (
+        ("Flink", settings.flink_url),
+        ("Elasticsearch", settings.elasticsearch_url),
+        ("Kafka", settings.kafka_bootstrap),
+        ("Redis", str(settings.ports.redis)),
+    ):
+        console.print(f"  {name:14} {address}", highlight=False)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.2f}"

@@ -1,0 +1,101 @@
+"""`./showroom stream`: the stream job."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from include.contracts.errors import TerminalError
+from include.local.project import load_settings
+
+DEADLINE_S = 180.0
+Deadline = Annotated[float, typer.Option(help="Seconds it may take.", min=1)]
+
+app = typer.Typer(help="Submit, stop and resume the stream job.", no_args_is_help=True)
+
+
+def register(main: typer.Typer) -> None:
+    """Add the commands."""
+    main.add_typer(app, name="stream")
+
+
+@app.command()
+def submit(deadline: Deadline = DEADLINE_S) -> None:
+    """Start the job without a state; documents go on where the last job's group of consumers was."""
+    from include.local.stream import start_job
+
+    job_id = start_job(load_settings(), deadline_s=deadline)
+    typer.echo(f"job {job_id} is running")
+
+
+@app.command()
+def resume(
+    deadline: Deadline = DEADLINE_S,
+    at: Annotated[
+        Path | None, typer.Option("--from", help="A checkpoint or savepoint; the newest complete one by default.")
+    ] = None,
+) -> None:
+    """Start the job from a checkpoint or savepoint."""
+    from include.local.stream import start_job, state_folder
+    from include.supervise.stream_job import newest_restore_point, restore_point
+
+    settings = load_settings()
+    restore = newest_restore_point(state_folder(settings)) if at is None else restore_point(at)
+    if restore is None:
+        raise TerminalError("there is no complete checkpoint or savepoint", "./showroom stream submit")
+    job_id = start_job(settings, restore=restore, deadline_s=deadline)
+    typer.echo(f"job {job_id} is running, from {restore.path}")
+
+
+@app.command()
+def stop(deadline: Deadline = DEADLINE_S) -> None:
+    """Stop the job with a savepoint, at a consistent point."""
+    from include.supervise.flink_rest import FlinkRest
+    from include.supervise.stream_job import stop_with_savepoint
+
+    with FlinkRest(load_settings()) as flink:
+        typer.echo(f"stopped, savepoint {stop_with_savepoint(flink, deadline).path}")
+
+
+@app.command()
+def cancel(deadline: Deadline = DEADLINE_S) -> None:
+    """End the job at once; its checkpoints stay."""
+    from include.supervise.flink_rest import FlinkRest
+    from include.supervise.stream_job import cancel as cancel_job
+
+    with FlinkRest(load_settings()) as flink:
+        typer.echo(f"job {cancel_job(flink, deadline)} is cancelled")
+
+
+@app.command()
+def status() -> None:
+    """Show the job's state, checkpoints, restarts and last failures."""
+    from include.supervise.flink_rest import FlinkRest
+    from include.supervise.stream_job import observe
+
+    with FlinkRest(load_settings()) as flink:
+        seen = observe(flink)
+    if seen is None:
+        typer.echo("no job is running")
+        raise typer.Exit(1)
+    age = "none yet" if seen.checkpoint_age_s is None else f"{seen.checkpoint_age_s:.0f} s ago"
+    typer.echo(f"job {seen.job_id} is {seen.state}, tasks that do not run: {seen.idle_tasks or 'none'}")
+    typer.echo(f"checkpoints {seen.checkpoints}, the last {age}; restarts {seen.restarts}")
+    for failure in seen.failures:
+        typer.echo(f"failure: {failure}")
+
+
+@app.command()
+def prune(
+    yes: Annotated[bool, typer.Option("--yes", help="Really delete; without it only list.")] = False,
+) -> None:
+    """Delete checkpoints and savepoints no job needs; the newest complete one always stays."""
+    from include.local.stream import state_folder
+    from include.supervise.flink_rest import FlinkRest
+    from include.supervise.stream_job import prune as prune_folders
+
+    settings = load_settings()
+    with FlinkRest(settings) as flink:
+        running = [job.jid for job in flink.jobs() if not job.ended]
+    for folder in prune_folders(state_folder(settings), running, delete=yes):
+        typer.echo(f"{'deleted' if yes else 'would delete'} {folder}")

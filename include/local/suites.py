@@ -1,0 +1,104 @@
+"""All tests as one run: each folder in the environment it needs, one count at the end."""
+
+import os
+import subprocess
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple
+from xml.etree import ElementTree
+
+from include.contracts.errors import TerminalError
+from include.contracts.settings import PREFIX
+from include.local.environments import Environment, ensure_environment
+from include.local.project import ROOT, SHOWROOM
+
+RESULTS = SHOWROOM / "test-results"
+
+FOLDERS: dict[str, Environment] = {
+    "tests/unit": "dev",
+    "tests/contract": "dev",
+    "tests/stream": "flink",
+    "tests/integration": "dev",
+    "tests/e2e": "dev",
+}
+"""Every test folder, in the order of a whole run: what is quick to fail comes first."""
+
+
+class Counts(NamedTuple):
+    """How many tests ended how; an error while collecting is a failure."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def __add__(self, other: object) -> "Counts":
+        if not isinstance(other, Counts):
+            return NotImplemented
+        return Counts(*(mine + its for mine, its in zip(self, other, strict=True)))
+
+    def __str__(self) -> str:
+        """One line as pytest would close with."""
+        text = f"{self.passed} passed, {self.failed} failed"
+        return f"{text}, {self.skipped} skipped" if self.skipped else text
+
+
+class Run(NamedTuple):
+    """One call of pytest."""
+
+    environment: Environment
+    paths: tuple[str, ...]
+
+
+def plan(paths: Sequence[str], folder: Path = ROOT) -> list[Run]:
+    """The pytest runs for paths below `folder`, one for each test folder; none means all tests.
+
+    A folder's tests so share one stack, which no other folder's tests have filled.
+
+    Raises TerminalError for a path that is missing or belongs to no test folder.
+    """
+    chosen: list[tuple[str, str]] = []
+    for path in paths or ["tests"]:
+        place = path.split("::")[0].rstrip("/")
+        if not (folder / place).exists():
+            raise TerminalError(f"{place} does not exist", f"test folders are: {', '.join(FOLDERS)}")
+        inside = [(name, path) for name in FOLDERS if f"{place}/".startswith(f"{name}/")]
+        around = [(name, name) for name in FOLDERS if name.startswith(f"{place}/") and _has_tests(folder / name)]
+        if not inside and not around:
+            raise TerminalError(f"{place} holds no tests", f"test folders are: {', '.join(FOLDERS)}")
+        chosen += inside or around
+    order = list(FOLDERS)
+    chosen.sort(key=lambda pair: order.index(pair[0]))
+    groups = groupby(chosen, key=lambda pair: pair[0])
+    return [Run(FOLDERS[name], tuple(path for _, path in members)) for name, members in groups]
+
+
+def execute(run: Run, number: int, arguments: Sequence[str]) -> Counts:
+    """Run pytest once; its output goes where this process writes."""
+    python = ensure_environment(run.environment)
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    report = RESULTS / f"{number}-{run.environment}.xml"
+    report.unlink(missing_ok=True)
+    # Settings of the caller's shell must not decide how tests end.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    environment |= {"PYTHONPATH": str(ROOT), "HYPOTHESIS_STORAGE_DIRECTORY": str(SHOWROOM / "cache" / "hypothesis")}
+    command = [str(python), "-P", "-m", "pytest", f"--junitxml={report}", *arguments, *run.paths]
+    done = subprocess.run(command, cwd=ROOT, env=environment, check=False)
+    return counts(report, done.returncode)
+
+
+def counts(report: Path, exit_code: int) -> Counts:
+    """What pytest's report says; a run that ended badly without a failed test counts as one failure."""
+    totals = Counts()
+    if report.exists():
+        for suite in ElementTree.parse(report).getroot().iter("testsuite"):
+            tests, skipped = int(suite.get("tests", 0)), int(suite.get("skipped", 0))
+            failed = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+            totals += Counts(max(0, tests - failed - skipped), failed, skipped)
+    if exit_code != 0 and totals.failed == 0:
+        totals += Counts(failed=1)
+    return totals
+
+
+def _has_tests(folder: Path) -> bool:
+    return any(folder.rglob("test_*.py"))

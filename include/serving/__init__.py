@@ -1,0 +1,1 @@
+"""The serving stage: index templates and the queries readers ask."""

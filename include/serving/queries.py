@@ -1,0 +1,152 @@
+"""Questions to the indices, typed; each is one plain `_search` or `_count`.
+
+An alias without an index yet, before its first document, counts as empty.
+"""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from elasticsearch import Elasticsearch
+
+from include.contracts.documents import INDICES, KPI_ALL
+from include.serving.client import errors, patiently
+
+MAX_CATEGORIES = 1_000
+MAX_HITS = 10_000
+# Before the first document there is no index and so no alias.
+_LENIENT: dict[str, Any] = {"ignore_unavailable": True, "allow_no_indices": True}
+
+
+class Kpi(NamedTuple):
+    """Key figures of one category, summed over the rows of `kpi_minute`."""
+
+    category: str
+    sessions: int
+    purchases: int
+    revenue: float
+    conversion: float
+    mean_duration_s: float
+    late_sessions: int
+
+
+class Newest(NamedTuple):
+    """The session that arrived last, of those that can be found."""
+
+    session_id: str
+    received_at: datetime
+
+
+def refresh(client: Elasticsearch) -> None:
+    """Make everything stored so far searchable at once."""
+    with errors("refresh"):
+        client.indices.refresh(index=",".join(f"{alias}-*" for alias in INDICES), **_LENIENT)
+
+
+def count(client: Elasticsearch, alias: str, query: Mapping[str, Any] | None = None) -> int:
+    """Searchable documents behind an alias, all or those that match a query."""
+
+    def ask() -> int:
+        with errors(f"count of {alias}"):
+            return int(client.count(index=alias, query=query, **_LENIENT)["count"])
+
+    return patiently(ask)
+
+
+def counts(client: Elasticsearch) -> dict[str, int]:
+    """Searchable documents of every index."""
+    return {alias: count(client, alias) for alias in INDICES}
+
+
+def kpi_by_category(client: Elasticsearch, since: datetime | None = None, until: datetime | None = None) -> list[Kpi]:
+    """Key figures by category over the minutes in [since, until), most sessions first.
+
+    Category `all` holds each session once; the others hold a session each time it viewed them.
+    """
+    window = {"gte": since.isoformat() if since else None, "lt": until.isoformat() if until else None}
+    sums = ("sessions", "purchases", "revenue", "duration_s", "late_sessions")
+    aggregations = {
+        "category": {
+            "terms": {"field": "category", "size": MAX_CATEGORIES, "order": {"sessions": "desc"}},
+            "aggs": {name: {"sum": {"field": name}} for name in sums},
+        }
+    }
+    answer = _search(client, "kpi_minute", size=0, query={"range": {"minute": window}}, aggs=aggregations)
+    buckets = answer.get("aggregations", {}).get("category", {}).get("buckets", [])
+    return [_kpi(bucket) for bucket in buckets]
+
+
+def kpi_total(client: Elasticsearch, since: datetime | None = None, until: datetime | None = None) -> Kpi:
+    """Key figures of all sessions."""
+    rows = kpi_by_category(client, since, until)
+    return next((row for row in rows if row.category == KPI_ALL), Kpi(KPI_ALL, 0, 0, 0.0, 0.0, 0.0, 0))
+
+
+def sum_revenue(client: Elasticsearch) -> float:
+    """Net revenue over `session_summary`, in shop currency."""
+    answer = _search(client, "session_summary", size=0, aggs={"revenue": {"sum": {"field": "purchase_amount"}}})
+    return float(answer.get("aggregations", {}).get("revenue", {}).get("value") or 0.0)
+
+
+def newest_session(client: Elasticsearch) -> Newest | None:
+    """The searchable session that reached the platform last; None while there is none."""
+    hits = _search(
+        client,
+        "session_summary",
+        size=1,
+        sort=[{"received_at": "desc"}, {"session_id": "desc"}],
+        source=["session_id", "received_at"],
+    )["hits"]["hits"]
+    if not hits:
+        return None
+    source = hits[0]["_source"]
+    return Newest(source["session_id"], datetime.fromisoformat(source["received_at"]))
+
+
+def sessions_since(
+    client: Elasticsearch, received: datetime, seen: Collection[str] = (), size: int = MAX_HITS
+) -> dict[str, datetime]:
+    """session_id -> arrival of searchable sessions received at or after a time, but for those `seen`; oldest first.
+
+    Freshness is probed by calling this again and again: what is new has become searchable since the last call.
+    """
+    query: dict[str, Any] = {"bool": {"filter": [{"range": {"received_at": {"gte": received.isoformat()}}}]}}
+    if seen:
+        query["bool"]["must_not"] = [{"terms": {"session_id": sorted(seen)}}]
+    hits = _search(
+        client,
+        "session_summary",
+        size=size,
+        query=query,
+        sort=[{"received_at": "asc"}],
+        source=["session_id", "received_at"],
+    )["hits"]["hits"]
+    return {hit["_source"]["session_id"]: datetime.fromisoformat(hit["_source"]["received_at"]) for hit in hits}
+
+
+def documents(client: Elasticsearch, alias: str, ids: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Sources of the searchable documents with these ids, by id; missing ones are left out. At most 10,000 ids."""
+    answer = _search(client, alias, size=len(ids), query={"ids": {"values": sorted(ids)}})
+    return {hit["_id"]: hit["_source"] for hit in answer["hits"]["hits"]}
+
+
+def _search(client: Elasticsearch, alias: str, **body: Any) -> dict[str, Any]:
+    def ask() -> dict[str, Any]:
+        with errors(f"search in {alias}"):
+            result: dict[str, Any] = client.search(index=alias, track_total_hits=False, **_LENIENT, **body).body
+            return result
+
+    return patiently(ask)
+
+
+def _kpi(bucket: Mapping[str, Any]) -> Kpi:
+    sessions, purchases = int(bucket["sessions"]["value"]), int(bucket["purchases"]["value"])
+    return Kpi(
+        category=bucket["key"],
+        sessions=sessions,
+        purchases=purchases,
+        revenue=float(bucket["revenue"]["value"]),
+        conversion=purchases / sessions if sessions else 0.0,
+        mean_duration_s=float(bucket["duration_s"]["value"]) / sessions if sessions else 0.0,
+        late_sessions=int(bucket["late_sessions"]["value"]),
+    )

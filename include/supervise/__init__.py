@@ -1,0 +1,1 @@
+"""The supervise stage: what watches the stream and acts on it."""

@@ -1,0 +1,214 @@
+"""Flink's REST interface, typed: what this project asks of it and nothing more."""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+import msgspec
+
+from include.contracts.errors import TerminalError, TransientError
+from include.contracts.settings import Settings
+
+TIMEOUT_S = 10.0
+# Planning the job takes Flink's client seconds, on a busy machine tens of them.
+RUN_TIMEOUT_S = 180.0
+LONGEST_CAUSE = 500
+ENDED = frozenset({"FINISHED", "CANCELED", "FAILED"})
+
+_T = TypeVar("_T")
+
+
+class _Answer(msgspec.Struct, frozen=True, rename="kebab"):
+    """Base of answers; unknown fields are left aside."""
+
+
+class JobSummary(_Answer, frozen=True):
+    """One job of the cluster. A job whose TaskManager is dead still says RUNNING: look at its tasks."""
+
+    jid: str
+    name: str
+    state: str
+    start_time: int
+
+    @property
+    def ended(self) -> bool:
+        """Whether the job can never run again under this id."""
+        return self.state in ENDED
+
+
+class Vertex(_Answer, frozen=True):
+    """One chain of operators, with the number of its tasks by state."""
+
+    name: str
+    parallelism: int
+    tasks: dict[str, int]
+
+
+class JobDetails(_Answer, frozen=True):
+    """A job with its vertices. `now` and `start-time` in ms."""
+
+    jid: str
+    name: str
+    state: str
+    start_time: int
+    now: int
+    vertices: list[Vertex]
+
+    @property
+    def idle_tasks(self) -> dict[str, int]:
+        """State -> number of tasks in any state but RUNNING."""
+        idle: dict[str, int] = {}
+        for vertex in self.vertices:
+            for state, number in vertex.tasks.items():
+                if number and state != "RUNNING":
+                    idle[state] = idle.get(state, 0) + number
+        return idle
+
+
+class CheckpointCounts(msgspec.Struct, frozen=True):
+    """Numbers of checkpoints since the job was submitted."""
+
+    restored: int
+    total: int
+    in_progress: int
+    completed: int
+    failed: int
+
+
+class CompletedCheckpoint(msgspec.Struct, frozen=True):
+    """One completed checkpoint; times in ms."""
+
+    id: int
+    external_path: str
+    trigger_timestamp: int
+    latest_ack_timestamp: int
+
+
+class LatestCheckpoints(msgspec.Struct, frozen=True):
+    """The newest checkpoint of each kind."""
+
+    completed: CompletedCheckpoint | None = None
+
+
+class Checkpoints(msgspec.Struct, frozen=True):
+    """Checkpoint statistics of a job."""
+
+    counts: CheckpointCounts
+    latest: LatestCheckpoints
+
+
+class _Jobs(msgspec.Struct):
+    jobs: list[JobSummary]
+
+
+class _Jar(msgspec.Struct):
+    id: str
+    name: str
+    uploaded: int
+
+
+class _Jars(msgspec.Struct):
+    files: list[_Jar]
+
+
+class FlinkRest:
+    """A connection to one cluster. TransientError: it is away; TerminalError: it refused."""
+
+    def __init__(self, settings: Settings, transport: httpx.BaseTransport | None = None) -> None:
+        self._http = httpx.Client(base_url=settings.flink_url, timeout=TIMEOUT_S, transport=transport)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def jobs(self) -> list[JobSummary]:
+        """All jobs the cluster remembers, newest first."""
+        jobs = self._get("/jobs/overview", _Jobs).jobs
+        return sorted(jobs, key=lambda job: job.start_time, reverse=True)
+
+    def job(self, job_id: str) -> JobDetails:
+        """One job with the states of its tasks."""
+        return self._get(f"/jobs/{job_id}", JobDetails)
+
+    def checkpoints(self, job_id: str) -> Checkpoints:
+        """Checkpoint statistics of one job."""
+        return self._get(f"/jobs/{job_id}/checkpoints", Checkpoints)
+
+    def exceptions(self, job_id: str) -> list[str]:
+        """Root causes of the failures the cluster remembers, newest first."""
+        answer = self._get(f"/jobs/{job_id}/exceptions", dict[str, Any])
+        entries = answer.get("exceptionHistory", {}).get("entries", [])
+        return [_root_cause(entry.get("stacktrace", "")) for entry in entries]
+
+    def metrics(self, job_id: str, names: Sequence[str]) -> dict[str, float]:
+        """Job metrics that exist, by name."""
+        answer = self._get(f"/jobs/{job_id}/metrics?get={','.join(names)}", list[dict[str, str]])
+        return {metric["id"]: float(metric["value"]) for metric in answer}
+
+    def ensure_jar(self, jar: Path) -> str:
+        """The id of the jar in the cluster; uploads it unless one of its name is there."""
+        known = [file for file in self._get("/jars", _Jars).files if file.name == jar.name]
+        if known:
+            return max(known, key=lambda file: file.uploaded).id
+        with jar.open("rb") as content:
+            files = {"jarfile": (jar.name, content, "application/java-archive")}
+            answer = self._ask("POST", "/jars/upload", dict[str, str], files=files, timeout=RUN_TIMEOUT_S)
+        return Path(answer["filename"]).name
+
+    def run(self, jar_id: str, body: Mapping[str, Any]) -> str:
+        """Run a jar's program; returns the id of the job it submitted."""
+        answer = self._ask("POST", f"/jars/{jar_id}/run", dict[str, str], json=dict(body), timeout=RUN_TIMEOUT_S)
+        return answer["jobid"]
+
+    def start_stop(self, job_id: str) -> str:
+        """Begin to stop a job with a savepoint; returns the id to ask `stop_result` with."""
+        body = {"drain": False}
+        return self._ask("POST", f"/jobs/{job_id}/stop", dict[str, str], json=body)["request-id"]
+
+    def stop_result(self, job_id: str, request_id: str) -> str | None:
+        """Where the savepoint lies, None while it is being written; TerminalError when it failed."""
+        answer = self._get(f"/jobs/{job_id}/savepoints/{request_id}", dict[str, Any])
+        if answer["status"]["id"] != "COMPLETED":
+            return None
+        operation = answer.get("operation") or {}
+        if "location" in operation:
+            return str(operation["location"])
+        cause = _root_cause(operation.get("failure-cause", {}).get("stack-trace", "no reason given"))
+        raise TerminalError(f"the savepoint failed: {cause}", "the job runs on; see the JobManager's log")
+
+    def cancel(self, job_id: str) -> None:
+        """Ask a job to end at once; its checkpoints stay."""
+        self._ask("PATCH", f"/jobs/{job_id}?mode=cancel", dict[str, Any])
+
+    def _get(self, path: str, kind: type[_T]) -> _T:
+        return self._ask("GET", path, kind)
+
+    def _ask(self, method: str, path: str, kind: type[_T], **options: Any) -> _T:
+        try:
+            response = self._http.request(method, path, **options)
+        except httpx.HTTPError as error:
+            message = f"Flink does not answer at {self._http.base_url} ({type(error).__name__})"
+            raise TransientError(message, "see that it runs: ./showroom status") from error
+        if response.status_code in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT):
+            raise TransientError(f"Flink is not ready ({response.status_code})", "try again in some seconds")
+        if response.is_error:
+            raise TerminalError(f"Flink refused {method} {path}: {_reason(response)}", "see the JobManager's log")
+        return msgspec.json.decode(response.content or b"{}", type=kind)
+
+
+def _reason(response: httpx.Response) -> str:
+    return f"{response.status_code} {_root_cause(response.text.replace(chr(92) + 'n', chr(10)))}"
+
+
+def _root_cause(trace: str) -> str:
+    """The line of a Java stack trace that tells most: its last cause, else its first line."""
+    lines = [line.strip() for line in trace.splitlines()] or [""]
+    causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")]
+    return (causes[-1] if causes else lines[0])[:LONGEST_CAUSE]

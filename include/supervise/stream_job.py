@@ -1,0 +1,221 @@
+"""The stream job as one thing to submit, stop, resume and wait for; there is never more than one."""
+
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+from urllib.parse import unquote, urlsplit
+
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from include.contracts.errors import NotReadyError, TerminalError, TransientError
+from include.contracts.stream import JOB_NAME
+from include.supervise.flink_rest import FlinkRest, JobSummary
+
+ENTRY_CLASS = "org.apache.flink.client.python.PythonDriver"
+POLL_S = 0.5
+START_DEADLINE_S = 120.0
+STOP_DEADLINE_S = 120.0
+METADATA = "_metadata"
+
+_T = TypeVar("_T")
+
+
+class JobProgram(NamedTuple):
+    """What runs the job, as paths inside the cluster: `root` goes on the Python path.
+
+    `jar` is the flink-python jar; it is read here and uploaded.
+    """
+
+    jar: Path
+    root: str
+    script: str
+
+
+class RestorePoint(NamedTuple):
+    """A complete checkpoint or savepoint. `written` in Unix seconds."""
+
+    path: Path
+    written: float
+
+    @property
+    def uri(self) -> str:
+        """The path as Flink wants it."""
+        return self.path.absolute().as_uri()
+
+
+class Observation(NamedTuple):
+    """The running job as it is now, `failures` newest first."""
+
+    job_id: str
+    state: str
+    idle_tasks: dict[str, int]
+    checkpoints: int
+    checkpoint_age_s: float | None
+    restarts: int
+    failures: list[str]
+
+
+def observe(flink: FlinkRest) -> Observation | None:
+    """What Flink says of the running job; None without one. Ages are by the cluster's own clock."""
+    summary = running_job(flink)
+    if summary is None:
+        return None
+    job, checkpoints = flink.job(summary.jid), flink.checkpoints(summary.jid)
+    completed = checkpoints.latest.completed
+    return Observation(
+        job_id=job.jid,
+        state=job.state,
+        idle_tasks=job.idle_tasks,
+        checkpoints=checkpoints.counts.completed,
+        checkpoint_age_s=None if completed is None else (job.now - completed.latest_ack_timestamp) / 1_000,
+        restarts=int(flink.metrics(job.jid, ["numRestarts"]).get("numRestarts", 0)),
+        failures=flink.exceptions(job.jid),
+    )
+
+
+def running_job(flink: FlinkRest) -> JobSummary | None:
+    """The stream job that has not ended, if any."""
+    return next((job for job in flink.jobs() if job.name == JOB_NAME and not job.ended), None)
+
+
+def submit(flink: FlinkRest, program: JobProgram, restore: RestorePoint | None = None) -> str:
+    """Start the job, empty or from a restore point; returns its id before it runs.
+
+    Raises TerminalError when one is there already: two would write the same documents and fight over offsets.
+    """
+    present = running_job(flink)
+    if present is not None:
+        message = f"job {JOB_NAME} is there already ({present.jid}, {present.state})"
+        raise TerminalError(message, "stop or cancel it first")
+    body: dict[str, object] = {
+        "entryClass": ENTRY_CLASS,
+        "programArgsList": ["-py", program.script, "-pypath", program.root],
+    }
+    if restore is not None:
+        body |= {"savepointPath": restore.uri, "allowNonRestoredState": False}
+    known = {job.jid for job in flink.jobs()}
+    try:
+        return flink.run(flink.ensure_jar(program.jar), body)
+    except TerminalError as error:
+        # The refusal itself says no more than that the Python process ended.
+        failed = next((job for job in flink.jobs() if job.jid not in known), None)
+        if failed is None:
+            raise
+        raise TerminalError(f"the job could not start: {_last_failure(flink, failed.jid)}", error.remedy) from error
+
+
+def stop_with_savepoint(flink: FlinkRest, deadline_s: float = STOP_DEADLINE_S) -> RestorePoint:
+    """Stop the running job at a consistent point; returns the savepoint to resume from.
+
+    Raises NotReadyError past the deadline: with Elasticsearch away no savepoint can complete.
+    """
+    job = _require_running(flink)
+    request = flink.start_stop(job.jid)
+
+    def location() -> RestorePoint:
+        found = flink.stop_result(job.jid, request)
+        if found is None:
+            raise NotReadyError("the savepoint is not complete", "see that Elasticsearch answers, or cancel the job")
+        return restore_point(Path(unquote(urlsplit(found).path)))
+
+    def ended() -> None:
+        if running_job(flink) is not None:
+            raise NotReadyError("the savepoint is complete but the job has not ended", "see the JobManager's log")
+
+    point = _poll(location, deadline_s)
+    _poll(ended, deadline_s)
+    return point
+
+
+def cancel(flink: FlinkRest, deadline_s: float = STOP_DEADLINE_S) -> str:
+    """End the running job at once and wait until it has; returns its id. Its checkpoints stay for `resume`."""
+    job = _require_running(flink)
+    flink.cancel(job.jid)
+
+    def ended() -> str:
+        present = running_job(flink)
+        if present is not None:
+            raise NotReadyError(f"the job is still {present.state}", "see the TaskManager's log")
+        return job.jid
+
+    return _poll(ended, deadline_s)
+
+
+def wait_running(flink: FlinkRest, job_id: str, deadline_s: float = START_DEADLINE_S, checkpoints: int = 1) -> None:
+    """Wait until all tasks run and so many checkpoints have completed.
+
+    Raises TerminalError when the job ended instead, NotReadyError with the reason past the deadline.
+    """
+
+    def healthy() -> None:
+        job = flink.job(job_id)
+        if job.state in ("FAILED", "CANCELED", "FINISHED"):
+            raise TerminalError(f"the job is {job.state}: {_last_failure(flink, job_id)}", "see the JobManager's log")
+        if job.state != "RUNNING" or job.idle_tasks:
+            raise NotReadyError(
+                f"the job is {job.state}, tasks {job.idle_tasks}: {_last_failure(flink, job_id)}", "see Flink's logs"
+            )
+        completed = flink.checkpoints(job_id).counts.completed
+        if completed < checkpoints:
+            raise NotReadyError(f"{completed} checkpoints are complete, {checkpoints} wanted", "see Flink's logs")
+
+    _poll(healthy, deadline_s)
+
+
+def restore_points(state: Path) -> list[RestorePoint]:
+    """Complete checkpoints of all jobs and savepoints below a Flink data folder, newest first."""
+    found = (*state.glob(f"checkpoints/*/chk-*/{METADATA}"), *state.glob(f"savepoints/*/{METADATA}"))
+    points = [RestorePoint(metadata.parent, metadata.stat().st_mtime) for metadata in found]
+    return sorted(points, key=lambda point: point.written, reverse=True)
+
+
+def restore_point(path: Path) -> RestorePoint:
+    """A checkpoint or savepoint by its folder; TerminalError for one that is missing or incomplete."""
+    metadata = path / METADATA
+    if not metadata.is_file():
+        raise TerminalError(f"{path} is no complete checkpoint or savepoint", "see ./showroom stream prune for others")
+    return RestorePoint(path, metadata.stat().st_mtime)
+
+
+def newest_restore_point(state: Path) -> RestorePoint | None:
+    """What `resume` starts from; a folder without metadata is an unfinished checkpoint and does not count."""
+    return next(iter(restore_points(state)), None)
+
+
+def prune(state: Path, running: Iterable[str], *, delete: bool = False) -> list[Path]:
+    """Folders no job needs: checkpoints of ended jobs and savepoints, but for the newest restore point.
+
+    `running` are the ids of jobs that have not ended. Deletes only when told to.
+    """
+    newest = newest_restore_point(state)
+    kept = {state / "checkpoints" / job_id for job_id in running}
+    if newest is not None:
+        kept |= {newest.path, newest.path.parent}
+    folders = sorted((*state.glob("checkpoints/*"), *state.glob("savepoints/*")))
+    spare = [folder for folder in folders if folder.is_dir() and folder not in kept]
+    if delete:
+        for folder in spare:
+            shutil.rmtree(folder)
+    return spare
+
+
+def _require_running(flink: FlinkRest) -> JobSummary:
+    job = running_job(flink)
+    if job is None:
+        raise TerminalError(f"no job {JOB_NAME} is running", "./showroom stream submit, or resume")
+    return job
+
+
+def _last_failure(flink: FlinkRest, job_id: str) -> str:
+    return next(iter(flink.exceptions(job_id)), "no failure reported")
+
+
+def _poll(question: Callable[[], _T], deadline_s: float) -> _T:
+    retrying = Retrying(
+        stop=stop_after_delay(deadline_s),
+        wait=wait_fixed(POLL_S),
+        retry=retry_if_exception_type((NotReadyError, TransientError)),
+        reraise=True,
+    )
+    return retrying(question)

@@ -1,0 +1,52 @@
+"""Every kind of bad record, each with the reason the gate must give. Keys are right, arrival is `ARRIVED_MS`."""
+
+import json
+
+from include.contracts.reasons import Reason
+from tests.sessions import encoded, raw_session, view
+
+BAD: list[tuple[str, bytes | None, Reason]] = [
+    ("null", None, Reason.EMPTY),
+    ("empty", b"", Reason.EMPTY),
+    ("2 MB", encoded(exit_page="x" * 2_000_000), Reason.TOO_LONG),
+    ("invalid UTF-8", encoded().replace(b"Ada", b"\xff\xfe"), Reason.NOT_UTF8),
+    ("truncated", encoded()[:-20], Reason.MALFORMED_JSON),
+    ("trailing", encoded() + b"{}", Reason.MALFORMED_JSON),
+    ("NaN", encoded(duration_s=float("nan")), Reason.MALFORMED_JSON),
+    ("Infinity", encoded(duration_s=float("inf")), Reason.MALFORMED_JSON),
+    ("byte order mark", b"\xef\xbb\xbf" + encoded(), Reason.MALFORMED_JSON),
+    ("array", b"[" + encoded() + b"]", Reason.MALFORMED_JSON),
+    ("string", b'"session"', Reason.MALFORMED_JSON),
+    ("deep arrays", b"[" * 100_000, Reason.MALFORMED_JSON),
+    ("deep in a field", encoded(views=[]).replace(b"[]", b"[" * 50_000), Reason.MALFORMED_JSON),
+    ("high surrogate", encoded(exit_page="\ud800"), Reason.MALFORMED_JSON),
+    ("low surrogate", encoded(exit_page="\udc00"), Reason.MALFORMED_JSON),
+    ("raw control character", encoded().replace(b"/cart", b"/c\x01rt"), Reason.MALFORMED_JSON),
+    ("version 2", encoded(v=2), Reason.UNKNOWN_VERSION),
+    ("version text", encoded(v="1"), Reason.UNKNOWN_VERSION),
+    ("version true", encoded(v=True), Reason.UNKNOWN_VERSION),
+    ("no version", json.dumps({k: x for k, x in raw_session().items() if k != "v"}).encode(), Reason.UNKNOWN_VERSION),
+    ("missing field", encoded().replace(b'"clicks": 17, ', b""), Reason.CONTRACT_VIOLATION),
+    ("unknown field", encoded(colour="red"), Reason.CONTRACT_VIOLATION),
+    ("wrong type", encoded(duration_s="214"), Reason.CONTRACT_VIOLATION),
+    ("negative", encoded(duration_s=-1), Reason.CONTRACT_VIOLATION),
+    ("past 64 bits", encoded(clicks=10**30), Reason.CONTRACT_VIOLATION),
+    ("float past range", encoded().replace(b"5000.0", b"1e999"), Reason.CONTRACT_VIOLATION),
+    ("5,000 digits", encoded().replace(b"214", b"9" * 5_000), Reason.CONTRACT_VIOLATION),
+    ("unknown device", encoded(device={"type": "fridge", "os": None, "browser": None}), Reason.CONTRACT_VIOLATION),
+    ("local time", encoded(started_at="2026-11-23T08:15:30"), Reason.CONTRACT_VIOLATION),
+    ("no date", encoded(started_at="yesterday"), Reason.CONTRACT_VIOLATION),
+    ("long id", encoded(user_id="u" * 10_000), Reason.CONTRACT_VIOLATION),
+    ("no address", encoded(ip="203.0.113.700"), Reason.CONTRACT_VIOLATION),
+    ("too many views", encoded(views=[view(review=None)] * 2_001), Reason.CONTRACT_VIOLATION),
+    ("repeated key", encoded()[:-1] + b', "clicks": 1}', Reason.REPEATED_KEY),
+    ("repeated key, spaced", encoded()[:-1] + b', "clicks" : 1}', Reason.REPEATED_KEY),
+    ("repeated key, escaped", encoded()[:-1] + b', "click\\u0073": 1}', Reason.REPEATED_KEY),
+    ("repeated nested key", encoded().replace(b'"gender": "f"', b'"gender": "f", "gender": "m"'), Reason.REPEATED_KEY),
+    ("escaped control character", encoded(exit_page="/c\x00art"), Reason.CONTROL_CHARACTER),
+    ("line end in an id", encoded(session_id="s-1\n"), Reason.CONTROL_CHARACTER),
+    ("delete", encoded().replace(b"Sofa", b"So\x7ffa"), Reason.CONTROL_CHARACTER),
+    ("two days ahead", encoded(started_at="2026-11-25T08:17:00Z"), Reason.FUTURE_CLOCK),
+    ("year 1", encoded(started_at="0001-01-01T00:00:00+14:00"), Reason.PAST_CLOCK),
+    ("year 9999", encoded(started_at="9999-12-31T23:59:59-14:00"), Reason.FUTURE_CLOCK),
+]

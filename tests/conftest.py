@@ -1,0 +1,45 @@
+"""What all tests share: one running stack a test run, on ports and state of its own.
+
+Flink's environment loads this file too, so what it lacks is imported inside the fixtures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from include.contracts.settings import Secret, Settings
+
+if TYPE_CHECKING:
+    from include.local.stack import Stack
+
+
+@pytest.fixture(scope="session")
+def settings() -> Settings:
+    """Settings of the stack that the tests share."""
+    return Settings(
+        state_dir=Path(".showroom/test"),
+        port_offset=1_000,
+        pseudonym_key=Secret("a key for tests only, never used elsewhere"),
+        checkpoint_interval_s=2,
+        partitions=2,
+    )
+
+
+@pytest.fixture(scope="session")
+def stack(settings: Settings) -> Iterator[Stack]:
+    """Kafka, Redis, Elasticsearch and Flink, new and empty; tests start the gate themselves if they need it."""
+    from include.local.stack import SERVERS, Stack  # noqa: PLC0415
+    from tests.locking import turn  # noqa: PLC0415
+
+    running = Stack(settings)
+    with turn(settings):
+        running.purge()
+        try:
+            running.up(SERVERS)
+            yield running
+        finally:
+            running.down()

@@ -1,0 +1,65 @@
+"""docker-compose.yaml and what it uses, read as compose would read it."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from include.contracts.ports import Ports
+from include.contracts.settings import PREFIX, Settings
+from include.local.generate import CONTAINER_SECRETS, PROJECT
+
+DOCKER = PROJECT / "docker"
+COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yaml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+FLINK_CONFIG: dict[str, Any] = yaml.safe_load((DOCKER / "flink" / "config.yaml").read_text())
+SECRETS = {**dict.fromkeys(CONTAINER_SECRETS, "s" * 32), f"{PREFIX}PSEUDONYM_KEY": "s" * 32}
+ONE_SHOT = {"prepare", "submit", "shop"}
+OFFICIAL = {
+    "kafka": "apache/kafka:4.3.1",
+    "redis": "redis:8.2",
+    "elasticsearch": "elasticsearch:8.19.16",
+    "kibana": "kibana:8.19.16",
+}
+PORTS = {"kafka": Ports().kafka, "redis": Ports().redis, "elasticsearch": Ports().elasticsearch, "kibana": 5601}
+VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?::(?P<kind>[-?])(?P<rest>[^}]*))?\}")
+"""The three forms this file uses: ${NAME}, ${NAME:-default}, ${NAME:?message}."""
+IMAGE = re.compile(r"[a-z0-9./-]+:(?P<tag>[\w.-]+)")
+
+
+def resolved(text: str, environment: dict[str, str]) -> str:
+    """The text as compose would read it; KeyError for a variable that is missing and has no default."""
+
+    def value(match: re.Match[str]) -> str:
+        name, kind, rest = match["name"], match["kind"], match["rest"]
+        if environment.get(name):
+            return environment[name]
+        if kind == "-":
+            return str(rest)
+        raise KeyError(name)
+
+    return VARIABLE.sub(value, text)
+
+
+def strings(value: Any) -> Iterator[str]:
+    """Every string inside, keys left out."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from (text for part in value.values() for text in strings(part))
+    elif isinstance(value, list):
+        yield from (text for part in value for text in strings(part))
+
+
+def environment_of(name: str, given: dict[str, str] | None = None) -> dict[str, str]:
+    written = SERVICES[name].get("environment", {})
+    return {key: resolved(str(value), SECRETS | (given or {})) for key, value in written.items()}
+
+
+def settings_of(name: str, given: dict[str, str] | None = None) -> Settings:
+    return Settings.from_env(environment_of(name, given))
+
+
+def own_images() -> set[str]:
+    return {name for name, service in SERVICES.items() if "build" in service}

@@ -1,0 +1,300 @@
+"""docker-compose.yaml speaks the language of the contracts and runs what the local stack runs.
+
+Containers cannot run where these tests do; what can be read off the file is checked here.
+"""
+
+import ast
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from include.contracts import topics
+from include.contracts.documents import INDICES, index_pattern
+from include.contracts.settings import PREFIX, Secret, Settings
+from include.contracts.stream import JOB_FILE
+from include.local.access import STREAM_ROLE
+from include.local.generate import PROJECT
+from include.local.layout import Layout
+from include.local.servers import elasticsearch, flink, kafka, redis
+from tests.contract.compose_file import (
+    COMPOSE,
+    DOCKER,
+    FLINK_CONFIG,
+    IMAGE,
+    OFFICIAL,
+    ONE_SHOT,
+    PORTS,
+    SECRETS,
+    SERVICES,
+    VARIABLE,
+    environment_of,
+    own_images,
+    resolved,
+    settings_of,
+    strings,
+)
+
+each_service = pytest.mark.parametrize("name", SERVICES)
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    return Layout(tmp_path, tmp_path / "conf", tmp_path / "data", tmp_path / "log", tmp_path / "run")
+
+
+def test_the_services_are_those_of_the_local_stack_and_kibana() -> None:
+    local = {"kafka", "redis", "elasticsearch", "flink-jobmanager", "flink-taskmanager", "gate-0"}
+    assert set(SERVICES) == local | ONE_SHOT | {"kibana", "gate-1"}
+    profiles = {name: service["profiles"] for name, service in SERVICES.items() if "profiles" in service}
+    assert profiles == {"gate-1": ["wide"], "shop": ["shop"]}
+
+
+@each_service
+def test_every_setting_is_known_and_in_bounds(name: str) -> None:
+    settings_of(name)
+
+
+def test_defaults_are_those_of_the_contracts() -> None:
+    # What is left empty follows the port table, which does not concern containers.
+    addresses = {item.name for item in fields(Settings) if item.default == ""} | {"state_dir", "port_offset"}
+    tunables = {item.name for item in fields(Settings) if not isinstance(item.default, Secret)} - addresses
+    expected = Settings()
+    for name in ("prepare", "submit", "shop", "gate-0", "gate-1", "flink-jobmanager", "flink-taskmanager"):
+        named = {key.removeprefix(PREFIX).lower() for key in SERVICES[name]["environment"] if key.startswith(PREFIX)}
+        assert tunables <= named, name
+        found = settings_of(name)
+        assert {key: getattr(found, key) for key in tunables} == {key: getattr(expected, key) for key in tunables}
+
+
+@pytest.mark.parametrize("name", ["prepare", "gate-0", "flink-jobmanager", "flink-taskmanager"])
+def test_settings_of_the_caller_reach_the_stages(name: str) -> None:
+    found = settings_of(name, {"SHOWROOM_PARTITIONS": "8", "SHOWROOM_BULK_DOCUMENTS": "100"})
+    assert (found.partitions, found.bulk_documents) == (8, 100)
+    assert environment_of("kafka", {"SHOWROOM_PARTITIONS": "8"})["KAFKA_NUM_PARTITIONS"] == "8"
+
+
+def test_addresses_name_services_and_their_ports() -> None:
+    found = settings_of("gate-0")
+    assert found.kafka_bootstrap == "kafka:9092"
+    assert "PLAINTEXT://:9092" in environment_of("kafka")["KAFKA_LISTENERS"]
+    assert "PLAINTEXT://kafka:9092" in environment_of("kafka")["KAFKA_ADVERTISED_LISTENERS"]
+    assert found.redis_url.reveal() == f"redis://:{SECRETS['REDIS_PASSWORD']}@redis:6379/0"
+    assert found.elasticsearch_url == environment_of("kibana")["ELASTICSEARCH_HOSTS"] == "http://elasticsearch:9200"
+    assert found.flink_url == f"http://{FLINK_CONFIG['rest.address']}:{FLINK_CONFIG['rest.port']}"
+    assert FLINK_CONFIG["rest.address"] == FLINK_CONFIG["jobmanager.rpc.address"] == "flink-jobmanager"
+
+
+@each_service
+def test_images_are_pinned(name: str) -> None:
+    image = SERVICES[name]["image"]
+    match = IMAGE.fullmatch(image)
+    assert match and match["tag"] != "latest", image
+    assert name in own_images() or image == OFFICIAL[name]
+
+
+def test_elasticsearch_kibana_and_the_local_stack_have_one_version() -> None:
+    pom = (PROJECT / "include/local/pom.xml").read_text()
+    tag = OFFICIAL["elasticsearch"].split(":")[1]
+    assert f"<elasticsearch.version>{tag}</elasticsearch.version>" in pom
+    assert OFFICIAL["kibana"].split(":")[1] == tag
+    assert f"<kafka.version>{OFFICIAL['kafka'].split(':')[1]}</kafka.version>" in pom
+
+
+@pytest.mark.parametrize("dockerfile", ["gate.Dockerfile", "flink.Dockerfile"])
+def test_own_images_are_pinned_hashed_and_without_root(dockerfile: str) -> None:
+    text = (DOCKER / dockerfile).read_text()
+    stages = re.findall(r"^FROM (\S+)", text, re.M)
+    for stage in stages:
+        match = IMAGE.fullmatch(stage)
+        assert match and match["tag"] != "latest" and "." in match["tag"], stage
+    assert "--require-hashes" in text
+    users = re.findall(r"^USER (\S+)", text, re.M)
+    assert users == ["showroom"]
+    for copied in re.findall(r"^COPY (?!--from)(?:--\S+ )*(.+) \S+$", text, re.M):
+        for source in copied.split():
+            assert (PROJECT / source).exists(), source
+
+
+def test_own_images_have_the_versions_of_the_locks() -> None:
+    version = re.search(r"^apache-flink==(\S+)", (PROJECT / "requirements/flink.txt").read_text(), re.M)
+    assert version
+    assert "pipeline.jars" not in FLINK_CONFIG, "a job submitted over REST gets it overwritten"
+    dockerfile = (DOCKER / "flink.Dockerfile").read_text()
+    assert "COPY --from=connector /build/jars/flink/ /opt/flink/lib/\n" in dockerfile
+    for dockerfile in ("gate.Dockerfile", "flink.Dockerfile"):
+        assert f"FROM flink:{version[1]} AS flink" in (DOCKER / dockerfile).read_text()
+    submit = (DOCKER / "submit.py").read_text()
+    assert f"flink-python-{version[1]}.jar" in submit and "JOB_FILE" in submit
+    assert (PROJECT / JOB_FILE).is_file()
+
+
+@each_service
+def test_every_service_has_a_health_check_or_runs_once(name: str) -> None:
+    service = SERVICES[name]
+    if name in ONE_SHOT:
+        assert "healthcheck" not in service
+        assert service["restart"] == "no" or service["restart"].startswith("on-failure:")
+    else:
+        assert service["restart"] == "unless-stopped"
+        assert service["healthcheck"]["test"][0] in ("CMD", "CMD-SHELL")
+        assert {"interval", "timeout", "retries", "start_period"} <= set(service["healthcheck"])
+
+
+@each_service
+def test_dependants_wait_until_what_they_need_works(name: str) -> None:
+    for needed, how in SERVICES[name].get("depends_on", {}).items():
+        wanted = "service_completed_successfully" if needed in ONE_SHOT else "service_healthy"
+        assert how["condition"] == wanted
+        assert needed in SERVICES
+
+
+def test_nothing_starts_before_its_servers() -> None:
+    def all_needed(name: str) -> set[str]:
+        needed = set(SERVICES[name].get("depends_on", {}))
+        return needed.union(*(all_needed(other) for other in needed)) if needed else needed
+
+    assert {"kafka", "elasticsearch"} <= all_needed("prepare")
+    assert {"kafka", "redis", "prepare"} <= all_needed("gate-0")
+    assert {"prepare", "elasticsearch"} <= all_needed("kibana")
+    assert {"prepare", "flink-jobmanager"} <= all_needed("flink-taskmanager")
+    assert {"prepare", "flink-jobmanager", "flink-taskmanager"} <= all_needed("submit")
+
+
+@each_service
+def test_every_service_is_limited_and_without_privileges(name: str) -> None:
+    service = SERVICES[name]
+    limits = service["deploy"]["resources"]["limits"]
+    assert float(limits["cpus"]) > 0
+    assert re.fullmatch(r"\d+[mg]", limits["memory"])
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert not {"privileged", "network_mode", "pid"} & set(service)
+
+
+@each_service
+def test_published_ports_listen_on_loopback(name: str) -> None:
+    published = SERVICES[name].get("ports", [])
+    assert [text.split(":")[0] for text in published] == ["127.0.0.1"] * len(published)
+    assert [int(text.split(":")[1]) for text in published] == ([PORTS[name]] if name in PORTS else [])
+
+
+def test_secrets_come_from_the_environment_and_have_no_default() -> None:
+    named = {match["name"]: match for text in strings(COMPOSE) for match in VARIABLE.finditer(text)}
+    for text in strings(COMPOSE):
+        for match in VARIABLE.finditer(text):
+            assert (match["kind"] == "?") == (match["name"] in SECRETS), match.group()
+            assert match["kind"] == "?" or match["name"].startswith(PREFIX), match.group()
+    assert set(SECRETS) <= set(named)
+    example = (PROJECT / ".env.example").read_text()
+    for secret in SECRETS:
+        assert f"\n{secret}=\n" in example
+        with pytest.raises(KeyError, match=secret):
+            resolved(f"${{{secret}:?set it in .env}}", {})
+
+
+@pytest.mark.parametrize("name", sorted(set(SERVICES) - {"gate-0", "gate-1"}))
+def test_only_the_gate_knows_the_pseudonym_key_and_redis(name: str) -> None:
+    known = SERVICES[name].get("environment", {})
+    assert not {"SHOWROOM_PSEUDONYM_KEY", "SHOWROOM_REDIS_URL"} & set(known)
+
+
+def test_the_gate_processes_have_names_of_their_own() -> None:
+    indices = [SERVICES[name]["command"][-2:] for name in ("gate-0", "gate-1")]
+    assert indices == [["--index", "0"], ["--index", "1"]]
+
+
+def test_kafka_is_set_up_as_in_the_local_stack(layout: Layout) -> None:
+    lines = kafka._properties(Settings(), layout.data).splitlines()
+    local = dict(line.split("=", 1) for line in lines)
+    places = {
+        "listeners",
+        "advertised.listeners",
+        "listener.security.protocol.map",
+        "controller.quorum.voters",
+        "log.dirs",
+    }
+    here = environment_of("kafka")
+    for key, value in local.items():
+        if key not in places:
+            assert here[f"KAFKA_{key.upper().replace('.', '_')}"] == value, key
+    assert int(here["KAFKA_MESSAGE_MAX_BYTES"]) == topics.MAX_MESSAGE_BYTES
+
+
+def test_redis_is_set_up_as_in_the_local_stack(layout: Layout) -> None:
+    def directives(text: str) -> dict[str, str]:
+        return dict(line.split(" ", 1) for line in text.splitlines())
+
+    local = directives(redis._conf(Settings(), layout.data))
+    here = directives(resolved(COMPOSE["configs"]["redis"]["content"], SECRETS))
+    places = {"bind", "port", "daemonize", "dir", "loadmodule", "set-proc-title"}
+    assert {key: value for key, value in here.items() if key not in {"requirepass", "dir"}} == {
+        key: value for key, value in local.items() if key not in places
+    }
+    assert here["requirepass"] == SECRETS["REDIS_PASSWORD"]
+    assert SERVICES["redis"]["volumes"] == [f"redis:{here['dir']}"]
+
+
+def test_elasticsearch_is_set_up_as_in_the_local_stack_but_with_security(layout: Layout) -> None:
+    local = dict(line.split(": ", 1) for line in elasticsearch._conf(Settings(), layout, layout.data).splitlines())
+    here = environment_of("elasticsearch")
+    places = {"node.name", "path.data", "path.logs", "network.host", "http.port", "transport.port"}
+    for key, value in local.items():
+        if key not in places | {"xpack.security.enabled"}:
+            assert here[key] == value, key
+    assert here["xpack.security.enabled"] == "true"
+
+
+def test_flink_is_set_up_as_in_the_local_stack(layout: Layout) -> None:
+    local = flink._config(Settings(), layout, flink.flink_home())
+    # Set by the job itself out of its settings, or places and ports.
+    own = {"parallelism.default", "execution.checkpointing.interval", "env.java.opts.all"}
+    apart = re.compile(r".*(address|port|host|dir|dirs|tmpdir|executable|python.*)$")
+    for key, value in local.items():
+        if key in own or apart.fullmatch(key):
+            continue
+        assert str(FLINK_CONFIG[key]) == str(value), key
+    for opened in re.findall(r"--add-\S+", local["env.java.opts.all"]):
+        assert opened in FLINK_CONFIG["env.java.opts.all"].split()
+
+
+def test_flink_has_slots_for_the_job_and_keeps_its_state_on_a_volume() -> None:
+    assert FLINK_CONFIG["taskmanager.numberOfTaskSlots"] > Settings().parallelism
+    for name in ("flink-jobmanager", "flink-taskmanager", "submit"):
+        place = next(volume.split(":")[1] for volume in SERVICES[name]["volumes"] if volume.startswith("flink:"))
+        for key in ("execution.checkpointing.dir", "execution.checkpointing.savepoint-dir"):
+            assert FLINK_CONFIG[key].startswith(f"file://{place}/")
+        assert f'STATE = Path("{place}")' in (DOCKER / "submit.py").read_text()
+
+
+def test_the_streams_key_may_write_its_indices_and_nothing_else() -> None:
+    (grant,) = STREAM_ROLE["indices"]
+    assert grant["names"] == [index_pattern(alias) for alias in INDICES]
+    assert set(grant["privileges"]) == {"create_index", "index"}
+    files = {SERVICES[name]["environment"]["STREAM_KEY_FILE"] for name in ("prepare", "flink-jobmanager")}
+    assert len(files) == 1
+
+
+def test_commands_name_modules_and_files_that_exist() -> None:
+    for name in own_images():
+        tests = SERVICES[name].get("healthcheck", {}).get("test", [])
+        for word in [*SERVICES[name]["command"], *tests]:
+            if word.startswith("/opt/showroom/"):
+                assert (PROJECT / word.removeprefix("/opt/showroom/")).is_file(), word
+            if word.startswith("include."):
+                path = PROJECT / word.replace(".", "/")
+                assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), word
+
+
+def test_every_named_volume_is_declared_and_used() -> None:
+    used = {volume.split(":")[0] for service in SERVICES.values() for volume in service.get("volumes", [])}
+    assert used == set(COMPOSE["volumes"])
+
+
+def test_own_images_copy_all_that_their_programs_import() -> None:
+    allowed = "include.contracts"  # all that the Flink image holds of include
+    for path in (PROJECT / "flink").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("include"):
+                assert node.module.startswith(allowed), f"{path.name}: {node.module}"

@@ -1,0 +1,94 @@
+"""What must hold of the platform after any load: every figure, every kpi row, every refused record."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from kafka import KafkaConsumer, TopicPartition
+
+from include.contracts import topics
+from include.contracts.settings import Settings
+from include.ingest.emission import Emission
+from include.ingest.expected import Expected, kpi_table
+from include.local.account import Position, account, read_since, wait_until_indexed
+from include.serving.client import connect
+
+PATIENCE_S = 60.0
+
+
+def assert_accounted(settings: Settings, expected: Expected, since: Position) -> None:
+    """Wait until the platform is done, then every line of the account balances."""
+    try:
+        wait_until_indexed(settings, expected, since, PATIENCE_S)
+    finally:
+        lines = account(settings, expected, since)
+        assert [line for line in lines if line.difference] == []
+    found = {line.what: line.found for line in lines}
+    assert found[topics.RAW] == expected.produced > 0
+    assert found[topics.VALID] == expected.valid > 0
+    assert sum(count for what, count in found.items() if what.startswith("rejected")) == expected.rejected
+
+
+def assert_kpis(settings: Settings, emissions: Sequence[Emission]) -> None:
+    """kpi_minute holds, row by row, what the admitted sessions add up to."""
+    wanted = kpi_table(emissions)
+    minutes = [minute for minute, _ in wanted]
+    rows = _search_all(
+        settings,
+        "kpi_minute",
+        {"range": {"minute": {"gte": min(minutes).isoformat(), "lte": max(minutes).isoformat()}}},
+    )
+    found: dict[tuple[datetime, str], list[int | Decimal]] = defaultdict(lambda: [0] * 5)
+    for row in rows:
+        key = (datetime.fromisoformat(row["minute"]), row["category"])
+        parts = [row["sessions"], row["purchases"], Decimal(str(row["revenue"])), row["duration_s"], row["users"]]
+        found[key] = [before + part for before, part in zip(found[key], parts, strict=True)]
+        assert row["conversion"] == row["purchases"] / row["sessions"]
+        assert row["mean_duration_s"] == row["duration_s"] / row["sessions"]
+    assert dict(found) == {
+        key: [row.total.sessions, row.total.purchases, row.total.revenue, row.total.duration_s, row.users]
+        for key, row in wanted.items()
+    }
+
+
+def rejected_since(settings: Settings, since: Position) -> list[tuple[bytes | None, bytes, dict[str, str]]]:
+    """Key, value and headers of every refused record."""
+    return [
+        (record.key, record.value, {name: value.decode() for name, value in record.headers})
+        for record in read_since(settings, topics.REJECTED, since)
+    ]
+
+
+def raw_record(settings: Settings, partition: int, offset: int) -> Any:
+    """The raw record at an origin."""
+    place = TopicPartition(topics.RAW, partition)
+    with _consumer(settings) as consumer:
+        consumer.assign([place])
+        consumer.seek(place, offset)
+        return consumer.poll(timeout_ms=10_000, max_records=1)[place][0]
+
+
+def _consumer(settings: Settings) -> KafkaConsumer:
+    return KafkaConsumer(
+        bootstrap_servers=settings.kafka_bootstrap,
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        max_partition_fetch_bytes=topics.MAX_MESSAGE_BYTES,
+    )
+
+
+def _search_all(settings: Settings, alias: str, query: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    after: list[Any] | None = None
+    with connect(settings) as client:
+        client.indices.refresh(index=f"{alias}-*")
+        while True:
+            page: dict[str, Any] = {"search_after": after} if after else {}
+            sort = [{"minute": "asc"}, {"category": "asc"}, {"received_day": "asc"}]
+            hits = client.search(index=alias, query=query, size=5_000, sort=sort, **page)["hits"]["hits"]
+            if not hits:
+                return found
+            found += [hit["_source"] for hit in hits]
+            after = hits[-1]["sort"]

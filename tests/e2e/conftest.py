@@ -1,0 +1,32 @@
+"""The whole platform: the shared stack with a gate and the stream job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from include.contracts.settings import Settings
+from include.local.stack import Stack
+from include.local.stream import start_job
+from include.supervise.flink_rest import FlinkRest
+from include.supervise.stream_job import cancel, running_job
+
+
+@pytest.fixture(scope="session")
+def platform(stack: Stack) -> Iterator[Stack]:
+    """The stack with gate and job running; both end with the tests."""
+    stack.up()
+    start_job(stack.settings)
+    yield stack
+    with FlinkRest(stack.settings) as flink:
+        if running_job(flink):
+            cancel(flink)
+    for number in range(stack.settings.gate_processes):
+        stack.stop(f"gate-{number}")
+
+
+@pytest.fixture(scope="session")
+def live(platform: Stack) -> Settings:
+    """Settings of the running platform."""
+    return platform.settings

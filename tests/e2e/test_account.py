@@ -1,0 +1,141 @@
+"""Every kind of session through the whole platform: counts, contents and refusals against the ledger."""
+
+import json
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import redis
+
+from include.contracts.settings import Settings
+from include.gate.pseudonym import pseudonymizer
+from include.gate.report import read_report
+from include.ingest.emission import VALID, Emission
+from include.ingest.ledger import Ledger
+from include.ingest.plan import FaultRates, Plan
+from include.ingest.publisher import publish
+from include.ingest.shop import synthesize
+from include.local.account import Position, position
+from include.serving import queries
+from include.serving.client import connect
+from tests.e2e.checks import assert_accounted, assert_kpis, raw_record, rejected_since
+
+SAMPLES = 40
+
+
+class Published:
+    """One load, published and accounted for."""
+
+    def __init__(self, settings: Settings) -> None:
+        end = datetime.now(UTC)
+        plan = Plan.of(
+            settings,
+            seed=11,
+            start=end - timedelta(days=2),
+            end=end,
+            sessions=4_000,
+            faults=FaultRates.scaled(5),
+        )
+        self.since: Position = position(settings)
+        synthesis = synthesize(plan)
+        self.emissions: list[Emission] = list(synthesis)
+        self.ledger: Ledger = synthesis.ledger
+        publish(settings, self.emissions)
+        assert_accounted(settings, self.ledger.expected, self.since)
+
+
+@pytest.fixture(scope="module")
+def published(live: Settings) -> Published:
+    """Two days of sessions with every fault, five times as often as usual."""
+    return Published(live)
+
+
+def test_every_fault_is_planted_and_every_figure_balances(published: Published) -> None:
+    assert all(published.ledger.planted[fault] > 0 for fault in ("bot_user", "duplicate", "late", "empty", "too_long"))
+    assert len(published.ledger.expected.verdicts) > 12
+
+
+def test_kpis_balance_row_by_row(live: Settings, published: Published) -> None:
+    assert_kpis(live, published.emissions)
+
+
+def test_users_are_estimated_closely(live: Settings, published: Published) -> None:
+    with redis.Redis.from_url(live.redis_url.reveal()) as client:
+        report = read_report(client, live)
+    true = published.ledger.expected.unique_users
+    assert true
+    assert report.users_known == true
+    assert report.users_unique == pytest.approx(true, rel=0.03)
+    assert report.verdicts == published.ledger.expected.verdicts
+
+
+def test_refused_records_keep_their_bytes_reason_and_origin(live: Settings, published: Published) -> None:
+    found = rejected_since(live, published.since)
+    refused = [emission for emission in published.emissions if emission.verdict != VALID]
+    assert Counter((key, value, headers["reason"]) for key, value, headers in found) == Counter(
+        (emission.key, emission.value, str(emission.verdict)) for emission in refused
+    )
+    for key, value, headers in found[:: max(1, len(found) // SAMPLES)]:
+        assert headers["topic"] == "sessions.raw"
+        origin = raw_record(live, int(headers["partition"]), int(headers["offset"]))
+        assert (origin.key, origin.value or b"") == (key, value)
+
+
+def test_documents_hold_what_was_sent(live: Settings, published: Published) -> None:
+    valid = [emission for emission in published.emissions if emission.verdict == VALID]
+    sample = {e.session_id: json.loads(e.value) for e in valid[:: len(valid) // SAMPLES]}
+    pseudonym = pseudonymizer(live.require_pseudonym_key())
+    views = {f"{sid}:{n}": (s, v, n) for sid, s in sample.items() for n, v in enumerate(s["views"])}
+    with connect(live) as client:
+        summaries = queries.documents(client, "session_summary", sample)
+        details = queries.documents(client, "product_details", views)
+        sentiments = queries.documents(client, "product_sentiment", views)
+    assert set(summaries) == set(sample)
+    assert set(details) == set(views)
+    assert set(sentiments) == {key for key, (_, view, _) in views.items() if view["review"] is not None}
+    for session_id, session in sample.items():
+        _check_summary(summaries[session_id], session, pseudonym(session["user_id"]))
+    for key, (session, view, place) in views.items():
+        _check_view(details[key], session, view, place)
+        if key in sentiments:
+            assert sentiments[key]["review"] == view["review"]
+            assert -1 <= sentiments[key]["score"] <= 1
+
+
+def test_sentiments_are_those_of_the_ledger(live: Settings, published: Published) -> None:
+    with connect(live) as client:
+        found = {
+            label: queries.count(client, "product_sentiment", {"term": {"label": label}})
+            for label in ("negative", "neutral", "positive")
+        }
+    assert found == {label: 0 for label in found} | published.ledger.expected.sentiments
+
+
+def _check_summary(document: dict[str, Any], session: dict[str, Any], user: str) -> None:
+    started = datetime.fromisoformat(session["started_at"])
+    same = (
+        "session_id", "duration_s", "referrer", "page_views", "clicks", "last_action", "exit_page",
+    )  # fmt: skip
+    assert {name: document[name] for name in same} == {name: session[name] for name in same}
+    assert document["user_id"] == user
+    assert datetime.fromisoformat(document["started_at"]) == started
+    assert datetime.fromisoformat(document["ended_at"]) == started + timedelta(seconds=session["duration_s"])
+    assert (document["device_type"], document["device_os"]) == (session["device"]["type"], session["device"]["os"])
+    assert {name: document[name] for name in session["location"]} == session["location"]
+    assert document["gender"] == session["user"]["gender"]
+    assert document["purchase_made"] == session["purchase"]["made"]
+    assert document["purchase_amount"] == session["purchase"]["amount"]
+    assert document["hour_of_day"] == started.astimezone(UTC).hour
+    assert document["day_of_week"] == started.astimezone(UTC).isoweekday()
+    assert document["is_weekend"] == (started.astimezone(UTC).isoweekday() > 5)
+    assert set(document["categories"]) == {view["category"] for view in session["views"]}
+    assert set(document["viewed_products"]) == {view["product_id"] for view in session["views"]}
+    assert not {"name", "email", "ip"} & set(document)
+
+
+def _check_view(document: dict[str, Any], session: dict[str, Any], view: dict[str, Any], place: int) -> None:
+    for name in ("product_id", "name", "category", "price", "seconds"):
+        assert document[name] == view[name]
+    assert (document["session_id"], document["position"]) == (session["session_id"], place)
+    assert document["purchase_made"] == session["purchase"]["made"]

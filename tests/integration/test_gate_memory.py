@@ -1,0 +1,199 @@
+"""The gate's memory on a real Redis with RedisBloom: verdicts, idempotence by origin, bounded windows."""
+
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from include.contracts import keys
+from include.contracts.reasons import Reason
+from include.contracts.settings import Secret, Settings
+from include.gate.block import block_network, block_user
+from include.gate.memory import Batch, Memory, Row, refused_row
+from include.gate.pseudonym import pseudonymizer
+from include.gate.report import GateReport, read_report
+from include.gate.stop import Stop
+from include.local.stack import Stack
+
+DAY_MS = 86_400_000
+NOW_MS = 20_000 * DAY_MS + 1_000
+
+
+@pytest.fixture
+def limited(stack: Stack) -> Iterator[Settings]:
+    """Settings with small limits and an empty database of their own."""
+    url = stack.settings.redis_url.reveal().rsplit("/", 1)[0] + "/9"
+    settings = stack.settings.replace(
+        redis_url=Secret(url),
+        partitions=2,
+        rate_user_per_minute=3,
+        rate_network_per_minute=5,
+        users_expected=1_000,
+        pseudonym_key=Secret("k" * 32),
+    )
+    with redis.Redis.from_url(url) as client:
+        client.flushdb()
+        yield settings
+        client.flushdb()
+
+
+def row(
+    offset: int,
+    session: str,
+    user: str = "ada",
+    *,
+    network: str = "",
+    minute: int = 7,
+    received_ms: int = NOW_MS,
+    odd: str = "",
+) -> Row:
+    """A candidate's row; `odd` names what is wrong with it: fast, device or referrer."""
+    flags = (odd == "fast", odd == "device", odd == "referrer")
+    return (offset, session, user, network, minute, "2026-11-23", received_ms, *flags)
+
+
+class Gatekeeper:
+    """Feeds rows to the memory as the gate would."""
+
+    def __init__(self, settings: Settings, topic: str = "t-1") -> None:
+        self.settings = settings
+        self.memory = Memory(settings, topic, Stop())
+
+    def __call__(self, *rows: Row, partition: int = 0) -> str:
+        return self.memory.decide([Batch(partition, rows)])[0]
+
+    def report(self) -> GateReport:
+        with redis.Redis.from_url(self.settings.redis_url.reveal()) as client:
+            return read_report(client, self.settings, now=NOW_MS / 1000)
+
+
+def test_a_user_is_new_once(limited: Settings) -> None:
+    ask = Gatekeeper(limited)
+    assert ask(row(0, "a"), row(1, "b"), row(2, "c", "bob")) == "nkn"
+    assert ask(row(3, "d")) == "k"
+    report = ask.report()
+    assert report.verdicts == {"valid": 4}
+    assert (report.users_unique, report.users_known, report.claims) == (2, 2, 4)
+
+
+def test_a_second_claim_is_a_duplicate_within_and_across_batches(limited: Settings) -> None:
+    ask = Gatekeeper(limited)
+    assert ask(row(0, "a"), row(1, "a")) == "nD"
+    assert ask(row(2, "a", "bob")) == "D"
+    assert ask.report().verdicts == {"valid": 1, "duplicate": 2}
+
+
+def test_a_redelivered_batch_gets_its_first_verdicts_and_changes_nothing(limited: Settings) -> None:
+    ask = Gatekeeper(limited)
+    batch = (
+        row(0, "a"),
+        row(1, "a"),
+        refused_row(2, Reason.EMPTY),
+        row(3, "b", "new", odd="device"),
+        row(4, "c", "bot"),
+        row(5, "d", "bot"),
+        row(6, "e", "bot"),
+        row(7, "f", "bot"),
+        row(8, "g", odd="fast"),
+    )
+    first = ask(*batch)
+    before = ask.report()
+    assert first == "nD-VnkkRP"
+    assert ask(*batch) == first
+    # redelivered in other cuts, and with fresh records behind
+    assert ask(*batch[:4]) == first[:4]
+    assert ask(*batch[4:], row(9, "h", "eve")) == first[4:] + "n"
+    after = ask.report()
+    assert before.verdicts == {
+        "valid": 4,
+        "duplicate": 1,
+        "empty": 1,
+        "unknown_device": 1,
+        "rate_user": 1,
+        "impossible_pace": 1,
+    }
+    assert after.verdicts == before.verdicts | {"valid": 5}
+    assert after.users_unique == before.users_unique + 1
+
+
+def test_a_topic_made_anew_starts_over_with_its_offsets(limited: Settings) -> None:
+    assert Gatekeeper(limited)(row(0, "a"), row(1, "b")) == "nk"
+    again = Gatekeeper(limited, topic="t-2")
+    # the same ids at the same offsets of another topic are duplicates, not redeliveries; new ids are counted
+    assert again(row(0, "a"), row(1, "c")) == "Dk"
+    assert again.report().verdicts == {"valid": 3, "duplicate": 1}
+
+
+def test_claims_last_for_the_window_and_are_bounded(limited: Settings) -> None:
+    ask = Gatekeeper(limited)
+    assert ask(row(0, "a", received_ms=NOW_MS)) == "n"
+    assert ask(row(1, "a", received_ms=NOW_MS + DAY_MS)) == "D"
+    assert ask(row(2, "a", received_ms=NOW_MS + 2 * DAY_MS)) == "k"
+    with redis.Redis.from_url(limited.redis_url.reveal()) as client:
+        for generation in (20_000, 20_002):
+            assert 0 < client.ttl(keys.seen(0, generation)) <= 2 * 86_400
+
+
+def test_rates_are_judged_by_event_minute(limited: Settings) -> None:
+    ask = Gatekeeper(limited)
+    assert ask(*(row(n, f"m7-{n}") for n in range(5))) == "nkkRR"
+    assert ask(row(5, "m8", minute=8)) == "k"
+    assert ask(row(6, "m7-late", minute=7)) == "R"
+
+
+def test_networks_are_rated_over_admissible_sessions_only(limited: Settings) -> None:
+    ask = Gatekeeper(limited)
+    rows = [row(n, f"s{n}", f"u{n}", network="203.0.113.0/24") for n in range(7)]
+    assert ask(*rows) == "nnnnnWW"
+    assert ask(row(7, "other", "u8", network="198.51.100.0/24")) == "n"
+    # another partition keeps its own count
+    assert ask(row(0, "s9", "u9", network="203.0.113.0/24"), partition=1) == "n"
+
+
+@pytest.mark.parametrize(("odd", "letter"), [("device", "V"), ("referrer", "F")])
+def test_the_unknown_is_refused_to_users_not_seen_before(limited: Settings, odd: str, letter: str) -> None:
+    ask = Gatekeeper(limited)
+    # a refused user stays unknown
+    rows = (row(0, "a", minute=1, odd=odd), row(1, "b", minute=2, odd=odd), row(2, "c"), row(3, "d", odd=odd))
+    assert ask(*rows) == f"{letter}{letter}nk"
+
+
+def test_blocked_users_and_networks_are_refused_until_lifted(limited: Settings) -> None:
+    ask = Gatekeeper(limited)
+    user = pseudonymizer(limited.require_pseudonym_key())("u-1")
+    with redis.Redis.from_url(limited.redis_url.reveal()) as client:
+        assert block_user(client, limited, "u-1") == user
+        assert block_network(client, limited, "203.0.113.9") == "203.0.113.0/24"
+        assert ask(row(0, "a", user), row(1, "b", network="203.0.113.0/24"), row(2, "c")) == "UNn"
+        assert ask(row(0, "d", user), partition=1) == "U"
+        block_user(client, limited, "u-1", lift=True)
+        block_network(client, limited, "203.0.113.9", lift=True)
+    assert ask(row(3, "e", user), row(4, "f", network="203.0.113.0/24")) == "nk"
+
+
+def test_large_batches_pass(limited: Settings) -> None:
+    ask = Gatekeeper(limited)
+    rows = [row(n, f"s{n}", f"u{n}", minute=n) for n in range(12_000)]
+    # far more users than expected: the filter grows, and takes a new user for a known one at its error rate
+    assert ask(*rows).count("n") >= 12_000 * 0.997
+    report = ask.report()
+    assert report.users_known == pytest.approx(12_000, rel=0.003)
+    assert report.users_unique == pytest.approx(12_000, rel=0.03)
+
+
+def test_a_lost_function_is_loaded_again(limited: Settings) -> None:
+    ask = Gatekeeper(limited)
+    with redis.Redis.from_url(limited.redis_url.reveal()) as client:
+        client.function_delete("showroom_gate")
+    assert ask(row(0, "a")) == "n"
+
+
+def test_the_heartbeat_is_fresh(limited: Settings) -> None:
+    ask = Gatekeeper(limited)
+    ask(row(0, "a"))
+    ask.memory.beat([1])
+    with redis.Redis.from_url(limited.redis_url.reveal()) as client:
+        report = read_report(client, limited)
+        assert report.silent_s < 5
+        client.delete(keys.heartbeat(1))
+        assert read_report(client, limited).silent_s == float("inf")

@@ -1,0 +1,98 @@
+"""Queries on a real Elasticsearch, on documents whose sums are known."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+from elasticsearch import Elasticsearch
+
+from include.contracts.documents import INDICES, KpiMinute, index_name
+from include.contracts.errors import TerminalError, TransientError
+from include.local.stack import Stack
+from include.serving import queries
+from include.serving.client import connect
+from include.serving.templates import ensure_templates
+
+MONTH = datetime(2051, 7, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def client(stack: Stack) -> Iterator[Elasticsearch]:
+    with connect(stack.settings) as opened:
+        ensure_templates(opened, stack.settings)
+        yield opened
+        opened.indices.delete(index=[f"{alias}-2051.07" for alias in INDICES], ignore_unavailable=True)
+
+
+def put_kpi(client: Elasticsearch, minute: int, category: str, sessions: int, revenue: float) -> None:
+    row = KpiMinute(
+        minute=MONTH + timedelta(minutes=minute),
+        category=category,
+        received_day="2051-07-01",
+        sessions=sessions,
+        users=1,
+        purchases=1,
+        revenue=revenue,
+        duration_s=30 * sessions,
+        mean_duration_s=30.0,
+        conversion=1 / sessions,
+        late_sessions=1,
+    )
+    client.index(index=index_name("kpi_minute", MONTH), document=msgspec.to_builtins(row))
+
+
+def put_session(client: Elasticsearch, identity: str, received: datetime) -> None:
+    document = {"session_id": identity, "received_at": received.isoformat(), "started_at": received.isoformat()}
+    client.index(index=index_name("session_summary", MONTH), id=identity, document=document)
+
+
+def test_key_figures_add_up_over_minutes_and_rows(client: Elasticsearch) -> None:
+    for minute, category, sessions, revenue in (
+        (0, "all", 4, 10.25),
+        (0, "all", 1, 1.0),
+        (1, "all", 5, 2.5),
+        (1, "office", 2, 2.5),
+        (9, "all", 99, 0.0),
+    ):
+        put_kpi(client, minute, category, sessions, revenue)
+    queries.refresh(client)
+    rows = queries.kpi_by_category(client, MONTH, MONTH + timedelta(minutes=9))
+    assert rows == [
+        queries.Kpi("all", 10, 3, 13.75, 0.3, 30.0, 3),
+        queries.Kpi("office", 2, 1, 2.5, 0.5, 30.0, 1),
+    ]
+    assert queries.kpi_total(client, MONTH, MONTH + timedelta(minutes=9)) == rows[0]
+    assert queries.kpi_total(client, MONTH + timedelta(days=9)).sessions == 0
+
+
+def test_new_sessions_are_found_once(client: Elasticsearch) -> None:
+    arrivals = {f"probe-{number}": MONTH + timedelta(seconds=number) for number in range(5)}
+    for identity, received in arrivals.items():
+        put_session(client, identity, received)
+    queries.refresh(client)
+    since = MONTH + timedelta(seconds=1)
+    first = queries.sessions_since(client, since, size=2)
+    assert first == {"probe-1": arrivals["probe-1"], "probe-2": arrivals["probe-2"]}
+    assert list(queries.sessions_since(client, since, seen=first)) == ["probe-3", "probe-4"]
+    assert queries.newest_session(client) == queries.Newest("probe-4", arrivals["probe-4"])
+    assert set(queries.documents(client, "session_summary", ["probe-0", "nobody"])) == {"probe-0"}
+
+
+def test_an_alias_without_an_index_is_empty(client: Elasticsearch) -> None:
+    assert queries.count(client, "no_such_alias") == 0
+
+
+def test_a_field_outside_the_contract_is_refused(client: Elasticsearch) -> None:
+    with pytest.raises(Exception, match="strict_dynamic_mapping_exception"):
+        client.index(index=index_name("session_summary", MONTH), document={"surprise": 1})
+
+
+def test_errors_say_whether_to_try_again(stack: Stack, client: Elasticsearch) -> None:
+    with pytest.raises(TerminalError, match="400"):
+        queries.count(client, "kpi_minute", {"no_such_query": {}})
+    with (
+        connect(stack.settings.replace(elasticsearch_url="http://127.0.0.1:9")) as nobody,
+        pytest.raises(TransientError, match="does not answer"),
+    ):
+        queries.count(nobody, "kpi_minute")

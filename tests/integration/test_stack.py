@@ -1,0 +1,230 @@
+"""The local stack on real servers: it comes up, survives a crash of everything, and leaves nothing behind."""
+
+import os
+import socket
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import redis
+from elasticsearch import Elasticsearch
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+
+from include.contracts.errors import NotReadyError, PortTakenError, TerminalError
+from include.contracts.settings import LOOPBACK, Settings
+from include.contracts.topics import RAW
+from include.local import processes
+from include.local.ports import is_free
+from include.local.stack import SERVERS, Stack
+from include.local.topics import ensure_topics
+from tests.locking import turn
+from tests.polling import eventually
+
+OFFSET = 1_100
+STORES = ("kafka", "redis", "elasticsearch")
+INDEX = "crash-test"
+
+
+@pytest.fixture(scope="module")
+def own_settings() -> Settings:
+    """A stack that these tests may crash, beside the shared one."""
+    return Settings(state_dir=Path(".showroom/test-crash"), port_offset=OFFSET, partitions=2)
+
+
+@pytest.fixture(scope="module")
+def crashed(own_settings: Settings) -> Iterator[Stack]:
+    """The stack as it is while the tests of this module use it, one after the other."""
+    stack = Stack(own_settings)
+    with turn(own_settings):
+        stack.purge()
+        try:
+            stack.up(STORES)
+            yield stack
+        finally:
+            stack.down()
+
+
+def put(settings: Settings, value: str) -> None:
+    """One value into each store, acknowledged by each."""
+    with redis.Redis.from_url(settings.redis_url.reveal()) as client:
+        client.set("crash", value)
+        client.execute_command("BF.ADD", "bloom", value)
+    producer = KafkaProducer(bootstrap_servers=settings.kafka_bootstrap)
+    producer.send(RAW, key=b"crash", value=value.encode(), partition=0).get(timeout=30)
+    producer.close()
+    with Elasticsearch(settings.elasticsearch_url) as client:
+        client.index(index=INDEX, id="crash", document={"value": value})
+
+
+def newest_in_kafka(settings: Settings) -> str:
+    """The last value of partition 0."""
+    consumer = KafkaConsumer(bootstrap_servers=settings.kafka_bootstrap)
+    try:
+        place = TopicPartition(RAW, 0)
+        consumer.assign([place])
+        consumer.seek(place, consumer.end_offsets([place])[place] - 1)
+        records = eventually(lambda: consumer.poll(timeout_ms=500).get(place))
+        return str(records[0].value.decode())
+    finally:
+        consumer.close()
+
+
+def require_stored(settings: Settings, value: str) -> None:
+    """Each store holds the value."""
+    with redis.Redis.from_url(settings.redis_url.reveal(), decode_responses=True) as client:
+        assert client.get("crash") == value
+        assert client.execute_command("BF.EXISTS", "bloom", value) == 1
+    assert newest_in_kafka(settings) == value
+    with Elasticsearch(settings.elasticsearch_url) as client:
+        eventually(lambda: client.get(index=INDEX, id="crash")["_source"] == {"value": value})
+
+
+def ports_of(stack: Stack) -> list[int]:
+    return list(stack.settings.ports)
+
+
+def test_every_server_runs_and_is_told_with_pid_and_address(stack: Stack) -> None:
+    told = {status.name: status for status in stack.status()}
+
+    assert [name for name in SERVERS if told[name].state != "RUNNING"] == []
+    for name in SERVERS:
+        assert psutil.pid_exists(told[name].pid or 0)
+        assert (told[name].uptime_s or 0) > 0
+    assert told["kafka"].address == stack.settings.kafka_bootstrap
+
+
+def test_elasticsearch_does_not_run_as_root(stack: Stack) -> None:
+    owners = {psutil.Process(pid).uids().real for pid in stack.pids("elasticsearch")}
+
+    assert owners
+    assert 0 not in owners
+
+
+def test_all_ports_listen_on_loopback_only(stack: Stack) -> None:
+    ours = {pid for name in SERVERS for pid in stack.pids(name)}
+    listening = [found for found in psutil.net_connections("inet") if found.status == psutil.CONN_LISTEN]
+    addresses = {found.laddr.ip.removeprefix("::ffff:") for found in listening if found.laddr and found.pid in ours}
+
+    assert addresses == {LOOPBACK}
+
+
+def test_topics_are_as_contracted_and_made_once(crashed: Stack) -> None:
+    assert ensure_topics(crashed.settings) == []
+
+    with pytest.raises(TerminalError, match=r"SHOWROOM_PARTITIONS is 3, but .*sessions\.raw has 2"):
+        ensure_topics(crashed.settings.replace(partitions=3))
+
+
+def test_a_second_up_leaves_running_servers_alone(crashed: Stack) -> None:
+    before = {name: crashed.pid(name) for name in STORES}
+
+    crashed.up(STORES)
+
+    assert {name: crashed.pid(name) for name in STORES} == before
+
+
+def test_a_killed_server_is_started_again(crashed: Stack) -> None:
+    before = crashed.pid("redis")
+
+    crashed.kill("redis")
+
+    eventually(lambda: crashed.pid("redis") != before)
+    crashed.wait(["redis"])
+
+
+def test_after_a_crash_of_everything_up_recovers_with_all_data(crashed: Stack) -> None:
+    value = uuid.uuid4().hex
+    put(crashed.settings, value)
+    everything = processes.of_stack(crashed.layout)
+    assert len(everything) > len(STORES)
+
+    processes.kill(everything)
+    assert {status.state for status in crashed.status()} == {"STOPPED"}
+    crashed.up(STORES)
+
+    require_stored(crashed.settings, value)
+
+
+def test_what_outlives_its_supervisor_is_told_and_then_replaced(crashed: Stack) -> None:
+    value = uuid.uuid4().hex
+    put(crashed.settings, value)
+    supervisor = psutil.Process(crashed.pid("kafka")).parent()
+    assert supervisor is not None
+    before = {name: crashed.pid(name) for name in STORES}
+
+    processes.kill([supervisor])
+    told = {status.name: status for status in crashed.status()}
+    assert {name: told[name].state for name in STORES} == dict.fromkeys(STORES, "ORPHAN")
+    assert {name: told[name].pid for name in STORES} == before
+    crashed.up(STORES)
+
+    assert not any(psutil.pid_exists(pid) for pid in before.values())
+    require_stored(crashed.settings, value)
+
+
+def test_down_leaves_nothing_even_without_a_supervisor(crashed: Stack) -> None:
+    supervisor = psutil.Process(crashed.pid("kafka")).parent()
+    assert supervisor is not None
+    processes.kill([supervisor])
+
+    crashed.down()
+
+    assert processes.of_stack(crashed.layout) == []
+    assert [port for port in ports_of(crashed) if not is_free(port)] == []
+
+
+@pytest.fixture
+def small() -> Iterator[Stack]:
+    """A stack of which only Redis is started, in an empty state folder."""
+    stack = Stack(Settings(state_dir=Path(".showroom/test-small"), port_offset=OFFSET + 100))
+    with turn(stack.settings):
+        stack.purge()
+        try:
+            yield stack
+        finally:
+            stack.purge()
+
+
+def test_down_leaves_nothing(small: Stack) -> None:
+    small.up(["redis"])
+    assert processes.of_stack(small.layout)
+
+    small.down()
+
+    assert processes.of_stack(small.layout) == []
+    assert is_free(small.settings.ports.redis)
+
+
+def test_elasticsearch_runs_below_a_folder_that_only_its_owner_may_enter(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder = tmp_path_factory.mktemp("closed")
+    folder.chmod(0o700)
+    stack = Stack(Settings(state_dir=folder / "s", port_offset=OFFSET + 200))
+    try:
+        stack.up(["elasticsearch"])
+    finally:
+        stack.purge()
+
+
+def test_a_taken_port_is_named_with_server_owner_and_remedy(small: Stack) -> None:
+    port = small.settings.ports.redis
+    with socket.create_server((LOOPBACK, port)), pytest.raises(PortTakenError) as caught:
+        small.up(["redis"])
+
+    line = str(caught.value)
+    assert f"port {port} of Redis is taken by" in line
+    assert f"pid {os.getpid()}" in line
+    assert "SHOWROOM_PORT_OFFSET" in line
+    assert "\n" not in line
+
+
+def test_a_server_that_does_not_come_up_is_told_with_its_last_words(small: Stack) -> None:
+    log = small.layout.data / "redis" / "appendonlydir" / "appendonly.aof.manifest"
+    log.parent.mkdir(parents=True)
+    log.write_text("not a manifest\n")
+
+    with pytest.raises(NotReadyError, match=r"Redis is not ready: .*; its log says: .*(?i:manifest)"):
+        small.up(["redis"], deadline_s=5)

@@ -1,0 +1,155 @@
+"""Bulk bodies, answers and dead letters, byte by byte."""
+
+import json
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flink.bulk import (
+    MAX_LETTER_CHARACTERS,
+    Item,
+    Refusal,
+    body_of,
+    chunks,
+    halves,
+    item_of,
+    letter_of,
+    letter_of_record,
+    newest_of,
+    read_answer,
+)
+from flink.documents import documents_of
+from include.contracts.documents import KpiMinute
+from include.contracts.letters import DeadLetter, Origin
+from tests.valid_sessions import valid_session
+
+ORIGIN = Origin(topic="sessions.valid", partition=3, offset=42)
+
+
+def plain(number: int, size: int = 10) -> Item:
+    return Item(number, "session_summary", str(number), b"x" * size)
+
+
+def answer(*results: tuple[int, str | None]) -> bytes:
+    items = [
+        {"index": {"status": status} | ({"error": {"type": kind, "reason": "no"}} if kind else {})}
+        for status, kind in results
+    ]
+    return json.dumps({"items": items}).encode()
+
+
+def kpi(sessions: int, category: str = "all") -> KpiMinute:
+    return KpiMinute(
+        minute=datetime(2026, 11, 23, 8, 15, tzinfo=UTC),
+        category=category,
+        received_day="2026-11-23",
+        sessions=sessions,
+        users=1,
+        purchases=0,
+        revenue=0.0,
+        duration_s=1,
+        mean_duration_s=1.0,
+        conversion=0.0,
+        late_sessions=0,
+    )
+
+
+def test_a_body_names_index_and_id_before_each_document() -> None:
+    session = valid_session(session_id='s-"1\\')
+    items = [item_of(0, *addressed) for addressed in documents_of(session)]
+    lines = body_of(items).split(b"\n")
+    assert lines.pop() == b""
+    actions = [json.loads(line)["index"] for line in lines[::2]]
+    assert actions == [
+        {"_index": "session_summary-2026.11", "_id": 's-"1\\'},
+        {"_index": "product_details-2026.11", "_id": 's-"1\\:0'},
+        {"_index": "product_sentiment-2026.11", "_id": 's-"1\\:0'},
+    ]
+    assert json.loads(lines[1])["session_id"] == session.session_id
+
+
+def test_the_month_is_of_utc() -> None:
+    session = valid_session(started_at=datetime.fromisoformat("2026-12-01T00:30:00+02:00"))
+    item = item_of(0, *documents_of(session)[0])
+    assert b'"_index":"session_summary-2026.11"' in item.lines
+
+
+def test_a_versioned_item_yields_to_what_is_newer() -> None:
+    action = json.loads(item_of(0, "kpi_minute", "id", kpi(7), version=7).lines.split(b"\n")[0])["index"]
+    assert (action["version"], action["version_type"]) == (7, "external_gte")
+
+
+@given(st.lists(st.integers(1, 50), max_size=40), st.integers(1, 10), st.integers(1, 120))
+def test_chunks_keep_order_and_both_bounds(sizes: list[int], documents: int, size: int) -> None:
+    items = [plain(number, length) for number, length in enumerate(sizes)]
+    made = list(chunks(items, documents, size))
+    assert [item for chunk in made for item in chunk] == items
+    for chunk in made:
+        assert 0 < len(chunk) <= documents
+        assert len(chunk) == 1 or sum(len(item.lines) for item in chunk) <= size
+
+
+def test_halves_are_the_whole_in_order() -> None:
+    items = [plain(number) for number in range(5)]
+    first, second = halves(items)
+    assert [*first, *second] == items
+    assert len(first) == 2
+
+
+def test_of_one_id_only_the_last_state_travels() -> None:
+    states = [item_of(row, "kpi_minute", name, kpi(row + 1)) for row, name in enumerate(("a", "b", "a"))]
+    assert [(item.id, item.row) for item in newest_of(states)] == [("a", 2), ("b", 1)]
+
+
+def test_an_answer_sorts_stored_busy_and_refused() -> None:
+    items = [plain(number) for number in range(6)]
+    body = answer(
+        (201, None),
+        (429, "es_rejected_execution_exception"),
+        (400, "strict_dynamic_mapping_exception"),
+        (200, None),
+        (503, "unavailable_shards_exception"),
+        (409, "version_conflict_engine_exception"),
+    )
+    decision = read_answer(items, body)
+    assert decision.again == [items[1], items[4]]
+    assert decision.refused == [Refusal(items[2], "400 strict_dynamic_mapping_exception: no")]
+    assert decision.busy == "503 unavailable_shards_exception: no"
+
+
+def test_the_cause_of_a_refusal_is_told() -> None:
+    error = {"type": "document_parsing_exception", "reason": "failed", "caused_by": {"reason": "not a date"}}
+    body = json.dumps({"items": [{"index": {"status": 400, "error": error}}]}).encode()
+    assert read_answer([plain(0)], body).refused[0].reason == "400 document_parsing_exception: failed (not a date)"
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"{}", answer((201, None), (201, None))])
+def test_an_answer_that_does_not_speak_of_each_document_is_no_answer(body: bytes) -> None:
+    with pytest.raises(ValueError, match="bulk answer"):
+        read_answer([plain(0)], body)
+
+
+def test_a_letter_holds_the_document_as_it_was_sent() -> None:
+    addressed = documents_of(valid_session())[0]
+    item = item_of(5, *addressed)
+    letter = msgspec.json.decode(letter_of(Refusal(item, "400 why"), ORIGIN), type=DeadLetter)
+    assert (letter.index, letter.id, letter.reason, letter.origin) == (item.alias, item.id, "400 why", ORIGIN)
+    assert letter.document.encode() == msgspec.json.encode(addressed.document)
+    assert not letter.truncated
+
+
+@pytest.mark.parametrize("value", [None, b"", b"\xff\xfe", b"{", b'"\xed\xa0\x80"'])
+def test_a_letter_takes_any_bytes(value: bytes | None) -> None:
+    letter = msgspec.json.decode(letter_of_record("session_summary", value, "unreadable", ORIGIN), type=DeadLetter)
+    assert letter.id is None
+    assert letter.document == (value or b"").decode("utf-8", "backslashreplace")
+
+
+def test_a_huge_record_makes_a_bounded_letter() -> None:
+    text = letter_of_record("session_summary", b"x" * (MAX_LETTER_CHARACTERS + 1), "unreadable", ORIGIN)
+    letter = msgspec.json.decode(text, type=DeadLetter)
+    assert letter.truncated
+    assert len(letter.document) == MAX_LETTER_CHARACTERS

@@ -1,0 +1,110 @@
+"""Topics, keys, reasons, errors, metrics: the small tables every stage reads."""
+
+import ast
+import pickle
+import sys
+from itertools import pairwise
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from include.contracts import errors, keys, topics
+from include.contracts.metrics import METRICS, Stage
+from include.contracts.ports import Ports
+from include.contracts.reasons import MEANING, Reason
+
+CONTRACTS = Path(keys.__file__).parent
+FAMILY = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.ShowroomError)]
+KEYS = [
+    keys.seen(3, 7),
+    keys.users_known(3),
+    keys.users_unique(3),
+    keys.users_unique(3, "2026-11-23"),
+    keys.users_sessions(3),
+    keys.counts(3),
+    keys.heartbeat(3),
+    keys.blocked_users(3),
+    keys.blocked_networks(3),
+]
+
+
+def test_contracts_import_the_standard_library_and_msgspec_only() -> None:
+    allowed = {*sys.stdlib_module_names, "msgspec"}
+    for path in CONTRACTS.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{path.name} imports relatively"
+                names = [node.module or ""]
+            for name in names:
+                own = name == "include.contracts" or name.startswith("include.contracts.")
+                assert own or name.split(".")[0] in allowed, f"{path.name} imports {name}"
+
+
+def test_keys_of_one_partition_share_its_hash_tag() -> None:
+    assert {key[key.index("{") : key.index("}") + 1] for key in KEYS} == {"{3}"}
+    assert all(key.startswith(keys.tag(3)) for key in KEYS)
+    assert len(set(KEYS)) == len(KEYS)
+
+
+def test_keys_of_partitions_differ() -> None:
+    assert keys.counts(1) != keys.counts(11)
+    assert keys.tag(1) != keys.tag(11)
+
+
+def test_every_reason_has_its_own_meaning() -> None:
+    assert set(MEANING) == set(Reason)
+    assert len(set(MEANING.values())) == len(Reason)
+    assert all(reason.value == reason.name.lower() for reason in Reason)
+    assert "valid" not in {reason.value for reason in Reason}
+
+
+@pytest.mark.parametrize("topic", topics.TOPICS, ids=lambda topic: topic.name)
+def test_topics_let_the_broker_stamp_time_and_bound_records(topic: topics.Topic) -> None:
+    config = topic.config()
+    assert config["message.timestamp.type"] == "LogAppendTime"
+    assert config["max.message.bytes"] == str(topics.MAX_MESSAGE_BYTES)
+    if topic.compacted:
+        assert config["cleanup.policy"] == "compact"
+        assert "retention.ms" not in config
+    else:
+        assert config["cleanup.policy"] == "delete"
+        assert int(config["retention.ms"]) == topic.retention_days * 24 * 3_600 * 1_000
+
+
+def test_topics_are_the_five_of_the_flow() -> None:
+    retention = {topic.name: topic.retention_days for topic in topics.TOPICS if not topic.compacted}
+    assert retention == {topics.RAW: 3, topics.VALID: 30, topics.REJECTED: 7, topics.DEAD: 30}
+    assert [topic.name for topic in topics.TOPICS if topic.compacted] == [topics.KPI]
+
+
+@pytest.mark.parametrize("kind", FAMILY)
+def test_errors_say_what_to_do_and_survive_pickling(kind: type[errors.ShowroomError]) -> None:
+    error = kind("it is so", "do this")
+    assert str(error) == "it is so: do this"
+    copy = pickle.loads(pickle.dumps(error))
+    assert type(copy) is kind
+    assert (copy.message, copy.remedy) == ("it is so", "do this")
+
+
+@pytest.mark.parametrize("kind", FAMILY)
+def test_only_transient_errors_ask_to_be_retried(kind: type[errors.ShowroomError]) -> None:
+    assert kind.retry == issubclass(kind, errors.TransientError)
+    assert not (issubclass(kind, errors.TransientError) and issubclass(kind, errors.TerminalError))
+
+
+def test_metrics_are_named_after_their_stage() -> None:
+    assert all(metric.name.startswith(f"{metric.stage}.") for metric in METRICS)
+    assert all(metric.stage in get_args(Stage) for metric in METRICS)
+    assert len({metric.name for metric in METRICS}) == len(METRICS)
+
+
+def test_ports_are_distinct_and_shift_as_one() -> None:
+    ports = Ports()
+    assert len(set(ports)) == len(ports)
+    assert max(ports) - min(ports) < 100
+    assert all(later - earlier == 100 for earlier, later in zip(ports, ports.shifted(100), strict=True))
+    assert all(earlier < later for earlier, later in pairwise(ports))

@@ -1,0 +1,123 @@
+"""Verdicts become outputs: one for each record, without personal data in what is admitted."""
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from include.contracts import topics
+from include.contracts.reasons import MEANING, Reason
+from include.contracts.session import ValidSession
+from include.contracts.settings import Settings
+from include.gate.check import Limits
+from include.gate.decide import Judge, Output, Record
+from include.gate.memory import REFUSALS, Batch
+from include.gate.pseudonym import network_of, pseudonymizer
+from tests.sessions import ARRIVED_MS, encoded, view
+
+PSEUDONYM = pseudonymizer(b"k" * 32)
+
+
+@dataclass
+class Polled:
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    partition: int = 2
+    topic: str = topics.RAW
+    timestamp: int = ARRIVED_MS
+
+
+def decided(records: Sequence[Record], letters: str) -> tuple[list[Output], list[Batch]]:
+    asked: list[Batch] = []
+
+    def remember(batches: Sequence[Batch]) -> list[str]:
+        asked.extend(batches)
+        return [letters]
+
+    judge = Judge(Limits.of(Settings()), PSEUDONYM, remember)
+    return judge.decide([records]), asked
+
+
+def test_an_admitted_session_leaves_without_personal_data() -> None:
+    value = encoded(views=[view(), view(category="bedroom"), view(category=None), view()])
+    (output,), _ = decided([Polled(7, b"u-4711", value)], "k")
+    user = PSEUDONYM("u-4711")
+    assert (output.topic, output.partition, output.key, output.headers) == (topics.VALID, 2, user.encode(), [])
+    session = msgspec.json.decode(output.value, type=ValidSession)
+    assert session.user_id == user
+    assert session.network == "203.0.113.0/24"
+    assert session.returning
+    assert session.categories == ["living_room", "bedroom"]
+    assert (session.ended_at - session.started_at).total_seconds() == session.duration_s
+    assert session.received_at.timestamp() * 1000 == ARRIVED_MS
+    for personal in (b"Ada", b"ada@example.com", b"203.0.113.7", b"u-4711"):
+        assert personal not in output.value
+
+
+def test_times_leave_in_utc() -> None:
+    (output,), (batch,) = decided([Polled(7, b"u-4711", encoded(started_at="2026-11-24T01:00:00+14:00"))], "n")
+    assert b'"started_at":"2026-11-23T11:00:00Z"' in output.value
+    assert batch.rows[0][5] == "2026-11-23"
+
+
+def test_a_refused_record_keeps_key_bytes_and_origin() -> None:
+    (output,), (batch,) = decided([Polled(7, b"whoever", b"{broken")], "-")
+    assert (output.topic, output.partition, output.key, output.value) == (topics.REJECTED, 2, b"whoever", b"{broken")
+    headers = dict(output.headers)
+    assert headers.pop("detail")
+    assert headers == {"reason": b"malformed_json", "topic": b"sessions.raw", "partition": b"2", "offset": b"7"}
+    assert batch.rows == [(7, "malformed_json")]
+
+
+def test_a_record_without_key_and_value_is_kept_as_empty() -> None:
+    (output,), _ = decided([Polled(7, None, None)], "-")
+    assert (output.key, output.value, dict(output.headers)["reason"]) == (None, b"", b"empty")
+
+
+@pytest.mark.parametrize(("letter", "reason"), REFUSALS.items())
+def test_each_refusal_of_the_memory_is_a_rejection(letter: str, reason: Reason) -> None:
+    value = encoded()
+    (output,), _ = decided([Polled(7, b"u-4711", value)], letter)
+    assert (output.topic, output.value, dict(output.headers)["reason"]) == (topics.REJECTED, value, reason.encode())
+
+
+def test_outputs_follow_the_order_of_records() -> None:
+    records = [Polled(n, b"u-4711", encoded(session_id=f"s-{n}")) for n in range(4)]
+    outputs, (batch,) = decided(records, "nDkR")
+    assert [output.topic == topics.VALID for output in outputs] == [True, False, True, False]
+    assert [row[0] for row in batch.rows] == [0, 1, 2, 3]
+
+
+def test_every_reason_has_a_meaning_and_a_place() -> None:
+    assert set(MEANING) == set(Reason)
+    assert set(REFUSALS.values()) == {reason for reason in Reason if list(Reason).index(reason) >= 11}
+
+
+def test_pseudonyms_depend_on_the_key_alone() -> None:
+    assert PSEUDONYM("u-1") == pseudonymizer(b"k" * 32)("u-1") != pseudonymizer(b"l" * 32)("u-1")
+    # RFC 4231, test case 2, cut to 128 bits
+    assert pseudonymizer(b"Jefe")("what do ya want for nothing?") == "5bdcc146bf60754e6a042426089575c7"
+
+
+@pytest.mark.parametrize(
+    ("ip", "network"),
+    [
+        ("203.0.113.7", "203.0.113.0/24"),
+        ("2001:db8:1:2::7", "2001:db8:1::/48"),
+        ("::ffff:203.0.113.7", "203.0.113.0/24"),
+    ],
+)
+def test_addresses_become_networks(ip: str, network: str) -> None:
+    assert network_of(ip) == network
+
+
+@given(st.ip_addresses().map(str))
+def test_every_address_lies_in_its_network(ip: str) -> None:
+    address = ipaddress.ip_address(ip)
+    mapped = getattr(address, "ipv4_mapped", None)
+    assert (mapped or address) in ipaddress.ip_network(network_of(ip))

@@ -1,0 +1,197 @@
+"""A slow gate written from the meanings in contracts/reasons.py, with plain sets and dictionaries.
+
+Shares nothing with the generator but the record's contract, so that it can recount a ledger.
+"""
+
+import ipaddress
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, NoReturn
+
+import msgspec
+from kafka.partitioner.default import murmur2
+
+from include.contracts.session import Session
+from include.contracts.settings import Settings
+from include.ingest.emission import Emission
+
+VALID = "valid"
+
+
+@dataclass
+class Recount:
+    """What the slow gate saw."""
+
+    verdicts: list[str] = field(default_factory=list)
+    admitted: list[Session] = field(default_factory=list)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return dict(sorted(Counter(self.verdicts).items()))
+
+    @property
+    def documents(self) -> dict[str, int]:
+        views = [view for session in self.admitted for view in session.views]
+        return {
+            "session_summary": len(self.admitted),
+            "product_details": len(views),
+            "product_sentiment": sum(view.review is not None for view in views),
+            "kpi_minute": len({(minute(session), category) for session in self.admitted for category in rows(session)}),
+        }
+
+    def kpi(self) -> dict[str, tuple[int, int, Decimal, int]]:
+        """Category -> sessions, purchases, revenue, seconds."""
+        found: dict[str, tuple[int, int, Decimal, int]] = {}
+        for session in self.admitted:
+            for category in rows(session):
+                one = found.get(category, (0, 0, Decimal(0), 0))
+                bought = session.purchase
+                found[category] = (
+                    one[0] + 1,
+                    one[1] + bought.made,
+                    one[2] + Decimal(str(bought.amount)),
+                    one[3] + session.duration_s,
+                )
+        return found
+
+
+def minute(session: Session) -> datetime:
+    return session.started_at.replace(second=0, microsecond=0)
+
+
+def rows(session: Session) -> set[str]:
+    return {view.category for view in session.views if view.category is not None} | {"all"}
+
+
+def recount(emissions: Iterable[Emission], settings: Settings, broker_time: datetime) -> Recount:
+    """Decide every record in the order in which it arrives in its partition, all at one broker time."""
+    seen: set[str] = set()
+    known: set[str] = set()
+    of_user: Counter[tuple[str, datetime]] = Counter()
+    of_network: Counter[tuple[int, str, datetime]] = Counter()
+    found = Recount()
+    for emission in emissions:
+        refused, session = by_itself(emission, settings, broker_time)
+        if session is not None:
+            partition = (murmur2(emission.key) & 0x7FFFFFFF) % settings.partitions
+            refused = _in_context(session, partition, settings, seen, known, of_user, of_network)
+            seen.add(session.session_id)
+            if refused is None:
+                known.add(session.user_id)
+                found.admitted.append(session)
+        found.verdicts.append(refused or VALID)
+    return found
+
+
+def by_itself(emission: Emission, settings: Settings, now: datetime) -> tuple[str | None, Session | None]:
+    """The checks that need no memory: a reason, or the session."""
+    refused = of_bytes(emission.value, settings)
+    if refused is not None:
+        return refused, None
+    try:
+        session = msgspec.json.decode(emission.value, type=Session)
+    except msgspec.ValidationError:
+        return "contract_violation", None
+    refused = of_session(session, emission, settings, now)
+    return refused, None if refused else session
+
+
+def of_bytes(value: bytes, settings: Settings) -> str | None:
+    if not value:
+        return "empty"
+    if len(value) > settings.max_record_bytes:
+        return "too_long"
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        return "not_utf8"
+    try:
+        tree = json.loads(text, parse_constant=_refuse)
+        json.dumps(tree, ensure_ascii=False).encode()
+    except ValueError:
+        return "malformed_json"
+    if not isinstance(tree, dict):
+        return "malformed_json"
+    return None if tree.get("v") == 1 else "unknown_version"
+
+
+def of_session(session: Session, emission: Emission, settings: Settings, now: datetime) -> str | None:
+    if json.loads(emission.value, object_pairs_hook=_repeats) is True:
+        return "repeated_key"
+    if _has_control(json.loads(emission.value), ""):
+        return "control_character"
+    if emission.key != session.user_id.encode():
+        return "wrong_key"
+    if session.started_at > now + timedelta(seconds=settings.future_clock_s):
+        return "future_clock"
+    return "past_clock" if session.started_at < now - timedelta(days=settings.past_clock_days) else None
+
+
+def _in_context(
+    session: Session,
+    partition: int,
+    settings: Settings,
+    seen: set[str],
+    known: set[str],
+    of_user: Counter[tuple[str, datetime]],
+    of_network: Counter[tuple[int, str, datetime]],
+) -> str | None:
+    if session.session_id in seen:
+        return "duplicate"
+    if session.clicks is not None and session.clicks > settings.max_clicks_per_s * max(session.duration_s, 1):
+        return "impossible_pace"
+    of_user[session.user_id, minute(session)] += 1
+    if of_user[session.user_id, minute(session)] > settings.rate_user_per_minute:
+        return "rate_user"
+    if session.ip is not None:
+        place = (partition, network(session.ip), minute(session))
+        of_network[place] += 1
+        if of_network[place] > settings.rate_network_per_minute:
+            return "rate_network"
+    if session.user_id in known:
+        return None
+    if session.device.type == "unknown":
+        return "unknown_device"
+    return "unknown_referrer" if session.referrer == "unknown" else None
+
+
+def network(ip: str) -> str:
+    length = 24 if ipaddress.ip_address(ip).version == 4 else 48
+    return str(ipaddress.ip_network(f"{ip}/{length}", strict=False))
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _repeats(pairs: list[tuple[str, Any]]) -> Any:
+    """True where an object, or one inside it, repeats a key."""
+    names = [name for name, _ in pairs]
+    inside = any(value is True and name not in ("made",) for name, value in pairs)
+    return True if inside or len(set(names)) < len(names) else dict(pairs)
+
+
+def _has_control(node: Any, name: str) -> bool:
+    if isinstance(node, dict):
+        return any(_has_control(part, key) for key, part in node.items())
+    if isinstance(node, list):
+        return any(_has_control(part, name) for part in node)
+    allowed = "\n\r\t" if name == "review" else ""
+    return isinstance(node, str) and any(ord(sign) < 32 and sign not in allowed for sign in node)
+
+
+def per_minute(emissions: Iterable[Emission]) -> dict[str, int]:
+    """Largest number of sessions of one user and of one network in one event minute, among admitted ones."""
+    users: dict[Any, int] = defaultdict(int)
+    networks: dict[Any, int] = defaultdict(int)
+    for emission in emissions:
+        if emission.verdict != VALID:
+            continue
+        session = msgspec.json.decode(emission.value, type=Session)
+        users[session.user_id, minute(session)] += 1
+        networks[network(session.ip or "0.0.0.0"), minute(session)] += 1
+    return {"user": max(users.values()), "network": max(networks.values())}

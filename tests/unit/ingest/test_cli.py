@@ -1,0 +1,72 @@
+"""The command line: dry runs, files and errors of one line."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from include.ingest.cli import app, main
+from include.ingest.ledger import Ledger
+
+RUN = CliRunner()
+RETAIL = (
+    "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
+    "1,A,LAMP,2,2011-01-01 00:00:00,1.5,7,France\nbroken\n"
+)
+
+
+def test_a_dry_run_makes_a_ledger_and_sends_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.json"
+    done = RUN.invoke(app, ["synthetic", "--sessions", "200", "--days", "1", "--dry-run", "--ledger", str(path)])
+    assert done.exit_code == 0, done.output
+    assert "not sent" in done.output
+    assert Ledger.load(path).plans[0].sessions == 200
+
+
+def test_a_live_dry_run_does_not_wait(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.json"
+    options = ["--live", "600", "--rate", "2", "--no-faults", "--dry-run", "--ledger", str(path)]
+    assert RUN.invoke(app, ["synthetic", *options]).exit_code == 0
+    assert Ledger.load(path).expected.verdicts == {"valid": 1_200}
+
+
+def test_a_dry_replay_reports(tmp_path: Path) -> None:
+    log, report = tmp_path / "log.csv", tmp_path / "report.json"
+    log.write_text(RETAIL)
+    done = RUN.invoke(app, ["replay", str(log), "--dry-run", "--report", str(report)])
+    assert done.exit_code == 0, done.output
+    told = json.loads(report.read_text())
+    assert (told["format"], told["lines"], told["bad_lines"], told["amount"]) == ("online_retail", 2, 1, "3.0")
+    assert "line 3 has 1 cells" in done.output
+
+
+def test_a_plan_is_shown_as_json() -> None:
+    told = json.loads(RUN.invoke(app, ["plan", "--sessions", "1000"]).output)
+    assert told["plan"]["sessions"] == 1_000
+    assert told["faults_expected"]["pace"] == 4.0
+
+
+@pytest.mark.parametrize("command", [[], ["synthetic"], ["replay"], ["plan"]])
+def test_every_command_has_help(command: list[str]) -> None:
+    assert RUN.invoke(app, [*command, "--help"]).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["replay", "absent.csv", "--dry-run"], "no file at absent.csv"),
+        (["synthetic", "--end", "2090-01-01", "--dry-run"], "in the future"),
+        (["plan", "--sessions", "100000000", "--start", "2026-01-01", "--end", "2025-01-01"], "the interval is empty"),
+    ],
+)
+def test_an_error_is_one_line(
+    arguments: list[str], word: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["ingest", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 1
+    said = capsys.readouterr().err
+    assert word in said
+    assert said.count("\n") == 1

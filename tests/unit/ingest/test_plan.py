@@ -1,0 +1,69 @@
+"""Plans that the shop cannot keep its promises for are refused by name."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from msgspec import structs
+
+from include.contracts.errors import SettingsError
+from include.contracts.settings import Settings
+from include.ingest.plan import FaultRates, Plan
+
+END = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+
+
+def plan(limits: Settings | None = None, **changes: Any) -> Plan:
+    usual: dict[str, Any] = {"seed": 1, "start": END - timedelta(days=1), "end": END, "sessions": 100}
+    return Plan.of(limits or Settings(), **{**usual, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"end": END - timedelta(days=1)}, "empty"),
+        ({"start": END.replace(tzinfo=None) - timedelta(days=1), "end": END.replace(tzinfo=None)}, "time zone"),
+        ({"sessions": -1}, "sessions"),
+        ({"sessions": 1_000_000, "population": 100}, "population"),
+        ({"population": 0}, "population"),
+        ({"faults": FaultRates(late=-0.1)}, "rate"),
+        ({"faults": FaultRates(late=0.6, malformed=0.6)}, "add up"),
+        ({"limits": Settings(max_clicks_per_s=0.5)}, "max_clicks_per_s"),
+        ({"limits": Settings(rate_user_per_minute=2)}, "rate_user_per_minute"),
+        ({"limits": Settings(rate_network_per_minute=5)}, "rate_network_per_minute"),
+        ({"limits": Settings(rate_network_per_minute=30, rate_user_per_minute=40)}, "rate_network_per_minute"),
+    ],
+)
+def test_contradictions_are_named(changes: dict[str, Any], word: str) -> None:
+    with pytest.raises(SettingsError, match=word):
+        plan(**changes)
+
+
+@pytest.mark.parametrize(
+    ("now", "limits", "word"),
+    [
+        (END - timedelta(days=2), Settings(), "future"),
+        (END + timedelta(days=7_400), Settings(), "PAST_CLOCK_DAYS ago"),
+        (END + timedelta(days=401), Settings(), "future_clock"),
+        (END, Settings(past_clock_days=25_000), "past_clock"),
+    ],
+)
+def test_an_interval_too_far_from_the_brokers_clock_is_named(now: datetime, limits: Settings, word: str) -> None:
+    with pytest.raises(SettingsError, match=word):
+        plan(limits).check_clock(now)
+
+
+def test_an_interval_that_has_just_passed_or_passes_now_is_fine() -> None:
+    plan().check_clock(END)
+    plan().check_clock(END - timedelta(minutes=1))
+    structs.replace(plan(), faults=FaultRates.none()).check_clock(END + timedelta(days=900))
+
+
+def test_the_population_grows_with_the_volume() -> None:
+    assert plan().population == 20_000
+    assert plan(sessions=200_000, start=END - timedelta(minutes=1)).population == 1_200_000
+
+
+def test_the_tag_names_seed_and_interval_alone() -> None:
+    assert plan().tag == plan(sessions=7).tag
+    assert len({plan().tag, plan(seed=2).tag, plan(end=END + timedelta(seconds=1)).tag}) == 3

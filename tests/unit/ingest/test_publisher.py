@@ -1,0 +1,196 @@
+"""The publisher's accounts, against a scripted producer; the end-to-end tests run it on a real broker."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
+
+from include.contracts.errors import SettingsError
+from include.contracts.settings import Settings
+from include.ingest import publisher
+from include.ingest.emission import VALID, Emission, partition_of
+from include.ingest.publisher import LostError, publish
+
+SETTINGS = Settings(partitions=4)
+BASE = 1_764_000_000
+
+
+class ScriptedFuture:
+    """A record's fate: done after being asked `asks` times, with an error or at a broker time."""
+
+    def __init__(self, number: int, asks: int, error: Exception | None) -> None:
+        self._asks = asks
+        self.exception = error
+        self.value = type("Metadata", (), {"timestamp": (BASE + number) * 1_000})
+
+    @property
+    def is_done(self) -> bool:
+        return self._asks <= 0
+
+    def failed(self) -> bool:
+        return self.exception is not None
+
+    def get(self, timeout: float) -> None:
+        self._asks -= 1
+        if self._asks > 0:
+            raise KafkaTimeoutError(f"{timeout}")
+        if self.exception:
+            raise self.exception
+
+
+class ScriptedProducer:
+    """Takes what it is sent; the tests set how it answers."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[Any, Any, int]] = []
+        self.futures: list[ScriptedFuture] = []
+        self.asks = 0
+        self.partitions = 4
+        self.errors: dict[int, Exception] = {}
+        self.refuses_at: int | None = None
+        self.most_waiting = 0
+        self.closed = False
+
+    def partitions_for(self, topic: str) -> set[int]:
+        assert topic == "sessions.raw"
+        return set(range(self.partitions))
+
+    def send(self, topic: str, value: bytes, key: bytes | None, partition: int) -> ScriptedFuture:
+        assert topic == "sessions.raw"
+        number = len(self.sent)
+        if number == self.refuses_at:
+            raise MessageSizeTooLargeError("too large")
+        self.sent.append((key, value, partition))
+        self.futures.append(ScriptedFuture(number, self.asks, self.errors.get(number)))
+        self.most_waiting = max(self.most_waiting, sum(not future.is_done for future in self.futures[-200:]))
+        return self.futures[-1]
+
+    def close(self, timeout: float) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def producer(monkeypatch: pytest.MonkeyPatch) -> ScriptedProducer:
+    scripted = ScriptedProducer()
+    monkeypatch.setattr(publisher, "KafkaProducer", lambda **_: scripted)
+    return scripted
+
+
+def emissions(count: int, first: datetime | None = None, gap_s: float = 0.0) -> Iterator[Emission]:
+    start = first or datetime(2026, 11, 23, tzinfo=UTC)
+    for number in range(count):
+        yield Emission(
+            key=None if number % 10 == 9 else f"u-{number % 7}".encode(),
+            value=f"value {number}".encode(),
+            arrives_at=start + timedelta(seconds=number * gap_s),
+            session_id=f"s-{number}",
+            verdict=VALID,
+        )
+
+
+def test_all_are_sent_in_order_to_the_partition_of_their_key(producer: ScriptedProducer) -> None:
+    heard: list[tuple[str, float]] = []
+    report = publish(SETTINGS, emissions(1_000), on_acknowledged=lambda name, at: heard.append((name, at)))
+    assert [value for _, value, _ in producer.sent] == [f"value {number}".encode() for number in range(1_000)]
+    assert all(partition == partition_of(key, 4) for key, _, partition in producer.sent)
+    assert all(partition == 0 for key, _, partition in producer.sent if key is None)
+    assert (report.sent, report.acknowledged) == (1_000, 1_000)
+    assert heard == [(f"s-{number}", float(BASE + number)) for number in range(1_000)]
+    assert report.by_partition == {p: sum(part == p for *_, part in producer.sent) for p in range(4)}
+    assert report.value_bytes == sum(len(value) for _, value, _ in producer.sent)
+    assert (report.first_at, report.last_at) == (BASE, BASE + 999)
+    assert producer.closed
+
+
+def test_partitions_are_those_of_every_kafka_client() -> None:
+    """Values of Kafka's own UtilsTest for murmur2, as partitions of 1,000."""
+    known = {b"21": -973932308, b"foobar": -790332482, b"a-little-bit-long-string": -985981536}
+    for key, hashed in known.items():
+        assert partition_of(key, 1_000) == (hashed & 0x7FFFFFFF) % 1_000
+
+
+def test_no_more_than_the_bound_is_on_its_way(producer: ScriptedProducer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publisher, "MAX_IN_FLIGHT", 50)
+    producer.asks = 1
+    report = publish(SETTINGS, emissions(2_000))
+    assert report.acknowledged == 2_000
+    assert producer.most_waiting == 50
+
+
+def test_long_records_bound_the_flight_by_their_bytes(
+    producer: ScriptedProducer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publisher, "MAX_IN_FLIGHT_BYTES", 95)
+    producer.asks = 1
+    assert publish(SETTINGS, emissions(100)).acknowledged == 100
+    assert producer.most_waiting == 95 // len(b"value 0")
+
+
+def test_a_record_that_kafka_refuses_is_an_error_not_a_count(producer: ScriptedProducer) -> None:
+    producer.errors[700] = MessageSizeTooLargeError("no")
+    producer.asks = 1
+    with pytest.raises(LostError, match="s-700"):
+        publish(SETTINGS, emissions(1_000))
+    assert producer.closed
+
+
+def test_a_record_that_cannot_even_be_sent_is_an_error(producer: ScriptedProducer) -> None:
+    producer.refuses_at = 5
+    with pytest.raises(LostError, match="after 5"):
+        publish(SETTINGS, emissions(10))
+
+
+def test_silence_is_waited_out_and_then_an_error(producer: ScriptedProducer) -> None:
+    producer.asks = 4
+    assert publish(SETTINGS, emissions(1)).acknowledged == 1
+    producer.asks = 1_000_000
+    with pytest.raises(LostError, match="1 records are in doubt"):
+        publish(SETTINGS, emissions(1), patience_s=0.01)
+
+
+def test_another_number_of_partitions_than_the_settings_say_is_refused(producer: ScriptedProducer) -> None:
+    producer.partitions = 3
+    with pytest.raises(SettingsError, match="3 partitions"):
+        publish(SETTINGS, emissions(1))
+    assert producer.sent == []
+
+
+def test_a_rate_is_kept(producer: ScriptedProducer) -> None:
+    begun = time.monotonic()
+    publish(SETTINGS, emissions(51), rate=250.0)
+    assert time.monotonic() - begun >= 0.2
+
+
+def test_arrivals_are_kept(producer: ScriptedProducer, monkeypatch: pytest.MonkeyPatch) -> None:
+    times: list[float] = []
+    send = producer.send
+
+    def noting(topic: str, value: bytes, key: bytes | None, partition: int) -> ScriptedFuture:
+        times.append(time.time())
+        return send(topic, value, key, partition)
+
+    monkeypatch.setattr(producer, "send", noting)
+    first = datetime.now(UTC) + timedelta(seconds=0.05)
+    publish(SETTINGS, emissions(5, first, 0.05), pace="arrival")
+    assert all(at >= first.timestamp() + number * 0.05 for number, at in enumerate(times))
+    assert all(before <= after for before, after in pairwise(times))
+
+
+def test_progress_is_told_and_ends_complete(producer: ScriptedProducer) -> None:
+    told: list[tuple[int, int]] = []
+    publish(SETTINGS, emissions(1_000), on_progress=lambda sent, acknowledged: told.append((sent, acknowledged)))
+    assert told[-1] == (1_000, 1_000)
+    assert all(before <= after for before, after in pairwise(told))
+
+
+def test_kafka_that_never_answers_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(**_: Any) -> None:
+        raise KafkaTimeoutError("nobody there")
+
+    monkeypatch.setattr(publisher, "KafkaProducer", absent)
+    with pytest.raises(LostError, match=r"127\.0\.0\.1:19000 did not answer"):
+        publish(SETTINGS, emissions(1), patience_s=0.0)

@@ -1,0 +1,433 @@
+"""Real logs as sessions: each format on small files of our own making, and everything a file can get wrong."""
+
+import gzip
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from include.contracts.errors import SourceFormatError, TerminalError
+from include.contracts.session import MAX_VIEWS, Session
+from include.contracts.settings import Settings
+from include.ingest.emission import Emission
+from include.ingest.plan import Limits
+from include.ingest.readers import lines as lines_module
+from include.ingest.readers import visit as visit_module
+from include.ingest.readers.lines import BadLineError, Notes, cells
+from include.ingest.replay import Replay, ReplayReport, replay
+from tests.unit.ingest.reference_gate import recount
+
+NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+SETTINGS = Settings()
+REES46 = "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session"
+RETAIL = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Puts lines into a file and gives its path."""
+
+    def put(*lines: str, name: str = "log.csv") -> Path:
+        path = tmp_path / name
+        path.write_bytes("\n".join(lines).encode() + b"\n")
+        return path
+
+    return put
+
+
+def read(path: Path, **options: Any) -> tuple[list[Session], list[Emission], ReplayReport]:
+    """All sessions of a log; every one must be what the slow gate admits and the report expects."""
+    source = replay(path, Limits.of(SETTINGS), now=NOW, **options)
+    emissions = list(source)
+    slow = recount(emissions, SETTINGS, NOW)
+    assert [str(emission.verdict) for emission in emissions] == slow.verdicts
+    expected = source.report.expected
+    assert expected.verdicts == slow.counts
+    assert expected.documents == slow.documents
+    assert expected.unique_users == len({session.user_id for session in slow.admitted})
+    sessions = [msgspec.json.decode(emission.value, type=Session) for emission in emissions]
+    return sessions, emissions, source.report
+
+
+def event(time: str, kind: str = "view", **cells_: str) -> str:
+    values = {"product": "10", "code": "sofa", "price": "9.99", "user": "u1", "session": "a", **cells_}
+    return (
+        f"2019-10-01 {time} UTC,{kind},{values['product']},77,{values['code']},acme,"
+        f"{values['price']},{values['user']},{values['session']}"
+    )
+
+
+def item(invoice: str = "536365", at: str = "2010-12-01 08:26:00", **cells_: str) -> str:
+    values = {"code": "85123A", "name": "LAMP", "quantity": "6", "price": "2.55", "customer": "17850", **cells_}
+    return (
+        f"{invoice},{values['code']},{values['name']},{values['quantity']},{at},"
+        f"{values['price']},{values['customer']},France"
+    )
+
+
+def test_rees46_events_become_a_session(write: Write) -> None:
+    sessions, emissions, report = read(
+        write(
+            REES46,
+            event("00:00:00"),
+            event("00:01:30", "cart", product="11"),
+            event("00:02:00", product="12", code="", price=""),
+            event("00:02:05.5", "purchase", product="11", price="20.10"),
+            event("00:03:00", "purchase", product="10", price="9.99"),
+        )
+    )
+    (session,) = sessions
+    assert session.user_id == "u1"
+    assert emissions[0].key == b"u1"
+    assert session.started_at == datetime(2019, 10, 1, tzinfo=UTC)
+    assert session.duration_s == 180
+    assert [(view.product_id, view.category, view.price) for view in session.views] == [
+        ("10", "sofa", 9.99),
+        ("12", None, None),
+    ]
+    assert (session.page_views, session.clicks, session.ip) == (2, None, None)
+    assert (session.device.type, session.referrer, session.exit_page) == ("not_collected", "not_collected", None)
+    assert (session.last_action, session.purchase.made, session.purchase.amount) == ("checkout", True, 30.09)
+    assert (report.format, report.lines, report.amount) == ("rees46", 5, Decimal("30.09"))
+
+
+def test_rees46_visits_end_after_half_an_hour_of_silence(write: Write) -> None:
+    path = write(
+        REES46,
+        event("00:00:00"),
+        event("00:10:00", user="u2", session="b"),
+        event("00:29:59"),
+        event("01:00:00"),
+        event("02:00:00", user="u2", session="b"),
+        event("02:10:00", user="u2", session=""),
+        event("02:45:00", user="u2", session=""),
+    )
+    sessions, _, report = read(path)
+    starts = [(session.user_id, session.started_at.strftime("%H:%M"), len(session.views)) for session in sessions]
+    assert sorted(starts) == [
+        ("u1", "00:00", 2),
+        ("u1", "01:00", 1),
+        ("u2", "00:10", 1),
+        ("u2", "02:00", 1),
+        ("u2", "02:10", 1),
+        ("u2", "02:45", 1),
+    ]
+    assert len({session.session_id for session in sessions}) == report.sessions == 6
+    again, *_ = read(path)
+    assert again == sessions
+
+
+def test_rees46_a_log_in_falling_order_gives_the_same_visits(write: Write) -> None:
+    rows = [event("00:00:00"), event("00:20:00"), event("00:30:00", user="u2"), event("01:30:00")]
+    rising, *_ = read(write(REES46, *rows))
+    falling, *_ = read(write(REES46, *reversed(rows)))
+    assert {(s.session_id, s.started_at, len(s.views)) for s in rising} == {
+        (s.session_id, s.started_at, len(s.views)) for s in falling
+    }
+
+
+def test_rees46_open_visits_are_bounded(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(visit_module, "MAX_OPEN", 3)
+    sessions, _, report = read(write(REES46, *(event("00:00:00", user=f"u{number}") for number in range(10))))
+    assert len(sessions) == 10
+    assert report.counts["closed_early"] == 6
+
+
+def test_rees46_a_visit_of_too_many_views_is_split(write: Write) -> None:
+    sessions, _, report = read(write(REES46, *(event("00:00:00") for _ in range(MAX_VIEWS + 5))))
+    assert [len(session.views) for session in sessions] == [MAX_VIEWS, 5]
+    assert report.counts == {"split": 1}
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        (event("00:00:00", "wishlist"), "event_type"),
+        (event("25:00:00"), "event_time"),
+        (event("00:00:00", price="NaN"), "price"),
+        (event("00:00:00", price="1e10"), "price"),
+        (event("00:00:00", price="cheap"), "price"),
+        (event("00:00:00", user=""), "no user_id"),
+        (event("00:00:00", user="u" * 65), "user_id"),
+        (event("00:00:00", code="so\x07fa"), "category_code"),
+        (event("00:00:00") + ",more", "10 cells"),
+        ("2019", "1 cells"),
+        (event("00:00:00", code='"sofa'), "not CSV"),
+    ],
+)
+def test_rees46_bad_lines_are_counted_by_number(write: Write, line: str, word: str) -> None:
+    sessions, _, report = read(write(REES46, event("00:00:00"), line, event("00:00:09")))
+    assert len(sessions[0].views) == 2
+    assert (report.lines, report.bad_lines, report.first_bad_lines[0].line) == (3, 1, 3)
+    assert word in report.first_bad_lines[0].reason
+
+
+def test_otto_lines_become_sessions(write: Write) -> None:
+    first = {
+        "session": 42,
+        "events": [
+            {"aid": 7, "ts": 1_661_724_000_278, "type": "clicks"},
+            {"aid": 9, "ts": 1_661_724_060_000, "type": "clicks"},
+            {"aid": 9, "ts": 1_661_734_061_000, "type": "orders"},
+        ],
+    }
+    sessions, emissions, report = read(
+        write(json.dumps(first), json.dumps({**first, "session": 43}), name="otto.jsonl")
+    )
+    session = sessions[0]
+    assert (session.session_id, session.user_id, emissions[0].key) == ("otto-42", "otto-42", b"otto-42")
+    assert session.started_at == datetime(2022, 8, 28, 22, 0, 0, 278_000, tzinfo=UTC)
+    assert session.duration_s == 10_060
+    assert [view.product_id for view in session.views] == ["7", "9"]
+    assert (session.last_action, session.purchase.made, session.purchase.amount) == ("checkout", True, 0.0)
+    assert (report.format, report.lines, report.sessions) == ("otto", 2, 2)
+
+
+def test_otto_a_line_longer_than_a_visit_can_be_is_cut_at_its_silences(write: Write) -> None:
+    day = 86_400_000
+    events: list[dict[str, Any]] = [
+        {"aid": 1, "ts": place * day + shift, "type": "clicks"} for place in range(9) for shift in (0, 60_000)
+    ]
+    start = 1_661_724_000_000
+    moved = [{**one, "ts": one["ts"] + start} for one in events]
+    sessions, _, report = read(write(json.dumps({"session": 1, "events": moved}), name="otto.jsonl"))
+    assert [session.session_id for session in sessions] == [f"otto-1-{place}" for place in range(9)]
+    assert report.counts == {"split": 8}
+    many = [{"aid": 1, "ts": start, "type": "clicks"}] * (MAX_VIEWS + 1)
+    sessions, *_ = read(write(json.dumps({"session": 1, "events": many}), name="otto.jsonl"))
+    assert [len(session.views) for session in sessions] == [MAX_VIEWS, 1]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{",
+        "[]",
+        '{"session": 1}',
+        '{"session": 1, "events": []}',
+        '{"session": -1, "events": [{"aid": 1, "ts": 1, "type": "clicks"}]}',
+        '{"session": 1, "events": [{"aid": 1, "ts": 1, "type": "likes"}]}',
+        '{"session": 1, "events": [{"aid": 1, "ts": 1e300, "type": "clicks"}]}',
+        '{"session": 1, "events": [{"aid": 1, "ts": 99999999999999, "type": "clicks"}]}',
+        '{"session": 1, "events": [{"aid": 1, "ts": NaN, "type": "clicks"}]}',
+    ],
+)
+def test_otto_bad_lines_are_counted_by_number(write: Write, line: str) -> None:
+    good = '{"session": 5, "events": [{"aid": 1, "ts": 1661724000000, "type": "clicks"}]}'
+    sessions, _, report = read(write(good, line, name="otto.jsonl"))
+    assert [session.session_id for session in sessions] == ["otto-5"]
+    assert (report.bad_lines, report.first_bad_lines[0].line) == (1, 2)
+
+
+def test_online_retail_invoices_become_sessions(write: Write) -> None:
+    sessions, emissions, report = read(
+        write(
+            RETAIL,
+            item(),
+            item(name="", quantity="2", price="0.001"),
+            item("C536379", quantity="-1"),
+            item("536380", "2010-12-01 09:00:00", customer=""),
+            item("A563185", "2010-12-01 09:01:00", quantity="1", price="-11062.06", customer=""),
+            item("536381", "2010-12-01 09:02:00", quantity="-9", price="0", customer=""),
+        )
+    )
+    assert [session.session_id for session in sessions] == ["or-536365", "or-536380", "or-A563185", "or-536381"]
+    first = sessions[0]
+    assert (first.user_id, emissions[0].key) == ("or-17850", b"or-17850")
+    assert (first.duration_s, first.page_views, first.clicks) == (0, None, None)
+    assert [(view.product_id, view.name, view.price) for view in first.views] == [
+        ("85123A", "LAMP", 2.55),
+        ("85123A", None, 0.001),
+    ]
+    assert (first.location.country, first.last_action) == ("France", "checkout")
+    assert first.purchase.amount == 15.302
+    assert [session.purchase.made for session in sessions] == [True, True, True, False]
+    assert [session.user_id for session in sessions[1:]] == [
+        f"or-anonymous-{invoice}" for invoice in ("536380", "A563185", "536381")
+    ]
+    assert report.counts == {"cancelled": 1}
+    assert report.amount == report.expected.revenue == Decimal("15.302") + Decimal("15.30") - Decimal("11062.06")
+    assert (report.lines, report.sessions) == (6, 4)
+
+
+def test_online_retail_lines_of_two_invoices_may_alternate(write: Write) -> None:
+    rows = [item("1"), item("2"), item("1", "2010-12-01 08:27:00"), item("3", "2010-12-01 10:00:00"), item("2")]
+    sessions, _, report = read(write(RETAIL, *rows[:4]))
+    assert {session.session_id: len(session.views) for session in sessions} == {"or-1": 2, "or-2": 1, "or-3": 1}
+    _, emissions, report = read(write(RETAIL, *rows))
+    assert [(emission.session_id, str(emission.verdict)) for emission in emissions][-1] == ("or-2", "duplicate")
+    assert report.amount == Decimal("15.30") * 5
+    assert report.expected.revenue == Decimal("15.30") * 4
+
+
+def test_online_retail_takes_the_other_way_to_write_a_date_and_any_order_of_columns(write: Write) -> None:
+    sessions, *_ = read(write("Country,CustomerID,UnitPrice,InvoiceDate,Quantity,Description,StockCode,InvoiceNo",
+                              'France,1,2.5,12/1/2010 8:26,2,"LAMP, ""OLD""",X,9'))  # fmt: skip
+    assert sessions[0].started_at == datetime(2010, 12, 1, 8, 26, tzinfo=UTC)
+    assert sessions[0].views[0].name == 'LAMP, "OLD"'
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        (item(quantity="1.5"), "Quantity"),
+        (item(quantity="9" * 5_000), "Quantity"),
+        (item(quantity="999999999", price="999999999"), "thousand million"),
+        (item(price="free"), "UnitPrice"),
+        (item(price="Infinity"), "UnitPrice"),
+        (item(at="soon"), "InvoiceDate"),
+        (item(code=""), "StockCode"),
+        (item(name="N" * 201), "Description"),
+        (item(invoice=""), "InvoiceNo"),
+        (item(invoice="1" * 51), "InvoiceNo"),
+    ],
+)
+def test_online_retail_bad_lines_are_counted_by_number(write: Write, line: str, word: str) -> None:
+    sessions, _, report = read(write(RETAIL, line, item()))
+    assert len(sessions) == 1
+    assert (report.bad_lines, report.first_bad_lines[0].line) == (1, 2)
+    assert word in report.first_bad_lines[0].reason
+
+
+def test_an_amount_the_contract_cannot_hold_stops_at_the_last_line_that_fits(write: Write) -> None:
+    huge = item(quantity="1", price="900000000")
+    sessions, _, report = read(write(RETAIL, huge, huge))
+    assert sessions[0].purchase.amount == 9e8
+    assert report.bad_lines == 1
+    bought = event("00:00:00", "purchase", price="900000000")
+    sessions, _, report = read(write(REES46, bought, bought))
+    assert (sessions[0].purchase.amount, report.bad_lines) == (9e8, 1)
+
+
+def test_clocks_and_crowds_of_a_log_are_foreseen(write: Write) -> None:
+    old, new = item("1", "1990-01-01 00:00:00"), item("2", "2030-01-01 00:00:00")
+    crowd = [item(str(number), "2011-01-01 00:00:00") for number in range(100, 125)]
+    *_, report = read(write(RETAIL, old, *crowd, new))
+    assert report.expected.verdicts == {"future_clock": 1, "past_clock": 1, "rate_user": 5, "valid": 20}
+    assert report.first_started_at == datetime(1990, 1, 1, tzinfo=UTC)
+    assert report.last_started_at == datetime(2030, 1, 1, tzinfo=UTC)
+
+
+def test_a_session_longer_than_the_gate_reads_is_foreseen(write: Write) -> None:
+    rows = [item(name="N" * 200, code="8" * 64) for _ in range(MAX_VIEWS)]
+    *_, report = read(write(RETAIL, *rows))
+    assert report.expected.verdicts == {"too_long": 1}
+    assert report.longest_value_bytes > SETTINGS.max_record_bytes
+
+
+def test_a_limit_stops_early(write: Write) -> None:
+    path = write(RETAIL, *(item(str(number), f"2011-01-{number:02d} 00:00:00") for number in range(1, 21)))
+    sessions, _, report = read(path, limit=3)
+    assert len(sessions) == report.sessions == 3
+
+
+def test_gzip_windows_line_ends_blank_lines_and_a_byte_order_mark_are_fine(tmp_path: Path) -> None:
+    path = tmp_path / "log.data"
+    path.write_bytes(gzip.compress(("\ufeff" + "\r\n".join([RETAIL, item(), "", item("2"), ""])).encode()))
+    sessions, _, report = read(path)
+    assert len(sessions) == 2
+    assert report.lines == 2
+
+
+def test_lines_that_are_not_text_or_far_too_long_are_bad_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines_module, "MAX_LINE_BYTES", 1_000)
+    path = tmp_path / "log.csv"
+    path.write_bytes(b"\n".join([RETAIL.encode(), b"\xff\xfe", b"x" * 5_000, item().encode()]))
+    sessions, _, report = read(path)
+    assert len(sessions) == 1
+    assert [(bad.line, bad.reason[:14]) for bad in report.first_bad_lines] == [
+        (2, "is not UTF-8"),
+        (3, "is longer than"),
+    ]
+
+
+def test_only_the_first_bad_lines_are_kept_but_all_are_counted(write: Write) -> None:
+    *_, report = read(write(RETAIL, *(["broken"] * 50), item()))
+    assert (report.bad_lines, len(report.first_bad_lines), report.lines) == (50, 20, 51)
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        (None, "no file"),
+        (b"", "is empty"),
+        (gzip.compress(b""), "is empty"),
+        (b"a,b,c\n1,2,3\n", "no format known"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00", "no format known"),
+        (b"PK\x03\x04\xff\xfe", "no format known"),
+        (b'"event_time\n', "no format known"),
+    ],
+)
+def test_a_file_that_is_no_log_is_refused_in_one_line(tmp_path: Path, content: bytes | None, word: str) -> None:
+    path = tmp_path / "log.csv"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SourceFormatError, match=word) as caught:
+        read(path)
+    assert "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_a_folder_is_no_log(tmp_path: Path) -> None:
+    with pytest.raises(SourceFormatError, match="cannot be read"):
+        read(tmp_path)
+
+
+def test_a_format_that_the_file_is_not_of_is_named(write: Write) -> None:
+    with pytest.raises(SourceFormatError, match="not of format rees46"):
+        read(write(RETAIL, item()), format="rees46")
+    with pytest.raises(SourceFormatError, match="unknown format"):
+        read(write(RETAIL, item()), format="parquet")
+
+
+@pytest.mark.parametrize("spoil", [lambda data: data[:-30], lambda data: data[:-40] + b"\x00" * 40])
+def test_a_truncated_gzip_is_readable_up_to_a_line(tmp_path: Path, spoil: Callable[[bytes], bytes]) -> None:
+    rows = [item(str(number), f"2011-01-01 {number % 24:02d}:00:{number % 60:02d}") for number in range(3_000)]
+    path = tmp_path / "log.csv.gz"
+    path.write_bytes(spoil(gzip.compress("\n".join([RETAIL, *rows]).encode())))
+    with pytest.raises(SourceFormatError, match=r"broken gzip file, readable up to line [1-9]"):
+        list(replay(path, Limits.of(SETTINGS), now=NOW))
+
+
+def test_the_report_is_not_given_before_its_time(write: Write) -> None:
+    source: Replay = replay(write(RETAIL, item()), Limits.of(SETTINGS), now=NOW)
+    with pytest.raises(TerminalError, match="not complete"):
+        _ = source.report
+
+
+@given(st.lists(st.tuples(st.integers(0, 7_200), st.integers(0, 3)), min_size=1, max_size=60))
+def test_gaps_cut_visits_exactly_at_half_an_hour(events: list[tuple[int, int]]) -> None:
+    """Against a plain reading: sort each user's times, cut where more than 1,800 s lie between."""
+    notes = Notes()
+    visits = visit_module.OpenVisits(notes)
+    base = datetime(2019, 10, 1, tzinfo=UTC)
+    found: list[tuple[object, int, int]] = []
+    for second, user in sorted(events):
+        at = base + timedelta(seconds=second)
+        found += [(key, over.seconds, int((over.first - base).total_seconds())) for key, over in visits.silent(at)]
+        visit = visits.find(user)
+        (visit or visits.put(user, visit_module.OpenVisit(str(user), at))).touch(at)
+    found += [(key, over.seconds, int((over.first - base).total_seconds())) for key, over in visits.rest()]
+    expected = []
+    for user in {user for _, user in events}:
+        times = sorted(second for second, who in events if who == user)
+        cuts = [0, *(n for n in range(1, len(times)) if times[n] - times[n - 1] > 1_800), len(times)]
+        expected += [(user, times[end - 1] - times[start], times[start]) for start, end in pairwise(cuts)]
+    assert sorted(map(str, found)) == sorted(map(str, expected))
+
+
+@given(st.text(max_size=60))
+def test_any_line_is_cells_or_a_bad_line(text: str) -> None:
+    try:
+        assert isinstance(cells(text), list)
+    except BadLineError as error:
+        assert "not CSV" in str(error)

@@ -1,0 +1,47 @@
+"""Review texts: many, different, and within the contract."""
+
+from functools import partial
+from operator import truediv
+
+import pytest
+
+from include.ingest.catalogue import CATEGORIES, IN_CATEGORY, PRODUCTS, TOGETHER
+from include.ingest.places import PLACES
+from include.ingest.reviews import TEMPLATES, Sentiment, write
+
+
+@pytest.mark.parametrize("sentiment", ["negative", "neutral", "positive"])
+def test_each_sentiment_has_hundreds_of_texts(sentiment: Sentiment) -> None:
+    texts = TEMPLATES[sentiment]
+    assert len(set(texts)) == len(texts) >= 500
+    assert all("{item}" in text and len(text) < 500 for text in texts)
+    assert {write(sentiment, "bed", partial(truediv, place, 7)) for place in range(7)}.isdisjoint(texts)
+
+
+def test_no_text_has_two_sentiments() -> None:
+    sets = [set(texts) for texts in TEMPLATES.values()]
+    assert len(set().union(*sets)) == sum(len(texts) for texts in sets)
+
+
+def test_the_catalogue_is_the_shops() -> None:
+    prices = {product.name: product.price for product in PRODUCTS}
+    assert prices == {
+        "Sofa": 5000,
+        "Coffee Table": 500,
+        "Accent Chair": 750,
+        "Bed": 4500,
+        "Bedside Table": 590,
+        "Dresser": 1290,
+        "Desk": 1150,
+        "Office Chair": 899,
+        "Dining Table": 2500,
+        "Dining Chair": 650,
+    }
+    assert sorted(index for group in IN_CATEGORY for index in group) == list(range(len(PRODUCTS)))
+    assert len(CATEGORIES) == 4
+    assert all(index not in beside and beside for index, beside in enumerate(TOGETHER))
+
+
+def test_places_name_a_city_once() -> None:
+    assert len({(place.country, place.city) for place in PLACES}) == len(PLACES)
+    assert all(place.zips and -12 <= place.offset_h <= 14 for place in PLACES)

@@ -1,0 +1,81 @@
+"""The front door: from any folder, with help for everything, and one line for an error."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from include.local.project import ROOT
+
+SHOWROOM = ROOT / "showroom"
+
+
+def showroom(*arguments: str, folder: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("SHOWROOM_")}
+    return subprocess.run(
+        [SHOWROOM, *arguments],
+        cwd=folder,
+        env=kept | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("command", ["", "up", "down", "status", "logs", "check", "fix", "test"])
+def test_every_command_has_help(command: str) -> None:
+    done = showroom(*([command] if command else []), "--help")
+
+    assert done.returncode == 0
+    assert "Usage: showroom" in done.stdout
+
+
+def test_it_works_from_any_folder_and_through_a_link(tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(SHOWROOM)
+    (tmp_path / "include.py").write_text("raise SystemExit('the wrong include')")
+
+    done = subprocess.run([link, "--help"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_wrong_settings_are_one_line_that_names_them() -> None:
+    done = showroom("status", SHOWROOM_PARTITIONS="none", SHOWROOM_TYPO="1")
+
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "SHOWROOM_PARTITIONS" in done.stderr
+    assert "SHOWROOM_TYPO" in done.stderr
+
+
+def test_a_failed_command_is_one_line(tmp_path: Path) -> None:
+    done = showroom("logs", "nothing", SHOWROOM_STATE_DIR=str(tmp_path / "s"))
+
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "'nothing'" in done.stderr
+
+
+def test_status_changes_nothing(tmp_path: Path) -> None:
+    done = showroom("status", SHOWROOM_STATE_DIR=str(tmp_path / "s"))
+
+    assert done.returncode == 0
+    assert "stopped" in done.stdout
+    assert not (tmp_path / "s").exists()
+
+
+def test_purge_asks_first(tmp_path: Path) -> None:
+    state = tmp_path / "s"
+    (state / "data").mkdir(parents=True)
+    (state / "mine").touch()
+
+    asked = showroom("down", "--purge", SHOWROOM_STATE_DIR=str(state))
+    assert asked.returncode == 0
+    assert "--yes" in asked.stdout
+    assert (state / "data").exists()
+
+    assert showroom("down", "--purge", "--yes", SHOWROOM_STATE_DIR=str(state)).returncode == 0
+    assert [left.name for left in state.iterdir()] == ["mine"]

@@ -1,0 +1,47 @@
+"""Where the state of a stack may lie."""
+
+from pathlib import Path
+
+import pytest
+
+from include.contracts.errors import SettingsError
+from include.contracts.settings import Settings
+from include.local.layout import Layout, write_text
+from include.local.project import ROOT, state_dir
+
+
+def test_a_relative_state_folder_lies_in_the_project_whatever_the_callers_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert state_dir(Settings()) == ROOT / ".showroom" / "stack"
+
+
+@pytest.mark.parametrize("folder", [ROOT, ROOT.parent, Path("/"), Path()])
+def test_the_project_is_never_taken_for_state(folder: Path) -> None:
+    with pytest.raises(SettingsError, match="holds the project itself"):
+        state_dir(Settings(state_dir=folder))
+
+
+def test_a_path_too_long_for_a_socket_is_told_with_the_setting_to_change() -> None:
+    with pytest.raises(SettingsError, match="set SHOWROOM_STATE_DIR to a shorter path"):
+        state_dir(Settings(state_dir=Path("/tmp") / ("x" * 80)))
+
+
+def test_only_the_owner_may_list_the_configuration(tmp_path: Path) -> None:
+    layout = Layout.of(Settings(state_dir=tmp_path / "s"))
+
+    layout.create()
+
+    assert layout.conf.stat().st_mode & 0o077 == 0o011
+
+
+def test_a_file_is_replaced_as_a_whole_with_its_mode(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "file"
+    write_text(path, "one", mode=0o600)
+    write_text(path, "two", mode=0o600)
+
+    assert path.read_text() == "two"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [left.name for left in path.parent.iterdir()] == ["file"]

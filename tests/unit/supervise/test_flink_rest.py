@@ -1,0 +1,166 @@
+"""What Flink answers, as the stream job's commands read it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from include.contracts.errors import NotReadyError, TerminalError, TransientError
+from include.contracts.settings import Settings
+from include.contracts.stream import JOB_NAME
+from include.supervise.flink_rest import FlinkRest
+from include.supervise.stream_job import (
+    JobProgram,
+    RestorePoint,
+    observe,
+    running_job,
+    stop_with_savepoint,
+    submit,
+    wait_running,
+)
+
+Answers = dict[str, Any]
+
+
+def flink(answers: Answers, asked: list[httpx.Request] | None = None) -> FlinkRest:
+    """A cluster that answers `METHOD /path` with JSON, a status, or an error."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if asked is not None:
+            asked.append(request)
+        found = answers.get(f"{request.method} {request.url.path}", 404)
+        if callable(found):
+            found = found()
+        if isinstance(found, Exception):
+            raise found
+        if isinstance(found, int):
+            return httpx.Response(found, json={"errors": ["no such thing"]})
+        return httpx.Response(200, json=found)
+
+    return FlinkRest(Settings(), httpx.MockTransport(answer))
+
+
+def job(state: str, name: str = JOB_NAME, jid: str = "j1", start: int = 1) -> dict[str, Any]:
+    return {"jid": jid, "name": name, "state": state, "start-time": start, "end-time": -1, "duration": 5}
+
+
+def overview(*jobs: dict[str, Any]) -> Answers:
+    return {"GET /jobs/overview": {"jobs": list(jobs)}}
+
+
+def details(state: str, **tasks: int) -> Answers:
+    vertex = {"id": "v", "name": "Source", "parallelism": 1, "status": "RUNNING", "tasks": tasks}
+    return {"GET /jobs/j1": job(state) | {"now": 61_000, "vertices": [vertex]}}
+
+
+def checkpoints(completed: int) -> Answers:
+    latest = {"id": 3, "external_path": "file:/c", "trigger_timestamp": 1_000, "latest_ack_timestamp": 1_000}
+    counts = {"restored": 0, "total": 9, "in_progress": 0, "completed": completed, "failed": 1}
+    return {
+        "GET /jobs/j1/checkpoints": {"counts": counts, "latest": {"completed": latest if completed else None}},
+        "GET /jobs/j1/exceptions": {
+            "exceptionHistory": {
+                "entries": [{"stacktrace": "Outer: it failed\n\tat x\nCaused by: java.Boom: why\n\t... 1 more"}]
+            }
+        },
+        "GET /jobs/j1/metrics": [{"id": "numRestarts", "value": "2"}],
+    }
+
+
+@pytest.mark.parametrize("state", ["CREATED", "RUNNING", "RESTARTING", "FAILING", "CANCELLING", "SUSPENDED"])
+def test_a_job_that_has_not_ended_forbids_a_second(state: str) -> None:
+    with pytest.raises(TerminalError, match="is there already"):
+        submit(flink(overview(job(state))), JobProgram(Path("x.jar"), "/p", "/p/flink/job.py"))
+
+
+def test_ended_jobs_and_other_names_do_not_count() -> None:
+    jobs = [job("FINISHED"), job("CANCELED"), job("FAILED"), job("RUNNING", name="other")]
+    assert running_job(flink(overview(*jobs))) is None
+
+
+def test_a_job_is_submitted_with_its_file_its_path_and_its_state(tmp_path: Path) -> None:
+    jar = tmp_path / "flink-python-2.3.0.jar"
+    jar.write_bytes(b"jar")
+    asked: list[httpx.Request] = []
+    answers = overview() | {
+        "GET /jars": {"address": "a", "files": []},
+        "POST /jars/upload": {"filename": "/tmp/upload/abc_flink-python-2.3.0.jar", "status": "success"},
+        "POST /jars/abc_flink-python-2.3.0.jar/run": {"jobid": "j9"},
+    }
+    program = JobProgram(jar, "/project", "/project/flink/job.py")
+    assert submit(flink(answers, asked), program, RestorePoint(tmp_path, 0.0)) == "j9"
+    assert json.loads(asked[-1].content) == {
+        "entryClass": "org.apache.flink.client.python.PythonDriver",
+        "programArgsList": ["-py", "/project/flink/job.py", "-pypath", "/project"],
+        "savepointPath": tmp_path.as_uri(),
+        "allowNonRestoredState": False,
+    }
+
+
+def test_a_job_that_cannot_start_says_why(tmp_path: Path) -> None:
+    jobs = iter([[], [], [job("FAILED", jid="j1")]])
+    answers: Answers = checkpoints(0) | {
+        "GET /jobs/overview": lambda: {"jobs": next(jobs)},
+        "GET /jars": {"files": [{"id": "jar", "name": "x.jar", "uploaded": 1}]},
+        "POST /jars/jar/run": 400,
+    }
+    with pytest.raises(TerminalError, match=r"could not start: java\.Boom: why"):
+        submit(flink(answers), JobProgram(tmp_path / "x.jar", "/p", "/p/flink/job.py"))
+
+
+def test_a_jar_that_is_there_is_not_uploaded_again(tmp_path: Path) -> None:
+    files = [{"id": "old", "name": "f.jar", "uploaded": 1}, {"id": "new", "name": "f.jar", "uploaded": 2}]
+    assert flink({"GET /jars": {"files": files}}).ensure_jar(tmp_path / "f.jar") == "new"
+
+
+@pytest.mark.parametrize(
+    ("answers", "error", "said"),
+    [
+        ({"GET /jobs/overview": httpx.ConnectError("refused")}, TransientError, "does not answer"),
+        ({"GET /jobs/overview": 503}, TransientError, "not ready"),
+        ({"GET /jobs/overview": 400}, TerminalError, "no such thing"),
+    ],
+)
+def test_errors_say_whether_to_try_again(answers: Answers, error: type[Exception], said: str) -> None:
+    with pytest.raises(error, match=said):
+        flink(answers).jobs()
+
+
+def healthy(answers: Answers) -> Callable[[], None]:
+    return lambda: wait_running(flink(answers), "j1", deadline_s=0.01)
+
+
+def test_running_means_all_tasks_run_and_a_checkpoint_is_complete() -> None:
+    healthy(details("RUNNING", RUNNING=2) | checkpoints(1))()
+    # A dead TaskManager: the job still says RUNNING.
+    with pytest.raises(NotReadyError, match=r"SCHEDULED.*java\.Boom: why"):
+        healthy(details("RUNNING", RUNNING=1, SCHEDULED=1) | checkpoints(1))()
+    with pytest.raises(NotReadyError, match="0 checkpoints"):
+        healthy(details("RUNNING", RUNNING=2) | checkpoints(0))()
+    with pytest.raises(TerminalError, match="FAILED"):
+        healthy(details("FAILED") | checkpoints(0))()
+
+
+def test_an_observation_is_plain_data() -> None:
+    seen = observe(flink(overview(job("RUNNING")) | details("RUNNING", RUNNING=1, SCHEDULED=2) | checkpoints(4)))
+    assert seen is not None
+    assert (seen.state, seen.idle_tasks, seen.checkpoints, seen.restarts) == ("RUNNING", {"SCHEDULED": 2}, 4, 2)
+    assert (seen.checkpoint_age_s, seen.failures) == (60.0, ["java.Boom: why"])
+
+
+def test_a_failed_savepoint_says_why() -> None:
+    failure = {"status": {"id": "COMPLETED"}, "operation": {"failure-cause": {"stack-trace": "Disk full\n\tat y"}}}
+    answers = overview(job("RUNNING")) | {
+        "POST /jobs/j1/stop": {"request-id": "r"},
+        "GET /jobs/j1/savepoints/r": failure,
+    }
+    with pytest.raises(TerminalError, match="Disk full"):
+        stop_with_savepoint(flink(answers), deadline_s=0.01)
+
+
+def test_without_a_job_there_is_nothing_to_stop() -> None:
+    with pytest.raises(TerminalError, match="no job"):
+        stop_with_savepoint(flink(overview()))

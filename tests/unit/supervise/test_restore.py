@@ -1,0 +1,59 @@
+"""Which checkpoint a job resumes from, and which may go."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from include.contracts.errors import TerminalError
+from include.supervise.stream_job import newest_restore_point, prune, restore_point, restore_points
+
+
+def point(state: Path, name: str, written: float, *, complete: bool = True) -> Path:
+    folder = state / name
+    folder.mkdir(parents=True)
+    if complete:
+        (folder / "_metadata").write_bytes(b"state")
+        os.utime(folder / "_metadata", (written, written))
+    return folder
+
+
+def test_the_newest_complete_point_of_all_jobs_wins(tmp_path: Path) -> None:
+    point(tmp_path, "checkpoints/a/chk-9", 100)
+    newest = point(tmp_path, "checkpoints/b/chk-2", 300)
+    point(tmp_path, "savepoints/savepoint-a-1", 200)
+    point(tmp_path, "checkpoints/b/chk-3", 400, complete=False)
+    (tmp_path / "checkpoints/b/shared").mkdir()
+    assert [found.written for found in restore_points(tmp_path)] == [300, 200, 100]
+    found = newest_restore_point(tmp_path)
+    assert found is not None
+    assert found.path == newest
+    assert found.uri == newest.as_uri()
+
+
+def test_without_any_there_is_nothing_to_resume(tmp_path: Path) -> None:
+    assert newest_restore_point(tmp_path) is None
+    assert prune(tmp_path, []) == []
+
+
+def test_an_incomplete_point_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TerminalError, match="no complete checkpoint"):
+        restore_point(point(tmp_path, "checkpoints/a/chk-1", 1, complete=False))
+
+
+def test_pruning_keeps_running_jobs_and_the_newest_point(tmp_path: Path) -> None:
+    running = point(tmp_path, "checkpoints/running/chk-1", 50).parent
+    old = point(tmp_path, "checkpoints/old/chk-1", 100).parent
+    newest = point(tmp_path, "checkpoints/last/chk-7", 300).parent
+    spare = point(tmp_path, "savepoints/savepoint-1", 200)
+    assert prune(tmp_path, ["running"]) == [old, spare]
+    assert all(folder.exists() for folder in (running, old, newest, spare))
+    assert prune(tmp_path, ["running"], delete=True) == [old, spare]
+    assert [folder.exists() for folder in (running, old, newest, spare)] == [True, False, True, False]
+
+
+def test_a_newest_savepoint_stays_alone(tmp_path: Path) -> None:
+    old = point(tmp_path, "checkpoints/old/chk-1", 100).parent
+    newest = point(tmp_path, "savepoints/savepoint-2", 200)
+    assert prune(tmp_path, [], delete=True) == [old]
+    assert newest.exists()
