@@ -1,4 +1,4 @@
-"""Loads for benches: two weeks of the synthetic shop with its usual faults."""
+"""Loads for benches: a day of the synthetic shop with its usual faults."""
 
 import time
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from include.ingest.plan import FaultRates, Plan
 from include.ingest.publisher import publish
 from include.ingest.shop import synthesize
 
-DAYS = 14
+DAYS = 1
 POLL_S = 0.2
 
 

@@ -11,24 +11,24 @@ USERS = 20_000
 MORE = 10
 
 
-def run(sessions: int, seed: int) -> str:
+def run(sessions: int, warm_up: int, seed: int) -> str:
     """Measure; returns the JSON line."""
     figures: dict[str, Any] = {}
     for step in STEPS:
         say(f"{step} partitions and gate processes")
-        figures[f"partitions_{step}"] = _measure(step, sessions, seed, USERS)
+        figures[f"partitions_{step}"] = _measure(step, sessions, warm_up, seed, USERS)
     say(f"{MORE} times the users")
-    figures["users_x10"] = _measure(STEPS[-1], sessions, seed, USERS * MORE)
+    figures["users_x10"] = _measure(STEPS[-1], sessions, warm_up, seed, USERS * MORE)
     figures["unaccounted"] = sum(step["unaccounted"] for step in figures.values())
     base, more = figures[f"partitions_{STEPS[-1]}"], figures["users_x10"]
     figures["users_x10_cpu_ratio"] = round(more["cpu_us_per_session"]["all"] / base["cpu_us_per_session"]["all"], 3)
     figures["users_x10_redis_rss_ratio"] = round(more["rss_mb"]["redis"] / base["rss_mb"]["redis"], 3)
     targets = {"unaccounted": ("at most", 0.0)}
-    config = {"sessions": sessions, "users": USERS}
+    config = {"sessions": sessions, "warm_up": warm_up, "users": USERS}
     return report("scale", figures=figures, targets=targets, seed=seed, config=config)
 
 
-def _measure(processes: int, sessions: int, seed: int, users: int) -> dict[str, Any]:
+def _measure(processes: int, sessions: int, warm_up: int, seed: int, users: int) -> dict[str, Any]:
     settings = bench_settings(partitions=processes, gate_processes=processes)
     with empty_stack(settings) as stack:
-        return saturated(stack, settings, sessions=sessions, seed=seed, population=users)
+        return saturated(stack, settings, sessions=sessions, warm_up=warm_up, seed=seed, population=users)

@@ -133,7 +133,14 @@ def index_pattern(alias: str) -> str:
     return f"{alias}-*"
 
 
-_TYPES: dict[type, str] = {str: "keyword", int: "long", float: "double", bool: "boolean", datetime: "date"}
+# Measures are summed and averaged from their columns; a search tree of each would be a tenth of the indexing.
+_PROPERTIES: dict[type, dict[str, Any]] = {
+    str: {"type": "keyword"},
+    int: {"type": "long", "index": False},
+    float: {"type": "double", "index": False},
+    bool: {"type": "boolean"},
+    datetime: {"type": "date"},
+}
 
 
 def mapping(document: type[Document]) -> dict[str, Any]:
@@ -159,6 +166,6 @@ def _property(hint: Any) -> dict[str, Any]:
         return _property(arguments[0])
     if origin is typing.Literal:
         return {"type": "keyword"}
-    if hint in _TYPES:
-        return {"type": _TYPES[hint]}
+    if hint in _PROPERTIES:
+        return dict(_PROPERTIES[hint])
     raise TypeError(f"no Elasticsearch type for {hint!r}")

@@ -79,7 +79,9 @@ class Settings:
     bulk_documents: int = _setting(4_000, "documents of one Elasticsearch bulk request at most", low=1, high=50_000)
     bundle_ms: int = _setting(500, "longest wait of a session for its bulk request to fill, ms", low=10, high=60_000)
     late_after_s: int = _setting(3_600, "a session that arrives later than this after its end counts as late", low=1)
-    index_refresh_s: int = _setting(1, "Elasticsearch refresh interval", low=1, high=3_600)
+    index_refresh_s: int = _setting(
+        0, "seconds between refreshes of an index; 0: one, and none while nobody searches it", low=0, high=3_600
+    )
     index_durability: str = _setting("request", "translog durability: request or async")
     index_shards: int = _setting(1, "shards of each monthly index", low=1, high=64)
     index_replicas: int = _setting(0, "replicas of each monthly index", low=0, high=9)

@@ -28,7 +28,8 @@ class EveryKind(Document, frozen=True):
 
 
 def test_every_kind_of_field_has_its_type() -> None:
-    types = {name: field["type"] for name, field in mapping(EveryKind)["properties"].items()}
+    properties = mapping(EveryKind)["properties"]
+    types = {name: field["type"] for name, field in properties.items()}
     assert types == {
         "text": "keyword",
         "number": "long",
@@ -42,6 +43,8 @@ def test_every_kind_of_field_has_its_type() -> None:
         "maybe_prose": "text",
         "bounded": "long",
     }
+    columns = {name for name, field in properties.items() if field.get("index") is False}
+    assert columns == {"number", "amount", "maybe", "bounded"}
 
 
 class Inner(Struct):

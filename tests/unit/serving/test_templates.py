@@ -24,3 +24,7 @@ def test_the_settings_reach_the_index() -> None:
         "refresh_interval": "7s",
         "translog": {"durability": "async"},
     }
+
+
+def test_without_an_interval_elasticsearch_may_rest_an_index_that_nobody_searches() -> None:
+    assert "refresh_interval" not in template_body("kpi_minute", Settings())["template"]["settings"]["index"]
