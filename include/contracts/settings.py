@@ -77,7 +77,7 @@ class Settings:
     parallelism: int = _setting(1, "parallelism of the Flink job", low=1, high=512)
     checkpoint_interval_s: int = _setting(10, "seconds between checkpoints of the Flink job", low=1, high=3_600)
     bulk_documents: int = _setting(4_000, "documents of one Elasticsearch bulk request at most", low=1, high=50_000)
-    bundle_ms: int = _setting(500, "longest wait of a session for its bulk request to fill, ms", low=10, high=60_000)
+    bundle_ms: int = _setting(250, "longest wait of a session for its bulk request to fill, ms", low=10, high=60_000)
     late_after_s: int = _setting(3_600, "a session that arrives later than this after its end counts as late", low=1)
     index_refresh_s: int = _setting(
         0, "seconds between refreshes of an index; 0: one, and none while nobody searches it", low=0, high=3_600
