@@ -1,6 +1,7 @@
-"""Redis keys of the gate. Each carries its partition as hash tag, so that partitions never contend.
+"""Redis keys of the gate and of supervision.
 
-Users are keyed to partitions; counts per partition therefore add up over partitions.
+Those of the gate carry their partition as hash tag, so that partitions never contend. Users are keyed to
+partitions; counts per partition therefore add up over partitions.
 """
 
 NAMESPACE = "gate"
@@ -57,3 +58,18 @@ def blocked_users(partition: int) -> str:
 def blocked_networks(partition: int) -> str:
     """Set of blocked networks (`203.0.113.0/24`), the same in each partition."""
     return f"{tag(partition)}:blocked:networks"
+
+
+def decisions() -> str:
+    """Stream of the supervisor's decisions, newest last: field `record`, the JSON of what was seen and decided."""
+    return "{supervise}:decisions"
+
+
+def supervising() -> str:
+    """String: token of the one supervisor that may act now; expires."""
+    return "{supervise}:acting"
+
+
+def alarm(identity: str) -> str:
+    """String: when this alarm was last sent, Unix seconds; expires when it may be sent again."""
+    return f"{{supervise}}:alarm:{identity}"

@@ -56,6 +56,10 @@ class Settings:
     elasticsearch_url: str = _setting("", "Elasticsearch address, http(s)://host:port")
     elasticsearch_api_key: Secret = _setting(Secret(""), "Elasticsearch API key; empty without security")
     flink_url: str = _setting("", "Flink REST address")
+    mongo_url: Secret = _setting(Secret(""), "MongoDB address, mongodb://[user:password@]host:port")
+    mongo_database: str = _setting("showroom", "MongoDB database of the archive")
+    airflow_url: str = _setting("", "Airflow's address, as a browser reaches it")
+    alert_webhook: Secret = _setting(Secret(""), "address that alarms are posted to as JSON; empty: only the log")
 
     partitions: int = _setting(4, "partitions of each topic; fixed once the topics exist", low=1, high=512)
     replication: int = _setting(1, "replicas of each topic", low=1, high=9)
@@ -85,6 +89,21 @@ class Settings:
     index_durability: str = _setting("request", "translog durability: request or async")
     index_shards: int = _setting(1, "shards of each monthly index", low=1, high=64)
     index_replicas: int = _setting(0, "replicas of each monthly index", low=0, high=9)
+    index_months: int = _setting(13, "months of indices that serving_retention keeps", low=1, high=1_200)
+
+    archive_batch: int = _setting(2_000, "sessions of one archive write at most", low=1, high=20_000)
+    synthetic_per_minute: float = _setting(60.0, "visits a minute that ingest_synthetic makes", low=0.1, high=100_000)
+    synthetic_seed: int = _setting(20_261, "seed of the synthetic shop")
+    supervise_restarts: int = _setting(3, "restarts of the stream within the window, then a page", low=1, high=100)
+    supervise_window_s: int = _setting(900, "window of the restart budget", low=60, high=86_400)
+    supervise_grace_s: int = _setting(60, "time a job that was just started gets to run", low=5, high=3_600)
+    checkpoint_stalled_s: int = _setting(
+        120, "age of the newest checkpoint that counts as stalled", low=10, high=86_400
+    )
+    gate_silent_s: int = _setting(30, "age of a gate heartbeat that counts as silent", low=2, high=3_600)
+    lag_high: int = _setting(20_000, "records of lag that may grow without anything being wrong", low=1)
+    canary_stale_s: int = _setting(60, "age of the newest indexed session, while input flows, that is wrong", low=5)
+    alert_again_s: int = _setting(3_600, "an alarm that goes on is repeated after this", low=60, high=604_800)
 
     def __post_init__(self) -> None:
         ports = self.ports
@@ -93,6 +112,8 @@ class Settings:
             "redis_url": Secret(f"redis://{LOOPBACK}:{ports.redis}/0"),
             "elasticsearch_url": f"http://{LOOPBACK}:{ports.elasticsearch}",
             "flink_url": f"http://{LOOPBACK}:{ports.flink_rest}",
+            "mongo_url": Secret(f"mongodb://{LOOPBACK}:{ports.mongodb}"),
+            "airflow_url": f"http://{LOOPBACK}:{ports.airflow}",
         }
         for name, value in derived.items():
             if not getattr(self, name):

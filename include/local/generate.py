@@ -39,6 +39,8 @@ _NOT_IN_CONTAINERS = (
     "elasticsearch_url",
     "elasticsearch_api_key",
     "flink_url",
+    "mongo_url",
+    "airflow_url",
 )
 
 # One example of each key: (call, what it holds) with the arguments of partition 0.
@@ -52,6 +54,9 @@ _KEYS = (
     (keys.heartbeat, (0,)),
     (keys.blocked_users, (0,)),
     (keys.blocked_networks, (0,)),
+    (keys.decisions, ()),
+    (keys.supervising, ()),
+    (keys.alarm, ("stream.no_job",)),
 )
 _CLOSED = (
     "Every field is required, any other is a contract violation; "
@@ -195,7 +200,7 @@ def _reasons() -> str:
 def _redis_keys() -> str:
     rows = ((f"`{key(*arguments)}`", _prose(key.__doc__)) for key, arguments in _KEYS)
     table = _table(("key", "holds"), rows)
-    return f"Of partition 0 of `{topics.RAW}`; the braces make it a cluster hash tag.\n\n{table}"
+    return f"The gate's keys are those of partition 0 of `{topics.RAW}`; braces make a cluster hash tag.\n\n{table}"
 
 
 def _indices() -> str:
