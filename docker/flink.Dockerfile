@@ -19,7 +19,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && groupadd --system --gid 10001 showroom \
     && useradd --system --uid 10001 --gid showroom --home-dir /tmp --shell /usr/sbin/nologin showroom \
-    && install -d -o showroom -g showroom -m 0700 /run/showroom /var/lib/showroom /var/lib/showroom/flink
+    && install -d -o showroom -g showroom -m 0700 /run/showroom /run/showroom/stream /var/lib/showroom /var/lib/showroom/flink
 COPY --from=flink /opt/java/openjdk /opt/java/openjdk
 COPY --from=flink --chown=showroom:showroom /opt/flink /opt/flink
 # On the class path: a job submitted over REST gets its pipeline.jars overwritten.

@@ -1,22 +1,33 @@
 """The MongoDB archive: collections and what a document of each holds."""
 
 SESSIONS = "sessions"
-"""Admitted sessions. `_id` is the session_id; the fields of ValidSession, times as dates."""
-
 PROGRESS = "progress"
-"""How far the archive has read. `_id` is `topic:partition`, `offset` the next record to read, `written_at`."""
-
 UNREADABLE = "unreadable"
-"""Records of sessions.valid that are no session. `_id` is `topic:partition:offset`; `value` bytes, `reason`."""
-
 GAPS = "gaps"
-"""Offsets that had expired from the topic before they were archived: `_id` `topic:partition:from`, `until`."""
-
 LEDGERS = "ledgers"
-"""Truth about produced synthetic intervals. `_id` is the plan's tag; `ledger` its JSON."""
-
 RECONCILIATIONS = "reconciliations"
-"""One document an hour. `_id` is the hour's start, ISO 8601; `lines`, `balanced`, `owner`, `written_at`."""
+
+COLLECTIONS: dict[str, tuple[str, str]] = {
+    SESSIONS: ("the session_id", "an admitted session: the other fields of ValidSession, times as dates (UTC, ms)"),
+    PROGRESS: (
+        "`topic:partition`",
+        "how far the archive has read: `offset` the next to read, `topic_id` the broker's, `written_at`",
+    ),
+    UNREADABLE: (
+        "`topic:partition:offset`",
+        "a record of `sessions.valid` that is no session: `value` its bytes, `reason`, `written_at`",
+    ),
+    GAPS: (
+        "`topic:partition:from`",
+        "offsets that had expired before they were archived: `until` (not included), `found_at`",
+    ),
+    LEDGERS: ("the plan's tag", "truth about a produced synthetic interval: `ledger`, its JSON"),
+    RECONCILIATIONS: (
+        "the hour's start, ISO 8601",
+        "the stage counts of one hour: `lines`, `balanced`, `owner`, `written_at`",
+    ),
+}
+"""Collection -> what its `_id` is, and what one document holds."""
 
 
 def progress_id(topic: str, partition: int) -> str:

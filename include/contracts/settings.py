@@ -56,9 +56,13 @@ class Settings:
     elasticsearch_url: str = _setting("", "Elasticsearch address, http(s)://host:port")
     elasticsearch_api_key: Secret = _setting(Secret(""), "Elasticsearch API key; empty without security")
     flink_url: str = _setting("", "Flink REST address")
+    flink_jar: str = _setting("", "flink-python jar that runs the stream job; Airflow uploads it")
+    flink_project: str = _setting("", "the project's folder as the Flink cluster sees it")
+    flink_state: str = _setting("", "folder of Flink's checkpoints and savepoints, as Airflow sees it")
     mongo_url: Secret = _setting(Secret(""), "MongoDB address, mongodb://[user:password@]host:port")
     mongo_database: str = _setting("showroom", "MongoDB database of the archive")
     airflow_url: str = _setting("", "Airflow's address, as a browser reaches it")
+    mlflow_url: str = _setting("", "MLflow's address, as a browser reaches it")
     alert_webhook: Secret = _setting(Secret(""), "address that alarms are posted to as JSON; empty: only the log")
 
     partitions: int = _setting(4, "partitions of each topic; fixed once the topics exist", low=1, high=512)
@@ -114,6 +118,7 @@ class Settings:
             "flink_url": f"http://{LOOPBACK}:{ports.flink_rest}",
             "mongo_url": Secret(f"mongodb://{LOOPBACK}:{ports.mongodb}"),
             "airflow_url": f"http://{LOOPBACK}:{ports.airflow}",
+            "mlflow_url": f"http://{LOOPBACK}:{ports.mlflow}",
         }
         for name, value in derived.items():
             if not getattr(self, name):

@@ -1,4 +1,4 @@
-"""Who may do what in an Elasticsearch with security: Kibana's password and the stream's own key."""
+"""Who may do what in an Elasticsearch with security: Kibana's password, and a key each for the stream and Airflow."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,6 @@ from include.contracts.documents import INDICES, index_pattern
 from include.contracts.settings import Secret, Settings
 from include.serving.client import errors
 
-KEY_NAME = "stream"
 KEY_FILE_MODE = 0o600
 UNAUTHORIZED = 401
 
@@ -20,41 +19,58 @@ STREAM_ROLE: dict[str, Any] = {
     # It writes whole documents and lets the templates make the monthly indices; it reads and deletes nothing.
     "indices": [{"names": [index_pattern(alias) for alias in INDICES], "privileges": ["create_index", "index"]}],
 }
+AIRFLOW_ROLE: dict[str, Any] = {
+    # Supervision asks for the health; before a start of the stream and once a day the templates are put.
+    "cluster": ["monitor", "manage_index_templates"],
+    # Pages and counts ask the aliases, to be granted beside the indices; upkeep gives aliases and deletes old
+    # indices, which `manage` holds. It writes no document.
+    "indices": [
+        {
+            "names": [name for alias in INDICES for name in (alias, index_pattern(alias))],
+            "privileges": ["read", "manage"],
+        }
+    ],
+}
+ROLES: dict[str, dict[str, Any]] = {"stream": STREAM_ROLE, "airflow": AIRFLOW_ROLE}
+"""What each key may do, by its name."""
 
 
 class Logins(NamedTuple):
-    """The superuser's password, the one Kibana shall have, and where the stream's key is kept."""
+    """The superuser's password, the one Kibana shall have, and where the keys are kept, by the names of `ROLES`."""
 
     elastic: Secret
     kibana_system: Secret
-    stream_key_file: Path
+    key_files: dict[str, Path]
 
     @classmethod
-    def of(cls, *, elastic: str, kibana_system: str, stream_key_file: Path) -> Self:
+    def of(cls, *, elastic: str, kibana_system: str, stream_key_file: Path, airflow_key_file: Path) -> Self:
         """From plain strings."""
-        return cls(Secret(elastic), Secret(kibana_system), stream_key_file)
+        return cls(Secret(elastic), Secret(kibana_system), {"stream": stream_key_file, "airflow": airflow_key_file})
 
 
-def ensure_access(client: Elasticsearch, settings: Settings, logins: Logins) -> bool:
-    """Set Kibana's password and keep or make the stream's key; True when the key is new.
+def ensure_access(client: Elasticsearch, settings: Settings, logins: Logins) -> list[str]:
+    """Set Kibana's password and keep or make the keys; the names of those that are new.
 
-    `client` must be the superuser's. A key in the file that Elasticsearch no longer takes is replaced.
+    `client` must be the superuser's. A key in a file that Elasticsearch no longer takes is replaced.
     """
     with errors("password of kibana_system"):
         client.security.change_password(username="kibana_system", password=logins.kibana_system.reveal())
-    if _works(settings, logins.stream_key_file):
-        return False
-    with errors("key of the stream"):
-        answer = client.security.create_api_key(name=KEY_NAME, role_descriptors={KEY_NAME: STREAM_ROLE})
-    _keep(logins.stream_key_file, answer["encoded"])
-    return True
+    made = []
+    for name, file in logins.key_files.items():
+        if _works(settings, name, file):
+            continue
+        with errors(f"key of {name}"):
+            answer = client.security.create_api_key(name=name, role_descriptors={name: ROLES[name]})
+        _keep(file, answer["encoded"])
+        made.append(name)
+    return made
 
 
-def _works(settings: Settings, file: Path) -> bool:
+def _works(settings: Settings, name: str, file: Path) -> bool:
     key = file.read_text().strip() if file.exists() else ""
     if not key:
         return False
-    with Elasticsearch(settings.elasticsearch_url, api_key=key) as client, errors("test of the stream's key"):
+    with Elasticsearch(settings.elasticsearch_url, api_key=key) as client, errors(f"test of the key of {name}"):
         answer = client.options(ignore_status=UNAUTHORIZED).security.authenticate()
     return answer.meta.status != UNAUTHORIZED
 

@@ -14,6 +14,8 @@ import msgspec
 from kafka import KafkaConsumer, TopicPartition
 from tenacity import Retrying, retry_if_exception_type, retry_if_result, wait_fixed
 
+from include.archive import queries as archived
+from include.archive import store
 from include.contracts import topics
 from include.contracts.documents import INDICES
 from include.contracts.errors import NotReadyError, TransientError
@@ -33,12 +35,16 @@ Offsets = dict[TopicPartition, int]
 
 @dataclass(frozen=True)
 class Position:
-    """Where the platform stood: end offsets of the topics, documents of the indices, sums of kpi_minute."""
+    """Where the platform stood: end offsets of the topics, documents of the indices, sums of kpi_minute.
+
+    `archived` is None unless the archive was asked for.
+    """
 
     offsets: Offsets
     documents: dict[str, int]
     revenue: float
     kpi: queries.Kpi
+    archived: int | None = None
 
 
 @dataclass(frozen=True)
@@ -61,8 +67,8 @@ class _Id(msgspec.Struct):
     session_id: str
 
 
-def position(settings: Settings) -> Position:
-    """Where the platform stands now. Raises TransientError while Kafka or Elasticsearch is away."""
+def position(settings: Settings, *, archive: bool = False) -> Position:
+    """Where the platform stands now, with `archive` MongoDB as well. Raises TransientError while a server is away."""
     with _consumer(settings) as consumer, connect(settings) as client:
         queries.refresh(client)
         return Position(
@@ -70,6 +76,7 @@ def position(settings: Settings) -> Position:
             documents=queries.counts(client),
             revenue=queries.sum_revenue(client),
             kpi=queries.kpi_total(client),
+            archived=_archived(settings) if archive else None,
         )
 
 
@@ -105,8 +112,11 @@ def wait_until_indexed(
         raise NotReadyError(f"nothing new was indexed for {patience_s:g} s", "see ./showroom status and the account")
 
 
-def account(settings: Settings, expected: Expected, since: Position) -> list[Line]:
-    """Every stage against the truth, from raw topic to indices. Reads the topics from `since` to their ends."""
+def account(settings: Settings, expected: Expected, since: Position, *, archive: bool = False) -> list[Line]:
+    """Every stage against the truth, from raw topic to indices. Reads the topics from `since` to their ends.
+
+    With `archive`, MongoDB as well, whose sessions `since` must have counted.
+    """
     raw = sum(1 for _ in read_since(settings, topics.RAW, since))
     ids = Counter(
         msgspec.json.decode(record.value, type=_Id).session_id for record in read_since(settings, topics.VALID, since)
@@ -127,6 +137,10 @@ def account(settings: Settings, expected: Expected, since: Position) -> list[Lin
     for name in INDICES:
         if name != KPI:
             lines.append(Line("stream", name, expected.documents[name], documents[name] - since.documents[name]))
+    if archive:
+        lines.append(
+            Line("archive", "sessions in MongoDB", expected.valid, _archived(settings) - (since.archived or 0))
+        )
     return [
         *lines,
         Line("stream", "session_summary: revenue", float(expected.revenue), round(revenue - since.revenue, 4)),
@@ -170,6 +184,11 @@ def read_since(settings: Settings, topic: str, since: Position) -> Iterator[Any]
                 raise TransientError(f"{topic} cannot be read to its end", "see that Kafka runs: ./showroom status")
             for records in polled.values():
                 yield from records
+
+
+def _archived(settings: Settings) -> int:
+    with store.connect(settings) as client:
+        return archived.count(store.database(client, settings))
 
 
 def header(record: Any, name: str) -> str:

@@ -1,4 +1,4 @@
-"""The demo: the whole live path on this machine, and the account of every single session."""
+"""The demo: Airflow starts the stream, makes the history and archives; then the account of every single session."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -9,27 +9,30 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from include.contracts.errors import NotReadyError
+from include.contracts.errors import NotReadyError, TerminalError
 from include.contracts.settings import Settings
 from include.ingest.emission import Emission
 from include.ingest.expected import Expected
-from include.ingest.ledger import merge
+from include.ingest.ledger import Ledger, merge
 from include.ingest.plan import Limits, Plan
 from include.ingest.publisher import PublishReport, publish
 from include.ingest.replay import replay
 from include.ingest.shop import synthesize
 from include.local.account import Line, Position, account, position, wait_until_indexed
+from include.local.airflow import AirflowApi
 from include.local.freshness import Freshness, Probe
+from include.local.layout import Layout
 from include.local.stack import Stack
-from include.local.stream import resume_job
-from include.local.truth import keep_ledgers, keep_replay
+from include.local.stream import wait_started
+from include.local.truth import keep_ledger, keep_replay, kept_ledgers
 from include.serving import queries
 from include.serving.client import connect
-from include.supervise.flink_rest import FlinkRest
-from include.supervise.stream_job import running_job
 
 PATIENCE_S = 45.0
 FRESHNESS_DEADLINE_S = 30.0
+START_DEADLINE_S = 240.0
+RUN_DEADLINE_S = 300.0
+INGEST, ARCHIVE, SUPERVISE = "ingest_synthetic", "archive_sessions", "supervise_stream"
 
 Say = Callable[[str], None]
 
@@ -60,33 +63,22 @@ class Outcome:
 
 
 def start_platform(settings: Settings, say: Say) -> None:
-    """Bring the stack up and the stream job with it; what runs already is left alone."""
-    Stack(settings, say).up()
-    with FlinkRest(settings) as flink:
-        running = running_job(flink)
-    if running is None:
-        say("starting the stream job")
-        _, restored = resume_job(settings)
-        if restored:
-            say(f"it goes on from {restored.path.name}")
+    """Bring everything up; Airflow's supervisor finds no job and starts one. What runs already is left alone."""
+    stack = Stack(settings, say)
+    stack.up()
+    with AirflowApi(settings, stack.layout) as airflow:
+        airflow.wait_for_dags({INGEST, ARCHIVE, SUPERVISE})
+        _settle(airflow)
+    say("waiting for supervise_stream to find no job and start one")
+    wait_started(settings, START_DEADLINE_S)
+    say("the stream runs")
 
 
 def run(settings: Settings, show: Show, say: Say, console: Console) -> Outcome:
     """History, then live sessions, then the account of both."""
-    started = datetime.now(UTC)
-    before = position(settings)
-    past = synthesize(
-        Plan.of(
-            settings,
-            seed=show.seed,
-            start=started - timedelta(days=show.days),
-            end=started,
-            sessions=show.sessions,
-        )
-    )
-    say(f"history: {show.sessions:,} sessions of {show.days} days")
-    _produce(settings, past, say, console, show.sessions)
-    _wait(settings, past.ledger.expected, before, say)
+    before = position(settings, archive=True)
+    past = _history(settings, show, say)
+    _wait(settings, past.expected, before, say)
 
     say(f"live: {show.live_per_s:g} sessions a second for {show.live_s} s")
     now = datetime.now(UTC)
@@ -102,17 +94,43 @@ def run(settings: Settings, show: Show, say: Say, console: Console) -> Outcome:
     with Probe(settings) as probe:
         publish(settings, probe.watch(live), pace="arrival", on_acknowledged=probe.produced)
         freshness = probe.result(FRESHNESS_DEADLINE_S)
-    ledger = merge([past.ledger, live.ledger])
+    keep_ledger(settings, live.ledger)
+    ledger = merge([past, live.ledger])
     _wait(settings, ledger.expected, before, say)
-    keep_ledgers(settings, past.ledger, live.ledger)
     intent = ledger.intent
     say(f"planted intent: {intent.base_rate:.1%} buy, the best reachable ROC-AUC is {intent.roc_auc:.3f}")
-    return _outcome(settings, ledger.expected, before, freshness, started - timedelta(days=show.days + 2))
+    return _outcome(settings, ledger.expected, before, freshness, now - timedelta(days=show.days + 2), say)
+
+
+def _history(settings: Settings, show: Show, say: Say) -> Ledger:
+    """The history, made and sent by Airflow; the truth about it and about the interval that was due meanwhile."""
+    say(f"history: ingest_synthetic makes {show.sessions:,} sessions of {show.days} days")
+    known = kept_ledgers(settings).keys()
+    conf = {"sessions": show.sessions, "days": show.days, "seed": show.seed}
+    with AirflowApi(settings, Layout.of(settings)) as airflow:
+        # No run of a paused DAG begins; one that is not paused also sends its last ten minutes at once.
+        airflow.unpause(INGEST)
+        run_id = airflow.trigger(INGEST, conf)
+        state = airflow.wait(INGEST, run_id, RUN_DEADLINE_S)
+        _settle(airflow)
+    if state != "success":
+        raise TerminalError(f"{INGEST} {run_id} has {state}", "see its log in Airflow")
+    return merge([ledger for tag, ledger in kept_ledgers(settings).items() if tag not in known])
+
+
+def _settle(airflow: AirflowApi) -> None:
+    """No more synthetic loads but those of the account, and none under way."""
+    paused = airflow.dags()[INGEST]
+    for dag_run in airflow.runs(INGEST):
+        # Nothing of a paused DAG goes on.
+        if not paused and dag_run["state"] == "running":
+            airflow.wait(INGEST, dag_run["dag_run_id"], RUN_DEADLINE_S)
+    airflow.pause(INGEST)
 
 
 def run_replay(settings: Settings, path: Path, shape: str, say: Say, console: Console) -> Outcome:
     """A real shop's log through the same path, and the account of it."""
-    before = position(settings)
+    before = position(settings, archive=True)
     source = replay(path, Limits.of(settings), format=shape)
     say(f"replaying {path.name}")
     _produce(settings, source, say, console)
@@ -123,8 +141,8 @@ def run_replay(settings: Settings, path: Path, shape: str, say: Say, console: Co
     if told.bad_lines:
         say(f"{told.bad_lines:,} bad lines, the first: {told.first_bad_lines[:3]}")
     _wait(settings, told.expected, before, say)
-    keep_replay(settings, told)
-    return _outcome(settings, told.expected, before, None, None)
+    keep_replay(settings, path.name, told)
+    return _outcome(settings, told.expected, before, None, None, say)
 
 
 def _produce(
@@ -161,9 +179,22 @@ def _sparingly(say: Say, goal: int, every_s: float = 5.0) -> Callable[[int], Non
 
 
 def _outcome(
-    settings: Settings, expected: Expected, before: Position, freshness: Freshness | None, since: datetime | None
+    settings: Settings,
+    expected: Expected,
+    before: Position,
+    freshness: Freshness | None,
+    since: datetime | None,
+    say: Say,
 ) -> Outcome:
-    lines = account(settings, expected, before)
+    say("archive_sessions copies what is new into MongoDB")
+    with AirflowApi(settings, Layout.of(settings)) as airflow:
+        run_id = airflow.trigger(ARCHIVE)
+        state = airflow.wait(ARCHIVE, run_id, RUN_DEADLINE_S)
+        if state != "success":
+            say(f"{ARCHIVE} {run_id} has {state}: see its log in Airflow")
+    lines = account(settings, expected, before, archive=True)
+    with AirflowApi(settings, Layout.of(settings)) as airflow:
+        airflow.unpause(INGEST)
     with connect(settings) as client:
         kpis = queries.kpi_by_category(client, since)
     return Outcome(lines, kpis, freshness)

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from include.contracts import keys, reasons, topics
+from include.contracts import archive, keys, reasons, topics
 from include.contracts.documents import INDICES, KPI_ALL, TIME_FIELD, index_pattern, mapping
 from include.contracts.metrics import METRICS
 from include.contracts.ports import Ports
@@ -29,6 +29,12 @@ CONTAINER_SECRETS: dict[str, str] = {
     "ELASTIC_PASSWORD": "password of Elasticsearch's user `elastic`, who logs in to Kibana",
     "KIBANA_SYSTEM_PASSWORD": "password with which Kibana itself logs in to Elasticsearch",
     "KIBANA_ENCRYPTION_KEY": "at least 32 characters; encrypts what Kibana stores of its users",
+    "MONGO_PASSWORD": "password of MongoDB's user `showroom`; letters and digits only, for it stands in an address",
+    "POSTGRES_PASSWORD": "password of Airflow's database; letters and digits only, for it stands in an address",
+    "AIRFLOW_PASSWORD": "password of Airflow's user `admin`",
+    "AIRFLOW_JWT_SECRET": "at least 64 characters; signs the tokens of Airflow's users and tasks",
+    "AIRFLOW_SECRET_KEY": "at least 32 characters; signs the sessions of Airflow's pages",
+    "AIRFLOW_FERNET_KEY": "encrypts what Airflow stores; made by `openssl rand -base64 32 | tr '+/' '-_'`",
 }
 # Set in docker-compose.yaml to the addresses inside its network, or without meaning there.
 _NOT_IN_CONTAINERS = (
@@ -39,6 +45,9 @@ _NOT_IN_CONTAINERS = (
     "elasticsearch_url",
     "elasticsearch_api_key",
     "flink_url",
+    "flink_jar",
+    "flink_project",
+    "flink_state",
     "mongo_url",
     "airflow_url",
 )
@@ -112,6 +121,7 @@ def _contracts() -> str:
         _section("Reasons", _reasons()),
         _section("Redis keys", _redis_keys()),
         _section("Indices", _indices()),
+        _section("Archive", _archive()),
         _section("Settings", _settings()),
         _section("Ports", _ports()),
         _section("Metrics", _metrics()),
@@ -211,6 +221,12 @@ def _indices() -> str:
         where = f"Indices `{index_pattern(alias)}`, time field `{TIME_FIELD[alias]}`."
         parts += [f"### {alias}", _prose(document.__doc__), where, _table(("field", "type"), rows)]
     return "\n\n".join(parts)
+
+
+def _archive() -> str:
+    rows = ((f"`{name}`", *meaning) for name, meaning in archive.COLLECTIONS.items())
+    table = _table(("collection", "`_id`", "a document holds"), rows)
+    return f"Collections of the MongoDB database that `{PREFIX}MONGO_DATABASE` names.\n\n{table}"
 
 
 def _settings() -> str:

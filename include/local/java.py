@@ -1,4 +1,4 @@
-"""Java, and the servers that Maven fetches: once for each content of pom.xml."""
+"""Java, and the servers that Maven fetches: once for each content of what describes them."""
 
 import fcntl
 import hashlib
@@ -13,6 +13,9 @@ from include.local.layout import write_text
 from include.local.project import JAVA, ROOT, SHOWROOM
 
 POM = ROOT / "include" / "local" / "pom.xml"
+MONGODB = ROOT / "include" / "local" / "mongodb"
+MONGODB_POM = MONGODB / "pom.xml"
+MONGODB_SOURCE = MONGODB / "MongodbStandIn.java"
 STAMP = JAVA / "stamp"
 
 
@@ -46,14 +49,19 @@ def elasticsearch_home() -> Path:
     return JAVA / "elasticsearch"
 
 
+def mongodb_classpath() -> str:
+    """Class path of the stand-in for MongoDB, whose main class is `MongodbStandIn`."""
+    return f"{JAVA / 'mongodb' / 'classes'}{os.pathsep}{JAVA / 'mongodb'}/*"
+
+
 def flink_kafka_connector() -> Path:
     """The connector jar that Flink jobs need to read and write Kafka."""
     return JAVA / "flink" / "flink-sql-connector-kafka.jar"
 
 
 def ensure_java(say: Callable[[str], None] = lambda _: None) -> None:
-    """Fetch the servers with Maven unless those of this pom.xml are there; `say` gets progress lines."""
-    wanted = hashlib.sha256(POM.read_bytes()).hexdigest()
+    """Fetch the servers with Maven unless those of these sources are there; `say` gets progress lines."""
+    wanted = hashlib.sha256(b"".join(path.read_bytes() for path in (POM, MONGODB_POM, MONGODB_SOURCE))).hexdigest()
     if _stamp() == wanted:
         return
     SHOWROOM.mkdir(exist_ok=True)
@@ -61,9 +69,11 @@ def ensure_java(say: Callable[[str], None] = lambda _: None) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if _stamp() == wanted:
             return
-        say("fetching Kafka, Elasticsearch and Flink's Kafka connector with Maven (170 MB the first time)")
+        say("fetching Kafka, Elasticsearch, MongoDB's stand-in and Flink's connector with Maven (180 MB at first)")
         shutil.rmtree(JAVA, ignore_errors=True)
-        _maven(JAVA)
+        for pom in (POM, MONGODB_POM):
+            _maven(pom, JAVA)
+        _compile_stand_in()
         # The archive holds one folder, named after its version.
         next((JAVA / "build" / "elasticsearch").iterdir()).rename(elasticsearch_home())
         shutil.rmtree(JAVA / "build")
@@ -75,13 +85,24 @@ def _stamp() -> str:
     return STAMP.read_text() if STAMP.exists() else ""
 
 
-def _maven(into: Path) -> None:
+def _maven(pom: Path, into: Path) -> None:
     if shutil.which("mvn") is None:
         raise PrerequisiteError("mvn is not installed", "run ./showroom --help once, it installs Maven or says how to")
-    command = ["mvn", "--batch-mode", "--no-transfer-progress", "--file", str(POM), f"-Dinto={into}", "package"]
+    command = ["mvn", "--batch-mode", "--no-transfer-progress", "--file", str(pom), f"-Dinto={into}", "package"]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode != 0:
         log = SHOWROOM / "java.log"
         write_text(log, done.stdout)
         reason = next((line for line in done.stdout.splitlines() if line.startswith("[ERROR]")), "no reason given")
         raise PrerequisiteError(f"Maven could not fetch the servers: {reason}", f"see {log.relative_to(ROOT)}")
+
+
+def _compile_stand_in() -> None:
+    jars = os.pathsep.join(map(str, sorted((JAVA / "mongodb").glob("*.jar"))))
+    # A compiler in a jar, because a Java runtime has none of its own.
+    compiler = (java(), "-jar", str(JAVA / "build" / "compiler" / "ecj.jar"), "-17", "-proc:none")
+    command = (*compiler, "-classpath", jars, "-d", str(JAVA / "mongodb" / "classes"), str(MONGODB_SOURCE))
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode != 0:
+        reason = " ".join(done.stdout.split())[-400:]
+        raise PrerequisiteError(f"the stand-in for MongoDB does not compile ({reason})", "use Java 17 or newer")

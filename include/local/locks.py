@@ -32,6 +32,7 @@ LOCKS: tuple[Lock, ...] = (
     Lock("flink.in", "flink.txt"),
     Lock("ml.in", "ml.txt", "ml.overrides"),
     Lock("airflow.in", "../requirements.txt"),
+    Lock("containers.in", "containers.txt"),
 )
 
 

@@ -42,7 +42,9 @@ def prepare(settings: Settings, logins: Logins | None = None, deadline_s: float 
         _log.info("index templates are there")
         if logins is not None:
             made = ensure_access(client, settings, logins)
-            _log.info("Kibana's password is set; the stream's key is %s", "new" if made else "there")
+            _log.info(
+                "Kibana's password is set, the keys are there, %s", f"new: {', '.join(made)}" if made else "none is new"
+            )
 
 
 def _client(settings: Settings, logins: Logins | None) -> Elasticsearch:
@@ -84,14 +86,16 @@ def _say(state: RetryCallState) -> None:
 
 def logins_of(environment: Mapping[str, str]) -> Logins | None:
     """The logins an environment holds; None without ELASTIC_PASSWORD, SettingsError where some are missing."""
-    names = ("ELASTIC_PASSWORD", "KIBANA_SYSTEM_PASSWORD", "STREAM_KEY_FILE")
+    names = ("ELASTIC_PASSWORD", "KIBANA_SYSTEM_PASSWORD", "STREAM_KEY_FILE", "AIRFLOW_KEY_FILE")
     if not environment.get(names[0]):
         return None
     missing = [name for name in names if not environment.get(name)]
     if missing:
         raise SettingsError(f"{' and '.join(missing)} not set beside {names[0]}", "see .env.example")
-    elastic, kibana, file = (environment[name] for name in names)
-    return Logins.of(elastic=elastic, kibana_system=kibana, stream_key_file=Path(file))
+    elastic, kibana, stream, airflow = (environment[name] for name in names)
+    return Logins.of(
+        elastic=elastic, kibana_system=kibana, stream_key_file=Path(stream), airflow_key_file=Path(airflow)
+    )
 
 
 def main() -> int:

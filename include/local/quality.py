@@ -14,6 +14,7 @@ from include.local.project import ROOT
 TYPED: dict[Environment, tuple[str, ...]] = {
     "dev": ("include", "docker", "benchmarks", "drills", "tests"),
     "flink": ("flink", "tests/stream"),
+    "airflow": ("dags", "plugins", "tests/dags", "tests/pages"),
 }
 """What each environment's interpreter type-checks; a folder belongs to the environment that names it most exactly."""
 

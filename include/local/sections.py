@@ -8,9 +8,14 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from include.archive import queries as archived
+from include.archive import store
 from include.contracts.errors import ShowroomError, TransientError
 from include.contracts.settings import Settings
 from include.gate.report import GateReport, read_report
+from include.local.airflow import login
+from include.local.layout import Layout, write_text
+from include.local.servers.airflow import KEYS_FILE
 from include.local.truth import unique_users
 from include.serving import queries
 from include.serving.client import connect
@@ -18,6 +23,7 @@ from include.supervise.flink_rest import FlinkRest
 from include.supervise.stream_job import observe
 
 TIMEOUT_S = 3.0
+SHOWN_FILE = "airflow.shown"
 
 
 def gate(settings: Settings) -> RenderableType:
@@ -29,7 +35,34 @@ def gate(settings: Settings) -> RenderableType:
         ) as client,
     ):
         report = read_report(client, settings)
-        return Group(_titled("gate"), _verdicts(report), _users(report, unique_users(settings)))
+        return Group(_titled("gate"), _verdicts(report), _users(report, _true_users(settings)))
+    return away[0]
+
+
+def archive(settings: Settings) -> RenderableType:
+    """Sessions in MongoDB, when the last were written, and what lies apart."""
+    with _or_away("archive") as away, store.connect(settings) as client:
+        database = store.database(client, settings)
+        marks = archived.progress(database)
+        grid = Table.grid(padding=(0, 2))
+        grid.add_row("  sessions", f"{archived.count(database):>12,}")
+        grid.add_row("  unreadable records", f"{archived.unreadable(database):>12,}")
+        grid.add_row("  expired before", f"{archived.expired(database):>12,}", "offsets")
+        if marks:
+            grid.add_row("  last written", f"{max(mark.written_at for mark in marks):%Y-%m-%d %H:%M:%S} UTC")
+        return Group(_titled("archive"), grid)
+    return away[0]
+
+
+def airflow(settings: Settings) -> RenderableType:
+    """Where Airflow's pages are and how to log in; the password itself is shown once."""
+    layout = Layout.of(settings)
+    with _or_away("airflow") as away:
+        user, password = login(layout)
+        shown = layout.conf / SHOWN_FILE
+        told = f"its password lies in {layout.conf / KEYS_FILE}" if shown.exists() else f"password {password}"
+        write_text(shown, "", mode=0o600)
+        return Group(_titled("airflow"), Text(f"  {settings.airflow_url} as {user}, {told}"))
     return away[0]
 
 
@@ -58,6 +91,14 @@ def serving(settings: Settings) -> RenderableType:
             grid.add_row("  newest session arrived", f"{newest.received_at:%Y-%m-%d %H:%M:%S} UTC")
         return Group(_titled("serving"), grid)
     return away[0]
+
+
+def _true_users(settings: Settings) -> int | None:
+    """Users by the ledgers; None while the archive that keeps them is away."""
+    try:
+        return unique_users(settings)
+    except TransientError:
+        return None
 
 
 def _verdicts(report: GateReport) -> Table:

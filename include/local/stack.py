@@ -18,7 +18,7 @@ from include.local.java import ensure_java
 from include.local.layout import Layout, write_text
 from include.local.program import Program
 from include.local.ready import wait_until_ready
-from include.local.servers import elasticsearch, flink, gate, kafka, redis
+from include.local.servers import airflow, elasticsearch, flink, gate, kafka, mongodb, redis
 from include.local.supervisor import Supervisor
 from include.local.topics import ensure_topics
 
@@ -26,7 +26,11 @@ DEADLINE_S = 180.0
 SHUTDOWN_S = 150.0
 ACTIVE = ("RUNNING", "STARTING", "BACKOFF", "STOPPING")
 SERVERS = ("kafka", "redis", "elasticsearch", "flink-jobmanager", "flink-taskmanager")
-"""All programs but the gate's processes."""
+"""All programs of the live path but the gate's processes."""
+ARCHIVE = ("mongodb",)
+"""What the archive stage writes to."""
+AIRFLOW = tuple(name for name, *_ in airflow.COMPONENTS)
+"""Airflow's four processes."""
 
 Say = Callable[[str], None]
 
@@ -66,15 +70,21 @@ class Stack:
         ensure_environment("flink", self._say)
         with self._exclusive():
             gate.ensure_pseudonym_key(self.settings, self.layout)
+            airflow.ensure_keys(self.layout)
             defined = self._define()
             wanted = self._select(defined, programs)
+            if any(program.name in AIRFLOW for program in wanted):
+                ensure_environment("airflow", self._say)
             self._supervise(defined)
-            servers = [program for program in wanted if not program.name.startswith(gate.NAME)]
+            users = (gate.NAME, airflow.NAME)
+            servers = [program for program in wanted if not program.name.startswith(users)]
             gates = [program for program in wanted if program.name.startswith(gate.NAME)]
             self._start(servers, deadline_s)
             if any(program.name == "kafka" for program in servers):
                 ensure_topics(self.settings)
             self._start(gates, deadline_s)
+            # Last: what its DAGs find must be there when they begin.
+            self._start([program for program in wanted if program.name in AIRFLOW], deadline_s)
 
     def down(self) -> None:
         """Stop everything, in order where supervisord still lives, and whatever of the stack runs without it."""
@@ -134,8 +144,9 @@ class Stack:
 
     def _define(self) -> list[Program]:
         build = (self.settings, self.layout)
-        defined = [kafka.program(*build), redis.program(*build), elasticsearch.program(*build)]
-        return [*defined, *flink.programs(*build), *gate.programs(*build)]
+        stores = (kafka, redis, elasticsearch, mongodb)
+        defined = [server.program(*build) for server in stores]
+        return [*defined, *flink.programs(*build), *gate.programs(*build), *airflow.programs(*build)]
 
     def _select(self, defined: list[Program], names: Collection[str] | None) -> list[Program]:
         unknown = set(names or ()) - {program.name for program in defined}

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from include.contracts.errors import NotReadyError, TransientError
 from include.contracts.settings import Settings
 from include.contracts.stream import JOB_FILE
 from include.local.layout import Layout
@@ -11,10 +14,12 @@ from include.serving.client import connect
 from include.serving.templates import ensure_templates
 from include.supervise.flink_rest import FlinkRest
 from include.supervise.stream_job import (
+    POLL_S,
     START_DEADLINE_S,
     JobProgram,
     RestorePoint,
     newest_restore_point,
+    observe,
     submit,
     wait_running,
 )
@@ -45,3 +50,28 @@ def resume_job(settings: Settings, *, deadline_s: float = START_DEADLINE_S) -> t
     """`start_job` from the newest complete checkpoint or savepoint, from nothing where there is none."""
     restore = newest_restore_point(state_folder(settings))
     return start_job(settings, restore=restore, deadline_s=deadline_s), restore
+
+
+def wait_started(settings: Settings, deadline_s: float) -> str:
+    """Wait until somebody else has started the job and a checkpoint has completed; returns its id.
+
+    Raises NotReadyError with what is missing past the deadline.
+    """
+
+    def look() -> str:
+        with FlinkRest(settings) as flink:
+            job = observe(flink)
+        if job is None:
+            raise NotReadyError("nobody has started the stream job", "see supervise_stream in Airflow")
+        if job.state != "RUNNING" or job.idle_tasks or not job.checkpoints:
+            missing = f"tasks {job.idle_tasks}, {job.checkpoints} checkpoints"
+            raise NotReadyError(f"the stream job is {job.state}, {missing}", "see ./showroom logs flink-jobmanager")
+        return job.job_id
+
+    retrying = Retrying(
+        stop=stop_after_delay(deadline_s),
+        wait=wait_fixed(POLL_S),
+        retry=retry_if_exception_type(TransientError),
+        reraise=True,
+    )
+    return retrying(look)

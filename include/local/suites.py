@@ -19,7 +19,10 @@ FOLDERS: dict[str, Environment] = {
     "tests/unit": "dev",
     "tests/contract": "dev",
     "tests/stream": "flink",
+    "tests/dags": "airflow",
+    "tests/pages": "airflow",
     "tests/integration": "dev",
+    "tests/browser": "dev",
     "tests/e2e": "dev",
 }
 """Every test folder, in the order of a whole run: what is quick to fail comes first."""

@@ -1,38 +1,57 @@
-"""What is true of all sessions sent into this stack, kept beside its data."""
+"""What is true of all sessions sent into this stack: the ledgers that MongoDB keeps beside the archive."""
 
-from pathlib import Path
+from datetime import UTC, datetime
+from typing import Any
 
+import msgspec
+from pymongo.collection import Collection
+
+from include.archive import store
+from include.contracts.archive import LEDGERS
 from include.contracts.settings import Settings
 from include.ingest.ledger import Ledger, merge
 from include.ingest.replay import ReplayReport
-from include.local.layout import Layout
 
-FOLDER = "truth"
-
-
-def keep_ledgers(settings: Settings, *ledgers: Ledger) -> None:
-    """Keep ledgers of plans whose records have been published."""
-    for ledger in ledgers:
-        ledger.save(_folder(settings) / f"{'-'.join(plan.tag for plan in ledger.plans)}.ledger.json")
+REPLAY = "replay:"
+# Uniting the users of more intervals than this takes longer than a person waits for `status`.
+MOST_LEDGERS = 1_000
 
 
-def keep_replay(settings: Settings, report: ReplayReport) -> None:
-    """Keep how many users a replayed log holds; the same log replayed again counts once."""
-    folder = _folder(settings)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{Path(report.path).name}.users").write_text(f"{report.expected.unique_users or 0}\n")
+def keep_ledger(settings: Settings, ledger: Ledger) -> None:
+    """Keep the ledger of one plan whose records have been published; the same plan again replaces it."""
+    _keep(settings, ledger.plans[0].tag, msgspec.json.encode(ledger))
+
+
+def keep_replay(settings: Settings, name: str, report: ReplayReport) -> None:
+    """Keep what a replayed log held; the same log replayed again counts once."""
+    _keep(settings, f"{REPLAY}{name}", msgspec.json.encode(report))
+
+
+def kept_ledgers(settings: Settings) -> dict[str, Ledger]:
+    """Tag of a plan -> its ledger, of all intervals of the synthetic shop. Raises TransientError without MongoDB."""
+    with store.connect(settings) as client, store.errors("read the ledgers"):
+        found = {entry["_id"]: entry["ledger"] for entry in _ledgers(client, settings).find({}, {"ledger": True})}
+    return {tag: msgspec.json.decode(text, type=Ledger) for tag, text in found.items() if not tag.startswith(REPLAY)}
 
 
 def unique_users(settings: Settings) -> int | None:
-    """Users with an admitted session, over all kept ledgers and logs; None where nothing was kept."""
-    folder = _folder(settings)
-    ledgers = [Ledger.load(path) for path in sorted(folder.glob("*.ledger.json"))]
-    logs = [int(path.read_text()) for path in folder.glob("*.users")]
-    if not ledgers and not logs:
-        return None
-    shop = merge(ledgers).expected.unique_users if ledgers else 0
-    return (shop or 0) + sum(logs)
+    """Users with an admitted session, over all kept ledgers; None where none or too many to unite were kept."""
+    with store.connect(settings) as client, store.errors("read the ledgers"):
+        kept = _ledgers(client, settings)
+        if not 0 < kept.estimated_document_count() <= MOST_LEDGERS:
+            return None
+        found = {entry["_id"]: entry["ledger"] for entry in kept.find({}, {"ledger": True})}
+    shops = [msgspec.json.decode(text, type=Ledger) for name, text in found.items() if not name.startswith(REPLAY)]
+    logs = [msgspec.json.decode(text, type=ReplayReport) for name, text in found.items() if name.startswith(REPLAY)]
+    shop = merge(shops).expected.unique_users if shops else 0
+    return (shop or 0) + sum(log.expected.unique_users or 0 for log in logs)
 
 
-def _folder(settings: Settings) -> Path:
-    return Layout.of(settings).data / FOLDER
+def _keep(settings: Settings, identity: str, ledger: bytes) -> None:
+    entry = {"ledger": ledger.decode(), "written_at": datetime.now(UTC)}
+    with store.connect(settings) as client, store.errors("keep the ledger"):
+        _ledgers(client, settings).replace_one({"_id": identity}, entry, upsert=True)
+
+
+def _ledgers(client: store.Client, settings: Settings) -> Collection[dict[str, Any]]:
+    return store.database(client, settings)[LEDGERS]

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
 import httpx
 import msgspec
@@ -16,6 +16,7 @@ TIMEOUT_S = 10.0
 # Planning the job takes Flink's client seconds, on a busy machine tens of them.
 RUN_TIMEOUT_S = 180.0
 LONGEST_CAUSE = 500
+NUMBER = r"^-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?$"
 ENDED = frozenset({"FINISHED", "CANCELED", "FAILED"})
 
 _T = TypeVar("_T")
@@ -56,6 +57,11 @@ class JobDetails(_Answer, frozen=True):
     start_time: int
     now: int
     vertices: list[Vertex]
+
+    @property
+    def ended(self) -> bool:
+        """Whether the job can never run again under this id."""
+        return self.state in ENDED
 
     @property
     def idle_tasks(self) -> dict[str, int]:
@@ -100,8 +106,36 @@ class Checkpoints(msgspec.Struct, frozen=True):
     latest: LatestCheckpoints
 
 
+class TaskManager(msgspec.Struct, frozen=True, rename="camel"):
+    """One TaskManager that has registered. A dead one stays listed until its heartbeat is missed."""
+
+    slots_number: int
+    free_slots: int
+
+
+class _TaskManagers(msgspec.Struct):
+    taskmanagers: list[TaskManager]
+
+
 class _Jobs(msgspec.Struct):
     jobs: list[JobSummary]
+
+
+class _Failure(msgspec.Struct):
+    stacktrace: str = ""
+
+
+class _History(msgspec.Struct):
+    entries: list[_Failure] = []
+
+
+class _Exceptions(msgspec.Struct):
+    history: _History = msgspec.field(name="exceptionHistory", default_factory=_History)
+
+
+class _Metric(msgspec.Struct):
+    id: str
+    value: Annotated[str, msgspec.Meta(pattern=NUMBER)] | None = None
 
 
 class _Jar(msgspec.Struct):
@@ -114,11 +148,46 @@ class _Jars(msgspec.Struct):
     files: list[_Jar]
 
 
-class FlinkRest:
-    """A connection to one cluster. TransientError: it is away; TerminalError: it refused."""
+class _Uploaded(msgspec.Struct):
+    filename: str
 
-    def __init__(self, settings: Settings, transport: httpx.BaseTransport | None = None) -> None:
-        self._http = httpx.Client(base_url=settings.flink_url, timeout=TIMEOUT_S, transport=transport)
+
+class _Submitted(msgspec.Struct):
+    jobid: str
+
+
+class _Triggered(msgspec.Struct, rename="kebab"):
+    request_id: str
+
+
+class _Status(msgspec.Struct):
+    id: str
+
+
+class _Cause(msgspec.Struct, rename="kebab"):
+    stack_trace: str = "no reason given"
+
+
+class _Written(msgspec.Struct, rename="kebab"):
+    location: str | None = None
+    failure_cause: _Cause = msgspec.field(default_factory=_Cause)
+
+
+class _Savepoint(msgspec.Struct):
+    status: _Status
+    operation: _Written | None = None
+
+
+class FlinkRest:
+    """A connection to one cluster.
+
+    TransientError: it is away, or what answers does not speak as Flink does; TerminalError: it refused.
+    """
+
+    def __init__(
+        self, settings: Settings, transport: httpx.BaseTransport | None = None, timeout_s: float = TIMEOUT_S
+    ) -> None:
+        self._http = httpx.Client(base_url=settings.flink_url, timeout=timeout_s, transport=transport)
 
     def __enter__(self) -> Self:
         return self
@@ -127,6 +196,10 @@ class FlinkRest:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._http.close()
+
+    def taskmanagers(self) -> list[TaskManager]:
+        """The TaskManagers that have registered."""
+        return self._get("/taskmanagers", _TaskManagers).taskmanagers
 
     def jobs(self) -> list[JobSummary]:
         """All jobs the cluster remembers, newest first."""
@@ -143,14 +216,13 @@ class FlinkRest:
 
     def exceptions(self, job_id: str) -> list[str]:
         """Root causes of the failures the cluster remembers, newest first."""
-        answer = self._get(f"/jobs/{job_id}/exceptions", dict[str, Any])
-        entries = answer.get("exceptionHistory", {}).get("entries", [])
-        return [_root_cause(entry.get("stacktrace", "")) for entry in entries]
+        entries = self._get(f"/jobs/{job_id}/exceptions", _Exceptions).history.entries
+        return [_root_cause(entry.stacktrace) for entry in entries]
 
     def metrics(self, job_id: str, names: Sequence[str]) -> dict[str, float]:
         """Job metrics that exist, by name."""
-        answer = self._get(f"/jobs/{job_id}/metrics?get={','.join(names)}", list[dict[str, str]])
-        return {metric["id"]: float(metric["value"]) for metric in answer}
+        answer = self._get(f"/jobs/{job_id}/metrics?get={','.join(names)}", list[_Metric])
+        return {metric.id: float(metric.value) for metric in answer if metric.value is not None}
 
     def ensure_jar(self, jar: Path) -> str:
         """The id of the jar in the cluster; uploads it unless one of its name is there."""
@@ -159,28 +231,27 @@ class FlinkRest:
             return max(known, key=lambda file: file.uploaded).id
         with jar.open("rb") as content:
             files = {"jarfile": (jar.name, content, "application/java-archive")}
-            answer = self._ask("POST", "/jars/upload", dict[str, str], files=files, timeout=RUN_TIMEOUT_S)
-        return Path(answer["filename"]).name
+            answer = self._ask("POST", "/jars/upload", _Uploaded, files=files, timeout=RUN_TIMEOUT_S)
+        return Path(answer.filename).name
 
     def run(self, jar_id: str, body: Mapping[str, Any]) -> str:
         """Run a jar's program; returns the id of the job it submitted."""
-        answer = self._ask("POST", f"/jars/{jar_id}/run", dict[str, str], json=dict(body), timeout=RUN_TIMEOUT_S)
-        return answer["jobid"]
+        return self._ask("POST", f"/jars/{jar_id}/run", _Submitted, json=dict(body), timeout=RUN_TIMEOUT_S).jobid
 
     def start_stop(self, job_id: str) -> str:
         """Begin to stop a job with a savepoint; returns the id to ask `stop_result` with."""
         body = {"drain": False}
-        return self._ask("POST", f"/jobs/{job_id}/stop", dict[str, str], json=body)["request-id"]
+        return self._ask("POST", f"/jobs/{job_id}/stop", _Triggered, json=body).request_id
 
     def stop_result(self, job_id: str, request_id: str) -> str | None:
         """Where the savepoint lies, None while it is being written; TerminalError when it failed."""
-        answer = self._get(f"/jobs/{job_id}/savepoints/{request_id}", dict[str, Any])
-        if answer["status"]["id"] != "COMPLETED":
+        answer = self._get(f"/jobs/{job_id}/savepoints/{request_id}", _Savepoint)
+        if answer.status.id != "COMPLETED":
             return None
-        operation = answer.get("operation") or {}
-        if "location" in operation:
-            return str(operation["location"])
-        cause = _root_cause(operation.get("failure-cause", {}).get("stack-trace", "no reason given"))
+        operation = answer.operation or _Written()
+        if operation.location is not None:
+            return operation.location
+        cause = _root_cause(operation.failure_cause.stack_trace)
         raise TerminalError(f"the savepoint failed: {cause}", "the job runs on; see the JobManager's log")
 
     def cancel(self, job_id: str) -> None:
@@ -198,9 +269,16 @@ class FlinkRest:
             raise TransientError(message, "see that it runs: ./showroom status") from error
         if response.status_code in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT):
             raise TransientError(f"Flink is not ready ({response.status_code})", "try again in some seconds")
+        # A question is harmless to repeat; a program that could not be started is answered with 500 too.
+        if response.is_server_error and method == "GET":
+            raise TransientError(f"Flink failed to answer {path}: {_reason(response)}", "see the JobManager's log")
         if response.is_error:
             raise TerminalError(f"Flink refused {method} {path}: {_reason(response)}", "see the JobManager's log")
-        return msgspec.json.decode(response.content or b"{}", type=kind)
+        try:
+            return msgspec.json.decode(response.content or b"{}", type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            message = f"what answers {method} {path} at {self._http.base_url} is not Flink's JSON ({error})"
+            raise TransientError(message, "see that the address is Flink's, and that it is not starting") from error
 
 
 def _reason(response: httpx.Response) -> str:

@@ -9,20 +9,32 @@ import yaml
 from include.contracts.ports import Ports
 from include.contracts.settings import PREFIX, Settings
 from include.local.generate import CONTAINER_SECRETS, PROJECT
+from include.local.servers.airflow import COMPONENTS
 
 DOCKER = PROJECT / "docker"
 COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 FLINK_CONFIG: dict[str, Any] = yaml.safe_load((DOCKER / "flink" / "config.yaml").read_text())
 SECRETS = {**dict.fromkeys(CONTAINER_SECRETS, "s" * 32), f"{PREFIX}PSEUDONYM_KEY": "s" * 32}
-ONE_SHOT = {"prepare", "submit", "shop"}
+ONE_SHOT = {"prepare", "airflow-init", "shop"}
+AIRFLOW = [component[0] for component in COMPONENTS]
+"""The services that are Airflow for good; `airflow-init` runs before them."""
 OFFICIAL = {
     "kafka": "apache/kafka:4.3.1",
     "redis": "redis:8.2",
     "elasticsearch": "elasticsearch:8.19.16",
     "kibana": "kibana:8.19.16",
+    "mongo": "mongo:8.0.17",
+    "postgres": "postgres:17.6",
 }
-PORTS = {"kafka": Ports().kafka, "redis": Ports().redis, "elasticsearch": Ports().elasticsearch, "kibana": 5601}
+PORTS = {
+    "kafka": Ports().kafka,
+    "redis": Ports().redis,
+    "elasticsearch": Ports().elasticsearch,
+    "mongo": Ports().mongodb,
+    "airflow-api": Ports().airflow,
+    "kibana": 5601,
+}
 VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?::(?P<kind>[-?])(?P<rest>[^}]*))?\}")
 """The three forms this file uses: ${NAME}, ${NAME:-default}, ${NAME:?message}."""
 IMAGE = re.compile(r"[a-z0-9./-]+:(?P<tag>[\w.-]+)")

@@ -11,14 +11,12 @@ from pathlib import Path
 import pytest
 
 from include.contracts import topics
-from include.contracts.documents import INDICES, index_pattern
 from include.contracts.settings import PREFIX, Secret, Settings
-from include.contracts.stream import JOB_FILE
-from include.local.access import STREAM_ROLE
 from include.local.generate import PROJECT
 from include.local.layout import Layout
 from include.local.servers import elasticsearch, flink, kafka, redis
 from tests.contract.compose_file import (
+    AIRFLOW,
     COMPOSE,
     DOCKER,
     FLINK_CONFIG,
@@ -28,12 +26,10 @@ from tests.contract.compose_file import (
     PORTS,
     SECRETS,
     SERVICES,
-    VARIABLE,
     environment_of,
     own_images,
     resolved,
     settings_of,
-    strings,
 )
 
 each_service = pytest.mark.parametrize("name", SERVICES)
@@ -44,9 +40,9 @@ def layout(tmp_path: Path) -> Layout:
     return Layout(tmp_path, tmp_path / "conf", tmp_path / "data", tmp_path / "log", tmp_path / "run")
 
 
-def test_the_services_are_those_of_the_local_stack_and_kibana() -> None:
-    local = {"kafka", "redis", "elasticsearch", "flink-jobmanager", "flink-taskmanager", "gate-0"}
-    assert set(SERVICES) == local | ONE_SHOT | {"kibana", "gate-1"}
+def test_the_services_are_those_of_the_local_stack_and_what_only_images_have() -> None:
+    local = {"kafka", "redis", "elasticsearch", "flink-jobmanager", "flink-taskmanager", "gate-0", *AIRFLOW}
+    assert set(SERVICES) == local | ONE_SHOT | {"kibana", "gate-1", "mongo", "postgres"}
     profiles = {name: service["profiles"] for name, service in SERVICES.items() if "profiles" in service}
     assert profiles == {"gate-1": ["wide"], "shop": ["shop"]}
 
@@ -61,14 +57,14 @@ def test_defaults_are_those_of_the_contracts() -> None:
     addresses = {item.name for item in fields(Settings) if item.default == ""} | {"state_dir", "port_offset"}
     tunables = {item.name for item in fields(Settings) if not isinstance(item.default, Secret)} - addresses
     expected = Settings()
-    for name in ("prepare", "submit", "shop", "gate-0", "gate-1", "flink-jobmanager", "flink-taskmanager"):
+    for name in ("prepare", "shop", "gate-0", "gate-1", "flink-jobmanager", "flink-taskmanager", *AIRFLOW):
         named = {key.removeprefix(PREFIX).lower() for key in SERVICES[name]["environment"] if key.startswith(PREFIX)}
         assert tunables <= named, name
         found = settings_of(name)
         assert {key: getattr(found, key) for key in tunables} == {key: getattr(expected, key) for key in tunables}
 
 
-@pytest.mark.parametrize("name", ["prepare", "gate-0", "flink-jobmanager", "flink-taskmanager"])
+@pytest.mark.parametrize("name", ["prepare", "gate-0", "flink-jobmanager", "flink-taskmanager", *AIRFLOW])
 def test_settings_of_the_caller_reach_the_stages(name: str) -> None:
     found = settings_of(name, {"SHOWROOM_PARTITIONS": "8", "SHOWROOM_BULK_DOCUMENTS": "100"})
     assert (found.partitions, found.bulk_documents) == (8, 100)
@@ -102,7 +98,7 @@ def test_elasticsearch_kibana_and_the_local_stack_have_one_version() -> None:
     assert f"<kafka.version>{OFFICIAL['kafka'].split(':')[1]}</kafka.version>" in pom
 
 
-@pytest.mark.parametrize("dockerfile", ["gate.Dockerfile", "flink.Dockerfile"])
+@pytest.mark.parametrize("dockerfile", ["gate.Dockerfile", "flink.Dockerfile", "airflow.Dockerfile"])
 def test_own_images_are_pinned_hashed_and_without_root(dockerfile: str) -> None:
     text = (DOCKER / dockerfile).read_text()
     stages = re.findall(r"^FROM (\S+)", text, re.M)
@@ -123,11 +119,10 @@ def test_own_images_have_the_versions_of_the_locks() -> None:
     assert "pipeline.jars" not in FLINK_CONFIG, "a job submitted over REST gets it overwritten"
     dockerfile = (DOCKER / "flink.Dockerfile").read_text()
     assert "COPY --from=connector /build/jars/flink/ /opt/flink/lib/\n" in dockerfile
-    for dockerfile in ("gate.Dockerfile", "flink.Dockerfile"):
+    for dockerfile in ("airflow.Dockerfile", "flink.Dockerfile"):
         assert f"FROM flink:{version[1]} AS flink" in (DOCKER / dockerfile).read_text()
-    submit = (DOCKER / "submit.py").read_text()
-    assert f"flink-python-{version[1]}.jar" in submit and "JOB_FILE" in submit
-    assert (PROJECT / JOB_FILE).is_file()
+    bases = {re.findall(r"^FROM (python:\S+)", path.read_text(), re.M)[-1] for path in DOCKER.glob("*.Dockerfile")}
+    assert len(bases) == 1
 
 
 @each_service
@@ -159,7 +154,12 @@ def test_nothing_starts_before_its_servers() -> None:
     assert {"kafka", "redis", "prepare"} <= all_needed("gate-0")
     assert {"prepare", "elasticsearch"} <= all_needed("kibana")
     assert {"prepare", "flink-jobmanager"} <= all_needed("flink-taskmanager")
-    assert {"prepare", "flink-jobmanager", "flink-taskmanager"} <= all_needed("submit")
+    assert all_needed("airflow-init") == {"postgres"}
+    for name in AIRFLOW:
+        assert {"prepare", "airflow-init", "postgres"} <= all_needed(name)
+    # The scheduler runs the tasks, and one of them starts the stream at once.
+    servers = {"kafka", "redis", "elasticsearch", "mongo", "flink-jobmanager", "flink-taskmanager"}
+    assert servers <= all_needed("airflow-scheduler")
 
 
 @each_service
@@ -178,26 +178,6 @@ def test_published_ports_listen_on_loopback(name: str) -> None:
     published = SERVICES[name].get("ports", [])
     assert [text.split(":")[0] for text in published] == ["127.0.0.1"] * len(published)
     assert [int(text.split(":")[1]) for text in published] == ([PORTS[name]] if name in PORTS else [])
-
-
-def test_secrets_come_from_the_environment_and_have_no_default() -> None:
-    named = {match["name"]: match for text in strings(COMPOSE) for match in VARIABLE.finditer(text)}
-    for text in strings(COMPOSE):
-        for match in VARIABLE.finditer(text):
-            assert (match["kind"] == "?") == (match["name"] in SECRETS), match.group()
-            assert match["kind"] == "?" or match["name"].startswith(PREFIX), match.group()
-    assert set(SECRETS) <= set(named)
-    example = (PROJECT / ".env.example").read_text()
-    for secret in SECRETS:
-        assert f"\n{secret}=\n" in example
-        with pytest.raises(KeyError, match=secret):
-            resolved(f"${{{secret}:?set it in .env}}", {})
-
-
-@pytest.mark.parametrize("name", sorted(set(SERVICES) - {"gate-0", "gate-1"}))
-def test_only_the_gate_knows_the_pseudonym_key_and_redis(name: str) -> None:
-    known = SERVICES[name].get("environment", {})
-    assert not {"SHOWROOM_PSEUDONYM_KEY", "SHOWROOM_REDIS_URL"} & set(known)
 
 
 def test_the_gate_processes_have_names_of_their_own() -> None:
@@ -261,25 +241,18 @@ def test_flink_is_set_up_as_in_the_local_stack(layout: Layout) -> None:
 
 def test_flink_has_slots_for_the_job_and_keeps_its_state_on_a_volume() -> None:
     assert FLINK_CONFIG["taskmanager.numberOfTaskSlots"] > Settings().parallelism
-    for name in ("flink-jobmanager", "flink-taskmanager", "submit"):
-        place = next(volume.split(":")[1] for volume in SERVICES[name]["volumes"] if volume.startswith("flink:"))
+    for name in ("flink-jobmanager", "flink-taskmanager", *AIRFLOW):
+        (mount,) = (volume.split(":") for volume in SERVICES[name]["volumes"] if volume.startswith("flink:"))
         for key in ("execution.checkpointing.dir", "execution.checkpointing.savepoint-dir"):
-            assert FLINK_CONFIG[key].startswith(f"file://{place}/")
-        assert f'STATE = Path("{place}")' in (DOCKER / "submit.py").read_text()
-
-
-def test_the_streams_key_may_write_its_indices_and_nothing_else() -> None:
-    (grant,) = STREAM_ROLE["indices"]
-    assert grant["names"] == [index_pattern(alias) for alias in INDICES]
-    assert set(grant["privileges"]) == {"create_index", "index"}
-    files = {SERVICES[name]["environment"]["STREAM_KEY_FILE"] for name in ("prepare", "flink-jobmanager")}
-    assert len(files) == 1
+            assert FLINK_CONFIG[key].startswith(f"file://{mount[1]}/")
+        assert mount[2:] == (["ro"] if name in AIRFLOW else [])
 
 
 def test_commands_name_modules_and_files_that_exist() -> None:
     for name in own_images():
         tests = SERVICES[name].get("healthcheck", {}).get("test", [])
-        for word in [*SERVICES[name]["command"], *tests]:
+        entry = re.findall(r'/opt/showroom/[^"]+', (DOCKER / "airflow.Dockerfile").read_text().split("ENTRYPOINT")[1])
+        for word in [*SERVICES[name]["command"], *tests, *entry]:
             if word.startswith("/opt/showroom/"):
                 assert (PROJECT / word.removeprefix("/opt/showroom/")).is_file(), word
             if word.startswith("include."):

@@ -16,7 +16,7 @@ from include.supervise.stream_job import cancel, running_job
 @pytest.fixture(scope="session")
 def platform(stack: Stack) -> Iterator[Stack]:
     """The stack with gate and job running; both end with the tests."""
-    stack.up()
+    stack.up([f"gate-{number}" for number in range(stack.settings.gate_processes)])
     start_job(stack.settings)
     yield stack
     with FlinkRest(stack.settings) as flink:

@@ -33,7 +33,7 @@ def demo(
     rate: Annotated[float, typer.Option(help="Live sessions a second.", min=1)] = 50.0,
     seed: Annotated[int, typer.Option(help="Seed of the synthetic shop.")] = 20_261,
 ) -> None:
-    """Run the whole live path on real servers, account for every session, and leave it running."""
+    """Run the whole platform on real servers, account for every session, and leave it running."""
     from rich.console import Console
 
     from include.local.demo import Show, run, run_replay, start_platform
@@ -61,6 +61,8 @@ def _show(console: Console, settings: Settings, outcome: Outcome) -> None:
     from rich.table import Table
 
     from include.local import sections
+    from include.local.airflow import login
+    from include.local.layout import Layout
 
     grid = Table("stage", "what", "truth", "found", "difference", title="Account", title_justify="left", box=None)
     for line in outcome.lines:
@@ -92,16 +94,21 @@ def _show(console: Console, settings: Settings, outcome: Outcome) -> None:
             highlight=False,
             soft_wrap=True,
         )
-    for section in (sections.gate, sections.stream, sections.serving):
+    for section in (sections.gate, sections.archive, sections.stream, sections.serving):
         console.print(section(settings))
-    console.print("\nIt goes on running: ./showroom status, ./showroom down", style="bold")
+    console.print("\nIt goes on running, with new sessions every ten minutes: ./showroom status, down", style="bold")
+    user, password = login(Layout.of(settings))
     for name, address in (
+        ("Airflow", f"{settings.airflow_url}   user {user}, password {password}"),
+        ("Live page", f"{settings.airflow_url}/plugin/showroom-live"),
+        ("Stream page", f"{settings.airflow_url}/plugin/showroom-stream"),
         ("Flink", settings.flink_url),
         ("Elasticsearch", settings.elasticsearch_url),
         ("Kafka", settings.kafka_bootstrap),
         ("Redis", str(settings.ports.redis)),
+        ("MongoDB", str(settings.ports.mongodb)),
     ):
-        console.print(f"  {name:14} {address}", highlight=False)
+        console.print(f"  {name:14} {address}", highlight=False, soft_wrap=True)
 
 
 def _number(value: float) -> str:

@@ -34,7 +34,7 @@ def status() -> None:
     programs = Stack(settings).status()
     console.print(table(programs))
     if any(program.state == "RUNNING" for program in programs):
-        for section in (sections.gate, sections.stream, sections.serving):
+        for section in (sections.gate, sections.archive, sections.stream, sections.serving, sections.airflow):
             console.print(section(settings))
 
 

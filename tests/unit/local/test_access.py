@@ -13,7 +13,7 @@ from elasticsearch import Elasticsearch
 
 from include.contracts.errors import SettingsError, TerminalError
 from include.contracts.settings import Settings
-from include.local.access import STREAM_ROLE, Logins, ensure_access
+from include.local.access import AIRFLOW_ROLE, STREAM_ROLE, Logins, ensure_access
 from include.local.prepare import logins_of
 
 SUPERUSER = "Basic " + base64.b64encode(b"elastic:secret").decode()
@@ -81,44 +81,56 @@ def server() -> Iterator[Security]:
 
 @pytest.fixture
 def logins(tmp_path: Path) -> Logins:
-    return Logins.of(elastic="secret", kibana_system="kibana's", stream_key_file=tmp_path / "stream.key")
+    stream, airflow = tmp_path / "stream.key", tmp_path / "airflow.key"
+    return Logins.of(elastic="secret", kibana_system="kibana's", stream_key_file=stream, airflow_key_file=airflow)
 
 
-def ensure(server: Security, logins: Logins) -> bool:
+def kept(logins: Logins) -> dict[str, str]:
+    return {name: file.read_text() for name, file in logins.key_files.items()}
+
+
+def ensure(server: Security, logins: Logins) -> list[str]:
     settings = Settings(elasticsearch_url=server.url)
     with Elasticsearch(server.url, basic_auth=("elastic", logins.elastic.reveal())) as client:
         return ensure_access(client, settings, logins)
 
 
-def test_a_new_stack_gets_kibanas_password_and_a_key(server: Security, logins: Logins) -> None:
-    assert ensure(server, logins) is True
+def test_a_new_stack_gets_kibanas_password_and_the_keys(server: Security, logins: Logins) -> None:
+    assert ensure(server, logins) == ["stream", "airflow"]
     assert server.passwords == {"kibana_system": "kibana's"}
-    assert logins.stream_key_file.read_text() == "key-1\n"
-    assert logins.stream_key_file.stat().st_mode & 0o777 == 0o600
-    assert server.created == [{"name": "stream", "role_descriptors": {"stream": STREAM_ROLE}}]
+    assert kept(logins) == {"stream": "key-1\n", "airflow": "key-2\n"}
+    assert {file.stat().st_mode & 0o777 for file in logins.key_files.values()} == {0o600}
+    assert server.created == [
+        {"name": "stream", "role_descriptors": {"stream": STREAM_ROLE}},
+        {"name": "airflow", "role_descriptors": {"airflow": AIRFLOW_ROLE}},
+    ]
 
 
-def test_a_key_that_works_is_kept(server: Security, logins: Logins) -> None:
+def test_keys_that_work_are_kept(server: Security, logins: Logins) -> None:
     ensure(server, logins)
-    assert ensure(server, logins) is False
-    assert logins.stream_key_file.read_text() == "key-1\n"
-    assert len(server.created) == 1
+    assert ensure(server, logins) == []
+    assert kept(logins) == {"stream": "key-1\n", "airflow": "key-2\n"}
+    assert len(server.created) == 2
 
 
 @pytest.mark.parametrize("content", ["", "key-of-an-earlier-life\n"])
-def test_a_key_that_does_not_work_is_replaced(server: Security, logins: Logins, content: str) -> None:
-    logins.stream_key_file.write_text(content)
-    logins.stream_key_file.chmod(0o644)
-    assert ensure(server, logins) is True
-    assert logins.stream_key_file.read_text() == "key-1\n"
-    assert logins.stream_key_file.stat().st_mode & 0o777 == 0o600
+@pytest.mark.parametrize("name", ["stream", "airflow"])
+def test_only_the_key_that_does_not_work_is_replaced(server: Security, logins: Logins, name: str, content: str) -> None:
+    ensure(server, logins)
+    before = kept(logins)
+    file = logins.key_files[name]
+    file.write_text(content)
+    file.chmod(0o644)
+    assert ensure(server, logins) == [name]
+    assert kept(logins) == before | {name: "key-3\n"}
+    assert file.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_wrong_password_is_an_error_and_leaves_no_key(server: Security, logins: Logins) -> None:
     wrong = logins._replace(elastic=type(logins.elastic)("other"))
     with pytest.raises(TerminalError, match="401"):
         ensure(server, wrong)
-    assert not logins.stream_key_file.exists()
+    assert not any(file.exists() for file in logins.key_files.values())
 
 
 def test_logins_print_as_stars(logins: Logins) -> None:
@@ -132,7 +144,7 @@ def test_without_the_superusers_password_there_are_no_logins() -> None:
 
 
 def test_some_logins_without_the_others_are_an_error() -> None:
-    with pytest.raises(SettingsError, match="KIBANA_SYSTEM_PASSWORD and STREAM_KEY_FILE"):
+    with pytest.raises(SettingsError, match="KIBANA_SYSTEM_PASSWORD and STREAM_KEY_FILE and AIRFLOW_KEY_FILE"):
         logins_of({"ELASTIC_PASSWORD": "x"})
 
 
@@ -140,9 +152,10 @@ def test_logins_come_from_the_environment(tmp_path: Path) -> None:
     environment = {
         "ELASTIC_PASSWORD": "secret",
         "KIBANA_SYSTEM_PASSWORD": "other",
-        "STREAM_KEY_FILE": str(tmp_path / "key"),
+        "STREAM_KEY_FILE": str(tmp_path / "stream"),
+        "AIRFLOW_KEY_FILE": str(tmp_path / "airflow"),
     }
     found = logins_of(environment)
     assert found is not None
     assert (found.elastic.reveal(), found.kibana_system.reveal()) == ("secret", "other")
-    assert found.stream_key_file == tmp_path / "key"
+    assert found.key_files == {"stream": tmp_path / "stream", "airflow": tmp_path / "airflow"}

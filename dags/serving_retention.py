@@ -1,0 +1,48 @@
+"""The upkeep of the indices."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow.sdk import DAG, Param, task
+
+from showroom.alerts import default_args
+
+DOC = """
+### serving_retention
+Keeps index templates and aliases as this version wants them, and deletes monthly indices older than
+`SHOWROOM_INDEX_MONTHS`.
+
+Months are those of the sessions themselves: the log of an old shop, once replayed, is old.
+
+* **When:** daily at 03:30 UTC. By hand with *dry run* to see what would go.
+* **Failed:** Elasticsearch is away or refuses; the stream goes on without it for weeks. Clear the run.
+* **Run again:** harmless.
+"""
+
+with DAG(
+    "serving_retention",
+    schedule="30 3 * * *",
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    default_args=default_args(),
+    tags=["serving"],
+    doc_md=DOC,
+    params={"dry_run": Param(False, type="boolean", title="Only name what would be deleted")},
+):
+
+    @task
+    def ensure() -> Any:
+        """Templates and aliases."""
+        from showroom.tasks.serving import ensure_indices
+
+        return ensure_indices()
+
+    @task
+    def drop(params: Any = None, dag_run: Any = None) -> Any:
+        """Old indices."""
+        from showroom.tasks.serving import drop_old_indices
+
+        return drop_old_indices(dag_run.run_after, params["dry_run"])
+
+    ensure() >> drop()

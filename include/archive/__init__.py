@@ -1,0 +1,1 @@
+"""Archive: admitted sessions out of Kafka into MongoDB, each once."""

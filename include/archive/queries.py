@@ -1,0 +1,47 @@
+"""What the archive holds, asked of MongoDB. All raise as `store.errors` does."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from pymongo.database import Database
+
+from include.archive.store import Document, durable, errors
+from include.contracts.archive import GAPS, PROGRESS, SESSIONS, UNREADABLE
+
+
+class Progress(NamedTuple):
+    """One partition's watermark: the next offset to read, and when it was written."""
+
+    place: str
+    offset: int
+    written_at: datetime
+
+
+def count(database: Database[Document], start: datetime | None = None, end: datetime | None = None) -> int:
+    """Sessions that arrived from `start` to before `end`; each bound may be left open."""
+    bounds = {name: value for name, value in (("$gte", start), ("$lt", end)) if value is not None}
+    with errors("count sessions"):
+        # Not count_documents: its pipeline makes the local stand-in hold every document in memory.
+        answer = database.command("count", SESSIONS, query={"received_at": bounds} if bounds else {})
+    return int(answer["n"])
+
+
+def progress(database: Database[Document]) -> list[Progress]:
+    """All watermarks, in the order of topic and partition."""
+    with errors("read the watermark"):
+        found = list(durable(database)[PROGRESS].find({}))
+    marks = [Progress(entry["_id"], entry["offset"], entry["written_at"]) for entry in found]
+    return sorted(marks, key=lambda mark: (mark.place.rpartition(":")[0], int(mark.place.rpartition(":")[2])))
+
+
+def unreadable(database: Database[Document]) -> int:
+    """Records of `sessions.valid` that were no session."""
+    with errors("count unreadable records"):
+        return database[UNREADABLE].count_documents({})
+
+
+def expired(database: Database[Document]) -> int:
+    """Offsets that had expired before they were archived, over all gaps."""
+    with errors("read gaps"):
+        found = list(database[GAPS].find({}))
+    return sum(entry["until"] - int(entry["_id"].rpartition(":")[2]) for entry in found)

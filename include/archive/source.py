@@ -1,0 +1,132 @@
+"""`sessions.valid` as the archive reads it: committed records, from given offsets to the ends of now."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+
+from include.contracts import topics
+from include.contracts.errors import TransientError
+from include.contracts.settings import Settings
+
+POLL_MS = 500
+STALLED_S = 30.0
+REQUEST_MS = 15_000
+FETCH_BYTES = 8 * 1024 * 1024
+
+
+class Described(NamedTuple):
+    """A topic as its broker knows it; the id changes when the topic is made anew."""
+
+    topic_id: str
+    partitions: int
+
+
+class Batch(NamedTuple):
+    """Records of one write, and partition -> offset behind everything read so far, where that has moved."""
+
+    records: list[Any]
+    positions: dict[int, int]
+
+
+def describe(settings: Settings, topic: str) -> Described:
+    """Ask the broker. Raises TransientError while Kafka is away or the topic does not exist."""
+    with errors(settings, f"describe {topic}"):
+        admin = KafkaAdminClient(
+            bootstrap_servers=settings.kafka_bootstrap.split(","),
+            request_timeout_ms=REQUEST_MS,
+            bootstrap_timeout_ms=REQUEST_MS,
+        )
+        try:
+            found = admin.describe_topics([topic])[0]
+        finally:
+            admin.close()
+    if found["error_code"] or not found["partitions"]:
+        raise TransientError(f"topic {topic} does not exist", "./showroom up creates it")
+    return Described(str(found["topic_id"]), len(found["partitions"]))
+
+
+class Source:
+    """One reading of a topic; a context manager. All methods raise TransientError while Kafka is away."""
+
+    def __init__(self, settings: Settings, topic: str, partitions: int) -> None:
+        self._settings = settings
+        self._topic = topic
+        self._places = [TopicPartition(topic, partition) for partition in range(partitions)]
+        with errors(settings, "connect"):
+            self._consumer = _consumer(settings)
+
+    def __enter__(self) -> "Source":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._consumer.close()
+
+    def beginnings(self) -> dict[int, int]:
+        """Partition -> its oldest offset that still exists."""
+        with errors(self._settings, f"beginnings of {self._topic}"):
+            found = self._consumer.beginning_offsets(self._places)
+        return {place.partition: found[place] for place in self._places}
+
+    def ends(self) -> dict[int, int]:
+        """Partition -> the offset behind its last committed record."""
+        with errors(self._settings, f"ends of {self._topic}"):
+            found = self._consumer.end_offsets(self._places)
+        return {place.partition: found[place] for place in self._places}
+
+    def read(self, starts: Mapping[int, int], ends: Mapping[int, int]) -> Iterator[Batch]:
+        """Batches in bounded memory until every partition has reached its end; the last may be without records."""
+        with errors(self._settings, f"read {self._topic}"):
+            self._consumer.assign(self._places)
+            for place in self._places:
+                self._consumer.seek(place, starts[place.partition])
+        at = dict(starts)
+        moved_at = time.monotonic()
+        while any(at[partition] < end for partition, end in ends.items()):
+            with errors(self._settings, f"read {self._topic}"):
+                polled = self._consumer.poll(timeout_ms=POLL_MS, max_records=self._settings.archive_batch)
+                now = {place.partition: self._consumer.position(place) for place in self._places}
+            moved = {partition: offset for partition, offset in now.items() if offset > at[partition]}
+            if moved:
+                at |= moved
+                yield Batch([record for records in polled.values() for record in records], moved)
+                moved_at = time.monotonic()
+            elif time.monotonic() - moved_at > STALLED_S:
+                raise TransientError(
+                    f"{self._topic} gave nothing for {STALLED_S:g} s", "see that Kafka runs: ./showroom status"
+                )
+
+
+@contextmanager
+def errors(settings: Settings, doing: str) -> Iterator[None]:
+    """Raise what Kafka's client raises as TransientError."""
+    try:
+        yield
+    except (OffsetOutOfRangeError, NoOffsetForPartitionError) as error:
+        raise TransientError(
+            f"{doing}: records expired while they were read", "run it again: it records what is gone and goes on"
+        ) from error
+    except (KafkaError, OSError) as error:
+        raise TransientError(
+            f"{doing}: Kafka does not answer at {settings.kafka_bootstrap} ({type(error).__name__})",
+            "see that it runs: ./showroom status",
+        ) from error
+
+
+def _consumer(settings: Settings) -> KafkaConsumer:
+    return KafkaConsumer(
+        bootstrap_servers=settings.kafka_bootstrap.split(","),
+        client_id="archive",
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        # Never skip silently: an offset that is gone is an error here, and a recorded gap in the next run.
+        auto_offset_reset="none",
+        allow_auto_create_topics=False,
+        fetch_max_bytes=FETCH_BYTES,
+        max_partition_fetch_bytes=topics.MAX_MESSAGE_BYTES,
+        request_timeout_ms=REQUEST_MS,
+        metrics_enabled=False,
+    )

@@ -1,0 +1,157 @@
+"""Airflow's REST API as the demo, the drills and the tests use it."""
+
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+import httpx
+
+from include.contracts.errors import NotReadyError, TerminalError, TransientError
+from include.contracts.settings import Settings
+from include.local.layout import Layout
+from include.local.servers.airflow import USER, read_keys
+
+TIMEOUT_S = 15.0
+POLL_S = 0.5
+ENDED = ("success", "failed")
+UNAUTHORIZED = 401
+NOT_FOUND = 404
+
+
+class Login(NamedTuple):
+    """Who may log in to a local stack's Airflow."""
+
+    user: str
+    password: str
+
+
+class AirflowApi:
+    """A logged-in connection. TransientError: Airflow is away; TerminalError: it refused."""
+
+    def __init__(self, settings: Settings, layout: Layout) -> None:
+        self._login = login(layout)
+        self._http = httpx.Client(base_url=settings.airflow_url, timeout=TIMEOUT_S)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def token(self) -> str:
+        """A new token for the stack's own user."""
+        answer = self._send(
+            "POST", "/auth/token", json={"username": self._login.user, "password": self._login.password}
+        )
+        return str(_checked(answer, "log in")["access_token"])
+
+    def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
+        """Start a run by hand with these params; returns its id. A paused DAG's run waits until it is unpaused."""
+        body = {"logical_date": None, "conf": dict(conf or {})}
+        return str(self._ask("POST", f"/api/v2/dags/{dag_id}/dagRuns", json=body)["dag_run_id"])
+
+    def state(self, dag_id: str, run_id: str) -> str:
+        """queued, running, success or failed."""
+        return str(self._ask("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}")["state"])
+
+    def wait(self, dag_id: str, run_id: str, deadline_s: float = 120.0) -> str:
+        """The state in which a run ended; NotReadyError past the deadline."""
+        until = time.monotonic() + deadline_s
+        while (state := self.state(dag_id, run_id)) not in ENDED:
+            if time.monotonic() > until:
+                raise NotReadyError(f"{dag_id} {run_id} is still {state}", "see its tasks in Airflow")
+            time.sleep(POLL_S)
+        return state
+
+    def wait_for_dags(self, dag_ids: set[str], deadline_s: float = 60.0) -> None:
+        """Wait until Airflow knows these DAGs; NotReadyError past the deadline."""
+        until = time.monotonic() + deadline_s
+        while missing := dag_ids - self.dags().keys():
+            if time.monotonic() > until:
+                raise NotReadyError(f"Airflow does not know {', '.join(sorted(missing))}", "see its import errors")
+            time.sleep(POLL_S)
+
+    def dags(self) -> dict[str, bool]:
+        """DAG -> whether it is paused."""
+        return {dag["dag_id"]: dag["is_paused"] for dag in self._ask("GET", "/api/v2/dags?limit=100")["dags"]}
+
+    def pause(self, dag_id: str) -> None:
+        """No new scheduled runs."""
+        self._ask("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": True})
+
+    def unpause(self, dag_id: str) -> None:
+        """Scheduled runs again."""
+        self._ask("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": False})
+
+    def import_errors(self) -> list[str]:
+        """What Airflow could not import, DAGs and plugins, a line each."""
+        dags = self._ask("GET", "/api/v2/importErrors")["import_errors"]
+        plugins = self._ask("GET", "/api/v2/plugins/importErrors")["import_errors"]
+        return [
+            *(f"{found['filename']}: {found['stack_trace']}" for found in dags),
+            *(f"{found['source']}: {found['error']}" for found in plugins),
+        ]
+
+    def runs(self, dag_id: str) -> list[dict[str, Any]]:
+        """The newest runs of a DAG, newest first."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns?limit=50&order_by=-run_after"
+        return list(self._ask("GET", path)["dag_runs"])
+
+    def task_states(self, dag_id: str, run_id: str) -> dict[str, str]:
+        """Task -> state, in one run."""
+        found = self._ask("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances")["task_instances"]
+        return {task["task_id"]: str(task["state"]) for task in found}
+
+    def result(self, dag_id: str, run_id: str, task_id: str) -> Any:
+        """What a task returned; None where it has not."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value"
+        answer = self._request("GET", path, {})
+        return None if answer.status_code == NOT_FOUND else _checked(answer, path)["value"]
+
+    def log(self, dag_id: str, run_id: str, task_id: str, attempt: int = 1) -> str:
+        """What a task logged, a line each, errors with their causes."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{attempt}"
+        lines: list[str] = []
+        for entry in self._ask("GET", path)["content"]:
+            causes = [f"{error['exc_type']}: {error['exc_value']}" for error in entry.get("error_detail") or ()]
+            lines += [str(entry.get("event", "")), *causes]
+        return "\n".join(lines)
+
+    def _ask(self, method: str, path: str, **options: Any) -> Any:
+        return _checked(self._request(method, path, options), f"{method} {path}")
+
+    def _request(self, method: str, path: str, options: Mapping[str, Any]) -> httpx.Response:
+        answer = self._send(method, path, **options)
+        if answer.status_code == UNAUTHORIZED:
+            # The first request, or a token that has expired.
+            self._http.headers["Authorization"] = f"Bearer {self.token()}"
+            answer = self._send(method, path, **options)
+        return answer
+
+    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        try:
+            return self._http.request(method, path, **options)
+        except httpx.HTTPError as error:
+            message = f"Airflow does not answer at {self._http.base_url} ({type(error).__name__})"
+            raise TransientError(message, "see that it runs: ./showroom status") from error
+
+
+def login(layout: Layout) -> Login:
+    """The user and the password of a stack; TerminalError before it was ever started."""
+    keys = read_keys(layout)
+    if keys is None:
+        raise TerminalError("this stack's Airflow has no password yet", "start it with ./showroom up")
+    return Login(USER, keys.password)
+
+
+def _checked(answer: httpx.Response, doing: str) -> Any:
+    if answer.status_code in (httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE):
+        raise TransientError(f"{doing}: Airflow answered {answer.status_code}", "try again in some seconds")
+    if answer.is_error:
+        raise TerminalError(
+            f"{doing}: Airflow answered {answer.status_code} {answer.text[:200]}", "see airflow-api's log"
+        )
+    return answer.json() if answer.content else None

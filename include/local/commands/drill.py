@@ -1,0 +1,45 @@
+"""`./showroom drill`: something dies under a steady load, on a platform of its own."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Kill something under a steady load; the last line is one JSON object, kept in drills/results/.",
+    no_args_is_help=True,
+)
+Rate = Annotated[float, typer.Option(help="Sessions a second.", min=1, max=5_000)]
+Seed = Annotated[int, typer.Option(help="Seed of the synthetic shop.")]
+VICTIMS = {
+    "taskmanager": "Kill -9 the Flink TaskManager.",
+    "jobmanager": "Kill -9 the Flink JobManager.",
+    "cancel": "Cancel the stream job behind Airflow's back.",
+    "gate": "Kill -9 the gate.",
+    "airflow": "Kill -9 Airflow's scheduler.",
+    "mongo": "Kill -9 MongoDB in the middle of an archive run.",
+}
+
+
+def register(main: typer.Typer) -> None:
+    """Add the commands."""
+    for name, meaning in VICTIMS.items():
+        app.command(name, help=meaning)(_command(name))
+    main.add_typer(app, name="drill")
+
+
+def _command(name: str) -> Callable[[float, int], None]:
+    def drill(rate: Rate = 500.0, seed: Seed = 1) -> None:
+        from drills.drill import run
+
+        typer.echo(run(name, rate, seed))
+
+    return drill
+
+
+@app.command()
+def idle(minutes: Annotated[float, typer.Option(help="How long nothing comes in.", min=0.1)] = 10.0) -> None:
+    """Send nothing for ten minutes: no restart, no page."""
+    from drills.idle import run
+
+    typer.echo(run(minutes))

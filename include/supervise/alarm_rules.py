@@ -1,0 +1,134 @@
+"""Rules for what no start of the stream can repair: they wait, then page."""
+
+from collections.abc import Callable
+
+from include.supervise.observation import Away, Gate, Kafka, Observation, Restore, Search
+from include.supervise.view import GAP_S, Finding, Limits, Rule, View, absurd
+
+
+def clock(view: View) -> Finding | None:
+    """Times that lie in the future: some clock is wrong, and ages mean nothing."""
+
+    def holds(seen: Observation) -> bool:
+        beats = seen.gate.heartbeat_age_s.values() if isinstance(seen.gate, Gate) else ()
+        newest = seen.elasticsearch.newest_at if isinstance(seen.elasticsearch, Search) else None
+        return any(map(absurd, beats)) or (newest is not None and absurd(seen.taken_at - newest))
+
+    if not holds(view.seen) and abs(view.now - view.seen.taken_at) <= GAP_S:
+        return None
+    remedy = "synchronise the clocks of the machines"
+    return view.patiently("supervise.clock", "times lie in the future or far in the past", remedy, holds)
+
+
+def no_memory(view: View) -> Finding | None:
+    """The gate's Redis does not answer: the gate waits."""
+    gate = view.seen.gate
+    if isinstance(gate, Gate):
+        return None
+    remedy = "./showroom status and ./showroom logs redis"
+    return view.patiently("gate.no_memory", gate.reason, remedy, lambda past: isinstance(past.gate, Away))
+
+
+def gate_silent(view: View) -> Finding | None:
+    """A partition no gate process has looked at for too long."""
+    silent = _silent(view.seen, view.limits)
+    if not silent:
+        return None
+    reason = f"no gate process looks at partition {', '.join(map(str, silent))}"
+    remedy = "./showroom status and ./showroom logs gate-0"
+    return view.patiently("gate.silent", reason, remedy, lambda past: bool(_silent(past, view.limits)))
+
+
+def gate_lagging(view: View) -> Finding | None:
+    """Raw records come faster than they are decided."""
+    remedy = "raise SHOWROOM_GATE_PROCESSES, at most one for each partition"
+    return _lagging(view, "gate.lagging", "raw records wait for the gate", remedy, lambda kafka: kafka.gate_lag)
+
+
+def stream_lagging(view: View) -> Finding | None:
+    """Valid records come faster than they are indexed."""
+    remedy = "see Elasticsearch's load; raise SHOWROOM_PARALLELISM"
+    return _lagging(view, "stream.lagging", "valid records wait for the stream", remedy, lambda kafka: kafka.stream_lag)
+
+
+def documents_refused(view: View) -> Finding | None:
+    """Elasticsearch refused documents lately."""
+    kafka = view.seen.kafka
+    past = [
+        earlier.kafka.dead_end
+        for earlier in view.history
+        if isinstance(earlier.kafka, Kafka) and view.now - earlier.taken_at <= view.limits.window_s
+    ]
+    if isinstance(kafka, Away) or not past or kafka.dead_end <= past[0]:
+        return None
+    reason = f"{kafka.dead_end - past[0]} documents were refused within {view.limits.window_s:g} s"
+    return Finding("page", "serving.refused", reason, "read documents.dead: each letter says why")
+
+
+def stale(view: View) -> Finding | None:
+    """The canary: sessions were admitted long enough ago, and none has become searchable since."""
+    base = view.before(view.limits.canary_stale_s)
+    if base is None or isinstance(base.kafka, Away) or isinstance(view.seen.elasticsearch, Away):
+        return None
+    for earlier in reversed(view.history):
+        if not 0 < base.taken_at - earlier.taken_at <= GAP_S:
+            continue
+        if isinstance(earlier.kafka, Away) or isinstance(earlier.elasticsearch, Away):
+            continue
+        if _moved(earlier.elasticsearch, view.seen.elasticsearch):
+            return None
+        if base.kafka.valid_end > earlier.kafka.valid_end:
+            reason = f"sessions admitted {view.now - base.taken_at:.0f} s ago are not searchable"
+            remedy = "./showroom stream status; documents.dead; ./showroom logs flink-taskmanager"
+            return Finding("page", "serving.stale", reason, remedy)
+    return None
+
+
+def restore_unknown(view: View) -> Finding | None:
+    """The stream runs, but were it lost, nobody would know from where to resume it."""
+    restore = view.seen.restore
+    if isinstance(restore, Restore):
+        return None
+    remedy = "make Flink's data folder readable to the supervisor"
+    return view.patiently("stream.restore_unknown", restore.reason, remedy, lambda past: isinstance(past.restore, Away))
+
+
+THEN: tuple[Rule, ...] = (
+    clock,
+    no_memory,
+    gate_silent,
+    gate_lagging,
+    stream_lagging,
+    documents_refused,
+    stale,
+    restore_unknown,
+)
+"""Nothing of these can be repaired by starting the stream."""
+
+
+def _silent(seen: Observation, limits: Limits) -> list[int]:
+    if isinstance(seen.gate, Away):
+        return []
+    ages = seen.gate.heartbeat_age_s
+    return sorted(place for place, age in ages.items() if age is None or age > limits.gate_silent_s)
+
+
+def _moved(earlier: Search, now: Search) -> bool:
+    """Whether anything has become searchable; a session of a slow partition is new without being the newest."""
+    return now.sessions > earlier.sessions or (now.newest_at or 0.0) > (earlier.newest_at or 0.0)
+
+
+def _lagging(view: View, alarm: str, what: str, remedy: str, lag_of: Callable[[Kafka], int]) -> Finding | None:
+    if isinstance(view.seen.kafka, Away):
+        return None
+    lag = lag_of(view.seen.kafka)
+    if lag <= view.limits.lag_high:
+        return None
+    base = view.before(view.limits.grace_s)
+    if base is None or isinstance(base.kafka, Away):
+        return Finding("wait", alarm, f"{lag} {what}", remedy)
+    if lag < lag_of(base.kafka):
+        return None
+    return Finding(
+        "page", alarm, f"{lag} {what}, {lag_of(base.kafka)} did {view.now - base.taken_at:.0f} s ago", remedy
+    )

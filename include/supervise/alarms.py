@@ -1,0 +1,27 @@
+"""The closed set of the supervisor's alarms, by identity; each has a heading in the runbooks."""
+
+ALARMS: dict[str, str] = {
+    "stream.no_cluster": "Flink does not answer",
+    "stream.no_taskmanager": "Flink has no TaskManager",
+    "stream.no_job": "the stream job is gone",
+    "stream.two_jobs": "more than one stream job runs",
+    "stream.not_running": "tasks of the stream job do not run",
+    "stream.restarting": "the stream job restarts again and again",
+    "stream.checkpoints_stalled": "the stream job completes no checkpoints",
+    "stream.lagging": "the stream falls behind",
+    "stream.clock": "Flink's clock is wrong",
+    "stream.budget_spent": "starting the stream does not help",
+    "stream.start_failed": "the stream job cannot be started",
+    "stream.restore_unknown": "the stream's checkpoints cannot be read",
+    "ingest.no_kafka": "Kafka does not answer",
+    "gate.no_memory": "the gate's Redis does not answer",
+    "gate.silent": "a partition has no gate process",
+    "gate.lagging": "the gate falls behind",
+    "serving.away": "Elasticsearch does not answer",
+    "serving.refusing": "Elasticsearch takes no documents",
+    "serving.refused": "Elasticsearch refused documents",
+    "serving.stale": "admitted sessions do not become searchable",
+    "serving.no_templates": "the index templates cannot be made",
+    "supervise.clock": "clocks disagree",
+    "supervise.no_journal": "the supervisor cannot act without its journal",
+}

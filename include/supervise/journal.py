@@ -1,0 +1,144 @@
+"""What was seen, decided and done, kept in Redis; and the lock that lets one supervisor act at a time."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+import redis
+
+from include.contracts import keys
+from include.contracts.errors import TransientError
+from include.contracts.settings import Settings
+from include.supervise.observation import Observation
+from include.supervise.policy import Decision
+
+KEPT = 10_000
+REPEATED_AFTER_S = 60.0
+LOCK_MS = 300_000
+TIMEOUT_S = 3.0
+FIELD = b"record"
+# Entries carry the supervisor's own time, the stream's ids the server's.
+CLOCKS_APART_S = 3_600.0
+
+_RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+_EXTEND = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 0"
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One record of the journal. `acted`: it spends one of the budgeted restarts. `outcome`: what came of it."""
+
+    at: float
+    observation: Observation
+    decision: Decision
+    acted: bool = False
+    outcome: str | None = None
+
+    def says_as(self, other: "Entry") -> bool:
+        """Whether this adds nothing to `other`, which came shortly before."""
+        told = self.acted or other.acted or self.outcome is not None or other.outcome is not None
+        same = [(found.action, found.alarm) for found in self.decision.findings] == [
+            (found.action, found.alarm) for found in other.decision.findings
+        ]
+        return same and not told and 0 <= self.at - other.at < REPEATED_AFTER_S
+
+
+class Journal:
+    """The decisions of all supervisors, in their order. Every call raises TransientError while Redis is away."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._redis = _connect(settings)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._redis.close()
+
+    def record(self, entry: Entry) -> bool:
+        """Keep an entry; what only repeats the one before it is kept once a minute. Tells whether it was kept."""
+        before = self.last(1)
+        if before and entry.says_as(before[0]):
+            return False
+        with _errors():
+            self._redis.xadd(keys.decisions(), {FIELD: msgspec.json.encode(entry)}, maxlen=KEPT, approximate=True)
+        return True
+
+    def last(self, number: int) -> list[Entry]:
+        """The newest entries, newest first; those of another version that cannot be read are left out."""
+        with _errors():
+            found: Any = self._redis.xrevrange(keys.decisions(), count=number)
+        return [entry for _, fields in found if (entry := _entry(fields)) is not None]
+
+    def restarts_since(self, unix: float) -> list[float]:
+        """When the stream was started since then, Unix s, oldest first. An entry that cannot be read counts as one."""
+        with _errors():
+            oldest = max(0, int((unix - CLOCKS_APART_S) * 1_000))
+            found: Any = self._redis.xrange(keys.decisions(), min=oldest)
+        times: list[float] = []
+        for identity, fields in found:
+            entry = _entry(fields)
+            if entry is None:
+                times.append(int(identity.split(b"-")[0]) / 1_000)
+            elif entry.acted:
+                times.append(entry.at)
+        return sorted(at for at in times if at >= unix)
+
+
+class Turn:
+    """The right to act, for a time."""
+
+    def __init__(self, client: "redis.Redis", token: str) -> None:
+        self._redis = client
+        self._token = token
+
+    def extend(self) -> None:
+        """Ask for as much time again. Raises TransientError when the right was lost meanwhile."""
+        with _errors():
+            kept: Any = self._redis.eval(_EXTEND, 1, keys.supervising(), self._token, str(LOCK_MS))
+        if not kept:
+            raise TransientError("another supervisor has taken over", "none: it goes on with the stream")
+
+
+@contextmanager
+def acting(settings: Settings) -> Iterator[Turn | None]:
+    """The right to act, or None while another supervisor has it. Raises TransientError while Redis is away.
+
+    A supervisor that dies loses it after LOCK_MS.
+    """
+    token = secrets.token_hex(16)
+    with _connect(settings) as client:
+        with _errors():
+            mine = client.set(keys.supervising(), token, nx=True, px=LOCK_MS)
+        try:
+            yield Turn(client, token) if mine else None
+        finally:
+            if mine:
+                with _errors():
+                    client.eval(_RELEASE, 1, keys.supervising(), token)
+
+
+def _entry(fields: dict[bytes, bytes]) -> Entry | None:
+    try:
+        return msgspec.json.decode(fields.get(FIELD, b""), type=Entry)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _connect(settings: Settings) -> "redis.Redis":
+    return redis.Redis.from_url(
+        settings.redis_url.reveal(), socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S, decode_responses=False
+    )
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    try:
+        yield
+    except redis.RedisError as error:
+        message = f"the journal's Redis does not answer ({type(error).__name__})"
+        raise TransientError(message, "see that it runs: ./showroom status") from error

@@ -1,0 +1,81 @@
+"""How far Kafka's topics reach, and how far those who read them have come."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from kafka import KafkaAdminClient, TopicPartition
+from kafka.admin import OffsetSpec
+from kafka.errors import CoordinatorLoadInProgressError, CoordinatorNotAvailableError
+from kafka.protocol.consumer.offsets import IsolationLevel
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from include.contracts import topics
+from include.contracts.settings import Settings
+from include.supervise.observation import Kafka
+
+REQUEST_S = 2.0
+COORDINATOR_S = 1.0
+COORDINATOR_POLL_S = 0.1
+COMMITS = "__consumer_offsets"
+"""The broker's own topic of committed offsets; it is made when a group is first asked for."""
+
+Readers = Mapping[str, list[TopicPartition]]
+
+
+def probe_kafka(settings: Settings) -> Kafka:
+    """Ends of the topics and how far their readers are. Raises the client's own errors."""
+    limit_ms = int(REQUEST_S * 1_000)
+    with KafkaAdminClient(
+        bootstrap_servers=settings.kafka_bootstrap.split(","),
+        bootstrap_timeout_ms=limit_ms,
+        request_timeout_ms=limit_ms,
+    ) as admin:
+        names = (topics.RAW, topics.VALID, topics.REJECTED, topics.DEAD)
+        places = {name: [TopicPartition(name, number) for number in range(settings.partitions)] for name in names}
+        every = [place for name in names for place in places[name]]
+        ends = _offsets(admin, every, OffsetSpec.LATEST)
+        begins = _offsets(admin, [*places[topics.RAW], *places[topics.VALID]], OffsetSpec.EARLIEST)
+        readers = {topics.GATE_GROUP: places[topics.RAW], topics.STREAM_GROUP: places[topics.VALID]}
+        reached = _reached(admin, readers)
+
+    def lag(group: str) -> int:
+        starts = {place: max(begins[place], reached.get((group, place), 0)) for place in readers[group]}
+        return sum(max(0, ends[place] - start) for place, start in starts.items())
+
+    def end(topic: str) -> int:
+        return sum(ends[place] for place in places[topic])
+
+    return Kafka(
+        raw_end=end(topics.RAW),
+        gate_lag=lag(topics.GATE_GROUP),
+        valid_end=end(topics.VALID),
+        stream_lag=lag(topics.STREAM_GROUP),
+        rejected_end=end(topics.REJECTED),
+        dead_end=end(topics.DEAD),
+    )
+
+
+def _offsets(admin: KafkaAdminClient, places: list[TopicPartition], spec: Any) -> dict[TopicPartition, int]:
+    answer = admin.list_partition_offsets(dict.fromkeys(places, spec), IsolationLevel.READ_COMMITTED)
+    return {place: answer[place].offset for place in places}
+
+
+def _reached(admin: KafkaAdminClient, readers: Readers) -> dict[tuple[str, TopicPartition], int]:
+    """(group, partition) -> committed offset, of those that ever committed."""
+    # On a new broker nobody has; to ask for a group would make the topic, and fail until its partitions have leaders.
+    if COMMITS not in admin.list_topics():
+        return {}
+    found: dict[tuple[str, TopicPartition], int] = {}
+    for group, places in readers.items():
+        answer = _asking()(admin.list_group_offsets, {group: places})[group]
+        found |= {(group, place): known.offset for place, known in answer.items() if known.offset >= 0}
+    return found
+
+
+def _asking() -> Retrying:
+    return Retrying(
+        retry=retry_if_exception_type((CoordinatorNotAvailableError, CoordinatorLoadInProgressError)),
+        stop=stop_after_delay(COORDINATOR_S),
+        wait=wait_fixed(COORDINATOR_POLL_S),
+        reraise=True,
+    )

@@ -1,0 +1,84 @@
+"""Getting the stream to run: from its newest restore point, and where that is broken from the next older one."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from include.contracts.errors import NotReadyError, TerminalError, TransientError
+from include.supervise.flink_rest import FlinkRest
+from include.supervise.stream_job import JobProgram, RestorePoint, cancel, restore_points, running_job, submit
+
+POINTS_TRIED = 3
+CANCEL_S = 60.0
+POLL_S = 0.5
+# One restart may be bad luck; a state that cannot be restored fails each time.
+RESTARTS_TRIED = 2
+
+
+def start_stream(
+    flink: FlinkRest,
+    program: JobProgram,
+    state: Path,
+    *,
+    within_s: float,
+    extend: Callable[[], None],
+    say: Callable[[str], None],
+) -> str:
+    """End a job that is stuck, start it anew and wait until it runs; returns what came of it, in one line.
+
+    `extend` is called before each try and may forbid it. Raises TransientError while Flink is away, NotReadyError
+    when the job does not run in time (it is left to itself), TerminalError when no restore point works.
+    """
+    if running_job(flink) is not None:
+        say(f"cancelled the job {cancel(flink, CANCEL_S)}, which was stuck")
+    failures: list[str] = []
+    points: list[RestorePoint | None] = [*restore_points(state)[:POINTS_TRIED]]
+    for point in points or [None]:
+        extend()
+        source = "nothing" if point is None else str(point.path)
+        try:
+            job_id = submit(flink, program, point)
+            _until_it_runs(flink, job_id, within_s)
+        except TerminalError as error:
+            failures.append(f"from {source}: {error.message}")
+            say(f"could not start from {source}: {error.message}")
+            _give_up(flink)
+            continue
+        return _told(job_id, point, failures)
+    raise TerminalError("; ".join(failures), "see the JobManager's log; ./showroom stream resume --from another one")
+
+
+def _told(job_id: str, point: RestorePoint | None, failures: list[str]) -> str:
+    source = "without a state" if point is None else f"from {point.path}"
+    broken = f"; older than what could be had: {'; '.join(failures)}" if failures else ""
+    return f"job {job_id} runs, started {source}{broken}"
+
+
+def _until_it_runs(flink: FlinkRest, job_id: str, within_s: float) -> None:
+    def look() -> None:
+        job = flink.job(job_id)
+        if job.ended:
+            raise TerminalError(f"the job is {job.state}: {_failure(flink, job_id)}", "see the JobManager's log")
+        if job.state == "RUNNING" and not job.idle_tasks:
+            return
+        if flink.metrics(job_id, ["numRestarts"]).get("numRestarts", 0) >= RESTARTS_TRIED:
+            raise TerminalError(f"the job fails again and again: {_failure(flink, job_id)}", "see Flink's logs")
+        raise NotReadyError(f"the job {job_id} is {job.state}, tasks {job.idle_tasks}", "see Flink's logs")
+
+    Retrying(
+        stop=stop_after_delay(within_s),
+        wait=wait_fixed(POLL_S),
+        retry=retry_if_exception_type(TransientError),
+        reraise=True,
+    )(look)
+
+
+def _give_up(flink: FlinkRest) -> None:
+    """End what is left of a job that could not start."""
+    if running_job(flink) is not None:
+        cancel(flink, CANCEL_S)
+
+
+def _failure(flink: FlinkRest, job_id: str) -> str:
+    return next(iter(flink.exceptions(job_id)), "no failure reported")

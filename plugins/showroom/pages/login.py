@@ -1,0 +1,26 @@
+"""Airflow's login in front of every address of the pages."""
+
+from fastapi import HTTPException, Request, status
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+
+
+async def require_login(request: Request) -> None:
+    """Let whoever may see Airflow's own pages pass; HTTPException 401 or 403 for anybody else."""
+    # Every Airflow process loads the plugin; only the API server serves pages and needs these.
+    from airflow.api_fastapi.auth.managers.models.resource_details import AccessView  # noqa: PLC0415
+    from airflow.api_fastapi.core_api import security  # noqa: PLC0415
+
+    user = await security.get_user(request, None, await security.bearer_scheme(request))
+    security.requires_access_view(AccessView.WEBSITE)(request, user)
+
+
+def refuse(request: Request, error: Exception) -> Response:
+    """The answer to a refused request: a person who is not logged in is sent to the login, a program gets the error."""
+    if not isinstance(error, HTTPException):
+        raise error
+    wants_page = "text/html" in request.headers.get("accept", "")
+    if error.status_code == status.HTTP_401_UNAUTHORIZED and wants_page:
+        from airflow.api_fastapi.app import get_auth_manager  # noqa: PLC0415
+
+        return RedirectResponse(get_auth_manager().get_url_login(next_url=str(request.url)))
+    return JSONResponse({"detail": error.detail}, error.status_code, headers=error.headers)

@@ -1,0 +1,123 @@
+"""Where the pages read: every source gives its answer or says that it is away; nothing is written."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any, TypeVar
+
+import pymongo
+import redis
+from elasticsearch import Elasticsearch
+from pymongo.errors import PyMongoError
+
+from include.contracts import archive, keys
+from include.contracts.errors import ShowroomError, TransientError
+from include.contracts.reasons import Reason
+from include.contracts.settings import Settings
+from include.serving.client import connect
+from include.serving.figures import Span
+from include.serving.overview import Overview, overview
+from include.supervise.journal import Entry, Journal
+from include.supervise.report import StageRow, stages
+
+TIMEOUT_S = 3.0
+DECISIONS = 120
+HOURS = 24
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Away:
+    """A source that gave no answer: what happened, and what a person can do."""
+
+    source: str
+    message: str
+    remedy: str
+
+
+def answer(source: str, ask: Callable[[], _T]) -> _T | Away:
+    """What `ask` gives, or that its source is away or refuses."""
+    try:
+        return ask()
+    except ShowroomError as error:
+        return Away(source, error.message, error.remedy)
+
+
+class Sources:
+    """The servers behind the pages, each opened when it is first needed."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    @classmethod
+    def from_env(cls) -> "Sources":
+        """Sources of the settings in the environment. Raises SettingsError."""
+        return cls(Settings.from_env(os.environ))
+
+    def overview(self, span: Span) -> Overview | Away:
+        """Key figures of a span that ends now."""
+        return answer("Elasticsearch", lambda: overview(self._elasticsearch, span, datetime.now(UTC)))
+
+    def stages(self) -> list[StageRow] | Away:
+        """The stages as they are now."""
+        return answer("The report of the stages", lambda: stages(self.settings))
+
+    def decisions(self) -> list[Entry] | Away:
+        """The supervisor's newest decisions, newest first."""
+        return answer("Redis", lambda: _newest_first(self._journal.last(DECISIONS)))
+
+    def rejected(self) -> dict[Reason, int] | Away:
+        """Records the gate has refused since its memory was new, by reason, most first."""
+        return answer("Redis", self._count_rejected)
+
+    def reconciliations(self) -> list[dict[str, Any]] | Away:
+        """Documents of the newest reconciled hours, newest first."""
+        return answer("MongoDB", self._find_reconciliations)
+
+    @cached_property
+    def _elasticsearch(self) -> Elasticsearch:
+        return connect(self.settings)
+
+    @cached_property
+    def _journal(self) -> Journal:
+        return Journal(self.settings)
+
+    @cached_property
+    def _redis(self) -> "redis.Redis":
+        url = self.settings.redis_url.reveal()
+        return redis.Redis.from_url(url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
+
+    @cached_property
+    def _mongo(self) -> "pymongo.MongoClient[dict[str, Any]]":
+        return pymongo.MongoClient(
+            self.settings.mongo_url.reveal(), serverSelectionTimeoutMS=TIMEOUT_S * 1000, timeoutMS=TIMEOUT_S * 1000
+        )
+
+    def _count_rejected(self) -> dict[Reason, int]:
+        try:
+            with self._redis.pipeline(transaction=False) as pipe:
+                for partition in range(self.settings.partitions):
+                    pipe.hmget(keys.counts(partition), list(Reason))
+                rows = pipe.execute()
+        except redis.RedisError as error:
+            raise TransientError(
+                f"Redis does not answer ({type(error).__name__})", "see that it runs: ./showroom status"
+            ) from error
+        sums = {reason: sum(int(row[place] or 0) for row in rows) for place, reason in enumerate(Reason)}
+        return {reason: count for reason, count in sorted(sums.items(), key=lambda item: -item[1]) if count}
+
+    def _find_reconciliations(self) -> list[dict[str, Any]]:
+        collection = self._mongo[self.settings.mongo_database][archive.RECONCILIATIONS]
+        try:
+            return list(collection.find().sort("_id", pymongo.DESCENDING).limit(HOURS))
+        except PyMongoError as error:
+            raise TransientError(
+                f"MongoDB does not answer ({type(error).__name__})", "see that it runs: ./showroom status"
+            ) from error
+
+
+def _newest_first(entries: list[Entry]) -> list[Entry]:
+    return sorted(entries, key=lambda entry: -entry.at)

@@ -1,0 +1,173 @@
+"""What the Stream page shows: the stages, what the supervisor decided, and whether the counts agree."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from include.contracts.reasons import MEANING, Reason
+from include.supervise.journal import Entry
+from include.supervise.observation import Kafka
+from include.supervise.report import Figure, StageRow
+from showroom.pages import wording
+from showroom.pages.sources import Away
+
+SHOWN_DECISIONS = 20
+
+
+class StageCard(NamedTuple):
+    """One stage: its state in one word, and its figures as name and value."""
+
+    name: str
+    state: str
+    note: str
+    rate: str
+    lag: str
+    figures: tuple[tuple[str, str], ...]
+
+
+class DecisionRow(NamedTuple):
+    """One decision of the supervisor; `times` it was taken in a row without a change."""
+
+    at: str
+    until: str
+    action: str
+    alarm: str
+    reason: str
+    remedy: str
+    outcome: str
+    times: int
+
+
+class RejectRow(NamedTuple):
+    """One reason of the gate. `part` of the most frequent one, 0 to 1."""
+
+    reason: str
+    meaning: str
+    records: str
+    part: float
+
+
+class HourRow(NamedTuple):
+    """One reconciled hour, its stage equation as lines of text."""
+
+    hour: str
+    state: str
+    owner: str
+    lines: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamPage:
+    """Everything the template needs; each part is its rows, or Away."""
+
+    stages: tuple[StageCard, ...] | Away
+    decisions: tuple[DecisionRow, ...] | Away
+    rejects: tuple[RejectRow, ...] | Away
+    hours: tuple[HourRow, ...] | Away
+    charts: dict[str, list[dict[str, Any]]]
+
+
+def stream_page(
+    stages: Sequence[StageRow] | Away,
+    decisions: Sequence[Entry] | Away,
+    rejected: Mapping[Reason, int] | Away,
+    hours: Sequence[Mapping[str, Any]] | Away,
+) -> StreamPage:
+    """The page of what the sources answered; decisions and hours newest first."""
+    return StreamPage(
+        stages=stages if isinstance(stages, Away) else tuple(_card(row) for row in stages),
+        decisions=decisions if isinstance(decisions, Away) else tuple(_decisions(decisions)),
+        rejects=rejected if isinstance(rejected, Away) else tuple(_rejects(rejected)),
+        hours=hours if isinstance(hours, Away) else tuple(_hour(document) for document in hours),
+        charts={} if isinstance(decisions, Away) else {"lag": _lag(decisions)},
+    )
+
+
+def _card(row: StageRow) -> StageCard:
+    rate = wording.UNKNOWN if row.rate is None else f"{row.rate:,.0f}" if row.rate >= 1 else f"{row.rate:.2g}"
+    return StageCard(
+        name=row.stage,
+        state=row.state,
+        note=row.note,
+        rate=rate,
+        lag=wording.whole(row.lag),
+        figures=tuple((_name(row.stage, figure), _figure(figure)) for figure in row.figures),
+    )
+
+
+def _name(stage: str, figure: Figure) -> str:
+    """The figure's name as words; its stage and its unit are said elsewhere."""
+    bare = figure.name.removeprefix(f"{stage}.")
+    return wording.label(bare.removesuffix("_s") if figure.unit == "s" else bare)
+
+
+def _figure(figure: Figure) -> str:
+    value = figure.value
+    if value is None or isinstance(value, str):
+        return value or wording.UNKNOWN
+    if figure.unit == "s":
+        return wording.span(value)
+    text = wording.whole(value) if float(value).is_integer() else f"{value:,.2f}"
+    return f"{text} {figure.unit}".strip()
+
+
+def _decisions(entries: Sequence[Entry]) -> list[DecisionRow]:
+    """Newest first; the same decision in a row is one line."""
+    rows: list[DecisionRow] = []
+    for entry in entries:
+        row = _decision(entry)
+        last = rows[-1] if rows else None
+        if last is not None and not entry.acted and _sort(last) == _sort(row):
+            rows[-1] = row._replace(until=last.until, times=last.times + 1)
+        elif len(rows) < SHOWN_DECISIONS:
+            rows.append(row)
+        else:
+            break
+    return rows
+
+
+def _sort(row: DecisionRow) -> tuple[str, str, str]:
+    return row.action, row.alarm, row.outcome
+
+
+def _decision(entry: Entry) -> DecisionRow:
+    at = f"{datetime.fromtimestamp(entry.at, UTC):%d %b %H:%M:%S}"
+    decision = entry.decision
+    return DecisionRow(
+        at, at, decision.action, decision.alarm, decision.reason, decision.remedy, entry.outcome or "", times=1
+    )
+
+
+def _rejects(rejected: Mapping[Reason, int]) -> list[RejectRow]:
+    most = max(rejected.values(), default=0)
+    return [
+        RejectRow(wording.label(reason), MEANING[reason], wording.whole(count), count / most)
+        for reason, count in rejected.items()
+    ]
+
+
+def _hour(document: Mapping[str, Any]) -> HourRow:
+    state = "pending" if document.get("pending") else "balanced" if document.get("balanced") else "difference"
+    return HourRow(
+        hour=wording.moment(datetime.fromisoformat(str(document["_id"]))),
+        state=state,
+        owner=str(document.get("owner") or ""),
+        lines=tuple((str(line.get("name", "")), _line(line)) for line in document.get("lines", [])),
+    )
+
+
+def _line(line: Mapping[str, Any]) -> str:
+    return ", ".join(f"{wording.label(key)} {_value(value)}" for key, value in line.items() if key != "name")
+
+
+def _value(value: Any) -> str:
+    return wording.whole(value) if isinstance(value, int | float) else str(value)
+
+
+def _lag(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    seen = [(entry.at, entry.observation.kafka) for entry in reversed(entries)]
+    read = [(datetime.fromtimestamp(at, UTC).isoformat(), kafka) for at, kafka in seen if isinstance(kafka, Kafka)]
+    lines = (("gate", [kafka.gate_lag for _, kafka in read]), ("stream", [kafka.stream_lag for _, kafka in read]))
+    at = [moment for moment, _ in read]
+    return [{"type": "scatter", "mode": "lines", "name": name, "x": at, "y": values} for name, values in lines]

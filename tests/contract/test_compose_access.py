@@ -1,0 +1,86 @@
+"""Who knows which secret in docker-compose.yaml, and what the keys to Elasticsearch may do."""
+
+from pathlib import Path
+
+import pytest
+
+from include.contracts.documents import INDICES, index_pattern
+from include.contracts.settings import PREFIX
+from include.local.access import AIRFLOW_ROLE, STREAM_ROLE
+from include.local.generate import PROJECT
+from tests.contract.compose_file import (
+    AIRFLOW,
+    COMPOSE,
+    DOCKER,
+    SECRETS,
+    SERVICES,
+    VARIABLE,
+    resolved,
+    strings,
+)
+
+each_service = pytest.mark.parametrize("name", SERVICES)
+
+
+def test_secrets_come_from_the_environment_and_have_no_default() -> None:
+    named = {match["name"]: match for text in strings(COMPOSE) for match in VARIABLE.finditer(text)}
+    for text in strings(COMPOSE):
+        for match in VARIABLE.finditer(text):
+            assert (match["kind"] == "?") == (match["name"] in SECRETS), match.group()
+            assert match["kind"] == "?" or match["name"].startswith(PREFIX), match.group()
+    assert set(SECRETS) <= set(named)
+    example = (PROJECT / ".env.example").read_text()
+    for secret in SECRETS:
+        assert f"\n{secret}=\n" in example
+        with pytest.raises(KeyError, match=secret):
+            resolved(f"${{{secret}:?set it in .env}}", {})
+
+
+@each_service
+def test_secrets_are_known_to_those_who_need_them(name: str) -> None:
+    gates, airflow = {"gate-0", "gate-1"}, {"airflow-init", *AIRFLOW}
+    owners = {
+        "SHOWROOM_PSEUDONYM_KEY": gates,
+        "SHOWROOM_REDIS_URL": gates | airflow,
+        "SHOWROOM_MONGO_URL": airflow,
+        "SHOWROOM_ALERT_WEBHOOK": airflow,
+        "AIRFLOW_KEY_FILE": airflow | {"prepare"},
+        "STREAM_KEY_FILE": {"prepare", "flink-jobmanager", "flink-taskmanager"},
+        "ELASTIC_PASSWORD": {"prepare", "elasticsearch"},
+        "AIRFLOW_PASSWORD": {"airflow-init"},
+    }
+    known = SERVICES[name].get("environment", {})
+    assert {secret for secret in owners if secret in known} == {key for key, who in owners.items() if name in who}
+
+
+def test_the_streams_key_may_write_its_indices_and_nothing_else() -> None:
+    (grant,) = STREAM_ROLE["indices"]
+    assert grant["names"] == [index_pattern(alias) for alias in INDICES]
+    assert set(grant["privileges"]) == {"create_index", "index"}
+
+
+def test_airflows_key_may_read_and_keep_the_indices_but_write_no_document() -> None:
+    (grant,) = AIRFLOW_ROLE["indices"]
+    assert set(grant["names"]) == {*INDICES, *(index_pattern(alias) for alias in INDICES)}
+    assert set(grant["privileges"]) == {"read", "manage"}
+    assert set(AIRFLOW_ROLE["cluster"]) == {"monitor", "manage_index_templates"}
+
+
+@pytest.mark.parametrize(
+    ("key", "readers"), [("stream", ["flink-jobmanager", "flink-taskmanager"]), ("airflow", AIRFLOW)]
+)
+def test_each_key_lies_in_a_volume_that_only_its_readers_mount(key: str, readers: list[str]) -> None:
+    variable, volume = f"{key.upper()}_KEY_FILE", f"{key}-key"
+    folders = {Path(SERVICES[name]["environment"][variable]).parent for name in ("prepare", *readers)}
+    assert len(folders) == 1
+    folder = folders.pop()
+    mounts = {
+        name: mount
+        for name, service in SERVICES.items()
+        for mount in service.get("volumes", [])
+        if mount.startswith(f"{volume}:")
+    }
+    assert mounts == {"prepare": f"{volume}:{folder}"} | {name: f"{volume}:{folder}:ro" for name in readers}
+    # A new volume takes owner and mode of the folder that the image has there.
+    for dockerfile in ("gate.Dockerfile", "flink.Dockerfile" if key == "stream" else "airflow.Dockerfile"):
+        assert str(folder) in (DOCKER / dockerfile).read_text()

@@ -1,0 +1,183 @@
+"""Airflow, its database and its archive in docker-compose.yaml, against the local stack's Airflow."""
+
+import json
+import re
+import shutil
+import sqlite3
+import subprocess
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from pymongo.uri_parser import parse_uri
+
+from include.contracts.ports import Ports
+from include.contracts.settings import Settings
+from include.contracts.stream import JOB_FILE
+from include.local.environments import python_of
+from include.local.generate import PROJECT
+from include.local.layout import Layout
+from include.local.servers import airflow
+from tests.contract.compose_file import AIRFLOW, DOCKER, SECRETS, SERVICES, environment_of, settings_of
+
+OPTION = "AIRFLOW__"
+LOCK_NAME = re.compile(r"^([a-z0-9.\-]+)==", re.M)
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    return Layout(tmp_path, tmp_path / "conf", tmp_path / "data", tmp_path / "log", tmp_path / "run")
+
+
+def test_airflow_is_set_up_as_in_the_local_stack(layout: Layout) -> None:
+    local = {key: value for key, value in airflow.environment_of(Settings(), layout).items() if key.startswith(OPTION)}
+    here = {key: value for key, value in environment_of("airflow-api").items() if key.startswith(OPTION)}
+    assert set(here) == set(local)
+    places = re.compile(r".*(FOLDER|DIRECTORY|_FILE|_URL|__HOST|__PORT|_CONN)$")
+    keys = re.compile(r".*(FERNET_KEY|SECRET_KEY|JWT_SECRET)$")
+    for key, value in local.items():
+        if not places.fullmatch(key) and not keys.fullmatch(key):
+            assert here[key] == value, key
+
+
+def test_its_parts_are_those_of_the_local_stack() -> None:
+    for name, _, arguments, part in airflow.COMPONENTS:
+        assert tuple(SERVICES[name]["command"]) == arguments
+        assert SERVICES[name]["healthcheck"]["test"][-1] == part
+        assert environment_of(name) == environment_of("airflow-api")
+        assert SERVICES[name]["volumes"] == SERVICES["airflow-api"]["volumes"]
+        assert SERVICES[name]["image"] == SERVICES["airflow-init"]["image"]
+
+
+def test_the_parts_reach_one_another_and_a_browser_reaches_the_pages() -> None:
+    here = environment_of("airflow-scheduler")
+    port = here["AIRFLOW__API__PORT"]
+    assert here["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == f"http://airflow-api:{port}/execution/"
+    assert f'API = "http://airflow-api:{port}"' in (DOCKER / "airflow" / "health.py").read_text()
+    assert SERVICES["airflow-api"]["ports"] == [f"127.0.0.1:{Ports().airflow}:{port}"]
+    assert here["AIRFLOW__API__BASE_URL"] == settings_of("airflow-scheduler").airflow_url == Settings().airflow_url
+
+
+def test_the_database_is_the_one_beside_it_and_not_published() -> None:
+    server = environment_of("postgres")
+    found = urlsplit(environment_of("airflow-api")["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"])
+    assert (found.hostname, found.port, found.path) == ("postgres", 5432, f"/{server['POSTGRES_DB']}")
+    assert (found.username, found.password) == (server["POSTGRES_USER"], SECRETS["POSTGRES_PASSWORD"])
+    assert "ports" not in SERVICES["postgres"]
+
+
+def test_the_image_holds_the_databases_drivers() -> None:
+    drivers = (PROJECT / "requirements" / "containers.txt").read_text()
+    scheme = urlsplit(environment_of("airflow-api")["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]).scheme
+    # Airflow derives its second, asynchronous address from the first: always with asyncpg.
+    assert scheme == "postgresql+psycopg2"
+    assert set(LOCK_NAME.findall(drivers)) == {"psycopg2-binary", "asyncpg"}
+    assert not set(LOCK_NAME.findall(drivers)) & set(LOCK_NAME.findall((PROJECT / "requirements.txt").read_text()))
+
+
+def test_hook_and_clients_log_in_to_the_same_archive() -> None:
+    server = environment_of("mongo")
+    login = (server["MONGO_INITDB_ROOT_USERNAME"], server["MONGO_INITDB_ROOT_PASSWORD"])
+    for given in ({}, {"SHOWROOM_MONGO_DATABASE": "other"}):
+        settings = settings_of("airflow-api", given)
+        client = parse_uri(settings.mongo_url.reveal())
+        assert (client["username"], client["password"]) == login
+        assert client["nodelist"] == [("mongo", 27017)]
+        hook = urlsplit(environment_of("airflow-api", given)["AIRFLOW_CONN_MONGO_DEFAULT"])
+        assert hook.scheme == "mongo"
+        assert (hook.username, hook.password, hook.hostname, hook.port) == (*login, "mongo", 27017)
+        assert hook.path == f"/{settings.mongo_database}"
+        # Without it the user would be looked for in the database of the path.
+        assert parse_qs(hook.query) == {"authSource": ["admin"]}
+
+
+def test_airflow_submits_the_program_that_the_flink_image_holds() -> None:
+    settings = settings_of("airflow-scheduler")
+    version = re.search(r"^apache-flink==(\S+)", (PROJECT / "requirements/flink.txt").read_text(), re.M)
+    assert version
+    jar = Path(settings.flink_jar)
+    assert jar.name == f"flink-python-{version[1]}.jar"
+    assert f"COPY --from=flink /opt/flink/opt/{jar.name} {jar.parent}/\n" in (DOCKER / "airflow.Dockerfile").read_text()
+    folder = Path(JOB_FILE).parts[0]
+    assert f"COPY {folder} {settings.flink_project}/{folder}\n" in (DOCKER / "flink.Dockerfile").read_text()
+    assert (PROJECT / JOB_FILE).is_file()
+    assert f"flink:{settings.flink_state}:ro" in SERVICES["airflow-scheduler"]["volumes"]
+
+
+def test_the_image_holds_dags_and_plugins_where_airflow_looks_for_them() -> None:
+    here = environment_of("airflow-dag-processor")
+    dockerfile = (DOCKER / "airflow.Dockerfile").read_text()
+    for name in ("dags", "plugins"):
+        folder = here[f"AIRFLOW__CORE__{name.upper()}_FOLDER"]
+        assert f"COPY {name} {folder}\n" in dockerfile
+        # Only what is named there reaches the build.
+        assert f"!{name}\n" in (PROJECT / ".dockerignore").read_text()
+    assert f"PYTHONPATH=/opt/showroom:{here['AIRFLOW__CORE__PLUGINS_FOLDER']} " in dockerfile
+
+
+def test_password_and_logs_lie_in_the_volume_that_all_parts_share() -> None:
+    here = environment_of("airflow-api")
+    for name in ("airflow-init", *AIRFLOW):
+        (folder,) = (text.split(":")[1] for text in SERVICES[name]["volumes"] if text.startswith("airflow:"))
+        assert here[f"{OPTION}CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"].startswith(f"{folder}/")
+        assert here[f"{OPTION}LOGGING__BASE_LOG_FOLDER"].startswith(f"{folder}/")
+
+
+def init(folder: Path, **changes: str) -> subprocess.CompletedProcess[str]:
+    """What `airflow-init` runs, with its environment but for the places, over SQLite."""
+    environment = environment_of("airflow-init") | {
+        "AIRFLOW__API_AUTH__JWT_SECRET": "j" * 64,
+        "AIRFLOW__CORE__FERNET_KEY": "",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(folder / "passwords.json"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder / 'airflow.db'}",
+        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(folder / "logs"),
+        "AIRFLOW__LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": str(folder / "logs"),
+        "AIRFLOW_HOME": str(folder / "home"),
+        "PATH": f"{python_of('airflow').parent}:/usr/bin:/bin",
+        "PYTHONPATH": f"{PROJECT}:{PROJECT / 'plugins'}",
+        **changes,
+    }
+    bash = shutil.which("bash")
+    assert bash
+    command = [bash, str(DOCKER / "airflow" / "start.sh"), *SERVICES["airflow-init"]["command"]]
+    return subprocess.run(
+        command, env=environment, cwd=folder, capture_output=True, text=True, timeout=180, check=False
+    )
+
+
+def test_init_makes_the_login_the_database_and_the_pools_and_again_changes_nothing(tmp_path: Path) -> None:
+    for password in ("first-password", "second-password"):
+        done = init(tmp_path, AIRFLOW_PASSWORD=password)
+        assert done.returncode == 0, done.stderr
+        passwords = tmp_path / "passwords.json"
+        assert json.loads(passwords.read_text()) == {"admin": password}
+        assert passwords.stat().st_mode & 0o777 == 0o600
+        assert password not in done.stdout + done.stderr
+        with sqlite3.connect(tmp_path / "airflow.db") as database:
+            pools = dict(database.execute("select pool, slots from slot_pool where pool != 'default_pool'"))
+        expected = json.loads(airflow.POOLS.read_text())
+        assert pools == {name: pool["slots"] for name, pool in expected.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AIRFLOW_PASSWORD", "short"),
+        ("AIRFLOW__API_AUTH__JWT_SECRET", "j" * 63),
+        ("AIRFLOW__API__SECRET_KEY", "s" * 31),
+    ],
+)
+def test_init_refuses_secrets_that_are_too_short(tmp_path: Path, name: str, value: str) -> None:
+    done = init(tmp_path, **{name: value})
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"airflow-init: {name} has fewer than")
+    assert value not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_init_ends_with_the_command_that_failed(tmp_path: Path) -> None:
+    done = init(tmp_path, AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{tmp_path / 'away' / 'airflow.db'}")
+    assert done.returncode == 1
+    assert "airflow-init: airflow db migrate ended with 1" in done.stderr

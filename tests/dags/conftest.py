@@ -1,0 +1,41 @@
+"""A whole platform with Airflow for the tests of this folder, and what they ask it through."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from include.contracts.settings import Settings
+from include.local.airflow import AirflowApi
+from include.local.stack import Stack
+from tests.locking import turn
+
+DAGS = {
+    "archive_sessions",
+    "ingest_replay",
+    "ingest_synthetic",
+    "reconcile",
+    "serving_retention",
+    "supervise_stream",
+}
+
+
+@pytest.fixture(scope="session")
+def platform(settings: Settings) -> Iterator[Stack]:
+    """Everything, Airflow included, new and empty."""
+    running = Stack(settings)
+    with turn(settings):
+        running.purge()
+        try:
+            running.up()
+            yield running
+        finally:
+            running.down()
+
+
+@pytest.fixture
+def api(platform: Stack, settings: Settings) -> Iterator[AirflowApi]:
+    with AirflowApi(settings, platform.layout) as connected:
+        connected.wait_for_dags(DAGS)
+        yield connected

@@ -1,0 +1,128 @@
+"""What the DAGs are: their ids, their graphs, and that parsing them costs and touches nothing."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk.exceptions import ParamValidationError
+
+from include.ingest.readers import READERS
+from include.ingest.replay import AUTO
+from include.local.project import ROOT
+from tests.dags.conftest import DAGS
+
+SNAPSHOT = Path(__file__).parent / "graphs.txt"
+PARSE_S = 0.5
+ALLOWED = ("include.contracts", "include.supervise", "include.serving", "include.archive", "include.ingest")
+FORBIDDEN = ("include.local", "include.gate", "include.batch", "pyflink", "pandas", "sklearn", "tensorflow", "flink")
+
+
+@pytest.fixture(scope="module")
+def bag() -> DagBag:
+    return DagBag(dag_folder=str(ROOT / "dags"))
+
+
+def described(dag: Any) -> str:
+    """One DAG as readable lines: schedule and bounds, then every task with what follows it."""
+    paused = ", paused at first" if dag.is_paused_upon_creation else ""
+    when = f"{type(dag.timetable).__name__} {getattr(dag.timetable, 'expression', '')}".strip()
+    lines = [f"{dag.dag_id}: {when}, {dag.max_active_runs} at once{paused}, tags {sorted(dag.tags)}"]
+    for task in sorted(dag.tasks, key=lambda task: task.task_id):
+        after = f" -> {', '.join(sorted(task.downstream_task_ids))}" if task.downstream_task_ids else ""
+        outlets = f", writes {', '.join(asset.uri for asset in task.outlets)}" if task.outlets else ""
+        lines.append(
+            f"  {task.task_id} ({task.task_type}, pool {task.pool}, {task.retries} retries,"
+            f" {task.trigger_rule.value}{outlets}){after}"
+        )
+    if dag.params:
+        lines.append(f"  by hand: {', '.join(sorted(dag.params))}")
+    return "\n".join(lines)
+
+
+def test_the_set_of_dags_is_exact_and_imports_without_errors(bag: DagBag) -> None:
+    assert bag.import_errors == {}
+    assert set(bag.dags) == DAGS
+
+
+def test_graphs_are_those_of_the_snapshot(bag: DagBag) -> None:
+    text = "\n\n".join(described(bag.dags[name]) for name in sorted(bag.dags)) + "\n"
+
+    assert text == SNAPSHOT.read_text()
+
+
+def test_every_dag_says_what_it_does_and_what_to_do(bag: DagBag) -> None:
+    for dag in bag.dags.values():
+        assert dag.doc_md is not None
+        for word in ("**When:**", "**Run again:**"):
+            assert word in dag.doc_md, (dag.dag_id, word)
+        assert dag.dag_id == Path(dag.fileloc).stem
+
+
+def test_parsing_opens_no_socket_loads_no_client_and_is_quick() -> None:
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}"}
+    command = [sys.executable, "-P", str(ROOT / "tests" / "dags" / "parse.py"), str(ROOT / "dags")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = json.loads(done.stdout[done.stdout.index("{") :])
+    assert set(found) == {f"{name}.py" for name in DAGS}
+    assert {name: about["clients"] for name, about in found.items() if about["clients"]} == {}
+    assert {name: about["seconds"] for name, about in found.items() if about["seconds"] > PARSE_S} == {}
+
+
+@pytest.mark.parametrize("folder", ["dags", "plugins"])
+def test_dags_and_plugins_import_only_what_they_may(folder: str) -> None:
+    foreign = []
+    for path in sorted((ROOT / folder).rglob("*.py")):
+        for name in _imported(path):
+            outside = name.startswith("include") and not name.startswith(ALLOWED)
+            if outside or any(name == bad or name.startswith(f"{bad}.") for bad in FORBIDDEN):
+                foreign.append(f"{path.relative_to(ROOT)}: {name}")
+
+    assert foreign == []
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "params"),
+    [
+        ("ingest_synthetic", {"sessions": -1}),
+        ("ingest_synthetic", {"sessions": 10_000_001}),
+        ("ingest_synthetic", {"days": 0}),
+        ("ingest_synthetic", {"days": 301}),
+        ("ingest_synthetic", {"seed": "one"}),
+        ("ingest_replay", {"path": ""}),
+        ("ingest_replay", {"path": "a.csv", "format": "xml"}),
+        ("ingest_replay", {"path": "a.csv", "rate": 0}),
+        ("ingest_replay", {"path": "a.csv", "limit": 0}),
+        ("serving_retention", {"dry_run": "perhaps"}),
+        ("reconcile", {"hour": "yesterday"}),
+    ],
+)
+def test_params_out_of_range_are_refused(bag: DagBag, dag_id: str, params: dict[str, Any]) -> None:
+    with pytest.raises(ParamValidationError):
+        for name, value in params.items():
+            bag.dags[dag_id].params.get_param(name).resolve(value)
+
+
+def test_the_form_of_a_replay_offers_every_format_there_is(bag: DagBag) -> None:
+    offered = bag.dags["ingest_replay"].params.get_param("format").schema["enum"]
+
+    assert set(offered) == {AUTO, *READERS}
+
+
+def _imported(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module or "")
+    return names

@@ -1,0 +1,215 @@
+"""The DAGs on a live Airflow with all real servers, in the order in which a platform comes to life."""
+
+from __future__ import annotations
+
+import gzip
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+from pymongo.database import Database
+
+from include.archive import queries as archive
+from include.archive.store import connect as connect_mongo
+from include.archive.store import database
+from include.contracts.archive import LEDGERS, RECONCILIATIONS
+from include.contracts.settings import Settings
+from include.ingest.ledger import Ledger
+from include.local.airflow import AirflowApi
+from include.local.servers.airflow import environment_of
+from include.local.stack import Stack
+from include.serving import queries as serving
+from include.serving.client import connect
+from include.supervise.flink_rest import FlinkRest
+from include.supervise.stream_job import cancel, observe, restore_points, running_job
+from showroom.environment import job_program, state_folder
+from showroom.operators import (
+    CancelStreamOperator,
+    ResumeStreamOperator,
+    StopStreamOperator,
+    SubmitStreamOperator,
+)
+from tests.polling import eventually
+
+SESSIONS = 2_000
+OTTO = (
+    '{"session":1,"events":[{"aid":5,"ts":1661724000278,"type":"clicks"},'
+    '{"aid":6,"ts":1661724060278,"type":"carts"}]}\n'
+)
+
+
+@pytest.fixture
+def mongo(settings: Settings, platform: Stack) -> Iterator[Database[dict[str, Any]]]:
+    with connect_mongo(settings) as client:
+        yield database(client, settings)
+
+
+def indexed(settings: Settings) -> int:
+    with connect(settings) as client:
+        return serving.count(client, "session_summary")
+
+
+def healthy_job(settings: Settings) -> str | None:
+    """The id of the job once all of it runs and a checkpoint is complete."""
+    with FlinkRest(settings) as flink:
+        seen = observe(flink)
+    if seen is None or seen.state != "RUNNING" or seen.idle_tasks or not seen.checkpoints:
+        return None
+    return seen.job_id
+
+
+def measured(what: str, seconds: float) -> None:
+    """Into the test report's output."""
+    sys.stdout.write(f"{what}: {seconds:.1f} s\n")
+
+
+def run(api: AirflowApi, dag_id: str, conf: dict[str, Any] | None = None, deadline_s: float = 180.0) -> tuple[str, str]:
+    run_id = api.trigger(dag_id, conf)
+    return run_id, api.wait(dag_id, run_id, deadline_s)
+
+
+def at_work(api: AirflowApi, dag_id: str) -> list[str]:
+    """Tasks of the newest runs that run or are about to."""
+    states = [
+        state for found in api.runs(dag_id)[:3] for state in api.task_states(dag_id, found["dag_run_id"]).values()
+    ]
+    return [state for state in states if state in ("running", "queued")]
+
+
+def test_everything_is_imported(api: AirflowApi) -> None:
+    assert api.import_errors() == []
+
+
+@pytest.mark.parametrize("path", ["/api/v2/dags", "/showroom/live", "/showroom/stream", "/showroom/"])
+def test_nothing_is_shown_without_login(api: AirflowApi, settings: Settings, path: str) -> None:
+    answer = httpx.get(f"{settings.airflow_url}{path}", headers={"Accept": "application/json"}, timeout=60)
+
+    assert answer.status_code in (401, 302, 307), answer.text[:200]
+
+
+def test_a_wrong_password_is_refused(api: AirflowApi, settings: Settings) -> None:
+    answer = httpx.post(f"{settings.airflow_url}/auth/token", json={"username": "admin", "password": "admin"})
+
+    assert answer.status_code == 401
+
+
+def test_the_supervisor_finds_no_job_and_starts_the_stream(api: AirflowApi, settings: Settings) -> None:
+    began = time.monotonic()
+
+    assert eventually(lambda: healthy_job(settings), within_s=200, every_s=0.5)
+    measured("stream runs after Airflow is ready", time.monotonic() - began)
+
+
+def test_a_synthetic_load_is_produced_indexed_and_archived(
+    api: AirflowApi, settings: Settings, mongo: Database[dict[str, Any]]
+) -> None:
+    api.unpause("ingest_synthetic")
+    run_id, state = run(api, "ingest_synthetic", {"sessions": SESSIONS, "days": 2, "seed": 7})
+    assert state == "success", api.log("ingest_synthetic", run_id, "synthesize")
+    told = api.result("ingest_synthetic", run_id, "synthesize")
+    kept = mongo[LEDGERS].find_one({"_id": told["tag"]})
+    assert kept is not None
+    valid = msgspec.json.decode(kept["ledger"], type=Ledger).expected.verdicts["valid"]
+    assert told["verdicts"]["valid"] == valid
+
+    api.pause("ingest_synthetic")
+    assert eventually(lambda: indexed(settings) >= valid, within_s=90, every_s=0.5)
+    run_id, state = run(api, "archive_sessions")
+    assert state == "success", api.log("archive_sessions", run_id, "load")
+    # A scheduled run may have sent its own ten minutes meanwhile.
+    assert archive.count(mongo) == indexed(settings)
+
+
+def test_a_job_cancelled_behind_airflows_back_comes_back(api: AirflowApi, settings: Settings) -> None:
+    with FlinkRest(settings) as flink:
+        gone = cancel(flink)
+    began = time.monotonic()
+
+    again = eventually(lambda: healthy_job(settings), within_s=150, every_s=0.25)
+
+    measured("cancelled job is healthy again", time.monotonic() - began)
+    assert again != gone
+
+
+def test_a_replay_sends_a_log_and_refuses_what_is_none(api: AirflowApi, settings: Settings, tmp_path: Path) -> None:
+    good, broken = tmp_path / "otto.jsonl.gz", tmp_path / "broken.jsonl.gz"
+    good.write_bytes(gzip.compress(OTTO.encode()))
+    broken.write_bytes(gzip.compress(OTTO.encode() * 50)[:-20])
+    run_id, state = run(api, "ingest_replay", {"path": str(good)})
+    assert state == "success", api.log("ingest_replay", run_id, "replay")
+    assert api.result("ingest_replay", run_id, "replay")["format"] == "otto"
+
+    for bad in (tmp_path / "missing.csv", broken):
+        run_id, state = run(api, "ingest_replay", {"path": str(bad)})
+        assert state == "failed"
+        # At once, without a retry, and with what to do about it.
+        assert bad.name in api.log("ingest_replay", run_id, "replay", attempt=1)
+
+
+def test_retention_names_old_indices_and_then_drops_them(api: AirflowApi, settings: Settings) -> None:
+    with connect(settings) as client:
+        client.indices.create(index="session_summary-2019.02")
+    run_id, state = run(api, "serving_retention", {"dry_run": True})
+    assert state == "success", api.log("serving_retention", run_id, "drop")
+    named = api.result("serving_retention", run_id, "drop")
+    assert "session_summary-2019.02" in named
+    assert not [name for name in named if name.endswith(f"{datetime.now(UTC):%Y.%m}")]
+    with connect(settings) as client:
+        assert client.indices.exists(index="session_summary-2019.02")
+
+    run(api, "serving_retention")
+    with connect(settings) as client:
+        assert not client.indices.exists(index="session_summary-2019.02")
+
+
+def test_the_hour_that_ended_balances(api: AirflowApi, settings: Settings, mongo: Database[dict[str, Any]]) -> None:
+    run(api, "archive_sessions")
+    run_id, state = run(api, "reconcile")
+
+    assert state == "success", api.log("reconcile", run_id, "count")
+    found = api.result("reconcile", run_id, "count")
+    assert found["balanced"] is True
+    assert mongo[RECONCILIATIONS].find_one({"_id": found["hour"].replace("Z", "+00:00")}) is not None
+
+
+def test_the_operators_change_the_job(
+    api: AirflowApi, platform: Stack, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.pause("supervise_stream")
+    # A paused DAG's runs stay as they are once no task of theirs is at work.
+    eventually(lambda: not at_work(api, "supervise_stream"), within_s=120, every_s=0.5)
+    for name, value in environment_of(settings, platform.layout).items():
+        if name.startswith("SHOWROOM_"):
+            monkeypatch.setenv(name, value)
+    pushed: dict[str, Any] = {}
+    context: Any = {"ti": SimpleNamespace(xcom_push=lambda key, value: pushed.update({key: value}))}
+
+    savepoint = StopStreamOperator(task_id="stop").execute(context)
+    assert restore_points(state_folder(settings_of(platform, settings)))[0].path == Path(savepoint)
+    resumed = ResumeStreamOperator(task_id="resume").execute(context)
+    assert pushed["flink_job_id"] == resumed
+    with pytest.raises(AirflowFailException, match="is there already"):
+        SubmitStreamOperator(task_id="submit").execute(context)
+    assert CancelStreamOperator(task_id="cancel").execute(context) == resumed
+    with pytest.raises(AirflowFailException, match="no job"):
+        StopStreamOperator(task_id="stop").execute(context)
+    submitted = SubmitStreamOperator(task_id="submit").execute(context)
+    with FlinkRest(settings) as flink:
+        job = running_job(flink)
+    assert job is not None
+    assert job.jid == submitted
+    assert job_program(settings_of(platform, settings)).jar.is_file()
+
+
+def settings_of(platform: Stack, settings: Settings) -> Settings:
+    """The settings that tasks have."""
+    found = environment_of(settings, platform.layout)
+    return Settings.from_env({name: value for name, value in found.items() if name.startswith("SHOWROOM_")})

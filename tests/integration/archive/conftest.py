@@ -1,0 +1,62 @@
+"""Kafka and MongoDB's stand-in, which these tests may crash; each test has a database and a beginning of its own."""
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pymongo.database import Database
+
+from include.archive import store, watermark
+from include.archive.source import Source, describe
+from include.archive.store import Client, Document
+from include.contracts.settings import Settings
+from include.contracts.topics import VALID
+from include.local.stack import ARCHIVE, Stack
+from tests.locking import turn
+
+OFFSET = 1_400
+
+
+@pytest.fixture(scope="package")
+def archive_stack() -> Iterator[Stack]:
+    settings = Settings(state_dir=Path(".showroom/test-archive"), port_offset=OFFSET, partitions=2, archive_batch=50)
+    stack = Stack(settings)
+    with turn(settings):
+        stack.purge()
+        try:
+            stack.up(("kafka", *ARCHIVE))
+            yield stack
+        finally:
+            stack.down()
+
+
+@pytest.fixture
+def own(archive_stack: Stack) -> Settings:
+    """Settings of a database of this test only."""
+    return archive_stack.settings.replace(mongo_database=f"test-{uuid.uuid4().hex[:12]}")
+
+
+@pytest.fixture
+def client(archive_stack: Stack) -> Iterator[Client]:
+    archive_stack.wait(ARCHIVE)
+    with store.connect(archive_stack.settings) as opened:
+        yield opened
+
+
+@pytest.fixture
+def empty(own: Settings, client: Client) -> Iterator[Database[Document]]:
+    """A database that knows nothing of the topic yet."""
+    database = store.database(client, own)
+    store.ensure_indexes(database)
+    yield database
+    client.drop_database(database.name)
+
+
+@pytest.fixture
+def archive(own: Settings, empty: Database[Document]) -> Database[Document]:
+    """A database that has archived all that earlier tests produced."""
+    topic = describe(own, VALID)
+    with Source(own, VALID, topic.partitions) as source:
+        watermark.advance(empty, VALID, topic.topic_id, source.ends())
+    return empty

@@ -1,0 +1,249 @@
+"""The load on real servers: every session once, whatever is killed, repeated or unreadable."""
+
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, timedelta
+
+import pytest
+from kafka import TopicPartition
+from kafka.admin import KafkaAdminClient
+from pymongo.database import Database
+
+from include.archive import documents, queries, watermark
+from include.archive.load import LoadReport, load
+from include.archive.source import Source, describe
+from include.archive.store import Document, connect, database
+from include.contracts.archive import GAPS, PROGRESS, SESSIONS, UNREADABLE
+from include.contracts.errors import TerminalError, TransientError
+from include.contracts.session import ValidSession
+from include.contracts.settings import Settings
+from include.contracts.topics import VALID
+from include.local.project import ROOT
+from include.local.stack import ARCHIVE, Stack
+from tests.polling import eventually
+from tests.valid_sessions import STARTED, valid_session
+from tests.valid_topic import put, sessions
+
+# The loader dies by signal 9 with documents written and their watermark not.
+DIES_AT_WATERMARK = """
+import itertools, os, signal
+from include.archive import load as loading, store, watermark
+from include.contracts.settings import Settings
+
+settings = Settings.from_env(os.environ)
+calls, advance = itertools.count(), watermark.advance
+
+def advance_or_die(*arguments):
+    if next(calls) == 4:
+        os.kill(os.getpid(), signal.SIGKILL)
+    advance(*arguments)
+
+watermark.advance = advance_or_die
+with store.connect(settings) as client:
+    loading.load(settings, store.database(client, settings))
+"""
+
+
+def require_all(archive: Database[Document], expected: list[ValidSession]) -> None:
+    """The archive holds these sessions, each once and as it was sent."""
+    found = {entry["_id"]: documents.session(entry) for entry in archive[SESSIONS].find({})}
+    assert found == {session.session_id: session for session in expected}
+    assert queries.count(archive) == len(expected)
+
+
+def offsets(archive: Database[Document]) -> int:
+    return sum(mark.offset for mark in queries.progress(archive))
+
+
+def test_every_committed_session_is_archived_once_and_no_other(own: Settings, archive: Database[Document]) -> None:
+    wanted = sessions(230)
+    put(own, wanted[:120])
+    put(own, sessions(30), commit=False)
+    put(own, wanted[120:])
+
+    report = load(own, archive)
+
+    assert (report.sessions, report.unreadable, report.gaps, report.behind) == (230, 0, 0, 0)
+    assert (report.partitions, report.batches >= 5) == (2, True)
+    require_all(archive, wanted)
+    again = load(own, archive)
+    assert (again.sessions, again.batches, again.behind) == (0, 0, 0)
+
+
+def test_times_are_dates_and_aware(own: Settings, archive: Database[Document]) -> None:
+    put(own, [valid_session(session_id="s-times")])
+
+    load(own, archive)
+
+    found = archive[SESSIONS].find_one({"_id": "s-times"})
+    assert found is not None
+    assert (found["started_at"], found["started_at"].tzinfo) == (STARTED, UTC)
+    assert archive[SESSIONS].count_documents({"received_at": {"$type": "date"}}) == 1
+    assert "session_id" not in found
+
+
+def test_counts_are_of_the_time_of_arrival(own: Settings, archive: Database[Document]) -> None:
+    hour = STARTED.replace(minute=0, second=0, microsecond=0)
+    arrivals = [hour - timedelta(milliseconds=1), hour, hour + timedelta(minutes=59), hour + timedelta(hours=1)]
+    run = sessions(len(arrivals))
+    put(own, [valid_session(session_id=s.session_id, received_at=at) for s, at in zip(run, arrivals, strict=True)])
+    load(own, archive)
+
+    assert queries.count(archive, hour, hour + timedelta(hours=1)) == 2
+    assert (queries.count(archive, start=hour), queries.count(archive, end=hour)) == (3, 1)
+
+
+def test_a_load_stops_at_its_bounds_and_the_next_one_goes_on(own: Settings, archive: Database[Document]) -> None:
+    wanted = sessions(200)
+    put(own, wanted)
+
+    first = load(own, archive, max_sessions=60)
+    late = load(own, archive, deadline_s=0.0)
+    rest = load(own, archive)
+
+    assert 60 <= first.sessions < 200
+    assert first.behind > 0
+    assert (late.sessions, late.behind) == (0, first.behind)
+    assert (first.sessions + rest.sessions, rest.behind) == (200, 0)
+    require_all(archive, wanted)
+
+
+def test_what_is_no_session_is_kept_with_its_bytes_and_reason(own: Settings, archive: Database[Document]) -> None:
+    bad = [b"{", b"\xff\xfe", None, b'{"v": 2}', b"[" * 100_000]
+    wanted = sessions(4)
+    put(own, [*wanted[:2], *bad, *wanted[2:]])
+
+    report = load(own, archive)
+
+    assert (report.sessions, report.unreadable) == (4, len(bad))
+    require_all(archive, wanted)
+    kept = list(archive[UNREADABLE].find({}))
+    assert {entry["value"] for entry in kept} == set(bad)
+    assert all(entry["reason"] for entry in kept)
+    assert queries.unreadable(archive) == len(bad)
+
+
+def test_two_loads_at_once_archive_each_session_once(own: Settings, archive: Database[Document]) -> None:
+    wanted = sessions(1_500)
+    put(own, wanted)
+    start = threading.Barrier(2)
+
+    def one() -> LoadReport:
+        with connect(own) as client:
+            start.wait()
+            return load(own, database(client, own))
+
+    with ThreadPoolExecutor(2) as pool:
+        reports = [done.result() for done in [pool.submit(one) for _ in range(2)]]
+
+    assert [report.behind for report in reports] == [0, 0]
+    require_all(archive, wanted)
+
+
+def test_a_loader_killed_between_documents_and_watermark_loses_and_doubles_nothing(
+    own: Settings, archive: Database[Document]
+) -> None:
+    wanted = sessions(600)
+    put(own, wanted)
+    before = offsets(archive)
+
+    done = subprocess.run([sys.executable, "-c", DIES_AT_WATERMARK], cwd=ROOT, env=own.to_env(), check=False)
+
+    assert done.returncode == -9
+    written = queries.count(archive)
+    assert 0 < offsets(archive) - before < written < 600
+    report = load(own, archive)
+    assert written < 600 < written + report.sessions
+    require_all(archive, wanted)
+
+
+def test_mongodb_killed_during_a_load_loses_and_doubles_nothing(
+    archive_stack: Stack, own: Settings, archive: Database[Document]
+) -> None:
+    wanted = sessions(6_000)
+    put(own, wanted)
+    before = offsets(archive)
+
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(load, own.replace(archive_batch=20), archive)
+        eventually(lambda: offsets(archive) - before > 200, every_s=0.01)
+        archive_stack.kill("mongodb")
+        with pytest.raises(TransientError, match="MongoDB does not answer") as raised:
+            running.result(timeout=90)
+
+    assert "./showroom status" in raised.value.remedy
+    archive_stack.wait(ARCHIVE)
+    known = queries.count(archive)
+    assert 200 <= offsets(archive) - before <= known < 6_000
+    load(own, archive)
+    require_all(archive, wanted)
+
+
+def test_without_mongodb_a_load_says_so_and_the_next_one_has_everything(
+    archive_stack: Stack, own: Settings, archive: Database[Document]
+) -> None:
+    wanted = sessions(50)
+    put(own, wanted)
+    archive_stack.stop("mongodb")
+    try:
+        with pytest.raises(TransientError, match="MongoDB does not answer"):
+            load(own, archive)
+    finally:
+        archive_stack.start("mongodb")
+        archive_stack.wait(ARCHIVE)
+
+    assert load(own, archive).sessions == 50
+    require_all(archive, wanted)
+
+
+def test_without_kafka_a_load_says_so(own: Settings, archive: Database[Document]) -> None:
+    with pytest.raises(TransientError, match=r"Kafka does not answer at 127[.]0[.]0[.]1:9 "):
+        load(own.replace(kafka_bootstrap="127.0.0.1:9"), archive)
+
+
+def test_a_topic_made_anew_is_refused_until_someone_decides(own: Settings, archive: Database[Document]) -> None:
+    put(own, sessions(3))
+    archive[PROGRESS].update_many({}, {"$set": {"topic_id": "another"}})
+    with pytest.raises(TerminalError, match="of an earlier topic") as raised:
+        load(own, archive)
+    assert "--start-over" in raised.value.remedy
+
+    topic = describe(own, VALID)
+    archive[PROGRESS].update_many({}, {"$set": {"topic_id": topic.topic_id}, "$inc": {"offset": 1_000_000}})
+    with pytest.raises(TerminalError, match="lies behind the end"):
+        load(own, archive)
+    assert queries.count(archive) == 0
+
+    assert watermark.forget(archive, VALID) == own.partitions
+    assert load(own, archive).sessions >= 3
+
+
+def test_what_expired_before_it_was_archived_is_recorded_and_told(own: Settings, archive: Database[Document]) -> None:
+    marks = {mark.place: mark.offset for mark in queries.progress(archive)}
+    put(own, sessions(20))
+    wanted = sessions(6)
+    with Source(own, VALID, own.partitions) as source:
+        cut = source.ends()[0]
+    put(own, wanted)
+    expire(own, 0, cut)
+    told: list[str] = []
+
+    report = load(own, archive, say=told.append)
+
+    lost = cut - marks[f"{VALID}:0"]
+    assert (report.gaps, queries.expired(archive)) == (lost, lost)
+    assert told == [f"{VALID}:0 offsets {cut - lost} to {cut - 1} expired before they were archived"]
+    assert [(entry["_id"], entry["until"]) for entry in archive[GAPS].find({})] == [(f"{VALID}:0:{cut - lost}", cut)]
+    assert report.sessions == 10 + len(wanted)
+    assert load(own, archive).gaps == 0
+
+
+def expire(settings: Settings, partition: int, before: int) -> None:
+    """Delete what lies before an offset, as the broker does when its time is over."""
+    admin = KafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+    try:
+        admin.delete_records({TopicPartition(VALID, partition): before}, timeout_ms=30_000)
+    finally:
+        admin.close()

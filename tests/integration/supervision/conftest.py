@@ -1,0 +1,76 @@
+"""What these tests start from: no stream and an empty journal on the shared stack, and a Kafka that is new."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
+
+from include.contracts import keys, topics
+from include.contracts.settings import Settings
+from include.local.stack import Stack
+from include.local.stream import state_folder
+from include.supervise.flink_rest import FlinkRest
+from include.supervise.stream_job import cancel, running_job
+from tests.locking import turn
+
+OFFSET = 1_500
+PATIENCE_S = 120.0
+
+
+@pytest.fixture(scope="module")
+def no_stream(stack: Stack) -> Iterator[Stack]:
+    """The shared stack without a stream job and without anything to resume one from; left the same way."""
+    _lose_stream(stack.settings)
+    yield stack
+    _lose_stream(stack.settings)
+
+
+@pytest.fixture
+def journal(stack: Stack) -> Settings:
+    """Settings of the shared stack, where nothing was decided, no alarm raised and nobody acts."""
+    with redis.Redis.from_url(stack.settings.redis_url.reveal()) as client:
+        client.delete(keys.decisions(), keys.supervising(), *client.keys("{supervise}:alarm:*"))
+    return stack.settings
+
+
+@pytest.fixture(scope="package")
+def broker() -> Iterator[Settings]:
+    """A Kafka of these tests' own that nobody has used."""
+    settings = Settings(state_dir=Path(".showroom/test-hours"), port_offset=OFFSET, partitions=2)
+    stack = Stack(settings)
+    with turn(settings):
+        stack.purge()
+        try:
+            stack.up(("kafka",))
+            yield settings
+        finally:
+            stack.down()
+
+
+def pass_over(settings: Settings, group: str, topic: str, short: int = 0) -> None:
+    """Commit for a group that it has read a topic to its end, but for the last records of partition 0."""
+    reader = KafkaConsumer(bootstrap_servers=settings.kafka_bootstrap, group_id=group, enable_auto_commit=False)
+    try:
+        places = [TopicPartition(topic, number) for number in range(settings.partitions)]
+        ends = reader.end_offsets(places)
+        ends[places[0]] -= short
+        reader.assign(places)
+        reader.commit({place: OffsetAndMetadata(end, "", -1) for place, end in ends.items()})
+    finally:
+        reader.close()
+
+
+def leave_gate(settings: Settings) -> None:
+    """What these tests put into `sessions.raw` is not for the gates of other tests."""
+    pass_over(settings, topics.GATE_GROUP, topics.RAW)
+
+
+def _lose_stream(settings: Settings) -> None:
+    with FlinkRest(settings) as flink:
+        while running_job(flink) is not None:
+            cancel(flink, PATIENCE_S)
+    for folder in ("checkpoints", "savepoints"):
+        shutil.rmtree(state_folder(settings) / folder, ignore_errors=True)

@@ -1,0 +1,85 @@
+"""The supervisor's journal, its lock and its alarms on real servers, and what it sees of them."""
+
+import httpx
+import pytest
+import redis
+from kafka import KafkaProducer
+
+from include.contracts import keys, topics
+from include.contracts.settings import Secret, Settings
+from include.local.stream import state_folder
+from include.supervise.act import look
+from include.supervise.alert import Alarms
+from include.supervise.journal import Entry, Journal, acting
+from include.supervise.observation import Away, Gate, Kafka, Search
+from include.supervise.probes import observe
+from include.supervise.report import stages
+from tests.integration.supervision.conftest import leave_gate
+
+pytestmark = pytest.mark.usefixtures("journal")
+
+
+def test_what_is_seen_of_real_servers(settings: Settings) -> None:
+    with KafkaProducer(bootstrap_servers=settings.kafka_bootstrap) as producer:
+        before = observe(settings)
+        producer.send(topics.RAW, b"{}", key=b"u").get(timeout=10)
+        seen = observe(settings, before, state=state_folder(settings))
+    assert seen.unknown == {}, seen.unknown
+    assert isinstance(seen.kafka, Kafka)
+    assert isinstance(before.kafka, Kafka)
+    assert seen.kafka.raw_end == before.kafka.raw_end + 1
+    assert seen.input_flowing is True
+    assert isinstance(seen.gate, Gate)
+    assert isinstance(seen.elasticsearch, Search)
+    assert [row.stage for row in stages(settings)] == ["ingest", "gate", "stream", "serving", "supervise"]
+    leave_gate(settings)
+
+
+def test_only_one_supervisor_acts_and_the_lock_is_its_owners(settings: Settings) -> None:
+    with acting(settings) as mine:
+        assert mine is not None
+        with acting(settings) as other:
+            assert other is None
+        mine.extend()
+    with acting(settings) as again:
+        assert again is not None
+
+
+def test_what_repeats_itself_is_kept_once_a_minute(settings: Settings) -> None:
+    entry = look(settings, state_folder(settings))
+    with Journal(settings) as journal:
+        assert journal.record(entry)
+        assert not journal.record(Entry(entry.at + 30, entry.observation, entry.decision))
+        assert journal.record(Entry(entry.at + 61, entry.observation, entry.decision))
+        assert journal.record(Entry(entry.at + 62, entry.observation, entry.decision, acted=True))
+        assert journal.restarts_since(entry.at) == [entry.at + 62]
+        with redis.Redis.from_url(settings.redis_url.reveal()) as client:
+            client.xadd(keys.decisions(), {"record": b"\xff of another version"})
+        assert len(journal.last(10)) == 3
+        assert len(journal.restarts_since(entry.at - 60)) == 2
+
+
+def test_an_alarm_is_sent_once_and_its_end_too(settings: Settings) -> None:
+    sent: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return httpx.Response(500 if len(sent) == 1 else 200)
+
+    hooked = settings.replace(alert_webhook=Secret("http://hook.example/secret"))
+    with Alarms(hooked, httpx.MockTransport(answer)) as alarms:
+        tell = ("stream.no_job", "the job is gone", "why", "do this")
+        assert alarms.raise_(*tell)
+        assert alarms.raise_(*tell)  # the webhook had not taken the first
+        assert not alarms.raise_(*tell)
+        assert alarms.clear("stream.no_job", "gate.silent") == ["stream.no_job"]
+        assert alarms.clear("stream.no_job") == []
+    assert [b'"recovered"' in request.content for request in sent] == [False, False, True]
+
+
+def test_without_redis_nothing_is_done(settings: Settings) -> None:
+    away = settings.replace(redis_url=Secret("redis://127.0.0.1:1/0"))
+    entry = look(away, state_folder(settings))
+    assert isinstance(entry.observation.gate, Away)
+    assert not entry.decision.acts
+    assert entry.decision.action != "healthy"

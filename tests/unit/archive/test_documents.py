@@ -1,0 +1,62 @@
+"""Sessions and their documents, there and back; and what is no session."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from include.archive import documents
+from tests.valid_sessions import STARTED, encoded, valid_session, viewed
+
+
+@given(
+    seconds=st.integers(0, 604_800),
+    review=st.none() | st.text(max_size=50),
+    views=st.integers(0, 3),
+    started=st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1)),
+)
+def test_a_session_survives_its_document(seconds: int, review: str | None, views: int, started: datetime) -> None:
+    session = valid_session(
+        started_at=started.replace(tzinfo=UTC), duration_s=seconds, views=[viewed(review=review)] * views
+    )
+    assert documents.session(documents.document(documents.decode(encoded(session)))) == session
+
+
+def test_the_id_stands_once_and_times_are_times() -> None:
+    found = documents.document(valid_session(session_id="s-1"))
+    assert found["_id"] == "s-1"
+    assert "session_id" not in found
+    assert found["started_at"] == STARTED
+    assert isinstance(found["ended_at"], datetime)
+    assert isinstance(found["received_at"], datetime)
+
+
+def test_a_time_with_an_offset_is_the_same_instant() -> None:
+    started = datetime(2026, 11, 23, 10, 15, tzinfo=timezone(timedelta(hours=2)))
+    found = documents.document(documents.decode(encoded(valid_session(started_at=started))))
+    assert found["started_at"] == datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b"{",
+        b"null",
+        b"[" * 100_000,
+        b"\xff",
+        b'{"v": 2}',
+        encoded(valid_session())[:-1] + b',"more":1}',
+        encoded(valid_session()).replace(b"2026-11-23T", b"2026-13-23T"),
+    ],
+)
+def test_what_is_no_session_is_a_value_error(value: bytes) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        documents.decode(value)
+
+
+def test_a_document_that_is_no_session_is_refused() -> None:
+    with pytest.raises(msgspec.ValidationError):
+        documents.session({"_id": "s-1", "v": 1})

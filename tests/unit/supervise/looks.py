@@ -1,0 +1,57 @@
+"""Observations for the tests of the policy: a healthy platform, and what is to be different about it."""
+
+from dataclasses import replace
+from typing import Any
+
+from msgspec.structs import replace as changed
+
+from include.contracts.settings import Settings
+from include.supervise.observation import Flink, Gate, Job, Kafka, Observation, Restore, Search
+from include.supervise.policy import Limits
+
+NOW = 1_800_000_000.0
+LIMITS = replace(Limits.of(Settings()), grace_s=60, window_s=900, restarts=3)
+POINT = Restore("/data/checkpoints/j1/chk-7")
+NEVER = Restore(None)
+
+JOB = Job(id="j1", state="RUNNING", age_s=5_000.0, idle_tasks={}, checkpoints=400, checkpoint_age_s=4.0, restarts=0)
+FLINK = Flink(taskmanagers=1, slots=3, free_slots=2, job=JOB, jobs=1)
+KAFKA = Kafka(raw_end=9_000, gate_lag=0, valid_end=8_000, stream_lag=2, rejected_end=1_000, dead_end=0)
+GATE = Gate(heartbeat_age_s={0: 0.5, 1: 0.9}, verdicts={"valid": 8_000, "duplicate": 1_000})
+SEARCH = Search(health="green", refusing=None, sessions=8_000, newest_id="s-1", newest_at=NOW - 2)
+
+
+def cluster(**job: Any) -> Flink:
+    """A cluster whose job is different."""
+    return changed(FLINK, job=changed(JOB, **job))
+
+
+def kafka(**different: Any) -> Kafka:
+    return changed(KAFKA, **different)
+
+
+def search(**different: Any) -> Search:
+    return changed(SEARCH, **different)
+
+
+def gate(*ages: float | None) -> Gate:
+    return changed(GATE, heartbeat_age_s=dict(enumerate(ages)))
+
+
+def at(ago_s: float = 0.0, **different: Any) -> Observation:
+    """What was seen `ago_s` before NOW."""
+    parts: dict[str, Any] = {
+        "flink": FLINK,
+        "kafka": KAFKA,
+        "gate": GATE,
+        "elasticsearch": SEARCH,
+        "restore": POINT,
+        "input_flowing": True,
+    }
+    return Observation(taken_at=NOW - ago_s, **(parts | different))
+
+
+def for_long(seconds: float = 120.0, every_s: float = 20.0, **different: Any) -> list[Observation]:
+    """The same thing seen again and again up to now, oldest first."""
+    steps = int(seconds // every_s)
+    return [at(every_s * step, **different) for step in range(steps, 0, -1)]

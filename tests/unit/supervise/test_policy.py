@@ -1,0 +1,319 @@
+"""The policy as a table: what was seen before and now, and what is to be done."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import pytest
+from msgspec.structs import replace as changed
+
+from include.supervise.alarms import ALARMS
+from include.supervise.observation import Away, Observation
+from include.supervise.policy import decide
+from tests.unit.supervise.looks import (
+    FLINK,
+    LIMITS,
+    NEVER,
+    NOW,
+    SEARCH,
+    at,
+    cluster,
+    for_long,
+    gate,
+    kafka,
+    search,
+)
+
+AWAY = Away("refused")
+NO_JOB = changed(FLINK, job=None, jobs=0)
+NO_TASKMANAGER = changed(FLINK, taskmanagers=0, slots=0, free_slots=0)
+IDLE = cluster(idle_tasks={"SCHEDULED": 3})
+STALLED = cluster(checkpoint_age_s=500.0)
+BLOCKED = search(refusing="session_summary-2026.11: index.blocks.read_only_allow_delete")
+
+
+class Case(NamedTuple):
+    """One row: after `before`, and starts of the stream so many seconds ago, `now` asks for `action`, `alarm`."""
+
+    what: str
+    now: dict[str, Any]
+    action: str
+    alarm: str
+    before: Sequence[Observation] = ()
+    starts: Sequence[float] = ()
+
+
+TABLE = [
+    # the stream's cluster
+    Case("all is well", {}, "healthy", "supervise.healthy"),
+    Case("all has been well", {}, "healthy", "supervise.healthy", for_long()),
+    Case("no cluster, seen once", {"flink": AWAY}, "wait", "stream.no_cluster"),
+    Case("no cluster for less than the grace", {"flink": AWAY}, "wait", "stream.no_cluster", for_long(40, flink=AWAY)),
+    Case("no cluster for the grace", {"flink": AWAY}, "page", "stream.no_cluster", for_long(60, flink=AWAY)),
+    Case(
+        "no cluster, again after it was there",
+        {"flink": AWAY},
+        "wait",
+        "stream.no_cluster",
+        [*for_long(200, flink=AWAY), at(10)],
+    ),
+    Case(
+        "no cluster, and yesterday too",
+        {"flink": AWAY},
+        "wait",
+        "stream.no_cluster",
+        [at(86_400, flink=AWAY), at(80_000, flink=AWAY)],
+    ),
+    Case("no TaskManager", {"flink": NO_TASKMANAGER}, "wait", "stream.no_taskmanager"),
+    Case(
+        "no TaskManager for long",
+        {"flink": NO_TASKMANAGER},
+        "page",
+        "stream.no_taskmanager",
+        for_long(flink=NO_TASKMANAGER),
+    ),
+    Case(
+        "no TaskManager and no job: a job could not run",
+        {"flink": changed(NO_TASKMANAGER, job=None, jobs=0)},
+        "wait",
+        "stream.no_taskmanager",
+    ),
+    # no job
+    Case("no job, with a checkpoint", {"flink": NO_JOB}, "resume", "stream.no_job"),
+    Case("no job, and there never was one", {"flink": NO_JOB, "restore": NEVER}, "submit", "stream.no_job"),
+    Case("no job, checkpoints unreadable", {"flink": NO_JOB, "restore": AWAY}, "page", "stream.restore_unknown"),
+    Case("no job, two starts lately", {"flink": NO_JOB}, "resume", "stream.no_job", starts=[600, 300]),
+    Case("no job, the budget is spent", {"flink": NO_JOB}, "page", "stream.budget_spent", starts=[600, 300, 100]),
+    Case("no job, the starts are long ago", {"flink": NO_JOB}, "resume", "stream.no_job", starts=[2_000, 1_500, 901]),
+    Case(
+        "no job, the clock was set back after starts",
+        {"flink": NO_JOB},
+        "page",
+        "stream.budget_spent",
+        starts=[-500, -400, -300],
+    ),
+    Case("no job, Kafka away", {"flink": NO_JOB, "kafka": AWAY}, "wait", "ingest.no_kafka"),
+    Case("no job, Elasticsearch away", {"flink": NO_JOB, "elasticsearch": AWAY}, "wait", "serving.away"),
+    Case("no job, Elasticsearch refuses", {"flink": NO_JOB, "elasticsearch": BLOCKED}, "wait", "serving.refusing"),
+    Case("no job, the gate is silent too", {"flink": NO_JOB, "gate": gate(90, 90)}, "resume", "stream.no_job"),
+    Case("two jobs", {"flink": changed(FLINK, jobs=2)}, "page", "stream.two_jobs"),
+    # a job that does not run
+    Case("tasks do not run yet", {"flink": IDLE}, "wait", "stream.not_running"),
+    Case(
+        "RUNNING with a dead TaskManager, within the grace",
+        {"flink": IDLE},
+        "wait",
+        "stream.not_running",
+        for_long(40, flink=IDLE),
+    ),
+    Case("tasks do not run for the grace", {"flink": IDLE}, "resume", "stream.not_running", for_long(60, flink=IDLE)),
+    Case(
+        "tasks did not run, of another job",
+        {"flink": IDLE},
+        "wait",
+        "stream.not_running",
+        for_long(100, flink=cluster(id="j0", idle_tasks={"SCHEDULED": 3})),
+    ),
+    Case(
+        "tasks do not run, the budget is spent",
+        {"flink": IDLE},
+        "page",
+        "stream.budget_spent",
+        for_long(60, flink=IDLE),
+        [300, 200, 100],
+    ),
+    Case("RESTARTING", {"flink": cluster(state="RESTARTING")}, "wait", "stream.not_running"),
+    Case(
+        "restarting again and again",
+        {"flink": cluster(restarts=7, failure="java.Boom")},
+        "page",
+        "stream.restarting",
+        [at(40, flink=cluster(restarts=4)), at(20, flink=cluster(restarts=6))],
+    ),
+    Case(
+        "a new job that restarts again and again, seen once",
+        {"flink": cluster(restarts=4, age_s=50.0)},
+        "page",
+        "stream.restarting",
+    ),
+    Case(
+        "restarts an hour ago",
+        {"flink": cluster(restarts=40)},
+        "healthy",
+        "supervise.healthy",
+        for_long(flink=cluster(restarts=40)),
+    ),
+    Case("restarts of an old job, seen once", {"flink": cluster(restarts=40)}, "healthy", "supervise.healthy"),
+    Case(
+        "restarts that are over",
+        {"flink": cluster(restarts=9)},
+        "healthy",
+        "supervise.healthy",
+        [at(500, flink=cluster(restarts=1)), *for_long(240, flink=cluster(restarts=9))],
+    ),
+    # checkpoints
+    Case(
+        "a young job without a checkpoint",
+        {"flink": cluster(age_s=30.0, checkpoint_age_s=None)},
+        "healthy",
+        "supervise.healthy",
+    ),
+    Case("checkpoints stalled", {"flink": STALLED}, "resume", "stream.checkpoints_stalled", for_long(flink=STALLED)),
+    Case(
+        "never a checkpoint",
+        {"flink": cluster(age_s=700.0, checkpoint_age_s=None, checkpoints=0)},
+        "resume",
+        "stream.checkpoints_stalled",
+        for_long(),
+    ),
+    Case(
+        "checkpoints stalled while Elasticsearch is away: a start would not help",
+        {"flink": STALLED, "elasticsearch": AWAY},
+        "page",
+        "serving.away",
+        for_long(flink=STALLED, elasticsearch=AWAY),
+    ),
+    Case(
+        "checkpoints stalled, Elasticsearch is just back",
+        {"flink": STALLED},
+        "wait",
+        "stream.checkpoints_stalled",
+        [*for_long(300, flink=STALLED, elasticsearch=AWAY)[:-1], at(20, flink=STALLED)],
+    ),
+    Case("a job of the future", {"flink": cluster(age_s=-900.0)}, "wait", "stream.clock"),
+    Case("a checkpoint of the future", {"flink": cluster(checkpoint_age_s=-60.0)}, "wait", "stream.clock"),
+    Case("an age that is no number", {"flink": cluster(age_s=float("nan"))}, "wait", "stream.clock"),
+    # the gate
+    Case("Redis away", {"gate": AWAY}, "wait", "gate.no_memory"),
+    Case("Redis away for long", {"gate": AWAY}, "page", "gate.no_memory", for_long(gate=AWAY)),
+    Case("one partition is silent", {"gate": gate(0.2, 45.0)}, "wait", "gate.silent"),
+    Case(
+        "one partition is silent for long",
+        {"gate": gate(0.2, 99.0)},
+        "page",
+        "gate.silent",
+        for_long(gate=gate(0.2, 45.0)),
+    ),
+    Case(
+        "a partition no gate ever looked at",
+        {"gate": gate(0.2, None)},
+        "page",
+        "gate.silent",
+        for_long(gate=gate(0.2, None)),
+    ),
+    Case("a heartbeat of the future", {"gate": gate(-300.0, 0.1)}, "wait", "supervise.clock"),
+    Case("a burst waits for the gate", {"kafka": kafka(gate_lag=50_000)}, "wait", "gate.lagging"),
+    Case(
+        "the gate catches up",
+        {"kafka": kafka(gate_lag=50_000)},
+        "healthy",
+        "supervise.healthy",
+        for_long(kafka=kafka(gate_lag=90_000)),
+    ),
+    Case(
+        "the gate falls behind",
+        {"kafka": kafka(gate_lag=50_000)},
+        "page",
+        "gate.lagging",
+        for_long(kafka=kafka(gate_lag=30_000)),
+    ),
+    # the stream's lag and what comes out of it
+    Case(
+        "the stream falls behind",
+        {"kafka": kafka(stream_lag=80_000)},
+        "page",
+        "stream.lagging",
+        for_long(kafka=kafka(stream_lag=10_000)),
+    ),
+    Case(
+        "a lag that is small and grows",
+        {"kafka": kafka(stream_lag=19_000)},
+        "healthy",
+        "supervise.healthy",
+        for_long(kafka=kafka(stream_lag=10)),
+    ),
+    Case("Kafka away", {"kafka": AWAY}, "wait", "ingest.no_kafka"),
+    Case("Elasticsearch away", {"elasticsearch": AWAY}, "wait", "serving.away"),
+    Case("Elasticsearch away for long", {"elasticsearch": AWAY}, "page", "serving.away", for_long(elasticsearch=AWAY)),
+    Case(
+        "Elasticsearch's disk is full",
+        {"elasticsearch": BLOCKED},
+        "page",
+        "serving.refusing",
+        for_long(elasticsearch=BLOCKED),
+    ),
+    Case("documents were refused", {"kafka": kafka(dead_end=3)}, "page", "serving.refused", for_long()),
+    Case("documents were refused before anyone looked", {"kafka": kafka(dead_end=3)}, "healthy", "supervise.healthy"),
+    Case(
+        "the newest session is old while input flows",
+        {"kafka": kafka(valid_end=9_000)},
+        "page",
+        "serving.stale",
+        [
+            at(150, kafka=kafka(valid_end=8_000)),
+            at(90, kafka=kafka(valid_end=8_500)),
+            at(30, kafka=kafka(valid_end=8_900)),
+        ],
+    ),
+    Case(
+        "no session ever became searchable while input flows",
+        {"kafka": kafka(valid_end=900), "elasticsearch": search(sessions=0, newest_id=None, newest_at=None)},
+        "page",
+        "serving.stale",
+        [
+            at(150, kafka=kafka(valid_end=0), elasticsearch=search(sessions=0, newest_id=None, newest_at=None)),
+            at(90, kafka=kafka(valid_end=500), elasticsearch=search(sessions=0, newest_id=None, newest_at=None)),
+        ],
+    ),
+    Case(
+        "sessions of a slow partition become searchable",
+        {"kafka": kafka(valid_end=9_000), "elasticsearch": search(sessions=8_200)},
+        "healthy",
+        "supervise.healthy",
+        [at(150, kafka=kafka(valid_end=8_000)), at(90, kafka=kafka(valid_end=8_500))],
+    ),
+    Case(
+        "the first sessions after an idle night",
+        {"kafka": kafka(valid_end=8_100), "elasticsearch": search(newest_at=NOW - 30_000)},
+        "healthy",
+        "supervise.healthy",
+        for_long(280, elasticsearch=search(newest_at=NOW - 30_000), input_flowing=False),
+    ),
+    Case(
+        "an idle night",
+        {"elasticsearch": search(newest_at=NOW - 30_000), "input_flowing": False},
+        "healthy",
+        "supervise.healthy",
+        for_long(280, elasticsearch=search(newest_at=NOW - 30_000), input_flowing=False),
+    ),
+    Case("a session of the future", {"elasticsearch": search(newest_at=NOW + 900)}, "wait", "supervise.clock"),
+    Case("checkpoints cannot be read while the stream runs", {"restore": AWAY}, "wait", "stream.restore_unknown"),
+    Case(
+        "nothing answers",
+        {"flink": AWAY, "kafka": AWAY, "gate": AWAY, "elasticsearch": AWAY, "restore": AWAY},
+        "wait",
+        "stream.no_cluster",
+    ),
+]
+
+
+@pytest.mark.parametrize("case", TABLE, ids=lambda case: case.what)
+def test_policy(case: Case) -> None:
+    starts = [NOW - ago for ago in case.starts]
+    decision = decide(at(**case.now), case.before, starts, LIMITS, NOW)
+    assert (decision.action, decision.alarm) == (case.action, case.alarm), decision
+    assert {finding.alarm for finding in decision.findings} <= ALARMS.keys()
+    assert all(finding.reason and finding.remedy for finding in decision.findings)
+
+
+def test_a_page_that_cannot_be_repaired_comes_before_what_only_waits() -> None:
+    seen = at(gate=gate(0.1, 40.0), kafka=kafka(dead_end=1))
+    decision = decide(seen, for_long(), (), LIMITS, NOW)
+    assert [finding.alarm for finding in decision.findings] == ["serving.refused", "gate.silent"]
+    assert [finding.alarm for finding in decision.pages] == ["serving.refused"]
+
+
+def test_order_and_future_of_the_history_do_not_matter() -> None:
+    before = for_long(60, flink=AWAY)
+    future = at(-3_600, flink=FLINK, elasticsearch=SEARCH)
+    forward = decide(at(flink=AWAY), before, (), LIMITS, NOW)
+    assert decide(at(flink=AWAY), [future, *reversed(before)], (), LIMITS, NOW) == forward

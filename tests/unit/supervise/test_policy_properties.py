@@ -1,0 +1,73 @@
+"""Whatever is seen: nothing is done on what is not known, and never more often than the budget allows."""
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace as changed
+
+from include.supervise.observation import Away, Flink, Gate, Job, Kafka, Observation, Restore, Search
+from include.supervise.policy import decide
+from tests.unit.supervise.looks import FLINK, LIMITS, NOW, POINT, at
+
+away = st.builds(Away, reason=st.just("refused"))
+counts = st.integers(0, 1_000_000)
+ages = st.floats(-1e6, 1e9)
+jobs = st.builds(
+    Job,
+    id=st.sampled_from(["j1", "j2"]),
+    state=st.sampled_from(["RUNNING", "RESTARTING", "CREATED", "FAILING"]),
+    age_s=ages,
+    idle_tasks=st.dictionaries(st.just("SCHEDULED"), st.integers(1, 4)),
+    checkpoints=counts,
+    checkpoint_age_s=ages | st.none(),
+    restarts=st.integers(0, 20),
+)
+flinks = st.builds(Flink, job=jobs | st.none(), jobs=st.integers(0, 2), slots=st.integers(0, 3), taskmanagers=counts)
+kafkas = st.builds(Kafka, **dict.fromkeys(Kafka.__struct_fields__, counts))
+gates = st.builds(Gate, heartbeat_age_s=st.dictionaries(st.integers(0, 1), ages | st.none()))
+searches = st.builds(
+    Search, health=st.just("green"), refusing=st.none() | st.just("full"), newest_at=st.floats(0, 2 * NOW) | st.none()
+)
+observations = st.builds(
+    Observation,
+    taken_at=st.floats(NOW - 2_000, NOW + 100),
+    flink=flinks | away,
+    kafka=kafkas | away,
+    gate=gates | away,
+    elasticsearch=searches | away,
+    restore=st.builds(Restore, path=st.none() | st.just("/c")) | away,
+)
+times = st.lists(st.floats(NOW - 2_000, NOW + 1_000), max_size=6)
+
+
+@given(observations, st.lists(observations, max_size=6), times)
+def test_it_acts_only_on_what_it_knows(seen: Observation, history: list[Observation], starts: list[float]) -> None:
+    decision = decide(seen, history, starts, LIMITS, NOW)
+    if decision.acts:
+        assert isinstance(seen.flink, Flink)
+        assert seen.flink.slots > 0
+        assert isinstance(seen.kafka, Kafka)
+        assert isinstance(seen.elasticsearch, Search)
+        assert seen.elasticsearch.refusing is None
+        assert isinstance(seen.restore, Restore)
+        assert (decision.action == "submit") == (seen.restore.path is None)
+        assert sum(at > NOW - LIMITS.window_s for at in starts) < LIMITS.restarts
+    if seen.unknown:
+        assert decision.action != "healthy"
+
+
+@given(st.lists(st.floats(1, 100), min_size=1, max_size=200))
+def test_a_stream_that_is_lost_again_and_again_is_started_as_often_as_the_budget_says(steps: list[float]) -> None:
+    now, starts = NOW, list[float]()
+    for step in steps:
+        now += step
+        seen = changed(at(flink=changed(FLINK, job=None, jobs=0), restore=POINT), taken_at=now)
+        if decide(seen, (), starts, LIMITS, now).acts:
+            starts.append(now)
+    for first in starts:
+        assert sum(first <= at < first + LIMITS.window_s for at in starts) <= LIMITS.restarts
+
+
+@given(observations)
+def test_an_observation_survives_the_journal(seen: Observation) -> None:
+    assert msgspec.json.decode(msgspec.json.encode(seen), type=Observation) == seen

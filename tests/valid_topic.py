@@ -1,0 +1,37 @@
+"""Records put into `sessions.valid` by tests, in the gate's stead."""
+
+import uuid
+from collections.abc import Sequence
+
+from kafka import KafkaProducer
+
+from include.contracts.session import ValidSession
+from include.contracts.settings import Settings
+from include.contracts.topics import VALID
+from tests.valid_sessions import encoded, valid_session
+
+
+def sessions(number: int) -> list[ValidSession]:
+    """That many sessions with ids of their own."""
+    run = uuid.uuid4().hex[:12]
+    return [valid_session(session_id=f"s-{run}-{place:06d}") for place in range(number)]
+
+
+def put(settings: Settings, found: Sequence[ValidSession | bytes | None], *, commit: bool = True) -> None:
+    """Sessions or bare values as one transaction, spread over all partitions; aborted unless `commit`."""
+    producer = KafkaProducer(
+        bootstrap_servers=settings.kafka_bootstrap, transactional_id=f"test-{uuid.uuid4().hex}", linger_ms=5
+    )
+    try:
+        producer.init_transactions()
+        producer.begin_transaction()
+        for place, entry in enumerate(found):
+            value = encoded(entry) if isinstance(entry, ValidSession) else entry
+            producer.send(VALID, key=b"user", value=value, partition=place % settings.partitions)
+        producer.flush()
+        if commit:
+            producer.commit_transaction()
+        else:
+            producer.abort_transaction()
+    finally:
+        producer.close(timeout=5)
