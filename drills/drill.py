@@ -19,6 +19,7 @@ from include.ingest.publisher import publish
 from include.ingest.shop import synthesize
 from include.local.account import Line, account, position, wait_until_indexed
 from include.local.airflow import AirflowApi
+from include.local.project import ROOT
 from include.local.stack import Stack
 from include.local.stream import wait_started
 from include.supervise.journal import Entry, Journal
@@ -130,6 +131,11 @@ def _told(entry: Entry, fault_at: float) -> dict[str, Any]:
         "after_s": round(entry.at - fault_at, 1),
         "action": decision.action,
         "alarm": decision.alarm,
-        "reason": decision.reason,
-        "outcome": entry.outcome,
+        "reason": _here(decision.reason),
+        "outcome": entry.outcome and _here(entry.outcome),
     }
+
+
+def _here(text: str) -> str:
+    """Without the folder of this machine."""
+    return text.replace(f"{ROOT}/", "")

@@ -18,9 +18,7 @@ class Ports(NamedTuple):
     flink_taskmanager_data: int = 19009
     mongodb: int = 19010
     airflow: int = 19011
-    airflow_worker_logs: int = 19012
-    airflow_trigger_logs: int = 19013
-    mlflow: int = 19014
+    mlflow: int = 19012
 
     def shifted(self, offset: int) -> "Ports":
         """The same table `offset` higher; stacks a hundred apart run beside each other."""

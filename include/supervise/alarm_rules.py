@@ -124,8 +124,13 @@ def _lagging(view: View, alarm: str, what: str, remedy: str, lag_of: Callable[[K
     lag = lag_of(view.seen.kafka)
     if lag <= view.limits.lag_high:
         return None
+
+    def holds(past: Observation) -> bool:
+        return isinstance(past.kafka, Kafka) and lag_of(past.kafka) > view.limits.lag_high
+
     base = view.before(view.limits.grace_s)
-    if base is None or isinstance(base.kafka, Away):
+    if view.lasted(holds) < view.limits.grace_s or base is None or isinstance(base.kafka, Away):
+        # A load that came at once is no reason to wake anybody: it has the grace to become less.
         return Finding("wait", alarm, f"{lag} {what}", remedy)
     if lag < lag_of(base.kafka):
         return None

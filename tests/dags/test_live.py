@@ -21,6 +21,7 @@ from include.archive import queries as archive
 from include.archive.store import connect as connect_mongo
 from include.archive.store import database
 from include.contracts.archive import LEDGERS, RECONCILIATIONS
+from include.contracts.errors import TerminalError
 from include.contracts.settings import Settings
 from include.ingest.ledger import Ledger
 from include.local.airflow import AirflowApi
@@ -152,6 +153,22 @@ def test_a_replay_sends_a_log_and_refuses_what_is_none(api: AirflowApi, settings
         assert state == "failed"
         # At once, without a retry, and with what to do about it.
         assert bad.name in api.log("ingest_replay", run_id, "replay", attempt=1)
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "conf"),
+    [
+        ("ingest_replay", {}),
+        ("ingest_replay", {"path": "a.csv", "format": "parquet"}),
+        ("ingest_replay", {"path": "a.csv", "rate": -1}),
+        ("ingest_synthetic", {"sessions": -1}),
+        ("ingest_synthetic", {"days": 0}),
+        ("serving_retention", {"dry_run": "perhaps"}),
+    ],
+)
+def test_params_out_of_range_are_refused_at_the_form(api: AirflowApi, dag_id: str, conf: dict[str, Any]) -> None:
+    with pytest.raises(TerminalError, match=r"40[0-9]|422"):
+        api.trigger(dag_id, conf)
 
 
 def test_retention_names_old_indices_and_then_drops_them(api: AirflowApi, settings: Settings) -> None:

@@ -168,6 +168,11 @@ def _config(settings: Settings, layout: Layout, home: Path) -> dict[str, Any]:
         # Managed memory is divided by slots: no more of them than the job and one test beside it can use.
         "taskmanager.numberOfTaskSlots": settings.parallelism + SLOTS_SPARE,
         "parallelism.default": settings.parallelism,
+        # It plans and coordinates: a lost stream waits for its start, not for its best code.
+        "env.java.opts.jobmanager": "-XX:TieredStopAtLevel=1",
+        # A TaskManager asks a JobManager that has come back again after a second, not after ten.
+        "cluster.registration.error-delay": "1 s",
+        "cluster.registration.max-timeout": "5 s",
         "heartbeat.interval": "2 s",
         "heartbeat.timeout": "10 s",
         "metrics.fetcher.update-interval": "1 s",

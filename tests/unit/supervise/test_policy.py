@@ -222,7 +222,14 @@ TABLE = [
         {"kafka": kafka(stream_lag=80_000)},
         "page",
         "stream.lagging",
-        for_long(kafka=kafka(stream_lag=10_000)),
+        for_long(kafka=kafka(stream_lag=30_000)),
+    ),
+    Case(
+        "a burst after a quiet time",
+        {"kafka": kafka(stream_lag=80_000)},
+        "wait",
+        "stream.lagging",
+        for_long(kafka=kafka(stream_lag=4)),
     ),
     Case(
         "a lag that is small and grows",
