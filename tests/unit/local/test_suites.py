@@ -22,7 +22,10 @@ def test_all_tests_run_folder_by_folder_each_in_its_environment(project: Path) -
         Run("dev", ("tests/unit",)),
         Run("dev", ("tests/contract",)),
         Run("flink", ("tests/stream",)),
+        Run("airflow", ("tests/dags",)),
+        Run("airflow", ("tests/pages",)),
         Run("dev", ("tests/integration",)),
+        Run("dev", ("tests/browser",)),
         Run("dev", ("tests/e2e",)),
     ]
 
