@@ -133,7 +133,7 @@ def index_pattern(alias: str) -> str:
     return f"{alias}-*"
 
 
-# Measures are summed and averaged from their columns; a search tree of each would be a tenth of the indexing.
+# Measures are summed and averaged from their columns; a search tree of each would only cost indexing.
 _PROPERTIES: dict[type, dict[str, Any]] = {
     str: {"type": "keyword"},
     int: {"type": "long", "index": False},

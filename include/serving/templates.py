@@ -46,7 +46,7 @@ def _refresh(settings: Settings) -> dict[str, str]:
     """Elasticsearch's own way, unless an interval is set.
 
     It refreshes an index every second as long as someone searches it; after half a minute without, not until
-    the next search, which waits for it. Setting an interval, even of a second, switches that off, and a third
-    of the work of an index that takes thousands of documents a second is its refreshes.
+    the next search, which waits for it. Setting an interval, even of a second, switches that off, and an
+    index that takes thousands of documents a second spends much of its work on refreshes.
     """
     return {"refresh_interval": f"{settings.index_refresh_s}s"} if settings.index_refresh_s else {}
