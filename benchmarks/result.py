@@ -4,7 +4,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -14,6 +14,7 @@ import psutil
 
 FOLDER = Path(__file__).parent / "results"
 PACKAGES = ("kafka-python", "redis", "elasticsearch", "msgspec")
+"""Clients of the live path's servers."""
 POM_VERSIONS = {"kafka": "4.3.1", "elasticsearch": "8.19.16", "flink": "2.3.0"}
 
 
@@ -24,11 +25,13 @@ def report(
     targets: Mapping[str, tuple[str, float]],
     seed: int,
     config: Mapping[str, Any],
+    packages: Sequence[str] = PACKAGES,
     folder: Path = FOLDER,
 ) -> str:
     """One JSON line, also kept as `<folder>/<name>.json`.
 
     `targets`: figure -> ("at least" or "at most", bound); `met` tells whether all of them hold.
+    `packages`: those whose versions are told; the live path's servers are told with its clients only.
     """
     result = {
         "name": name,
@@ -36,7 +39,7 @@ def report(
         "targets": {figure: f"{sense} {bound:g}" for figure, (sense, bound) in targets.items()},
         "met": all(_holds(figures[figure], sense, bound) for figure, (sense, bound) in targets.items()),
         "machine": machine(),
-        "versions": versions(),
+        "versions": versions(packages),
         "seed": seed,
         "config": dict(config),
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -63,8 +66,10 @@ def machine() -> dict[str, Any]:
     }
 
 
-def versions() -> dict[str, str]:
+def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
     """Versions of what was measured."""
+    if packages != PACKAGES:
+        return {"python": platform.python_version(), **{package: metadata.version(package) for package in packages}}
     java = subprocess.run(["java", "-version"], capture_output=True, text=True, check=True).stderr.splitlines()[0]
     clients = {f"{package} (client)": metadata.version(package) for package in PACKAGES}
     return {"python": platform.python_version(), "java": java, **POM_VERSIONS, **clients}

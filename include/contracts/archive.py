@@ -6,6 +6,9 @@ UNREADABLE = "unreadable"
 GAPS = "gaps"
 LEDGERS = "ledgers"
 RECONCILIATIONS = "reconciliations"
+NEIGHBOURS = "neighbours"
+PRIVACY = "privacy"
+PROMOTIONS = "promotions"
 
 COLLECTIONS: dict[str, tuple[str, str]] = {
     SESSIONS: ("the session_id", "an admitted session: the other fields of ValidSession, times as dates (UTC, ms)"),
@@ -25,6 +28,15 @@ COLLECTIONS: dict[str, tuple[str, str]] = {
     RECONCILIATIONS: (
         "the hour's start, ISO 8601",
         "the stage counts of one hour: `lines`, `balanced`, `owner`, `written_at`",
+    ),
+    NEIGHBOURS: ("the user's pseudonym", "those most like this user, nearest first: `neighbours`, `run`"),
+    PRIVACY: (
+        "the release's key: window, data, mechanism and seed",
+        "what one private release was charged: `mechanism`, `epsilon`, `window`, `charged_at`",
+    ),
+    PROMOTIONS: (
+        "the registered name and the run's key",
+        "who became or stayed champion, and why: `decision`, `reasons`, `figures`, `decided_at`",
     ),
 }
 """Collection -> what its `_id` is, and what one document holds."""

@@ -108,6 +108,13 @@ class Settings:
     lag_high: int = _setting(20_000, "records of lag that may grow without anything being wrong", low=1)
     canary_stale_s: int = _setting(60, "age of the newest indexed session, while input flows, that is wrong", low=5)
     alert_again_s: int = _setting(3_600, "an alarm that goes on is repeated after this", low=60, high=604_800)
+    nightly_days: int = _setting(14, "days of sessions a nightly run learns from", low=2, high=400)
+    nightly_runs: int = _setting(7, "nightly runs whose files are kept", low=1, high=1_000)
+    batch_python: str = _setting("", "interpreter of the nightly batch, as Airflow sees it")
+    batch_folder: str = _setting("", "folder of the nightly runs' files, as Airflow sees it")
+    noise_key: Secret = _setting(
+        Secret(""), "key of the private model's noise, at least 32 characters; without it nothing private is released"
+    )
 
     def __post_init__(self) -> None:
         ports = self.ports

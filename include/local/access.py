@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Self
 
 from elasticsearch import Elasticsearch
 
+from include.batch.similar.stores import ALIAS
 from include.contracts.documents import INDICES, index_pattern
 from include.contracts.settings import Secret, Settings
 from include.serving.client import errors
@@ -23,12 +24,13 @@ AIRFLOW_ROLE: dict[str, Any] = {
     # Supervision asks for the health; before a start of the stream and once a day the templates are put.
     "cluster": ["monitor", "manage_index_templates"],
     # Pages and counts ask the aliases, to be granted beside the indices; upkeep gives aliases and deletes old
-    # indices, which `manage` holds. It writes no document.
+    # indices, which `manage` holds. It writes the documents of the nightly batch and no others.
     "indices": [
         {
             "names": [name for alias in INDICES for name in (alias, index_pattern(alias))],
             "privileges": ["read", "manage"],
-        }
+        },
+        {"names": [ALIAS, f"{ALIAS}-*"], "privileges": ["read", "write", "manage"]},
     ],
 }
 ROLES: dict[str, dict[str, Any]] = {"stream": STREAM_ROLE, "airflow": AIRFLOW_ROLE}

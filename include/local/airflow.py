@@ -53,6 +53,10 @@ class AirflowApi:
         body = {"logical_date": None, "conf": dict(conf or {})}
         return str(self._ask("POST", f"/api/v2/dags/{dag_id}/dagRuns", json=body)["dag_run_id"])
 
+    def end(self, dag_id: str, run_id: str) -> None:
+        """Let a run fail now; its running tasks are ended."""
+        self._ask("PATCH", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}", json={"state": "failed"})
+
     def state(self, dag_id: str, run_id: str) -> str:
         """queued, running, success or failed."""
         return str(self._ask("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}")["state"])

@@ -1,4 +1,7 @@
-"""The demo: Airflow starts the stream, makes the history and archives; then the account of every single session."""
+"""The demo: Airflow starts the stream, makes the history and archives; then the account of every single session.
+
+At the end a night's batch on that history.
+"""
 
 import time
 from collections.abc import Callable, Iterable
@@ -9,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
+from include.batch import parameters
 from include.contracts.errors import NotReadyError, TerminalError
 from include.contracts.settings import Settings
 from include.ingest.emission import Emission
@@ -18,6 +22,7 @@ from include.ingest.plan import Limits, Plan
 from include.ingest.publisher import PublishReport, publish
 from include.ingest.replay import replay
 from include.ingest.shop import synthesize
+from include.local import nightly
 from include.local.account import Line, Position, account, position, wait_until_indexed
 from include.local.airflow import AirflowApi
 from include.local.freshness import Freshness, Probe
@@ -67,7 +72,7 @@ def start_platform(settings: Settings, say: Say) -> None:
     stack = Stack(settings, say)
     stack.up()
     with AirflowApi(settings, stack.layout) as airflow:
-        airflow.wait_for_dags({INGEST, ARCHIVE, SUPERVISE})
+        airflow.wait_for_dags({INGEST, ARCHIVE, SUPERVISE, nightly.DAG})
         _settle(airflow)
     say("waiting for supervise_stream to find no job and start one")
     wait_started(settings, START_DEADLINE_S)
@@ -100,6 +105,17 @@ def run(settings: Settings, show: Show, say: Say, console: Console) -> Outcome:
     intent = ledger.intent
     say(f"planted intent: {intent.base_rate:.1%} buy, the best reachable ROC-AUC is {intent.roc_auc:.3f}")
     return _outcome(settings, ledger.expected, before, freshness, now - timedelta(days=show.days + 2), say)
+
+
+def run_night(settings: Settings, show: Show, say: Say) -> nightly.Night | None:
+    """One run of the nightly batch on the history; None where that is too short to be split by time."""
+    split = parameters.load().split
+    if show.days <= split.test_days + split.inner_days:
+        say(f"no nightly run: {show.days} days are too few to learn from some and be judged on others")
+        return None
+    end = datetime.now(UTC)
+    say(f"{nightly.DAG} learns from {show.days} days")
+    return nightly.run(settings, end - timedelta(days=show.days), end, say)
 
 
 def _history(settings: Settings, show: Show, say: Say) -> Ledger:

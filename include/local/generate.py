@@ -35,6 +35,8 @@ CONTAINER_SECRETS: dict[str, str] = {
     "AIRFLOW_JWT_SECRET": "at least 64 characters; signs the tokens of Airflow's users and tasks",
     "AIRFLOW_SECRET_KEY": "at least 32 characters; signs the sessions of Airflow's pages",
     "AIRFLOW_FERNET_KEY": "encrypts what Airflow stores; made by `openssl rand -base64 32 | tr '+/' '-_'`",
+    "MLFLOW_PASSWORD": "at least 12 characters; password of MLflow's user `admin`",
+    "MLFLOW_SECRET_KEY": "at least 32 characters; signs the sessions of MLflow's pages",
 }
 # Set in docker-compose.yaml to the addresses inside its network, or without meaning there.
 _NOT_IN_CONTAINERS = (
@@ -50,6 +52,9 @@ _NOT_IN_CONTAINERS = (
     "flink_state",
     "mongo_url",
     "airflow_url",
+    "mlflow_url",
+    "batch_python",
+    "batch_folder",
 )
 
 # One example of each key: (call, what it holds) with the arguments of partition 0.
@@ -260,7 +265,7 @@ def _environment() -> str:
         f"# {NOTE}",
         "# Copy to .env; docker compose reads it from there. For ./showroom, export what you change.",
         "",
-        "# For docker compose only: these, and SHOWROOM_PSEUDONYM_KEY below, it does not start without.",
+        "# For docker compose only: it does not start without these, SHOWROOM_PSEUDONYM_KEY and SHOWROOM_NOISE_KEY.",
     ]
     for name, meaning in CONTAINER_SECRETS.items():
         lines += [f"# {meaning}", f"{name}=", ""]

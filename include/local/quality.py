@@ -15,6 +15,7 @@ TYPED: dict[Environment, tuple[str, ...]] = {
     "dev": ("include", "docker", "benchmarks", "drills", "tests"),
     "flink": ("flink", "tests/stream"),
     "airflow": ("dags", "plugins", "tests/dags", "tests/pages"),
+    "ml": ("include/batch", "benchmarks/batch", "tests/batch"),
 }
 """What each environment's interpreter type-checks; a folder belongs to the environment that names it most exactly."""
 

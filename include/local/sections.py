@@ -15,6 +15,7 @@ from include.contracts.settings import Settings
 from include.gate.report import GateReport, read_report
 from include.local.airflow import login
 from include.local.layout import Layout, write_text
+from include.local.servers import mlflow as mlflow_server
 from include.local.servers.airflow import KEYS_FILE
 from include.local.truth import unique_users
 from include.serving import queries
@@ -64,6 +65,15 @@ def airflow(settings: Settings) -> RenderableType:
         write_text(shown, "", mode=0o600)
         return Group(_titled("airflow"), Text(f"  {settings.airflow_url} as {user}, {told}"))
     return away[0]
+
+
+def mlflow(settings: Settings) -> RenderableType:
+    """Where MLflow's pages are and how to log in."""
+    layout = Layout.of(settings)
+    place = layout.conf / mlflow_server.KEYS_FILE
+    return Group(
+        _titled("mlflow"), Text(f"  {settings.mlflow_url} as {mlflow_server.USER}, its password lies in {place}")
+    )
 
 
 def stream(settings: Settings) -> RenderableType:

@@ -18,7 +18,7 @@ from include.local.java import ensure_java
 from include.local.layout import Layout, write_text
 from include.local.program import Program
 from include.local.ready import wait_until_ready
-from include.local.servers import airflow, elasticsearch, flink, gate, kafka, mongodb, redis
+from include.local.servers import airflow, elasticsearch, flink, gate, kafka, mlflow, mongodb, redis
 from include.local.supervisor import Supervisor
 from include.local.topics import ensure_topics
 
@@ -71,10 +71,14 @@ class Stack:
         with self._exclusive():
             gate.ensure_pseudonym_key(self.settings, self.layout)
             airflow.ensure_keys(self.layout)
+            mlflow.ensure_keys(self.settings, self.layout)
             defined = self._define()
             wanted = self._select(defined, programs)
             if any(program.name in AIRFLOW for program in wanted):
                 ensure_environment("airflow", self._say)
+            # Airflow runs the nightly batch in it.
+            if any(program.name in (*AIRFLOW, mlflow.NAME) for program in wanted):
+                ensure_environment("ml", self._say)
             self._supervise(defined)
             users = (gate.NAME, airflow.NAME)
             servers = [program for program in wanted if not program.name.startswith(users)]
@@ -144,7 +148,7 @@ class Stack:
 
     def _define(self) -> list[Program]:
         build = (self.settings, self.layout)
-        stores = (kafka, redis, elasticsearch, mongodb)
+        stores = (kafka, redis, elasticsearch, mongodb, mlflow)
         defined = [server.program(*build) for server in stores]
         return [*defined, *flink.programs(*build), *gate.programs(*build), *airflow.programs(*build)]
 

@@ -2,7 +2,8 @@
 
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +19,7 @@ RESULTS = SHOWROOM / "test-results"
 FOLDERS: dict[str, Environment] = {
     "tests/unit": "dev",
     "tests/contract": "dev",
+    "tests/batch": "ml",
     "tests/stream": "flink",
     "tests/dags": "airflow",
     "tests/pages": "airflow",
@@ -26,6 +28,9 @@ FOLDERS: dict[str, Environment] = {
     "tests/e2e": "dev",
 }
 """Every test folder, in the order of a whole run: what is quick to fail comes first."""
+
+ON_SERVERS = ("tests/dags", "tests/integration", "tests/browser", "tests/e2e")
+"""Folders whose tests start stacks of servers: one after the other, with all others beside them."""
 
 
 class Counts(NamedTuple):
@@ -52,6 +57,11 @@ class Run(NamedTuple):
     environment: Environment
     paths: tuple[str, ...]
 
+    @property
+    def on_servers(self) -> bool:
+        """Whether its tests start stacks of servers."""
+        return self.paths[0].startswith(tuple(f"{folder}/" for folder in ON_SERVERS)) or self.paths[0] in ON_SERVERS
+
 
 def plan(paths: Sequence[str], folder: Path = ROOT) -> list[Run]:
     """The pytest runs for paths below `folder`, one for each test folder; none means all tests.
@@ -76,8 +86,42 @@ def plan(paths: Sequence[str], folder: Path = ROOT) -> list[Run]:
     return [Run(FOLDERS[name], tuple(path for _, path in members)) for name, members in groups]
 
 
-def execute(run: Run, number: int, arguments: Sequence[str]) -> Counts:
-    """Run pytest once; its output goes where this process writes."""
+def execute_all(runs: Sequence[Run], arguments: Sequence[str], say: Callable[[str], None]) -> Counts:
+    """Run everything: tests that start servers one after the other, all others beside them.
+
+    Tests on servers mostly wait, so the others cost next to no time. What those print is shown as a whole.
+    With `-x` among the arguments nothing new begins after a failure.
+    """
+    numbered = list(enumerate(runs, start=1))
+    aside = [(number, run) for number, run in numbered if not run.on_servers]
+    ahead = [(number, run) for number, run in numbered if run.on_servers]
+    if not ahead:
+        aside, ahead = [], aside
+    with ThreadPoolExecutor(1) as lane:
+        quiet = lane.submit(_lane, aside, arguments, say, kept=True)
+        total = _lane(ahead, arguments, say, kept=False)
+        return total + quiet.result()
+
+
+def _lane(
+    runs: Sequence[tuple[int, Run]], arguments: Sequence[str], say: Callable[[str], None], *, kept: bool
+) -> Counts:
+    total = Counts()
+    for number, run in runs:
+        ensure_environment(run.environment, say)
+        title = f"== {', '.join(run.paths)} in environment {run.environment}"
+        say(f"{title}, beside the others" if kept else title)
+        found, printed = execute(run, number, arguments, kept=kept)
+        if kept:
+            say(f"{title}:\n{printed.rstrip()}")
+        total += found
+        if found.failed and "-x" in arguments:
+            break
+    return total
+
+
+def execute(run: Run, number: int, arguments: Sequence[str], *, kept: bool = False) -> tuple[Counts, str]:
+    """Run pytest once. Its output goes where this process writes, or is handed back where it is to be kept."""
     python = ensure_environment(run.environment)
     RESULTS.mkdir(parents=True, exist_ok=True)
     report = RESULTS / f"{number}-{run.environment}.xml"
@@ -86,8 +130,9 @@ def execute(run: Run, number: int, arguments: Sequence[str]) -> Counts:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     environment |= {"PYTHONPATH": str(ROOT), "HYPOTHESIS_STORAGE_DIRECTORY": str(SHOWROOM / "cache" / "hypothesis")}
     command = [str(python), "-P", "-m", "pytest", f"--junitxml={report}", *arguments, *run.paths]
-    done = subprocess.run(command, cwd=ROOT, env=environment, check=False)
-    return counts(report, done.returncode)
+    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT} if kept else {}
+    done = subprocess.run(command, cwd=ROOT, env=environment, text=True, check=False, **output)  # type: ignore[call-overload]
+    return counts(report, done.returncode), done.stdout or ""
 
 
 def counts(report: Path, exit_code: int) -> Counts:

@@ -32,6 +32,18 @@ def state_folder(current: Settings) -> Path:
     return Path(current.flink_state)
 
 
+def batch_python(current: Settings) -> Path:
+    """The interpreter of the nightly batch; SettingsError where the settings do not name it."""
+    _require(current, "batch_python")
+    return Path(current.batch_python)
+
+
+def batch_folder(current: Settings) -> Path:
+    """Where the nightly runs' files lie; SettingsError where the settings do not name it."""
+    _require(current, "batch_folder")
+    return Path(current.batch_folder)
+
+
 def _require(current: Settings, *names: str) -> None:
     missing = [f"{PREFIX}{name.upper()}" for name in names if not getattr(current, name)]
     if missing:

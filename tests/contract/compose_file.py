@@ -15,7 +15,8 @@ DOCKER = PROJECT / "docker"
 COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 FLINK_CONFIG: dict[str, Any] = yaml.safe_load((DOCKER / "flink" / "config.yaml").read_text())
-SECRETS = {**dict.fromkeys(CONTAINER_SECRETS, "s" * 32), f"{PREFIX}PSEUDONYM_KEY": "s" * 32}
+KEYS = (f"{PREFIX}PSEUDONYM_KEY", f"{PREFIX}NOISE_KEY")
+SECRETS = dict.fromkeys((*CONTAINER_SECRETS, *KEYS), "s" * 32)
 ONE_SHOT = {"prepare", "airflow-init", "shop"}
 AIRFLOW = [component[0] for component in COMPONENTS]
 """The services that are Airflow for good; `airflow-init` runs before them."""
@@ -33,6 +34,7 @@ PORTS = {
     "elasticsearch": Ports().elasticsearch,
     "mongo": Ports().mongodb,
     "airflow-api": Ports().airflow,
+    "mlflow": Ports().mlflow,
     "kibana": 5601,
 }
 VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?::(?P<kind>[-?])(?P<rest>[^}]*))?\}")

@@ -42,7 +42,7 @@ def layout(tmp_path: Path) -> Layout:
 
 def test_the_services_are_those_of_the_local_stack_and_what_only_images_have() -> None:
     local = {"kafka", "redis", "elasticsearch", "flink-jobmanager", "flink-taskmanager", "gate-0", *AIRFLOW}
-    assert set(SERVICES) == local | ONE_SHOT | {"kibana", "gate-1", "mongo", "postgres"}
+    assert set(SERVICES) == local | ONE_SHOT | {"kibana", "gate-1", "mlflow", "mongo", "postgres"}
     profiles = {name: service["profiles"] for name, service in SERVICES.items() if "profiles" in service}
     assert profiles == {"gate-1": ["wide"], "shop": ["shop"]}
 
@@ -98,7 +98,7 @@ def test_elasticsearch_kibana_and_the_local_stack_have_one_version() -> None:
     assert f"<kafka.version>{OFFICIAL['kafka'].split(':')[1]}</kafka.version>" in pom
 
 
-@pytest.mark.parametrize("dockerfile", ["gate.Dockerfile", "flink.Dockerfile", "airflow.Dockerfile"])
+@pytest.mark.parametrize("dockerfile", sorted(path.name for path in DOCKER.glob("*.Dockerfile")))
 def test_own_images_are_pinned_hashed_and_without_root(dockerfile: str) -> None:
     text = (DOCKER / dockerfile).read_text()
     stages = re.findall(r"^FROM (\S+)", text, re.M)
@@ -158,7 +158,7 @@ def test_nothing_starts_before_its_servers() -> None:
     for name in AIRFLOW:
         assert {"prepare", "airflow-init", "postgres"} <= all_needed(name)
     # The scheduler runs the tasks, and one of them starts the stream at once.
-    servers = {"kafka", "redis", "elasticsearch", "mongo", "flink-jobmanager", "flink-taskmanager"}
+    servers = {"kafka", "redis", "elasticsearch", "mongo", "mlflow", "flink-jobmanager", "flink-taskmanager"}
     assert servers <= all_needed("airflow-scheduler")
 
 

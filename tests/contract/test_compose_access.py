@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from include.batch.similar.stores import ALIAS
 from include.contracts.documents import INDICES, index_pattern
 from include.contracts.settings import PREFIX
 from include.local.access import AIRFLOW_ROLE, STREAM_ROLE
@@ -41,6 +42,9 @@ def test_secrets_are_known_to_those_who_need_them(name: str) -> None:
     gates, airflow = {"gate-0", "gate-1"}, {"airflow-init", *AIRFLOW}
     owners = {
         "SHOWROOM_PSEUDONYM_KEY": gates,
+        "SHOWROOM_NOISE_KEY": airflow,
+        "MLFLOW_TRACKING_PASSWORD": airflow,
+        "MLFLOW_AUTH_ADMIN_PASSWORD": {"mlflow"},
         "SHOWROOM_REDIS_URL": gates | airflow,
         "SHOWROOM_MONGO_URL": airflow,
         "SHOWROOM_ALERT_WEBHOOK": airflow,
@@ -59,10 +63,12 @@ def test_the_streams_key_may_write_its_indices_and_nothing_else() -> None:
     assert set(grant["privileges"]) == {"create_index", "index"}
 
 
-def test_airflows_key_may_read_and_keep_the_indices_but_write_no_document() -> None:
-    (grant,) = AIRFLOW_ROLE["indices"]
-    assert set(grant["names"]) == {*INDICES, *(index_pattern(alias) for alias in INDICES)}
-    assert set(grant["privileges"]) == {"read", "manage"}
+def test_airflows_key_may_read_and_keep_the_indices_and_write_only_what_the_batch_publishes() -> None:
+    stream, batch = AIRFLOW_ROLE["indices"]
+    assert set(stream["names"]) == {*INDICES, *(index_pattern(alias) for alias in INDICES)}
+    assert set(stream["privileges"]) == {"read", "manage"}
+    assert set(batch["names"]) == {ALIAS, f"{ALIAS}-*"}
+    assert set(batch["privileges"]) == {"read", "write", "manage"}
     assert set(AIRFLOW_ROLE["cluster"]) == {"monitor", "manage_index_templates"}
 
 

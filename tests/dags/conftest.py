@@ -13,6 +13,7 @@ from tests.locking import turn
 
 DAGS = {
     "archive_sessions",
+    "batch_nightly",
     "ingest_replay",
     "ingest_synthetic",
     "reconcile",

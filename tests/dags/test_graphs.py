@@ -12,7 +12,10 @@ from typing import Any
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import timezone
 from airflow.sdk.exceptions import ParamValidationError
+from airflow.serialization.encoders import coerce_to_core_timetable
+from airflow.timetables.base import TimeRestriction
 
 from include.ingest.readers import READERS
 from include.ingest.replay import AUTO
@@ -56,6 +59,17 @@ def test_graphs_are_those_of_the_snapshot(bag: DagBag) -> None:
     text = "\n\n".join(described(bag.dags[name]) for name in sorted(bag.dags)) + "\n"
 
     assert text == SNAPSHOT.read_text()
+
+
+def test_a_new_installation_waits_for_its_first_night(bag: DagBag) -> None:
+    dag = bag.dags["batch_nightly"]
+    first = coerce_to_core_timetable(dag.timetable).next_dagrun_info(
+        last_automated_data_interval=None,
+        restriction=TimeRestriction(timezone.coerce_datetime(dag.start_date), None, dag.catchup),
+    )
+
+    assert first is not None
+    assert first.run_after > timezone.utcnow()
 
 
 def test_every_dag_says_what_it_does_and_what_to_do(bag: DagBag) -> None:
@@ -104,6 +118,8 @@ def test_dags_and_plugins_import_only_what_they_may(folder: str) -> None:
         ("ingest_replay", {"path": "a.csv", "limit": 0}),
         ("serving_retention", {"dry_run": "perhaps"}),
         ("reconcile", {"hour": "yesterday"}),
+        ("batch_nightly", {"start": "yesterday"}),
+        ("batch_nightly", {"end": 5}),
     ],
 )
 def test_params_out_of_range_are_refused(bag: DagBag, dag_id: str, params: dict[str, Any]) -> None:

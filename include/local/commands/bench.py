@@ -1,11 +1,14 @@
-"""`./showroom bench`: load steps on a stack of their own."""
+"""`./showroom bench`: load steps on a stack of their own, and the nightly batch in its own environment."""
 
+import os
+import subprocess
 from typing import Annotated
 
 import typer
 
 app = typer.Typer(
-    help="Measure the live path; the last line is one JSON object, kept in benchmarks/results/.", no_args_is_help=True
+    help="Measure the live path and the nightly batch; the last line is one JSON object, kept in benchmarks/results/.",
+    no_args_is_help=True,
 )
 Seed = Annotated[int, typer.Option(help="Seed of the synthetic shop.")]
 Sessions = Annotated[int, typer.Option(help="Visits the measurement is over.", min=1_000)]
@@ -42,3 +45,42 @@ def scale(sessions: Sessions = 40_000, warm_up: WarmUp = 40_000, seed: Seed = SE
     from benchmarks.scale import run
 
     typer.echo(run(sessions, warm_up, seed))
+
+
+PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+"""All options belong to the program that is called, --help too."""
+
+
+@app.command(context_settings=PASSED_ON)
+def models(context: typer.Context) -> None:
+    """All models on two public data sets, on honest and on flattering splits."""
+    _batch("models", context.args)
+
+
+@app.command(context_settings=PASSED_ON)
+def privacy(context: typer.Context) -> None:
+    """The private network at several epsilons, each recomputed from what was logged."""
+    _batch("privacy", context.args)
+
+
+@app.command(context_settings=PASSED_ON)
+def similar(context: typer.Context) -> None:
+    """Similar users: recall and speed, the array path against datasketch."""
+    _batch("similar", context.args)
+
+
+@app.command(context_settings=PASSED_ON)
+def nightly(context: typer.Context) -> None:
+    """A whole nightly run on synthetic sessions: time and memory of each step."""
+    _batch("nightly", context.args)
+
+
+def _batch(name: str, arguments: list[str]) -> None:
+    """One bench of the nightly batch, in its environment; ends as that ends."""
+    from include.local.environments import ensure_environment
+    from include.local.project import ROOT
+
+    python = ensure_environment("ml", lambda line: typer.echo(line, err=True))
+    command = [str(python), "-P", "-m", f"benchmarks.batch.{name}", *arguments]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
+    raise typer.Exit(done.returncode)

@@ -36,7 +36,7 @@ def demo(
     """Run the whole platform on real servers, account for every session, and leave it running."""
     from rich.console import Console
 
-    from include.local.demo import Show, run, run_replay, start_platform
+    from include.local.demo import Show, run, run_night, run_replay, start_platform
 
     console = Console()
     started = time.monotonic()
@@ -49,11 +49,22 @@ def demo(
     if replay is None:
         show = Show(sessions=sessions, days=days, live_s=live, live_per_s=rate, seed=seed)
         outcome = run(settings, show, say, console)
+        night = run_night(settings, show, say)
     else:
-        outcome = run_replay(settings, replay, shape, say, console)
+        outcome, night = run_replay(settings, replay, shape, say, console), None
     _show(console, settings, outcome)
-    say("done" if outcome.exact else "[red]the account does not balance[/]")
-    if not outcome.exact:
+    if night is not None:
+        from include.local.nightly_tables import tables
+
+        console.print(f"\nNightly run, {night.seconds:.0f} s", style="bold")
+        console.print(*tables(night), sep="\n")
+    _addresses(console, settings)
+    wrong = [
+        *(["the account does not balance"] if not outcome.exact else []),
+        *(["the nightly run is not complete"] if night is not None and not night.complete else []),
+    ]
+    say(f"[red]{', '.join(wrong)}[/]" if wrong else "done")
+    if wrong:
         raise typer.Exit(1)
 
 
@@ -61,8 +72,6 @@ def _show(console: Console, settings: Settings, outcome: Outcome) -> None:
     from rich.table import Table
 
     from include.local import sections
-    from include.local.airflow import login
-    from include.local.layout import Layout
 
     grid = Table("stage", "what", "truth", "found", "difference", title="Account", title_justify="left", box=None)
     for line in outcome.lines:
@@ -96,12 +105,22 @@ def _show(console: Console, settings: Settings, outcome: Outcome) -> None:
         )
     for section in (sections.gate, sections.archive, sections.stream, sections.serving):
         console.print(section(settings))
+
+
+def _addresses(console: Console, settings: Settings) -> None:
+    from include.local.airflow import login
+    from include.local.layout import Layout
+    from include.local.servers import mlflow
+
     console.print("\nIt goes on running, with new sessions every ten minutes: ./showroom status, down", style="bold")
-    user, password = login(Layout.of(settings))
+    layout = Layout.of(settings)
+    user, password = login(layout)
+    keys = mlflow.read_keys(layout)
     for name, address in (
         ("Airflow", f"{settings.airflow_url}   user {user}, password {password}"),
         ("Live page", f"{settings.airflow_url}/plugin/showroom-live"),
         ("Stream page", f"{settings.airflow_url}/plugin/showroom-stream"),
+        ("MLflow", f"{settings.mlflow_url}   user {mlflow.USER}, password {keys.password if keys else '-'}"),
         ("Flink", settings.flink_url),
         ("Elasticsearch", settings.elasticsearch_url),
         ("Kafka", settings.kafka_bootstrap),

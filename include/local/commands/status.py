@@ -34,7 +34,8 @@ def status() -> None:
     programs = Stack(settings).status()
     console.print(table(programs))
     if any(program.state == "RUNNING" for program in programs):
-        for section in (sections.gate, sections.archive, sections.stream, sections.serving, sections.airflow):
+        stages = (sections.gate, sections.archive, sections.stream, sections.serving)
+        for section in (*stages, sections.airflow, sections.mlflow):
             console.print(section(settings))
 
 

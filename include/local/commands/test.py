@@ -18,20 +18,13 @@ def test(
     stop: Annotated[bool, typer.Option("-x", "--exitfirst", help="Stop at the first failure.")] = False,
 ) -> None:
     """Run all tests, on real servers of their own; the last line is `N passed, N failed`."""
-    from include.local.environments import ensure_environment
     from include.local.java import ensure_java
-    from include.local.suites import Counts, execute, plan
+    from include.local.suites import execute_all, plan
 
     runs = plan(paths or [])
     ensure_java(typer.echo)
     arguments = [*(["-k", only] if only else []), *(["-x"] if stop else [])]
-    total = Counts()
-    for number, run in enumerate(runs, start=1):
-        ensure_environment(run.environment, typer.echo)
-        typer.echo(f"== {', '.join(run.paths)} in environment {run.environment}")
-        total += execute(run, number, arguments)
-        if stop and total.failed:
-            break
+    total = execute_all(runs, arguments, typer.echo)
     typer.echo(str(total))
     if total.failed or not total.passed:
         raise typer.Exit(1)

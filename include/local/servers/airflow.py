@@ -17,6 +17,7 @@ from include.local.environments import LOCKS, python_of
 from include.local.layout import Layout, write_text
 from include.local.program import Program
 from include.local.project import ROOT
+from include.local.servers import mlflow
 from include.local.servers.flink import data_dir, flink_home
 
 NAME = "airflow-"
@@ -119,6 +120,7 @@ def environment_of(settings: Settings, layout: Layout) -> dict[str, str]:
     }
     return {
         **task_settings(settings, layout).to_env(),
+        **mlflow.client_environment(settings, layout),
         **{f"AIRFLOW__{name}": str(value) for name, value in options.items()},
         "AIRFLOW_HOME": str(home(layout)),
         "AIRFLOW_CONN_MONGO_DEFAULT": _mongo_connection(settings),
@@ -130,7 +132,7 @@ def environment_of(settings: Settings, layout: Layout) -> dict[str, str]:
 
 
 def task_settings(settings: Settings, layout: Layout) -> Settings:
-    """The settings of DAGs and pages: where the stream's files and state lie; no pseudonym key."""
+    """The settings of DAGs and pages: where files and state of stream and batch lie; no pseudonym key."""
     jar = next((flink_home() / "opt").glob("flink-python-*.jar"), Path())
     return settings.replace(
         state_dir=layout.root,
@@ -138,6 +140,9 @@ def task_settings(settings: Settings, layout: Layout) -> Settings:
         flink_jar=str(jar),
         flink_project=str(ROOT),
         flink_state=str(data_dir(layout)),
+        batch_python=str(python_of("ml")),
+        batch_folder=str(layout.data / "batch"),
+        noise_key=mlflow.noise_key(settings, layout),
     )
 
 

@@ -53,7 +53,7 @@ def programs(settings: Settings, layout: Layout) -> tuple[Program, Program]:
         _link_libraries(conf / "lib", home)
 
     environment = {
-        **settings.replace(pseudonym_key=Secret("")).to_env(),
+        **settings.replace(pseudonym_key=Secret(""), noise_key=Secret("")).to_env(),
         "JAVA_HOME": str(java.java_home()),
         "FLINK_HOME": str(home),
         "FLINK_CONF_DIR": str(conf),

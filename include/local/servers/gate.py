@@ -22,7 +22,7 @@ PROBE_TIMEOUT_S = 3.0
 def programs(settings: Settings, layout: Layout) -> tuple[Program, ...]:
     """Define `gate_processes` processes."""
     environment = {
-        **settings.replace(pseudonym_key=pseudonym_key(settings, layout)).to_env(),
+        **settings.replace(pseudonym_key=pseudonym_key(settings, layout), noise_key=Secret("")).to_env(),
         "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",
     }

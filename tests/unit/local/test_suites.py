@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from include.contracts.errors import TerminalError
+from include.local import suites
 from include.local.project import ROOT
-from include.local.suites import FOLDERS, Counts, Run, counts, plan
+from include.local.suites import FOLDERS, Counts, Run, counts, execute_all, plan
 
 
 @pytest.fixture
@@ -21,6 +22,7 @@ def test_all_tests_run_folder_by_folder_each_in_its_environment(project: Path) -
     assert plan([], project) == [
         Run("dev", ("tests/unit",)),
         Run("dev", ("tests/contract",)),
+        Run("ml", ("tests/batch",)),
         Run("flink", ("tests/stream",)),
         Run("airflow", ("tests/dags",)),
         Run("airflow", ("tests/pages",)),
@@ -41,7 +43,7 @@ def test_paths_of_one_folder_share_a_run(project: Path) -> None:
 def test_a_folder_without_tests_is_left_out_of_a_whole_run(project: Path) -> None:
     (project / "tests/contract/test_it.py").unlink()
 
-    assert plan([], project)[1] == Run("flink", ("tests/stream",))
+    assert plan([], project)[1] == Run("ml", ("tests/batch",))
 
 
 def test_a_single_test_runs_in_the_environment_of_its_folder(project: Path) -> None:
@@ -84,3 +86,33 @@ def test_a_run_that_died_is_a_failure_even_without_a_report(tmp_path: Path) -> N
 
 def test_counts_add_up_to_the_closing_line() -> None:
     assert str(Counts(3, 0) + Counts(4, 1)) == "7 passed, 1 failed"
+
+
+def made(place: Path, name: str, line: str) -> str:
+    (place / f"test_{name}.py").write_text(f"def test_{name}():\n    {line}\n")
+    return str(place / f"test_{name}.py")
+
+
+def test_all_lanes_are_counted_and_what_ran_aside_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suites, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(suites, "ON_SERVERS", (str(tmp_path / "servers"),))
+    (tmp_path / "servers").mkdir()
+    runs = [
+        Run("dev", (made(tmp_path, "aside", "assert False, 'shown in full'"),)),
+        Run("dev", (made(tmp_path / "servers", "ahead", "pass"),)),
+    ]
+    said: list[str] = []
+
+    assert execute_all(runs, [], said.append) == Counts(passed=1, failed=1)
+    assert any("shown in full" in line for line in said)
+
+
+def test_a_failure_ends_a_lane_where_that_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suites, "RESULTS", tmp_path / "results")
+    runs = [
+        Run("dev", (made(tmp_path, "first", "assert False"),)),
+        Run("dev", (made(tmp_path, "second", "pass"),)),
+    ]
+
+    assert execute_all(runs, ["-x"], lambda _: None) == Counts(failed=1)
+    assert execute_all(runs, [], lambda _: None) == Counts(passed=1, failed=1)

@@ -1,0 +1,1 @@
+"""Measurements of the nightly batch, run in its own environment."""

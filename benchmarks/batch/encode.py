@@ -1,0 +1,98 @@
+"""Numbers into columns by constants: nothing is fitted, so nothing of a test row or of one user is in an encoder."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from include.batch.samples import Floats, Matrix
+
+
+class Encoder(Protocol):
+    """How one field (n,) becomes columns: `raw` for trees (n, d), `scaled` for networks and linear models (n, e)."""
+
+    def names(self, field: str) -> tuple[str, ...]:
+        """Names of the d raw columns."""
+
+    def raw(self, values: Floats) -> Matrix:
+        """(n, d), NaN where unknown."""
+
+    def scaled(self, values: Floats) -> Matrix:
+        """(n, e) of numbers in about [0, 1], never NaN."""
+
+
+@dataclass(frozen=True)
+class Log:
+    """A count, a duration or an amount >= 0: the logarithm, 1 at `cap` and above; whether it is there at all beside."""
+
+    cap: float
+
+    def names(self, field: str) -> tuple[str, ...]:
+        """One column."""
+        return (field,)
+
+    def raw(self, values: Floats) -> Matrix:
+        """(n, 1), the values."""
+        return values[:, None].astype(np.float32)
+
+    def scaled(self, values: Floats) -> Matrix:
+        """(n, 2): log(1 + v) / log(1 + cap), and v > 0."""
+        known = np.nan_to_num(values, nan=0.0)
+        logs = np.log1p(np.clip(known, 0, self.cap)) / np.log1p(self.cap)
+        return np.column_stack([logs, known > 0]).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Share:
+    """A share of `whole`; its root beside, which spreads what crowds near 0."""
+
+    whole: float
+
+    def names(self, field: str) -> tuple[str, ...]:
+        """One column."""
+        return (field,)
+
+    def raw(self, values: Floats) -> Matrix:
+        """(n, 1), the values."""
+        return values[:, None].astype(np.float32)
+
+    def scaled(self, values: Floats) -> Matrix:
+        """(n, 2): v / whole and its root."""
+        share = np.clip(np.nan_to_num(values, nan=0.0) / self.whole, 0, 1)
+        return np.column_stack([share, np.sqrt(share)]).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """One of a closed list of kinds; any other is none of them."""
+
+    kinds: tuple[int, ...]
+
+    def names(self, field: str) -> tuple[str, ...]:
+        """`field=kind` for each kind."""
+        return tuple(f"{field}={kind}" for kind in self.kinds)
+
+    def raw(self, values: Floats) -> Matrix:
+        """(n, kinds), one-hot."""
+        return np.asarray(values[:, None] == np.array(self.kinds), dtype=np.float32)
+
+    def scaled(self, values: Floats) -> Matrix:
+        """As raw."""
+        return self.raw(values)
+
+
+@dataclass(frozen=True)
+class Flags:
+    """Yes (1) or no (0)."""
+
+    def names(self, field: str) -> tuple[str, ...]:
+        """One column."""
+        return (field,)
+
+    def raw(self, values: Floats) -> Matrix:
+        """(n, 1)."""
+        return values[:, None].astype(np.float32)
+
+    def scaled(self, values: Floats) -> Matrix:
+        """As raw, 0 where unknown."""
+        return np.nan_to_num(values, nan=0.0)[:, None].astype(np.float32)

@@ -1,0 +1,189 @@
+"""Nightly steps on synthetic sessions in an archive of their own: wall time, CPU time and peak memory of each step."""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Protocol, cast
+
+import psutil
+import typer
+
+from benchmarks.result import report
+from include.batch.steps import STEPS
+from include.contracts.settings import Secret, Settings
+from include.local.environments import ensure_environment
+from include.local.java import ensure_java
+from include.local.layout import Layout
+from include.local.project import ROOT
+from include.local.servers import mongodb
+
+PORT_OFFSET = 3_000
+STATE = Path(".showroom/bench-nightly")
+KEY = "a key for benches only, never used elsewhere"
+END = datetime(2026, 11, 23, tzinfo=UTC)
+DAYS = 14
+READY_S, SAMPLED_S = 60.0, 0.2
+ALONE = ("features", "train", "privacy", "explain", "similar")
+"""Steps that need no server but the archive."""
+
+CHECKED = ("numpy", "pyarrow", "pymongo", "scikit-learn", "tensorflow", "xgboost-cpu")
+GAP = 0.03
+"""How far below the planted ceiling the best model's ROC-AUC may stay."""
+
+
+@dataclass(frozen=True)
+class Used:
+    """What one process and its children took: seconds of wall time and of CPU, MB at most resident at once."""
+
+    wall_s: float
+    cpu_s: float
+    peak_mb: float
+
+
+def run(
+    sessions: Annotated[int, typer.Option(help="Visits in the window of two weeks.")] = 50_000,
+    seed: Annotated[int, typer.Option(help="Seed of the synthetic shop.")] = 1,
+    step: Annotated[list[str] | None, typer.Option(help=f"Only this step; may be repeated. {', '.join(STEPS)}")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Fit only this kind of model; may be repeated.")] = None,
+    keep: Annotated[bool, typer.Option(help="Leave the run's folder where it is.")] = False,
+) -> None:
+    """Measure; prints one JSON line."""
+    settings = Settings(
+        state_dir=STATE,
+        port_offset=PORT_OFFSET,
+        pseudonym_key=Secret(KEY),
+        noise_key=Secret(KEY),
+        mongo_database="bench",
+    )
+    steps = tuple(step or ALONE)
+    window = f"{(END - timedelta(days=DAYS)).isoformat()}/{END.isoformat()}"
+    out = ROOT / STATE / "run"
+    with _archive(settings) as server:
+        truth, filling = _fill(settings, sessions, seed)
+        used: dict[str, Used] = {}
+        summaries: dict[str, Any] = {}
+        for name in steps:
+            command = [sys.executable, "-m", "include.batch", name, "--window", window, "--out", str(out)]
+            command += ["--ceiling", repr(truth["roc_auc_admitted"]), *(f"--only={kind}" for kind in only or ())]
+            line, used[name] = _measured(command, settings)
+            summaries[name] = json.loads(line)
+            _say(f"{name}: {used[name].wall_s:.1f} s, {used[name].peak_mb:.0f} MB")
+        server_mb = server.memory_info().rss / 1e6
+        if keep:
+            shutil.copytree(out, ROOT / STATE.with_name(f"{STATE.name}-run"), dirs_exist_ok=True)
+    figures: dict[str, Any] = {
+        **_below(summaries.get("train"), truth["roc_auc_admitted"]),
+        "sessions": summaries.get("features", {}).get("sessions"),
+        "fill_s": round(filling.wall_s, 1),
+        "mongodb_rss_mb": round(server_mb),
+        "ceiling_roc_auc": truth["roc_auc_admitted"],
+        **{f"{name}_s": round(one.wall_s, 1) for name, one in used.items()},
+        **{f"{name}_cpu_s": round(one.cpu_s, 1) for name, one in used.items()},
+        **{f"{name}_peak_mb": round(one.peak_mb) for name, one in used.items()},
+    }
+    config = {"sessions": sessions, "days": DAYS, "steps": list(steps), "only": list(only or ())}
+    targets = {"below_ceiling": ("at most", GAP)} if "below_ceiling" in figures else {}
+    name = f"nightly-{sessions}"
+    typer.echo(report(name, figures=figures, targets=targets, seed=seed, config=config, packages=CHECKED))
+
+
+def _below(trained: dict[str, Any] | None, ceiling: float) -> dict[str, float]:
+    """ROC-AUC on the headline split by kind of model, and how far the best one stays below the ceiling."""
+    if trained is None:
+        return {}
+    found = {kind: float(judged["intervals"]["roc_auc"]["value"]) for kind, judged in trained["models"].items()}
+    told = {f"{kind}_roc_auc": round(value, 4) for kind, value in found.items()}
+    return {**told, "below_ceiling": round(ceiling - max(found.values()), 4)}
+
+
+@contextlib.contextmanager
+def _archive(settings: Settings) -> Iterator[psutil.Process]:
+    """A new and empty MongoDB stand-in; it and all it held are gone afterwards."""
+    ensure_java(_say)
+    layout = Layout.of(settings)
+    shutil.rmtree(layout.root, ignore_errors=True)
+    layout.create()
+    program = mongodb.program(settings, layout)
+    program.prepare()
+    with (layout.log / "mongodb.log").open("wb") as log:
+        server = subprocess.Popen(program.command, stdout=log, stderr=log)
+    try:
+        _wait(program.probe, server)
+        yield psutil.Process(server.pid)
+    finally:
+        server.terminate()
+        server.wait()
+        shutil.rmtree(layout.root, ignore_errors=True)
+
+
+class _Probe(Protocol):
+    def __call__(self) -> str | None: ...
+
+
+def _wait(probe: _Probe, server: "subprocess.Popen[bytes]") -> None:
+    until = time.monotonic() + READY_S
+    while server.poll() is None and time.monotonic() < until:
+        with contextlib.suppress(Exception):
+            if probe() is None:
+                return
+        time.sleep(SAMPLED_S)
+    raise typer.Exit(1)
+
+
+def _fill(settings: Settings, sessions: int, seed: int) -> tuple[dict[str, Any], Used]:
+    """Put two weeks of synthetic visits into the archive; the truth about them."""
+    python = ensure_environment("dev", _say)
+    _say(f"filling the archive with {sessions:,} visits")
+    start = END - timedelta(days=DAYS)
+    command = [str(python), "-m", "benchmarks.fill_archive", "--start", f"{start:%Y-%m-%d}", "--end", f"{END:%Y-%m-%d}"]
+    line, used = _measured([*command, "--sessions", str(sessions), "--seed", str(seed)], settings)
+    return cast("dict[str, Any]", json.loads(line)), used
+
+
+def _measured(command: Sequence[str], settings: Settings) -> tuple[str, Used]:
+    """Run to the end; the last line of its output. Ends the bench where the command fails."""
+    environment = {**os.environ, **settings.to_env(), "PYTHONPATH": str(ROOT)}
+    began = time.monotonic()
+    process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    peak = 0.0
+    cpu = 0.0
+    while process.poll() is None:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            peak, cpu = max(peak, _resident_mb(process.pid)), max(cpu, _cpu_s(process.pid))
+        time.sleep(SAMPLED_S)
+    printed, _ = process.communicate()
+    if process.returncode:
+        _say(f"{' '.join(command[:4])} ended with {process.returncode}")
+        raise typer.Exit(process.returncode)
+    return printed.strip().splitlines()[-1], Used(time.monotonic() - began, cpu, peak)
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    process = psutil.Process(pid)
+    return [process, *process.children(recursive=True)]
+
+
+def _resident_mb(pid: int) -> float:
+    return sum(one.memory_info().rss for one in _family(pid)) / 1e6
+
+
+def _cpu_s(pid: int) -> float:
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system + times.children_user + times.children_system)
+
+
+def _say(line: str) -> None:
+    """Progress goes to standard error: the last line of standard output is the result."""
+    typer.echo(line, err=True)
+
+
+if __name__ == "__main__":
+    typer.run(run)

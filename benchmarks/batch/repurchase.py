@@ -1,0 +1,257 @@
+"""Does a customer who bought before a cut-off buy again within 30 days? From UCI "Online Retail".
+
+D. Chen, UCI Machine Learning Repository, 2015, CC BY 4.0 (D. Chen, S. L. Sain, K. Guo, "Data mining for the online
+retail industry", Journal of Database Marketing and Customer Strategy Management 19 (2012) 197): invoices of one shop
+from 1 December 2010 to 9 December 2011.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+
+from benchmarks.batch.encode import Encoder, Flags, Log, Share
+from include.batch.samples import Floats, Labels, Rows, Samples
+from include.contracts.errors import TerminalError
+
+FILE = "online_retail.csv.gz"
+FIELDS = ("InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country")
+DAYS = 30.0
+"""How far ahead the outcome is looked for."""
+TEST = datetime(2011, 11, 9, tzinfo=UTC)
+"""The last cut-off whose 30 days the file covers."""
+MISSING = 500.0
+"""Days that stand for never, in ratios: longer than the file."""
+RECENT = (14, 30, 60, 90, 180)
+"""Days back over which purchases are counted."""
+HOME = "United Kingdom"
+
+
+@dataclass(frozen=True)
+class Purchases:
+    """m invoices in the order of (customer, time); `at` in days since 1970, `value` in pounds, all (m,).
+
+    `lines` are of the invoice, `fresh` those of products the customer had not bought before; `returned` marks an
+    invoice that takes goods back. `gap` is the days since the customer's invoice before, NaN for the first.
+    """
+
+    customer: Rows
+    at: Floats
+    value: Floats
+    lines: Floats
+    fresh: Floats
+    returned: Labels
+    home: Labels
+    gap: Floats
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+    def before(self, day: float) -> "Purchases":
+        """What had happened when the day began."""
+        return self.where(self.at < day)
+
+    def where(self, rows: Labels) -> "Purchases":
+        """Only these invoices."""
+        return Purchases(**{name: getattr(self, name)[rows] for name in self.__dataclass_fields__})
+
+
+def day(instant: datetime) -> float:
+    """Days since 1970."""
+    return instant.timestamp() / 86_400
+
+
+def samples(purchases: Purchases, cutoffs: Sequence[float]) -> Samples:
+    """One row for each customer known at each cut-off (days since 1970); the customer is the group."""
+    fields: list[dict[str, Floats]] = []
+    outcomes: list[Labels] = []
+    groups: list[Rows] = []
+    for cutoff in cutoffs:
+        customers, found = known(purchases, cutoff)
+        fields.append(found)
+        outcomes.append(again(purchases, customers, cutoff))
+        groups.append(customers)
+    joined = {name: np.concatenate([part[name] for part in fields]) for name in ENCODERS}
+    return Samples(
+        x=np.hstack([ENCODERS[name].raw(joined[name]) for name in ENCODERS]),
+        z=np.hstack([ENCODERS[name].scaled(joined[name]) for name in ENCODERS]),
+        y=np.concatenate(outcomes),
+        group=np.concatenate(groups),
+        columns=tuple(name for field in ENCODERS for name in ENCODERS[field].names(field)),
+    )
+
+
+def again(purchases: Purchases, customers: Rows, cutoff: float) -> Labels:
+    """(n,) whether each bought in [cutoff, cutoff + 30 days). The only place that looks past a cut-off."""
+    within = (purchases.at >= cutoff) & (purchases.at < cutoff + DAYS) & ~purchases.returned
+    return np.isin(customers, purchases.customer[within])
+
+
+def known(purchases: Purchases, cutoff: float) -> tuple[Rows, dict[str, Floats]]:
+    """Customers who had bought when the day of the cut-off began, and each field (n,) of what was known of them.
+
+    Recency, frequency and value as in the paper above, and how the wait so far compares with the waits before.
+    """
+    past = purchases.before(cutoff)
+    bought, back = past.where(~past.returned), past.where(past.returned)
+    customers, member = np.unique(bought.customer, return_inverse=True)
+    count = len(customers)
+    counts = np.bincount(member, minlength=count).astype(np.float64)
+    ends = np.cumsum(counts).astype(np.int64) - 1
+    starts = ends - counts.astype(np.int64) + 1
+    recency, age = cutoff - bought.at[ends], cutoff - bought.at[starts]
+    span = age - recency
+    squares = _sums(member, np.nan_to_num(bought.gap) ** 2, count)
+    repeats = np.maximum(counts - 1, 1)
+    mean_gap = np.where(counts > 1, span / repeats, MISSING)
+    value = _sums(member, bought.value, count)
+    lines = _sums(member, bought.lines, count)
+    fresh = _sums(member, bought.fresh, count)
+    returns = _count(customers, back.customer)
+    fields: dict[str, Floats] = {
+        "recency_days": recency,
+        "age_days": age,
+        "invoices": counts,
+        "value": value,
+        "mean_value": value / counts,
+        "last_value": bought.value[ends],
+        "lines": lines / counts,
+        "products": fresh,
+        "fresh_share": fresh / np.maximum(lines, 1),
+        "mean_gap_days": mean_gap,
+        "spread_gap_days": np.sqrt(np.maximum(squares / repeats - np.where(counts > 1, mean_gap, 0) ** 2, 0)),
+        "last_gap_days": np.nan_to_num(bought.gap[ends], nan=MISSING),
+        "wait_ratio": recency / (mean_gap + 1),
+        "invoices_a_month": counts / np.maximum(age, DAYS) * DAYS,
+        "days_bought": _days(bought, member, count),
+        "returns": returns,
+        "home": bought.home[ends].astype(np.float64),
+    }
+    for back_days in RECENT:
+        recent = bought.at >= cutoff - back_days
+        fields[f"invoices_{back_days}_days"] = np.bincount(member[recent], minlength=count).astype(np.float64)
+        fields[f"value_{back_days}_days"] = _sums(member[recent], bought.value[recent], count)
+    return customers, fields
+
+
+ENCODERS: dict[str, Encoder] = {
+    "recency_days": Log(400),
+    "age_days": Log(400),
+    "invoices": Log(50),
+    "value": Log(20_000),
+    "mean_value": Log(5000),
+    "last_value": Log(5000),
+    "lines": Log(200),
+    "products": Log(500),
+    "fresh_share": Share(1.0),
+    "mean_gap_days": Log(MISSING),
+    "spread_gap_days": Log(200),
+    "last_gap_days": Log(MISSING),
+    "wait_ratio": Log(20),
+    "invoices_a_month": Log(10),
+    "days_bought": Log(50),
+    "returns": Log(20),
+    "home": Flags(),
+    **{f"invoices_{days}_days": Log(20) for days in RECENT},
+    **{f"value_{days}_days": Log(20_000) for days in RECENT},
+}
+"""Fields known at a cut-off, and constants that turn them into numbers: none is taken from the data."""
+
+
+def _sums(member: Rows, weights: Floats, count: int) -> Floats:
+    """(count,) weights summed for each member."""
+    return np.bincount(member, weights=weights, minlength=count).astype(np.float64)
+
+
+def _count(customers: Rows, found: Rows) -> Floats:
+    """(n,) how often each of the sorted customers is among those found."""
+    at = np.searchsorted(customers, found)
+    there = at < len(customers)
+    at, found = at[there], found[there]
+    return np.bincount(at[customers[at] == found], minlength=len(customers)).astype(np.float64)
+
+
+def _days(bought: Purchases, member: Rows, count: int) -> Floats:
+    """(n,) on how many different days each customer bought."""
+    days = np.floor(bought.at)
+    new = np.ones(len(days), dtype=np.bool_)
+    new[1:] = (days[1:] != days[:-1]) | (member[1:] != member[:-1])
+    return np.bincount(member[new], minlength=count).astype(np.float64)
+
+
+def read(path: Path) -> Purchases:
+    """Read the published file, without lines of unknown customers, of no price, or twice the same.
+
+    Raises TerminalError where it is missing or another one under the same name.
+    """
+    try:
+        table = pyarrow.csv.read_csv(
+            path, convert_options=pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(FIELDS[:3], pa.string()))
+        )
+    except (OSError, pa.ArrowInvalid) as error:
+        raise TerminalError(f"{path} cannot be read ({type(error).__name__})", _REMEDY) from error
+    if tuple(table.column_names) != FIELDS:
+        raise TerminalError(f"{path} has other columns than the published file", _REMEDY)
+    rows = pc.and_(pc.is_valid(table["CustomerID"]), pc.greater(table["UnitPrice"], 0))
+    table = table.filter(rows).group_by(list(FIELDS)).aggregate([])
+    if not table.num_rows:
+        raise TerminalError(f"{path} has no line of a known customer", _REMEDY)
+    return _invoices(table)
+
+
+_REMEDY = f"give the UCI file (dataset 352) by --data FOLDER, named {FILE}"
+
+
+def _invoices(table: pa.Table) -> Purchases:
+    """Lines to invoices; a negative quantity takes goods back."""
+    customer = table["CustomerID"].to_numpy().astype(np.int64)
+    at = table["InvoiceDate"].to_numpy().astype("datetime64[s]").astype(np.int64) / 86_400
+    quantity = table["Quantity"].to_numpy().astype(np.float64)
+    code = table["StockCode"].dictionary_encode().combine_chunks().indices.to_numpy()
+    number = table["InvoiceNo"].dictionary_encode().combine_chunks().indices.to_numpy()
+    order = np.lexsort((code, number, quantity < 0, at, customer))
+    customer, at, quantity, code, number = (part[order] for part in (customer, at, quantity, code, number))
+    price = table["UnitPrice"].to_numpy()[order]
+    home = np.asarray(table["Country"].to_numpy() == HOME)[order]
+    returned = quantity < 0
+    fresh = _first(customer, code, returned)
+    key = np.stack([customer, number, returned])
+    first = np.ones(len(at), dtype=np.bool_)
+    first[1:] = (key[:, 1:] != key[:, :-1]).any(axis=0)
+    invoice = np.cumsum(first) - 1
+    found = customer[first], at[first], returned[first]
+    return Purchases(
+        customer=found[0],
+        at=found[1],
+        value=_sums(invoice, np.abs(quantity) * price, int(first.sum())),
+        lines=np.bincount(invoice).astype(np.float64),
+        fresh=_sums(invoice, fresh, int(first.sum())),
+        returned=found[2],
+        home=home[first],
+        gap=_gaps(*found),
+    )
+
+
+def _first(customer: Rows, code: Rows, returned: Labels) -> Floats:
+    """(n,) 1 where a customer's line is his first purchase of its product; lines are in the order of time."""
+    bought = np.flatnonzero(~returned)
+    codes = int(code.max(initial=0)) + 1
+    _, earliest = np.unique(customer[bought] * codes + code[bought], return_index=True)
+    fresh = np.zeros(len(customer))
+    fresh[bought[earliest]] = 1.0
+    return fresh
+
+
+def _gaps(customer: Rows, at: Floats, returned: Labels) -> Floats:
+    """(m,) days since the same customer's purchase before, NaN for his first and for returns."""
+    bought = np.flatnonzero(~returned)
+    gap = np.full(len(at), np.nan)
+    same = customer[bought][1:] == customer[bought][:-1]
+    gap[bought[1:]] = np.where(same, np.diff(at[bought]), np.nan)
+    return cast("Floats", gap)

@@ -1,0 +1,71 @@
+"""What the bench of the models prints: each figure beside the bar it has to be judged by."""
+
+from collections.abc import Mapping
+
+from benchmarks.batch.flattering import Pair
+from benchmarks.batch.measure import Worth
+from benchmarks.batch.tasks import Bar, Task
+from include.batch.evaluate.bootstrap import Interval
+from include.batch.evaluate.controls import Canary
+
+HEAD = (
+    f"  {'model':<10}{'ROC-AUC':>8} {'interval':<15}{'bar':>6}{'PR-AUC':>9} {'interval':<15}{'bar':>6}"
+    f"{'Brier':>8}{'cal.err':>8}{'F1':>7}{'accuracy':>9}{'fit s':>7}"
+)
+
+
+def of(
+    task: Task,
+    found: Mapping[str, Worth],
+    headline: str,
+    earlier: Mapping[str, Interval],
+    canaries: Mapping[str, Canary],
+) -> str:
+    """One task: its models, whether the target is met, and its controls."""
+    tests = sum(len(fold.test) for fold in task.folds)
+    lines = [f"\n{task.name}: {task.about}", f"  {tests:,} test rows, base rate {task.base_rate:.3f}", HEAD]
+    lines += [_row(one, task.bars.get(kind), "*" if kind == headline else " ") for kind, one in found.items()]
+    lines.append(f"  bar: ROC-AUC {task.bar[0]:.3f}, PR-AUC {task.bar[1]:.3f}, the best known by this protocol")
+    if earlier:
+        told = ", ".join(f"{kind} {one.value:.3f}" for kind, one in earlier.items())
+        lines.append(f"  chosen (*) on folds before the test, the simplest within a standard error of the best: {told}")
+    if headline in found:
+        lines.append(_verdict(task, found[headline]))
+    lines += [
+        f"  shuffled labels, {kind}: ROC-AUC {one.roc_auc.value:.3f} {_bounds(one.roc_auc)}"
+        f" {'0.5 lies within' if one.ok else 'NOT CHANCE: there is a leak'}"
+        for kind, one in canaries.items()
+    ]
+    return "\n".join(lines)
+
+
+def flattered(pairs: Mapping[str, Pair]) -> str:
+    """The figures not to be believed, and what they come down to."""
+    lines = ["\nFLATTERING, not to be believed: accuracy / F1 / ROC-AUC of a forest"]
+    for name, pair in pairs.items():
+        leaky, honest = (" / ".join(f"{value:.3f}" for value in side) for side in (pair.leaky, pair.honest))
+        lines.append(f"  {name}: {leaky}; the same honestly: {honest}")
+    return "\n".join(lines)
+
+
+def _row(one: Worth, bar: Bar | None, mark: str) -> str:
+    bars = ("-", "-") if bar is None else tuple(f"{value:.3f}" for value in bar)
+    return (
+        f"{mark:>2}{one.kind:<10}{one.roc_auc.value:>8.4f} {_bounds(one.roc_auc):<15}{bars[0]:>6}"
+        f"{one.pr_auc.value:>9.4f} {_bounds(one.pr_auc):<15}{bars[1]:>6}"
+        f"{one.brier:>8.4f}{one.calibration_error:>8.3f}{one.f1:>7.3f}{one.accuracy:>9.3f}{one.seconds:>7.1f}"
+    )
+
+
+def _verdict(task: Task, reached: Worth) -> str:
+    told = [
+        f"{name} {value.value:.4f} >= {bound:.3f} {'met' if value.value >= bound else 'NOT MET'}"
+        for name, value, bound in zip(
+            ("ROC-AUC", "PR-AUC"), (reached.roc_auc, reached.pr_auc), task.target, strict=True
+        )
+    ]
+    return f"  target for {reached.kind}: {', '.join(told)}"
+
+
+def _bounds(interval: Interval) -> str:
+    return f"[{interval.low:.3f} {interval.high:.3f}]"

@@ -1,0 +1,158 @@
+"""The questions that the models are measured on, each with who is trained on, who is tested, and the bars."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from sklearn.model_selection import StratifiedGroupKFold
+
+from benchmarks.batch import repurchase, shoppers
+from benchmarks.batch.repurchase import Purchases
+from benchmarks.batch.shoppers import ShopperData
+from include.batch.samples import Rows, Samples
+
+FOLDS = 5
+ORIGINS = ((6, 8), (7, 9), (8, 10))
+"""Last month trained on and last month tested on, by which the temporal model is chosen: all before its test."""
+STEP_DAYS, CUTOFFS = 15, 9
+"""Repurchase is trained on this many cut-offs, so far apart, all of whose outcomes are known at the test's cut-off."""
+
+Ranking = Literal["roc_auc", "pr_auc"]
+Bar = tuple[float, float]
+"""ROC-AUC and PR-AUC."""
+
+
+@dataclass(frozen=True)
+class Fold:
+    """What is trained on and what is tested on; no group is in both."""
+
+    train: Samples
+    test: Samples
+
+
+@dataclass(frozen=True)
+class Task:
+    """One question. `bar` is the best figure known under the same protocol, `bars` that of a kind of model.
+
+    `target` must be reached by the kind `headline`, or, where that is None, by the kind that is chosen on the
+    `origins`: folds that lie before the test folds.
+    """
+
+    name: str
+    about: str
+    folds: tuple[Fold, ...]
+    bar: Bar
+    bars: Mapping[str, Bar]
+    target: Bar
+    headline: str | None = None
+    origins: tuple[Fold, ...] = ()
+
+    @property
+    def base_rate(self) -> float:
+        """Share of purchases among all test rows."""
+        return float(np.concatenate([fold.test.y for fold in self.folds]).mean())
+
+
+def uci(data: ShopperData, seed: int) -> tuple[Task, Task, Task]:
+    """Cross-validated with all fields, the same without PageValues, and later months without the month."""
+    splitter = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
+    rows = list(splitter.split(data.group, data.y, data.group))
+    everything, honest = data.samples(), data.samples(shoppers.WITHOUT_PAGE_VALUES)
+    return (
+        Task(
+            "uci-all",
+            "UCI shoppers, 5 folds, all fields: PageValues knows the outcome, whole visits are over",
+            tuple(Fold(everything.take(train), everything.take(test)) for train, test in rows),
+            bar=(0.934, 0.753),
+            bars={
+                "majority": (0.5, 0.155),
+                "logistic": (0.917, 0.698),
+                "forest": (0.929, 0.747),
+                "boost": (0.933, 0.752),
+                "network": (0.928, 0.727),
+            },
+            target=(0.931, 0.745),
+            headline="boost",
+        ),
+        Task(
+            "uci-honest",
+            "UCI shoppers, 5 folds, without PageValues",
+            tuple(Fold(honest.take(train), honest.take(test)) for train, test in rows),
+            bar=(0.787, 0.381),
+            bars={
+                "logistic": (0.757, 0.340),
+                "forest": (0.777, 0.368),
+                "boost": (0.787, 0.377),
+                "network": (0.755, 0.340),
+            },
+            target=(0.780, 0.370),
+            headline="boost",
+        ),
+        _later(data),
+    )
+
+
+def _later(data: ShopperData) -> Task:
+    samples = data.samples(shoppers.WITHOUT_PERIOD)
+
+    def fold(last: int, tested: int) -> Fold:
+        train, test = data.months(1, last), data.months(last + 1, tested)
+        return Fold(samples.take(apart(samples.group, train, test)), samples.take(test))
+
+    return Task(
+        "uci-later",
+        "UCI shoppers, trained on February to October, tested on November and December, without PageValues and Month",
+        (fold(shoppers.TEST_FROM - 1, 12),),
+        bar=(0.714, 0.357),
+        bars={"logistic": (0.714, 0.354), "forest": (0.698, 0.334), "boost": (0.692, 0.335)},
+        target=(0.714, 0.357),
+        origins=tuple(fold(*origin) for origin in ORIGINS),
+    )
+
+
+def apart(group: Rows, train: Rows, test: Rows) -> Rows:
+    """The rows of `train` of whose group none is in `test`."""
+    return train[~np.isin(group[train], group[test])]
+
+
+def again(purchases: Purchases, seed: int) -> Task:
+    """Repurchase, of other customers than those trained on, after all that is trained on."""
+    test = repurchase.day(repurchase.TEST)
+    return Task(
+        "repurchase",
+        "Online Retail, purchase within 30 days, tested on other customers at a later cut-off",
+        _customers(purchases, test, FOLDS, seed),
+        bar=(0.746, 0.647),
+        bars={"logistic": (0.746, 0.647), "forest": (0.733, 0.638), "boost": (0.742, 0.644)},
+        target=(0.746, 0.647),
+        origins=_customers(purchases, test - repurchase.DAYS, 2, seed),
+    )
+
+
+def _customers(purchases: Purchases, cutoff: float, parts: int, seed: int) -> tuple[Fold, ...]:
+    """Customers dealt into parts; each is tested at the cut-off by what the others did before it."""
+    train = repurchase.samples(purchases, cutoffs(cutoff))
+    test = repurchase.samples(purchases, [cutoff])
+    trained, tested = dealt(train.group, parts, seed), dealt(test.group, parts, seed)
+    return tuple(
+        Fold(train.take(np.flatnonzero(trained != part)), test.take(np.flatnonzero(tested == part)))
+        for part in range(parts)
+    )
+
+
+def cutoffs(test: float) -> tuple[float, ...]:
+    """Cut-offs to train on, whose outcomes were all known at the one of the test."""
+    return tuple(test - repurchase.DAYS - STEP_DAYS * back for back in range(CUTOFFS))
+
+
+def dealt(group: Rows, parts: int, seed: int) -> Rows:
+    """(n,) which of the parts each row's group falls into; the same group the same part, whatever else is there.
+
+    Dealt into another number of parts, groups are mixed anew: parts of a part are not empty.
+    """
+    users, member = np.unique(group, return_inverse=True)
+    told = (hashlib.blake2b(f"{seed}/{parts}/{user}".encode(), digest_size=8).digest() for user in users.tolist())
+    part = np.array([int.from_bytes(digest) % parts for digest in told], dtype=np.int64)
+    return np.asarray(part[member], dtype=np.int64)

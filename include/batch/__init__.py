@@ -1,0 +1,1 @@
+"""The nightly batch: features, similar users, models, privacy, explanation, promotion; in an environment of its own."""

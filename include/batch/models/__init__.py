@@ -1,0 +1,1 @@
+"""The models, one way to fit, keep and load them all."""

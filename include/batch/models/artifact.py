@@ -1,0 +1,115 @@
+"""A fitted model as a folder: model.json says what it is and the SHA-256 of each file; nothing is pickled."""
+
+import hashlib
+import platform
+import shutil
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from include.batch.models.baselines import Majority, OneRule
+from include.batch.models.boost import BoostModel
+from include.batch.models.dense import DenseNetwork
+from include.batch.models.forest import ForestModel
+from include.batch.models.model import Model
+from include.contracts.errors import TerminalError
+
+MANIFEST = "model.json"
+FORMAT = 1
+_REMEDY = "fit the model again, or restore the folder from where it was copied"
+_LIBRARIES = ("numpy", "scikit-learn", "xgboost-cpu", "skops")
+
+READERS: dict[str, Callable[[Path], Model]] = {
+    "majority": Majority.read,
+    "one_rule": OneRule.read,
+    "logistic": DenseNetwork.read,
+    "forest": ForestModel.read,
+    "boost": BoostModel.read,
+    "network": DenseNetwork.read,
+    "private_network": DenseNetwork.read,
+}
+"""Kind of model -> what reads its files."""
+
+
+class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
+    """model.json. `columns` are those of `Samples.x`; `files` name -> SHA-256; `versions` of what wrote it."""
+
+    format: int
+    kind: str
+    private: bool
+    columns: tuple[str, ...]
+    files: dict[str, str]
+    versions: dict[str, str]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over kind, columns and files: equal digests, equal models, whichever versions wrote them."""
+        told = "\n".join([self.kind, *self.columns, *(f"{name} {self.files[name]}" for name in sorted(self.files))])
+        return hashlib.sha256(told.encode()).hexdigest()
+
+
+def save(model: Model, folder: Path, columns: tuple[str, ...]) -> str:
+    """Write a model as `folder`, replacing what was there; the digest. A reader sees a whole model or none."""
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    model.write(partial)
+    found = Manifest(
+        format=FORMAT,
+        kind=model.kind,
+        private=model.private,
+        columns=columns,
+        files={path.name: sha256(path) for path in sorted(partial.iterdir())},
+        versions={"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
+    )
+    (partial / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+    return found.digest
+
+
+def manifest(folder: Path) -> Manifest:
+    """What a folder says it holds, its files checked. Raises TerminalError that names what is missing or altered."""
+    path = folder / MANIFEST
+    try:
+        found = msgspec.json.decode(path.read_bytes(), type=Manifest)
+    except FileNotFoundError as error:
+        raise TerminalError(f"{path} is missing, so {folder.name} holds no model", _REMEDY) from error
+    except (OSError, msgspec.MsgspecError) as error:
+        raise TerminalError(f"{path} cannot be read ({error})", _REMEDY) from error
+    if found.format != FORMAT or found.kind not in READERS:
+        raise TerminalError(
+            f"{path} is of format {found.format}, kind {found.kind!r}: not one of this program", _REMEDY
+        )
+    for name, expected in found.files.items():
+        _check(folder, name, expected)
+    return found
+
+
+def load(folder: Path) -> Model:
+    """The model of a folder. Raises TerminalError that names the file which is missing, altered or of another kind."""
+    found = manifest(folder)
+    try:
+        model = READERS[found.kind](folder)
+    except Exception as error:  # each library has errors of its own
+        raise TerminalError(f"{folder}: not a model of kind {found.kind} ({error})", _REMEDY) from error
+    if (model.kind, model.private) != (found.kind, found.private):
+        raise TerminalError(f"{folder}: {MANIFEST} says {found.kind}, the files say {model.kind}", _REMEDY)
+    return model
+
+
+def _check(folder: Path, name: str, expected: str) -> None:
+    path = folder / name
+    if Path(name).name != name or not path.is_file():
+        raise TerminalError(f"{path} is missing", _REMEDY)
+    if sha256(path) != expected:
+        raise TerminalError(f"{path} is not the file that was written: its SHA-256 differs", _REMEDY)
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,109 @@
+"""What a model must beat: the majority, and one threshold on one column."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+from sklearn.tree import DecisionTreeClassifier
+
+from include.batch.parameters import Models
+from include.batch.samples import Floats, Labels, Samples
+
+FILE = "rule.json"
+
+
+class _Rate(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is kept of a majority: the share of purchases."""
+
+    rate: float
+
+
+class Rule(Struct, frozen=True, forbid_unknown_fields=True):
+    """x[:, index] > threshold (or unknown, where `unknown_above`) has the probability `above`, else `below`."""
+
+    column: str
+    index: int
+    threshold: float
+    unknown_above: bool
+    below: float
+    above: float
+
+
+@dataclass(frozen=True)
+class Majority:
+    """The share of purchases in the training part, for everybody."""
+
+    rate: float
+    kind: ClassVar[str] = "majority"
+    private: ClassVar[bool] = False
+
+    def probabilities(self, samples: Samples) -> Floats:
+        """(n,) the same probability for each."""
+        return np.full(len(samples), self.rate)
+
+    def write(self, folder: Path) -> None:
+        """Write rule.json."""
+        (folder / FILE).write_bytes(msgspec.json.encode(_Rate(self.rate)))
+
+    @classmethod
+    def read(cls, folder: Path) -> "Majority":
+        """What `write` wrote. Raises OSError or msgspec.MsgspecError where it is not that."""
+        return cls(msgspec.json.decode((folder / FILE).read_bytes(), type=_Rate).rate)
+
+
+@dataclass(frozen=True)
+class OneRule:
+    """One threshold on one column."""
+
+    rule: Rule
+    kind: ClassVar[str] = "one_rule"
+    private: ClassVar[bool] = False
+
+    def probabilities(self, samples: Samples) -> Floats:
+        """(n,) one of two probabilities."""
+        found = samples.x[:, self.rule.index]
+        above = np.where(np.isnan(found), self.rule.unknown_above, found > self.rule.threshold)
+        return np.where(above, self.rule.above, self.rule.below)
+
+    def write(self, folder: Path) -> None:
+        """Write rule.json."""
+        (folder / FILE).write_bytes(msgspec.json.encode(self.rule))
+
+    @classmethod
+    def read(cls, folder: Path) -> "OneRule":
+        """What `write` wrote. Raises OSError or msgspec.MsgspecError where it is not that."""
+        return cls(msgspec.json.decode((folder / FILE).read_bytes(), type=Rule))
+
+
+def majority(train: Samples, inner: Samples, parameters: Models, seed: int) -> Majority:
+    """The base rate; nothing is chosen."""
+    return Majority(_smoothed(train.y))
+
+
+def one_rule(train: Samples, inner: Samples, parameters: Models, seed: int) -> OneRule:
+    """The threshold on one column with the least log loss on train and inner together; ties by the seed."""
+    x, y = np.concatenate([train.x, inner.x]), np.concatenate([train.y, inner.y])
+    stump = DecisionTreeClassifier(criterion="log_loss", max_depth=1, random_state=seed % 2**32).fit(x, y)
+    if stump.tree_.node_count == 1:
+        rate = _smoothed(y)
+        return OneRule(Rule(train.columns[0], 0, 0.0, unknown_above=False, below=rate, above=rate))
+    index, threshold = int(stump.tree_.feature[0]), float(stump.tree_.threshold[0])
+    unknown_above = not bool(stump.tree_.missing_go_to_left[0])
+    above = np.where(np.isnan(x[:, index]), unknown_above, x[:, index] > threshold)
+    rule = Rule(
+        column=train.columns[index],
+        index=index,
+        threshold=threshold,
+        unknown_above=unknown_above,
+        below=_smoothed(y[~above]),
+        above=_smoothed(y[above]),
+    )
+    return OneRule(rule)
+
+
+def _smoothed(y: Labels) -> float:
+    """Laplace's rule of succession: never 0 or 1, whatever was seen."""
+    return float((y.sum() + 1.0) / (len(y) + 2.0))

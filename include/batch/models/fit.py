@@ -1,0 +1,25 @@
+"""Every kind of model that is fitted each night, by name."""
+
+from collections.abc import Callable
+
+from include.batch.models.baselines import majority, one_rule
+from include.batch.models.boost import boost
+from include.batch.models.forest import forest
+from include.batch.models.logistic import logistic
+from include.batch.models.model import Model
+from include.batch.models.network import network
+from include.batch.parameters import Models
+from include.batch.samples import Samples
+
+Fit = Callable[[Samples, Samples, Models, int], Model]
+"""train, inner, parameters, seed -> model. `inner` serves early stopping and choices only."""
+
+FITS: dict[str, Fit] = {
+    "majority": majority,
+    "one_rule": one_rule,
+    "logistic": logistic,
+    "forest": forest,
+    "boost": boost,
+    "network": network,
+}
+"""The same input and seed give identical probabilities, whatever ran before in the process."""

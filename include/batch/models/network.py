@@ -1,0 +1,81 @@
+"""A dense network, trained by TensorFlow and kept as plain arrays."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from include.batch.models import tensorflow
+from include.batch.models.dense import DenseNetwork
+from include.batch.parameters import Models, Network
+from include.batch.samples import Floats, Labels, Rows, Samples
+
+Epoch = Callable[[Any], object]
+
+
+def network(train: Samples, inner: Samples, parameters: Models, seed: int) -> DenseNetwork:
+    """ReLU layers with dropout by Adam; the weights of the epoch with the least log loss on `inner` are kept.
+
+    Every epoch sees the rows in a new order, in whole batches: what is over waits for another epoch.
+    """
+    wanted = parameters.network
+    tf = tensorflow.load(seed)
+    tf.keras.backend.clear_session()
+    layers = _layers(tf, train.z.shape[1], wanted)
+    epoch = _epoch(tf, layers, train, wanted)
+    random = np.random.default_rng(seed)
+    best, least, waited = _taken(layers), np.inf, 0
+    for _ in range(wanted.epochs):
+        epoch(tf.constant(_batches(random.permutation(len(train)), wanted.batch)))
+        now = _taken(layers)
+        loss = _log_loss(inner.y, now.logits(inner.z))
+        waited = 0 if loss < least else waited + 1
+        if loss < least:
+            best, least = now, loss
+        elif waited >= wanted.patience:
+            break
+    return best
+
+
+def _layers(tf: Any, width: int, wanted: Network) -> Any:
+    layers = tf.keras.layers
+    stacked = [tf.keras.Input((width,))]
+    for size in wanted.hidden:
+        stacked += [layers.Dense(size, activation="relu"), layers.Dropout(wanted.dropout)]
+    return tf.keras.Sequential([*stacked, layers.Dense(1)])
+
+
+def _epoch(tf: Any, layers: Any, train: Samples, wanted: Network) -> Epoch:
+    """One pass as one call: from Python, a call for each step costs more than a step of so small a network."""
+    z, y = tf.constant(train.z), tf.constant(train.y.astype(np.float32))
+    adam = tf.keras.optimizers.Adam(wanted.rate)
+    adam.build(layers.trainable_variables)
+
+    def run(batches: Any) -> None:
+        for at in tf.range(tf.shape(batches)[0]):
+            rows = batches[at]
+            with tf.GradientTape() as tape:
+                logits = layers(tf.gather(z, rows), training=True)[:, 0]
+                losses = tf.nn.sigmoid_cross_entropy_with_logits(tf.gather(y, rows), logits)
+                loss = tf.reduce_mean(losses)
+            variables = layers.trainable_variables
+            adam.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+
+    compiled: Epoch = tf.function(run)
+    return compiled
+
+
+def _batches(order: Rows, batch: int) -> Rows:
+    """(steps, batch) row numbers; a single batch of all where there are fewer."""
+    size = min(batch, len(order))
+    steps = len(order) // size
+    return order[: steps * size].reshape(steps, size)
+
+
+def _taken(layers: Any) -> DenseNetwork:
+    arrays = [np.array(array, dtype=np.float32) for array in layers.get_weights()]
+    return DenseNetwork(weights=tuple(arrays[0::2]), biases=tuple(arrays[1::2]), activation="relu")
+
+
+def _log_loss(y: Labels, logits: Floats) -> float:
+    return float(np.mean(np.logaddexp(0.0, logits) - y * logits))

@@ -1,0 +1,1 @@
+"""The differentially private network: one object configures training and accounting."""

@@ -1,0 +1,55 @@
+"""How much a mechanism, or many of them after each other, tell about one user: privacy loss distributions.
+
+Koskela et al. (AISTATS 2020); Doroshenko et al., "Connect the Dots" (PETS 2022), as dp_accounting computes them:
+every rounding is upwards, so the epsilon is a bound.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import dp_accounting
+from dp_accounting import NeighboringRelation, rdp
+from dp_accounting.pld import PLDAccountant
+
+if TYPE_CHECKING:
+    from include.batch.privacy.mechanism import Mechanism
+
+INTERVAL = 1e-3
+"""Width of the bins of the privacy loss."""
+
+
+def fresh() -> Any:
+    """An accountant that has seen nothing; one user more or less."""
+    return PLDAccountant(NeighboringRelation.ADD_OR_REMOVE_ONE, INTERVAL)
+
+
+def event(mechanism: "Mechanism") -> Any:
+    """The mechanism in the accountant's terms."""
+    step = dp_accounting.PoissonSampledDpEvent(mechanism.rate, dp_accounting.GaussianDpEvent(mechanism.sigma))
+    return dp_accounting.SelfComposedDpEvent(step, mechanism.steps)
+
+
+def epsilon(mechanism: "Mechanism") -> float:
+    """What one release costs, at the mechanism's own delta."""
+    return composed((mechanism,), mechanism.delta)
+
+
+def composed(mechanisms: Iterable["Mechanism"], delta: float) -> float:
+    """What all these releases cost together, at `delta`; 0 for none."""
+    alike: Counter[tuple[float, float]] = Counter()
+    for mechanism in mechanisms:
+        alike[mechanism.sigma, mechanism.rate] += mechanism.steps
+    if not alike:
+        return 0.0
+    account = fresh()
+    for (sigma, rate), steps in sorted(alike.items()):
+        account.compose(dp_accounting.PoissonSampledDpEvent(rate, dp_accounting.GaussianDpEvent(sigma)), steps)
+    return float(account.get_epsilon(delta))
+
+
+def bound(mechanism: "Mechanism") -> float:
+    """The coarser bound by Renyi divergences (Mironov 2017), never below `epsilon`."""
+    account = rdp.RdpAccountant(neighboring_relation=NeighboringRelation.ADD_OR_REMOVE_ONE)
+    account.compose(event(mechanism))
+    return float(account.get_epsilon(mechanism.delta))

@@ -1,0 +1,76 @@
+"""What all private releases have cost together, in MongoDB; a release is charged before it is made.
+
+Each entry bears the number that follows the last one's, and no two may bear the same: whoever decided on entries that
+are no longer all of them fails to write, and decides again. So two runs at once cannot both slip under the budget, and
+one that dies after it was charged stays charged.
+"""
+
+from datetime import datetime
+
+import msgspec
+from msgspec import Struct
+
+from include.batch.privacy import accountant
+from include.batch.privacy.entries import NUMBER, Entries, Taken
+from include.batch.privacy.mechanism import Mechanism, decode
+from include.contracts.errors import TerminalError, TransientError
+
+ATTEMPTS = 20
+
+
+class BudgetSpent(TerminalError):
+    """A release would cost more than is left."""
+
+
+class Receipt(Struct, frozen=True):
+    """What a release cost (`epsilon`), all releases up to now (`spent`, at `delta`); `again`: it was charged before."""
+
+    key: str
+    epsilon: float
+    spent: float
+    budget: float
+    delta: float
+    releases: int
+    again: bool
+
+
+def charge(entries: Entries, key: str, mechanism: Mechanism, window: str, budget: float, now: datetime) -> Receipt:
+    """Charge a release; one that was charged under this key already costs nothing more.
+
+    Raises BudgetSpent where it does not fit into what is left, TerminalError where an entry cannot be read or the
+    key stands for another mechanism, TransientError where other runs keep coming in between.
+    """
+    for _ in range(ATTEMPTS):
+        found = entries.read()
+        charged = {entry["_id"]: decode(entry.get("mechanism")) for entry in found}
+        cost = accountant.epsilon(mechanism)
+        if key in charged:
+            if charged[key] != mechanism:
+                raise TerminalError(
+                    f"the release {key} was charged for another mechanism", "see the collection privacy"
+                )
+            spent = accountant.composed(charged.values(), mechanism.delta)
+            return Receipt(key, cost, spent, budget, mechanism.delta, len(charged), again=True)
+        spent = accountant.composed([*charged.values(), mechanism], mechanism.delta)
+        if spent > budget:
+            before = accountant.composed(charged.values(), mechanism.delta)
+            raise BudgetSpent(
+                f"the privacy budget is spent: {before:.3f} of {budget:g} by {len(charged)} releases, "
+                f"with this one of {cost:.3f} it would be {spent:.3f}",
+                "see the runbook of the nightly batch; the private champion stays as it is",
+            )
+        entry = {
+            "_id": key,
+            NUMBER: 1 + max((entry[NUMBER] for entry in found), default=0),
+            "mechanism": msgspec.to_builtins(mechanism),
+            "epsilon": cost,
+            "spent": spent,
+            "window": window,
+            "charged_at": now,
+        }
+        try:
+            entries.add(entry)
+        except Taken:
+            continue
+        return Receipt(key, cost, spent, budget, mechanism.delta, len(charged) + 1, again=False)
+    raise TransientError("other releases keep being charged at the same time", "run the step again")

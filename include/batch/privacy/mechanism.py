@@ -1,0 +1,132 @@
+"""The one object that configures both the private training and its accounting."""
+
+import math
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+import dp_accounting
+import msgspec
+from msgspec import Meta, Struct
+
+from include.batch.privacy import accountant
+from include.contracts.errors import SettingsError, TerminalError
+
+RATE_DIGITS = 3
+SIGMA_STEP = 1e-3
+MOST, LEAST = 1024.0, 0.02
+"""Noise multipliers between which one is looked for."""
+Positive = Annotated[float, Meta(gt=0)]
+
+
+class Mechanism(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`steps` Poisson-sampled Gaussian mechanisms over users (Abadi et al., "Deep Learning with DP", CCS 2016).
+
+    At each step every one of `users` users takes part with probability `rate`; his clipped contribution has a norm of
+    at most `clip`; Gaussian noise of deviation `sigma` x `clip` is added to the sum. What is released is
+    (epsilon, `delta`)-differentially private for one user more or less with all his visits.
+    """
+
+    sigma: Positive
+    clip: Positive
+    rate: Annotated[float, Meta(gt=0, le=1)]
+    steps: Annotated[int, Meta(ge=1)]
+    delta: Annotated[float, Meta(gt=0, lt=1)]
+    users: Annotated[int, Meta(ge=1)]
+    unit: Literal["user"] = "user"
+    adjacency: Literal["add or remove one user"] = "add or remove one user"
+    sampling: Literal["poisson"] = "poisson"
+    accountant: Literal["PLD"] = "PLD"
+
+    def __post_init__(self) -> None:
+        numbers = (self.sigma, self.clip, self.rate, self.delta)
+        if not all(math.isfinite(number) for number in numbers):
+            raise SettingsError(f"the mechanism {numbers} has a number that is not finite", "see the section private")
+        if min(self.sigma, self.clip, self.rate, self.delta, self.steps, self.users) <= 0 or self.rate > 1:
+            raise SettingsError(f"the mechanism {numbers} is none", "see the section private of parameters.yaml")
+
+    @property
+    def expected(self) -> float:
+        """Users of a step on average: what the noisy sum is divided by, whoever was drawn."""
+        return self.rate * self.users
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of the noise on each coordinate of a step's sum."""
+        return self.sigma * self.clip
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """What a mechanism is asked to keep: `expected` users a step, of `users`, within (epsilon, delta)."""
+
+    epsilon: float
+    delta: float
+    users: int
+    expected: int
+    steps: int
+    clip: float
+
+
+def calibrate(request: Request) -> Mechanism:
+    """The mechanism of least noise that keeps the request, its noise rounded up to a multiple of 0.001.
+
+    The sampling rate is rounded to three digits, so that nights of about equally many users compose as equals.
+    Raises SettingsError where delta is not below 1 / users, or no noise keeps epsilon.
+    """
+    if request.users < 1 or request.delta >= 1 / request.users:
+        raise SettingsError(
+            f"delta {request.delta:g} says nothing about {request.users} users",
+            "private.delta must be below 1 / users, and there must be users",
+        )
+    rate = float(f"{min(1.0, request.expected / request.users):.{RATE_DIGITS}g}")
+
+    def asked(sigma: float) -> Mechanism:
+        return Mechanism(
+            sigma=sigma,
+            clip=request.clip,
+            rate=rate,
+            steps=request.steps,
+            delta=request.delta,
+            users=request.users,
+        )
+
+    least = _bracket(lambda sigma: accountant.epsilon(asked(sigma)) <= request.epsilon)
+    if least is None:
+        raise SettingsError(
+            f"no noise keeps epsilon {request.epsilon:g} at delta {request.delta:g} over {request.steps} steps",
+            "raise private.epsilon, or lower private.steps or private.users",
+        )
+    sigma = dp_accounting.calibrate_dp_mechanism(
+        accountant.fresh,
+        lambda noise: accountant.event(asked(noise)),
+        request.epsilon,
+        request.delta,
+        dp_accounting.ExplicitBracketInterval(least / 2.0, least),
+        tol=SIGMA_STEP / 2,
+    )
+    found = asked(_up(sigma))
+    while accountant.epsilon(found) > request.epsilon:
+        found = asked(_up(found.sigma + SIGMA_STEP))
+    return found
+
+
+def decode(document: object) -> Mechanism:
+    """A mechanism as `msgspec.to_builtins` wrote it. Raises TerminalError where it is none."""
+    try:
+        return msgspec.convert(document, Mechanism)
+    except (msgspec.ValidationError, SettingsError) as error:
+        raise TerminalError(
+            f"a charged release has no readable mechanism ({error})",
+            "mend the entry of the collection privacy; without it the budget cannot be known",
+        ) from error
+
+
+def _bracket(keeps: Callable[[float], bool]) -> float | None:
+    """The least of MOST, MOST / 2, ... that keeps; from above, because little noise takes long to account for."""
+    sigma, kept = MOST, None
+    while sigma > LEAST and keeps(sigma):
+        sigma, kept = sigma / 2.0, sigma
+    return kept
+
+
+def _up(sigma: float) -> float:
+    return round(math.ceil(sigma / SIGMA_STEP) * SIGMA_STEP, 6)

@@ -1,0 +1,58 @@
+"""Randomness that only the holder of a key can foresee.
+
+A published seed would undo the noise. Here the stream is SHAKE-256 of HMAC(key, release): the owner can make the same
+release again, and nobody else can subtract its noise. Not covered: the rounding of floating-point Gaussians
+(Mironov, CCS 2012).
+"""
+
+import hashlib
+import hmac
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from include.batch.samples import Floats, Rows
+from include.contracts.errors import SettingsError
+from include.contracts.settings import MIN_KEY_BYTES, PREFIX, Settings
+
+WORD = np.dtype("<u8")
+
+
+class Noise:
+    """One stream of random numbers; the same seed gives the same stream."""
+
+    def __init__(self, seed: bytes) -> None:
+        self._seed = seed
+        self._blocks = 0
+
+    @classmethod
+    def of(cls, settings: Settings, release: str) -> "Noise":
+        """The stream of one release. Raises SettingsError where the key is missing or short."""
+        return cls(hmac.digest(_key(settings), release.encode(), "sha256"))
+
+    def uniform(self, count: int) -> Floats:
+        """`count` independent numbers in the open interval (0, 1), 53 bits each."""
+        self._blocks += 1
+        told = self._seed + self._blocks.to_bytes(8, "big")
+        words: NDArray[np.uint64] = np.frombuffer(hashlib.shake_256(told).digest(count * WORD.itemsize), WORD)
+        return ((words >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+
+    def normal(self, count: int) -> Floats:
+        """`count` independent standard normal numbers, by inversion."""
+        normal: Floats = ndtri(self.uniform(count))
+        return normal
+
+    def chosen(self, users: int, rate: float) -> Rows:
+        """Which of `users` take part: each on his own with probability `rate`."""
+        return np.flatnonzero(self.uniform(users) < rate)
+
+
+def _key(settings: Settings) -> bytes:
+    key = settings.noise_key.reveal().encode()
+    if len(key) < MIN_KEY_BYTES:
+        raise SettingsError(
+            f"{PREFIX}NOISE_KEY is {'too short' if key else 'missing'}; nothing private is released",
+            f"set it to at least {MIN_KEY_BYTES} random characters and keep it secret: who knows it can undo the noise",
+        )
+    return key

@@ -1,0 +1,68 @@
+"""Visits by their users: what is drawn together, clipped together and protected together."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from include.batch.samples import Labels, Matrix, Rows, Samples
+from include.contracts.errors import TerminalError
+
+
+@dataclass(frozen=True)
+class Users:
+    """u users' visits: `z` (n, e) and `y` (n,) of all of them, `visits` (u, s) the rows of each user, -1 for none."""
+
+    z: Matrix
+    y: Labels
+    visits: Rows
+
+    def __len__(self) -> int:
+        return len(self.visits)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over all that the training sees."""
+        told = hashlib.sha256(repr((self.z.shape, self.visits.shape)).encode())
+        for numbers in (self.z, self.y, self.visits):
+            told.update(np.ascontiguousarray(numbers).tobytes())
+        return told.hexdigest()
+
+
+def users(samples: Samples, most: int) -> Users:
+    """The last `most` rows of each user; which ones depends on no other user. Raises TerminalError for none or NaN."""
+    if not len(samples) or not np.isfinite(samples.z).all():
+        raise TerminalError(
+            "there is nothing to train the private network on" if not len(samples) else "a scaled column is not finite",
+            "see the step features",
+        )
+    order = np.argsort(samples.group, kind="stable")
+    _, first, count = np.unique(samples.group[order], return_index=True, return_counts=True)
+    back = np.arange(min(most, int(count.max())))[np.newaxis, :]
+    at = (first + count)[:, np.newaxis] - 1 - back
+    visits = np.where(back < count[:, np.newaxis], order[np.maximum(at, 0)], -1)
+    return Users(samples.z, samples.y, visits)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """u users and their r visits: `rows` (r,) of the data, `owner` (r,) which of the users, rising.
+
+    `pairs` (m, 2) are the positions in `rows` of every two visits of one user.
+    """
+
+    rows: Rows
+    owner: Rows
+    pairs: Rows
+    users: int
+
+
+def batch(visits: Rows) -> Batch:
+    """The batch of users' visits (u, s): rows of the data from the left, then -1."""
+    present = visits >= 0
+    owner, _ = np.nonzero(present)
+    position = np.cumsum(present).reshape(visits.shape) - 1
+    first, second = np.triu_indices(visits.shape[1], 1)
+    there = present[:, second]
+    pairs = np.stack([position[:, first][there], position[:, second][there]], axis=1)
+    return Batch(visits[present], owner, pairs, len(visits))

@@ -1,0 +1,129 @@
+"""The step `similar`: everyone's neighbours over the window, with the recall against the exact answer."""
+
+import hashlib
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from include.batch.context import Context
+from include.batch.features.source import stream
+from include.batch.parameters import Parameters
+from include.batch.similar import exact, neighbours
+from include.batch.similar.candidates import Index, Nearest
+from include.batch.similar.neighbours import STATUSES, Neighbours
+from include.batch.similar.sets import Groups, Sets, collapse
+from include.batch.similar.signatures import Banding
+from include.batch.similar.tokens import PROJECTION, Users, gather
+from include.contracts.errors import TerminalError
+
+SAMPLE = 500
+"""Distinct sets whose neighbours are also searched exactly."""
+
+
+def run(context: Context) -> Mapping[str, object]:
+    """Read, search, measure, write neighbours.parquet; the summary.
+
+    Raises TerminalError where the window holds no visit, and as `features.source.stream` does.
+    """
+    began = time.monotonic()
+    chunks = stream(context.settings, context.window, PROJECTION, context.parameters.features.chunk)
+    users = gather(chunks, context.parameters.similar.tokens)
+    if not users.ids:
+        raise TerminalError(
+            f"no visit began in {context.window}", "give another window, or load the archive: archive_sessions"
+        )
+    read_s = time.monotonic() - began
+    context.say(f"{users.sessions:,} visits of {len(users.ids):,} users, {len(users.tokens):,} different tokens")
+    found, told = search(users, context.parameters)
+    context.say(f"recall of the nearest {told['recall']:.4f}, {told['with_neighbours']:,} users have neighbours")
+    neighbours.write(found, context.out)
+    seconds = {"read": round(read_s, 2), "all": round(time.monotonic() - began, 2)}
+    return {
+        "window": str(context.window),
+        "sessions": users.sessions,
+        **told,
+        "example": example(found),
+        "digest": digest(found),
+        "seconds": seconds,
+    }
+
+
+def search(users: Users, parameters: Parameters) -> tuple[Neighbours, dict[str, Any]]:
+    """Neighbours of all users that have enough tokens, and the figures about them."""
+    similar = parameters.similar
+    banding = Banding(similar.permutations, similar.bands, similar.rows, parameters.seed)
+    kept = np.flatnonzero(users.sets.sizes >= similar.min_tokens)
+    groups = collapse(users.sets.take(kept))
+    near = Index.build(groups.sets, users.hashes, banding).nearest(similar.neighbours, similar.threshold)
+    rows = _sample(groups, parameters.seed)
+    recall, true = exact.nearest_recall(near, groups.sets, rows, similar.threshold)
+    found = neighbours.neighbours(users, kept, groups, near)
+    counts = dict(zip(STATUSES, np.bincount(found.status, minlength=len(STATUSES)).tolist(), strict=True))
+    return found, {
+        "users": len(users.ids),
+        "with_neighbours": counts["alike"],
+        "nobody_alike": counts["nobody_alike"],
+        "too_few_tokens": counts["too_few_tokens"],
+        "tokens": len(users.tokens),
+        "tokens_of_a_user": round(float(users.sets.sizes.mean()), 2),
+        "distinct_sets": len(groups.sets),
+        "most_users_of_one_set": int(groups.sizes.max(initial=0)),
+        "similarity_of_the_nearest": _quartiles(found),
+        **_checked(near, groups.sets),
+        "recall": round(recall, 5),
+        "recall_expected": round(banding.meets(similar.threshold), 5),
+        "recall_of": {"distinct_sets": len(rows), "neighbours": true},
+        "threshold": similar.threshold,
+        "banding": {"permutations": similar.permutations, "bands": similar.bands, "rows": similar.rows},
+    }
+
+
+def example(found: Neighbours) -> dict[str, object] | None:
+    """One user with the fullest list, of those whose neighbours are not simply the same, and the reasons."""
+    listed = (found.ids >= 0).sum(axis=1) * (found.same == 0)
+    row = int(np.argmax(listed)) if len(listed) else 0
+    if not len(listed) or not listed[row]:
+        return None
+    tokens, counts = neighbours.reasons(found, row, row + 1)
+    users = found.users
+    return {
+        "user_id": users.ids[row],
+        "tokens": [users.tokens[t] for t in users.sets.tokens[users.sets.offsets[row] : users.sets.offsets[row + 1]]],
+        "neighbours": [
+            {
+                "user_id": users.ids[other],
+                "similarity": round(float(found.similarity[row, rank]), 4),
+                "shared_tokens": int(counts[0, rank]),
+                "shared": [users.tokens[token] for token in tokens[0, rank] if token >= 0],
+            }
+            for rank, other in enumerate(found.ids[row])
+            if other >= 0
+        ],
+    }
+
+
+def digest(found: Neighbours) -> str:
+    """SHA-256 over who is whose neighbour, how near and in which order: equal for equal runs."""
+    told = hashlib.sha256("\n".join(found.users.ids).encode())
+    for numbers in (found.ids, found.similarity, found.status):
+        told.update(np.ascontiguousarray(numbers).tobytes())
+    return told.hexdigest()
+
+
+def _sample(groups: Groups, seed: int) -> NDArray[np.int64]:
+    count = len(groups.sets)
+    if count <= SAMPLE:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(seed).choice(count, SAMPLE, replace=False))
+
+
+def _quartiles(found: Neighbours) -> list[float]:
+    nearest = found.similarity[found.ids[:, 0] >= 0, 0]
+    return [round(float(value), 4) for value in np.quantile(nearest, (0.25, 0.5, 0.75))] if len(nearest) else []
+
+
+def _checked(near: Nearest, sets: Sets) -> dict[str, int]:
+    return {"pairs": len(sets) * (len(sets) - 1) // 2, "compared": near.compared, "left_out_of_long_buckets": near.cut}

@@ -1,0 +1,1 @@
+"""Runs, model cards and the decision who is champion, kept in MLflow."""

@@ -1,0 +1,51 @@
+"""Which kind must reach a target: chosen before the test, the simplest that is not clearly worse."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from benchmarks.batch import measure
+from benchmarks.batch.measure import Worth, chosen
+from benchmarks.batch.tasks import Fold, Task
+from include.batch import parameters
+from include.batch.evaluate.bootstrap import Interval
+from include.batch.parameters import Models
+from include.batch.samples import Samples
+
+EMPTY = Samples(
+    np.empty((0, 1), np.float32), np.empty((0, 1), np.float32), np.empty(0, np.bool_), np.empty(0, np.int64), ("a",)
+)
+TESTED, EARLIER = Fold(EMPTY, EMPTY), Fold(EMPTY, EMPTY)
+
+
+def _task(headline: str | None = None) -> Task:
+    return Task("t", "", (TESTED,), (0.7, 0.3), {}, (0.7, 0.3), headline=headline, origins=(EARLIER,))
+
+
+@pytest.mark.parametrize(
+    ("figures", "expected"),
+    [
+        ({"simple": 0.70, "middle": 0.75, "rich": 0.80}, "rich"),
+        ({"simple": 0.70, "middle": 0.795, "rich": 0.80}, "middle"),
+        ({"simple": 0.80, "middle": 0.75, "rich": 0.80}, "simple"),
+        ({"simple": 0.789, "middle": 0.80, "rich": 0.70}, "middle"),
+    ],
+)
+def test_the_simplest_within_a_standard_error(
+    monkeypatch: pytest.MonkeyPatch, figures: dict[str, float], expected: str
+) -> None:
+    def told(kind: str, folds: Sequence[Fold], models: Models, seed: int) -> Worth:
+        assert all(fold is EARLIER for fold in folds), "the test may not be looked at"
+        value, reach = figures[kind], 0.01 * measure.REACH
+        roc_auc = Interval(value, value - reach, value + reach)
+        return Worth(kind, roc_auc, roc_auc, 0.0, 0.0, 0.0, 0.0, 0.0)
+
+    monkeypatch.setattr(measure, "worth", told)
+    kind, earlier = chosen(_task(), list(figures), parameters.load().models, 1)
+    assert kind == expected
+    assert {name: one.value for name, one in earlier.items()} == figures
+
+
+def test_a_kind_named_beforehand_is_not_chosen_again() -> None:
+    assert chosen(_task("rich"), ["simple", "rich"], parameters.load().models, 1) == ("rich", {})

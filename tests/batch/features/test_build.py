@@ -1,0 +1,161 @@
+"""The table of a window: the same whatever the order and the chunks, whole or not at all, and never from a leak."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+
+from include.batch import parameters
+from include.batch.context import Context
+from include.batch.evaluate import split
+from include.batch.features import build, columns, source, table
+from include.batch.features.columns import NAMES, SESSION
+from include.batch.features.table import Table
+from include.batch.window import Window
+from include.contracts.errors import TerminalError, TransientError
+from include.contracts.settings import Settings
+from tests.batch.archived import START, WINDOW, Document, chunks, document, shop
+
+PARAMETERS = parameters.load()
+FEATURES = PARAMETERS.features
+
+
+def built(documents: Sequence[Document], folder: Path, size: int = 500) -> Table:
+    return build.build(chunks(documents, size), WINDOW, FEATURES, folder)
+
+
+def test_order_and_chunks_do_not_matter(tmp_path: Path) -> None:
+    documents = shop(800, 40)
+    plain = built(documents, tmp_path)
+    shuffled = list(documents)
+    Random(3).shuffle(shuffled)
+    assert {built(shuffled, tmp_path, size).digest for size in (800, 333, 61)} == {plain.digest}
+    assert len(plain) == 800
+    assert list(zip(plain.started_us, plain.session_id, strict=True)) == sorted(
+        zip(plain.started_us, plain.session_id, strict=True)
+    )
+    assert (plain.x[:, NAMES.index("earlier_visits")] > 0).sum() > 500
+
+
+def test_rows_belong_to_their_keys(tmp_path: Path) -> None:
+    documents = shop(400, 30)
+    found = built(documents[::-1], tmp_path, 90)
+    by_id = {one["_id"]: one for one in documents}
+    for at in range(len(found)):
+        one = by_id[found.session_id[at]]
+        assert found.user_id[at] == one["user_id"]
+        assert found.made[at] == one["purchase"]["made"]
+        assert found.x[at, NAMES.index("duration_s")] == one["duration_s"]
+        assert found.x[at, NAMES.index("views")] == len(one["views"])
+        assert START + timedelta(microseconds=int(found.started_us[at] - found.started_us[0])) - START == (
+            one["started_at"] - min(other["started_at"] for other in documents)
+        )
+
+
+def test_changed_sessions_change_the_digest(tmp_path: Path) -> None:
+    documents = shop(50, 5)
+    before = built(documents, tmp_path).digest
+    documents[17] = documents[17] | {"clicks": 999}
+    assert built(documents, tmp_path).digest != before
+
+
+def test_a_session_read_twice_counts_once(tmp_path: Path) -> None:
+    documents = shop(200, 10)
+    assert built([*documents, *documents[:70]], tmp_path, 64).digest == built(documents, tmp_path).digest
+
+
+def test_two_sessions_of_one_moment_are_two(tmp_path: Path) -> None:
+    found = built([document("s-b"), document("s-a")], tmp_path)
+    assert found.session_id.tolist() == ["s-a", "s-b"]
+
+
+def test_an_empty_window_is_told(tmp_path: Path) -> None:
+    with pytest.raises(TerminalError, match="no session that began in"):
+        built([], tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cursor_that_dies_leaves_nothing_behind(tmp_path: Path) -> None:
+    def dying() -> Iterator[Sequence[Document]]:
+        yield shop(100, 5)
+        raise TransientError("read sessions: gone", "run the step again")
+
+    with pytest.raises(TransientError):
+        build.build(dying(), WINDOW, FEATURES, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_table_survives_its_file(tmp_path: Path) -> None:
+    found = built(shop(300, 20), tmp_path)
+    table.write(found, tmp_path)
+    assert table.read(tmp_path).digest == found.digest
+
+
+def test_samples_number_users_and_scale(tmp_path: Path) -> None:
+    found = built(shop(300, 20), tmp_path)
+    seen = columns.samples(found)
+    assert seen.columns == NAMES
+    assert seen.z.shape == (300, len(columns.SCALED))
+    assert np.isfinite(seen.z).all()
+    assert len(set(seen.group.tolist())) == 20
+    for number in range(20):
+        assert len(set(found.user_id[seen.group == number])) == 1
+    with pytest.raises(TerminalError, match="other columns"):
+        columns.samples(replace(found, columns=NAMES[1:]))
+
+
+Reader = Callable[[Sequence[Document]], Context]
+
+
+@pytest.fixture
+def archive(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Reader:
+    """A context of the step features whose archive holds the given documents."""
+
+    def holding(documents: Sequence[Document]) -> Context:
+        def stream(settings: Settings, window: Window, asked: object, chunk: int) -> Iterator[Sequence[Document]]:
+            yield from chunks(documents, chunk)
+
+        monkeypatch.setattr(source, "stream", stream)
+        return Context(WINDOW, tmp_path, PARAMETERS, Settings(), lambda _: None)
+
+    return holding
+
+
+def test_the_step_writes_table_and_splits(archive: Reader) -> None:
+    context = archive(shop(3_000, 200))
+    summary = build.run(context)
+    found = table.read(context.out)
+    assert summary["digest"] == found.digest
+    assert summary["sessions"] == 3_000
+    assert summary["base_rate"] == pytest.approx(found.made.mean())
+    both = split.load(context.out)
+    split.check(found, both.temporal)
+    assert sorted(path.name for path in context.out.iterdir()) == ["features.parquet", "split.npz"]
+    assert build.run(context) == summary
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_a_window_of_one_outcome_is_told(archive: Reader, made: bool) -> None:
+    documents = [one | {"purchase": {"made": made}} for one in shop(500, 50)]
+    with pytest.raises(TerminalError, match=r"session ended in a purchase.*both outcomes"):
+        build.run(archive(documents))
+
+
+def test_a_column_that_knows_the_outcome_is_refused(archive: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A source that writes a bought visit's clicks down after the fact."""
+    documents = [
+        one | {"clicks": 400 + number % 9 if one["purchase"]["made"] else number % 300}
+        for number, one in enumerate(shop(2_000, 150))
+    ]
+    context = archive(documents)
+    with pytest.raises(TerminalError, match="clicks"):
+        build.run(context)
+    assert not (context.out / table.FILE).exists()
+
+
+def test_columns_of_the_visit_come_first() -> None:
+    assert NAMES[: len(SESSION)] == tuple(column.name for column in SESSION)

@@ -1,0 +1,116 @@
+"""Reading the archive: in chunks, only what is asked for, and a read that breaks says whether to try again."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pymongo.errors import AutoReconnect, CursorNotFound, OperationFailure, ServerSelectionTimeoutError
+
+from include.batch.features import source
+from include.batch.features.columns import PROJECTION, projection
+from include.contracts.errors import TerminalError, TransientError
+from include.contracts.settings import Settings
+from tests.batch.archived import WINDOW, Document, document, shop
+
+
+class Server:
+    """Client, database and collection in one: finds by time or by id, and fails at the `breaks`-th answer."""
+
+    def __init__(self, documents: list[Document], failure: Exception | None = None, breaks: int = 1) -> None:
+        self.documents, self.failure, self.breaks = documents, failure, breaks
+        self.asked: list[tuple[Any, ...]] = []
+        self.closed = 0
+
+    def __enter__(self) -> "Server":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.closed += 1
+
+    def __getitem__(self, name: str) -> "Server":
+        return self
+
+    def get_collection(self, name: str, codec_options: object) -> "Server":
+        return self
+
+    def command(self, name: str, collection: str, query: Any) -> Document:
+        return {"n": len(list(self.find(query, {}, 0)))}
+
+    def find(self, wanted: Any, projection: Any, batch_size: int) -> Iterator[Document]:
+        self.asked.append((wanted, projection, batch_size))
+        if self.failure and len(self.asked) >= self.breaks:
+            raise self.failure
+        if "_id" in wanted:
+            return (one for one in self.documents if one["_id"] in wanted["_id"]["$in"])
+        began = wanted["started_at"]
+        return (one for one in self.documents if began["$gte"] <= one["started_at"] < began["$lt"])
+
+
+@pytest.fixture
+def serving(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    def put(server: Server) -> Server:
+        monkeypatch.setattr(source, "_client", lambda _: server)
+        return server
+
+    yield put
+
+
+def test_chunks_are_whole_but_for_the_last(serving: Any) -> None:
+    documents = shop(23, 3)
+    server = serving(Server(documents))
+    found = list(source.stream(Settings(), WINDOW, PROJECTION, 10))
+    assert [len(part) for part in found] == [10, 10, 3]
+    assert [one for part in found for one in part] == documents
+    began = {"started_at": {"$gte": WINDOW.start, "$lt": WINDOW.end}}
+    assert server.asked[1] == (began, {"_id": 1}, 10)
+    assert [asked[1] for asked in server.asked[2:]] == [dict(PROJECTION)] * 3
+    assert server.closed == 1
+
+
+def test_stretches_of_a_long_window_leave_nothing_out(serving: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "IDS", 7)
+    documents = [*shop(40, 3), document("s-first", started_at=WINDOW.start), document("s-after", started_at=WINDOW.end)]
+    serving(Server(documents))
+    found = [one["_id"] for part in source.stream(Settings(), WINDOW, PROJECTION, 5) for one in part]
+    assert sorted(found) == sorted(one["_id"] for one in documents[:-1])
+
+
+def test_an_empty_window_gives_no_chunk(serving: Any) -> None:
+    serving(Server([]))
+    assert list(source.stream(Settings(), WINDOW, PROJECTION, 10)) == []
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        AutoReconnect("gone"),
+        ServerSelectionTimeoutError("nobody"),
+        CursorNotFound("cursor id 7 not found", 43),
+        OperationFailure("interrupted at shutdown", 11_600),
+    ],
+)
+def test_a_read_that_breaks_may_be_tried_again(serving: Any, failure: Exception) -> None:
+    server = serving(Server(shop(15, 3), failure, breaks=4))
+    reading = source.stream(Settings(), WINDOW, PROJECTION, 10)
+    assert len(next(reading)) == 10
+    with pytest.raises(TransientError):
+        next(reading)
+    assert server.closed == 1
+
+
+def test_a_refusal_is_final(serving: Any) -> None:
+    serving(Server([], OperationFailure("not authorized", 13)))
+    with pytest.raises(TerminalError, match="not authorized"):
+        list(source.stream(Settings(), WINDOW, PROJECTION, 10))
+
+
+def test_a_reader_who_stops_leaves_no_cursor(serving: Any) -> None:
+    server = serving(Server(shop(30, 3)))
+    reading = source.stream(Settings(), WINDOW, PROJECTION, 10)
+    next(reading)
+    reading.close()
+    assert server.closed == 1
+
+
+def test_reviews_are_asked_for_only_where_they_may_be_known() -> None:
+    assert set(projection(reviews=True)) - set(projection(reviews=False)) == {"views.review"}

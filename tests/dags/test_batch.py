@@ -1,0 +1,205 @@
+"""The nightly batch's plan, and its operator on steps of its own making."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import psutil
+import pytest
+from airflow.sdk import timezone
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from include.contracts.errors import SettingsError
+from include.contracts.settings import Settings
+from include.ingest.intent import NEVER, describe
+from include.ingest.plan import Plan
+from showroom.batch import BatchStepOperator, command_of, environment_of, require, tracked
+from showroom.tasks.batch import Told, ceiling_of, folder_name, prune, window_of
+from tests.polling import eventually
+
+NIGHT = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
+START, END = datetime(2026, 11, 10, tzinfo=UTC), datetime(2026, 11, 24, tzinfo=UTC)
+SCHEDULED: dict[str, Any] = {"start": None, "end": None}
+
+STEP = """
+import json, os, sys, time
+from pathlib import Path
+step, options = sys.argv[1], dict(zip(sys.argv[2::2], sys.argv[3::2]))
+print("reading", file=sys.stderr, flush=True)
+if step == "sleeps":
+    Path(options["--out"], "pid").write_text(str(os.getpid()))
+    time.sleep(60)
+if step in ("1", "2", "75"):
+    print("batch: MongoDB is away: see that it runs", file=sys.stderr)
+    raise SystemExit(int(step))
+told = {"step": step, "window": options["--window"], "noise": os.environ["SHOWROOM_NOISE_KEY"]}
+Path(options["--out"], f"{step}.json").write_text(json.dumps(told))
+print(json.dumps(told))
+"""
+
+
+@pytest.mark.parametrize(
+    ("instant", "params", "expected"),
+    [
+        (NIGHT, SCHEDULED, (START, END)),
+        (NIGHT.replace(hour=0), SCHEDULED, (START, END)),
+        (timezone.coerce_datetime(NIGHT), SCHEDULED, (START, END)),
+        (NIGHT, {"start": "2026-11-01T00:00:00", "end": None}, (datetime(2026, 11, 1, tzinfo=UTC), END)),
+        (NIGHT, {"start": None, "end": "2026-11-20T06:30:00+02:00"}, (
+            datetime(2026, 11, 6, 4, 30, tzinfo=UTC), datetime(2026, 11, 20, 4, 30, tzinfo=UTC))),
+    ],
+)  # fmt: skip
+def test_the_window_ends_at_the_last_midnight_or_where_it_is_asked_to(
+    instant: datetime, params: dict[str, Any], expected: tuple[datetime, datetime]
+) -> None:
+    assert window_of(Settings(), instant, params) == expected
+
+
+def test_a_window_that_ends_before_it_begins_is_refused() -> None:
+    with pytest.raises(SettingsError, match="empty"):
+        window_of(Settings(), NIGHT, {"start": END.isoformat(), "end": START.isoformat()})
+
+
+def test_a_longer_window_is_a_setting() -> None:
+    start, end = window_of(Settings(nightly_days=30), NIGHT, SCHEDULED)
+    assert (end - start, end) == (timedelta(days=30), END)
+
+
+@pytest.mark.parametrize("run_id", ["scheduled__2026-11-24T02:00:00+00:00", "../../etc", "a/b", "x" * 300, "."])
+def test_a_runs_folder_lies_below_the_others(run_id: str) -> None:
+    name = folder_name(run_id)
+    assert Path("/runs", name).resolve().parent == Path("/runs")
+    assert len(name) <= 120
+
+
+def test_only_the_newest_runs_are_kept_and_always_the_current_one(tmp_path: Path) -> None:
+    for age, name in enumerate(("current", "newest", "older", "oldest")):
+        (tmp_path / name / "models").mkdir(parents=True)
+        os.utime(tmp_path / name, (1_000 - age, 1_000 - age))
+    os.utime(tmp_path / "current", (1, 1))
+
+    assert prune(tmp_path, tmp_path / "current", keep=2) == 2
+    assert {path.name for path in tmp_path.iterdir()} == {"current", "newest"}
+    assert prune(tmp_path, tmp_path / "current", keep=2) == 0
+    assert prune(tmp_path, tmp_path / "current", keep=1) == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"current"}
+
+
+def told(start: datetime, days: int, buckets: dict[int, tuple[int, int]]) -> Told:
+    plan = Plan.of(Settings(), seed=1, start=start, end=start + timedelta(days=days), sessions=10)
+    return Told([plan], describe(buckets))
+
+
+def test_the_ceiling_is_of_the_intervals_in_the_window_bots_included() -> None:
+    inside = told(START, 1, {-10: (10, 1), 10: (10, 5), NEVER: (20, 0)})
+    also = told(START + timedelta(days=5), 1, {10: (10, 9)})
+    before, after = told(START - timedelta(days=1), 1, {0: (9, 1)}), told(END, 1, {0: (9, 1)})
+
+    both = describe({-10: (10, 1), 10: (20, 14), NEVER: (20, 0)}).roc_auc_admitted
+    assert ceiling_of([before, inside, also, after], START, END) == both
+    assert ceiling_of([before, after], START, END) is None
+    assert ceiling_of([], START, END) is None
+
+
+@pytest.fixture
+def step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """An operator whose environment holds a program in place of the batch; calling it runs a step of a name."""
+    (tmp_path / "include" / "batch").mkdir(parents=True)
+    (tmp_path / "include" / "batch" / "__main__.py").write_text(STEP)
+    out = tmp_path / "run"
+    out.mkdir()
+    values = Settings(batch_python=sys.executable, batch_folder=str(tmp_path)).to_env()
+    for name, value in {**values, "SHOWROOM_NOISE_KEY": "n", "PYTHONPATH": str(tmp_path)}.items():
+        monkeypatch.setenv(name, value)
+    plan = {"window": "2026-11-10/2026-11-24", "out": str(out), "ceiling": 0.9}
+    pushed: dict[str, Any] = {}
+    task = SimpleNamespace(xcom_pull=lambda task_ids: plan, xcom_push=lambda key, value: pushed.update({key: value}))
+
+    def made(name: str) -> tuple[BatchStepOperator, Any]:
+        return BatchStepOperator(task_id="step", step=name, planned_by="plan"), {"ti": task}
+
+    return made
+
+
+def test_a_steps_lines_go_into_the_log_and_its_summary_is_the_result(
+    step: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    operator, context = step("features")
+    assert operator.execute(context) == {"step": "features", "window": "2026-11-10/2026-11-24", "noise": "n"}
+    assert "reading" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("code", "error"), [("75", AirflowException), ("1", AirflowFailException), ("2", AirflowFailException)]
+)
+def test_only_what_may_do_better_later_is_tried_again(step: Any, code: str, error: type[Exception]) -> None:
+    operator, context = step(code)
+    with pytest.raises(error, match="MongoDB is away: see that it runs") as raised:
+        operator.execute(context)
+    assert isinstance(raised.value, AirflowFailException) == (error is AirflowFailException)
+
+
+def test_a_step_that_was_killed_is_not_tried_again() -> None:
+    with pytest.raises(AirflowFailException, match="train ended with -9: see its log"):
+        require("train", -9, "")
+
+
+def test_a_task_that_is_killed_takes_its_step_along(step: Any, tmp_path: Path) -> None:
+    command = command_of(
+        Settings(batch_python=sys.executable, batch_folder=str(tmp_path)),
+        "sleeps",
+        {"window": "a/b", "out": str(tmp_path / "run")},
+    )
+    program = f"import subprocess; subprocess.run({command!r})"
+    with psutil.Popen([sys.executable, "-c", program], cwd=tmp_path) as parent:
+        written = tmp_path / "run" / "pid"
+        eventually(lambda: written.exists() and written.read_text(), 20)
+        child = psutil.Process(int(written.read_text()))
+        parent.kill()
+    began = time.monotonic()
+    while child.is_running() and child.status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() - began < 10, "the step outlived its task"
+        time.sleep(0.05)
+
+
+def test_a_step_gets_the_settings_and_mlflows_login_but_nothing_of_airflows_own() -> None:
+    around = {
+        "AIRFLOW__CORE__FERNET_KEY": "secret",
+        "AIRFLOW_CONN_MONGO_DEFAULT": "mongo://",
+        "_AIRFLOW__AS_LIBRARY": "1",
+        "PATH": "/bin",
+        "MLFLOW_TRACKING_URI": "http://mlflow:5000",
+        "MLFLOW_TRACKING_PASSWORD": "p",
+    }
+    found = environment_of(Settings(batch_folder="/state", nightly_days=9), around)
+    assert not [name for name in found if "AIRFLOW" in name and not name.startswith("SHOWROOM_")]
+    assert found["MLFLOW_TRACKING_PASSWORD"] == "p"
+    assert found["PATH"] == "/bin"
+    assert found["SHOWROOM_NIGHTLY_DAYS"] == "9"
+    # As it is reached from here, which is not how a browser reaches it.
+    assert Settings.from_env(found).mlflow_url == "http://mlflow:5000"
+    assert found["NUMBA_CACHE_DIR"].startswith("/state/")
+
+
+def test_without_an_environment_for_the_batch_that_is_said() -> None:
+    with pytest.raises(SettingsError, match="SHOWROOM_BATCH_PYTHON"):
+        command_of(Settings(), "features", {"window": "a/b", "out": "/tmp"})
+
+
+@pytest.mark.parametrize(
+    ("summary", "run"),
+    [
+        ({}, None),
+        ({"address": "http://m/#/experiments/1", "decisions": {}}, None),
+        ({"address": "http://m/#/experiments/1", "decisions": {"purchase": {"challenger": None}}}, None),
+        ({"address": "http://m/#/experiments/1", "decisions": {"purchase": {"challenger": {"run": "ab"}}}}, "1/ab"),
+    ],
+)
+def test_the_link_leads_to_the_challengers_run(summary: dict[str, Any], run: str | None) -> None:
+    assert tracked(summary) == run

@@ -1,0 +1,117 @@
+"""A whole night on a live Airflow with all real servers, and what stands in its way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+from pymongo.database import Database
+
+from include.archive.store import connect as connect_mongo
+from include.archive.store import database
+from include.batch.similar.stores import ALIAS
+from include.contracts.archive import NEIGHBOURS, PRIVACY, PROMOTIONS
+from include.contracts.settings import Settings
+from include.local import nightly
+from include.local.airflow import AirflowApi
+from include.local.servers import mlflow
+from include.local.stack import Stack
+from include.serving import queries as serving
+from include.serving.client import connect
+from tests.polling import eventually
+
+SESSIONS, DAYS = 8_000, 13
+INGEST, ARCHIVE = "ingest_synthetic", "archive_sessions"
+
+
+@pytest.fixture
+def mongo(settings: Settings, platform: Stack) -> Iterator[Database[dict[str, Any]]]:
+    with connect_mongo(settings) as client:
+        yield database(client, settings)
+
+
+@pytest.fixture(scope="module")
+def history(platform: Stack, settings: Settings) -> datetime:
+    """Almost two weeks of archived sessions; the end of them."""
+    with AirflowApi(settings, platform.layout) as api:
+        api.wait_for_dags({INGEST, ARCHIVE, nightly.DAG})
+        paused = api.dags()[INGEST]
+        api.unpause(INGEST)
+        run_id = api.trigger(INGEST, {"sessions": SESSIONS, "days": DAYS, "seed": 11})
+        assert api.wait(INGEST, run_id, 180) == "success", api.log(INGEST, run_id, "synthesize")
+        if paused:
+            api.pause(INGEST)
+        valid = api.result(INGEST, run_id, "synthesize")["verdicts"]["valid"]
+
+        def archived() -> bool:
+            load = api.trigger(ARCHIVE)
+            assert api.wait(ARCHIVE, load, 180) == "success", api.log(ARCHIVE, load, "load")
+            with connect_mongo(settings) as client:
+                return bool(database(client, settings)["sessions"].estimated_document_count() >= valid)
+
+        assert eventually(archived, within_s=180, every_s=1)
+    return datetime.now(UTC)
+
+
+def test_mlflow_shows_nothing_without_login(platform: Stack, settings: Settings) -> None:
+    for path in ("/", "/api/2.0/mlflow/experiments/search?max_results=1", "/ajax-api/2.0/mlflow/experiments/list"):
+        assert httpx.get(f"{settings.mlflow_url}{path}", timeout=30).status_code == 401, path
+        wrong = httpx.get(f"{settings.mlflow_url}{path}", auth=("admin", "password1234"), timeout=30)
+        assert wrong.status_code == 401, path
+    keys = mlflow.read_keys(platform.layout)
+    assert keys is not None
+    assert httpx.get(settings.mlflow_url, auth=(mlflow.USER, keys.password), timeout=30).status_code == 200
+
+
+def test_an_empty_window_fails_at_once_and_says_why(api: AirflowApi, settings: Settings) -> None:
+    night = nightly.run(settings, datetime(2001, 1, 1, tzinfo=UTC), datetime(2001, 1, 15, tzinfo=UTC), print, 240)
+
+    assert set(night.failed) == {"features"}
+    assert not night.told
+    log = api.log(nightly.DAG, night.run_id, "features", attempt=1)
+    assert "the archive holds no session that began in" in log
+    assert api.task_states(nightly.DAG, night.run_id)["promote"] == "upstream_failed"
+
+
+def test_a_run_that_is_ended_ends_its_step(api: AirflowApi, platform: Stack, history: datetime) -> None:
+    run_id = api.trigger(nightly.DAG, {"start": (history - timedelta(days=14)).isoformat(), "end": history.isoformat()})
+    step = eventually(_step, within_s=120, every_s=0.2)
+    assert step is not None
+
+    api.end(nightly.DAG, run_id)
+
+    assert eventually(lambda: not step.is_running() or step.status() == psutil.STATUS_ZOMBIE, within_s=60)
+    assert api.state(nightly.DAG, run_id) == "failed"
+
+
+def test_a_night_ends_with_champions_neighbours_and_a_charged_budget(
+    settings: Settings, mongo: Database[dict[str, Any]], history: datetime
+) -> None:
+    night = nightly.run(settings, history - timedelta(days=14), history, print, 900)
+
+    assert night.failed == {}
+    assert night.complete
+    ceiling = night.told["train"]["ceiling"]
+    assert 0.7 < ceiling < 1
+    assert night.told["train"]["above_ceiling"] == []
+    assert night.told["privacy"]["epsilon"] <= 1
+    assert mongo[PRIVACY].count_documents({}) == 1
+    decided = night.told["promote"]["decisions"]
+    assert mongo[PROMOTIONS].count_documents({"confirmed": True}) == len(decided) == 2
+    users = night.told["similar"]["users"]
+    assert mongo[NEIGHBOURS].count_documents({}) == users
+    with connect(settings) as client:
+        assert serving.count(client, ALIAS) == users
+
+
+def _step() -> psutil.Process | None:
+    """The process of a step of this test's stack, once it has begun."""
+    for process in psutil.process_iter(["cmdline"]):
+        command = process.info["cmdline"] or []
+        if "include.batch" in command and any("/.showroom/test/" in word for word in command):
+            return process
+    return None

@@ -1,0 +1,65 @@
+"""MLflow's process and keys, without a server."""
+
+from pathlib import Path
+
+import pytest
+
+from include.contracts.settings import Secret, Settings
+from include.local.layout import Layout
+from include.local.servers import airflow, flink, gate, mlflow
+
+OWN = Secret("a noise key of the settings, long enough for all")
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    return Layout(tmp_path, tmp_path / "conf", tmp_path / "data", tmp_path / "log", tmp_path / "run")
+
+
+def test_keys_are_made_once_and_only_their_owner_reads_them(layout: Layout) -> None:
+    mlflow.ensure_keys(Settings(), layout)
+    keys, noise = mlflow.read_keys(layout), mlflow.noise_key(Settings(), layout)
+    mlflow.ensure_keys(Settings(), layout)
+
+    assert (mlflow.read_keys(layout), mlflow.noise_key(Settings(), layout)) == (keys, noise)
+    assert keys is not None
+    assert len(keys.password) >= 12
+    assert len(noise.reveal()) == 2 * mlflow.KEY_BYTES
+    modes = {path.name: path.stat().st_mode & 0o777 for path in layout.conf.iterdir()}
+    assert modes == {mlflow.KEYS_FILE: 0o600, mlflow.NOISE_FILE: 0o600}
+
+
+def test_the_settings_noise_key_goes_before_one_that_was_made(layout: Layout) -> None:
+    given = Settings(noise_key=OWN)
+    mlflow.ensure_keys(given, layout)
+    assert not (layout.conf / mlflow.NOISE_FILE).exists()
+
+    mlflow.ensure_keys(Settings(), layout)
+    assert mlflow.noise_key(given, layout) == OWN
+    assert mlflow.noise_key(Settings(), layout).reveal() != OWN.reveal()
+
+
+def test_only_airflow_knows_the_noise_key_and_the_way_into_mlflow(layout: Layout) -> None:
+    settings = Settings(noise_key=OWN)
+    mlflow.ensure_keys(settings, layout)
+    tasks = airflow.environment_of(settings, layout)
+    assert tasks["SHOWROOM_NOISE_KEY"] == OWN.reveal()
+    assert tasks["SHOWROOM_PSEUDONYM_KEY"] == ""
+    keys = mlflow.read_keys(layout)
+    assert keys is not None
+    assert tasks["MLFLOW_TRACKING_PASSWORD"] == keys.password
+    assert tasks["MLFLOW_TRACKING_URI"] == settings.mlflow_url
+    others = [*gate.programs(settings, layout), *flink.programs(settings, layout), mlflow.program(settings, layout)]
+    for program in others:
+        assert program.environment.get("SHOWROOM_NOISE_KEY", "") == "", program.name
+        assert "MLFLOW_TRACKING_PASSWORD" not in program.environment
+
+
+def test_secrets_stand_in_no_command_and_no_file_others_may_read(layout: Layout) -> None:
+    mlflow.ensure_keys(Settings(), layout)
+    keys = mlflow.read_keys(layout)
+    assert keys is not None
+    program = mlflow.program(Settings(), layout)
+    seen = " ".join([*program.command, *program.files().values()])
+    assert keys.password not in seen
+    assert keys.session not in seen

@@ -1,0 +1,121 @@
+"""What the demo shows of a night, from summaries as the steps write them."""
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from include.local.nightly import STEPS, Night
+from include.local.nightly_tables import tables
+
+
+def interval(value: float) -> dict[str, float]:
+    return {"value": value, "low": value - 0.01, "high": value + 0.01}
+
+
+def fit(kind: str, private: bool = False, **more: Any) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "private": private,
+        "scores": {"brier": 0.0812, "base_rate": 0.12},
+        "intervals": {"pr_auc": interval(0.51), "roc_auc": interval(0.83)},
+        **more,
+    }
+
+
+def summaries() -> dict[str, dict[str, Any]]:
+    judged: dict[str, Any] = {"random": {"roc_auc": 0.861}, "canary": {"roc_auc": interval(0.5), "ok": True}}
+    first, second, winner = "first reason", "second reason", {"version": "3", "kind": "boost", "run": "r"}
+    near = {"user_id": "b" * 64, "similarity": 0.667, "shared": ["product:p01", "state:Ohio"]}
+    return {
+        "features": {},
+        "similar": {
+            "users": 900,
+            "with_neighbours": 800,
+            "recall": 0.991,
+            "example": {"user_id": "a" * 64, "neighbours": [near]},
+        },
+        "neighbours": {},
+        "train": {
+            "best": "boost",
+            "ceiling": 0.853,
+            "models": {"majority": fit("majority", canary=None), "boost": fit("boost", **judged)},
+        },
+        "privacy": {
+            "epsilon": 0.98,
+            "spent": 2.5,
+            "budget": 8.0,
+            "scores": fit("private_network", private=True, canary=judged["canary"]),
+            "attack": {"boost": {"auc": interval(0.55)}, "private_network": {"auc": interval(0.502)}},
+        },
+        "explain": {},
+        "promote": {
+            "decisions": {
+                "purchase": {"outcome": "promoted", "reasons": [first], "champion": winner},
+                "purchase-private": {"outcome": "kept", "reasons": [first, second], "champion": None},
+            }
+        },
+    }
+
+
+def shown(told: dict[str, dict[str, Any]], failed: dict[str, str] | None = None) -> str:
+    console = Console(width=240, file=io.StringIO())
+    console.print(*tables(Night("run", 1.0, told, failed or {})), sep="\n")
+    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+
+
+def test_a_complete_night_tells_models_champions_epsilon_and_a_user_with_his_neighbours() -> None:
+    text = shown(summaries())
+
+    lines = {line.split()[0]: line for line in text.splitlines() if line.strip()}
+    assert "boost *" in text
+    assert "0.830 (0.820 to 0.840)" in lines["boost"]
+    assert "0.861" in lines["boost"]
+    assert "0.853" in text
+    assert "epsilon 0.98" in text
+    assert " no " in lines["majority"]
+    assert "0.502 (0.492 to 0.512)" in text
+    assert "version 3, boost" in text
+    assert "second reason" in text
+    assert "this night 0.98, all nights 2.50, budget 8.00" in text
+    assert "user aaaaaaaaaaaa is like" in text
+    assert "product:p01, state:Ohio" in text
+    assert "800 of 900" in text
+    assert "failed" not in text
+    assert "not run" not in text
+
+
+def test_a_spent_budget_is_said_and_no_private_model_is_shown() -> None:
+    told = summaries()
+    told["privacy"] = {"refused": "the privacy budget is spent: 7.9 of 8", "attack": {}, "budget": 8.0}
+
+    text = shown(told)
+    assert "nothing was released: the privacy budget is spent" in text
+    assert "private network" not in text
+
+
+def test_a_night_without_neighbours_or_ceiling_is_shown_too() -> None:
+    told = summaries()
+    told["similar"]["example"] = None
+    told["train"]["ceiling"] = None
+
+    text = shown(told)
+    assert "800 of 900" in text
+    assert "reachable" not in text
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_that_failed_and_those_after_it_are_told(step: str) -> None:
+    told = {name: summary for name, summary in summaries().items() if STEPS.index(name) < STEPS.index(step)}
+    night = Night("run", 1.0, told, {step: "MongoDB is away"})
+
+    assert not night.complete
+    text = shown(told, {step: "MongoDB is away"})
+    assert f"{step} failed: MongoDB is away" in text
+    assert all(name in text for name in STEPS if name not in told)
+
+
+def test_a_night_is_complete_when_every_step_told_its_summary() -> None:
+    assert Night("run", 1.0, summaries(), {}).complete
+    assert not Night("run", 1.0, {}, {}).complete
