@@ -109,6 +109,7 @@ def release(context: Context, samples: Samples, rows: Split, entries: Entries) -
     began = time.perf_counter()
     model = train(plan.data, plan.mechanism, wanted, noise, plan.seed)
     seconds = time.perf_counter() - began
+    context.say(f"trained on {len(plan.data)} users in {seconds:.1f} s")
     fit = _judged(context, plan, model, samples, rows)
     return {
         **shown,

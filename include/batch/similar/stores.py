@@ -160,7 +160,7 @@ class ElasticStore:
         """Move the alias in one request."""
         with elastic_errors("replace neighbours"):
             old = [name for name in self._indices() if name != self._index]
-            removals: list[dict[str, Any]] = []
+            removals = [{"remove": {"index": name, "alias": ALIAS, "must_exist": False}} for name in old]
             self._client.indices.update_aliases(
                 actions=[*removals, {"add": {"index": self._index, "alias": ALIAS}}],
             )
