@@ -39,8 +39,8 @@ def _models(train: Told, privacy: Told) -> RenderableType:
     grid = _grid("Models, on later visits of users never trained on")
     for name in ("model", "private"):
         grid.add_column(name)
-    for name in ("PR-AUC", "ROC-AUC", "Brier", "random split ROC-AUC", "dealt labels", "membership AUC"):
-        grid.add_column(name, justify="right")
+    for name in ("PR-AUC", "ROC-AUC", "Brier", "random split", "dealt labels", "membership"):
+        grid.add_column(name, justify="right", no_wrap=True)
     released = {privacy["scores"]["kind"]: privacy["scores"]} if privacy.get("scores") else {}
     epsilon, attacks = privacy.get("epsilon"), privacy.get("attack") or {}
     for kind, found in {**train["models"], **released}.items():
@@ -61,7 +61,7 @@ def _models(train: Told, privacy: Told) -> RenderableType:
     ceiling = f"; the best reachable ROC-AUC is {train['ceiling']:.3f}" if train.get("ceiling") else ""
     grid.caption = (
         f"* chosen on the inner part; {base:.1%} buy, which is the PR-AUC of chance{ceiling}\n"
-        "the random split flatters; dealt labels and membership attacks should stay near 0.5"
+        "the last three are ROC-AUC too: the random split flatters, the other two should be near 0.5"
     )
     grid.caption_justify = "left"
     return grid
@@ -110,4 +110,4 @@ def _grid(title: str) -> Table:
 
 
 def _interval(found: Told | None) -> str:
-    return f"{found['value']:.3f} ({found['low']:.3f} to {found['high']:.3f})" if found else ""
+    return f"{found['value']:.3f} [{found['low']:.3f}, {found['high']:.3f}]" if found else ""

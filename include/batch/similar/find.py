@@ -82,11 +82,13 @@ def search(users: Users, parameters: Parameters) -> tuple[Neighbours, dict[str, 
 
 
 def example(found: Neighbours) -> dict[str, object] | None:
-    """One user with the fullest list, of those whose neighbours are not simply the same, and the reasons."""
+    """An ordinary user with a full list, of those whose neighbours are not simply the same, and the reasons."""
     listed = (found.ids >= 0).sum(axis=1) * (found.same == 0)
-    row = int(np.argmax(listed)) if len(listed) else 0
-    if not len(listed) or not listed[row]:
+    if not listed.any():
         return None
+    # Who has very many tokens is often no person, who has very few is like everybody.
+    unusual = np.abs(found.users.sets.sizes - np.median(found.users.sets.sizes))
+    row = int(np.argmin(np.where(listed == listed.max(), unusual, np.inf)))
     tokens, counts = neighbours.reasons(found, row, row + 1)
     users = found.users
     return {

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from include.local.demo import Outcome
 
 
+WIDTH = 150
+"""Characters of a line where there is no terminal to ask."""
+
+
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command()(demo)
@@ -38,7 +42,8 @@ def demo(
 
     from include.local.demo import Show, run, run_night, run_replay, start_platform
 
-    console = Console()
+    plain = Console()
+    console = plain if plain.is_terminal else Console(width=WIDTH)
     started = time.monotonic()
 
     def say(line: str) -> None:

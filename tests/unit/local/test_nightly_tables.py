@@ -70,12 +70,12 @@ def test_a_complete_night_tells_models_champions_epsilon_and_a_user_with_his_nei
 
     lines = {line.split()[0]: line for line in text.splitlines() if line.strip()}
     assert "boost *" in text
-    assert "0.830 (0.820 to 0.840)" in lines["boost"]
+    assert "0.830 [0.820, 0.840]" in lines["boost"]
     assert "0.861" in lines["boost"]
     assert "0.853" in text
     assert "epsilon 0.98" in text
     assert " no " in lines["majority"]
-    assert "0.502 (0.492 to 0.512)" in text
+    assert "0.502 [0.492, 0.512]" in text
     assert "version 3, boost" in text
     assert "second reason" in text
     assert "this night 0.98, all nights 2.50, budget 8.00" in text
