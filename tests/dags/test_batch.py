@@ -20,7 +20,7 @@ from include.contracts.settings import Settings
 from include.ingest.intent import NEVER, describe
 from include.ingest.plan import Plan
 from showroom.batch import BatchStepOperator, command_of, environment_of, require, tracked
-from showroom.tasks.batch import Told, ceiling_of, folder_name, prune, window_of
+from showroom.tasks.batch import Replayed, Told, ceiling_of, folder_name, prune, window_of
 from tests.polling import eventually
 
 NIGHT = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
@@ -105,6 +105,23 @@ def test_the_ceiling_is_of_the_intervals_in_the_window_bots_included() -> None:
     assert ceiling_of([before, inside, also, after], START, END) == both
     assert ceiling_of([before, after], START, END) is None
     assert ceiling_of([], START, END) is None
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "within"),
+    [
+        (START - timedelta(days=9), START - timedelta(seconds=1), False),
+        (START - timedelta(days=9), START, True),
+        (END - timedelta(seconds=1), END + timedelta(days=9), True),
+        (END, END + timedelta(days=9), False),
+        (START - timedelta(days=1), END + timedelta(days=1), True),
+        (None, None, False),
+    ],
+)
+def test_a_replayed_log_counts_where_it_lies_in_the_window(
+    first: datetime | None, last: datetime | None, within: bool
+) -> None:
+    assert Replayed(first, last).within(START, END) is within
 
 
 @pytest.fixture

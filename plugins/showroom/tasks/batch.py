@@ -22,7 +22,7 @@ from showroom.verdicts import verdicts
 
 RUNS = "runs"
 LONGEST_NAME = 120
-REPLAY = re.compile("^replay:")
+REPLAY = "replay:"
 
 _log = logging.getLogger(__name__)
 
@@ -32,6 +32,18 @@ class Told(msgspec.Struct, frozen=True):
 
     plans: list[Plan]
     intent: Intent
+
+
+class Replayed(msgspec.Struct, frozen=True):
+    """When the visits of a replayed log began; None where it held none."""
+
+    first_started_at: datetime | None
+    last_started_at: datetime | None
+
+    def within(self, start: datetime, end: datetime) -> bool:
+        """Whether one may have begun in a window."""
+        first, last = self.first_started_at, self.last_started_at
+        return first is not None and last is not None and first < end and last >= start
 
 
 def plan_run(run_id: str, instant: datetime, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,12 +103,13 @@ def ceiling_of(told: Iterable[Told], start: datetime, end: datetime) -> float | 
 
 
 def _ceiling(current: Settings, hook: MongoHook, start: datetime, end: datetime) -> float | None:
-    """The ceiling by the kept ledgers; None where a replayed log is among them, whose truth nobody knows."""
-    kept = database(hook.get_conn(), current)[LEDGERS]
-    if kept.find_one({"_id": REPLAY}, {"_id": True}):
+    """The ceiling by the kept ledgers; None where a replayed log lies in the window, whose truth nobody knows."""
+    found = {entry["_id"]: entry["ledger"] for entry in database(hook.get_conn(), current)[LEDGERS].find({})}
+    logs = [msgspec.json.decode(text, type=Replayed) for name, text in found.items() if name.startswith(REPLAY)]
+    if any(log.within(start, end) for log in logs):
         return None
-    found = (msgspec.json.decode(entry["ledger"], type=Told) for entry in kept.find({}, {"ledger": True}))
-    return ceiling_of(found, start, end)
+    shops = (msgspec.json.decode(text, type=Told) for name, text in found.items() if not name.startswith(REPLAY))
+    return ceiling_of(shops, start, end)
 
 
 def _utc(text: str) -> datetime:
