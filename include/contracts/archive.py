@@ -31,7 +31,7 @@ COLLECTIONS: dict[str, tuple[str, str]] = {
     ),
     NEIGHBOURS: ("the user's pseudonym", "those most like this user, nearest first: `neighbours`, `run`"),
     PRIVACY: (
-        "the release's key: window, data, mechanism and seed",
+        "the name of the release's noise, which depends on window, data, mechanism, seed and key",
         "what one private release was charged: `mechanism`, `epsilon`, `window`, `charged_at`",
     ),
     PROMOTIONS: (

@@ -31,6 +31,11 @@ class Noise:
         """The stream of one release. Raises SettingsError where the key is missing or short."""
         return cls(hmac.digest(_key(settings), release.encode(), "sha256"))
 
+    @property
+    def name(self) -> str:
+        """What to call the stream in public: equal names, equal numbers, and none of them can be told from it."""
+        return hmac.digest(self._seed, b"name", "sha256").hex()
+
     def uniform(self, count: int) -> Floats:
         """`count` independent numbers in the open interval (0, 1), 53 bits each."""
         self._blocks += 1

@@ -94,13 +94,14 @@ def release(context: Context, samples: Samples, rows: Split, entries: Entries) -
     """Charge, train, judge and keep the private network; its part of the summary, or why it was refused."""
     wanted = context.parameters.private
     plan = planned(samples.take(rows.train), wanted, str(context.window), context.parameters.seed)
-    # Before anything is charged: without a key nothing can be released.
+    # Before anything is charged: without a key nothing can be released. Charged under the noise's name, not the plan's
+    # key: the same plan with another noise is a second release.
     noise = Noise.of(context.settings, plan.key)
     again = checked(plan.mechanism)
     shown: dict[str, object] = {"mechanism": msgspec.to_builtins(plan.mechanism), "budget": wanted.budget}
     try:
         receipt = ledger.charge(
-            entries, plan.key, plan.mechanism, str(context.window), wanted.budget, datetime.now(UTC)
+            entries, noise.name, plan.mechanism, str(context.window), wanted.budget, datetime.now(UTC)
         )
     except BudgetSpent as error:
         context.say(str(error))

@@ -115,6 +115,13 @@ def test_it_releases_once_and_the_same_again_costs_nothing(context: Context, ent
     assert [row["model"] for row in first["table"]] == ["majority (not private)", "private_network"]
 
 
+def test_another_key_is_another_release_and_charged_as_one(context: Context, entries: Memory) -> None:
+    told(context)
+    told(dataclasses.replace(context, settings=Settings(noise_key=Secret("l" * 32))))
+
+    assert len(entries.kept) == 2
+
+
 @pytest.mark.parametrize("change", [{"rate": 0.03}, {"epsilon": 2.0}, {"prior": 0.2}, {"sessions": 1}])
 def test_whatever_changes_the_weights_changes_the_noise(change: dict[str, Any]) -> None:
     def key(**changes: Any) -> str:
