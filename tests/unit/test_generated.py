@@ -73,7 +73,7 @@ def test_the_example_environment_sets_nothing_but_empty_secrets(generated: Path)
     lines = (generated / ".env.example").read_text().splitlines()
     assigned = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
     assert assigned == dict.fromkeys(
-        [*CONTAINER_SECRETS, *(f"{PREFIX}{name}" for name in ("PSEUDONYM_KEY", "ALERT_WEBHOOK"))], ""
+        [*CONTAINER_SECRETS, *(f"{PREFIX}{name}" for name in ("PSEUDONYM_KEY", "NOISE_KEY", "ALERT_WEBHOOK"))], ""
     )
     for item in fields(Settings):
         assert any(line.lstrip("# ").startswith(f"{PREFIX}{item.name.upper()}=") for line in lines)
