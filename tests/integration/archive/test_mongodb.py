@@ -66,6 +66,14 @@ def test_groups_are_summed(empty: Database[Document]) -> None:
     ]
 
 
+def test_a_collection_renamed_onto_another_takes_its_place(empty: Database[Document]) -> None:
+    empty.old.insert_one({"_id": "old"})
+    empty.new.insert_one({"_id": "new"})
+    empty.new.rename("old", dropTarget=True)
+    assert list(empty.old.find({})) == [{"_id": "new"}]
+    assert "new" not in empty.list_collection_names()
+
+
 def test_indexes_are_made_once(empty: Database[Document]) -> None:
     store.ensure_indexes(empty)
     names = set(empty[SESSIONS].index_information())
