@@ -1,7 +1,7 @@
 """Synthetic visits straight into an archive, as ingest, gate and archive would leave them there, without Kafka."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -14,7 +14,7 @@ from include.contracts.settings import Settings
 from include.gate.admit import admit
 from include.gate.check import Candidate, Limits, check
 from include.gate.pseudonym import pseudonymizer
-from include.ingest.emission import VALID
+from include.ingest.emission import VALID, Emission
 from include.ingest.plan import Plan
 from include.ingest.shop import Synthesis, synthesize
 
@@ -47,11 +47,16 @@ def run(
 
 
 def admitted(shop: Synthesis, settings: Settings) -> Iterator[store.Document]:
-    """The documents of the visits that the gate must admit; its filter's answer about known users made exact."""
+    """The archive's documents of the visits that the gate must admit."""
+    return (documents.document(documents.decode(value)) for value in records(shop, settings))
+
+
+def records(emissions: Iterable[Emission], settings: Settings) -> Iterator[bytes]:
+    """What leaves the gate of the visits that it must admit; its filter's answer about known users made exact."""
     pseudonym = pseudonymizer(settings.require_pseudonym_key())
     limits = Limits.of(settings)
     known: set[str] = set()
-    for emission in shop:
+    for emission in emissions:
         if emission.verdict != VALID:
             continue
         received_ms = int(emission.arrives_at.timestamp() * 1_000)
@@ -59,9 +64,8 @@ def admitted(shop: Synthesis, settings: Settings) -> Iterator[store.Document]:
         if not isinstance(found, Candidate):
             raise ValueError(f"a record that must pass does not: {found}")
         user = pseudonym(found.session.user_id)
-        value = admit(found, user, returning=user in known, received_ms=received_ms)
+        yield admit(found, user, returning=user in known, received_ms=received_ms)
         known.add(user)
-        yield documents.document(documents.decode(value))
 
 
 def _utc(moment: datetime) -> datetime:

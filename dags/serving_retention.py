@@ -1,4 +1,4 @@
-"""The upkeep of the indices."""
+"""The upkeep of the indices, and of the dashboards in Kibana."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +11,8 @@ DOC = """
 ### serving_retention
 Keeps index templates and aliases as this version wants them, and deletes monthly indices older than
 `SHOWROOM_INDEX_MONTHS`.
+
+Brings the dashboards into Kibana, where there is one and it answers; otherwise the task is skipped.
 
 Months are those of the sessions themselves: the log of an old shop, once replayed, is old.
 
@@ -45,4 +47,12 @@ with DAG(
 
         return drop_old_indices(dag_run.run_after, params["dry_run"])
 
+    @task
+    def dashboards() -> Any:
+        """Dashboards."""
+        from showroom.tasks.serving import publish_dashboards
+
+        return publish_dashboards()
+
     ensure() >> drop()
+    dashboards()

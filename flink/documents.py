@@ -44,6 +44,7 @@ def documents_of(session: ValidSession) -> list[Addressed]:
             device_type=session.device.type,
             country=session.location.country,
             referrer=session.referrer,
+            last_action=session.last_action,
             purchase_made=session.purchase.made,
         )
         documents.append(Addressed("product_details", identity, details))

@@ -11,7 +11,7 @@ from pyflink.table.udf import FunctionContext, ScalarFunction
 from flink.bulk import Item, item_of, letter_of, letter_of_record, newest_of
 from flink.documents import documents_of
 from flink.sink import BulkSink
-from include.contracts.documents import INDICES, KpiMinute
+from include.contracts.documents import STREAM_INDICES, KpiMinute
 from include.contracts.letters import Origin
 from include.contracts.session import ValidSession
 from include.contracts.settings import Settings
@@ -73,7 +73,7 @@ class IndexSessions(_IndexingFunction):
     """Records of `sessions.valid` into summary, product details and sentiment."""
 
     topic = VALID
-    aliases = tuple(alias for alias in INDICES if alias != "kpi_minute")
+    aliases = tuple(alias for alias in STREAM_INDICES if alias != "kpi_minute")
 
     def open(self, function_context: FunctionContext) -> None:
         """Build the decoder in the worker, where it is used."""

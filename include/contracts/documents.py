@@ -1,4 +1,4 @@
-"""The documents of the four indices, as the stream writes them and every reader finds them.
+"""The documents of the indices, as the stream and supervision write them and every reader finds them.
 
 Each class is one index: its mapping is derived from the class (`mapping`), documents are instances of
 it, so the two cannot drift apart. Indices are monthly by event time behind an alias of the plain name.
@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 PartOfDay = typing.Literal["night", "morning", "afternoon", "evening"]
+EventKind = typing.Literal["stage", "rejected", "lag", "decision", "dead", "reconciled", "alarm"]
 SentimentLabel = typing.Literal["negative", "neutral", "positive"]
 FullText = Annotated[str, Meta(extra={"elasticsearch": {"type": "text"}})]
 
@@ -72,6 +73,7 @@ class ProductDetails(Document, frozen=True):
     device_type: str
     country: str | None
     referrer: str
+    last_action: str
     purchase_made: bool
 
 
@@ -112,15 +114,41 @@ class KpiMinute(Document, frozen=True):
     late_sessions: int
 
 
+class PipelineEvent(Document, frozen=True):
+    """One thing that a look at the pipeline found at `at`. Id: at|kind|stage|name. `detail` is a line for a person.
+
+    *stage*: records that passed `name` (ingest: raw; gate: decided, valid, rejected; stream: searchable; archive:
+    archived) since the event before, as `value`, and ever, as `total`. *rejected*: the same by reason. *dead*: the
+    same of documents that Elasticsearch refused. *lag*: records that wait for gate, stream or archive. *decision*: 1
+    for what supervision decided (healthy, wait, submit, resume, page). *alarm*: 1 when people are told of something,
+    by its identity. *reconciled*: of the hour that began at `at`, what a stage has less what it should (`total`);
+    `detail` is balanced, pending or different.
+    """
+
+    at: datetime
+    kind: EventKind
+    stage: str
+    name: str
+    value: float
+    total: float | None
+    detail: str | None
+
+
 KPI_ALL = "all"
 
-INDICES: dict[str, type[Document]] = {
+STREAM_INDICES: dict[str, type[Document]] = {
     "session_summary": SessionSummary,
     "product_details": ProductDetails,
     "product_sentiment": ProductSentiment,
     "kpi_minute": KpiMinute,
 }
-TIME_FIELD: dict[str, str] = {name: "minute" if name == "kpi_minute" else "started_at" for name in INDICES}
+"""What the stream writes."""
+PIPELINE = "pipeline_events"
+"""What supervision and reconciliation write."""
+COUNTED: frozenset[EventKind] = frozenset({"stage", "rejected", "dead"})
+"""Kinds of events whose value is how much their total grew."""
+INDICES: dict[str, type[Document]] = {**STREAM_INDICES, PIPELINE: PipelineEvent}
+TIME_FIELD: dict[str, str] = {**dict.fromkeys(STREAM_INDICES, "started_at"), "kpi_minute": "minute", PIPELINE: "at"}
 
 
 def index_name(alias: str, event_time: datetime) -> str:

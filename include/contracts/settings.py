@@ -63,6 +63,7 @@ class Settings:
     mongo_database: str = _setting("showroom", "MongoDB database of the archive")
     airflow_url: str = _setting("", "Airflow's address, as a browser reaches it")
     mlflow_url: str = _setting("", "MLflow's address, as a browser reaches it")
+    kibana_url: str = _setting("", "Kibana's address; empty: the dashboards are imported nowhere")
     alert_webhook: Secret = _setting(Secret(""), "address that alarms are posted to as JSON; empty: only the log")
 
     partitions: int = _setting(4, "partitions of each topic; fixed once the topics exist", low=1, high=512)

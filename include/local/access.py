@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Self
 from elasticsearch import Elasticsearch
 
 from include.batch.similar.stores import ALIAS
-from include.contracts.documents import INDICES, index_pattern
+from include.contracts.documents import INDICES, PIPELINE, STREAM_INDICES, index_pattern
 from include.contracts.settings import Secret, Settings
 from include.serving.client import errors
 
@@ -18,20 +18,23 @@ STREAM_ROLE: dict[str, Any] = {
     # It looks for the index templates before it writes.
     "cluster": ["monitor"],
     # It writes whole documents and lets the templates make the monthly indices; it reads and deletes nothing.
-    "indices": [{"names": [index_pattern(alias) for alias in INDICES], "privileges": ["create_index", "index"]}],
+    "indices": [{"names": [index_pattern(alias) for alias in STREAM_INDICES], "privileges": ["create_index", "index"]}],
 }
 AIRFLOW_ROLE: dict[str, Any] = {
     # Supervision asks for the health; before a start of the stream and once a day the templates are put.
     "cluster": ["monitor", "manage_index_templates"],
     # Pages and counts ask the aliases, to be granted beside the indices; upkeep gives aliases and deletes old
-    # indices, which `manage` holds. It writes the documents of the nightly batch and no others.
+    # indices, which `manage` holds. It writes what supervision found and the documents of the nightly batch.
     "indices": [
         {
             "names": [name for alias in INDICES for name in (alias, index_pattern(alias))],
             "privileges": ["read", "manage"],
         },
+        {"names": [PIPELINE, index_pattern(PIPELINE)], "privileges": ["write"]},
         {"names": [ALIAS, f"{ALIAS}-*"], "privileges": ["read", "write", "manage"]},
     ],
+    # Once a day it brings the dashboards into Kibana.
+    "applications": [{"application": "kibana-.kibana", "privileges": ["space_all"], "resources": ["space:default"]}],
 }
 ROLES: dict[str, dict[str, Any]] = {"stream": STREAM_ROLE, "airflow": AIRFLOW_ROLE}
 """What each key may do, by its name."""
@@ -53,13 +56,17 @@ class Logins(NamedTuple):
 def ensure_access(client: Elasticsearch, settings: Settings, logins: Logins) -> list[str]:
     """Set Kibana's password and keep or make the keys; the names of those that are new.
 
-    `client` must be the superuser's. A key in a file that Elasticsearch no longer takes is replaced.
+    `client` must be the superuser's. A key in a file that Elasticsearch no longer takes is replaced; one that it
+    takes gets the rights of this version.
     """
     with errors("password of kibana_system"):
         client.security.change_password(username="kibana_system", password=logins.kibana_system.reveal())
     made = []
     for name, file in logins.key_files.items():
-        if _works(settings, name, file):
+        known = _key_in(settings, name, file)
+        if known:
+            with errors(f"rights of {name}"):
+                client.security.update_api_key(id=known, role_descriptors={name: ROLES[name]})
             continue
         with errors(f"key of {name}"):
             answer = client.security.create_api_key(name=name, role_descriptors={name: ROLES[name]})
@@ -68,13 +75,14 @@ def ensure_access(client: Elasticsearch, settings: Settings, logins: Logins) -> 
     return made
 
 
-def _works(settings: Settings, name: str, file: Path) -> bool:
+def _key_in(settings: Settings, name: str, file: Path) -> str:
+    """The id of the key in a file; empty where there is none that Elasticsearch takes."""
     key = file.read_text().strip() if file.exists() else ""
     if not key:
-        return False
+        return ""
     with Elasticsearch(settings.elasticsearch_url, api_key=key) as client, errors(f"test of the key of {name}"):
         answer = client.options(ignore_status=UNAUTHORIZED).security.authenticate()
-    return answer.meta.status != UNAUTHORIZED
+    return "" if answer.meta.status == UNAUTHORIZED else str(answer["api_key"]["id"])
 
 
 def _keep(file: Path, key: str) -> None:

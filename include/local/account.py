@@ -17,7 +17,7 @@ from tenacity import Retrying, retry_if_exception_type, retry_if_result, wait_fi
 from include.archive import queries as archived
 from include.archive import store
 from include.contracts import topics
-from include.contracts.documents import INDICES
+from include.contracts.documents import STREAM_INDICES
 from include.contracts.errors import NotReadyError, TransientError
 from include.contracts.reasons import Reason
 from include.contracts.settings import Settings
@@ -134,7 +134,7 @@ def account(settings: Settings, expected: Expected, since: Position, *, archive:
     for reason in Reason:
         if expected.verdicts.get(reason, 0) or rejected[reason]:
             lines.append(Line("gate", f"rejected: {reason}", expected.verdicts.get(reason, 0), rejected[reason]))
-    for name in INDICES:
+    for name in STREAM_INDICES:
         if name != KPI:
             lines.append(Line("stream", name, expected.documents[name], documents[name] - since.documents[name]))
     if archive:

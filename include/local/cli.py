@@ -2,16 +2,22 @@
 
 import importlib
 import pkgutil
+import traceback
+from contextlib import suppress
 from typing import NoReturn
 
 import typer
 
 from include.contracts.errors import SettingsError, ShowroomError
 from include.local import commands
+from include.local.layout import write_text
+from include.local.project import ROOT, SHOWROOM
 
 EXIT_FAILED = 1
 EXIT_SETTINGS = 2
 EXIT_INTERRUPTED = 130
+MAX_LINE = 400
+TRACE = SHOWROOM / "last-error.log"
 
 
 def build() -> typer.Typer:
@@ -30,12 +36,19 @@ def build() -> typer.Typer:
 
 
 def main() -> NoReturn:
-    """Run the command line; an error of this project is one line on standard error."""
+    """Run the command line; an error is one line on standard error, with what can be done about it."""
     try:
         build()(prog_name="showroom")
     except ShowroomError as error:
         typer.echo(f"showroom: {' '.join(str(error).split())}", err=True)
         raise SystemExit(EXIT_SETTINGS if isinstance(error, SettingsError) else EXIT_FAILED) from None
+    except Exception as error:
+        # Nobody foresaw it: the line is for who runs the command, the trace for who repairs it.
+        with suppress(OSError):
+            write_text(TRACE, traceback.format_exc())
+        told = " ".join(f"{type(error).__name__}: {error}".split())[:MAX_LINE]
+        typer.echo(f"showroom: {told}: see ./showroom status and {TRACE.relative_to(ROOT)}", err=True)
+        raise SystemExit(EXIT_FAILED) from None
     except KeyboardInterrupt:
         raise SystemExit(EXIT_INTERRUPTED) from None
     raise SystemExit(0)

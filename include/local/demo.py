@@ -25,9 +25,12 @@ from include.ingest.shop import synthesize
 from include.local import nightly
 from include.local.account import Line, Position, account, position, wait_until_indexed
 from include.local.airflow import AirflowApi
+from include.local.environments import Environment, ensure_environment
 from include.local.freshness import Freshness, Probe
+from include.local.java import ensure_java
 from include.local.layout import Layout
 from include.local.stack import Stack
+from include.local.steps import Steps
 from include.local.stream import wait_started
 from include.local.truth import keep_ledger, keep_replay, kept_ledgers
 from include.serving import queries
@@ -37,7 +40,11 @@ PATIENCE_S = 45.0
 FRESHNESS_DEADLINE_S = 30.0
 START_DEADLINE_S = 240.0
 RUN_DEADLINE_S = 300.0
+CATCH_UP_TRIES = 2
+"""Where documents were deleted, archive and index never agree."""
 INGEST, ARCHIVE, SUPERVISE = "ingest_synthetic", "archive_sessions", "supervise_stream"
+
+ENVIRONMENTS: tuple[Environment, ...] = ("flink", "airflow", "ml")
 
 Say = Callable[[str], None]
 
@@ -67,25 +74,32 @@ class Outcome:
         return all(line.difference == 0 for line in self.lines)
 
 
-def start_platform(settings: Settings, say: Say) -> None:
+def start_platform(settings: Settings, steps: Steps) -> None:
     """Bring everything up; Airflow's supervisor finds no job and starts one. What runs already is left alone."""
-    stack = Stack(settings, say)
+    steps.begin("install")
+    ensure_java(steps)
+    for environment in ENVIRONMENTS:
+        ensure_environment(environment, steps)
+    steps.begin("servers")
+    stack = Stack(settings, steps)
     stack.up()
     with AirflowApi(settings, stack.layout) as airflow:
         airflow.wait_for_dags({INGEST, ARCHIVE, SUPERVISE, nightly.DAG})
         _settle(airflow)
-    say("waiting for supervise_stream to find no job and start one")
+    steps.begin("stream")
     wait_started(settings, START_DEADLINE_S)
-    say("the stream runs")
+    steps("the stream runs")
 
 
-def run(settings: Settings, show: Show, say: Say, console: Console) -> Outcome:
+def run(settings: Settings, show: Show, steps: Steps) -> Outcome:
     """History, then live sessions, then the account of both."""
-    before = position(settings, archive=True)
-    past = _history(settings, show, say)
-    _wait(settings, past.expected, before, say)
+    before = _before(settings, steps)
+    steps.begin("history")
+    past = _history(settings, show)
+    steps.begin("index")
+    _wait(settings, past.expected, before, steps)
 
-    say(f"live: {show.live_per_s:g} sessions a second for {show.live_s} s")
+    steps.begin("live")
     now = datetime.now(UTC)
     live = synthesize(
         Plan.of(
@@ -101,26 +115,51 @@ def run(settings: Settings, show: Show, say: Say, console: Console) -> Outcome:
         freshness = probe.result(FRESHNESS_DEADLINE_S)
     keep_ledger(settings, live.ledger)
     ledger = merge([past, live.ledger])
-    _wait(settings, ledger.expected, before, say)
+    _wait(settings, ledger.expected, before, steps)
     intent = ledger.intent
-    say(f"planted intent: {intent.base_rate:.1%} buy, the best reachable ROC-AUC is {intent.roc_auc:.3f}")
-    return _outcome(settings, ledger.expected, before, freshness, now - timedelta(days=show.days + 2), say)
+    steps(f"planted intent: {intent.base_rate:.1%} buy, the best reachable ROC-AUC is {intent.roc_auc:.3f}")
+    return _outcome(settings, ledger.expected, before, freshness, now - timedelta(days=show.days + 2), steps)
 
 
-def run_night(settings: Settings, show: Show, say: Say) -> nightly.Night | None:
-    """One run of the nightly batch on the history; None where that is too short to be split by time."""
+def has_night(show: Show) -> bool:
+    """Whether the history is long enough to be split by time."""
     split = parameters.load().split
-    if show.days <= split.test_days + split.inner_days:
-        say(f"no nightly run: {show.days} days are too few to learn from some and be judged on others")
+    return show.days > split.test_days + split.inner_days
+
+
+def run_night(settings: Settings, show: Show, steps: Steps) -> nightly.Night | None:
+    """One run of the nightly batch on the history; None where that is too short to be split by time."""
+    if not has_night(show):
+        steps(f"no nightly run: a history of {show.days} d is too short to learn from a part and be judged on the rest")
         return None
+    steps.begin("night")
     end = datetime.now(UTC)
-    say(f"{nightly.DAG} learns from {show.days} days")
-    return nightly.run(settings, end - timedelta(days=show.days), end, say)
+    return nightly.run(settings, end - timedelta(days=show.days), end, steps)
 
 
-def _history(settings: Settings, show: Show, say: Say) -> Ledger:
+def _before(settings: Settings, say: Say) -> Position:
+    """Where the platform stands. What came before is archived first, lest it be counted as the demo's."""
+    found = position(settings, archive=True)
+    for _ in range(CATCH_UP_TRIES):
+        if found.archived == found.documents["session_summary"]:
+            break
+        say(f"{ARCHIVE} copies what came before")
+        _archive(settings, say)
+        found = position(settings, archive=True)
+    return found
+
+
+def _archive(settings: Settings, say: Say) -> None:
+    """One run of the archive's DAG; that it has failed is said, and the account tells what is missing."""
+    with AirflowApi(settings, Layout.of(settings)) as airflow:
+        run_id = airflow.trigger(ARCHIVE)
+        state = airflow.wait(ARCHIVE, run_id, RUN_DEADLINE_S)
+    if state != "success":
+        say(f"{ARCHIVE} {run_id} has {state}: see its log in Airflow")
+
+
+def _history(settings: Settings, show: Show) -> Ledger:
     """The history, made and sent by Airflow; the truth about it and about the interval that was due meanwhile."""
-    say(f"history: ingest_synthetic makes {show.sessions:,} sessions of {show.days} days")
     known = kept_ledgers(settings).keys()
     conf = {"sessions": show.sessions, "days": show.days, "seed": show.seed}
     with AirflowApi(settings, Layout.of(settings)) as airflow:
@@ -144,12 +183,13 @@ def _settle(airflow: AirflowApi) -> None:
     airflow.pause(INGEST)
 
 
-def run_replay(settings: Settings, path: Path, shape: str, say: Say, console: Console) -> Outcome:
+def run_replay(settings: Settings, path: Path, shape: str, say: Steps, console: Console) -> Outcome:
     """A real shop's log through the same path, and the account of it."""
-    before = position(settings, archive=True)
+    before = _before(settings, say)
+    say.begin("replay")
     source = replay(path, Limits.of(settings), format=shape)
-    say(f"replaying {path.name}")
     _produce(settings, source, say, console)
+    say.begin("index")
     told = source.report
     say(f"{told.lines:,} lines read, worth {told.amount:,.2f} in {told.sessions:,} sessions")
     for what, count in told.counts.items():
@@ -200,14 +240,10 @@ def _outcome(
     before: Position,
     freshness: Freshness | None,
     since: datetime | None,
-    say: Say,
+    say: Steps,
 ) -> Outcome:
-    say("archive_sessions copies what is new into MongoDB")
-    with AirflowApi(settings, Layout.of(settings)) as airflow:
-        run_id = airflow.trigger(ARCHIVE)
-        state = airflow.wait(ARCHIVE, run_id, RUN_DEADLINE_S)
-        if state != "success":
-            say(f"{ARCHIVE} {run_id} has {state}: see its log in Airflow")
+    say.begin("archive")
+    _archive(settings, say)
     lines = account(settings, expected, before, archive=True)
     with AirflowApi(settings, Layout.of(settings)) as airflow:
         airflow.unpause(INGEST)

@@ -1,4 +1,4 @@
-"""The generated files: docs/contracts.md, the JSON Schemas and .env.example, all from `include.contracts`.
+"""The generated files: from `include.contracts` docs/contracts.md, the JSON Schemas and .env.example; docs/dags.md.
 
 `generate` writes them, `drift` names those that differ; both are deterministic and touch nothing else.
 """
@@ -17,6 +17,7 @@ from include.contracts.metrics import METRICS
 from include.contracts.ports import Ports
 from include.contracts.session import Session, ValidSession
 from include.contracts.settings import PREFIX, Secret, Settings
+from include.local import dag_reference, dashboards
 
 PROJECT = Path(__file__).resolve().parents[2]
 SCHEMAS: dict[str, type[msgspec.Struct]] = {"session": Session, "valid_session": ValidSession}
@@ -53,6 +54,7 @@ _NOT_IN_CONTAINERS = (
     "mongo_url",
     "airflow_url",
     "mlflow_url",
+    "kibana_url",
     "batch_python",
     "batch_folder",
 )
@@ -104,6 +106,8 @@ def _read(path: Path) -> str | None:
 
 def _files() -> dict[str, str]:
     files = {f"docs/schema/{name}-1.json": _schema_text(record) for name, record in SCHEMAS.items()}
+    files["docs/dags.md"] = dag_reference.page(PROJECT / "dags")
+    files |= dashboards.files()
     return {"docs/contracts.md": _contracts(), ".env.example": _environment(), **files}
 
 

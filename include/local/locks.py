@@ -22,6 +22,7 @@ class Lock(NamedTuple):
     source: str
     target: str
     overrides: str | None = None
+    python: str = PYTHON_VERSION
 
 
 LOCKS: tuple[Lock, ...] = (
@@ -33,6 +34,7 @@ LOCKS: tuple[Lock, ...] = (
     Lock("ml.in", "ml.txt", "ml.overrides"),
     Lock("airflow.in", "../requirements.txt"),
     Lock("containers.in", "containers.txt"),
+    Lock("dashboards.in", "dashboards.txt", python="3.12"),
 )
 
 
@@ -67,7 +69,7 @@ def _compile(lock: Lock, folder: Path) -> str:
     if present.exists():
         shutil.copyfile(present, output)
     command = [
-        *(str(UV), "pip", "compile", "--quiet", "--generate-hashes", "--python-version", PYTHON_VERSION),
+        *(str(UV), "pip", "compile", "--quiet", "--generate-hashes", "--python-version", lock.python),
         # No address of an index or of a folder of wheels may get into a lock.
         *("--no-emit-index-url", "--no-emit-find-links", "--custom-compile-command", "./showroom fix"),
         *(("--overrides", lock.overrides) if lock.overrides else ()),

@@ -37,6 +37,12 @@ def tree(pid: int) -> list[psutil.Process]:
         return []
 
 
+def memory(pid: int) -> int | None:
+    """Bytes that a process and all below it keep in memory, shared ones shared out; None when they are gone."""
+    found = [size for process in tree(pid) if (size := _memory(process)) is not None]
+    return sum(found) if found else None
+
+
 def end(processes: Iterable[psutil.Process], grace_s: float = GRACE_S) -> None:
     """Ask processes to stop, wait for them, then kill what is left."""
     alive = list(processes)
@@ -71,6 +77,18 @@ def _marked(process: psutil.Process, layout: Layout) -> bool:
         return process.environ().get(MARK) == str(layout.root) and process.status() != psutil.STATUS_ZOMBIE
     except (psutil.Error, OSError):
         return False
+
+
+def _memory(process: psutil.Process) -> int | None:
+    try:
+        return int(process.memory_full_info().pss)
+    except psutil.AccessDenied:
+        # Another user's: what is shared is then counted for each that shares it.
+        with suppress(psutil.Error):
+            return int(process.memory_info().rss)
+    except (psutil.Error, OSError):
+        pass
+    return None
 
 
 def _signal(process: psutil.Process, send: Callable[[psutil.Process], None]) -> None:

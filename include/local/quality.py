@@ -6,7 +6,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from include.contracts.errors import ShowroomError
 from include.local import locks
+from include.local.documents import complaints
 from include.local.environments import Environment, ensure_environment, python_of
 from include.local.generate import drift, generate
 from include.local.project import ROOT
@@ -43,7 +45,8 @@ def checks() -> tuple[Check, ...]:
         Check("format", lambda: _run(f"{dev}/ruff", "format", "--check", "--quiet")),
         Check("import borders", lambda: _run(f"{dev}/lint-imports", "--no-cache", "--no-logo")),
         Check("locks", lambda: _listed("./showroom fix changes", locks.stale())),
-        Check("generated files", lambda: _listed("./showroom fix changes", drift())),
+        Check("generated files", _drifted),
+        Check("documentation", lambda: "\n".join(complaints())),
         *(Check(f"types in {name}", lambda name=name: _types(name)) for name in TYPED),  # type: ignore[misc]
     )
 
@@ -63,6 +66,13 @@ def repair() -> None:
     _run(ruff, "format", "--quiet")
     locks.compile_all()
     generate()
+
+
+def _drifted() -> str:
+    try:
+        return _listed("./showroom fix changes", drift())
+    except ShowroomError as error:
+        return str(error)
 
 
 def _types(name: Environment) -> str:

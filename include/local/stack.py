@@ -41,13 +41,17 @@ def _silent(_: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class ProgramStatus:
-    """One program as it is now. `state` is supervisord's, or ORPHAN for what runs without supervision."""
+    """One program as it is now. `state` is supervisord's, or ORPHAN for what runs without supervision.
+
+    `memory` in bytes, of the process and all below it; None where it does not run.
+    """
 
     name: str
     title: str
     state: str
     pid: int | None
     uptime_s: float | None
+    memory: int | None
     address: str
 
 
@@ -196,6 +200,7 @@ class Stack:
             state=str(info.get("statename", "ORPHAN" if pid else "STOPPED")),
             pid=pid or None,
             uptime_s=time.time() - started if pid and started else None,
+            memory=processes.memory(pid) if pid else None,
             address=program.address,
         )
 

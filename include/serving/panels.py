@@ -1,178 +1,205 @@
-"""The questions behind the Live page's panels; each is one plain `_search`.
+"""The panels of the dashboards: what each asks Elasticsearch, and the table it gets.
 
-Sums come from `kpi_minute`; the other indices are only asked what no sum of rows can tell: distinct users,
-products, places. Nothing here waits for a busy server: who watches a page asks again anyway. All raise
+Kibana's objects and these are generated from the same YAML. A page asks for one panel at a time; all raise
 TransientError while Elasticsearch is away or busy, TerminalError where it refuses.
 """
 
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from copy import deepcopy
+from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
 
+import msgspec
 from elasticsearch import Elasticsearch
+from msgspec import Struct
 
-from include.contracts.documents import KPI_ALL, TIME_FIELD
+from include.contracts.errors import TerminalError
 from include.serving.client import errors
-from include.serving.figures import Category, Figures, Point, Product, Share, Window
-from include.serving.queries import Newest
+from include.serving.reading import Columns, rows
 
-MAX_ROWS = 10
-MAX_CATEGORIES = 50
-_SUMS = ("sessions", "purchases", "revenue", "duration_s", "late_sessions")
-# Before the first document there is no index and so no alias.
-_LENIENT: dict[str, Any] = {"ignore_unavailable": True, "allow_no_indices": True}
+SAVED = Path(__file__).parent / "saved" / "panels.json"
+TIMEOUT_S = 5.0
+POINTS = 75
+MAX_CHOICES = 100
+# Before the first document there is no index and so no alias; half an answer is none.
+_LENIENT: dict[str, Any] = {
+    "ignore_unavailable": True,
+    "allow_no_indices": True,
+    "allow_partial_search_results": False,
+}
+_STEPS = (
+    *(timedelta(minutes=minutes) for minutes in (1, 5, 10, 30)),
+    *(timedelta(hours=hours) for hours in (1, 3, 12)),
+    *(timedelta(days=days) for days in (1, 7, 30)),
+)
 
+Kind = Literal["metric", "line", "area", "bar", "pie", "heatmap", "datatable", "search", "markdown", "links"]
+Narrowing = Literal["category", "device", "referrer"]
+Mode = Literal["", "stacked", "unstacked", "percentage"]
+Role = Literal["dimension", "metric", "field"]
+Type = Literal["text", "number", "time", "boolean"]
+Format = Literal["text", "number", "percent", "duration", "money", "time"]
 
-def figures(client: Elasticsearch, windows: dict[str, Window]) -> tuple[dict[str, Figures], dict[str, Figures]]:
-    """Sums of named windows, and of the windows of the same length before each."""
-    before = {name: Window(part.since - (part.until - part.since), part.since) for name, part in windows.items()}
-    parts = windows | {f"before {name}": part for name, part in before.items()}
-    whole = Window(min(part.since for part in parts.values()), max(part.until for part in parts.values()))
-    filters = {name: _range("kpi_minute", part) for name, part in parts.items()}
-    buckets = _aggregate(
-        client,
-        "kpi_minute",
-        [_range("kpi_minute", whole), {"term": {"category": KPI_ALL}}],
-        {"windows": {"filters": {"filters": filters}, "aggs": _sums()}},
-    )
-    found = buckets.get("windows", {}).get("buckets", {})
-    read = {name: _figures(found.get(name, {})) for name in parts}
-    return {name: read[name] for name in windows}, {name: read[f"before {name}"] for name in windows}
-
-
-def users(client: Elasticsearch, windows: dict[str, Window]) -> dict[str, int]:
-    """Distinct users of named windows; HyperLogLog estimates, about 2 % off at most among many."""
-    whole = Window(min(part.since for part in windows.values()), max(part.until for part in windows.values()))
-    filters = {name: _range("session_summary", part) for name, part in windows.items()}
-    distinct = {"users": {"cardinality": {"field": "user_id"}}}
-    answer = _aggregate(
-        client,
-        "session_summary",
-        [_range("session_summary", whole)],
-        {"windows": {"filters": {"filters": filters}, "aggs": distinct}},
-    )
-    found = answer.get("windows", {}).get("buckets", {})
-    return {name: int(found.get(name, {}).get("users", {}).get("value", 0)) for name in windows}
+FIELDS: dict[str, dict[Narrowing, str]] = {
+    "session_summary": {"category": "categories", "device": "device_type", "referrer": "referrer"},
+    "product_details": {"category": "category", "device": "device_type", "referrer": "referrer"},
+    "product_sentiment": {"category": "category"},
+}
+"""By index: the fields a viewer may narrow by."""
 
 
-def series(client: Elasticsearch, shown: Window, step: timedelta) -> list[Point]:
-    """Steps of the window that are over, oldest first, those without a session included."""
-    whole = Window(_floor(shown.since, step), _floor(shown.until - timedelta(minutes=1), step))
-    histogram = {"field": "minute", "fixed_interval": f"{int(step.total_seconds())}s", "min_doc_count": 1}
-    answer = _aggregate(
-        client,
-        "kpi_minute",
-        [_range("kpi_minute", whole), {"term": {"category": KPI_ALL}}],
-        {"steps": {"date_histogram": histogram, "aggs": _sums()}},
-    )
-    found = {bucket["key"]: _figures(bucket) for bucket in answer.get("steps", {}).get("buckets", [])}
-    nothing = _figures({})
-    starts = [whole.since + step * number for number in range((whole.until - whole.since) // step)]
-    values = [(at, found.get(int(at.timestamp() * 1000), nothing)) for at in starts]
-    return [Point(at, value.sessions, value.purchases, value.revenue) for at, value in values]
+class Column(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One column of a panel's table. `value`: where a metric is found in the answer, or how it is computed."""
+
+    key: str
+    label: str
+    role: Role
+    type: Type
+    format: Format
+    decimals: int | None = None
+    suffix: str = ""
+    value: dict[str, Any] | None = None
 
 
-def categories(client: Elasticsearch, shown: Window) -> list[Category]:
-    """Key figures by category, most sessions first."""
-    terms = {"field": "category", "size": MAX_CATEGORIES, "order": {"sessions": "desc"}}
-    query = {
-        "bool": {"filter": [_range("kpi_minute", shown)], "must_not": [{"term": {"category": KPI_ALL}}]},
+class Grid(Struct, frozen=True):
+    """Place on a grid of 48 columns."""
+
+    x: int
+    y: int
+    w: int
+    h: int
+
+
+class Link(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A way to another board, or to another program."""
+
+    label: str
+    board: str = ""
+    url: str = ""
+
+
+class Panel(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One panel. `body` is a `_search` body for all time; `narrowed_by` what a viewer may narrow it by."""
+
+    id: str
+    board: str
+    title: str
+    kind: Kind
+    grid: Grid
+    description: str = ""
+    mode: Mode = ""
+    index: str = ""
+    time_field: str = ""
+    narrowed_by: tuple[Narrowing, ...] = ()
+    columns: tuple[Column, ...] = ()
+    body: dict[str, Any] = {}
+    text: str = ""
+    links: tuple[Link, ...] = ()
+
+
+class Board(Struct, frozen=True, kw_only=True):
+    """One dashboard."""
+
+    id: str
+    name: str
+    description: str
+    panels: tuple[Panel, ...]
+
+
+class Narrow(Struct, frozen=True, kw_only=True):
+    """What a viewer wants to see: times in [since, until), aware, and one value of each field or any."""
+
+    since: datetime
+    until: datetime
+    category: str = ""
+    device: str = ""
+    referrer: str = ""
+
+
+class Table(Struct, frozen=True, kw_only=True):
+    """An answer: rows as the columns say, dimensions first, times as ISO strings in UTC."""
+
+    columns: tuple[Column, ...]
+    rows: list[list[Any]]
+    took_ms: int
+
+
+@cache
+def load() -> dict[str, Board]:
+    """All boards by id, in the order of their tabs."""
+    boards = msgspec.json.decode(SAVED.read_bytes(), type=list[Board])
+    return {board.id: board for board in boards}
+
+
+def find(panel_id: str) -> Panel:
+    """One panel. Raises TerminalError for an unknown one."""
+    for board in load().values():
+        for panel in board.panels:
+            if panel.id == panel_id:
+                return panel
+    raise TerminalError(f"there is no panel {panel_id!r}", "see docs/panels.md for those there are")
+
+
+def ask(client: Elasticsearch, panel: Panel, narrow: Narrow) -> Table:
+    """The panel's table. Raises TerminalError for one that asks nothing."""
+    if not panel.index:
+        raise TerminalError(f"panel {panel.id} shows no figures", "ask only for panels that have an index")
+    quick = client.options(request_timeout=TIMEOUT_S, max_retries=0)
+    with errors(f"panel {panel.id}"):
+        answer = quick.search(index=panel.index, body=narrowed(panel, narrow), **_LENIENT).body
+    columns: Columns = [(column.key, column.role, column.type, column.value) for column in panel.columns]
+    return Table(columns=panel.columns, rows=rows(answer, panel.body, columns), took_ms=int(answer["took"]))
+
+
+def narrowed(panel: Panel, narrow: Narrow) -> dict[str, Any]:
+    """The panel's body for what a viewer wants to see; what does not fit the panel's index does not narrow it."""
+    body = deepcopy(panel.body)
+    filters: list[dict[str, Any]] = body["query"]["bool"]["filter"]
+    filters.append({"range": {panel.time_field: {"gte": narrow.since.isoformat(), "lt": narrow.until.isoformat()}}})
+    fields = FIELDS.get(panel.index, {})
+    wanted: dict[Narrowing, str] = {
+        "category": narrow.category,
+        "device": narrow.device,
+        "referrer": narrow.referrer,
     }
-    answer = _aggregate(client, "kpi_minute", [query], {"categories": {"terms": terms, "aggs": _sums()}})
-    return [Category(bucket["key"], _figures(bucket)) for bucket in answer.get("categories", {}).get("buckets", [])]
+    filters.extend({"term": {fields[name]: value}} for name, value in wanted.items() if value and name in fields)
+    _set_steps(body.get("aggs", {}), narrow)
+    return body
 
 
-def products(client: Elasticsearch, shown: Window) -> list[Product]:
-    """The products viewed most, each with the name it mostly goes by."""
-    # A replayed log may hold a hundred thousand products: only those that are shown get sub-aggregations.
-    most = {"field": "product_id", "size": MAX_ROWS, "collect_mode": "breadth_first"}
-    naming = {"terms": {"field": "name", "size": 1}}
-    bought = {"filter": {"term": {"purchase_made": True}}}
-    answer = _aggregate(
-        client,
-        "product_details",
-        [_range("product_details", shown)],
-        {"products": {"terms": most, "aggs": {"name": naming, "bought": bought}}},
-    )
-    return [_product(bucket) for bucket in answer.get("products", {}).get("buckets", [])]
+def step(length: timedelta) -> timedelta:
+    """The width of one point of a series over so long a time: at most 75 of them, within reason."""
+    return next((width for width in _STEPS if length <= width * POINTS), _STEPS[-1])
 
 
-def origins(client: Elasticsearch, shown: Window) -> tuple[list[Share], list[Share]]:
-    """Sessions by referrer and by type of device, most first."""
-    fields = ("referrer", "device_type")
-    terms = {field: {"terms": {"field": field, "size": MAX_ROWS}} for field in fields}
-    answer = _aggregate(client, "session_summary", [_range("session_summary", shown)], terms)
-    referrers, devices = (_shares(answer.get(field, {})) for field in fields)
-    return referrers, devices
+def choices(client: Elasticsearch, narrow: Narrow) -> dict[str, list[str]]:
+    """The values a viewer may narrow by in this time, most frequent first."""
+    quick = client.options(request_timeout=TIMEOUT_S, max_retries=0)
+    within = {"range": {"started_at": {"gte": narrow.since.isoformat(), "lt": narrow.until.isoformat()}}}
+    fields = FIELDS["session_summary"]
+    aggs: dict[str, Any] = {
+        str(name): {"terms": {"field": field, "size": MAX_CHOICES}} for name, field in fields.items()
+    }
+    with errors("values to narrow by"):
+        answer = quick.search(
+            index="session_summary", size=0, query={"bool": {"filter": [within]}}, aggs=aggs, **_LENIENT
+        ).body
+    found = answer.get("aggregations", {})
+    return {name: [bucket["key"] for bucket in found.get(name, {}).get("buckets", [])] for name in fields}
 
 
-def sentiment(client: Elasticsearch, shown: Window) -> list[Share]:
-    """Reviews by label, most first."""
-    terms = {"labels": {"terms": {"field": "label", "size": MAX_ROWS}}}
-    answer = _aggregate(client, "product_sentiment", [_range("product_sentiment", shown)], terms)
-    return _shares(answer.get("labels", {}))
+def _set_steps(aggs: dict[str, Any], narrow: Narrow) -> None:
+    """Points of every series as the time shown demands, those without a document included."""
+    width = int(step(narrow.until - narrow.since).total_seconds())
+    last = narrow.until - timedelta(milliseconds=1)
+    for part in aggs.values():
+        if "date_histogram" in part:
+            series = part["date_histogram"]
+            series["fixed_interval"] = f"{max(width, _seconds(series['fixed_interval']))}s"
+            series["extended_bounds"] = {"min": narrow.since.isoformat(), "max": last.isoformat()}
+        _set_steps(part.get("aggs", {}), narrow)
 
 
-def newest(client: Elasticsearch, now: datetime) -> Newest | None:
-    """The searchable session that reached the platform last by `now`; None while there is none."""
-    with errors("search in session_summary"):
-        answer = client.search(
-            index="session_summary",
-            size=1,
-            query={"range": {"received_at": {"lte": (now + timedelta(minutes=1)).isoformat()}}},
-            sort=[{"received_at": "desc"}],
-            source_includes=["session_id", "received_at"],
-            track_total_hits=False,
-            **_LENIENT,
-        )
-    hits = answer["hits"]["hits"]
-    if not hits:
-        return None
-    source = hits[0]["_source"]
-    return Newest(source["session_id"], datetime.fromisoformat(source["received_at"]))
-
-
-def _aggregate(
-    client: Elasticsearch, alias: str, filters: list[dict[str, Any]], aggs: dict[str, Any]
-) -> dict[str, Any]:
-    with errors(f"search in {alias}"):
-        answer = client.search(
-            index=alias, size=0, query={"bool": {"filter": filters}}, aggs=aggs, track_total_hits=False, **_LENIENT
-        )
-    found: dict[str, Any] = answer.get("aggregations", {})
-    return found
-
-
-def _range(alias: str, part: Window) -> dict[str, Any]:
-    return {"range": {TIME_FIELD[alias]: {"gte": part.since.isoformat(), "lt": part.until.isoformat()}}}
-
-
-def _sums() -> dict[str, Any]:
-    return {name: {"sum": {"field": name}} for name in _SUMS}
-
-
-def _figures(bucket: dict[str, Any]) -> Figures:
-    values = {name: float(bucket.get(name, {}).get("value") or 0.0) for name in _SUMS}
-    sessions, purchases = int(values["sessions"]), int(values["purchases"])
-    return Figures(
-        sessions=sessions,
-        purchases=purchases,
-        revenue=values["revenue"],
-        conversion=purchases / sessions if sessions else 0.0,
-        mean_duration_s=values["duration_s"] / sessions if sessions else 0.0,
-        late_sessions=int(values["late_sessions"]),
-    )
-
-
-def _product(bucket: dict[str, Any]) -> Product:
-    names = bucket["name"]["buckets"]
-    name = names[0]["key"] if names else bucket["key"]
-    return Product(bucket["key"], name, int(bucket["doc_count"]), int(bucket["bought"]["doc_count"]))
-
-
-def _shares(found: dict[str, Any]) -> list[Share]:
-    return [Share(bucket["key"], int(bucket["doc_count"])) for bucket in found.get("buckets", [])]
-
-
-def _floor(at: datetime, step: timedelta) -> datetime:
-    seconds = int(step.total_seconds())
-    return datetime.fromtimestamp(int(at.timestamp()) // seconds * seconds, UTC)
+def _seconds(interval: str) -> int:
+    return int(interval.removesuffix("s"))

@@ -3,8 +3,8 @@
 An alias without an index yet, before its first document, counts as empty.
 """
 
-from collections.abc import Collection, Mapping
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from elasticsearch import Elasticsearch
@@ -14,6 +14,7 @@ from include.serving.client import errors, patiently
 
 MAX_CATEGORIES = 1_000
 MAX_HITS = 10_000
+CLOCKS_APART = timedelta(minutes=1)
 # Before the first document there is no index and so no alias.
 _LENIENT: dict[str, Any] = {"ignore_unavailable": True, "allow_no_indices": True}
 
@@ -97,10 +98,22 @@ def newest_session(client: Elasticsearch) -> Newest | None:
         sort=[{"received_at": "desc"}, {"session_id": "desc"}],
         source=["session_id", "received_at"],
     )["hits"]["hits"]
-    if not hits:
-        return None
-    source = hits[0]["_source"]
-    return Newest(source["session_id"], datetime.fromisoformat(source["received_at"]))
+    return _newest(hits)
+
+
+def newest_by(client: Elasticsearch, now: datetime) -> Newest | None:
+    """The searchable session that arrived last by `now`; waits for no busy server, for a page asks again anyway."""
+    with errors("search in session_summary"):
+        answer = client.search(
+            index="session_summary",
+            size=1,
+            query={"range": {"received_at": {"lte": (now + CLOCKS_APART).isoformat()}}},
+            sort=[{"received_at": "desc"}],
+            source_includes=["session_id", "received_at"],
+            track_total_hits=False,
+            **_LENIENT,
+        )
+    return _newest(answer["hits"]["hits"])
 
 
 def sessions_since(
@@ -137,6 +150,13 @@ def _search(client: Elasticsearch, alias: str, **body: Any) -> dict[str, Any]:
             return result
 
     return patiently(ask)
+
+
+def _newest(hits: Sequence[Mapping[str, Any]]) -> Newest | None:
+    if not hits:
+        return None
+    source = hits[0]["_source"]
+    return Newest(source["session_id"], datetime.fromisoformat(source["received_at"]))
 
 
 def _kpi(bucket: Mapping[str, Any]) -> Kpi:

@@ -1,4 +1,7 @@
-"""Index templates: mapping, alias and durability of every monthly index, before its first document."""
+"""Index templates: mapping, alias and durability of every monthly index, before its first document.
+
+Mappings are strict, so that a field which is new in this version is added to the indices that exist.
+"""
 
 from typing import Any
 
@@ -32,7 +35,7 @@ def template_body(alias: str, settings: Settings) -> dict[str, Any]:
 
 
 def ensure_templates(client: Elasticsearch, settings: Settings) -> None:
-    """Create or replace the templates of all indices; indices that exist keep what they were made with.
+    """Create or replace the templates of all indices; those that exist get the fields they lack, and keep all else.
 
     Raises TransientError while Elasticsearch is away, TerminalError where it refuses a template.
     """
@@ -40,6 +43,18 @@ def ensure_templates(client: Elasticsearch, settings: Settings) -> None:
         body = template_body(alias, settings)
         with errors(f"index template {alias}"):
             client.indices.put_index_template(name=alias, **body)
+        with errors(f"new fields of {alias}"):
+            _add_fields(client, alias)
+
+
+def _add_fields(client: Elasticsearch, alias: str) -> None:
+    """Only what is missing: an index with a field of another type is left for a person to look at."""
+    wanted = mapping(INDICES[alias])["properties"]
+    for name, found in client.indices.get_mapping(index=index_pattern(alias)).items():
+        known = found["mappings"].get("properties", {})
+        missing = {field: kind for field, kind in wanted.items() if field not in known}
+        if missing:
+            client.indices.put_mapping(index=name, properties=missing)
 
 
 def _refresh(settings: Settings) -> dict[str, str]:

@@ -80,7 +80,9 @@ class CancelStreamOperator(StreamOperator):
 
 
 class SuperviseOperator(BaseOperator):
-    """One round of supervision: look again, act if needed, record, alert. Never fails for a server that is away.
+    """One round of supervision: look again, act if needed, record, alert, tell the dashboard.
+
+    Never fails for a server that is away.
 
     `watched_by`: the `StreamHealthSensor` before it, whose observations are taken into account.
     The result is action, alarm, reason and outcome.
@@ -95,10 +97,14 @@ class SuperviseOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, str | None]:
         """One round."""
         from include.supervise.act import supervise_once
+        from include.supervise.events import of_round
+        from include.supervise.report import decisions
         from showroom.environment import settings
+        from showroom.tasks.pipeline import tell
 
         current = settings()
         pulled = context["ti"].xcom_pull(task_ids=self.watched_by) if self.watched_by else None
+        known = {page.alarm for earlier in decisions(current, 1) for page in earlier.decision.pages}
         with verdicts():
             entry = supervise_once(
                 current,
@@ -108,6 +114,7 @@ class SuperviseOperator(BaseOperator):
                 say=self.log.info,
                 remembered=self._seen(pulled),
             )
+        tell(current, of_round(entry, known))
         job = getattr(entry.observation.flink, "job", None)
         if job is not None:
             context["ti"].xcom_push(key=JOB_KEY, value=job.id)

@@ -9,9 +9,11 @@ import msgspec
 from elasticsearch import Elasticsearch, helpers
 
 from include.contracts.documents import (
+    INDICES,
     KPI_ALL,
     Document,
     KpiMinute,
+    PipelineEvent,
     ProductDetails,
     ProductSentiment,
     SentimentLabel,
@@ -19,6 +21,8 @@ from include.contracts.documents import (
 )
 
 ATTACK = "<script>alert(1)</script>"
+HOSTILE = f"{ATTACK}<b onmouseover=alert(2)>\"double\" 'single' & 🪑</b>"
+LONG_REVIEW = (f"{ATTACK} Well built. " * 300)[:10_000]
 PRODUCTS = (
     ("p01", "Sofa", "living_room", 5000.0),
     ("p02", "Coffee table", "living_room", 500.0),
@@ -29,8 +33,9 @@ PRODUCTS = (
     ("p07", "Desk", "office", 1150.0),
     ("p08", "Chair", "office", 899.0),
     ("p09", "Table", "dining_room", 2500.0),
-    ("p10", ATTACK, f"{ATTACK}<b>bold</b>", 650.0),
+    ("p10", ATTACK, HOSTILE, 650.0),
 )
+ACTIONS = ("view_item", "search", "add_to_cart", "checkout")
 REFERRERS = ("google",) * 5 + ("facebook",) * 2 + ("instagram", "partner", "direct", "direct")
 DEVICES = ("mobile", "mobile", "mobile", "desktop", "desktop", "tablet")
 MOODS: tuple[SentimentLabel, ...] = ("positive", "positive", "neutral", "negative")
@@ -40,7 +45,8 @@ Action = dict[str, Any]
 def fill(client: Elasticsearch, now: datetime, sessions: int, hours: float = 24.0, seed: int = 7) -> None:
     """Index `sessions` sessions that started in the hours before `now`, with their rows in every index."""
     helpers.bulk(client, _actions(now, sessions, hours, random.Random(seed)), chunk_size=5_000, refresh=False)
-    client.indices.refresh(index="session_summary,product_details,product_sentiment,kpi_minute")
+    helpers.bulk(client, (_event(event) for event in _events(now)))
+    client.indices.refresh(index=",".join(INDICES))
 
 
 def _actions(now: datetime, sessions: int, hours: float, chance: random.Random) -> Iterator[Action]:
@@ -51,15 +57,19 @@ def _actions(now: datetime, sessions: int, hours: float, chance: random.Random) 
         views = chance.sample(PRODUCTS, k=1 + number % 3)
         amount = views[0][3] if number % 8 == 0 else 0.0
         session = _session(f"s-{number:08d}", f"u-{chance.randrange(sessions):08d}", started, amount, chance)
+        session |= {"viewed_products": [view[0] for view in views], "categories": sorted({view[2] for view in views})}
         yield _action("session_summary", started, session["session_id"], session)
         for position, (product_id, name, category, price) in enumerate(views):
             common = {name: session[name] for name in ("session_id", "user_id", "started_at")}
             common |= {"position": position, "product_id": product_id, "name": name, "category": category}
-            shared = {name: session[name] for name in ("device_type", "country", "referrer", "purchase_made")}
+            shared = {
+                name: session[name] for name in ("device_type", "country", "referrer", "last_action", "purchase_made")
+            }
             yield _row("product_details", ProductDetails(**common, **shared, price=price, seconds=30))
             if position == 0 and number % 5 == 0:
                 mood = chance.choice(MOODS)
-                yield _row("product_sentiment", ProductSentiment(**common, review="Well built.", label=mood, score=0.1))
+                review = LONG_REVIEW if number % 50 == 0 else "Well built."
+                yield _row("product_sentiment", ProductSentiment(**common, review=review, label=mood, score=0.1))
         minute = started.replace(second=0, microsecond=0)
         for category in {KPI_ALL, *(view[2] for view in views)}:
             row = minutes.setdefault((minute, category), {"sessions": 0, "purchases": 0, "revenue": 0.0, "seconds": 0})
@@ -83,9 +93,40 @@ def _session(identity: str, user: str, started: datetime, amount: float, chance:
         "device_type": chance.choice(DEVICES),
         "country": "US",
         "referrer": chance.choice(REFERRERS),
+        "last_action": "checkout" if amount > 0 else chance.choice(ACTIONS),
         "purchase_made": amount > 0,
         "purchase_amount": amount,
+        "payment": chance.choice(("credit_card", "credit_card", "paypal", "other")) if amount > 0 else None,
+        "returning": chance.random() < 0.3,
+        "state": chance.choice(("CA", "NY", "TX", None)),
+        "hour_of_day": started.hour,
+        "day_of_week": started.isoweekday(),
     }
+
+
+def _events(now: datetime) -> Iterator[PipelineEvent]:
+    """What supervision would have seen, a look every five minutes of the last two hours."""
+    for number in range(24):
+        at = now - timedelta(minutes=5 * number + 1)
+        looks: list[tuple[Any, str, str, float, str | None]] = [
+            ("stage", "gate", "valid", 120.0 + number, None),
+            ("stage", "stream", "searchable", 118.0 + number, None),
+            ("rejected", "gate", "duplicate", 3.0, None),
+            ("rejected", "gate", "blocked_user", float(number % 3), None),
+            ("lag", "stream", "stream", float(number * 7 % 40), None),
+            ("decision", "supervise", "wait" if number == 20 else "healthy", 1.0, ATTACK),
+        ]
+        if number % 12 == 0:
+            looks += [
+                ("reconciled", "gate", "valid", 0.0, "balanced"),
+                ("alarm", "supervise", "stream.stuck", 1.0, HOSTILE),
+            ]
+        for kind, stage, name, value, detail in looks:
+            yield PipelineEvent(at=at, kind=kind, stage=stage, name=name, value=value, total=1_000.0, detail=detail)
+
+
+def _event(event: PipelineEvent) -> Action:
+    return _action("pipeline_events", event.at, f"{event.at}|{event.kind}|{event.stage}|{event.name}", event)
 
 
 def _kpi(minute: datetime, category: str, row: dict[str, Any]) -> KpiMinute:

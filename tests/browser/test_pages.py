@@ -2,85 +2,170 @@
 
 import re
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pytest
-from playwright.sync_api import BrowserContext, Dialog, FrameLocator, Page, expect
+from playwright.sync_api import Browser, FrameLocator, Page, expect
 
+from include.local.pictures import PICTURES, settle, take
 from include.local.servers import airflow
 from include.local.stack import Stack
-from tests.browser.shop import ATTACK
+from include.serving.panels import load
+from tests.browser.seen import CHART_MS, Seen
+from tests.browser.shop import ATTACK, HOSTILE
 
-ADDRESSES = ("", "live", "live?window=day", "stream", "static/plotly.min.js", "static/page.css", "static/live.svg")
-CHART_S = 30_000
-
-
-class Seen:
-    """A page and what went wrong in it."""
-
-    def __init__(self, context: BrowserContext, stack: Stack) -> None:
-        self.page: Page = context.new_page()
-        self.wrong: list[str] = []
-        self.elsewhere: list[str] = []
-        self._base = stack.settings.airflow_url
-        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        self.page.on("dialog", self._refuse)
-        self.page.on("request", lambda request: self._note(request.url))
-
-    def _refuse(self, dialog: Dialog) -> None:
-        self.wrong.append(f"dialog {dialog.message}")
-        dialog.dismiss()
-
-    def _note(self, url: str) -> None:
-        if not url.startswith((self._base, "data:", "blob:")):
-            self.elsewhere.append(url)
-
-    def open(self, name: str) -> FrameLocator:
-        """A page by way of Airflow's side bar."""
-        self.page.goto(self._base)
-        self.page.get_by_role("link", name=name, exact=True).first.click()
-        frame = self.page.frame_locator("iframe")
-        expect(frame.locator("h1")).to_have_text(name, timeout=CHART_S)
-        return frame
+BOARDS = load()
+ADDRESSES = (
+    "",
+    "live",
+    "live?span=day",
+    "live/about",
+    "live/panel/shop-sessions",
+    "stream",
+    "static/plotly.min.js",
+    "static/page.css",
+    "static/live.svg",
+)
+SESSIONS = "#panel-shop-sessions .value"
 
 
-@pytest.fixture
-def seen(visitor: BrowserContext, stack: Stack) -> Seen:
-    return Seen(visitor, stack)
+def number(page: Page | FrameLocator, place: str = SESSIONS) -> int:
+    """The figure in a place, once there is one."""
+    expect(page.locator(place)).to_have_text(re.compile(r"^[\d,]+$"), timeout=CHART_MS)
+    return int(page.locator(place).inner_text().replace(",", ""))
 
 
-@pytest.fixture
-def theme(request: pytest.FixtureRequest) -> str:
-    return str(request.node.callspec.params["visitor"])
-
-
-def test_the_live_page_shows_the_shop(seen: Seen, theme: str, screenshots: Path) -> None:
+def test_the_live_page_is_in_airflow(seen: Seen, theme: str, screenshots: Path) -> None:
     frame = seen.open("Live")
-    expect(frame.locator(".tile")).to_have_count(6)
-    expect(frame.locator("#sessions .main-svg").first).to_be_visible(timeout=CHART_S)
-    expect(frame.locator(".tile .value").first).to_have_text(re.compile(r"^[1-9][\d,]*$"))
-    expect(frame.locator(".pulse")).to_contain_text("newest session")
+    expect(frame.locator("#panel-shop-traffic .main-svg").first).to_be_visible(timeout=CHART_MS)
+    expect(frame.locator(SESSIONS)).to_have_text(re.compile(r"^[1-9][\d,]*$"))
+    expect(frame.locator("#pulse")).to_contain_text("newest session")
     expect(frame.locator("html")).to_have_attribute("data-theme", theme)
-    # Names are text, wherever they stand.
-    expect(frame.locator("tbody th", has_text=ATTACK)).to_be_visible()
-    expect(frame.locator("#products .ytick", has_text=ATTACK)).to_be_visible()
-    seen.page.screenshot(path=screenshots / f"live-{theme}.png")
-    frame.get_by_role("link", name="last day").click()
-    expect(frame.get_by_role("link", name="last day")).to_have_attribute("aria-current", "page")
-    expect(frame.locator(".tile .value").first).to_have_text("3,000")
-    expect(frame.locator("#sessions .main-svg").first).to_be_visible(timeout=CHART_S)
-    seen.page.screenshot(path=screenshots / f"live-day-{theme}.png")
+    seen.page.screenshot(path=screenshots / f"airflow-{theme}.png")
+    frame.get_by_role("link", name="Products").click()
+    expect(frame.get_by_role("link", name="Products")).to_have_attribute("aria-current", "page")
+    expect(frame.locator("#panel-products-table tbody td", has_text=ATTACK).first).to_be_visible(timeout=CHART_MS)
     assert (seen.wrong, seen.elsewhere) == ([], [])
 
 
-def test_the_live_page_keeps_itself_new(seen: Seen) -> None:
-    frame = seen.open("Live")
-    first = frame.locator("#updated").inner_text()
-    drawn = frame.locator("#sessions .main-svg").first
-    expect(drawn).to_be_visible(timeout=CHART_S)
-    expect(frame.locator("#updated")).not_to_have_text(first, timeout=CHART_S)
+@pytest.mark.parametrize("board", BOARDS)
+def test_every_panel_of_a_board_shows_something(seen: Seen, theme: str, screenshots: Path, board: str) -> None:
+    page = seen.show(f"live?board={board}&span=day", height=1800)
+    settle(page)
+    page.locator("main").screenshot(path=screenshots / f"live-{board}-{theme}.png")
+    states = {
+        panel.id: page.locator(f"#panel-{panel.id}").get_attribute("data-state")
+        for panel in BOARDS[board].panels
+        if panel.index
+    }
+    # No document was refused in this shop.
+    empty = {"pipeline-refusals": "empty"}
+    assert states == {name: "shown" for name in states} | {key: empty[key] for key in empty if key in states}
+    for panel in (panel for panel in BOARDS[board].panels if panel.kind in ("line", "area", "bar", "pie", "heatmap")):
+        if states[panel.id] == "shown":
+            expect(page.locator(f"#panel-{panel.id} .main-svg").first).to_be_visible()
+    assert (seen.wrong, seen.elsewhere) == ([], [])
+
+
+def test_names_are_text_wherever_they_stand(seen: Seen) -> None:
+    page = seen.show(f"live?board=products&span=day&category={quote(HOSTILE)}", height=1800)
+    settle(page)
+    expect(page.locator('select[name="category"]')).to_have_value(HOSTILE)
+    expect(page.locator("#panel-products-table td", has_text=ATTACK).first).to_be_visible()
+    expect(page.locator("#panel-products-sentiment .ytick", has_text=ATTACK)).to_be_visible()
+    review = page.locator("#panel-products-newest-reviews td", has_text="characters)").first
+    expect(review).to_contain_text(ATTACK)
+    assert len(review.inner_text()) < 400
+    page.goto(page.url.replace("board=products", "board=pipeline"))
+    settle(page)
+    expect(page.locator("#panel-pipeline-alarms td", has_text="'single' & 🪑").first).to_be_visible()
+    assert page.locator("main script:not([type]), main b, main [onmouseover]").count() == 0
+    assert seen.wrong == []
+
+
+def test_filters_narrow_what_is_shown_and_stay_in_the_address(seen: Seen, theme: str, screenshots: Path) -> None:
+    page = seen.show("live?board=shop&span=day")
+    assert number(page) == 3_000
+    expect(page.locator('select[name="device"] option[value="tablet"]')).to_be_attached(timeout=CHART_MS)
+    page.locator('select[name="device"]').select_option("tablet")
+    expect(page).to_have_url(re.compile("device=tablet"))
+    tablets = number(page)
+    assert 0 < tablets < 1_000
+    page.locator('select[name="category"]').select_option(HOSTILE)
+    expect(page.locator(SESSIONS)).not_to_have_text(f"{tablets:,}", timeout=CHART_MS)
+    assert 0 < number(page) < tablets
+    page.screenshot(path=screenshots / f"live-filtered-{theme}.png")
+    page.get_by_role("link", name="Customers").click()
+    expect(page.locator('select[name="device"]')).to_have_value("tablet")
+    expect(page.locator('select[name="category"]')).to_have_value(HOSTILE)
+    page.go_back()
+    assert 0 < number(page) < tablets
+    page.get_by_role("button", name="Clear filters").click()
+    expect(page.locator(SESSIONS)).to_have_text("3,000", timeout=CHART_MS)
+    expect(page).not_to_have_url(re.compile("device"))
+    page.go_back()
+    expect(page.locator('select[name="device"]')).to_have_value("tablet")
+    expect(page.locator(SESSIONS)).not_to_have_text("3,000", timeout=CHART_MS)
+    assert seen.wrong == []
+
+
+def test_a_time_of_ones_own(seen: Seen) -> None:
+    page = seen.show("live?board=shop&since=2001-01-01T00:00&until=2001-01-02T00:00", height=1800)
+    settle(page)
+    expect(page.locator(SESSIONS)).to_have_text("0")
+    expect(page.locator("#panel-shop-conversion .value")).to_have_text("\N{EN DASH}")
+    expect(page.locator("#panel-shop-traffic .none")).to_have_text("nothing in this time")
+    expect(page.locator("#nothing")).to_be_hidden()
+    page.locator('input[name="until"]').fill("2000-01-01T00:00")
+    expect(page.locator(SESSIONS)).to_have_text("0")
+    expect(page).to_have_url(re.compile("until=2001"))
+    page.get_by_text("last day").click()
+    expect(page.locator(SESSIONS)).to_have_text("3,000", timeout=CHART_MS)
+    assert seen.wrong == []
+
+
+def test_the_page_is_used_by_keyboard_alone(seen: Seen) -> None:
+    page = seen.show("live?board=shop&span=day")
+    assert number(page) == 3_000
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Shop now")).to_be_focused()
+    for _ in range(4):
+        page.keyboard.press("Tab")
+    expect(page.get_by_role("radio", name="last day")).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    expect(page).to_have_url(re.compile("span=week"))
+    page.get_by_role("link", name="Skip to the content").focus()
+    page.keyboard.press("Enter")
+    swap = page.get_by_role("button", name="Sessions and purchases over time as a table")
+    expect(swap).to_be_enabled(timeout=CHART_MS)
+    page.keyboard.press("Tab")
+    expect(swap).to_be_focused()
+    page.keyboard.press("Space")
+    table = page.get_by_role("region", name="Sessions and purchases over time, table")
+    expect(table.locator("tbody tr").first).to_be_visible()
+    page.keyboard.press("Tab")
+    expect(table).to_be_focused()
+    swap.press("Space")
+    expect(page.locator("#panel-shop-traffic .main-svg").first).to_be_visible()
+    assert seen.wrong == []
+
+
+def test_the_page_keeps_itself_new_while_it_is_seen(seen: Seen) -> None:
+    page = seen.show("live?board=shop&span=hour", height=500)
+    first = number(page)
+    drawn = page.locator("#panel-shop-traffic .main-svg").first
+    expect(drawn).to_be_visible(timeout=CHART_MS)
+    was = page.locator("#updated").inner_text()
+    expect(page.locator("#updated")).not_to_have_text(was, timeout=CHART_MS)
     expect(drawn).to_be_visible()
-    expect(frame.locator("#trouble")).to_have_text("")
+    assert abs(number(page) - first) < 100
+    # What lies below the window is not asked for until someone looks at it.
+    assert not any("panel/shop-week" in url for url in seen.asked)
+    page.locator("#panel-shop-week").scroll_into_view_if_needed()
+    expect(page.locator("#panel-shop-week .main-svg").first).to_be_visible(timeout=CHART_MS)
     assert seen.wrong == []
 
 
@@ -89,8 +174,17 @@ def test_the_stream_page_shows_every_part(seen: Seen, theme: str, screenshots: P
     for title in ("Decisions of the supervisor", "Reconciliation", "Rejected records"):
         expect(frame.get_by_role("heading", name=title)).to_be_visible()
     expect(frame.locator(".stages .stage").first).to_be_visible()
+    first = frame.locator("#updated").inner_text()
+    expect(frame.locator("#updated")).not_to_have_text(first, timeout=CHART_MS)
+    expect(frame.locator("#trouble")).to_have_text("")
     seen.page.screenshot(path=screenshots / f"stream-{theme}.png")
     assert (seen.wrong, seen.elsewhere) == ([], [])
+
+
+def test_the_pictures_for_the_documents_are_small(chromium: Browser, stack: Stack, tmp_path: Path) -> None:
+    paths = take(chromium, stack.settings, stack.layout, tmp_path, lambda _: None)
+    assert [path.name for path in paths] == [picture.name for picture in PICTURES]
+    assert {path.name: path.stat().st_size for path in paths if not 20_000 < path.stat().st_size < 300_000} == {}
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
@@ -112,26 +206,15 @@ def test_a_token_opens_the_pages_for_reading_only(stack: Stack) -> None:
     asked = httpx.post(f"{base}/auth/token", json={"username": airflow.USER, "password": keys.password})
     bearer = {"Authorization": f"Bearer {asked.json()['access_token']}"}
 
-    page = httpx.get(f"{base}/showroom/live", headers=bearer)
+    page = httpx.get(f"{base}/showroom/live", params={"category": ATTACK}, headers=bearer)
     assert page.status_code == 200
     assert ATTACK not in page.text
     assert "frame-ancestors 'self'" in page.headers["content-security-policy"]
-    assert httpx.get(f"{base}/showroom/live?window=year", headers=bearer).status_code == 422
+    panel = httpx.get(f"{base}/showroom/live/panel/products-table?span=day", headers=bearer)
+    assert panel.headers["content-type"] == "application/json"
+    assert panel.json()["state"] == "shown"
+    assert httpx.get(f"{base}/showroom/live?span=year", headers=bearer).status_code == 422
+    assert httpx.get(f"{base}/showroom/live/panel/nothing", headers=bearer).status_code == 404
     assert httpx.get(f"{base}/showroom/static/..%2Fapp.py", headers=bearer).status_code == 404
-    assert httpx.post(f"{base}/showroom/live", headers=bearer).status_code == 405
+    assert httpx.post(f"{base}/showroom/live/panel/shop-sessions", headers=bearer).status_code == 405
     assert httpx.get(f"{base}/api/v2/plugins/importErrors", headers=bearer).json()["import_errors"] == []
-
-
-def test_an_elasticsearch_that_is_away_is_named(seen: Seen, stack: Stack, theme: str, screenshots: Path) -> None:
-    frame = seen.open("Live")
-    expect(frame.locator(".tile")).to_have_count(6)
-    stack.stop("elasticsearch")
-    try:
-        expect(frame.get_by_role("heading", name="Elasticsearch is away")).to_be_visible(timeout=CHART_S)
-        seen.page.screenshot(path=screenshots / f"live-away-{theme}.png")
-    finally:
-        stack.start("elasticsearch")
-        stack.wait(("elasticsearch",))
-    expect(frame.locator(".tile")).to_have_count(6, timeout=CHART_S)
-    expect(frame.locator("#sessions .main-svg").first).to_be_visible(timeout=CHART_S)
-    assert seen.wrong == []

@@ -17,7 +17,7 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 FLINK_CONFIG: dict[str, Any] = yaml.safe_load((DOCKER / "flink" / "config.yaml").read_text())
 KEYS = (f"{PREFIX}PSEUDONYM_KEY", f"{PREFIX}NOISE_KEY")
 SECRETS = dict.fromkeys((*CONTAINER_SECRETS, *KEYS), "s" * 32)
-ONE_SHOT = {"prepare", "airflow-init", "shop"}
+ONE_SHOT = {"prepare", "dashboards", "airflow-init", "shop"}
 AIRFLOW = [component[0] for component in COMPONENTS]
 """The services that are Airflow for good; `airflow-init` runs before them."""
 OFFICIAL = {

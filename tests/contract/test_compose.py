@@ -82,6 +82,12 @@ def test_addresses_name_services_and_their_ports() -> None:
     assert FLINK_CONFIG["rest.address"] == FLINK_CONFIG["jobmanager.rpc.address"] == "flink-jobmanager"
 
 
+def test_the_dashboards_are_brought_to_kibana_once_it_answers_and_every_day() -> None:
+    for name in ("dashboards", *AIRFLOW):
+        assert settings_of(name).kibana_url == "http://kibana:5601"
+    assert SERVICES["dashboards"]["depends_on"] == {"kibana": {"condition": "service_healthy"}}
+
+
 @each_service
 def test_images_are_pinned(name: str) -> None:
     image = SERVICES[name]["image"]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from include.batch.similar.stores import ALIAS
-from include.contracts.documents import INDICES, index_pattern
+from include.contracts.documents import INDICES, PIPELINE, STREAM_INDICES, index_pattern
 from include.contracts.settings import PREFIX
 from include.local.access import AIRFLOW_ROLE, STREAM_ROLE
 from include.local.generate import PROJECT
@@ -50,7 +50,7 @@ def test_secrets_are_known_to_those_who_need_them(name: str) -> None:
         "SHOWROOM_ALERT_WEBHOOK": airflow,
         "AIRFLOW_KEY_FILE": airflow | {"prepare"},
         "STREAM_KEY_FILE": {"prepare", "flink-jobmanager", "flink-taskmanager"},
-        "ELASTIC_PASSWORD": {"prepare", "elasticsearch"},
+        "ELASTIC_PASSWORD": {"prepare", "dashboards", "elasticsearch"},
         "AIRFLOW_PASSWORD": {"airflow-init"},
     }
     known = SERVICES[name].get("environment", {})
@@ -59,16 +59,20 @@ def test_secrets_are_known_to_those_who_need_them(name: str) -> None:
 
 def test_the_streams_key_may_write_its_indices_and_nothing_else() -> None:
     (grant,) = STREAM_ROLE["indices"]
-    assert grant["names"] == [index_pattern(alias) for alias in INDICES]
+    assert grant["names"] == [index_pattern(alias) for alias in STREAM_INDICES]
     assert set(grant["privileges"]) == {"create_index", "index"}
 
 
-def test_airflows_key_may_read_and_keep_the_indices_and_write_only_what_the_batch_publishes() -> None:
-    stream, batch = AIRFLOW_ROLE["indices"]
-    assert set(stream["names"]) == {*INDICES, *(index_pattern(alias) for alias in INDICES)}
-    assert set(stream["privileges"]) == {"read", "manage"}
+def test_airflows_key_may_read_and_keep_the_indices_and_write_only_events_and_what_the_batch_publishes() -> None:
+    every, events, batch = AIRFLOW_ROLE["indices"]
+    assert set(every["names"]) == {*INDICES, *(index_pattern(alias) for alias in INDICES)}
+    assert set(every["privileges"]) == {"read", "manage"}
+    assert set(events["names"]) == {PIPELINE, index_pattern(PIPELINE)}
+    assert set(events["privileges"]) == {"write"}
     assert set(batch["names"]) == {ALIAS, f"{ALIAS}-*"}
     assert set(batch["privileges"]) == {"read", "write", "manage"}
+    (kibana,) = AIRFLOW_ROLE["applications"]
+    assert (kibana["application"], kibana["resources"]) == ("kibana-.kibana", ["space:default"])
     assert set(AIRFLOW_ROLE["cluster"]) == {"monitor", "manage_index_templates"}
 
 

@@ -21,6 +21,7 @@ from include.archive import queries as archive
 from include.archive.store import connect as connect_mongo
 from include.archive.store import database
 from include.contracts.archive import LEDGERS, RECONCILIATIONS
+from include.contracts.documents import PIPELINE, PipelineEvent
 from include.contracts.errors import TerminalError
 from include.contracts.settings import Settings
 from include.ingest.ledger import Ledger
@@ -195,6 +196,28 @@ def test_the_hour_that_ended_balances(api: AirflowApi, settings: Settings, mongo
     found = api.result("reconcile", run_id, "count")
     assert found["balanced"] is True
     assert mongo[RECONCILIATIONS].find_one({"_id": found["hour"].replace("Z", "+00:00")}) is not None
+
+
+def test_the_pipeline_dashboard_has_been_told_of_all_that(api: AirflowApi, settings: Settings) -> None:
+    def told() -> list[PipelineEvent]:
+        with connect(settings) as client:
+            serving.refresh(client)
+            hits = client.search(index=PIPELINE, size=5_000, sort=[{"at": "asc"}])["hits"]["hits"]
+        return [msgspec.convert(hit["_source"], PipelineEvent) for hit in hits]
+
+    def named(kind: str) -> set[str]:
+        return {event.name for event in told() if event.kind == kind}
+
+    # The round after the one that mended the stream.
+    assert eventually(lambda: {"submit", "resume", "healthy"} <= named("decision"), within_s=150, every_s=1.0)
+    raw = [event for event in told() if event.name == "raw"]
+    assert sum(event.value for event in raw) == raw[-1].total
+    assert raw[-1].total is not None
+    assert raw[-1].total >= SESSIONS
+    assert named("rejected") >= {"duplicate", "malformed_json"}
+    assert {event.detail for event in told() if event.kind == "reconciled"} <= {"balanced", "pending"}
+    assert named("reconciled")
+    assert [event.total for event in told() if event.name == "archived"][-1] == indexed(settings)
 
 
 def test_the_operators_change_the_job(

@@ -11,11 +11,13 @@ from typing import Any
 import msgspec
 import pytest
 from airflow.sdk import timezone
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from include.contracts.documents import PipelineEvent
 from include.contracts.errors import SettingsError, TerminalError, TransientError
 from include.contracts.settings import Settings
 from include.local.project import ROOT
+from include.serving.kibana import Imported
 from include.serving.retention import old_indices
 from include.supervise.journal import Entry
 from include.supervise.observation import Away, Observation
@@ -24,7 +26,9 @@ from include.supervise.reconcile import HourCounts, balance
 from showroom import triggers
 from showroom.environment import job_program, state_folder
 from showroom.plugin import ShowroomPlugin
+from showroom.tasks import serving as upkeep
 from showroom.tasks.ingest import plan_of
+from showroom.tasks.pipeline import tell
 from showroom.tasks.reconcile import as_plain, hour_before, require_balance
 from showroom.triggers import StreamHealthTrigger, needs_act, payload
 from showroom.verdicts import verdicts
@@ -192,3 +196,29 @@ def test_only_months_beyond_the_kept_ones_are_old() -> None:
     assert old_indices(names, "kpi_minute", 13, START) == ["kpi_minute-2025.01"]
     assert old_indices(names, "kpi_minute", 1, START) == names[:3]
     assert old_indices(["kpi_minute-2025.12"], "kpi_minute", 3, START) == []
+
+
+def test_events_that_cannot_be_stored_are_logged_and_stop_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    event = PipelineEvent(at=START, kind="lag", stage="gate", name="gate", value=1, total=None, detail=None)
+    tell(Settings(elasticsearch_url="http://127.0.0.1:9"), [event])
+    assert "1 events of the pipeline are not stored: " in caplog.text
+    assert "Elasticsearch does not answer" in caplog.text
+
+
+def test_dashboards_are_left_for_another_day_where_kibana_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(AirflowSkipException, match="SHOWROOM_KIBANA_URL is not set"):
+        upkeep.publish_dashboards()
+    monkeypatch.setenv("SHOWROOM_KIBANA_URL", "http://127.0.0.1:9")
+    with pytest.raises(AirflowSkipException, match="does not answer"):
+        upkeep.publish_dashboards()
+
+
+def test_a_kibana_that_takes_too_few_objects_fails_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Settings) -> Imported:
+        raise TerminalError("Kibana took 1 of 13 objects", "see its log")
+
+    monkeypatch.setattr(upkeep, "import_objects", refuse)
+    with pytest.raises(AirflowFailException, match="1 of 13"):
+        upkeep.publish_dashboards()
+    monkeypatch.setattr(upkeep, "import_objects", lambda _: Imported(13, True))
+    assert upkeep.publish_dashboards() == 13

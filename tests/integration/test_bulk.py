@@ -52,6 +52,7 @@ def details(number: int) -> Item:
         device_type="mobile",
         country=None,
         referrer="google",
+        last_action="search",
         purchase_made=False,
     )
     return item_of(number, "product_details", f"bulk-{number}:0", document)

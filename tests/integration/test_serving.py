@@ -76,6 +76,9 @@ def test_new_sessions_are_found_once(client: Elasticsearch) -> None:
     assert first == {"probe-1": arrivals["probe-1"], "probe-2": arrivals["probe-2"]}
     assert list(queries.sessions_since(client, since, seen=first)) == ["probe-3", "probe-4"]
     assert queries.newest_session(client) == queries.Newest("probe-4", arrivals["probe-4"])
+    assert queries.newest_by(client, arrivals["probe-4"]) == queries.newest_session(client)
+    # A clock ahead by less than a minute is taken as it is, one beyond that is not looked at.
+    assert queries.newest_by(client, MONTH - timedelta(seconds=58)) == queries.Newest("probe-2", arrivals["probe-2"])
     assert set(queries.documents(client, "session_summary", ["probe-0", "nobody"])) == {"probe-0"}
 
 

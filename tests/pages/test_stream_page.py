@@ -50,7 +50,7 @@ def test_the_same_decision_in_a_row_is_one_line_and_an_act_never_is() -> None:
 
 def test_lag_is_drawn_from_what_was_seen_only() -> None:
     drawn = page(decisions=[entry(2, "wait", lag=7), entry(1, "page"), entry(0, "wait", lag=5)]).charts["lag"]
-    assert [(line["name"], line["y"]) for line in drawn] == [("gate", [5, 7]), ("stream", [10, 14])]
+    assert [(line["name"], line["values"]) for line in drawn["traces"]] == [("gate", [5, 7]), ("stream", [10, 14])]
 
 
 def test_a_stage_that_says_nothing_shows_dashes() -> None:

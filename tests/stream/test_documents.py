@@ -83,6 +83,7 @@ def test_product_rows_hold_the_product_and_the_review() -> None:
         device_type="mobile",
         country="US",
         referrer="google",
+        last_action="add_to_cart",
         purchase_made=False,
     )
     assert sentiment == ProductSentiment(

@@ -14,7 +14,16 @@ from include.contracts.settings import PREFIX, Secret, Settings
 from include.contracts.topics import TOPICS
 from include.local.generate import CONTAINER_SECRETS, PROJECT, drift, generate
 
-NAMES = {"docs/contracts.md", "docs/schema/session-1.json", "docs/schema/valid_session-1.json", ".env.example"}
+NAMES = {
+    "docs/contracts.md",
+    "docs/dags.md",
+    "docs/panels.md",
+    "include/serving/saved/kibana.ndjson",
+    "include/serving/saved/panels.json",
+    "docs/schema/session-1.json",
+    "docs/schema/valid_session-1.json",
+    ".env.example",
+}
 
 
 @pytest.fixture

@@ -47,6 +47,20 @@ def scale(sessions: Sessions = 40_000, warm_up: WarmUp = 40_000, seed: Seed = SE
     typer.echo(run(sessions, warm_up, seed))
 
 
+@app.command()
+def panels(
+    documents: Annotated[int, typer.Option(help="Documents of session_summary; others in proportion.", min=1_000)] = (
+        1_000_000
+    ),
+    repeats: Annotated[int, typer.Option(help="Times each panel is asked.", min=2)] = 20,
+    seed: Seed = SEED,
+) -> None:
+    """Each panel of the dashboards on a filled Elasticsearch; a whole dashboard at once."""
+    from benchmarks.panels import run
+
+    typer.echo(run(documents, repeats, seed))
+
+
 PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 """All options belong to the program that is called, --help too."""
 

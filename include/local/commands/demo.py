@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,12 +13,13 @@ from include.local.project import load_settings
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from include.contracts.settings import Settings
     from include.local.demo import Outcome
 
 
 WIDTH = 150
 """Characters of a line where there is no terminal to ask."""
+DURATIONS = "demo-steps.json"
+"""In the state: how long each step took the last time."""
 
 
 def register(app: typer.Typer) -> None:
@@ -40,43 +41,49 @@ def demo(
     """Run the whole platform on real servers, account for every session, and leave it running."""
     from rich.console import Console
 
+    from include.local import demo_plan, demo_screen
     from include.local.demo import Show, run, run_night, run_replay, start_platform
+    from include.local.layout import Layout
+    from include.local.steps import Steps, remember, remembered
+    from include.local.supervisor import Supervisor
 
     plain = Console()
     console = plain if plain.is_terminal else Console(width=WIDTH)
-    started = time.monotonic()
-
-    def say(line: str) -> None:
-        console.print(f"[dim]{time.monotonic() - started:6.1f} s[/]  {line}", highlight=False, soft_wrap=True)
-
     settings = load_settings()
-    start_platform(settings, say)
-    if replay is None:
-        show = Show(sessions=sessions, days=days, live_s=live, live_per_s=rate, seed=seed)
-        outcome = run(settings, show, say, console)
-        night = run_night(settings, show, say)
-    else:
-        outcome, night = run_replay(settings, replay, shape, say, console), None
-    _show(console, settings, outcome)
+    show = Show(sessions=sessions, days=days, live_s=live, live_per_s=rate, seed=seed)
+    layout = Layout.of(settings)
+    running = Supervisor(layout).running()
+    plan = demo_plan.replayed(replay, running=running) if replay else demo_plan.synthetic(show, running=running)
+    durations = layout.data / DURATIONS
+    steps = Steps(plan, partial(_line, console), remembered(durations))
+    try:
+        start_platform(settings, steps)
+        if replay is None:
+            outcome = run(settings, show, steps)
+            _account(console, outcome)
+            night = run_night(settings, show, steps)
+        else:
+            outcome, night = run_replay(settings, replay, shape, steps, console), None
+            _account(console, outcome)
+        steps.end()
+    finally:
+        remember(durations, steps.took)
     if night is not None:
         from include.local.nightly_tables import tables
 
         console.print(f"\nNightly run, {night.seconds:.0f} s", style="bold")
         console.print(*tables(night), sep="\n")
-    _addresses(console, settings)
-    wrong = [
-        *(["the account does not balance"] if not outcome.exact else []),
-        *(["the nightly run is not complete"] if night is not None and not night.complete else []),
-    ]
-    say(f"[red]{', '.join(wrong)}[/]" if wrong else "done")
-    if wrong:
+    console.print(demo_screen.screen(settings, outcome, night, steps.seconds), soft_wrap=True)
+    if demo_screen.wrong(outcome, night):
         raise typer.Exit(1)
 
 
-def _show(console: Console, settings: Settings, outcome: Outcome) -> None:
-    from rich.table import Table
+def _line(console: Console, line: str) -> None:
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
 
-    from include.local import sections
+
+def _account(console: Console, outcome: Outcome) -> None:
+    from rich.table import Table
 
     grid = Table("stage", "what", "truth", "found", "difference", title="Account", title_justify="left", box=None)
     for line in outcome.lines:
@@ -102,37 +109,10 @@ def _show(console: Console, settings: Settings, outcome: Outcome) -> None:
     console.print(kpis)
     if outcome.freshness:
         fresh = outcome.freshness
-        console.print(
-            f"\nFrom produced to searchable: p50 {fresh.p50_s:.2f} s, p95 {fresh.p95_s:.2f} s "
-            f"over {fresh.sampled:,} sessions, {fresh.lost} not found",
-            highlight=False,
-            soft_wrap=True,
+        told = (
+            f"p50 {fresh.p50_s:.2f} s, p95 {fresh.p95_s:.2f} s over {fresh.sampled:,} sessions, {fresh.lost} not found"
         )
-    for section in (sections.gate, sections.archive, sections.stream, sections.serving):
-        console.print(section(settings))
-
-
-def _addresses(console: Console, settings: Settings) -> None:
-    from include.local.airflow import login
-    from include.local.layout import Layout
-    from include.local.servers import mlflow
-
-    console.print("\nIt goes on running, with new sessions every ten minutes: ./showroom status, down", style="bold")
-    layout = Layout.of(settings)
-    user, password = login(layout)
-    keys = mlflow.read_keys(layout)
-    for name, address in (
-        ("Airflow", f"{settings.airflow_url}   user {user}, password {password}"),
-        ("Live page", f"{settings.airflow_url}/plugin/showroom-live"),
-        ("Stream page", f"{settings.airflow_url}/plugin/showroom-stream"),
-        ("MLflow", f"{settings.mlflow_url}   user {mlflow.USER}, password {keys.password if keys else '-'}"),
-        ("Flink", settings.flink_url),
-        ("Elasticsearch", settings.elasticsearch_url),
-        ("Kafka", settings.kafka_bootstrap),
-        ("Redis", str(settings.ports.redis)),
-        ("MongoDB", str(settings.ports.mongodb)),
-    ):
-        console.print(f"  {name:14} {address}", highlight=False, soft_wrap=True)
+        _line(console, f"\nFrom produced to searchable: {told}\n")
 
 
 def _number(value: float) -> str:

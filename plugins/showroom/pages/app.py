@@ -1,23 +1,23 @@
 """The pages' web application, mounted into Airflow's API server; every address asks for Airflow's login."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import cache, cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from fastapi import Depends, FastAPI, HTTPException, Request, status
-from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
 from fastapi.templating import Jinja2Templates
 
-from include.contracts.errors import SettingsError
-from include.serving.figures import SPANS
-from include.serving.overview import Overview
-from showroom.pages import login
+from include.contracts.errors import SettingsError, TerminalError
+from include.serving.panels import Board, load
+from showroom.pages import asked, login
+from showroom.pages.answers import Answer, Answers, refusal
+from showroom.pages.boards import board_page
 from showroom.pages.held import Held
-from showroom.pages.live import live_page
 from showroom.pages.sources import Away, Sources
 from showroom.pages.stream import StreamPage, stream_page
 
@@ -44,15 +44,41 @@ HEADERS = {
 class Pages:
     """The pages over their sources, which are opened by the first request; answers are held for some seconds."""
 
-    def __init__(self, open_sources: Callable[[], Sources]) -> None:
+    def __init__(self, open_sources: Callable[[], Sources], boards: Callable[[], Mapping[str, Board]]) -> None:
         self._open = open_sources
+        self._boards = boards
+        self._answers = Answers(lambda: self._sources, boards)
         self._templates = Jinja2Templates(FOLDER / "templates")
 
-    def live(self, request: Request, window: Literal["hour", "day"] = "hour") -> HTMLResponse:
-        """Key figures of the last hour or day."""
-        found = self._answer(lambda: self._live[window])
-        shown = found if isinstance(found, Away) else live_page(found, datetime.now(UTC))
-        return self._show(request, "live", page=shown, window=window, windows=list(SPANS))
+    def live(self, request: Request) -> HTMLResponse:
+        """The frame of a board; the browser asks for each panel's figures."""
+        boards = self._boards()
+        try:
+            settings = self._sources.settings
+            addresses = {"MLflow": settings.mlflow_url, "Flink": settings.flink_url}
+            page = board_page(boards, asked.read(request.query_params, next(iter(boards))), addresses)
+        except SettingsError as error:
+            return self._show(request, "live", page=_unconfigured(error))
+        except TerminalError as error:
+            gone = Away("The address", error.message, error.remedy, busy=False)
+            return self._show(request, "live", status.HTTP_422_UNPROCESSABLE_CONTENT, page=gone)
+        return self._show(request, "live", page=page, refresh_s=page.asked.refresh_s)
+
+    async def panel(self, request: Request, panel_id: str) -> JSONResponse:
+        """The figures of one panel."""
+        try:
+            wanted = asked.read(request.query_params)
+        except TerminalError as error:
+            return _json(refusal(error))
+        return _json(await self._answers.panel(panel_id, wanted))
+
+    async def about(self, request: Request) -> JSONResponse:
+        """What a viewer may narrow by, and the newest session."""
+        try:
+            wanted = asked.read(request.query_params)
+        except TerminalError as error:
+            return _json(refusal(error))
+        return _json(await self._answers.about(wanted))
 
     def stream(self, request: Request) -> HTMLResponse:
         """The stages, the supervisor's decisions, the reconciliation, the rejected records."""
@@ -63,11 +89,6 @@ class Pages:
         return self._open()
 
     @cached_property
-    def _live(self) -> dict[str, Held[Overview | Away]]:
-        sources = self._sources
-        return {name: Held(lambda span=span: sources.overview(span), KEEP_S) for name, span in SPANS.items()}  # type: ignore[misc]
-
-    @cached_property
     def _stream(self) -> Held[StreamPage]:
         sources = self._sources
         return Held(lambda: read_stream(sources), KEEP_S)
@@ -76,22 +97,26 @@ class Pages:
         try:
             return held().get()
         except SettingsError as error:
-            return Away("The configuration", error.message, error.remedy)
+            return _unconfigured(error)
 
-    def _show(self, request: Request, name: str, **values: Any) -> HTMLResponse:
+    def _show(self, request: Request, name: str, code: int = status.HTTP_200_OK, **values: Any) -> HTMLResponse:
         shown = {"updated": datetime.now(UTC), "refresh_s": REFRESH_S, "plotly": plotly_version()}
-        return self._templates.TemplateResponse(request, f"{name}.html", {**shown, **values}, headers=HEADERS)
+        return self._templates.TemplateResponse(request, f"{name}.html", {**shown, **values}, code, headers=HEADERS)
 
 
-def create_app(open_sources: Callable[[], Sources] = Sources.from_env) -> FastAPI:
+def create_app(
+    open_sources: Callable[[], Sources] = Sources.from_env, boards: Callable[[], Mapping[str, Board]] = load
+) -> FastAPI:
     """The application over the sources that `open_sources` gives; making it touches no server."""
     app = FastAPI(
         title="Showroom", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(login.require_login)]
     )
     app.add_exception_handler(HTTPException, login.refuse)
-    pages = Pages(open_sources)
+    pages = Pages(open_sources, boards)
     app.get("/")(first)
     app.get("/live")(pages.live)
+    app.get("/live/about")(pages.about)
+    app.get("/live/panel/{panel_id}")(pages.panel)
     app.get("/stream")(pages.stream)
     app.get(f"/static/{PLOTLY}")(plotly)
     app.get("/static/{name}")(static)
@@ -129,6 +154,15 @@ def plotly_file() -> Path:
 def plotly_version() -> str:
     """What changes when the file does."""
     return f"{plotly_file().stat().st_size:x}"
+
+
+def _unconfigured(error: SettingsError) -> Away:
+    return Away("The configuration", error.message, error.remedy, busy=False)
+
+
+def _json(answer: Answer) -> JSONResponse:
+    code, content = answer
+    return JSONResponse(content, code, headers=HEADERS)
 
 
 def read_stream(sources: Sources) -> StreamPage:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import pymongo
 import redis
@@ -16,9 +16,10 @@ from include.contracts import archive, keys
 from include.contracts.errors import ShowroomError, TransientError
 from include.contracts.reasons import Reason
 from include.contracts.settings import Settings
+from include.serving import panels
 from include.serving.client import connect
-from include.serving.figures import Span
-from include.serving.overview import Overview, overview
+from include.serving.panels import Narrow, Panel, Table
+from include.serving.queries import newest_by
 from include.supervise.journal import Entry, Journal
 from include.supervise.report import StageRow, stages
 
@@ -31,11 +32,19 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Away:
-    """A source that gave no answer: what happened, and what a person can do."""
+    """A source that gave no answer: what happened, and what a person can do. One that is only `busy` may soon."""
 
     source: str
     message: str
     remedy: str
+    busy: bool = True
+
+
+class About(NamedTuple):
+    """What a viewer may narrow by, and when the newest session reached the platform; None before the first."""
+
+    choices: dict[str, list[str]]
+    newest_at: datetime | None
 
 
 def answer(source: str, ask: Callable[[], _T]) -> _T | Away:
@@ -43,7 +52,7 @@ def answer(source: str, ask: Callable[[], _T]) -> _T | Away:
     try:
         return ask()
     except ShowroomError as error:
-        return Away(source, error.message, error.remedy)
+        return Away(source, error.message, error.remedy, busy=error.retry)
 
 
 class Sources:
@@ -57,9 +66,13 @@ class Sources:
         """Sources of the settings in the environment. Raises SettingsError."""
         return cls(Settings.from_env(os.environ))
 
-    def overview(self, span: Span) -> Overview | Away:
-        """Key figures of a span that ends now."""
-        return answer("Elasticsearch", lambda: overview(self._elasticsearch, span, datetime.now(UTC)))
+    def panel(self, panel: Panel, narrow: Narrow) -> Table | Away:
+        """The figures of one panel."""
+        return answer("Elasticsearch", lambda: panels.ask(self._elasticsearch, panel, narrow))
+
+    def about(self, narrow: Narrow) -> About | Away:
+        """What there is to narrow by, and how new the newest session is."""
+        return answer("Elasticsearch", lambda: self._about(narrow))
 
     def stages(self) -> list[StageRow] | Away:
         """The stages as they are now."""
@@ -76,6 +89,12 @@ class Sources:
     def reconciliations(self) -> list[dict[str, Any]] | Away:
         """Documents of the newest reconciled hours, newest first."""
         return answer("MongoDB", self._find_reconciliations)
+
+    def _about(self, narrow: Narrow) -> About:
+        choices = panels.choices(self._elasticsearch, narrow)
+        quick = self._elasticsearch.options(request_timeout=panels.TIMEOUT_S, max_retries=0)
+        newest = newest_by(quick, datetime.now(UTC))
+        return About(choices, newest.received_at if newest else None)
 
     @cached_property
     def _elasticsearch(self) -> Elasticsearch:

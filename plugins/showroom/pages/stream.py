@@ -65,7 +65,7 @@ class StreamPage:
     decisions: tuple[DecisionRow, ...] | Away
     rejects: tuple[RejectRow, ...] | Away
     hours: tuple[HourRow, ...] | Away
-    charts: dict[str, list[dict[str, Any]]]
+    charts: dict[str, dict[str, Any]]
 
 
 def stream_page(
@@ -165,9 +165,19 @@ def _value(value: Any) -> str:
     return wording.whole(value) if isinstance(value, int | float) else str(value)
 
 
-def _lag(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+def _lag(entries: Sequence[Entry]) -> dict[str, Any]:
     seen = [(entry.at, entry.observation.kafka) for entry in reversed(entries)]
     read = [(datetime.fromtimestamp(at, UTC).isoformat(), kafka) for at, kafka in seen if isinstance(kafka, Kafka)]
-    lines = (("gate", [kafka.gate_lag for _, kafka in read]), ("stream", [kafka.stream_lag for _, kafka in read]))
     at = [moment for moment, _ in read]
-    return [{"type": "scatter", "mode": "lines", "name": name, "x": at, "y": values} for name, values in lines]
+    lines = (("gate", [kafka.gate_lag for _, kafka in read]), ("stream", [kafka.stream_lag for _, kafka in read]))
+    traces = [
+        {
+            "type": "scatter",
+            "name": name,
+            "at": at,
+            "values": values,
+            "texts": [f"{name}: {wording.whole(value)}" for value in values],
+        }
+        for name, values in lines
+    ]
+    return {"shape": "time", "mode": "unstacked", "traces": traces, "unit": "number"}

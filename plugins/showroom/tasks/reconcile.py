@@ -19,8 +19,10 @@ from include.contracts.topics import VALID
 from include.serving import queries as serving
 from include.serving.client import connect
 from include.supervise.alert import Alarms
+from include.supervise.events import difference, of_hour
 from include.supervise.reconcile import Reconciliation, balance, count_hour
 from showroom.environment import settings
+from showroom.tasks.pipeline import tell
 from showroom.verdicts import verdicts
 
 HOUR = timedelta(hours=1)
@@ -46,12 +48,16 @@ def reconcile_hour(hour: datetime) -> dict[str, Any]:
             bounds = {"gte": hour.isoformat(), "lt": (hour + HOUR).isoformat()}
             indexed = serving.count(client, "session_summary", {"range": {"received_at": bounds}})
         archived = archive.count(store, hour, hour + HOUR)
-        found = balance(count_hour(current, hour, indexed, archived, _behind(current, store)))
+        behind = _behind(current, store)
+        found = balance(count_hour(current, hour, indexed, archived, behind))
         plain = as_plain(found)
         with errors("keep the reconciliation"):
             entry = {**plain, "written_at": datetime.now(UTC)}
             store[RECONCILIATIONS].replace_one({"_id": hour.isoformat()}, entry, upsert=True)
-        _tell(found)
+        told = _alarm(found)
+        now = datetime.now(UTC)
+        wrong = [difference(ALARM, _differs(found), now)] if told else []
+        tell(current, [*of_hour(found, archive.count(store), behind, now), *wrong])
         return plain
 
 
@@ -82,11 +88,15 @@ def require_balance(found: Mapping[str, Any]) -> None:
             raise TerminalError(differs, REMEDY)
 
 
-def _tell(found: Reconciliation) -> None:
+def _alarm(found: Reconciliation) -> bool:
+    """Raise or clear the alarm; whether people were told of a difference."""
     with Alarms(settings()) as alarms:
         if found.balanced:
             alarms.clear(ALARM)
-            return
-        wrong = [f"{line.stage}: {line.found} {line.what}, not {line.expected}" for line in found.lines if line.wrong]
-        detail = f"{found.hour:%Y-%m-%dT%HZ}: {'; '.join(wrong)}"
-        alarms.raise_(ALARM, f"{found.owner}: counts differ", detail, REMEDY)
+            return False
+        return alarms.raise_(ALARM, f"{found.owner}: counts differ", _differs(found), REMEDY)
+
+
+def _differs(found: Reconciliation) -> str:
+    wrong = [f"{line.stage}: {line.found} {line.what}, not {line.expected}" for line in found.lines if line.wrong]
+    return f"{found.hour:%Y-%m-%dT%HZ}: {'; '.join(wrong)}"

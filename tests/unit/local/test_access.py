@@ -27,6 +27,7 @@ class Security(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.passwords: dict[str, str] = {}
         self.created: list[dict[str, Any]] = []
+        self.updated: dict[str, dict[str, Any]] = {}
         self.valid_keys: set[str] = set()
 
     @property
@@ -54,7 +55,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers.get("content-length", 0))) or b"{}")
         caller = self.headers.get("authorization", "")
         if self.path == "/_security/_authenticate" and caller.removeprefix("ApiKey ") in self.server.valid_keys:
-            self._answer(200, {"username": "elastic"})
+            identity = caller.removeprefix("ApiKey key-")
+            self._answer(200, {"username": "elastic", "api_key": {"id": identity, "name": "one"}})
         elif caller != SUPERUSER:
             self._answer(401, {"error": {"type": "security_exception", "reason": "unable to authenticate"}})
         elif self.path == "/_security/user/kibana_system/_password":
@@ -65,6 +67,9 @@ class _Handler(BaseHTTPRequestHandler):
             key = f"key-{len(self.server.created)}"
             self.server.valid_keys.add(key)
             self._answer(200, {"id": "1", "name": body["name"], "api_key": "x", "encoded": key})
+        elif self.path.startswith("/_security/api_key/"):
+            self.server.updated[self.path.rpartition("/")[2]] = body
+            self._answer(200, {"updated": True})
         else:
             self._answer(404, {"error": self.path})
 
@@ -106,11 +111,16 @@ def test_a_new_stack_gets_kibanas_password_and_the_keys(server: Security, logins
     ]
 
 
-def test_keys_that_work_are_kept(server: Security, logins: Logins) -> None:
+def test_keys_that_work_are_kept_and_may_do_what_this_version_needs(server: Security, logins: Logins) -> None:
     ensure(server, logins)
+    assert server.updated == {}
     assert ensure(server, logins) == []
     assert kept(logins) == {"stream": "key-1\n", "airflow": "key-2\n"}
     assert len(server.created) == 2
+    assert server.updated == {
+        "1": {"role_descriptors": {"stream": STREAM_ROLE}},
+        "2": {"role_descriptors": {"airflow": AIRFLOW_ROLE}},
+    }
 
 
 @pytest.mark.parametrize("content", ["", "key-of-an-earlier-life\n"])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from include.local import cli
 from include.local.project import ROOT
 
 SHOWROOM = ROOT / "showroom"
@@ -24,7 +25,7 @@ def showroom(*arguments: str, folder: Path = ROOT, **environment: str) -> subpro
     )
 
 
-@pytest.mark.parametrize("command", ["", "up", "down", "status", "logs", "check", "fix", "test"])
+@pytest.mark.parametrize("command", ["", "up", "down", "status", "logs", "check", "fix", "test", "screenshots"])
 def test_every_command_has_help(command: str) -> None:
     done = showroom(*([command] if command else []), "--help")
 
@@ -57,6 +58,25 @@ def test_a_failed_command_is_one_line(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "'nothing'" in done.stderr
+
+
+def test_what_nobody_foresaw_is_one_line_and_a_trace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(**_: object) -> None:
+        raise RuntimeError("first\nsecond")
+
+    trace = tmp_path / "trace.log"
+    monkeypatch.setattr(cli, "build", lambda: fail)
+    monkeypatch.setattr(cli, "TRACE", trace)
+    monkeypatch.setattr(cli, "ROOT", tmp_path)
+
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == "showroom: RuntimeError: first second: see ./showroom status and trace.log\n"
+    assert "Traceback" in trace.read_text()
 
 
 def test_status_changes_nothing(tmp_path: Path) -> None:

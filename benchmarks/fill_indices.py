@@ -1,0 +1,198 @@
+"""A fortnight of a shop straight into the indices: one synthetic day's documents, made by the stream's own function,
+again and again with ids, visitors and times of their own. Quicker than the stream, and much like what it leaves.
+"""
+
+import subprocess
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+import msgspec
+from elasticsearch import Elasticsearch
+
+from benchmarks.fill_archive import records
+from include.contracts.documents import KPI_ALL, PIPELINE, TIME_FIELD, index_name
+from include.contracts.errors import TerminalError
+from include.contracts.settings import Settings
+from include.ingest.plan import Plan
+from include.ingest.shop import synthesize
+from include.local.environments import ensure_environment
+from include.local.project import ROOT
+from include.serving.client import errors
+
+DAYS = 14
+OF_A_DAY = 20_000
+CHUNK = 4_000
+SENDERS = 3
+# A visitor comes back on this many of the days, on average.
+VISITS = 4
+MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
+SUMMARY = "session_summary"
+# Run by the stream's interpreter: valid sessions as lines in, documents as lines out.
+_DOCUMENTS = """
+import sys
+import msgspec
+from flink.documents import documents_of
+from include.contracts.session import ValidSession
+for line in sys.stdin.buffer:
+    for item in documents_of(msgspec.json.decode(line, type=ValidSession)):
+        sys.stdout.buffer.write(msgspec.json.encode(item) + b"\\n")
+"""
+
+Document = dict[str, Any]
+Action = tuple[str, str, Document]
+"""Alias, id and document."""
+
+
+class Kept(NamedTuple):
+    """One document of the day; its times are read once."""
+
+    alias: str
+    id: str
+    document: Document
+
+
+def fill(
+    client: Elasticsearch, settings: Settings, *, sessions: int, end: datetime, seed: int, say: Callable[[str], None]
+) -> Counter[str]:
+    """Index about so many sessions of the fortnight before `end`, with everything that belongs to them; how many."""
+    sent: Counter[str] = Counter()
+    day = _day(settings, end - DAY, end, min(sessions, OF_A_DAY), seed)
+    own = sum(kept.alias == SUMMARY for kept in day)
+    copies = max(1, round(sessions / own))
+    say(f"{copies} times {own} sessions with {len(day)} documents")
+    with ThreadPoolExecutor(SENDERS) as senders:
+        running: set[Future[int]] = set()
+        for number, batch in enumerate(_chunks(_everything(day, copies, end, seed), sent)):
+            if len(running) > SENDERS:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                _ = [future.result() for future in done]
+            running.add(senders.submit(_send, client, batch))
+            if number % 100 == 0:
+                say(f"{sent.total()} documents")
+        _ = [future.result() for future in running]
+    with errors("refresh"):
+        client.indices.refresh(index=",".join(f"{alias}-*" for alias in sent))
+    return sent
+
+
+def _day(settings: Settings, start: datetime, end: datetime, sessions: int, seed: int) -> list[Kept]:
+    """A day's documents, by the stream's function in the stream's environment."""
+    shop = synthesize(Plan.of(settings, seed=seed, start=start, end=end, sessions=sessions))
+    with tempfile.TemporaryFile() as lines:
+        lines.write(b"".join(record + b"\n" for record in records(shop, settings)))
+        lines.seek(0)
+        command = [str(ensure_environment("flink")), "-P", "-c", _DOCUMENTS]
+        made = subprocess.run(command, stdin=lines, stdout=subprocess.PIPE, check=True, env={"PYTHONPATH": str(ROOT)})
+    found = [Kept(*msgspec.json.decode(line)) for line in made.stdout.splitlines()]
+    for kept in found:
+        for name in ("started_at", "ended_at", "received_at"):
+            if name in kept.document:
+                kept.document[name] = datetime.fromisoformat(kept.document[name])
+    return found
+
+
+def _everything(day: list[Kept], copies: int, end: datetime, seed: int) -> Iterator[Action]:
+    for copy in range(copies):
+        yield from _copied(day, copy, copy % DAYS)
+    yield from _minutes(day, copies)
+    yield from _events(end, seed)
+
+
+def _copied(day: list[Kept], copy: int, days: int) -> Iterator[Action]:
+    """The day once more, `days` earlier. Every few copies the same visitors come again."""
+    back = days * DAY
+    for alias, identity, document in day:
+        started = document["started_at"] - back
+        fresh = {
+            **document,
+            "session_id": f"{copy}-{document['session_id']}",
+            "user_id": f"{copy // VISITS:04x}{document['user_id'][4:]}",
+            "started_at": started,
+        }
+        if alias == SUMMARY:
+            fresh |= {
+                "ended_at": document["ended_at"] - back,
+                "received_at": document["received_at"] - back,
+                "day_of_week": started.isoweekday(),
+                "is_weekend": started.isoweekday() > 5,  # noqa: PLR2004
+                "month": started.month,
+                "week_of_year": started.isocalendar().week,
+            }
+        yield alias, f"{copy}-{identity}", fresh
+
+
+def _minutes(day: list[Kept], copies: int) -> Iterator[Action]:
+    """Rows of the minutes of each day: those of the day, as often as it was copied there."""
+    rows: dict[tuple[datetime, str], Counter[str]] = {}
+    for alias, _, document in day:
+        if alias != SUMMARY:
+            continue
+        minute = document["started_at"].replace(second=0, microsecond=0)
+        for category in (*document["categories"], KPI_ALL):
+            row = rows.setdefault((minute, category), Counter())
+            row["sessions"] += 1
+            row["purchases"] += document["purchase_made"]
+            row["cents"] += round(document["purchase_amount"] * 100)
+            row["seconds"] += document["duration_s"]
+    for days in range(min(DAYS, copies)):
+        times = len(range(days, copies, DAYS))
+        for (minute, category), row in rows.items():
+            yield _minute(minute - days * DAY, category, row, times)
+
+
+def _minute(minute: datetime, category: str, row: Counter[str], times: int) -> Action:
+    document = {
+        "minute": minute,
+        "category": category,
+        "received_day": f"{minute:%Y-%m-%d}",
+        "sessions": row["sessions"] * times,
+        "users": row["sessions"] * times,
+        "purchases": row["purchases"] * times,
+        "revenue": row["cents"] * times / 100,
+        "duration_s": row["seconds"] * times,
+        "mean_duration_s": row["seconds"] / row["sessions"],
+        "conversion": row["purchases"] / row["sessions"],
+        "late_sessions": 0,
+    }
+    return "kpi_minute", f"{minute.isoformat()}|{category}|{document['received_day']}", document
+
+
+def _events(end: datetime, seed: int) -> Iterator[Action]:
+    """What supervision tells every minute, of a platform that is well."""
+    passed = [("ingest", "raw"), ("gate", "decided"), ("gate", "valid"), ("gate", "rejected"), ("stream", "searchable")]
+    told = [("stage", stage, name, 50.0) for stage, name in passed]
+    told += [("rejected", "gate", reason, 1.0) for reason in ("duplicate", "rate_user", "impossible_pace")]
+    told += [("lag", stage, stage, 3.0) for stage in ("gate", "stream", "archive")]
+    told += [("decision", "supervise", "healthy", 1.0)]
+    for number in range(DAYS * DAY // MINUTE):
+        at = end - number * MINUTE
+        for kind, stage, name, value in told:
+            total = 1e6 - value * number if kind in ("stage", "rejected") else None
+            event = {"at": at, "kind": kind, "stage": stage, "name": name, "value": value + number * seed % 7}
+            yield PIPELINE, f"{at.isoformat()}|{kind}|{stage}|{name}", {**event, "total": total, "detail": None}
+
+
+def _chunks(actions: Iterable[Action], sent: Counter[str]) -> Iterator[bytes]:
+    lines: list[bytes] = []
+    encode = msgspec.json.Encoder().encode
+    for alias, identity, document in actions:
+        at: datetime = document[TIME_FIELD[alias]]
+        lines += [encode({"index": {"_index": index_name(alias, at), "_id": identity}}), encode(document)]
+        sent[alias] += 1
+        if len(lines) == 2 * CHUNK:
+            yield b"\n".join(lines) + b"\n"
+            lines = []
+    if lines:
+        yield b"\n".join(lines) + b"\n"
+
+
+def _send(client: Elasticsearch, body: Any) -> int:
+    with errors("fill"):
+        answer = client.options(request_timeout=120).bulk(body=body, filter_path="errors,items.*.error")
+    if answer["errors"]:
+        raise TerminalError(f"Elasticsearch refused documents: {answer['items'][0]}", "see its log")
+    return len(body)

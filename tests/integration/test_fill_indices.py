@@ -1,0 +1,56 @@
+"""The fortnight that panels are measured on is of the contract's documents, and adds up; and the measuring itself."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import islice
+
+import pytest
+from elasticsearch import Elasticsearch
+
+from benchmarks import fill_indices, panels
+from include.contracts.documents import INDICES, PIPELINE
+from include.local.stack import Stack
+from include.serving.client import connect
+from include.serving.panels import ask, find
+from include.serving.templates import ensure_templates
+
+END = datetime(2055, 8, 20, tzinfo=UTC)
+SESSIONS = 900
+
+
+@pytest.fixture
+def client(stack: Stack) -> Iterator[Elasticsearch]:
+    with connect(stack.settings) as opened:
+        ensure_templates(opened, stack.settings)
+        yield opened
+        opened.indices.delete(index=[f"{alias}-2055.08" for alias in INDICES], ignore_unavailable=True)
+
+
+def test_a_filled_fortnight_adds_up_and_can_be_measured(
+    client: Elasticsearch, stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = fill_indices._events
+    monkeypatch.setattr(fill_indices, "_events", lambda end, seed: islice(events(end, seed), 600))
+    monkeypatch.setattr(fill_indices, "OF_A_DAY", 50)
+    said: list[str] = []
+    filled = fill_indices.fill(client, stack.settings, sessions=SESSIONS, end=END, seed=3, say=said.append)
+
+    assert abs(filled[fill_indices.SUMMARY] - SESSIONS) <= 50
+    assert filled[PIPELINE] == 600
+    everything = panels._narrow(END, panels.SPANS["fortnight"], 0)
+    sessions = filled[fill_indices.SUMMARY]
+    # A visit may have begun before the day in which it arrived.
+    assert ask(client, find("shop-sessions"), everything).rows[0][0] == pytest.approx(sessions, rel=0.05)
+    assert (
+        ask(client, find("pipeline-searchable"), everything).rows == ask(client, find("shop-sessions"), everything).rows
+    )
+    assert 1 < sessions / ask(client, find("shop-users"), everything).rows[0][0] < fill_indices.VISITS + 1
+
+    took = panels._panel(client, find("shop-week"), END, repeats=3)
+    assert 0 < took["day_p50_ms"] <= took["day_p95_ms"]
+
+
+def test_a_rank_is_the_least_that_so_many_do_not_exceed() -> None:
+    assert panels._rank([5.0, 1.0, 4.0, 2.0, 3.0], 0.5) == 3.0
+    assert panels._rank([float(number) for number in range(1, 21)], 0.95) == 19.0
+    assert panels._rank([7.0], 0.95) == 7.0

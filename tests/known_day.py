@@ -1,0 +1,132 @@
+"""A day of the shop of which everything is known: records, sessions, documents, and what supervision saw.
+
+The documents are made by the stream's own function in its own environment; all else is kept as it came, so that
+figures can be counted without Elasticsearch.
+"""
+
+import subprocess
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.fill_archive import records
+from include.contracts.documents import ProductSentiment
+from include.contracts.session import Device, Location, Purchase, ValidSession
+from include.contracts.settings import Settings
+from include.ingest.emission import Emission
+from include.ingest.ledger import Ledger
+from include.ingest.plan import FaultRates, Plan
+from include.ingest.reviews import TEMPLATES
+from include.ingest.shop import synthesize
+from include.local.environments import ensure_environment
+from include.local.project import ROOT
+from tests.valid_sessions import valid_session, viewed
+
+START = datetime(2054, 6, 17, tzinfo=UTC)
+END = START + timedelta(days=1)
+SESSIONS = 1_500
+ATTACK = "<script>alert(1)</script>"
+QUOTED = 'Büro "Böse" \\ OR *:* 🛋'
+
+# Run by the stream's interpreter: sessions as lines in, a bulk body out.
+MAKE = """
+import sys
+import msgspec
+from flink.bulk import body_of, item_of
+from flink.documents import documents_of
+from include.contracts.session import ValidSession
+for line in sys.stdin.buffer:
+    session = msgspec.json.decode(line, type=ValidSession)
+    items = [item_of(0, *item) for item in documents_of(session)]
+    sys.stdout.buffer.write(body_of(items))
+"""
+
+
+@dataclass(frozen=True)
+class Day:
+    """What is known. `emissions`: every raw record; `sessions`: those admitted, `extra` ones among them."""
+
+    ledger: Ledger
+    emissions: list[Emission]
+    sessions: list[ValidSession]
+    extra: list[ValidSession]
+    bulk: bytes
+    scores: dict[str, float] = field(default_factory=dict)
+
+
+def known_day(settings: Settings) -> Day:
+    """Make it: a synthetic day with its usual faults, several times as often, and visits to make a page stumble."""
+    faults = FaultRates.scaled(4)
+    synthesis = synthesize(Plan.of(settings, seed=11, start=START, end=END, sessions=SESSIONS, faults=faults))
+    emissions = list(synthesis)
+    extra = list(_odd_visits())
+    own = (msgspec.json.decode(record, type=ValidSession) for record in records(emissions, settings))
+    sessions = [*own, *extra]
+    bulk = documents_of(sessions)
+    return Day(synthesis.ledger, emissions, sessions, extra, bulk, _scores(bulk))
+
+
+def documents_of(sessions: list[ValidSession]) -> bytes:
+    """The documents of sessions as a bulk body, by the stream's function in the stream's environment."""
+    python = ensure_environment("flink")
+    with tempfile.TemporaryFile() as lines:
+        lines.write(b"".join(msgspec.json.encode(session) + b"\n" for session in sessions))
+        lines.seek(0)
+        command = [str(python), "-P", "-c", MAKE]
+        return subprocess.run(
+            command, stdin=lines, stdout=subprocess.PIPE, check=True, env={"PYTHONPATH": str(ROOT)}, cwd=Path("/")
+        ).stdout
+
+
+@cache
+def planted(review: str) -> str:
+    """The sentiment that a synthetic review was written with."""
+    for sentiment, texts in TEMPLATES.items():
+        for text in texts:
+            opening, _, closing = text.partition("{item}")
+            if review.startswith(opening) and review.endswith(closing):
+                return sentiment
+    return "positive"
+
+
+def _odd_visits() -> Iterator[ValidSession]:
+    """Visits of replayed logs and of people with strange products: all within the day, one just outside."""
+    long = "Lovely, well built. " * 200
+    attack = viewed(product_id="p-odd", name=ATTACK, category=QUOTED, review=ATTACK + " great, I love it")
+    bare = viewed(product_id="p-bare", name=None, category=None, price=None, seconds=None, review=None)
+    nowhere = Location(country=None, state=None, city=None, zip=None)
+    unknown = Device(type="not_collected", os=None, browser=None)
+    bought = Purchase(made=True, amount=19.99, payment=None)
+    changes: list[dict[str, object]] = [
+        {"views": [attack, viewed(review=long), attack]},
+        {"views": [attack], "purchase": Purchase(made=True, amount=-5.5, payment="other")},
+        {"views": [bare], "location": nowhere, "device": unknown, "referrer": "not_collected", "purchase": bought},
+        {"views": [], "last_action": "search", "referrer": "direct"},
+        {"views": [viewed(product_id="p-odd", name="A new name", category=QUOTED, review=None)]},
+        {"views": [viewed()], "last_action": "checkout", "returning": True},
+    ]
+    for number, change in enumerate(changes):
+        at = START + timedelta(hours=4 * number, minutes=29, seconds=59, milliseconds=999)
+        yield valid_session(session_id=f"odd-{number}", user_id=f"odd-user-{number}", started_at=at, **change)
+    yield valid_session(session_id="odd-before", user_id="odd-user-0", started_at=START - timedelta(milliseconds=1))
+    yield valid_session(session_id="odd-first", user_id="odd-user-0", started_at=START)
+    yield valid_session(session_id="odd-after", user_id="odd-user-0", started_at=END)
+
+
+def _scores(bulk: bytes) -> dict[str, float]:
+    """Review -> its score, as the stream's sentiment model gave it."""
+    lines = bulk.splitlines()
+    wanted = (source for action, source in zip(lines[::2], lines[1::2], strict=True) if b"product_sentiment" in action)
+    found = (msgspec.json.decode(source, type=ProductSentiment) for source in wanted)
+    return {review.review: review.score for review in found}
+
+
+def arrived(day: Day, until: datetime) -> Counter[str]:
+    """Verdict -> records that had arrived before a time."""
+    return Counter(str(emission.verdict) for emission in day.emissions if emission.arrives_at < until)

@@ -1,0 +1,115 @@
+"""The demo's steps and its last screen."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from include.contracts.settings import Settings
+from include.local import demo_plan, demo_screen
+from include.local.account import Line
+from include.local.airflow import Login
+from include.local.demo import Outcome, Show
+from include.local.freshness import Freshness
+from include.local.nightly import STEPS, Night
+from include.serving.queries import Kpi
+
+SHOW = Show(sessions=50_000, days=14, live_s=60, live_per_s=50.0, seed=1)
+LINES = [
+    Line("ingest", "sessions.raw", 1_100, 1_100),
+    Line("gate", "sessions.valid", 1_000, 1_000),
+    Line("gate", "rejected: duplicate", 60, 60),
+    Line("gate", "rejected: empty", 40, 40),
+    Line("stream", "session_summary", 1_000, 1_000),
+    Line("archive", "sessions in MongoDB", 1_000, 1_000),
+]
+
+
+@pytest.fixture(autouse=True)
+def logins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo_screen, "login", lambda _: Login("admin", "secret"))
+    monkeypatch.setattr("include.local.servers.mlflow.read_keys", lambda _: None)
+
+
+def outcome(lines: list[Line] = LINES) -> Outcome:
+    kpi = Kpi("all", 1_000, 115, 123_456.0, conversion=0.115, mean_duration_s=137.0, late_sessions=0)
+    return Outcome(lines, [kpi], Freshness(sampled=100, lost=0, p50_s=1.1, p95_s=1.9))
+
+
+def night(**failed: str) -> Night:
+    told: dict[str, dict[str, Any]] = {step: {} for step in STEPS}
+    told["train"] = {
+        "best": "gradient_boost",
+        "ceiling": 0.84,
+        "models": {"gradient_boost": {"intervals": {"roc_auc": {"value": 0.82, "low": 0.8, "high": 0.84}}}},
+    }
+    told["privacy"] = {"spent": 1.25, "budget": 8.0}
+    told["similar"] = {"users": 900, "with_neighbours": 800}
+    return Night(run_id="r", seconds=90.0, told=told, failed=failed)
+
+
+def shown(found: Outcome, after: Night | None) -> list[str]:
+    console = Console(file=io.StringIO(), width=150)
+    console.print(demo_screen.screen(Settings(), found, after, 500.0))
+    assert isinstance(console.file, io.StringIO)
+    return [" ".join(line.split()) for line in console.file.getvalue().splitlines()]
+
+
+def test_one_screen_has_the_numbers_and_the_addresses() -> None:
+    lines = shown(outcome(), night())
+    assert len(lines) <= 24
+    for wanted in (
+        "Showroom runs, and every single record is accounted for. It took about 8 min.",
+        "sent 1,100 records, planted faults among them",
+        "admitted 1,000 1,000 searchable, 1,000 archived",
+        "refused 100 duplicate 60, empty 40",
+        "sold 123,456 revenue; 115 purchases, conversion 11.5%",
+        "fresh 1.90 s p95 from produced to searchable, p50 1.10 s",
+        "best model 0.820 ROC-AUC of gradient boost on later visits, 0.800 to 0.840; the shop's own ceiling is 0.840",
+        "epsilon 1.25 spent by all nights, of 8",
+        "alike 800 of 900 users have neighbours",
+        f"Airflow {Settings().airflow_url} user admin, password secret",
+    ):
+        assert wanted in lines
+
+
+def test_what_does_not_balance_is_the_first_line() -> None:
+    lines = shown(outcome([*LINES, Line("stream", "kpi_minute: sessions", 1_000, 999)]), None)
+    assert lines[1] == "Showroom runs, but the account does not balance, see its differences above."
+
+
+def test_a_night_that_failed_is_the_first_line() -> None:
+    lines = shown(outcome(), night(train="no memory"))
+    assert lines[1] == "Showroom runs, but the nightly run is not complete, see its errors above."
+
+
+def test_a_replay_has_neither_freshness_nor_night() -> None:
+    lines = shown(Outcome(LINES, [], None), None)
+    assert "sent 1,100 records of the log" in lines
+    assert not any(line.startswith(("fresh", "best model", "sold")) for line in lines)
+
+
+def test_the_steps_are_those_the_demo_takes() -> None:
+    assert [step.name for step in demo_plan.synthetic(SHOW)] == [
+        *("install", "servers", "stream", "history", "index", "live", "archive", "night")
+    ]
+    short = Show(sessions=10, days=1, live_s=1, live_per_s=1.0, seed=1)
+    assert [step.name for step in demo_plan.synthetic(short)][-1] == "archive"
+
+
+def test_what_runs_already_is_remembered_apart() -> None:
+    cold, warm = demo_plan.synthetic(SHOW), demo_plan.synthetic(SHOW, running=True)
+    assert [step.name for step in cold] == [step.name for step in warm]
+    assert [step.key for step in warm[1:3]] == ["servers running", "stream running"]
+    assert sum(step.seconds for step in warm[1:3]) < sum(step.seconds for step in cold[1:3])
+
+
+def test_a_log_s_steps_depend_on_its_size(tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    log.write_bytes(b"x" * 1_000_000)
+    steps = demo_plan.replayed(log)
+    assert [step.name for step in steps] == ["install", "servers", "stream", "replay", "index", "archive"]
+    assert steps[3].key == "replay 1000000"
+    assert demo_plan.replayed(tmp_path / "none")[3].seconds == 0
