@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from include.archive import queries as archived
 from include.archive import store
-from include.contracts.errors import TransientError
+from include.contracts.errors import ShowroomError
 from include.contracts.settings import Settings
 from include.supervise.observation import Kafka, Observation
 from include.supervise.probes import observe
@@ -41,7 +41,7 @@ def flow(settings: Settings) -> dict[str, Flow]:
     entries = decisions(settings, 20)
     seen = observe(settings)
     old = [entry.observation for entry in entries if seen.taken_at - entry.at >= RATE_OVER_S]
-    return by_process(rows(seen, old[0] if old else None, entries[0] if entries else None), _archive(settings, seen))
+    return by_process(rows(seen, old[0] if old else None, entries[0] if entries else None), archive(settings, seen))
 
 
 def by_process(stages: list[StageRow], archive: Flow) -> dict[str, Flow]:
@@ -59,11 +59,12 @@ def behind(ends: int, marks: Mapping[str, int]) -> int:
     return max(0, ends - sum(marks.values()))
 
 
-def _archive(settings: Settings, seen: Observation) -> Flow:
+def archive(settings: Settings, seen: Observation) -> Flow:
+    """The archive; what keeps it from answering is its note."""
     try:
         with store.connect(settings) as client:
             marks = {mark.place: mark.offset for mark in archived.progress(store.database(client, settings))}
-    except TransientError as error:
+    except ShowroomError as error:
         return Flow(stage="archive", state="away", rate=None, lag=None, note=str(error))
     lag = behind(seen.kafka.valid_end, marks) if isinstance(seen.kafka, Kafka) else None
     return Flow(stage="archive", state="ok", rate=None, lag=lag, note="")

@@ -27,6 +27,7 @@ _AWAY = frozenset(
         HTTPStatus.GATEWAY_TIMEOUT,
     }
 )
+_ADDRESS = "write it as http://host:5601"
 _REFUSED = "see Kibana's log, and whether its version is that of docker-compose.yaml"
 
 _log = logging.getLogger(__name__)
@@ -107,13 +108,16 @@ def _connect(
     key = settings.elasticsearch_api_key.reveal()
     if key and login is None:
         headers["Authorization"] = f"ApiKey {key}"
-    return httpx.Client(
-        base_url=settings.kibana_url,
-        headers=headers,
-        auth=(login[0], login[1].reveal()) if login else None,
-        timeout=TIMEOUT_S,
-        transport=transport,
-    )
+    try:
+        return httpx.Client(
+            base_url=settings.kibana_url,
+            headers=headers,
+            auth=(login[0], login[1].reveal()) if login else None,
+            timeout=TIMEOUT_S,
+            transport=transport,
+        )
+    except httpx.InvalidURL as error:
+        raise TerminalError(f"SHOWROOM_KIBANA_URL is no address ({error})", _ADDRESS) from error
 
 
 def _upload(text: str) -> dict[str, tuple[str, bytes, str]]:
@@ -154,9 +158,12 @@ def _let_controls_narrow(http: httpx.Client) -> bool:
 
 
 def _ask(http: httpx.Client, method: str, path: str, **request: Any) -> dict[str, Any]:
-    address = f"Kibana at {http.base_url}"
+    # An address may hold a password.
+    address = f"Kibana at {http.base_url.copy_with(username=None, password=None)}"
     try:
         response = http.request(method, path, **request)
+    except httpx.UnsupportedProtocol as error:
+        raise TerminalError(f"{address}: the address names no protocol", _ADDRESS) from error
     except httpx.HTTPError as error:
         raise TransientError(f"{address} does not answer ({type(error).__name__})", "see that it runs") from error
     if response.status_code in _AWAY:

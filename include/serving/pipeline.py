@@ -4,8 +4,8 @@ A counter comes with its total and is stored with how much it grew since the eve
 knows: so it adds up, whoever writes and however often.
 """
 
-from collections.abc import Sequence
-from datetime import UTC
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import msgspec
@@ -48,7 +48,8 @@ def write(client: Elasticsearch, settings: Settings, events: Sequence[PipelineEv
         known = bool(quick.indices.exists_index_template(name=PIPELINE))
     if not known:
         ensure_templates(quick, settings)
-    stored = grown(events, _before(quick, events))
+    before, left = _before(quick, events)
+    stored = grown(events, before, left)
     operations: list[Any] = []
     for event in stored:
         operations += [{"index": {"_index": index_name(PIPELINE, event.at), "_id": identity(event)}}]
@@ -68,10 +69,30 @@ def identity(event: PipelineEvent) -> str:
     return f"{at}|{event.kind}|{event.stage}|{event.name}"
 
 
-def grown(events: Sequence[PipelineEvent], before: dict[Counter, float]) -> list[PipelineEvent]:
+def newest(client: Elasticsearch, kind: str) -> datetime | None:
+    """When the newest event of a kind was; None while there is none. Raises as `errors` does."""
+    with errors(f"newest {kind} of {PIPELINE}"):
+        client.indices.refresh(index=index_pattern(PIPELINE), **_LENIENT)
+        answer = client.search(
+            index=PIPELINE,
+            size=1,
+            query={"term": {"kind": kind}},
+            sort=[{"at": {"order": "desc", "unmapped_type": "date"}}],
+            source_includes=["at"],
+            **_WHOLE,
+        )
+    hits = answer["hits"]["hits"]
+    return datetime.fromisoformat(hits[0]["_source"]["at"]) if hits else None
+
+
+def grown(
+    events: Sequence[PipelineEvent], before: dict[Counter, float], left: Collection[Counter] = ()
+) -> list[PipelineEvent]:
     """The events to store: counters with what they grew by, those that stood still left out.
 
-    A total that fell (a server began anew, old indices were dropped) has grown by nothing, and says so.
+    A total that fell (a server began anew, old indices were dropped) has grown by nothing, and says so. Of the
+    counters in `left` the last total lies in an older index: they are stored again even where they stand still, for
+    the index that is dropped one day would take the total along.
     """
     made: list[PipelineEvent] = []
     for event in events:
@@ -81,16 +102,16 @@ def grown(events: Sequence[PipelineEvent], before: dict[Counter, float]) -> list
         earlier = before.get(Counter.of(event), 0.0)
         if event.total < earlier:
             made.append(replace(event, value=0.0, detail=f"fell from {earlier:.0f} to {event.total:.0f}"))
-        elif event.total > earlier:
+        elif event.total > earlier or Counter.of(event) in left:
             made.append(replace(event, value=event.total - earlier))
     return made
 
 
-def _before(client: Elasticsearch, events: Sequence[PipelineEvent]) -> dict[Counter, float]:
-    """The last total of each counter before the event at hand."""
+def _before(client: Elasticsearch, events: Sequence[PipelineEvent]) -> tuple[dict[Counter, float], set[Counter]]:
+    """The last total of each counter before the event at hand; and the counters whose total lies in another index."""
     counted = [event for event in events if event.kind in COUNTED]
     if not counted:
-        return {}
+        return {}, set()
     searches: list[dict[str, Any]] = []
     for event in counted:
         searches += [{"index": PIPELINE, **_WHOLE}, _newest_before(event)]
@@ -99,6 +120,7 @@ def _before(client: Elasticsearch, events: Sequence[PipelineEvent]) -> dict[Coun
         client.indices.refresh(index=index_pattern(PIPELINE), **_LENIENT)
         answers = client.msearch(searches=searches)["responses"]
     found: dict[Counter, float] = {}
+    left: set[Counter] = set()
     for event, answer in zip(counted, answers, strict=True):
         if "error" in answer:
             reason = answer["error"].get("reason")
@@ -107,7 +129,9 @@ def _before(client: Elasticsearch, events: Sequence[PipelineEvent]) -> dict[Coun
             )
         for hit in answer["hits"]["hits"]:
             found[Counter.of(event)] = hit["_source"]["total"]
-    return found
+            if hit["_index"] != index_name(PIPELINE, event.at):
+                left.add(Counter.of(event))
+    return found, left
 
 
 def _newest_before(event: PipelineEvent) -> dict[str, Any]:

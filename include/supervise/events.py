@@ -14,6 +14,7 @@ from include.supervise.reconcile import Line, Reconciliation
 
 LONGEST_DETAIL = 500
 VALID = "valid"
+ADMITTED = "admitted"
 
 
 def of_round(entry: Entry, known: Collection[str]) -> list[PipelineEvent]:
@@ -39,7 +40,11 @@ def of_round(entry: Entry, known: Collection[str]) -> list[PipelineEvent]:
 
 def of_hour(found: Reconciliation, archived: int, archive_lag: int, now: datetime) -> list[PipelineEvent]:
     """The stages of a reconciled hour, and what only the archive knows: how many sessions it holds and lacks."""
+    counted = any(line.stage == "gate" for line in found.lines)
+    # The gate is only counted where something differs; said of every hour, so that a mended one replaces its line.
+    gate = [] if counted else [_event(found.hour, "reconciled", "gate", ADMITTED, detail="balanced")]
     return [
+        *gate,
         *(_reconciled(found.hour, line) for line in found.lines),
         _event(now, "stage", "archive", "archived", total=archived),
         _event(now, "lag", "archive", "archive", value=archive_lag),
@@ -63,7 +68,8 @@ def _counts(at: datetime, seen: Observation) -> Iterator[PipelineEvent]:
         yield _event(at, "stage", "gate", "rejected", total=sum(refused.values()))
         for reason, count in sorted(refused.items()):
             yield _event(at, "rejected", "gate", reason, total=count)
-    if isinstance(seen.elasticsearch, Search):
+    # With a shard missing nothing was counted.
+    if isinstance(seen.elasticsearch, Search) and seen.elasticsearch.health != "red":
         yield _event(at, "stage", "stream", "searchable", total=seen.elasticsearch.sessions)
 
 

@@ -97,14 +97,12 @@ class SuperviseOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, str | None]:
         """One round."""
         from include.supervise.act import supervise_once
-        from include.supervise.events import of_round
         from include.supervise.report import decisions
         from showroom.environment import settings
-        from showroom.tasks.pipeline import tell
+        from showroom.tasks.pipeline import MISSED, tell_rounds
 
         current = settings()
         pulled = context["ti"].xcom_pull(task_ids=self.watched_by) if self.watched_by else None
-        known = {page.alarm for earlier in decisions(current, 1) for page in earlier.decision.pages}
         with verdicts():
             entry = supervise_once(
                 current,
@@ -114,7 +112,7 @@ class SuperviseOperator(BaseOperator):
                 say=self.log.info,
                 remembered=self._seen(pulled),
             )
-        tell(current, of_round(entry, known))
+        tell_rounds(current, decisions(current, MISSED) or [entry])
         job = getattr(entry.observation.flink, "job", None)
         if job is not None:
             context["ti"].xcom_push(key=JOB_KEY, value=job.id)

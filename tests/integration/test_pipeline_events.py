@@ -12,7 +12,7 @@ from include.contracts.errors import TerminalError, TransientError
 from include.contracts.settings import Settings
 from include.local.stack import Stack
 from include.serving.client import connect
-from include.serving.pipeline import write
+from include.serving.pipeline import newest, write
 from include.serving.templates import ensure_templates
 
 AT = datetime(2053, 4, 30, 23, 59, tzinfo=UTC)
@@ -44,6 +44,8 @@ def test_totals_grow_over_a_month_s_end_and_add_up(client: Elasticsearch, settin
     assert write(client, settings, [RAW, LAG]) == 2
     assert write(client, settings, [later(1, 130)]) == 1
     assert write(client, settings, [later(2, 130)]) == 0
+    assert newest(client, "stage") == later(1, 130).at
+    assert newest(client, "alarm") is None
     # The gate's memory was lost: its counts begin anew.
     assert write(client, settings, [later(3, 5)]) == 1
     assert write(client, settings, [later(4, 25)]) == 1
@@ -59,6 +61,14 @@ def test_totals_grow_over_a_month_s_end_and_add_up(client: Elasticsearch, settin
     write(client, settings, [later(1, 130)])
     write(client, settings, [RAW, LAG])
     assert stored(client) == expected
+
+
+def test_a_month_that_is_dropped_takes_no_total_along(client: Elasticsearch, settings: Settings) -> None:
+    write(client, settings, [RAW])
+    assert write(client, settings, [later(1, 100)]) == 1
+    client.indices.delete(index=index_name(PIPELINE, AT))
+    assert write(client, settings, [later(2, 100)]) == 0
+    assert stored(client) == [("2053-05-01T00:00", 0.0, 100.0)]
 
 
 def test_without_a_template_one_is_made_before_the_first_event(client: Elasticsearch, settings: Settings) -> None:

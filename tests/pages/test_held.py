@@ -89,6 +89,16 @@ def test_a_slow_server_gathers_no_crowd() -> None:
     assert shelf.get("more", lambda: True, keep_s=1.0).result(10)
 
 
+def test_trouble_is_asked_about_again_soon() -> None:
+    now, answers = [0.0], iter(["away", "away", "back", "again"])
+    shelf: Shelf[str] = Shelf(at_once=1, size=3, clock=lambda: now[0], good=lambda answer: answer != "away")
+
+    seen = []
+    for now[0] in (0.0, 2.9, 3.0, 6.0, 53.9, 54.0):
+        seen.append(shelf.get("a", lambda: next(answers), keep_s=48.0).result(10))
+    assert seen == ["away", "away", "away", "back", "back", "again"]
+
+
 def test_a_failure_reaches_all_and_is_forgotten_in_time() -> None:
     now = [0.0]
     shelf: Shelf[float] = Shelf(at_once=1, size=3, clock=lambda: now[0])

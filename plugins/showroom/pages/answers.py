@@ -33,7 +33,7 @@ class Answers:
     def __init__(self, sources: Callable[[], Sources], boards: Callable[[], Mapping[str, Board]]) -> None:
         self._sources = sources
         self._boards = boards
-        self._shelf: Shelf[Answer] = Shelf(AT_ONCE, SIZE)
+        self._shelf: Shelf[Answer] = Shelf(AT_ONCE, SIZE, good=lambda answer: answer[0] == status.HTTP_200_OK)
 
     async def panel(self, panel_id: str, asked: Asked) -> Answer:
         """One panel's figures."""

@@ -1,6 +1,6 @@
 """A panel's table as what the browser draws: tiles, a chart as plotly traces without colours, a table of text."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,6 +8,7 @@ from include.serving.panels import Column, Narrow, Panel, Table, step
 from showroom.pages import cells, wording
 
 CHARTS = ("line", "area", "bar", "pie", "heatmap")
+MEASURES = ("max", "min", "avg", "percentiles", "top_hits")
 MAX_ROWS = 500
 MAX_SERIES = 8
 INKS = {
@@ -41,8 +42,14 @@ class Drawing:
         if self.panel.kind == "metric":
             return False
         if self.panel.kind in CHARTS:
-            return not any(row[place] for row in self.table.rows for place in self._metrics)
+            return not any(self._says(place, row[place]) for row in self.table.rows for place in self._metrics)
         return not self.table.rows
+
+    def _says(self, place: int, value: Any) -> bool:
+        """Whether a value tells of anything: a count or a sum of nothing is nought, a measured nought is none."""
+        where = self.table.columns[place].value or {}
+        measured = bool(where.get("path")) and _kind(self.panel.body, where["path"]) in MEASURES
+        return value is not None if measured else bool(value)
 
     def tiles(self, earlier: Table | None) -> list[Drawn]:
         """Key figures, each against its value in the time before."""
@@ -232,3 +239,13 @@ def draw(panel: Panel, table: Table, narrow: Narrow, now: datetime, earlier: Tab
         return {"state": "empty"}
     shown: Drawn = {"state": "shown", "table": drawing.grid()}
     return shown | ({"chart": drawing.chart(narrow, now)} if panel.kind in CHARTS else {})
+
+
+def _kind(body: Mapping[str, Any], path: Sequence[str]) -> str:
+    """The kind of the aggregation that lies at the end of a path, somewhere in a body."""
+    for name, part in body.get("aggs", {}).items():
+        if name == path[0]:
+            return _kind(part, path[1:]) if path[1:] else next(iter(set(part) - {"aggs"}))
+        if found := _kind(part, path):
+            return found
+    return ""

@@ -10,6 +10,8 @@ from typing import Generic, TypeVar
 
 from include.contracts.errors import TransientError
 
+TROUBLE_S = 3.0
+
 _T = TypeVar("_T")
 
 
@@ -39,16 +41,25 @@ class Held(Generic[_T]):
 class _Entry(Generic[_T]):
     answer: "Future[_T]"
     answered_at: float | None = None
+    good: bool = True
 
 
 class Shelf(Generic[_T]):
     """Answers to many questions, each asked once for all who want it, `at_once` side by side on threads of its own.
 
+    `good` says which answers are worth holding; another is held for three seconds, for trouble may pass.
     At most `size` answers are held, those wanted last. As many may be waited for: more are refused, so that a
     slow server holds up no one but those who ask it.
     """
 
-    def __init__(self, at_once: int, size: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        at_once: int,
+        size: int,
+        clock: Callable[[], float] = time.monotonic,
+        good: Callable[[_T], bool] = lambda _: True,
+    ) -> None:
+        self._good = good
         self._pool = ThreadPoolExecutor(at_once, thread_name_prefix="panel")
         self._size = size
         self._clock = clock
@@ -69,7 +80,10 @@ class Shelf(Generic[_T]):
             return entry.answer
 
     def _is_old(self, entry: _Entry[_T], keep_s: float) -> bool:
-        return entry.answered_at is not None and self._clock() - entry.answered_at >= keep_s
+        if entry.answered_at is None:
+            return False
+        held_s = keep_s if entry.good else min(keep_s, TROUBLE_S)
+        return self._clock() - entry.answered_at >= held_s
 
     def _start(self, ask: Callable[[], _T]) -> _Entry[_T]:
         if self._waiting >= self._size:
@@ -83,17 +97,18 @@ class Shelf(Generic[_T]):
             try:
                 answer = ask()
             except BaseException as error:
-                self._ended(entry)
+                self._ended(entry, good=False)
                 promise.set_exception(error)
             else:
-                self._ended(entry)
+                self._ended(entry, good=self._good(answer))
                 promise.set_result(answer)
 
         promise.set_running_or_notify_cancel()
         self._pool.submit(run)
         return entry
 
-    def _ended(self, entry: _Entry[_T]) -> None:
+    def _ended(self, entry: _Entry[_T], *, good: bool) -> None:
         with self._lock:
             self._waiting -= 1
+            entry.good = good
             entry.answered_at = self._clock()

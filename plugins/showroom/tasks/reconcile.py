@@ -54,10 +54,11 @@ def reconcile_hour(hour: datetime) -> dict[str, Any]:
         with errors("keep the reconciliation"):
             entry = {**plain, "written_at": datetime.now(UTC)}
             store[RECONCILIATIONS].replace_one({"_id": hour.isoformat()}, entry, upsert=True)
-        told = _alarm(found)
-        now = datetime.now(UTC)
-        wrong = [difference(ALARM, _differs(found), now)] if told else []
-        tell(current, [*of_hour(found, archive.count(store), behind, now), *wrong])
+        held = archive.count(store)
+        _alarm(found)
+        # Of the hour, so that the same difference found again is the same alarm.
+        wrong = [] if found.balanced else [difference(ALARM, _differs(found), found.hour)]
+        tell(current, [*of_hour(found, held, behind, datetime.now(UTC)), *wrong])
         return plain
 
 
@@ -88,13 +89,13 @@ def require_balance(found: Mapping[str, Any]) -> None:
             raise TerminalError(differs, REMEDY)
 
 
-def _alarm(found: Reconciliation) -> bool:
-    """Raise or clear the alarm; whether people were told of a difference."""
+def _alarm(found: Reconciliation) -> None:
+    """Raise or clear the alarm."""
     with Alarms(settings()) as alarms:
         if found.balanced:
             alarms.clear(ALARM)
-            return False
-        return alarms.raise_(ALARM, f"{found.owner}: counts differ", _differs(found), REMEDY)
+        else:
+            alarms.raise_(ALARM, f"{found.owner}: counts differ", _differs(found), REMEDY)
 
 
 def _differs(found: Reconciliation) -> str:

@@ -132,6 +132,18 @@ def test_nobody_at_the_address_is_told_as_being_away() -> None:
         import_objects(Settings(kibana_url="http://127.0.0.1:9"))
 
 
+def test_a_password_in_the_address_is_never_told() -> None:
+    with pytest.raises(TransientError) as told:
+        import_objects(Settings(kibana_url="http://elastic:hidden@127.0.0.1:9"))
+    assert "hidden" not in str(told.value)
+
+
+@pytest.mark.parametrize("address", ["http://kibana:56x1", "kibana:5601"])
+def test_what_is_no_address_is_told_for_good(address: str) -> None:
+    with pytest.raises(TerminalError, match="address"):
+        import_objects(Settings(kibana_url=address))
+
+
 @pytest.mark.parametrize(
     "answer",
     [(503, b"Kibana server is not ready yet"), (429, {}), (200, {"status": {"overall": {"level": "unavailable"}}})],

@@ -23,6 +23,11 @@ def test_a_counter_that_stands_still_is_left_out_and_a_lag_of_nothing_is_not() -
     assert grown([RAW, LAG], {Counter.of(RAW): 10.0}) == [LAG]
 
 
+def test_a_counter_that_stands_still_is_told_once_in_a_new_index() -> None:
+    counter = Counter.of(RAW)
+    assert grown([RAW], {counter: 10.0}, {counter}) == [replace(RAW, value=0.0)]
+
+
 def test_a_total_that_fell_grew_by_nothing_and_says_so() -> None:
     assert grown([RAW], {Counter.of(RAW): 80.0}) == [replace(RAW, value=0.0, detail="fell from 80 to 10")]
 

@@ -6,7 +6,7 @@ from include.contracts.documents import PipelineEvent
 from include.supervise.alarms import ALARMS
 from include.supervise.events import LONGEST_DETAIL, difference, of_hour, of_round
 from include.supervise.journal import Entry
-from include.supervise.observation import Away, Gate, Observation
+from include.supervise.observation import Away, Gate, Observation, Search
 from include.supervise.policy import Decision, Finding, decide
 from include.supervise.reconcile import HourCounts, balance
 from tests.unit.supervise.looks import LIMITS, NOW, at, kafka
@@ -47,6 +47,28 @@ def test_what_is_away_is_left_out_and_is_never_nothing() -> None:
     events = of_round(round_of(at(kafka=gone, gate=gone, elasticsearch=gone, flink=gone)), ())
     assert {event.kind for event in events} <= {"decision", "alarm"}
     assert [event.name for event in events if event.kind == "decision"] == ["wait"]
+
+
+def test_sessions_that_could_not_be_counted_are_not_told_as_none() -> None:
+    red = Search(health="red", refusing="a shard is missing", sessions=0, newest_id=None, newest_at=None)
+    events = of_round(round_of(at(elasticsearch=red)), ())
+    assert ("stage", "stream", "searchable") not in told(events)
+    assert ("stage", "ingest", "raw") in told(events)
+
+
+def test_a_balanced_hour_tells_of_the_gate_too_so_that_a_mended_one_replaces_its_line() -> None:
+    counts = HourCounts(
+        hour=HOUR, raw=100, rejected={"duplicate": 10}, undecided=0, in_elasticsearch=90, dead=0, stream_lag=0,
+        in_mongodb=90,
+    )  # fmt: skip
+    line = of_hour(balance(counts), 90, 0, HOUR)[0]
+    assert (line.at, line.kind, line.stage, line.name, line.detail) == (
+        HOUR,
+        "reconciled",
+        "gate",
+        "admitted",
+        "balanced",
+    )
 
 
 def test_alarms_are_what_people_are_told_of_by_the_stage_in_their_name() -> None:

@@ -2,6 +2,7 @@
 (() => {
   "use strict";
   const PATIENCE_MS = 20000;
+  const TROUBLE_MS = 5000;
   const AWAY = { state: "away", source: "Airflow", message: "Airflow does not answer", remedy: "see that it runs: ./showroom status" };
   const SLOW = { ...AWAY, message: `no answer in ${PATIENCE_MS / 1000} seconds` };
   const ENDED = { state: "refused", source: "The login", message: "your login has ended", remedy: "load Airflow again" };
@@ -62,7 +63,7 @@
     const found = await ask(question, AbortSignal.any([leaving.signal, AbortSignal.timeout(PATIENCE_MS)]));
     if (asking.get(key) !== leaving || !found) return;
     asking.delete(key);
-    due.set(key, Date.now() + refresh);
+    due.set(key, Date.now() + (found.trouble ? Math.min(refresh, TROUBLE_MS) : refresh));
     if (found.trouble) {
       // A panel out of sight is not asked again, so it would say so for ever.
       if (key === "about" || seen.has(key)) failing.set(key, found.trouble);
