@@ -155,6 +155,7 @@ def told(day: Day) -> Iterator[Told]:
         now = hour + HOUR + timedelta(minutes=20)
         valid = (arrived(day, hour + HOUR) - arrived(day, hour))[VALID]
         missing, detail = {UNEQUAL_HOUR: (-3, DIFFERENT), PENDING_HOUR: (-3, PENDING)}.get(number, (0, BALANCED))
+        yield Told(hour, "reconciled", "gate", "admitted", 0, None, BALANCED)
         yield Told(hour, "reconciled", "stream", "indexed or refused by Elasticsearch", missing, valid, detail)
         yield Told(hour, "reconciled", "archive", "in MongoDB", 0, valid, BALANCED)
         yield Told(now, "lag", "archive", "archive", 9)

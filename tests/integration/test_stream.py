@@ -13,7 +13,7 @@ import pytest
 from elasticsearch import Elasticsearch
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
-from include.contracts.documents import INDICES, SessionSummary, index_name
+from include.contracts.documents import STREAM_INDICES, SessionSummary, index_name
 from include.contracts.errors import TerminalError
 from include.contracts.letters import DeadLetter
 from include.contracts.session import Purchase, ValidSession
@@ -102,7 +102,7 @@ class Shop:
         return {"prefix": {"session_id": f"{self.run}-"}}
 
     def _found(self) -> tuple[int, ...]:
-        stored = [queries.count(self.client, alias, self._mine()) for alias in INDICES if alias != "kpi_minute"]
+        stored = [queries.count(self.client, alias, self._mine()) for alias in STREAM_INDICES if alias != "kpi_minute"]
         total = queries.kpi_total(self.client, self.began, self.began + timedelta(days=1))
         return (*stored, total.sessions)
 
