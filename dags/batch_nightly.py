@@ -32,7 +32,8 @@ INSTANT = r"^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?$"
 with DAG(
     "batch_nightly",
     # Without a start date a new installation waits for its first night: at once it has nothing to learn from.
-    schedule=CronTriggerTimetable("0 2 * * *", timezone="UTC", run_immediately=False),
+    # Airflow takes False for "at once, if less than a tenth of a day has passed since 02:00".
+    schedule=CronTriggerTimetable("0 2 * * *", timezone="UTC", run_immediately=timedelta(0)),
     catchup=False,
     max_active_runs=1,
     default_args={**default_args(), "execution_timeout": STEP_DEADLINE},

@@ -31,13 +31,15 @@ def documents_of(session: ValidSession) -> list[Addressed]:
     documents = [Addressed("session_summary", session.session_id, _summary(session, started))]
     for position, view in enumerate(session.views):
         identity = f"{session.session_id}:{position}"
+        # Logs of other shops know products by number only; they must be found in what is shown by name.
+        name = view.name or view.product_id
         details = ProductDetails(
             session_id=session.session_id,
             user_id=session.user_id,
             started_at=started,
             position=position,
             product_id=view.product_id,
-            name=view.name,
+            name=name,
             category=view.category,
             price=view.price,
             seconds=view.seconds,
@@ -56,7 +58,7 @@ def documents_of(session: ValidSession) -> list[Addressed]:
                 started_at=started,
                 position=position,
                 product_id=view.product_id,
-                name=view.name,
+                name=name,
                 category=view.category,
                 review=view.review,
                 label=label_of(score),

@@ -90,7 +90,7 @@ def products(shown: Shown) -> Rows:
     ]
     rows: Rows = []
     for product, looks in most(grouped(shown.looks, lambda look: [look.view.product_id]), 20):
-        rows += prefixed(product, table(most(grouped(looks, lambda look: [look.view.name]), 1), *measures))
+        rows += prefixed(product, table(most(grouped(looks, lambda look: [look.name]), 1), *measures))
     return rows
 
 
@@ -157,7 +157,7 @@ TABLES: dict[str, Callable[[Shown], Rows]] = {
     "shop-week": week,
     "products-interest": interest,
     "products-together": together,
-    "products-sentiment": lambda shown: by_mood(shown, lambda look: [look.view.name], 12),
+    "products-sentiment": lambda shown: by_mood(shown, lambda look: [look.name], 12),
     "products-sentiment-categories": lambda shown: by_mood(shown, lambda look: [look.view.category], 12),
     "products-table": products,
     "products-categories": categories,
@@ -189,8 +189,7 @@ DOCUMENTS: dict[str, tuple[int, Callable[[Shown], list[Dated]]]] = {
     "products-newest-reviews": (
         25,
         lambda shown: [
-            (look.session.started_at, [look.view.name, shown.day.scores[look.review], look.review])
-            for look in shown.reviews
+            (look.session.started_at, [look.name, shown.day.scores[look.review], look.review]) for look in shown.reviews
         ],
     ),
     "customers-potential": (
@@ -201,7 +200,7 @@ DOCUMENTS: dict[str, tuple[int, Callable[[Shown], list[Dated]]]] = {
                 [
                     look.session.user_id,
                     look.session.last_action,
-                    look.view.name,
+                    look.name,
                     look.view.seconds,
                     look.session.purchase.made,
                 ],

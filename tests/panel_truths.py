@@ -28,6 +28,10 @@ class Look:
     def review(self) -> str:
         return self.view.review or ""
 
+    @property
+    def name(self) -> str:
+        return self.view.name or self.view.product_id
+
 
 @dataclass(frozen=True)
 class Shown:

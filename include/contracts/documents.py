@@ -59,14 +59,17 @@ class SessionSummary(Document, frozen=True):
 
 
 class ProductDetails(Document, frozen=True):
-    """One product viewed in one session. Id: session_id:position, position from 0."""
+    """One product viewed in one session. Id: session_id:position, position from 0.
+
+    `name` is the product's id where the shop gives it no name.
+    """
 
     session_id: str
     user_id: str
     started_at: datetime
     position: int
     product_id: str
-    name: str | None
+    name: str
     category: str | None
     price: float | None
     seconds: int | None
@@ -78,14 +81,14 @@ class ProductDetails(Document, frozen=True):
 
 
 class ProductSentiment(Document, frozen=True):
-    """One review. Id: session_id:position. `score` is VADER's compound score, -1 to 1."""
+    """One review. Id: session_id:position. `name` as in product_details, `score` is VADER's compound score, -1 to 1."""
 
     session_id: str
     user_id: str
     started_at: datetime
     position: int
     product_id: str
-    name: str | None
+    name: str
     category: str | None
     review: FullText
     label: SentimentLabel

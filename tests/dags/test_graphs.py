@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,10 @@ def test_graphs_are_those_of_the_snapshot(bag: DagBag) -> None:
     assert text == SNAPSHOT.read_text()
 
 
-def test_a_new_installation_waits_for_its_first_night(bag: DagBag) -> None:
+@pytest.mark.parametrize("clock", ["00:00:00", "01:59:59", "02:00:01", "02:24:00", "04:23:59", "12:00:00"])
+def test_a_new_installation_waits_for_its_first_night(bag: DagBag, clock: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = timezone.coerce_datetime(datetime.fromisoformat(f"2026-03-01T{clock}+00:00"))
+    monkeypatch.setattr("airflow.timetables.trigger.utcnow", lambda: now)
     dag = bag.dags["batch_nightly"]
     first = coerce_to_core_timetable(dag.timetable).next_dagrun_info(
         last_automated_data_interval=None,
@@ -69,7 +73,7 @@ def test_a_new_installation_waits_for_its_first_night(bag: DagBag) -> None:
     )
 
     assert first is not None
-    assert first.run_after > timezone.utcnow()
+    assert first.run_after > now
 
 
 def test_every_dag_says_what_it_does_and_what_to_do(bag: DagBag) -> None:

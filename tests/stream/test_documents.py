@@ -100,6 +100,13 @@ def test_product_rows_hold_the_product_and_the_review() -> None:
     )
 
 
+def test_a_product_without_a_name_is_shown_by_its_id() -> None:
+    _, details, sentiment = (item.document for item in documents_of(valid_session(views=[viewed(name=None)])))
+    assert isinstance(details, ProductDetails)
+    assert isinstance(sentiment, ProductSentiment)
+    assert (details.name, sentiment.name) == (viewed().product_id, viewed().product_id)
+
+
 @dataclass(frozen=True)
 class Clock:
     started: datetime
