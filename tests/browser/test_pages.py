@@ -49,6 +49,22 @@ def test_the_live_page_is_in_airflow(seen: Seen, theme: str, screenshots: Path) 
     assert (seen.wrong, seen.elsewhere) == ([], [])
 
 
+def test_a_way_out_opens_beside_airflow(seen: Seen) -> None:
+    frame = seen.open("Live")
+    expect(frame.locator("#pulse")).to_contain_text("newest session")
+    link = frame.locator("a.out").first
+    address = str(link.get_attribute("href"))
+    assert address.startswith("http://127.0.0.1:")
+    seen.page.context.route(f"{address}**", lambda route: route.fulfill(body="elsewhere"))
+    with seen.page.context.expect_page() as opened:
+        link.click()
+    expect(opened.value.locator("body")).to_have_text("elsewhere")
+    assert opened.value.url.rstrip("/") == address.rstrip("/")
+    assert opened.value.evaluate("window.opener") is None
+    expect(frame.locator("h1")).to_have_text("Live")
+    assert seen.wrong == []
+
+
 @pytest.mark.parametrize("board", BOARDS)
 def test_every_panel_of_a_board_shows_something(seen: Seen, theme: str, screenshots: Path, board: str) -> None:
     page = seen.show(f"live?board={board}&span=day", height=1800)
