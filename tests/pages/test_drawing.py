@@ -60,6 +60,14 @@ def test_a_series_has_the_whole_steps_only() -> None:
     assert chart["traces"][0]["at"] == at[1:-1]
 
 
+def test_a_series_of_the_running_step_alone_has_it() -> None:
+    shown = panel("bar", dimension("dimension", "time"), metric(), body={"aggs": BY_TIME})
+    at = [(HOUR.since + timedelta(minutes=minute)).isoformat() for minute in range(60)]
+    chart = drawn(shown, [[moment, 7 if moment == at[-1] else 0] for moment in at])["chart"]
+    assert chart["traces"][0]["at"] == at
+    assert chart["traces"][0]["values"][-1] == 7
+
+
 def test_a_breakdown_is_a_series_each_and_what_is_missing_counts_as_none() -> None:
     shown = panel("bar", dimension("breakdown"), dimension("dimension"), metric(), mode="stacked")
     rows = [["positive", "Sofa", 3], ["negative", "Sofa", 1], ["negative", "Bed", 2]]
@@ -102,6 +110,16 @@ def test_a_heat_map_of_a_week_has_all_its_hours() -> None:
     assert (values[0][8], values[1][9], values[1][8]) == (4, 5, None)
     assert chart["down"]["texts"][0] == "Monday"
     assert chart["traces"][0]["texts"][1][9] == "Tuesday, 9: 5"
+
+
+@pytest.mark.parametrize(("odd", "top"), [(4_000, 100), (250, 250)])
+def test_an_hour_that_outshines_the_week_does_not_hide_it(odd: int, top: int) -> None:
+    columns = dimension("y", "number"), dimension("x", "number"), metric()
+    shown = panel("heatmap", *columns, body=crossed("day_of_week", "hour_of_day"))
+    rows = [[day, hour, odd if (day, hour) == (2, 3) else 100] for day in range(1, 8) for hour in range(24)]
+    chart = drawn(shown, rows)["chart"]
+    assert chart["top"] == top
+    assert chart["traces"][0]["values"][1][3] == odd
 
 
 def test_a_heat_map_of_pairs_leaves_out_what_is_alone() -> None:

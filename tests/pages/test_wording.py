@@ -34,6 +34,8 @@ def test_a_span_is_said_in_its_two_largest_units(seconds: float | None, text: st
         (0, 100, "\N{MINUS SIGN}100 %"),
         (5, 0, ""),
         (1_400, 100, "\N{MULTIPLICATION SIGN}14"),
+        (9_900, 100, "\N{MULTIPLICATION SIGN}99"),
+        (10_000, 100, ""),
     ],
 )
 def test_a_change_is_said_against_what_was_before(now: float, before: float, text: str) -> None:

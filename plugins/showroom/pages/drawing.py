@@ -11,6 +11,7 @@ CHARTS = ("line", "area", "bar", "pie", "heatmap")
 MEASURES = ("max", "min", "avg", "percentiles", "top_hits")
 MAX_ROWS = 500
 MAX_SERIES = 8
+USUAL, OUTSHINES = 0.98, 3
 INKS = {
     "positive": "good",
     "negative": "poor",
@@ -117,7 +118,7 @@ class Drawing:
         return _merged(series) if self.panel.mode == "stacked" else series
 
     def _whole_steps(self, x: int, narrow: Narrow, now: datetime) -> list[list[Any]]:
-        """Rows of the steps that lie wholly in the time shown and are over; of all, if none is."""
+        """Rows of the steps that lie wholly in the time shown and are over; of all, if those tell of nothing."""
         series = cells.aggregation(self.panel, self.table.columns[x].key).get("date_histogram", {})
         least = timedelta(seconds=int(str(series.get("fixed_interval", "0s")).removesuffix("s")))
         width = max(least, step(narrow.until - narrow.since))
@@ -127,7 +128,8 @@ class Drawing:
             for row in self.table.rows
             if narrow.since <= datetime.fromisoformat(row[x]) and datetime.fromisoformat(row[x]) + width <= end
         ]
-        return whole or self.table.rows
+        told = any(self._says(place, row[place]) for row in whole for place in self._metrics)
+        return whole if told else self.table.rows
 
     def _pie(self) -> Drawn:
         metric = self._metrics[0]
@@ -171,6 +173,7 @@ class Drawing:
             "ticks": self._ticks(x, across),
             "down": self._ticks(y, down),
             "unit": self.table.columns[metric].format,
+            "top": _top(found.values()),
         }
 
     def _values(self, place: int) -> list[Any]:
@@ -228,6 +231,15 @@ def _merged(series: list[tuple[str, int, dict[Any, Any]]]) -> list[tuple[str, in
         for at, value in each.items():
             points[at] = points.get(at, 0) + (value or 0)
     return [*kept, (f"{len(rest)} others", rest[0][1], points)]
+
+
+def _top(values: Iterable[float | None]) -> float:
+    """The value from which on all have the strongest colour: one hour that outshines a week hides the week."""
+    ordered = sorted(value for value in values if value is not None)
+    if not ordered:
+        return 0.0
+    usual = ordered[int(USUAL * (len(ordered) - 1))]
+    return usual if ordered[-1] > OUTSHINES * usual > 0 else ordered[-1]
 
 
 def draw(panel: Panel, table: Table, narrow: Narrow, now: datetime, earlier: Table | None = None) -> Drawn:

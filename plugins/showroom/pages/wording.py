@@ -13,6 +13,7 @@ UNITS = ((DAY_S, "d", HOUR_S, "h"), (HOUR_S, "h", MINUTE_S, "min"), (MINUTE_S, "
 MILLION = 1_000_000
 TINY = 0.005
 MANY = 9.995
+TOO_MANY = 99.0
 
 
 def whole(value: float | None) -> str:
@@ -33,10 +34,12 @@ def share(value: float | None) -> str:
 
 
 def change(now: float, before: float) -> str:
-    """How much more or less than before: +12 %, or 14 times; empty where there is nothing to compare with."""
+    """How much more or less than before: +12 %, or 14 times; empty where there is (next to) nothing to compare with."""
     if not before:
         return ""
     ratio = now / before - 1
+    if ratio >= TOO_MANY:
+        return ""
     if ratio >= MANY:
         return f"{TIMES}{ratio + 1:,.0f}"
     return "±0 %" if abs(ratio) < TINY else f"{ratio * 100:+,.0f} %".replace("-", MINUS)

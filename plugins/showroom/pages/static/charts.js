@@ -14,6 +14,10 @@ window.Showroom = (() => {
   });
   const amounts = (chart) => {
     if (chart.mode === "percentage") return { ...axis(), rangemode: "tozero", ticksuffix: " %", nticks: 5 };
+    const values = chart.traces.flatMap((trace) => trace.values.map((value) => value ?? 0));
+    const most = chart.traces.reduce((sum, trace) => sum + Math.max(0, ...trace.values.map((value) => value ?? 0)), 0);
+    // Of a few things there are no halves, and no thousandths.
+    if (most <= 4 && values.every(Number.isInteger)) return { ...axis(), rangemode: "tozero", tickformat: "d", dtick: 1 };
     return { ...axis(), rangemode: "tozero", tickformat: chart.unit === "percent" ? ".0%" : ",~s", nticks: 5 };
   };
   const names = (ticks) => ({
@@ -62,11 +66,14 @@ window.Showroom = (() => {
     marker: { colors: trace.inks.map(inkOf), line: { color: colour("--card"), width: 2 } },
   });
 
-  const tiles = (trace) => ({
+  const tiles = (trace, top) => ({
     type: "heatmap", x: trace.at, y: trace.down, z: trace.values, text: trace.texts.map((row) => row.map(plain)),
     hovertemplate: "%{text}<extra></extra>", xgap: 2, ygap: 2, hoverongaps: false,
-    colorscale: [[0, colour("--heat-0")], [0.5, colour("--heat-1")], [1, colour("--heat-2")]], zmin: 0, zmax: Math.max(...trace.values.flat()),
-    colorbar: { thickness: 10, outlinewidth: 0, tickformat: ",~s", nticks: 5, len: 0.9 },
+    colorscale: [[0, colour("--heat-0")], [0.5, colour("--heat-1")], [1, colour("--heat-2")]], zmin: 0, zmax: top,
+    colorbar: {
+      thickness: 10, outlinewidth: 0, tickformat: ",~s", nticks: 5, len: 0.9,
+      ...(Math.max(...trace.values.flat()) > top ? { ticksuffix: "+", showticksuffix: "last" } : {}),
+    },
   });
 
   const series = (trace, place, chart) => {
@@ -87,7 +94,7 @@ window.Showroom = (() => {
   const traced = (chart) =>
     chart.traces.map((trace, place) => {
       if (trace.type === "pie") return slices(trace);
-      return trace.type === "heatmap" ? tiles(trace) : series(trace, place, chart);
+      return trace.type === "heatmap" ? tiles(trace, chart.top) : series(trace, place, chart);
     });
 
   const draw = (place, chart) =>
