@@ -30,7 +30,7 @@ PICTURES = (
     Picture("live-shop-dark.png", "live?board=shop&span=fortnight", "dark"),
     Picture("live-products.png", "live?board=products&span=fortnight"),
     Picture("live-customers.png", "live?board=customers&span=fortnight"),
-    Picture("live-pipeline.png", "live?board=pipeline&span=day"),
+    Picture("live-pipeline.png", "live?board=pipeline&span=hour"),
     Picture("stream.png", "stream"),
 )
 

@@ -18,6 +18,9 @@ INKS = {
     "neutral": "plain",
     "abandoned": "poor",
     "healthy": "good",
+    "wait": "plain",
+    "submit": "series-1",
+    "resume": "series-2",
     "page": "poor",
 }
 """Values that have a colour of their own wherever they are drawn."""
