@@ -2,7 +2,11 @@
 window.Showroom = (() => {
   "use strict";
   const SERIES = 8;
-  const FEW = 3; // points that a line alone would hide
+  const FEW = 3;
+  // A line alone would hide few points, and those between two gaps.
+  const marked = (values) =>
+    values.filter((value) => value !== null).length <= FEW ||
+    values.some((value, place) => value !== null && (values[place - 1] ?? null) === null && (values[place + 1] ?? null) === null);
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   // The chart library reads some tags in labels.
   const plain = (value) =>
@@ -15,7 +19,8 @@ window.Showroom = (() => {
   const amounts = (chart) => {
     if (chart.mode === "percentage") return { ...axis(), rangemode: "tozero", ticksuffix: " %", nticks: 5 };
     const values = chart.traces.flatMap((trace) => trace.values.map((value) => value ?? 0));
-    const most = chart.traces.reduce((sum, trace) => sum + Math.max(0, ...trace.values.map((value) => value ?? 0)), 0);
+    const heights = chart.traces[0].values.map((_, place) => chart.traces.reduce((sum, trace) => sum + (trace.values[place] ?? 0), 0));
+    const most = Math.max(0, ...heights);
     // Of a few things there are no halves, and no thousandths.
     if (most <= 4 && values.every(Number.isInteger)) return { ...axis(), rangemode: "tozero", tickformat: "d", dtick: 1 };
     return { ...axis(), rangemode: "tozero", tickformat: chart.unit === "percent" ? ".0%" : ",~s", nticks: 5 };
@@ -84,8 +89,8 @@ window.Showroom = (() => {
       type: trace.type, name: plain(trace.name), orientation: flat ? "h" : "v",
       x: flat ? trace.values : trace.at, y: flat ? trace.at : trace.values,
       text: trace.texts.map(plain), textposition: "none", hovertemplate: "%{text}<extra></extra>",
-      mode: trace.values.filter((value) => value !== null).length > FEW ? "lines" : "lines+markers", line: { color: ink, width: 2 },
-      marker: { color: ink, line: { width: 0 } },
+      mode: marked(trace.values) ? "lines+markers" : "lines", line: { color: ink, width: 2 },
+      marker: { color: ink, size: 5, line: { width: 0 } },
       ...(trace.area ? { fill: stacked ? "tonexty" : "tozeroy", fillcolor: `${ink}${stacked ? "88" : "22"}` } : {}),
       ...(stacked ? { stackgroup: "all", groupnorm: chart.mode === "percentage" ? "percent" : "" } : {}),
     };
