@@ -1,20 +1,38 @@
 """Redis keys of the gate and of supervision.
 
-Those of the gate carry their partition as hash tag, so that partitions never contend. Users are keyed to
+Those of the gate begin with their partition in braces, so that partitions never contend. Users are keyed to
 partitions; counts per partition therefore add up over partitions.
 """
 
 NAMESPACE = "gate"
+SUB_WINDOWS = 24
+"""Parts of the duplicate window. Each is a hash of its own, so that a whole window never expires at once."""
+
+BOOKKEEPING = (b"applied", b"topic", b"epoch")
+"""Fields of `counts` that are no verdicts."""
 
 
 def tag(partition: int) -> str:
-    """The prefix of every key of one partition of `sessions.raw`; braces make it a cluster hash tag."""
+    """The prefix of every key of one partition of `sessions.raw`, with the partition in braces."""
     return f"{{{partition}}}:{NAMESPACE}"
 
 
-def seen(partition: int, generation: int) -> str:
-    """Hash session_id -> `epoch.offset:verdict`, one for each duplicate window of broker time."""
-    return f"{tag(partition)}:seen:{generation}"
+def seen(partition: int, sub_window: int) -> str:
+    """Hash session_id -> claim, one for each sub-window of broker time.
+
+    A claim is 12 bytes, big-endian: offset (6), epoch (1), ms since the start of the sub-window (4), verdict (1).
+    """
+    return f"{tag(partition)}:seen:{sub_window}"
+
+
+def seen_filter(partition: int, window: int) -> str:
+    """Bloom filter of the session_ids claimed in one duplicate window of broker time."""
+    return f"{tag(partition)}:seen:filter:{window}"
+
+
+def sub_window_ms(window_s: int) -> int:
+    """Length of a sub-window of a duplicate window of `window_s` seconds."""
+    return -(-window_s * 1000 // SUB_WINDOWS)
 
 
 def users_known(partition: int) -> str:
@@ -25,11 +43,6 @@ def users_known(partition: int) -> str:
 def users_unique(partition: int, day: str | None = None) -> str:
     """HyperLogLog of pseudonyms of admitted users, in all or on one event day (`YYYY-MM-DD`)."""
     return f"{tag(partition)}:users:unique" + (f":{day}" if day else "")
-
-
-def users_sessions(partition: int) -> str:
-    """Hash pseudonym -> number of admitted sessions."""
-    return f"{tag(partition)}:users:sessions"
 
 
 def counts(partition: int) -> str:
@@ -58,6 +71,11 @@ def blocked_users(partition: int) -> str:
 def blocked_networks(partition: int) -> str:
     """Set of blocked networks (`203.0.113.0/24`), the same in each partition."""
     return f"{tag(partition)}:blocked:networks"
+
+
+def function_used(library: str) -> str:
+    """String: set while some gate uses this library of Redis Functions; expires."""
+    return f"{NAMESPACE}:function:{library}"
 
 
 def decisions() -> str:

@@ -25,6 +25,7 @@ class Reason(StrEnum):
     RATE_NETWORK = "rate_network"
     UNKNOWN_DEVICE = "unknown_device"
     UNKNOWN_REFERRER = "unknown_referrer"
+    EXPIRED = "expired"
 
 
 MEANING: dict[Reason, str] = {
@@ -47,4 +48,5 @@ MEANING: dict[Reason, str] = {
     Reason.RATE_NETWORK: "more sessions of this network in one minute than SHOWROOM_RATE_NETWORK_PER_MINUTE",
     Reason.UNKNOWN_DEVICE: "a user not seen before on a device the site could not tell",
     Reason.UNKNOWN_REFERRER: "a user not seen before from a place the site could not tell",
+    Reason.EXPIRED: "the record was delivered again after its dedup entry had expired, so its first verdict is unknown",
 }

@@ -1,13 +1,12 @@
 """The gate's memory in Redis: one call decides a batch of a partition, atomically and idempotently.
 
-The rules that need state live in memory.lua, a Redis Function that persists with the data.
+The rules that need state live in claims.lua and memory.lua, one Redis Function that persists with the data.
 """
 
 import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any, TypeVar
 
 import msgspec
@@ -25,11 +24,15 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exp
 from include.contracts import keys
 from include.contracts.reasons import Reason
 from include.contracts.settings import Settings
+from include.gate.function import Function
 from include.gate.stop import Stop
 
 log = logging.getLogger(__name__)
 
 BLOOM_ERROR = 0.001
+CLAIM_MIN_GRACE_S = 3_600
+"""Shortest time a claim outlives its window: a batch that Kafka's absence held back must find its verdicts."""
+
 RATE_TTL_S = 2 * 3_600
 DAY_TTL_S = 90 * 86_400
 TIMEOUT_S = 10.0
@@ -46,6 +49,7 @@ REFUSALS: dict[str, Reason] = {
     "W": Reason.RATE_NETWORK,
     "V": Reason.UNKNOWN_DEVICE,
     "F": Reason.UNKNOWN_REFERRER,
+    "E": Reason.EXPIRED,
 }
 
 Result = TypeVar("Result")
@@ -72,9 +76,10 @@ class Memory:
         self._redis = redis.Redis.from_url(
             settings.redis_url.reveal(), socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S
         )
+        window_s = settings.duplicate_window_s
         self._limits = msgspec.msgpack.encode(
             [
-                settings.duplicate_window_s * 1000,
+                window_s * 1000,
                 settings.rate_user_per_minute,
                 settings.rate_network_per_minute,
                 settings.users_expected,
@@ -82,11 +87,14 @@ class Memory:
                 RATE_TTL_S,
                 DAY_TTL_S,
                 str(BLOOM_ERROR),
+                keys.sub_window_ms(window_s),
+                window_s + max(window_s, CLAIM_MIN_GRACE_S),
             ]
         )
         self._encode = msgspec.msgpack.Encoder().encode
         self._stop = stop
-        self._patiently(self._load)
+        self._function = Function(self._redis)
+        self._patiently(self._function.load)
 
     def decide(self, batches: Sequence[Batch]) -> list[str]:
         """The verdict letters of each batch, in one round trip."""
@@ -99,6 +107,7 @@ class Memory:
             with self._redis.pipeline(transaction=False) as pipe:
                 for partition in partitions:
                     pipe.set(keys.heartbeat(partition), _now_ms())
+                self._function.mark_used(pipe)
                 pipe.execute()
 
         self._patiently(beat)
@@ -107,10 +116,6 @@ class Memory:
         """Give the connections back."""
         self._redis.close()
 
-    def _load(self) -> None:
-        source = resources.files("include.gate").joinpath("memory.lua").read_text()
-        self._redis.function_load(source, replace=True)
-
     def _decide(self, batches: Sequence[Batch]) -> list[str]:
         try:
             return self._call(batches)
@@ -118,14 +123,16 @@ class Memory:
             if "Function not found" not in str(error):
                 raise
             log.warning("redis has lost the gate's function, loading it again")
-            self._load()
+            self._function.load()
             return self._call(batches)
 
     def _call(self, batches: Sequence[Batch]) -> list[str]:
         with self._redis.pipeline(transaction=False) as pipe:
             for batch in batches:
                 names = _keys_of(batch.partition)
-                pipe.fcall("gate_decide", len(names), *names, self._limits, self._encode(batch.rows), str(_now_ms()))
+                pipe.fcall(
+                    self._function.name, len(names), *names, self._limits, self._encode(batch.rows), str(_now_ms())
+                )
             answers: list[bytes] = pipe.execute()
         return [answer.decode() for answer in answers]
 
@@ -145,7 +152,6 @@ def _keys_of(partition: int) -> tuple[str, ...]:
         keys.counts(partition),
         keys.users_known(partition),
         keys.users_unique(partition),
-        keys.users_sessions(partition),
         keys.heartbeat(partition),
         keys.blocked_users(partition),
         keys.blocked_networks(partition),

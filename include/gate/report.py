@@ -9,15 +9,14 @@ import redis
 from include.contracts import keys
 from include.contracts.settings import Settings
 
-_BOOKKEEPING = (b"applied", b"topic", b"epoch")
-
 
 @dataclass(frozen=True)
 class GateReport:
     """State of the gate over all partitions.
 
     `verdicts`: records by `valid` or reason. `users_unique`: HyperLogLog estimate, `users_known`: items of
-    the Bloom filters, both of admitted users. `claims`, `claims_bytes`: entries of the duplicate window.
+    the Bloom filters, both of admitted users. `claims`: entries of the duplicate window;
+    `claims_bytes`: their size with that of their filters.
     `heartbeat_age_s`: by partition, None where none was ever seen.
     """
 
@@ -39,8 +38,10 @@ class GateReport:
 def read_report(client: "redis.Redis", settings: Settings, now: float | None = None) -> GateReport:
     """The gate's state at `now` (Unix s). Raises redis' own connection errors."""
     now = time.time() if now is None else now
-    window_ms = settings.duplicate_window_s * 1000
-    generation = int(now * 1000) // window_ms
+    window_ms, sub_ms = settings.duplicate_window_s * 1000, keys.sub_window_ms(settings.duplicate_window_s)
+    now_ms = int(now * 1000)
+    sub_windows = range((now_ms - window_ms) // sub_ms, now_ms // sub_ms + 1)
+    windows = range(now_ms // window_ms - 1, now_ms // window_ms + 1)
     partitions = range(settings.partitions)
     with client.pipeline(transaction=False) as pipe:
         for partition in partitions:
@@ -48,9 +49,12 @@ def read_report(client: "redis.Redis", settings: Settings, now: float | None = N
             pipe.pfcount(keys.users_unique(partition))
             pipe.bf().info(keys.users_known(partition))
             pipe.get(keys.heartbeat(partition))
-            for back in (0, 1):
-                pipe.hlen(keys.seen(partition, generation - back))
-                pipe.memory_usage(keys.seen(partition, generation - back), samples=100)
+            for sub_window in sub_windows:
+                pipe.hlen(keys.seen(partition, sub_window))
+            for sub_window in sub_windows:
+                pipe.memory_usage(keys.seen(partition, sub_window), samples=100)
+            for window in windows:
+                pipe.memory_usage(keys.seen_filter(partition, window))
         answers = pipe.execute(raise_on_error=False)
     width = len(answers) // settings.partitions
     rows = [answers[place : place + width] for place in range(0, len(answers), width)]
@@ -58,17 +62,18 @@ def read_report(client: "redis.Redis", settings: Settings, now: float | None = N
         for answer in row:
             if isinstance(answer, redis.ConnectionError | redis.TimeoutError):
                 raise answer
+    sizes = 4 + len(sub_windows)
     blooms = [_bloom(row[2]) for row in rows]
     verdicts: Counter[str] = Counter()
     for row in rows:
-        verdicts.update({name.decode(): int(count) for name, count in row[0].items() if name not in _BOOKKEEPING})
+        verdicts.update({name.decode(): int(count) for name, count in row[0].items() if name not in keys.BOOKKEEPING})
     return GateReport(
         verdicts=dict(verdicts),
         users_unique=sum(int(row[1]) for row in rows),
         users_known=sum(items for items, _ in blooms),
         users_known_bytes=sum(size for _, size in blooms),
-        claims=sum(int(row[4]) + int(row[6]) for row in rows),
-        claims_bytes=sum(int(row[5] or 0) + int(row[7] or 0) for row in rows),
+        claims=sum(int(count) for row in rows for count in row[4:sizes]),
+        claims_bytes=sum(int(size or 0) for row in rows for size in row[sizes:]),
         heartbeat_age_s={
             partition: None if row[3] is None else now - int(row[3]) / 1000
             for partition, row in zip(partitions, rows, strict=True)

@@ -61,15 +61,16 @@ _NOT_IN_CONTAINERS = (
 
 # One example of each key: (call, what it holds) with the arguments of partition 0.
 _KEYS = (
-    (keys.seen, (0, 20_780)),
+    (keys.seen, (0, 498_720)),
+    (keys.seen_filter, (0, 20_780)),
     (keys.users_known, (0,)),
     (keys.users_unique, (0,)),
     (keys.users_unique, (0, "2026-11-23")),
-    (keys.users_sessions, (0,)),
     (keys.counts, (0,)),
     (keys.heartbeat, (0,)),
     (keys.blocked_users, (0,)),
     (keys.blocked_networks, (0,)),
+    (keys.function_used, ("showroom_gate_0123456789ab",)),
     (keys.decisions, ()),
     (keys.supervising, ()),
     (keys.alarm, ("stream.no_job",)),
@@ -219,7 +220,7 @@ def _reasons() -> str:
 def _redis_keys() -> str:
     rows = ((f"`{key(*arguments)}`", _prose(key.__doc__)) for key, arguments in _KEYS)
     table = _table(("key", "holds"), rows)
-    return f"The gate's keys are those of partition 0 of `{topics.RAW}`; braces make a cluster hash tag.\n\n{table}"
+    return f"The gate's keys are those of partition 0 of `{topics.RAW}`.\n\n{table}"
 
 
 def _indices() -> str:

@@ -24,7 +24,6 @@ from include.supervise.stream_job import newest_restore_point
 
 DEADLINE_S = 3.0
 LONGEST_REASON = 300
-BOOKKEEPING = (b"applied", b"topic", b"epoch")
 SUMMARY = "session_summary"
 # Before the first document there is no index and so no alias.
 LENIENT = {"ignore_unavailable": "true", "allow_no_indices": "true"}
@@ -81,7 +80,7 @@ def probe_gate(settings: Settings) -> Gate:
     verdicts: dict[str, int] = {}
     for counts in answers[1::2]:
         for name, count in counts.items():
-            if name not in BOOKKEEPING:
+            if name not in keys.BOOKKEEPING:
                 verdicts[name.decode()] = verdicts.get(name.decode(), 0) + int(count)
     beats = dict(zip(partitions, answers[::2], strict=True))
     ages = {number: None if beat is None else now - int(beat) / 1_000 for number, beat in beats.items()}

@@ -128,10 +128,43 @@ def test_claims_last_for_the_window_and_are_bounded(limited: Settings) -> None:
     ask = Gatekeeper(limited)
     assert ask(row(0, "a", received_ms=NOW_MS)) == "n"
     assert ask(row(1, "a", received_ms=NOW_MS + DAY_MS)) == "D"
-    assert ask(row(2, "a", received_ms=NOW_MS + 2 * DAY_MS)) == "k"
+    assert ask(row(2, "a", received_ms=NOW_MS + DAY_MS + 1)) == "k"
+    assert ask(row(3, "a", received_ms=NOW_MS + 2 * DAY_MS + 1)) == "D"
+    first, second = keys.seen(0, 20_000 * keys.SUB_WINDOWS), keys.seen(0, 20_001 * keys.SUB_WINDOWS)
     with redis.Redis.from_url(limited.redis_url.reveal()) as client:
-        for generation in (20_000, 20_002):
-            assert 0 < client.ttl(keys.seen(0, generation)) <= 2 * 86_400
+        claims = {name.decode() for name in client.scan_iter("*:seen:*", _type="hash")}
+        assert claims == {first, second}
+        for name in client.scan_iter("*:seen:*"):
+            assert DAY_MS / 1000 < client.ttl(name) <= 2 * DAY_MS / 1000
+
+
+@pytest.mark.parametrize("window_s", [60, 86_400, 100_003])
+def test_a_claim_is_found_from_each_sub_window_and_not_beyond_the_window(limited: Settings, window_s: int) -> None:
+    ask = Gatekeeper(limited.replace(duplicate_window_s=window_s))
+    step = keys.sub_window_ms(window_s)
+    assert ask(row(0, "a")) == "n"
+    later = [row(n, "a", received_ms=NOW_MS + min(n * step, window_s * 1000)) for n in range(1, keys.SUB_WINDOWS + 1)]
+    assert ask(*later) == "D" * keys.SUB_WINDOWS
+    # the broker's clock steps back across the border of a window
+    assert (
+        ask(row(30, "b", "bob", received_ms=NOW_MS // step * step), row(31, "b", received_ms=NOW_MS // step * step - 1))
+        == "nD"
+    )
+    beyond = NOW_MS + window_s * 1000 + 1
+    assert ask(row(32, "a", received_ms=beyond), row(33, "a", received_ms=beyond)) == "kD"
+
+
+def test_a_redelivered_backlog_longer_than_the_window_gets_its_first_verdicts(limited: Settings) -> None:
+    ask = Gatekeeper(limited.replace(duplicate_window_s=60))
+    # the same id again and again, at times just within the window and beyond it, in one batch
+    batch = [row(n, "abc"[n % 3], minute=n, received_ms=NOW_MS + n * 25_000) for n in range(200)]
+    first = ask(*batch)
+    assert "D" not in first
+    again = [row(n, "abc"[n % 3], minute=n, received_ms=NOW_MS + n * 15_000 + 9_000_000) for n in range(200, 400)]
+    second = ask(*again)
+    assert {"D", "k"} == set(second)
+    assert ask(*batch, *again) == first + second
+    assert ask(*again[50:]) == second[50:]
 
 
 def test_rates_are_judged_by_event_minute(limited: Settings) -> None:
@@ -184,8 +217,27 @@ def test_large_batches_pass(limited: Settings) -> None:
 def test_a_lost_function_is_loaded_again(limited: Settings) -> None:
     ask = Gatekeeper(limited)
     with redis.Redis.from_url(limited.redis_url.reveal()) as client:
-        client.function_delete("showroom_gate")
+        client.function_flush("SYNC")
     assert ask(row(0, "a")) == "n"
+
+
+def test_gates_of_two_releases_decide_side_by_side(limited: Settings) -> None:
+    old = "#!lua name=showroom_gate_older\nredis.register_function('gate_decide_older', function() return 'old' end)"
+    unused = old.replace("older", "unused")
+    with redis.Redis.from_url(limited.redis_url.reveal()) as client:
+        client.function_load(old, replace=True)
+        client.function_load(unused, replace=True)
+        client.set(keys.function_used("showroom_gate_older"), 1)
+        ask = Gatekeeper(limited)
+        assert ask(row(0, "a")) == "n"
+        assert client.fcall("gate_decide_older", 0) == b"old"
+        with pytest.raises(redis.ResponseError, match="Function not found"):
+            client.fcall("gate_decide_unused", 0)
+        client.delete(keys.function_used("showroom_gate_older"))
+        Gatekeeper(limited)
+        with pytest.raises(redis.ResponseError, match="Function not found"):
+            client.fcall("gate_decide_older", 0)
+    assert ask(row(1, "b")) == "k"
 
 
 def test_the_heartbeat_is_fresh(limited: Settings) -> None:
@@ -197,3 +249,31 @@ def test_the_heartbeat_is_fresh(limited: Settings) -> None:
         assert report.silent_s < 5
         client.delete(keys.heartbeat(1))
         assert read_report(client, limited).silent_s == float("inf")
+
+
+def forget_claims(settings: Settings) -> None:
+    """Delete every dedup entry, as their expiry would."""
+    with redis.Redis.from_url(settings.redis_url.reveal()) as client:
+        for name in client.scan_iter("*:seen:*"):
+            client.delete(name)
+
+
+def test_redelivery_after_claim_expiry_never_admits_and_counts_nothing(limited: Settings) -> None:
+    ask = Gatekeeper(limited)
+    batch = (
+        row(0, "a"),
+        row(1, "a"),
+        row(2, "b", odd="fast"),
+        row(3, "c", "new", odd="device"),
+        row(4, "d", "eve", network="203.0.113.0/24"),
+        refused_row(5, Reason.EMPTY),
+    )
+    assert ask(*batch) == "nDPVn-"
+    before = ask.report().verdicts
+    forget_claims(limited)
+    with redis.Redis.from_url(limited.redis_url.reveal()) as client:
+        client.sadd(keys.blocked_users(0), "new")
+        client.sadd(keys.blocked_networks(0), "203.0.113.0/24")
+    assert ask(*batch) == "EEPUN-"
+    assert ask.report().verdicts == before
+    assert ask(row(6, "a")) == "k"

@@ -21,7 +21,7 @@ KEYS = [
     keys.users_known(3),
     keys.users_unique(3),
     keys.users_unique(3, "2026-11-23"),
-    keys.users_sessions(3),
+    keys.seen_filter(3, 7),
     keys.counts(3),
     keys.heartbeat(3),
     keys.blocked_users(3),
