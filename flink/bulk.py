@@ -13,13 +13,11 @@ from include.contracts.letters import DeadLetter, Origin
 MAX_BODY_BYTES = 8 * 1024 * 1024
 # Enough to judge what happened; the whole record stays in its topic at the letter's origin.
 MAX_LETTER_CHARACTERS = 256 * 1024
-BUSY = frozenset(
-    {
-        HTTPStatus.TOO_MANY_REQUESTS,
-        HTTPStatus.BAD_GATEWAY,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        HTTPStatus.GATEWAY_TIMEOUT,
-    }
+# The errors that are properties of the document: no state of the cluster causes or cures them.
+# A closed list, because Elasticsearch answers 400, 403, 404 and 500 to states of an index as well: a write block,
+# a closed index, the shard limit of the cluster, a missing privilege. Checked against Elasticsearch 8.19.
+DOCUMENT_ERRORS = frozenset(
+    {"document_parsing_exception", "mapper_parsing_exception", "strict_dynamic_mapping_exception"}
 )
 
 _encode = msgspec.json.Encoder().encode
@@ -109,6 +107,8 @@ def body_of(items: Sequence[Item]) -> bytes:
 def read_answer(items: Sequence[Item], body: bytes) -> Answer:
     """Sort the items of one accepted request by its answer (`items.*.status`, `items.*.error`).
 
+    Only an error of DOCUMENT_ERRORS refuses an item; every other failure is retried.
+
     Raises ValueError for an answer that does not speak about each item.
     """
     try:
@@ -126,11 +126,11 @@ def read_answer(items: Sequence[Item], body: bytes) -> Answer:
             if outcome.status < HTTPStatus.MULTIPLE_CHOICES or outcome.status == HTTPStatus.CONFLICT:
                 continue
             reason = _reason(outcome)
-            if outcome.status in BUSY:
+            if outcome.error is not None and outcome.error.type in DOCUMENT_ERRORS:
+                refused.append(Refusal(item, reason))
+            else:
                 again.append(item)
                 busy = reason
-            else:
-                refused.append(Refusal(item, reason))
     return Answer(again, refused, busy)
 
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from flink.sentiment import compound_score, label_of
+from flink.sentiment import compound_score, label_of, words_per_review
 from include.contracts.documents import Document, PartOfDay, ProductDetails, ProductSentiment, SessionSummary
 from include.contracts.session import ValidSession
 
@@ -29,6 +29,7 @@ def documents_of(session: ValidSession) -> list[Addressed]:
     """The summary, one row for each viewed product and one for each review, in this order of looking."""
     started = session.started_at.astimezone(UTC)
     documents = [Addressed("session_summary", session.session_id, _summary(session, started))]
+    max_words = words_per_review(sum(1 for view in session.views if view.review))
     for position, view in enumerate(session.views):
         identity = f"{session.session_id}:{position}"
         # Logs of other shops know products by number only; they must be found in what is shown by name.
@@ -51,7 +52,7 @@ def documents_of(session: ValidSession) -> list[Addressed]:
         )
         documents.append(Addressed("product_details", identity, details))
         if view.review:
-            score = compound_score(view.review)
+            score = compound_score(view.review, max_words)
             sentiment = ProductSentiment(
                 session_id=session.session_id,
                 user_id=session.user_id,

@@ -27,18 +27,31 @@ _log = logging.getLogger("showroom.stream")
 
 
 class Waiting:
-    """How long to wait before trying again, and when to say so: growing, jittered, said every ten seconds."""
+    """How long to wait before trying again, and when to say so: growing, jittered, said every ten seconds.
+
+    Also the state of the wait for metrics: `reason` while a thread waits, and `waits`, their number so far.
+    """
 
     def __init__(self, sleep: Callable[[float], object], clock: Callable[[], float] = time.monotonic) -> None:
         self._sleep = sleep
         self._clock = clock
         self._lock = threading.Lock()
         self._said: float | None = None
+        self._reasons: dict[int, str] = {}
+        self.waits = 0
+
+    @property
+    def reason(self) -> str | None:
+        """What Elasticsearch answered to a request that is being retried; None when nothing waits."""
+        with self._lock:
+            return next(iter(self._reasons.values()), None)
 
     def wait(self, attempt: int, reason: str) -> None:
         """Wait after the failed attempt number `attempt` (from 0)."""
         longest = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** min(attempt, 16))
         with self._lock:
+            self._reasons[threading.get_ident()] = reason
+            self.waits += 1
             now = self._clock()
             say = self._said is None or now - self._said >= LOG_EVERY_S
             if say:
@@ -47,12 +60,17 @@ class Waiting:
             _log.warning("waiting for Elasticsearch, attempt %d: %s", attempt + 1, reason)
         self._sleep(random.uniform(longest / 2, longest))
 
+    def over(self) -> None:
+        """End the wait of this thread: its request was answered."""
+        with self._lock:
+            self._reasons.pop(threading.get_ident(), None)
+
 
 class BulkSink:
     """Stores documents under their ids and returns the ones Elasticsearch refuses for good.
 
-    Waits for as long as Elasticsearch is away, busy, or refuses the caller: only an answer about the
-    documents themselves ends a request. Safe to repeat as a whole, for ids are the caller's.
+    Waits for as long as Elasticsearch is away, busy, refuses the caller, or has an index that takes no documents:
+    only an answer about the documents themselves ends a request. Safe to repeat as a whole, for ids are the caller's.
     """
 
     def __init__(self, settings: Settings, *, threads: int = THREADS) -> None:
@@ -70,6 +88,16 @@ class BulkSink:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def waiting_for(self) -> str | None:
+        """Why documents wait now, as Elasticsearch answered; None when none waits."""
+        return self._waiting.reason
+
+    @property
+    def waits(self) -> int:
+        """Number of waits so far: it rises while documents wait."""
+        return self._waiting.waits
 
     def close(self) -> None:
         """Give up what still waits and close the connections."""
@@ -112,6 +140,7 @@ class BulkSink:
                     raise InterruptedError("the sink was closed while documents waited for Elasticsearch")
                 self._waiting.wait(attempt, answer.busy or "busy")
                 attempt += 1
+        self._waiting.over()
         return refused
 
     def _send(self, chunk: Sequence[Item]) -> Answer:
@@ -142,6 +171,7 @@ class BulkSink:
             self._waiting.wait(attempt, f"{type(error).__name__}: {error.message}")
             return self._closed()
         if status == HTTPStatus.OK:
+            self._waiting.over()
             return True
         self._waiting.wait(attempt, f"no index template {alias} ({status}); `./showroom stream submit` makes it")
         return self._closed()

@@ -4,8 +4,9 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 
 import pytest
@@ -111,6 +112,74 @@ def test_a_request_elasticsearch_cannot_read_is_narrowed_down_to_its_document(
         refused = sink.store(items)
     assert [refusal.item for refusal in refused] == [nonsense]
     assert stored(client) == 19
+
+
+@contextmanager
+def write_blocked(client: Elasticsearch) -> Iterator[None]:
+    """A write block, as a snapshot, a shrink or an administrator sets it."""
+    client.indices.put_settings(index=INDEX, settings={"index.blocks.write": True})
+    try:
+        yield
+    finally:
+        client.indices.put_settings(index=INDEX, settings={"index.blocks.write": None})
+
+
+@contextmanager
+def closed(client: Elasticsearch) -> Iterator[None]:
+    client.indices.close(index=INDEX)
+    try:
+        yield
+    finally:
+        client.indices.open(index=INDEX)
+
+
+@contextmanager
+def shard_limit_reached(client: Elasticsearch) -> Iterator[None]:
+    """The month's first document cannot create its index."""
+    client.indices.delete(index=INDEX)
+    client.cluster.put_settings(persistent={"cluster.max_shards_per_node": 1})
+    try:
+        yield
+    finally:
+        client.cluster.put_settings(persistent={"cluster.max_shards_per_node": None})
+
+
+@contextmanager
+def index_missing(client: Elasticsearch) -> Iterator[None]:
+    client.indices.delete(index=INDEX)
+    client.cluster.put_settings(persistent={"action.auto_create_index": "false"})
+    try:
+        yield
+    finally:
+        client.cluster.put_settings(persistent={"action.auto_create_index": None})
+
+
+@pytest.mark.parametrize(
+    ("state", "error"),
+    [
+        (write_blocked, "cluster_block_exception"),
+        (closed, "index_closed_exception"),
+        (shard_limit_reached, "maximum normal shards open"),
+        (index_missing, "index_not_found_exception"),
+    ],
+)
+def test_store_while_an_index_takes_no_documents_waits_then_stores_all(
+    client: Elasticsearch,
+    small: Settings,
+    state: Callable[[Elasticsearch], AbstractContextManager[None]],
+    error: str,
+) -> None:
+    small = small.replace(bulk_documents=10)
+    with BulkSink(small) as sink, ThreadPoolExecutor(1) as aside:
+        assert sink.store([details(0), kpi(1)]) == []
+        with state(client):
+            storing = aside.submit(sink.store, [details(number) for number in range(30)])
+            # Waiting or done: a sink that gives up would be done with refusals.
+            eventually(lambda: storing.done() or error in (sink.waiting_for or ""))
+            assert not storing.done(), storing.result()[0].reason
+        assert storing.result(timeout=60) == []
+        assert sink.waiting_for is None
+    assert stored(client) == 30
 
 
 def test_an_older_state_never_replaces_a_newer_one(client: Elasticsearch, small: Settings) -> None:

@@ -196,20 +196,19 @@ def test_what_cannot_be_read_becomes_a_dead_letter_and_stops_nothing(shop: Shop,
 
 
 def test_what_elasticsearch_refuses_becomes_a_dead_letter(shop: Shop) -> None:
-    closed = index_name("product_details", datetime(2032, 1, 1, tzinfo=UTC))
-    shop.client.indices.create(index=closed)
-    shop.client.indices.close(index=closed)
+    index = index_name("product_details", datetime(2032, 1, 1, tzinfo=UTC))
+    shop.client.indices.create(index=index, mappings={"properties": {"name": {"type": "date"}}})
     identity = f"refused-{shop.run}"
     session = valid_session(session_id=identity, started_at=datetime(2032, 1, 5, tzinfo=UTC))
     partition, offset = shop.place(encoded(session))
     letter = eventually(lambda: letters(shop.settings).get((partition, offset, f"{identity}:0")), PATIENCE_S)
     assert letter is not None
     assert letter.index == "product_details"
-    assert "index_closed_exception" in letter.reason
+    assert "document_parsing_exception" in letter.reason
     assert msgspec.json.decode(letter.document)["session_id"] == identity
     # Its other documents were taken.
     eventually(lambda: queries.documents(shop.client, "product_sentiment", [f"{identity}:0"]))
-    shop.client.indices.delete(index=closed)
+    shop.client.indices.delete(index=index)
     shop.client.delete(index="session_summary-2032.01", id=identity)
 
 

@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flink.bulk import (
+    DOCUMENT_ERRORS,
     MAX_LETTER_CHARACTERS,
+    Answer,
     Item,
     Refusal,
     body_of,
@@ -124,6 +126,36 @@ def test_the_cause_of_a_refusal_is_told() -> None:
     error = {"type": "document_parsing_exception", "reason": "failed", "caused_by": {"reason": "not a date"}}
     body = json.dumps({"items": [{"index": {"status": 400, "error": error}}]}).encode()
     assert read_answer([plain(0)], body).refused[0].reason == "400 document_parsing_exception: failed (not a date)"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, "index_closed_exception"),
+        (400, "illegal_argument_exception"),
+        (400, "validation_exception"),
+        (403, "cluster_block_exception"),
+        (403, "security_exception"),
+        (404, "index_not_found_exception"),
+        (429, "cluster_block_exception"),
+        (500, "null_pointer_exception"),
+        (400, "an_error_of_a_later_release"),
+    ],
+)
+def test_read_answer_with_an_error_of_the_index_retries_the_document(status: int, kind: str) -> None:
+    decision = read_answer([plain(0)], answer((status, kind)))
+    assert (decision.again, decision.refused) == ([plain(0)], [])
+    assert decision.busy == f"{status} {kind}: no"
+
+
+@pytest.mark.parametrize("kind", sorted(DOCUMENT_ERRORS))
+def test_read_answer_with_an_error_of_the_document_refuses_it(kind: str) -> None:
+    decision = read_answer([plain(0)], answer((400, kind)))
+    assert decision == Answer([], [Refusal(plain(0), f"400 {kind}: no")], None)
+
+
+def test_read_answer_with_a_failure_without_an_error_retries_the_document() -> None:
+    assert read_answer([plain(0)], answer((500, None))).again == [plain(0)]
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"{}", answer((201, None), (201, None))])

@@ -29,3 +29,15 @@ def test_the_log_says_what_for_once_in_a_while(caplog: pytest.LogCaptureFixture)
         "waiting for Elasticsearch, attempt 1: connection refused",
         "waiting for Elasticsearch, attempt 10: 503 busy",
     ]
+
+
+def test_waiting_until_it_is_over_has_a_reason() -> None:
+    waiting = Waiting(lambda _: None)
+    reasons = [waiting.reason]
+    for attempt, reason in enumerate(("403 cluster_block_exception", "429 busy")):
+        waiting.wait(attempt, reason)
+        reasons.append(waiting.reason)
+    waiting.over()
+    reasons.append(waiting.reason)
+    assert reasons == [None, "403 cluster_block_exception", "429 busy", None]
+    assert waiting.waits == 2
