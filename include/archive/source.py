@@ -6,7 +6,9 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka.admin import OffsetSpec
 from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from kafka.protocol.consumer.offsets import IsolationLevel
 
 from include.contracts import topics
 from include.contracts.errors import TransientError
@@ -14,7 +16,8 @@ from include.contracts.settings import Settings
 
 POLL_MS = 500
 STALLED_S = 30.0
-REQUEST_MS = 15_000
+REQUEST_S = 15.0
+REQUEST_MS = int(REQUEST_S * 1_000)
 FETCH_BYTES = 8 * 1024 * 1024
 
 
@@ -32,21 +35,34 @@ class Batch(NamedTuple):
     positions: dict[int, int]
 
 
-def describe(settings: Settings, topic: str) -> Described:
+class Bounds(NamedTuple):
+    """Partition -> its oldest offset that still exists, and the offset behind its last committed record."""
+
+    beginnings: dict[int, int]
+    ends: dict[int, int]
+
+
+def describe(settings: Settings, topic: str, timeout_s: float = REQUEST_S) -> Described:
     """Ask the broker. Raises TransientError while Kafka is away or the topic does not exist."""
-    with errors(settings, f"describe {topic}"):
-        admin = KafkaAdminClient(
-            bootstrap_servers=settings.kafka_bootstrap.split(","),
-            request_timeout_ms=REQUEST_MS,
-            bootstrap_timeout_ms=REQUEST_MS,
-        )
-        try:
-            found = admin.describe_topics([topic])[0]
-        finally:
-            admin.close()
+    with errors(settings, f"describe {topic}"), _admin(settings, timeout_s) as admin:
+        found = admin.describe_topics([topic])[0]
     if found["error_code"] or not found["partitions"]:
         raise TransientError(f"topic {topic} does not exist", "./showroom up creates it")
     return Described(str(found["topic_id"]), len(found["partitions"]))
+
+
+def bounds(settings: Settings, topic: str, partitions: int, timeout_s: float = REQUEST_S) -> Bounds:
+    """Ask the broker where a topic begins and ends. Raises TransientError while Kafka is unavailable."""
+    places = [TopicPartition(topic, partition) for partition in range(partitions)]
+    with errors(settings, f"bounds of {topic}"), _admin(settings, timeout_s) as admin:
+        oldest, latest = (
+            admin.list_partition_offsets(dict.fromkeys(places, spec), IsolationLevel.READ_COMMITTED)
+            for spec in (OffsetSpec.EARLIEST, OffsetSpec.LATEST)
+        )
+    return Bounds(
+        beginnings={place.partition: oldest[place].offset for place in places},
+        ends={place.partition: latest[place].offset for place in places},
+    )
 
 
 class Source:
@@ -114,6 +130,15 @@ def errors(settings: Settings, doing: str) -> Iterator[None]:
             f"{doing}: Kafka does not answer at {settings.kafka_bootstrap} ({type(error).__name__})",
             "see that it runs: ./showroom status",
         ) from error
+
+
+def _admin(settings: Settings, timeout_s: float) -> KafkaAdminClient:
+    limit_ms = int(timeout_s * 1_000)
+    return KafkaAdminClient(
+        bootstrap_servers=settings.kafka_bootstrap.split(","),
+        request_timeout_ms=limit_ms,
+        bootstrap_timeout_ms=limit_ms,
+    )
 
 
 def _consumer(settings: Settings) -> KafkaConsumer:

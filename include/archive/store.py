@@ -40,16 +40,18 @@ SESSION_INDEXES = (
 )
 
 
-def connect(settings: Settings) -> Client:
+def connect(settings: Settings, timeout_s: float | None = None) -> Client:
     """A client of the configured MongoDB; opens no connection yet. Close it after use.
 
-    Raises TerminalError where the address is none.
+    `timeout_s` limits each operation, for callers with a deadline. Raises TerminalError where the address is none.
     """
+    limit_ms = None if timeout_s is None else int(timeout_s * 1_000)
     with errors("connect"):
         return Client(
             settings.mongo_url.reveal(),
             appname="showroom",
-            serverSelectionTimeoutMS=CONNECT_MS,
+            serverSelectionTimeoutMS=limit_ms or CONNECT_MS,
+            timeoutMS=limit_ms,
             # Also the patience of the client's heartbeat, which the local stand-in answers only between commands:
             # a shorter one would cut off a command that takes long.
             connectTimeoutMS=ANSWER_MS,
