@@ -12,6 +12,8 @@ from msgspec import Meta, Struct
 
 VERSION = 1
 MAX_VIEWS = 2_000
+MAX_LABEL_LENGTH = 200
+MAX_TEXT_LENGTH = 4_000
 
 DeviceType = Literal["mobile", "desktop", "tablet", "unknown", "not_collected"]
 Referrer = Literal["google", "facebook", "instagram", "partner", "direct", "unknown", "not_collected"]
@@ -20,8 +22,8 @@ Payment = Literal["credit_card", "paypal", "other"]
 Gender = Literal["f", "m", "x"]
 
 Identifier = Annotated[str, Meta(min_length=1, max_length=64)]
-Label = Annotated[str, Meta(min_length=1, max_length=200)]
-Text = Annotated[str, Meta(max_length=4_000)]
+Label = Annotated[str, Meta(min_length=1, max_length=MAX_LABEL_LENGTH)]
+Text = Annotated[str, Meta(max_length=MAX_TEXT_LENGTH)]
 Count = Annotated[int, Meta(ge=0, le=1_000_000)]
 Seconds = Annotated[int, Meta(ge=0, le=604_800)]
 Money = Annotated[float, Meta(ge=-1e9, le=1e9, description="shop currency; a correction is negative")]
@@ -105,7 +107,8 @@ class ValidSession(_Record, frozen=True):
 
     `user_id` is a keyed pseudonym, `network` the address cut to /24 (IPv6: /48), `received_at` the
     broker's time of the raw record, `categories` the distinct viewed categories in order of looking,
-    `returning` whether the gate had admitted this user before (a Bloom filter's answer).
+    `returning` whether the gate had admitted this user before (a Bloom filter's answer). `exit_page` has no
+    query string and no fragment; e-mail addresses and numbers of seven and more digits in a `review` are masked.
     """
 
     v: Literal[1]

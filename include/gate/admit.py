@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from include.contracts.session import ValidSession
+from include.contracts.session import ValidSession, View
 from include.gate.check import Candidate, utc
+from include.gate.masking import mask_page, mask_text, may_need_masks
 
 _encoder = msgspec.json.Encoder()
 
@@ -31,10 +32,17 @@ def admit(candidate: Candidate, user: str, *, returning: bool, received_ms: int)
             referrer=session.referrer,
             page_views=session.page_views,
             clicks=session.clicks,
-            views=session.views,
+            views=_masked(session.views),
             categories=list(dict.fromkeys(view.category for view in session.views if view.category is not None)),
             last_action=session.last_action,
-            exit_page=session.exit_page,
+            exit_page=mask_page(session.exit_page),
             purchase=session.purchase,
         )
     )
+
+
+def _masked(views: list[View]) -> list[View]:
+    """The views with masked reviews; the same list where no review has anything to mask."""
+    if not may_need_masks("\n".join([view.review for view in views if view.review])):
+        return views
+    return [msgspec.structs.replace(view, review=mask_text(view.review)) if view.review else view for view in views]

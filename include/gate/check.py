@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from include.contracts.reasons import Reason
-from include.contracts.session import VERSION, Session
+from include.contracts.session import VERSION, Device, Location, Purchase, Session, User, View
 from include.contracts.settings import Settings
 from include.gate.pseudonym import network_of
 
@@ -20,7 +20,16 @@ DETAIL_LENGTH = 300
 # Keys of a complete record: 16 at the top, 3 user, 3 device, 4 location, 3 purchase; 6 for each view.
 FIXED_KEYS, VIEW_KEYS = 29, 6
 _ESCAPED_CONTROL = re.compile(rb"\\(?:[bfnrt]|u00[01]|u007[fF])")
+# Messages of the decoder that end in text of the record, and the path that may follow it.
+_QUOTING = ("Object contains unknown field", "Invalid enum value")
+_PATH = re.compile(r" - at `(\$(?:\.[a-z_]+|\[(?:\d+|\.\.\.)\])*)`$")
+_PATH_NAME = re.compile(r"\.([a-z_]+)")
 _DAY_S = 86_400
+
+FIELD_NAMES = frozenset(
+    name for record in (Session, User, Device, Location, View, Purchase) for name in record.__struct_fields__
+)
+"""The names of the contract, which a detail may repeat."""
 
 _typed = msgspec.json.Decoder(Session)
 _untyped = msgspec.json.Decoder()
@@ -114,8 +123,19 @@ def _explain(value: bytes, error: Exception) -> Rejection:
         return Rejection(Reason.MALFORMED_JSON, f"one JSON object expected, got {type(tree).__name__}")
     version = tree.get("v")
     if type(version) is not int or version != VERSION:
-        return Rejection(Reason.UNKNOWN_VERSION, _cut(f"v is {version!r}" if "v" in tree else "v is missing"))
-    return Rejection(Reason.CONTRACT_VIOLATION, _cut(str(error)))
+        return Rejection(Reason.UNKNOWN_VERSION, f"v is not {VERSION} - at `$.v`" if "v" in tree else "v is missing")
+    return Rejection(Reason.CONTRACT_VIOLATION, _without_values(str(error)))
+
+
+def _without_values(message: str) -> str:
+    """A decoder's message without what the record holds: an unknown key or value may be personal data."""
+    quoting = next((start for start in _QUOTING if message.startswith(start)), None)
+    if quoting is None:
+        return _cut(message)
+    # A key may itself look like the end of a message; only a path of the contract's own names is repeated.
+    path = _PATH.search(message)
+    known = path is not None and FIELD_NAMES.issuperset(_PATH_NAME.findall(path[1]))
+    return _cut(f"{quoting} - at `{path[1]}`" if path is not None and known else quoting)
 
 
 def _may_repeat_keys(value: bytes, session: Session) -> bool:

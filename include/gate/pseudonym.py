@@ -8,6 +8,8 @@ from functools import lru_cache
 CACHED = 200_000
 PSEUDONYM_HEX = 32
 V4_PREFIX, V6_PREFIX = 24, 48
+NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+"""Addresses that hold an IPv4 address in their last 32 bits (RFC 6052)."""
 
 
 def pseudonymizer(key: bytes) -> Callable[[str], str]:
@@ -25,13 +27,26 @@ def pseudonymizer(key: bytes) -> Callable[[str], str]:
 
 @lru_cache(maxsize=CACHED)
 def network_of(ip: str) -> str:
-    """The /24 (IPv6: /48) of an address; an IPv4 address mapped into IPv6 counts as IPv4.
+    """The /24 (IPv6: /48) of an address; an IPv6 address that embeds an IPv4 address counts as that address.
 
     Raises ValueError where `ip` is no address.
     """
     address = ipaddress.ip_address(ip)
     if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is None:
+        embedded = _embedded(address)
+        if embedded is None:
             return str(ipaddress.IPv6Network((int(address), V6_PREFIX), strict=False))
-        address = address.ipv4_mapped
+        address = embedded
     return str(ipaddress.IPv4Network((int(address), V4_PREFIX), strict=False))
+
+
+def _embedded(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address of the visitor inside a mapped, 6to4, Teredo or NAT64 address; None in any other."""
+    if address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    # The /48 of a 6to4 address holds all 32 bits of the IPv4 address.
+    if address.sixtofour is not None:
+        return address.sixtofour
+    if address.teredo is not None:
+        return address.teredo[1]
+    return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF) if address in NAT64 else None

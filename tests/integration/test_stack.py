@@ -11,10 +11,11 @@ import pytest
 import redis
 from elasticsearch import Elasticsearch
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
 from include.contracts.errors import NotReadyError, PortTakenError, TerminalError
 from include.contracts.settings import LOOPBACK, Settings
-from include.contracts.topics import RAW
+from include.contracts.topics import DAY_MS, RAW, REJECTED
 from include.local import processes
 from include.local.ports import is_free
 from include.local.stack import SERVERS, Stack
@@ -115,6 +116,24 @@ def test_topics_are_as_contracted_and_made_once(crashed: Stack) -> None:
 
     with pytest.raises(TerminalError, match=r"SHOWROOM_PARTITIONS is 3, but .*sessions\.raw has 2"):
         ensure_topics(crashed.settings.replace(partitions=3))
+
+
+def test_ensure_topics_existing_topic_gets_the_retention_of_the_contract(crashed: Stack) -> None:
+    admin = KafkaAdminClient(bootstrap_servers=crashed.settings.kafka_bootstrap)
+    topic = ConfigResource(ConfigResourceType.TOPIC, REJECTED, {"retention.ms": str(7 * DAY_MS)})
+
+    def retention_ms() -> int:
+        return int(admin.describe_configs([topic], config_filter="all")["topic"][REJECTED]["retention.ms"]["value"])
+
+    try:
+        admin.alter_configs([topic])
+        eventually(lambda: retention_ms() == 7 * DAY_MS)
+
+        assert ensure_topics(crashed.settings) == []
+
+        eventually(lambda: retention_ms() == 3 * DAY_MS)
+    finally:
+        admin.close()
 
 
 def test_a_second_up_leaves_running_servers_alone(crashed: Stack) -> None:

@@ -93,6 +93,32 @@ def test_details_never_quote_the_visitor() -> None:
         assert "203.0.113.7" not in found.detail
 
 
+@pytest.mark.parametrize(
+    ("changes", "detail"),
+    [
+        ({"v": "ada@example.com"}, "v is not 1 - at `$.v`"),
+        ({"v": 4111111111111111}, "v is not 1 - at `$.v`"),
+        ({"referrer": "ada@example.com"}, "Invalid enum value - at `$.referrer`"),
+        ({"ada@example.com": 1}, "Object contains unknown field"),
+        ({"x` - at `$.ada_lovelace": 1}, "Object contains unknown field"),
+        ({"views": [view(), view(ada=1)]}, "Object contains unknown field - at `$.views[1]`"),
+        ({"clicks": "ada"}, "Expected `int | null`, got `str` - at `$.clicks`"),
+    ],
+)
+def test_check_invalid_record_names_the_path_and_not_the_value(changes: dict[str, Any], detail: str) -> None:
+    found = judged(encoded(**changes))
+    assert isinstance(found, Rejection)
+    assert found.detail == detail
+
+
+@given(st.text(st.sampled_from("ada$.`[0]- t"), min_size=1, max_size=30), st.booleans())
+def test_check_any_unknown_key_is_never_quoted(key: str, nested: bool) -> None:
+    user = raw_session()["user"]
+    found = judged(encoded(user={**user, key: 1}) if nested else encoded(**{key: 1}))
+    assert isinstance(found, Rejection)
+    assert found.detail in ("Object contains unknown field", "Object contains unknown field - at `$.user`")
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=400), st.one_of(st.none(), st.binary(max_size=10)))
 def test_no_bytes_stop_the_check(value: bytes, key: bytes | None) -> None:

@@ -110,14 +110,36 @@ def test_pseudonyms_depend_on_the_key_alone() -> None:
         ("203.0.113.7", "203.0.113.0/24"),
         ("2001:db8:1:2::7", "2001:db8:1::/48"),
         ("::ffff:203.0.113.7", "203.0.113.0/24"),
+        ("2002:cb00:7107::1", "203.0.113.0/24"),
+        ("2001:0:c633:6401:0:fbff:34ff:8ef8", "203.0.113.0/24"),
+        ("64:ff9b::203.0.113.7", "203.0.113.0/24"),
+        ("64:ff9b:1::203.0.113.7", "64:ff9b:1::/48"),
     ],
 )
 def test_addresses_become_networks(ip: str, network: str) -> None:
     assert network_of(ip) == network
 
 
-@given(st.ip_addresses().map(str))
-def test_every_address_lies_in_its_network(ip: str) -> None:
-    address = ipaddress.ip_address(ip)
-    mapped = getattr(address, "ipv4_mapped", None)
-    assert (mapped or address) in ipaddress.ip_network(network_of(ip))
+@given(st.ip_addresses(v=4))
+def test_network_of_an_embedded_ipv4_address_reveals_its_24_bits_only(address: ipaddress.IPv4Address) -> None:
+    bits = int(address)
+    forms = {
+        "mapped": 0xFFFF << 32 | bits,
+        "6to4": 0x2002 << 112 | bits << 80 | 0xABCD << 64 | 1,
+        "Teredo": 0x20010000 << 96 | 0xC6336401 << 64 | bits ^ 0xFFFF_FFFF,
+        "NAT64": 0x64FF9B << 96 | bits,
+    }
+
+    networks = {form: network_of(str(ipaddress.IPv6Address(whole))) for form, whole in forms.items()}
+
+    assert networks == dict.fromkeys(forms, str(ipaddress.ip_network((bits, 24), strict=False)))
+
+
+EMBEDDING = [ipaddress.ip_network(text) for text in ("::ffff:0:0/96", "2002::/16", "2001::/32", "64:ff9b::/96")]
+
+
+@given(st.ip_addresses().filter(lambda address: not any(address in network for network in EMBEDDING)))
+def test_every_address_lies_in_its_network(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
+    network = ipaddress.ip_network(network_of(str(address)))
+    assert address in network
+    assert network.prefixlen == (24 if address.version == 4 else 48)
