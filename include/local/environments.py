@@ -66,7 +66,7 @@ def base_python(name: Environment) -> Path:
     Raises PrerequisiteError for an environment that asks for a newer one than there is.
     """
     if name not in NEWER:
-        return (VENVS / "bootstrap" / "bin" / "python").resolve()
+        return VENVS / "bootstrap" / "bin" / "python"
     least = NEWER[name]
     found = next((python for python in _newer_pythons(least) if _fits_version(python, least)), None)
     if found is None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from include.contracts.errors import PrerequisiteError
 from include.local.layout import write_text
-from include.local.project import JAVA, ROOT, SHOWROOM
+from include.local.project import JAVA, LOCALE, ROOT, SHOWROOM
 
 POM = ROOT / "include" / "local" / "pom.xml"
 MONGODB = ROOT / "include" / "local" / "mongodb"
@@ -89,7 +89,11 @@ def _maven(pom: Path, into: Path) -> None:
     if shutil.which("mvn") is None:
         raise PrerequisiteError("mvn is not installed", "run ./showroom --help once, it installs Maven or says how to")
     command = ["mvn", "--batch-mode", "--no-transfer-progress", "--file", str(pom), f"-Dinto={into}", "package"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    # Maven is started in the caller's folder, whose name Java must be able to read.
+    environment = {**os.environ, "LC_ALL": LOCALE}
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, check=False
+    )
     if done.returncode != 0:
         log = SHOWROOM / "java.log"
         write_text(log, done.stdout)

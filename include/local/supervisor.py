@@ -15,13 +15,13 @@ from include.contracts.errors import NotReadyError, SettingsError, TransientErro
 from include.local.layout import Layout, write_text
 from include.local.processes import MARK
 from include.local.program import Program
-from include.local.project import ROOT
+from include.local.project import LOCALE, ROOT
 
 START_RETRIES = 20
 LOG_BYTES = 20 * 1024 * 1024
 LOG_FILES = 3
 START_TIMEOUT_S = 20
-INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ")
+INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "TZ")
 
 FAULT_BAD_NAME = supervisor_xmlrpc.Faults.BAD_NAME
 FAULT_ALREADY_STARTED = supervisor_xmlrpc.Faults.ALREADY_STARTED
@@ -51,7 +51,7 @@ class Supervisor:
     def launch(self) -> None:
         """Start supervisord in the background with the rendered configuration and no program running."""
         environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
-        environment |= {MARK: str(self._layout.root), "TMPDIR": str(self._layout.tmp)}
+        environment |= {MARK: str(self._layout.root), "TMPDIR": str(self._layout.tmp), "LC_ALL": LOCALE}
         self._socket.unlink(missing_ok=True)
         command = [sys.executable, "-P", "-m", "supervisor.supervisord", "-c", str(self._config)]
         done = subprocess.run(

@@ -56,6 +56,8 @@ def programs(settings: Settings, layout: Layout) -> tuple[Program, Program]:
         **settings.replace(pseudonym_key=Secret(""), noise_key=Secret("")).to_env(),
         "JAVA_HOME": str(java.java_home()),
         "FLINK_HOME": str(home),
+        # Otherwise Flink's scripts resolve links, and lose the plain path of a folder with spaces.
+        "_FLINK_HOME_DETERMINED": "1",
         "FLINK_CONF_DIR": str(conf),
         "FLINK_LIB_DIR": str(conf / "lib"),
         "FLINK_LOG_DIR": str(layout.log),
