@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from include.contracts.documents import TIME_FIELD, Document, index_name
+from include.contracts.documents import MONTHS_APART, TIME_FIELD, Document, index_name, months_between
 from include.contracts.letters import DeadLetter, Origin
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
@@ -21,7 +21,7 @@ DOCUMENT_ERRORS = frozenset(
 )
 
 _encode = msgspec.json.Encoder().encode
-_prefixes: dict[tuple[str, int, int], bytes] = {}
+_prefixes: dict[tuple[str, int, int, bool], bytes] = {}
 
 
 class Item(NamedTuple):
@@ -66,16 +66,20 @@ class _BulkResponse(msgspec.Struct, gc=False):
 _decode_response = msgspec.json.Decoder(_BulkResponse).decode
 
 
-def item_of(row: int, alias: str, identity: str, document: Document, *, version: int | None = None) -> Item:
-    """The document as an index action on its monthly index; sending it again replaces it.
+def item_of(
+    row: int, alias: str, identity: str, document: Document, arrived: datetime, *, version: int | None = None
+) -> Item:
+    """The document as an index action on the index of its month; sending it again replaces it.
 
-    With a `version`, it replaces only what has the same version or a lower one.
+    `arrived` decides with the event time which index that is. With a `version`, it replaces only what has the same
+    version or a lower one.
     """
     event_time: datetime = getattr(document, TIME_FIELD[alias])
-    key = (alias, event_time.year, event_time.month)
+    older = months_between(event_time, arrived) > MONTHS_APART
+    key = (alias, 0, 0, older) if older else (alias, event_time.year, event_time.month, older)
     prefix = _prefixes.get(key)
     if prefix is None:
-        prefix = _prefixes[key] = b'{"index":{"_index":"%b","_id":' % index_name(alias, event_time).encode()
+        prefix = _prefixes[key] = b'{"index":{"_index":"%b","_id":' % index_name(alias, event_time, arrived).encode()
     guard = b"" if version is None else b',"version_type":"external_gte","version":%d' % version
     return Item(row, alias, identity, b"%b%b%b}}\n%b\n" % (prefix, _encode(identity), guard, _encode(document)))
 

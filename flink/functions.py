@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ from pyflink.table.udf import FunctionContext, ScalarFunction
 from flink.bulk import Item, item_of, letter_of, letter_of_record, newest_of
 from flink.documents import documents_of
 from flink.sink import BulkSink
-from include.contracts.documents import STREAM_INDICES, KpiMinute
+from include.contracts.documents import STREAM_INDICES, KpiMinute, kpi_id
 from include.contracts.letters import Origin
 from include.contracts.session import ValidSession
 from include.contracts.settings import Settings
@@ -84,12 +85,14 @@ class IndexSessions(_IndexingFunction):
         """All documents of all sessions, made while earlier ones are on their way."""
         for row, record in enumerate(records):
             try:
-                documents = documents_of(self._decode(record or b""))
+                session = self._decode(record or b"")
+                arrived = session.received_at.astimezone(UTC)
+                documents = documents_of(session)
             except (msgspec.MsgspecError, ValueError, OverflowError) as error:
                 unreadable(row, error)
                 continue
             for alias, identity, document in documents:
-                yield item_of(row, alias, identity, document)
+                yield item_of(row, alias, identity, document, arrived)
 
 
 class IndexKpi(_IndexingFunction):
@@ -111,8 +114,10 @@ class IndexKpi(_IndexingFunction):
         for row, record in enumerate(records):
             try:
                 kpi = self._decode(record or b"")
+                arrived = datetime.fromisoformat(kpi.received_day)
             except (msgspec.MsgspecError, ValueError) as error:
                 unreadable(row, error)
                 continue
             minute = f"{kpi.minute:%Y-%m-%dT%H:%M:%SZ}"
-            yield item_of(row, "kpi_minute", f"{minute}|{kpi.category}|{kpi.received_day}", kpi, version=kpi.sessions)
+            identity = kpi_id(minute, kpi.category, kpi.received_day)
+            yield item_of(row, "kpi_minute", identity, kpi, arrived, version=kpi.sessions)

@@ -43,7 +43,7 @@ from flink.documents import documents_of
 from include.contracts.session import ValidSession
 for line in sys.stdin.buffer:
     session = msgspec.json.decode(line, type=ValidSession)
-    items = [item_of(0, *item) for item in documents_of(session)]
+    items = [item_of(0, *item, session.received_at) for item in documents_of(session)]
     sys.stdout.buffer.write(body_of(items))
 """
 

@@ -1,9 +1,11 @@
 """The documents of the indices, as the stream and supervision write them and every reader finds them.
 
 Each class is one index: its mapping is derived from the class (`mapping`), documents are instances of
-it, so the two cannot drift apart. Indices are monthly by event time behind an alias of the plain name.
+it, so the two cannot drift apart. Indices are monthly by event time behind an alias of the plain name; events that
+arrive more than MONTHS_APART months after they happened share one index of their own.
 """
 
+import hashlib
 import typing
 from datetime import datetime
 from types import NoneType, UnionType
@@ -96,7 +98,7 @@ class ProductSentiment(Document, frozen=True):
 
 
 class KpiMinute(Document, frozen=True):
-    """Sessions that started in one minute, by viewed category. Id: minute|category|received_day.
+    """Sessions that started in one minute, by viewed category. Id: minute|category|received_day (see `kpi_id`).
 
     A session counts once in each category it viewed, with its whole amount, and once in category `all`;
     totals are read from `all`. Rows of one minute and category that were received on different days add
@@ -154,9 +156,50 @@ INDICES: dict[str, type[Document]] = {**STREAM_INDICES, PIPELINE: PipelineEvent}
 TIME_FIELD: dict[str, str] = {**dict.fromkeys(STREAM_INDICES, "started_at"), "kpi_minute": "minute", PIPELINE: "at"}
 
 
-def index_name(alias: str, event_time: datetime) -> str:
-    """The monthly index behind `alias` that holds an event time (UTC)."""
+MONTHS_A_YEAR = 12
+MONTHS_APART = 13
+"""An event that arrives more months than this after it happened goes to the alias's index of older events."""
+OLDER = "older"
+MAX_ID_BYTES = 512
+"""Elasticsearch refuses longer ids."""
+MAX_CATEGORY_BYTES = 256
+"""Longest category that stands in an id as it is."""
+KEPT_CATEGORY_BYTES = 192
+
+
+def index_name(alias: str, event_time: datetime, arrived: datetime | None = None) -> str:
+    """The index behind `alias` that holds an event time (UTC): of its month, or of older events.
+
+    Depends on the event alone, never on the clock: a document that is written again lands in the same index. With
+    `arrived`, an event from more than MONTHS_APART months earlier shares one index, because each index costs a
+    shard and the cluster's number of shards is limited; a source may send events of 240 months.
+    """
+    if arrived is not None and months_between(event_time, arrived) > MONTHS_APART:
+        return older_index(alias)
     return f"{alias}-{event_time.year:04d}.{event_time.month:02d}"
+
+
+def older_index(alias: str) -> str:
+    """The index behind `alias` of events that arrived more than MONTHS_APART months after they happened."""
+    return f"{alias}-{OLDER}"
+
+
+def months_between(earlier: datetime, later: datetime) -> int:
+    """Number of calendar months from one instant to the other."""
+    return (later.year - earlier.year) * MONTHS_A_YEAR + later.month - earlier.month
+
+
+def kpi_id(minute: str, category: str, received_day: str) -> str:
+    """The id of a row of kpi_minute: `minute|category|received_day`.
+
+    A category of more than MAX_CATEGORY_BYTES keeps its beginning and ends in a digest of the whole, so that no
+    id exceeds MAX_ID_BYTES.
+    """
+    encoded = category.encode()
+    if len(encoded) > MAX_CATEGORY_BYTES:
+        beginning = encoded[:KEPT_CATEGORY_BYTES].decode(errors="ignore")
+        category = f"{beginning}~{hashlib.blake2b(encoded, digest_size=16).hexdigest()}"
+    return f"{minute}|{category}|{received_day}"
 
 
 def index_pattern(alias: str) -> str:

@@ -1,13 +1,18 @@
-"""The upkeep of the monthly indices: their aliases, and the end of the old ones."""
+"""The upkeep of the indices: their aliases, and the end of the old ones."""
 
 from datetime import UTC, datetime
 
 from elasticsearch import Elasticsearch
 
-from include.contracts.documents import INDICES, index_name, index_pattern
+from include.contracts.documents import (
+    INDICES,
+    MONTHS_A_YEAR,
+    TIME_FIELD,
+    index_name,
+    index_pattern,
+    older_index,
+)
 from include.serving.client import errors
-
-MONTHS = 12
 
 
 def ensure_aliases(client: Elasticsearch) -> list[str]:
@@ -25,14 +30,19 @@ def ensure_aliases(client: Elasticsearch) -> list[str]:
 
 def old_indices(names: list[str], alias: str, months: int, now: datetime) -> list[str]:
     """Those of an alias's monthly indices that lie more than `months` before the month of `now`."""
-    first = now.astimezone(UTC).year * MONTHS + now.astimezone(UTC).month - 1 - months
-    oldest = index_name(alias, datetime(first // MONTHS, first % MONTHS + 1, 1, tzinfo=UTC))
+    oldest = index_name(alias, first_kept(months, now))
     # Names of one alias have one length and end with year and month: they sort as time does.
-    return sorted(name for name in names if len(name) == len(oldest) and name < oldest)
+    return sorted(name for name in names if len(name) == len(oldest) and name < oldest and name != older_index(alias))
+
+
+def first_kept(months: int, now: datetime) -> datetime:
+    """The beginning of the oldest month that is kept."""
+    first = now.astimezone(UTC).year * MONTHS_A_YEAR + now.astimezone(UTC).month - 1 - months
+    return datetime(first // MONTHS_A_YEAR, first % MONTHS_A_YEAR + 1, 1, tzinfo=UTC)
 
 
 def drop_old(client: Elasticsearch, months: int, now: datetime, *, dry_run: bool = True) -> list[str]:
-    """Delete all monthly indices more than `months` old, or only name them. Raises as `errors` does."""
+    """Delete all indices whose events are more than `months` old, or only name them. Raises as `errors` does."""
     dropped: list[str] = []
     for alias in INDICES:
         with errors(f"old indices of {alias}"):
@@ -40,5 +50,29 @@ def drop_old(client: Elasticsearch, months: int, now: datetime, *, dry_run: bool
             old = old_indices(names, alias, months, now)
             for name in old if not dry_run else ():
                 client.indices.delete(index=name)
+            if older_index(alias) in names and _drop_older(client, alias, first_kept(months, now), dry_run=dry_run):
+                old.append(older_index(alias))
         dropped += old
     return dropped
+
+
+def _drop_older(client: Elasticsearch, alias: str, kept_from: datetime, *, dry_run: bool) -> bool:
+    """Delete the index of older events once it has none that is to be kept; whether it has none."""
+    index = older_index(alias)
+    if _kept(client, alias, kept_from):
+        return False
+    if not dry_run:
+        # Events that arrive from here on wait; they are indexed once the index is gone or the block is lifted.
+        client.indices.add_block(index=index, block="write")
+        if _kept(client, alias, kept_from):
+            client.indices.put_settings(index=index, settings={"index.blocks.write": None})
+            return False
+        client.indices.delete(index=index)
+    return True
+
+
+def _kept(client: Elasticsearch, alias: str, kept_from: datetime) -> int:
+    """Number of older events that are to be kept, those written just now included."""
+    index = older_index(alias)
+    client.indices.refresh(index=index)
+    return int(client.count(index=index, query={"range": {TIME_FIELD[alias]: {"gte": kept_from.isoformat()}}})["count"])

@@ -56,7 +56,7 @@ def details(number: int) -> Item:
         last_action="search",
         purchase_made=False,
     )
-    return item_of(number, "product_details", f"bulk-{number}:0", document)
+    return item_of(number, "product_details", f"bulk-{number}:0", document, MONTH)
 
 
 def kpi(sessions: int) -> Item:
@@ -73,7 +73,7 @@ def kpi(sessions: int) -> Item:
         conversion=0.0,
         late_sessions=0,
     )
-    return item_of(0, "kpi_minute", "row", document, version=sessions)
+    return item_of(0, "kpi_minute", "row", document, MONTH, version=sessions)
 
 
 def stored(client: Elasticsearch) -> int:

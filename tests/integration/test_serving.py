@@ -7,14 +7,17 @@ import msgspec
 import pytest
 from elasticsearch import Elasticsearch
 
-from include.contracts.documents import INDICES, KpiMinute, index_name
+from include.contracts.documents import INDICES, KpiMinute, index_name, older_index
 from include.contracts.errors import TerminalError, TransientError
 from include.local.stack import Stack
 from include.serving import queries
 from include.serving.client import connect
+from include.serving.retention import drop_old
 from include.serving.templates import ensure_templates
 
 MONTH = datetime(2051, 7, 1, tzinfo=UTC)
+# No index of another test is that old.
+MONTHS = 1_200
 
 
 @pytest.fixture
@@ -99,3 +102,19 @@ def test_errors_say_whether_to_try_again(stack: Stack, client: Elasticsearch) ->
         pytest.raises(TransientError, match="does not answer"),
     ):
         queries.count(nobody, "kpi_minute")
+
+
+def test_drop_old_deletes_the_index_of_older_events_once_all_of_them_are_old(client: Elasticsearch) -> None:
+    index = older_index("session_summary")
+    client.indices.delete(index=index, ignore_unavailable=True)
+    for identity, started in (("old", "1931-01-01T00:00:00Z"), ("kept", "1960-01-01T00:00:00Z")):
+        client.index(index=index, id=identity, document={"session_id": identity, "started_at": started})
+    try:
+        assert index not in drop_old(client, MONTHS, MONTH, dry_run=False)
+        client.delete(index=index, id="kept")
+        assert index in drop_old(client, MONTHS, MONTH)
+        assert client.indices.exists(index=index)
+        assert index in drop_old(client, MONTHS, MONTH, dry_run=False)
+        assert not client.indices.exists(index=index)
+    finally:
+        client.indices.delete(index=index, ignore_unavailable=True)

@@ -28,6 +28,7 @@ from include.contracts.documents import KpiMinute
 from include.contracts.letters import DeadLetter, Origin
 from tests.valid_sessions import valid_session
 
+MONTH = datetime(2026, 11, 1, tzinfo=UTC)
 ORIGIN = Origin(topic="sessions.valid", partition=3, offset=42)
 
 
@@ -61,7 +62,7 @@ def kpi(sessions: int, category: str = "all") -> KpiMinute:
 
 def test_a_body_names_index_and_id_before_each_document() -> None:
     session = valid_session(session_id='s-"1\\')
-    items = [item_of(0, *addressed) for addressed in documents_of(session)]
+    items = [item_of(0, *addressed, session.received_at) for addressed in documents_of(session)]
     lines = body_of(items).split(b"\n")
     assert lines.pop() == b""
     actions = [json.loads(line)["index"] for line in lines[::2]]
@@ -75,12 +76,19 @@ def test_a_body_names_index_and_id_before_each_document() -> None:
 
 def test_the_month_is_of_utc() -> None:
     session = valid_session(started_at=datetime.fromisoformat("2026-12-01T00:30:00+02:00"))
-    item = item_of(0, *documents_of(session)[0])
+    item = item_of(0, *documents_of(session)[0], session.received_at)
     assert b'"_index":"session_summary-2026.11"' in item.lines
 
 
+def test_item_of_an_event_that_arrived_years_later_names_the_index_of_older_events() -> None:
+    session = valid_session(started_at=datetime(2006, 3, 1, tzinfo=UTC))
+    items = [item_of(0, *addressed, MONTH) for addressed in documents_of(session)]
+    actions = [json.loads(item.lines.split(b"\n")[0])["index"]["_index"] for item in items]
+    assert actions == ["session_summary-older", "product_details-older", "product_sentiment-older"]
+
+
 def test_a_versioned_item_yields_to_what_is_newer() -> None:
-    action = json.loads(item_of(0, "kpi_minute", "id", kpi(7), version=7).lines.split(b"\n")[0])["index"]
+    action = json.loads(item_of(0, "kpi_minute", "id", kpi(7), MONTH, version=7).lines.split(b"\n")[0])["index"]
     assert (action["version"], action["version_type"]) == (7, "external_gte")
 
 
@@ -102,7 +110,7 @@ def test_halves_are_the_whole_in_order() -> None:
 
 
 def test_of_one_id_only_the_last_state_travels() -> None:
-    states = [item_of(row, "kpi_minute", name, kpi(row + 1)) for row, name in enumerate(("a", "b", "a"))]
+    states = [item_of(row, "kpi_minute", name, kpi(row + 1), MONTH) for row, name in enumerate(("a", "b", "a"))]
     assert [(item.id, item.row) for item in newest_of(states)] == [("a", 2), ("b", 1)]
 
 
@@ -166,7 +174,7 @@ def test_an_answer_that_does_not_speak_of_each_document_is_no_answer(body: bytes
 
 def test_a_letter_holds_the_document_as_it_was_sent() -> None:
     addressed = documents_of(valid_session())[0]
-    item = item_of(5, *addressed)
+    item = item_of(5, *addressed, MONTH)
     letter = msgspec.json.decode(letter_of(Refusal(item, "400 why"), ORIGIN), type=DeadLetter)
     assert (letter.index, letter.id, letter.reason, letter.origin) == (item.alias, item.id, "400 why", ORIGIN)
     assert letter.document.encode() == msgspec.json.encode(addressed.document)
