@@ -12,7 +12,8 @@ DOC = """
 Copies admitted sessions from `sessions.valid` into MongoDB. How far it has read stands in MongoDB beside the
 sessions.
 
-* **When:** every 5 minutes, one run at a time, each within 4 minutes.
+* **When:** every 5 minutes, one run at a time. A run reads several partitions at once and goes on until nothing is
+  left, for 4 minutes at most.
 * **Late:** `behind` in the result says how many are left; the next run goes on.
 * **Failed:** MongoDB or Kafka is away; nothing is lost, the next run reads from the watermark. See
   docs/runbooks/archive.md.
@@ -34,7 +35,7 @@ with DAG(
 
     @task(pool="archive", outlets=[SESSIONS], execution_timeout=timedelta(minutes=10))
     def load() -> Any:
-        """Everything that is there, within bounds."""
+        """Everything that is there and what arrives meanwhile, until the deadline."""
         from showroom.tasks.archive import archive_sessions
 
         return archive_sessions()

@@ -1,6 +1,6 @@
 """The upkeep of the indices, and of the dashboards in Kibana."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import DAG, Param, task
@@ -10,14 +10,15 @@ from showroom.alerts import default_args
 DOC = """
 ### serving_retention
 Keeps index templates and aliases as this version wants them, and deletes monthly indices older than
-`SHOWROOM_INDEX_MONTHS`.
+`SHOWROOM_INDEX_MONTHS`, and archived sessions that arrived more than `SHOWROOM_ARCHIVE_RETENTION_DAYS` days ago.
 
 Brings the dashboards into Kibana, where there is one and it answers; otherwise the task is skipped.
 
-Months are those of the sessions themselves: the log of an old shop, once replayed, is old.
+Months of indices are those of the sessions themselves: the log of an old shop, once replayed, is old.
 
 * **When:** daily at 03:30 UTC. By hand with *dry run* to see what would go.
-* **Failed:** Elasticsearch is away or refuses; the stream goes on without it for weeks. Clear the run.
+* **Failed:** Elasticsearch or MongoDB is unavailable or refuses; the stream goes on without it for weeks. Clear the
+  run.
 * **Run again:** harmless.
 """
 
@@ -47,6 +48,13 @@ with DAG(
 
         return drop_old_indices(dag_run.run_after, params["dry_run"])
 
+    @task(execution_timeout=timedelta(minutes=30))
+    def sessions(params: Any = None, dag_run: Any = None) -> Any:
+        """Old sessions in MongoDB."""
+        from showroom.tasks.archive import drop_old_sessions
+
+        return drop_old_sessions(dag_run.run_after, params["dry_run"])
+
     @task
     def dashboards() -> Any:
         """Dashboards."""
@@ -55,4 +63,5 @@ with DAG(
         return publish_dashboards()
 
     ensure() >> drop()
+    sessions()
     dashboards()

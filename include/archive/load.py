@@ -1,29 +1,27 @@
-"""One load: from the watermark to the ends of now, batch by batch, documents first and the watermark after.
+"""One load: from the watermarks to the ends, partitions side by side, documents first and the watermark after.
 
-A crash between the two leaves documents that the next load writes again under the same ids.
+Partitions are shared out among workers. Within a worker nothing overlaps: a batch is written, then its watermark moves,
+then the next batch is read. A crash anywhere leaves documents that the next load writes again under the same ids.
 """
 
+import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
 
-from pymongo import ReplaceOne
 from pymongo.database import Database
-from pymongo.errors import BulkWriteError
 
-from include.archive import documents, watermark
+from include.archive import source, watermark
 from include.archive.source import Source, describe
-from include.archive.store import Document, durable, errors
+from include.archive.store import Document, durable
+from include.archive.write import Written, write
 from include.contracts import topics
-from include.contracts.archive import SESSIONS, UNREADABLE
 from include.contracts.settings import Settings
 
-SAY_S = 5.0
-LONGEST_REASON = 300
-DUPLICATE_KEY = 11_000
-ATTEMPTS = 3
+LOG_INTERVAL_S = 5.0
+CAUGHT_UP_S = 1.0
+"""A worker that reads to the ends in less time has caught up: what arrived meanwhile is less than this."""
 
 Say = Callable[[str], None]
 
@@ -32,7 +30,7 @@ Say = Callable[[str], None]
 class LoadReport:
     """What one load did.
 
-    `sessions` and `unreadable`: records written. `behind`: offsets left below the ends of the start.
+    `sessions` and `unreadable`: records written. `behind`: offsets left below the ends, as last read.
     `gaps`: offsets that had expired before they were archived, found by this load.
     """
 
@@ -46,127 +44,130 @@ class LoadReport:
 
 
 def load(
-    settings: Settings,
-    database: Database[Document],
-    *,
-    max_sessions: int | None = None,
-    deadline_s: float | None = None,
-    say: Say = lambda _: None,
+    settings: Settings, database: Database[Document], *, deadline_s: float | None = None, say: Say = lambda _: None
 ) -> LoadReport:
-    """Archive what is committed in `sessions.valid` now; stops early behind `max_sessions` or `deadline_s`.
+    """Archive what is committed in `sessions.valid`, and what arrives meanwhile, until nothing is left.
 
-    Any number of loads may run at once. `say` gets progress and every gap. Raises TransientError while Kafka or
-    MongoDB is away (the next load goes on where this one stood) and TerminalError where the topic was made anew.
+    Any number of loads may run at once.
+
+    Args:
+        settings: addresses, `archive_batch`, `archive_workers`.
+        database: the archive.
+        deadline_s: stop after this time with the rest left to the next load; None: no limit.
+        say: gets progress and every gap.
+
+    Raises:
+        TransientError: Kafka or MongoDB is unavailable; the next load goes on where this one stopped.
+        TerminalError: the topic was made anew, or MongoDB refuses the documents.
     """
     began = time.monotonic()
     store = durable(database)
     topic = describe(settings, topics.VALID)
-    tally = _Tally(max_sessions, began + deadline_s if deadline_s is not None else None, say)
-    with Source(settings, topics.VALID, topic.partitions) as source:
-        starts = watermark.read(store, topics.VALID, topic.topic_id, topic.partitions)
-        ends = source.ends()
-        watermark.require_below(starts, ends, topics.VALID)
-        gaps = _gaps(starts, source.beginnings())
-        watermark.keep_gaps(store, gaps)
-        for gap in gaps:
-            say(f"{gap.topic}:{gap.partition} offsets {gap.start} to {gap.until - 1} expired before they were archived")
-        at = starts | {gap.partition: gap.until for gap in gaps}
-        # A gap is behind us once it is recorded, even where nothing is left to read.
-        watermark.advance(store, topics.VALID, topic.topic_id, {gap.partition: gap.until for gap in gaps})
-        for batch in source.read(at, ends) if not tally.enough else ():
-            _write(store, batch.records, tally)
-            watermark.advance(store, topics.VALID, topic.topic_id, batch.positions)
-            at |= batch.positions
-            if tally.enough:
-                break
+    positions = watermark.read(store, topics.VALID, topic.topic_id, topic.partitions)
+    bounds = source.bounds(settings, topics.VALID, topic.partitions)
+    watermark.require_below(positions, bounds.ends, topics.VALID)
+    gaps = _record_gaps(store, topic.topic_id, positions, bounds.beginnings, say)
+    positions |= {gap.partition: gap.until for gap in gaps}
+    run = _Run(settings, store, topic.topic_id, None if deadline_s is None else began + deadline_s, say)
+    behind = _load_shares(run, positions, bounds.ends)
     return LoadReport(
-        sessions=tally.sessions,
-        batches=tally.batches,
+        sessions=run.sessions,
+        batches=run.batches,
         partitions=topic.partitions,
-        behind=sum(max(0, end - at[partition]) for partition, end in ends.items()),
-        unreadable=tally.unreadable,
+        behind=behind,
+        unreadable=run.unreadable,
         gaps=sum(gap.offsets for gap in gaps),
         seconds=time.monotonic() - began,
     )
 
 
-class _Tally:
-    """What was written so far, and whether that is enough."""
+class _Run:
+    """What the workers of one load share: where to write, when to stop, and the counts so far."""
 
-    def __init__(self, max_sessions: int | None, until: float | None, say: Say) -> None:
+    def __init__(
+        self, settings: Settings, store: Database[Document], topic_id: str, until: float | None, say: Say
+    ) -> None:
+        self.settings, self.store, self.topic_id = settings, store, topic_id
         self.sessions = self.batches = self.unreadable = 0
-        self._max_sessions = max_sessions
-        self._until = until
-        self._say = say
-        self._said_at = time.monotonic()
+        self._until, self._say = until, say
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self._logged_at = time.monotonic()
+
+    def stop(self) -> None:
+        """Let every worker end after its batch."""
+        self._stopped.set()
 
     @property
-    def enough(self) -> bool:
-        if self._max_sessions is not None and self.sessions >= self._max_sessions:
-            return True
-        return self._until is not None and time.monotonic() >= self._until
+    def should_stop(self) -> bool:
+        return self._stopped.is_set() or (self._until is not None and time.monotonic() >= self._until)
 
-    def add(self, sessions: int, unreadable: int) -> None:
-        self.batches += 1
-        self.sessions += sessions
-        self.unreadable += unreadable
-        if time.monotonic() - self._said_at >= SAY_S:
-            self._say(f"{self.sessions:,} sessions archived")
-            self._said_at = time.monotonic()
+    def add(self, written: Written) -> None:
+        with self._lock:
+            self.batches += 1
+            self.sessions += written.sessions
+            self.unreadable += written.unreadable
+            if time.monotonic() - self._logged_at >= LOG_INTERVAL_S:
+                self._say(f"{self.sessions:,} sessions archived")
+                self._logged_at = time.monotonic()
 
 
-def _gaps(starts: dict[int, int], beginnings: dict[int, int]) -> list[watermark.Gap]:
-    return [
+def _load_shares(run: _Run, positions: dict[int, int], ends: dict[int, int]) -> int:
+    """Load all partitions, several at once; how many offsets are left. The first error ends all workers."""
+    workers = min(run.settings.archive_workers, len(positions))
+    shares = [{partition: positions[partition] for partition in sorted(positions)[n::workers]} for n in range(workers)]
+
+    def work(share: dict[int, int]) -> int:
+        try:
+            return _load_share(run, share, {partition: ends[partition] for partition in share})
+        except BaseException:
+            run.stop()
+            raise
+
+    with ThreadPoolExecutor(workers, thread_name_prefix="archive") as pool:
+        try:
+            pending: list[Future[int]] = [pool.submit(work, share) for share in shares]
+            return sum(future.result() for future in pending)
+        finally:
+            # Also where this thread is interrupted: a task that is killed or timed out waits for no worker's deadline.
+            run.stop()
+
+
+def _load_share(run: _Run, positions: dict[int, int], ends: dict[int, int]) -> int:
+    """Load some partitions until caught up or told to stop; how many offsets are left below the last known ends."""
+    if run.should_stop or not _behind(positions, ends):
+        return _behind(positions, ends)
+    with Source(run.settings, topics.VALID, positions) as reader:
+        while True:
+            began = time.monotonic()
+            for batch in reader.read(positions, ends):
+                written = write(run.store, batch.records)
+                watermark.advance(run.store, topics.VALID, run.topic_id, batch.positions)
+                positions |= batch.positions
+                if batch.records:
+                    run.add(written)
+                if run.should_stop:
+                    return _behind(positions, ends)
+            if time.monotonic() - began < CAUGHT_UP_S:
+                return 0
+            ends = reader.ends()
+
+
+def _behind(positions: dict[int, int], ends: dict[int, int]) -> int:
+    return sum(max(0, end - positions[partition]) for partition, end in ends.items())
+
+
+def _record_gaps(
+    store: Database[Document], topic_id: str, starts: dict[int, int], beginnings: dict[int, int], say: Say
+) -> list[watermark.Gap]:
+    gaps = [
         watermark.Gap(topics.VALID, partition, start, beginnings[partition])
         for partition, start in sorted(starts.items())
         if beginnings[partition] > start
     ]
-
-
-def _write(store: Database[Document], records: Iterable[Any], tally: _Tally) -> None:
-    sessions: dict[str, Document] = {}
-    unreadable: dict[str, Document] = {}
-    written = 0
-    for record in records:
-        try:
-            found = documents.document(documents.decode(record.value or b""))
-        except ValueError as error:
-            refused = _unreadable(record, error)
-            unreadable[refused["_id"]] = refused
-            continue
-        written += 1
-        sessions[found["_id"]] = found
-    _upsert(store, SESSIONS, sessions)
-    _upsert(store, UNREADABLE, unreadable)
-    if written or unreadable:
-        tally.add(written, len(unreadable))
-
-
-def _unreadable(record: Any, error: ValueError) -> Document:
-    return {
-        "_id": f"{record.topic}:{record.partition}:{record.offset}",
-        "value": record.value,
-        "reason": str(error)[:LONGEST_REASON],
-        "written_at": datetime.now(UTC),
-    }
-
-
-def _upsert(store: Database[Document], collection: str, found: dict[str, Document]) -> None:
-    if not found:
-        return
-    writes = [ReplaceOne({"_id": identity}, entry, upsert=True) for identity, entry in found.items()]
-    with errors(f"write {collection}"):
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                store[collection].bulk_write(writes, ordered=False)
-                return
-            except BulkWriteError as error:
-                # Two loads that insert the same id at once: one is told so, and replaces it now.
-                if attempt == ATTEMPTS or not _only_duplicates(error):
-                    raise
-
-
-def _only_duplicates(error: BulkWriteError) -> bool:
-    told = error.details.get("writeErrors", [])
-    refused = error.details.get("writeConcernErrors", [])
-    return bool(told) and not refused and all(entry.get("code") == DUPLICATE_KEY for entry in told)
+    watermark.keep_gaps(store, gaps)
+    for gap in gaps:
+        say(f"{gap.topic}:{gap.partition} offsets {gap.start} to {gap.until - 1} expired before they were archived")
+    # A gap is behind us once it is recorded, even where nothing is left to read.
+    watermark.advance(store, topics.VALID, topic_id, {gap.partition: gap.until for gap in gaps})
+    return gaps

@@ -1,7 +1,7 @@
 """`sessions.valid` as the archive reads it: committed records, from given offsets to the ends of now."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -66,12 +66,15 @@ def bounds(settings: Settings, topic: str, partitions: int, timeout_s: float = R
 
 
 class Source:
-    """One reading of a topic; a context manager. All methods raise TransientError while Kafka is away."""
+    """One reading of some partitions of a topic; a context manager, for one thread.
 
-    def __init__(self, settings: Settings, topic: str, partitions: int) -> None:
+    All methods raise TransientError while Kafka is away.
+    """
+
+    def __init__(self, settings: Settings, topic: str, partitions: Iterable[int]) -> None:
         self._settings = settings
         self._topic = topic
-        self._places = [TopicPartition(topic, partition) for partition in range(partitions)]
+        self._places = [TopicPartition(topic, partition) for partition in partitions]
         with errors(settings, "connect"):
             self._consumer = _consumer(settings)
 
@@ -80,12 +83,6 @@ class Source:
 
     def __exit__(self, *_: object) -> None:
         self._consumer.close()
-
-    def beginnings(self) -> dict[int, int]:
-        """Partition -> its oldest offset that still exists."""
-        with errors(self._settings, f"beginnings of {self._topic}"):
-            found = self._consumer.beginning_offsets(self._places)
-        return {place.partition: found[place] for place in self._places}
 
     def ends(self) -> dict[int, int]:
         """Partition -> the offset behind its last committed record."""

@@ -40,6 +40,14 @@ def live(sessions: Sessions = 200_000, warm_up: WarmUp = 200_000, seed: Seed = S
 
 
 @app.command()
+def archive(sessions: Sessions = 200_000, warm_up: WarmUp = 50_000, seed: Seed = SEED) -> None:
+    """Kafka to MongoDB by the DAG's own code; the ratio to the rate of the last bench live."""
+    from benchmarks.archive import run
+
+    typer.echo(run(sessions, warm_up, seed))
+
+
+@app.command()
 def scale(sessions: Sessions = 40_000, warm_up: WarmUp = 40_000, seed: Seed = SEED) -> None:
     """The live path with 1, 2, 4 partitions and gate processes, and with ten times the users."""
     from benchmarks.scale import run

@@ -1,28 +1,41 @@
-"""`sessions.valid` into MongoDB."""
+"""`sessions.valid` into MongoDB, and the end of old sessions there."""
 
 import dataclasses
 import logging
+from datetime import datetime
 from typing import Any
 
 from airflow.providers.mongo.hooks.mongo import MongoHook
 
 from include.archive.load import load
+from include.archive.retention import delete_expired
 from include.archive.store import database, ensure_indexes
 from showroom.environment import settings
 from showroom.verdicts import verdicts
 
-MAX_SESSIONS = 500_000
 DEADLINE_S = 240.0
+RETENTION_DEADLINE_S = 1_500.0
 
 _log = logging.getLogger(__name__)
 
 
 def archive_sessions() -> dict[str, Any]:
-    """Archive what is there, within bounds; the report. The next run goes on where this one stood."""
+    """Archive until nothing is left, or the deadline; the report. The next run goes on where this one stopped."""
     with verdicts(), MongoHook() as hook:
         current = settings()
         archive = database(hook.get_conn(), current)
         ensure_indexes(archive)
-        report = load(current, archive, max_sessions=MAX_SESSIONS, deadline_s=DEADLINE_S, say=_log.info)
+        report = load(current, archive, deadline_s=DEADLINE_S, say=_log.info)
         _log.info("%s", report)
         return dataclasses.asdict(report)
+
+
+def drop_old_sessions(now: datetime, dry_run: bool) -> int:
+    """Delete archived sessions older than the retention, or only count them."""
+    with verdicts(), MongoHook() as hook:
+        current = settings()
+        archive = database(hook.get_conn(), current)
+        days = current.archive_retention_days
+        count = delete_expired(archive, days, now, dry_run=dry_run, deadline_s=RETENTION_DEADLINE_S, say=_log.info)
+        _log.info("%s%d sessions older than %d days", "dry run: " if dry_run else "deleted ", count, days)
+        return count

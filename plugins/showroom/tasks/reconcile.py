@@ -73,7 +73,7 @@ def as_plain(found: Reconciliation) -> dict[str, Any]:
 def _behind(current: Settings, store: Database[Document]) -> int:
     """Records of sessions.valid that the archive has not read."""
     partitions = describe(current, VALID).partitions
-    with Source(current, VALID, partitions) as source:
+    with Source(current, VALID, range(partitions)) as source:
         ends = source.ends()
     read = {mark.place: mark.offset for mark in archive.progress(store)}
     return sum(max(0, end - read.get(progress_id(VALID, partition), 0)) for partition, end in ends.items())

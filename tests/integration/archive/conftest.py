@@ -57,6 +57,6 @@ def empty(own: Settings, client: Client) -> Iterator[Database[Document]]:
 def archive(own: Settings, empty: Database[Document]) -> Database[Document]:
     """A database that has archived all that earlier tests produced."""
     topic = describe(own, VALID)
-    with Source(own, VALID, topic.partitions) as source:
+    with Source(own, VALID, range(topic.partitions)) as source:
         watermark.advance(empty, VALID, topic.topic_id, source.ends())
     return empty

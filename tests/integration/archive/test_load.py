@@ -5,6 +5,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, timedelta
+from typing import Any
 
 import pytest
 from kafka import TopicPartition
@@ -12,9 +13,12 @@ from kafka.admin import KafkaAdminClient
 from pymongo.database import Database
 
 from include.archive import documents, queries, watermark
+from include.archive import load as loading
+from include.archive.lag import partition_lag
 from include.archive.load import LoadReport, load
 from include.archive.source import Source, describe
 from include.archive.store import Document, connect, database
+from include.archive.write import Written, write
 from include.contracts.archive import GAPS, PROGRESS, SESSIONS, UNREADABLE
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.session import ValidSession
@@ -95,18 +99,66 @@ def test_counts_are_of_the_time_of_arrival(own: Settings, archive: Database[Docu
     assert (queries.count(archive, start=hour), queries.count(archive, end=hour)) == (3, 1)
 
 
-def test_a_load_stops_at_its_bounds_and_the_next_one_goes_on(own: Settings, archive: Database[Document]) -> None:
+def test_load_after_its_deadline_leaves_the_rest_to_the_next_one(own: Settings, archive: Database[Document]) -> None:
     wanted = sessions(200)
     put(own, wanted)
 
-    first = load(own, archive, max_sessions=60)
     late = load(own, archive, deadline_s=0.0)
     rest = load(own, archive)
 
-    assert 60 <= first.sessions < 200
-    assert first.behind > 0
-    assert (late.sessions, late.behind) == (0, first.behind)
-    assert (first.sessions + rest.sessions, rest.behind) == (200, 0)
+    assert late.sessions == 0
+    assert late.behind >= 200
+    assert (rest.sessions, rest.behind) == (200, 0)
+    require_all(archive, wanted)
+
+
+def test_load_while_sessions_arrive_goes_on_until_nothing_is_left(
+    own: Settings, archive: Database[Document], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = sessions(100)
+    put(own, wanted[:60])
+    # The first pass is slow, so what arrives in it is read by a second one.
+    arrived = threading.Event()
+
+    def write_slowly(store: Database[Document], records: Any) -> Written:
+        if not arrived.is_set():
+            arrived.set()
+            put(own, wanted[60:])
+        return write(store, records)
+
+    monkeypatch.setattr(loading, "write", write_slowly)
+    monkeypatch.setattr(loading, "CAUGHT_UP_S", 0.0)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(load, own, archive)
+        eventually(lambda: queries.count(archive) == len(wanted))
+        monkeypatch.setattr(loading, "CAUGHT_UP_S", 60.0)
+        report = running.result(timeout=30)
+
+    assert (report.sessions, report.behind) == (100, 0)
+    assert partition_lag(own) == {0: 0, 1: 0}
+    require_all(archive, wanted)
+
+
+def test_load_that_fails_in_one_partition_moves_no_watermark_over_unwritten_sessions(
+    own: Settings, archive: Database[Document], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = sessions(300)
+    put(own, wanted)
+
+    def refuse_partition_0(store: Database[Document], records: list[Any]) -> Written:
+        if any(record.partition == 0 for record in records):
+            raise TransientError("write sessions failed: planted", "run it again")
+        return write(store, records)
+
+    before = {mark.place: mark.offset for mark in queries.progress(archive)}
+    monkeypatch.setattr(loading, "write", refuse_partition_0)
+    with pytest.raises(TransientError, match="planted"):
+        load(own, archive)
+    monkeypatch.undo()
+
+    after = {mark.place: mark.offset for mark in queries.progress(archive)}
+    assert after[f"{VALID}:0"] == before[f"{VALID}:0"]
+    load(own, archive)
     require_all(archive, wanted)
 
 
@@ -224,7 +276,7 @@ def test_what_expired_before_it_was_archived_is_recorded_and_told(own: Settings,
     marks = {mark.place: mark.offset for mark in queries.progress(archive)}
     put(own, sessions(20))
     wanted = sessions(6)
-    with Source(own, VALID, own.partitions) as source:
+    with Source(own, VALID, range(own.partitions)) as source:
         cut = source.ends()[0]
     put(own, wanted)
     expire(own, 0, cut)

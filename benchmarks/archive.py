@@ -1,0 +1,117 @@
+"""Kafka to MongoDB by the function that the DAG's task calls, on a backlog.
+
+Kafka and MongoDB's stand-in run, nothing else. The rate to keep up with is the one in `results/live.json`.
+"""
+
+import json
+import uuid
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+
+from kafka import KafkaProducer
+
+from benchmarks.bench_stack import bench_settings, empty_stack, say
+from benchmarks.fill_archive import records
+from benchmarks.load import DAYS
+from benchmarks.result import FOLDER, PACKAGES, machine, report
+from benchmarks.usage import cpu_us_per_session, usage
+from include.archive import queries, store
+from include.archive.lag import database_lag
+from include.archive.load import LoadReport, load
+from include.contracts.errors import PrerequisiteError
+from include.contracts.settings import Settings
+from include.contracts.topics import VALID
+from include.ingest.plan import FaultRates, Plan
+from include.ingest.shop import synthesize
+from include.local.stack import ARCHIVE
+
+TARGETS = {"ratio_to_live": ("at least", 1.0), "unaccounted": ("at most", 0.0), "lag": ("at most", 0.0)}
+PROGRAMS = ("kafka", *ARCHIVE)
+TRANSACTION = 2_000
+
+
+def run(sessions: int, warm_up: int, seed: int) -> str:
+    """Measure; returns the JSON line. Raises PrerequisiteError where this machine has no result of `bench live`."""
+    settings = bench_settings()
+    live = live_rate()
+    with empty_stack(settings) as stack:
+        stack.up(PROGRAMS)
+        with store.connect(settings) as client:
+            database = store.database(client, settings)
+            store.ensure_indexes(database)
+            if warm_up:
+                say("warming up")
+                fill(settings, sessions=warm_up, seed=seed + 1)
+                load(settings, database, say=say)
+            say(f"filling {VALID} with {sessions:,} visits")
+            expected = fill(settings, sessions=sessions, seed=seed)
+            held, before = queries.count(database), usage(stack, PROGRAMS)
+            say("archiving")
+            done: LoadReport = load(settings, database, say=say)
+            after = usage(stack, PROGRAMS)
+            figures = {
+                "sessions_per_s": round(done.sessions / done.seconds),
+                "live_sessions_per_s": live,
+                "ratio_to_live": round(done.sessions / done.seconds / live, 2),
+                "lag": sum(database_lag(settings, database).values()),
+                "unaccounted": abs(queries.count(database) - held - expected),
+                "cpu_us_per_session": cpu_us_per_session(before, after, expected),
+                "rss_mb": {name: round(one.rss_mb) for name, one in after.items()},
+            }
+    config = {
+        "sessions": sessions,
+        "warm_up": warm_up,
+        "days": DAYS,
+        "partitions": settings.partitions,
+        "archive_workers": settings.archive_workers,
+        "archive_batch": settings.archive_batch,
+        "live_rate_from": "results/live.json of this machine",
+    }
+    return report(
+        "archive", figures=figures, targets=TARGETS, seed=seed, config=config, packages=(*PACKAGES[:1], "pymongo")
+    )
+
+
+def live_rate() -> int:
+    """Sessions a second of the last `bench live` on this kind of machine."""
+    path = FOLDER / "live.json"
+    remedy = "run ./showroom bench live first"
+    if not path.is_file():
+        raise PrerequisiteError("bench archive failed: there is no result of bench live to compare with", remedy)
+    result = json.loads(path.read_text())
+    here, there = machine(), result["machine"]
+    if any(here[name] != there[name] for name in ("cpu", "cores")):
+        raise PrerequisiteError(
+            f"bench archive failed: bench live ran on another machine ({there['cpu']}, {there['cores']} cores)", remedy
+        )
+    return int(result["figures"]["sessions_per_s"])
+
+
+def fill(settings: Settings, *, sessions: int, seed: int) -> int:
+    """Put a day of visits into `sessions.valid`, in transactions as the gate's are; how many sessions they are."""
+    end = datetime.now(UTC)
+    plan = Plan.of(
+        settings, seed=seed, start=end - timedelta(days=DAYS), end=end, sessions=sessions, faults=FaultRates()
+    )
+    producer = KafkaProducer(
+        bootstrap_servers=settings.kafka_bootstrap, transactional_id=f"bench-{uuid.uuid4().hex}", linger_ms=20
+    )
+    filled = 0
+    try:
+        producer.init_transactions()
+        for batch in _batches(records(synthesize(plan), settings)):
+            producer.begin_transaction()
+            for value in batch:
+                producer.send(VALID, value=value, partition=filled % settings.partitions)
+                filled += 1
+            producer.commit_transaction()
+    finally:
+        producer.close(timeout=5)
+    return filled
+
+
+def _batches(values: Iterable[bytes]) -> Iterator[list[bytes]]:
+    remaining = iter(values)
+    while batch := list(islice(remaining, TRANSACTION)):
+        yield batch

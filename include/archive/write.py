@@ -1,0 +1,82 @@
+"""Records into collections: sessions under their ids, undecodable records with their bytes."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from pymongo import ReplaceOne
+from pymongo.collection import Collection
+from pymongo.database import Database
+from pymongo.errors import BulkWriteError
+
+from include.archive import documents
+from include.archive.store import Document, errors
+from include.contracts.archive import SESSIONS, UNREADABLE
+
+MAX_REASON_CHARS = 300
+DUPLICATE_KEY = 11_000
+ATTEMPTS = 3
+
+
+class Written(NamedTuple):
+    """Records of one batch, by kind."""
+
+    sessions: int
+    unreadable: int
+
+
+def write(database: Database[Document], records: Iterable[Any]) -> Written:
+    """Store a batch of `sessions.valid`; the same batch again replaces the same documents. Raises as `errors` does."""
+    sessions: dict[str, Document] = {}
+    unreadable: dict[str, Document] = {}
+    decoded = 0
+    for record in records:
+        try:
+            entry = documents.document(documents.decode(record.value or b""))
+        except ValueError as error:
+            kept = _unreadable(record, error)
+            unreadable[kept["_id"]] = kept
+            continue
+        decoded += 1
+        sessions[entry["_id"]] = entry
+    for collection, entries in ((SESSIONS, sessions), (UNREADABLE, unreadable)):
+        if entries:
+            with errors(f"write {collection}"):
+                _store(database[collection], list(entries.values()))
+    return Written(decoded, len(unreadable))
+
+
+def _unreadable(record: Any, error: ValueError) -> Document:
+    return {
+        "_id": f"{record.topic}:{record.partition}:{record.offset}",
+        "value": record.value,
+        "reason": str(error)[:MAX_REASON_CHARS],
+        "written_at": datetime.now(UTC),
+    }
+
+
+def _store(collection: Collection[Document], entries: list[Document]) -> None:
+    """Insert, then replace what is there: a new document is the usual case, and an insert costs half of an upsert."""
+    try:
+        collection.insert_many(entries, ordered=False)
+    except BulkWriteError as error:
+        if not _has_only_duplicates(error):
+            raise
+        duplicates = [entries[failed["index"]] for failed in error.details["writeErrors"]]
+    else:
+        return
+    writes = [ReplaceOne({"_id": entry["_id"]}, entry, upsert=True) for entry in duplicates]
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            collection.bulk_write(writes, ordered=False)
+            return
+        except BulkWriteError as error:
+            # Two loads that upsert the same id at once: one of them fails, and replaces the document now.
+            if attempt == ATTEMPTS or not _has_only_duplicates(error):
+                raise
+
+
+def _has_only_duplicates(error: BulkWriteError) -> bool:
+    failed = error.details.get("writeErrors", [])
+    unconfirmed = error.details.get("writeConcernErrors", [])
+    return bool(failed) and not unconfirmed and all(entry.get("code") == DUPLICATE_KEY for entry in failed)

@@ -1,0 +1,70 @@
+"""Old sessions leave the archive: by their arrival, whole days, nothing else."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pymongo.database import Database
+
+from include.archive import __main__ as command
+from include.archive import documents, retention
+from include.archive.retention import delete_expired
+from include.archive.store import Document
+from include.contracts.archive import SESSIONS
+from include.contracts.settings import Settings
+from tests.valid_sessions import valid_session
+
+NOW = datetime(2026, 11, 23, 15, 30, tzinfo=UTC)
+MIDNIGHT = datetime(2026, 11, 21, tzinfo=UTC)
+
+
+def fill(archive: Database[Document], now: datetime = NOW) -> None:
+    """Five old sessions, the newest a millisecond before the cutoff; one at the cutoff, one of now."""
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=2)
+    arrivals = [midnight - timedelta(days=n) for n in (1, 2, 30, 400)]
+    arrivals += [midnight - timedelta(milliseconds=1), midnight, now]
+    archive[SESSIONS].insert_many(
+        [
+            documents.document(valid_session(session_id=f"r-{n}", received_at=arrival))
+            for n, arrival in enumerate(arrivals)
+        ]
+    )
+
+
+def test_delete_expired_removes_older_arrivals_and_keeps_the_rest(
+    empty: Database[Document], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(empty)
+    monkeypatch.setattr(retention, "BATCH", 2)
+
+    assert delete_expired(empty, 2, NOW, dry_run=True) == 5
+    assert empty[SESSIONS].count_documents({}) == 7
+    assert delete_expired(empty, 2, NOW, dry_run=False) == 5
+
+    assert {entry["received_at"] for entry in empty[SESSIONS].find({})} == {MIDNIGHT, NOW}
+    assert delete_expired(empty, 2, NOW, dry_run=False) == 0
+
+
+def test_delete_expired_without_retention_or_time_deletes_nothing(empty: Database[Document]) -> None:
+    fill(empty)
+    assert delete_expired(empty, 0, NOW, dry_run=False) == 0
+    assert delete_expired(empty, 2, NOW, dry_run=False, deadline_s=0.0) == 0
+    assert empty[SESSIONS].count_documents({}) == 7
+
+
+def test_expire_command_with_dry_run_deletes_nothing_and_without_it_deletes(
+    own: Settings, empty: Database[Document], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(empty, datetime.now(UTC))
+    for name, value in own.replace(archive_retention_days=2).to_env().items():
+        monkeypatch.setenv(name, value)
+
+    assert command.main(["--expire", "--dry-run"]) == 0
+    assert empty[SESSIONS].count_documents({}) == 7
+    assert command.main(["--expire"]) == 0
+    assert empty[SESSIONS].count_documents({}) == 2
+
+
+def test_dry_run_without_expire_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command.main(["--dry-run"])
+    assert "--dry-run belongs to --expire" in capsys.readouterr().err
