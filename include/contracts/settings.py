@@ -65,6 +65,13 @@ class Settings:
     mlflow_url: str = _setting("", "MLflow's address, as a browser reaches it")
     kibana_url: str = _setting("", "Kibana's address; empty: the dashboards are imported nowhere")
     alert_webhook: Secret = _setting(Secret(""), "address that alarms are posted to as JSON; empty: only the log")
+    heartbeat_url: Secret = _setting(
+        Secret(""), "address that gets a GET after each supervision cycle (dead man's switch); empty: none"
+    )
+    metrics_token: Secret = _setting(
+        Secret(""), "bearer token of a Prometheus scraper for /showroom/metrics; empty: only Airflow's logins"
+    )
+    supervise_folder: str = _setting("", "folder of the supervisor's own files; empty: below the local stack's data")
 
     partitions: int = _setting(4, "partitions of each topic; fixed once the topics exist", low=1, high=512)
     replication: int = _setting(1, "replicas of each topic", low=1, high=9)
@@ -112,6 +119,12 @@ class Settings:
     gate_silent_s: int = _setting(30, "age of a gate heartbeat that counts as silent", low=2, high=3_600)
     lag_high: int = _setting(20_000, "records of lag that may grow without anything being wrong", low=1)
     canary_stale_s: int = _setting(60, "age of the newest indexed session, while input flows, that is wrong", low=5)
+    archive_lag_alert_threshold: int = _setting(
+        1_000_000, "valid records that may wait for the archive from run to run without an alert", low=1
+    )
+    archive_timeout_s: int = _setting(
+        900, "an archive that falls behind or stands still for so long raises an alert", low=60, high=86_400
+    )
     alert_again_s: int = _setting(3_600, "an alarm that goes on is repeated after this", low=60, high=604_800)
     nightly_days: int = _setting(14, "days of sessions a nightly run learns from", low=2, high=400)
     nightly_runs: int = _setting(7, "nightly runs whose files are kept", low=1, high=1_000)

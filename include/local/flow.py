@@ -1,15 +1,10 @@
 """How fast sessions flow through each stage and how many wait before it, at the process that does the work."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from include.archive import queries as archived
-from include.archive import store
-from include.contracts.errors import ShowroomError
 from include.contracts.settings import Settings
-from include.supervise.observation import Kafka, Observation
-from include.supervise.probes import observe
-from include.supervise.report import RATE_OVER_S, StageRow, decisions, rows
+from include.local.stream import state_folder
+from include.supervise.report import StageRow, stages
 
 PROCESSES: dict[str, str] = {
     "ingest": "kafka",
@@ -34,37 +29,15 @@ class Flow:
 
 
 def flow(settings: Settings) -> dict[str, Flow]:
-    """The stages by their process; what cannot be read is away, and nothing is raised for it.
-
-    Rates are means since a look of the supervisor's that is at least half a minute old.
-    """
-    entries = decisions(settings, 20)
-    seen = observe(settings)
-    old = [entry.observation for entry in entries if seen.taken_at - entry.at >= RATE_OVER_S]
-    return by_process(rows(seen, old[0] if old else None, entries[0] if entries else None), archive(settings, seen))
+    """The stages by their process; what cannot be read is away, and nothing is raised for it."""
+    return by_process(stages(settings, state_folder(settings)))
 
 
-def by_process(stages: list[StageRow], archive: Flow) -> dict[str, Flow]:
-    """What the supervisor's report and the archive say, by process."""
+def by_process(stages: list[StageRow]) -> dict[str, Flow]:
+    """The supervisor's report, by process."""
     shown = [
         Flow(stage=row.stage, state=row.state, rate=row.rate, lag=row.lag, note=row.note)
         for row in stages
         if row.stage in PROCESSES
     ]
-    return {PROCESSES[one.stage]: one for one in (*shown, archive)}
-
-
-def behind(ends: int, marks: Mapping[str, int]) -> int:
-    """Valid records that are not archived: the sum of all ends less that of all watermarks."""
-    return max(0, ends - sum(marks.values()))
-
-
-def archive(settings: Settings, seen: Observation) -> Flow:
-    """The archive; what keeps it from answering is its note."""
-    try:
-        with store.connect(settings) as client:
-            marks = {mark.place: mark.offset for mark in archived.progress(store.database(client, settings))}
-    except ShowroomError as error:
-        return Flow(stage="archive", state="away", rate=None, lag=None, note=str(error))
-    lag = behind(seen.kafka.valid_end, marks) if isinstance(seen.kafka, Kafka) else None
-    return Flow(stage="archive", state="ok", rate=None, lag=lag, note="")
+    return {PROCESSES[one.stage]: one for one in shown}

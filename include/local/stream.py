@@ -36,6 +36,11 @@ def state_folder(settings: Settings) -> Path:
     return data_dir(Layout.of(settings))
 
 
+def supervise_folder(settings: Settings) -> Path:
+    """Where the supervisor's own files lie."""
+    return Layout.of(settings).data / "supervise"
+
+
 def start_job(settings: Settings, *, restore: RestorePoint | None = None, deadline_s: float = START_DEADLINE_S) -> str:
     """Make the index templates, submit the job and wait until it runs; returns its id."""
     with connect(settings) as client:

@@ -10,6 +10,7 @@ from include.contracts.settings import Settings
 from include.supervise.alarms import ALARMS
 from include.supervise.alert import Alarms
 from include.supervise.flink_rest import FlinkRest
+from include.supervise.heartbeat import send_heartbeat
 from include.supervise.journal import Entry, Journal, Turn, acting
 from include.supervise.observation import Observation
 from include.supervise.policy import Action, Decision, Limits, decide
@@ -65,6 +66,7 @@ def supervise_once(
     except TransientError as error:
         say(f"not recorded: {error}")
     alert(settings, entry)
+    send_heartbeat(settings)
     return entry
 
 
@@ -74,7 +76,8 @@ def alert(settings: Settings, entry: Entry) -> None:
     with Alarms(settings) as alarms:
         for page in entry.decision.pages:
             alarms.raise_(page.alarm, ALARMS[page.alarm], page.reason, page.remedy)
-        alarms.clear(*(identity for identity in ALARMS if identity not in wrong))
+        over = (identity for identity in ALARMS if identity not in wrong)
+        alarms.clear(*over, grace_s=settings.supervise_grace_s)
 
 
 @dataclass(frozen=True)

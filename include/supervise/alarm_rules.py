@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from include.supervise.observation import Away, Gate, Kafka, Observation, Restore, Search
+from include.supervise.observation import Archive, Away, Gate, Kafka, Observation, Restore, Search
 from include.supervise.view import GAP_S, Finding, Limits, Rule, View, absurd
 
 
@@ -68,19 +68,48 @@ def documents_refused(view: View) -> Finding | None:
 def stale(view: View) -> Finding | None:
     """The canary: sessions were admitted long enough ago, and none has become searchable since."""
     base = view.before(view.limits.canary_stale_s)
-    if base is None or isinstance(base.kafka, Away) or isinstance(view.seen.elasticsearch, Away):
+    if base is None or isinstance(view.seen.elasticsearch, Away):
         return None
     for earlier in reversed(view.history):
-        if not 0 < base.taken_at - earlier.taken_at <= GAP_S:
-            continue
-        if isinstance(earlier.kafka, Away) or isinstance(earlier.elasticsearch, Away):
+        if not 0 < base.taken_at - earlier.taken_at <= GAP_S or isinstance(earlier.elasticsearch, Away):
             continue
         if _moved(earlier.elasticsearch, view.seen.elasticsearch):
             return None
-        if base.kafka.valid_end > earlier.kafka.valid_end:
+        if _admitted(earlier, base):
             reason = f"sessions admitted {view.now - base.taken_at:.0f} s ago are not searchable"
             remedy = "./showroom stream status; documents.dead; ./showroom logs flink-taskmanager"
             return Finding("page", "serving.stale", reason, remedy)
+    return None
+
+
+def archive_unreachable(view: View) -> Finding | None:
+    """MongoDB does not answer: the archive's progress is unknown."""
+    archive = view.seen.archive
+    if not isinstance(archive, Away):
+        return None
+    remedy = "./showroom status and ./showroom logs mongodb"
+    return view.patiently("archive.unreachable", archive.reason, remedy, lambda past: isinstance(past.archive, Away))
+
+
+def archive_lagging(view: View) -> Finding | None:
+    """Valid records come faster than they are archived, or none is archived any more."""
+    lag, wait_s, threshold = (
+        view.seen.archive_lag,
+        view.limits.archive_timeout_s,
+        view.limits.archive_lag_alert_threshold,
+    )
+    base = view.before(wait_s)
+    if not lag or base is None or not base.archive_lag:
+        return None
+    past = [earlier.archive_lag for earlier in view.since(wait_s) if earlier.archive_lag is not None]
+    remedy = "see the runs of archive_sessions in Airflow"
+    # Each run takes the lag down to almost nothing: what counts is the least of the last runs.
+    if min([lag, base.archive_lag, *past]) > threshold and lag >= base.archive_lag:
+        reason = f"{lag} valid records are not archived, {base.archive_lag} were {view.now - base.taken_at:.0f} s ago"
+        return Finding("page", "archive.lagging", reason, remedy)
+    if _stands_still(base, view.seen):
+        reason = f"nothing was archived for {view.now - base.taken_at:.0f} s while {lag} valid records wait"
+        return Finding("page", "archive.lagging", reason, remedy)
     return None
 
 
@@ -101,6 +130,8 @@ THEN: tuple[Rule, ...] = (
     stream_lagging,
     documents_refused,
     stale,
+    archive_unreachable,
+    archive_lagging,
     restore_unknown,
 )
 """Nothing of these can be repaired by starting the stream."""
@@ -116,6 +147,27 @@ def _silent(seen: Observation, limits: Limits) -> list[int]:
 def _moved(earlier: Search, now: Search) -> bool:
     """Whether anything has become searchable; a session of a slow partition is new without being the newest."""
     return now.sessions > earlier.sessions or (now.newest_at or 0.0) > (earlier.newest_at or 0.0)
+
+
+def _admitted(earlier: Observation, base: Observation) -> bool:
+    """Whether sessions were admitted between the two, for certain.
+
+    The gate's counter runs ahead of its transactions, and offsets also grow by aborted ones: both have to move.
+    """
+    if isinstance(earlier.gate, Away) or isinstance(base.gate, Away):
+        return False
+    if isinstance(earlier.kafka, Away) or isinstance(base.kafka, Away):
+        return False
+    counted = base.gate.verdicts.get("valid", 0) > earlier.gate.verdicts.get("valid", 0)
+    decided = base.kafka.raw_end - base.kafka.gate_lag > earlier.kafka.raw_end - earlier.kafka.gate_lag
+    return counted and decided and base.kafka.valid_end > earlier.kafka.valid_end
+
+
+def _stands_still(base: Observation, seen: Observation) -> bool:
+    """Whether an archive that has run before has written nothing since."""
+    if not isinstance(base.archive, Archive) or not isinstance(seen.archive, Archive):
+        return False
+    return seen.archive.written_at is not None and seen.archive == base.archive
 
 
 def _lagging(view: View, alarm: str, what: str, remedy: str, lag_of: Callable[[Kafka], int]) -> Finding | None:

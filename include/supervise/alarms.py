@@ -8,6 +8,7 @@ ALARMS: dict[str, str] = {
     "stream.not_running": "tasks of the stream job do not run",
     "stream.restarting": "the stream job restarts again and again",
     "stream.checkpoints_stalled": "the stream job completes no checkpoints",
+    "stream.slow": "the stream job works and completes no checkpoints",
     "stream.lagging": "the stream falls behind",
     "stream.clock": "Flink's clock is wrong",
     "stream.budget_spent": "starting the stream does not help",
@@ -22,6 +23,8 @@ ALARMS: dict[str, str] = {
     "serving.refused": "Elasticsearch refused documents",
     "serving.stale": "admitted sessions do not become searchable",
     "serving.no_templates": "the index templates cannot be made",
+    "archive.unreachable": "the archive's MongoDB does not answer",
+    "archive.lagging": "the archive falls behind",
     "supervise.clock": "clocks disagree",
     "supervise.no_journal": "the supervisor cannot act without its journal",
 }

@@ -5,6 +5,16 @@ Each part is what a server told or `Away` with the reason. What is not known is 
 
 import msgspec
 
+PARTS = ("flink", "kafka", "gate", "elasticsearch", "restore", "archive")
+
+
+def records_between(start: int, end: int) -> int:
+    """Return how many records lie between two offsets of a transactional partition, at most.
+
+    The last offset below a committed end is the marker of a transaction, never a record.
+    """
+    return max(0, end - start - 1)
+
 
 class Away(msgspec.Struct, frozen=True, tag="away"):
     """A part that could not be read, and why, in one line."""
@@ -16,6 +26,7 @@ class Job(msgspec.Struct, frozen=True):
     """The stream job. Ages in s by the cluster's own clock; `checkpoints` completed since it was submitted.
 
     `idle_tasks`: state -> number of tasks in any state but RUNNING. `restarts` by Flink itself, under this id.
+    `records`: records that left its operators since its tasks started, None where nobody asked.
     """
 
     id: str
@@ -26,6 +37,7 @@ class Job(msgspec.Struct, frozen=True):
     checkpoint_age_s: float | None
     restarts: int
     failure: str | None = None
+    records: int | None = None
 
 
 class Flink(msgspec.Struct, frozen=True, tag="flink"):
@@ -41,8 +53,9 @@ class Flink(msgspec.Struct, frozen=True, tag="flink"):
 class Kafka(msgspec.Struct, frozen=True, tag="kafka"):
     """Sums over partitions, in records. Ends only count what is committed.
 
-    `gate_lag`: raw records not yet decided. `stream_lag`: valid records not yet covered by a checkpoint; up to
-    one a partition stays, for a transaction's end takes an offset.
+    `gate_lag`: raw records not yet decided. `stream_lag`: valid records not yet covered by a checkpoint, without the
+    offsets that the ends of transactions take. `stream_read`: sum of the stream's committed offsets.
+    `valid_ends`: partition -> end of `sessions.valid`.
     """
 
     raw_end: int
@@ -51,6 +64,8 @@ class Kafka(msgspec.Struct, frozen=True, tag="kafka"):
     stream_lag: int
     rejected_end: int
     dead_end: int
+    stream_read: int = 0
+    valid_ends: dict[int, int] = {}
 
 
 class Gate(msgspec.Struct, frozen=True, tag="gate"):
@@ -64,7 +79,7 @@ class Search(msgspec.Struct, frozen=True, tag="elasticsearch"):
     """Elasticsearch. `refusing` says why it takes no documents, None when it does.
 
     `sessions` can be found; `newest_id` is the one that arrived last, `newest_at` its arrival (Unix s), both None
-    while there is none.
+    while there is none. `rejections`: writes that its nodes have turned away with 429 since they started.
     """
 
     health: str
@@ -72,6 +87,14 @@ class Search(msgspec.Struct, frozen=True, tag="elasticsearch"):
     sessions: int
     newest_id: str | None
     newest_at: float | None
+    rejections: int = 0
+
+
+class Archive(msgspec.Struct, frozen=True, tag="archive"):
+    """The archive's watermarks. Partition -> next offset of `sessions.valid` to read; Unix s of the newest write."""
+
+    offsets: dict[int, int]
+    written_at: float | None
 
 
 class Restore(msgspec.Struct, frozen=True, tag="restore"):
@@ -81,7 +104,10 @@ class Restore(msgspec.Struct, frozen=True, tag="restore"):
 
 
 class Observation(msgspec.Struct, frozen=True):
-    """One look at all parts, taken at `taken_at` (Unix s). `input_flowing`: None when it cannot be told."""
+    """One look at all parts, taken at `taken_at` (Unix s). `input_flowing`: None when it cannot be told.
+
+    `archive` is None in observations of versions that did not probe it.
+    """
 
     taken_at: float
     flink: Flink | Away
@@ -90,6 +116,15 @@ class Observation(msgspec.Struct, frozen=True):
     elasticsearch: Search | Away
     restore: Restore | Away
     input_flowing: bool | None
+    archive: Archive | Away | None = None
+
+    @property
+    def archive_lag(self) -> int | None:
+        """Valid records that are not archived, None where Kafka or the archive is unavailable."""
+        if not isinstance(self.archive, Archive) or not isinstance(self.kafka, Kafka):
+            return None
+        offsets = self.archive.offsets
+        return sum(records_between(offsets.get(number, 0), end) for number, end in self.kafka.valid_ends.items())
 
     @property
     def job(self) -> Job | None:
@@ -99,5 +134,5 @@ class Observation(msgspec.Struct, frozen=True):
     @property
     def unknown(self) -> dict[str, str]:
         """Part -> reason, of all parts that are away."""
-        parts = {name: getattr(self, name) for name in ("flink", "kafka", "gate", "elasticsearch", "restore")}
+        parts = {name: getattr(self, name) for name in PARTS}
         return {name: part.reason for name, part in parts.items() if isinstance(part, Away)}

@@ -17,6 +17,8 @@ from include.contracts import keys
 from include.contracts.errors import ShowroomError, TerminalError
 from include.contracts.settings import Settings
 from include.contracts.stream import JOB_NAME
+from include.supervise.archive_probe import probe_archive
+from include.supervise.flink_progress import records_out
 from include.supervise.flink_rest import FlinkRest, JobSummary
 from include.supervise.observation import Away, Flink, Gate, Job, Kafka, Observation, Restore, Search
 from include.supervise.progress import REQUEST_S, probe_kafka
@@ -27,6 +29,10 @@ LONGEST_REASON = 300
 SUMMARY = "session_summary"
 # Before the first document there is no index and so no alias.
 LENIENT = {"ignore_unavailable": "true", "allow_no_indices": "true"}
+FOUND_FIELDS = {"filter_path": "hits.total,hits.hits._source"}
+NODE_FIELDS = {"filter_path": "nodes.*.thread_pool.write.rejected,nodes.*.indexing_pressure.memory.total"}
+SLOW_CHECKPOINT_S = 30.0
+"""Age of the newest checkpoint from which on the job's progress is asked for, which takes a request for each vertex."""
 
 _T = TypeVar("_T")
 
@@ -44,6 +50,7 @@ def observe(settings: Settings, earlier: Observation | None = None, *, state: Pa
         "gate": _begin(lambda: probe_gate(settings)),
         "elasticsearch": _begin(lambda: probe_elasticsearch(settings)),
         "restore": _begin(lambda: probe_restore(state)),
+        "archive": _begin(lambda: probe_archive(settings)),
     }
     until = time.monotonic() + DEADLINE_S
     found: dict[str, Any] = {name: _result(future, until) for name, future in asked.items()}
@@ -91,10 +98,6 @@ class _Health(msgspec.Struct):
     status: str
 
 
-class _Count(msgspec.Struct):
-    count: int
-
-
 class _Session(msgspec.Struct):
     session_id: str
     received_at: datetime
@@ -104,8 +107,13 @@ class _Hit(msgspec.Struct):
     source: _Session = msgspec.field(name="_source")
 
 
+class _Total(msgspec.Struct):
+    value: int
+
+
 class _Hits(msgspec.Struct):
-    hits: list[_Hit]
+    total: _Total
+    hits: list[_Hit] = []
 
 
 class _Found(msgspec.Struct):
@@ -114,6 +122,39 @@ class _Found(msgspec.Struct):
 
 class _Index(msgspec.Struct):
     settings: dict[str, str]
+
+
+class _Pool(msgspec.Struct):
+    rejected: int = 0
+
+
+class _Pressure(msgspec.Struct):
+    coordinating_rejections: int = 0
+    primary_rejections: int = 0
+    replica_rejections: int = 0
+
+
+class _Memory(msgspec.Struct):
+    total: _Pressure = msgspec.field(default_factory=_Pressure)
+
+
+class _Indexing(msgspec.Struct):
+    memory: _Memory = msgspec.field(default_factory=_Memory)
+
+
+class _Node(msgspec.Struct):
+    thread_pool: dict[str, _Pool] = {}
+    indexing_pressure: _Indexing = msgspec.field(default_factory=_Indexing)
+
+    @property
+    def rejections(self) -> int:
+        pressure = self.indexing_pressure.memory.total
+        queues = sum(pool.rejected for name, pool in self.thread_pool.items() if name == "write")
+        return queues + pressure.coordinating_rejections + pressure.primary_rejections + pressure.replica_rejections
+
+
+class _Nodes(msgspec.Struct):
+    nodes: dict[str, _Node]
 
 
 def probe_elasticsearch(settings: Settings) -> Search:
@@ -131,21 +172,23 @@ def probe_elasticsearch(settings: Settings) -> Search:
         )
         if health.status == "red":
             return Search(health.status, "its health is red: shards are missing", 0, None, None)
+        # Of all documents a shard knows the number without counting; one search answers both questions.
         body = {
             "size": 1,
-            "track_total_hits": False,
+            "track_total_hits": True,
             "_source": ["session_id", "received_at"],
             "sort": [{"received_at": {"order": "desc", "unmapped_type": "date"}}],
         }
-        found = _ask(http, "POST", f"/{SUMMARY}/_search", _Found, LENIENT, body).hits.hits
-        sessions = _ask(http, "GET", f"/{SUMMARY}/_count", _Count, LENIENT).count
-    newest = found[0].source if found else None
+        found = _ask(http, "POST", f"/{SUMMARY}/_search", _Found, {**LENIENT, **FOUND_FIELDS}, body).hits
+        nodes = _ask(http, "GET", "/_nodes/stats/thread_pool,indexing_pressure", _Nodes, NODE_FIELDS).nodes
+    newest = found.hits[0].source if found.hits else None
     return Search(
         health=health.status,
         refusing=_blocked(blocks),
-        sessions=sessions,
+        sessions=found.total.value,
         newest_id=newest.session_id if newest else None,
         newest_at=newest.received_at.timestamp() if newest else None,
+        rejections=sum(node.rejections for node in nodes.values()),
     )
 
 
@@ -162,15 +205,19 @@ def probe_restore(state: Path | None) -> Restore:
 def _job(flink: FlinkRest, summary: JobSummary) -> Job:
     job, checkpoints = flink.job(summary.jid), flink.checkpoints(summary.jid)
     completed = checkpoints.latest.completed
+    age_s = (job.now - job.start_time) / 1_000
+    checkpoint_age_s = None if completed is None else (job.now - completed.latest_ack_timestamp) / 1_000
+    late = min(age_s, age_s if checkpoint_age_s is None else checkpoint_age_s) > SLOW_CHECKPOINT_S
     return Job(
         id=job.jid,
         state=job.state,
-        age_s=(job.now - job.start_time) / 1_000,
+        age_s=age_s,
         idle_tasks=job.idle_tasks,
         checkpoints=checkpoints.counts.completed,
-        checkpoint_age_s=None if completed is None else (job.now - completed.latest_ack_timestamp) / 1_000,
+        checkpoint_age_s=checkpoint_age_s,
         restarts=int(flink.metrics(job.jid, ["numRestarts"]).get("numRestarts", 0)),
         failure=next(iter(flink.exceptions(job.jid)), None),
+        records=records_out(flink, job) if late else None,
     )
 
 

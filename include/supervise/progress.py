@@ -12,6 +12,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 from include.contracts import topics
 from include.contracts.settings import Settings
 from include.supervise.observation import Kafka
+from include.supervise.visible import visible_records
 
 REQUEST_S = 2.0
 COORDINATOR_S = 1.0
@@ -38,20 +39,22 @@ def probe_kafka(settings: Settings) -> Kafka:
         readers = {topics.GATE_GROUP: places[topics.RAW], topics.STREAM_GROUP: places[topics.VALID]}
         reached = _reached(admin, readers)
 
-    def lag(group: str) -> int:
-        starts = {place: max(begins[place], reached.get((group, place), 0)) for place in readers[group]}
-        return sum(max(0, ends[place] - start) for place, start in starts.items())
+    def starts(group: str) -> dict[TopicPartition, int]:
+        return {place: max(begins[place], reached.get((group, place), 0)) for place in readers[group]}
 
     def end(topic: str) -> int:
         return sum(ends[place] for place in places[topic])
 
+    read = starts(topics.STREAM_GROUP)
     return Kafka(
         raw_end=end(topics.RAW),
-        gate_lag=lag(topics.GATE_GROUP),
+        gate_lag=sum(max(0, ends[place] - start) for place, start in starts(topics.GATE_GROUP).items()),
         valid_end=end(topics.VALID),
-        stream_lag=lag(topics.STREAM_GROUP),
+        stream_lag=sum(visible_records(settings, read, ends).values()),
         rejected_end=end(topics.REJECTED),
         dead_end=end(topics.DEAD),
+        stream_read=sum(read.values()),
+        valid_ends={place.partition: ends[place] for place in places[topics.VALID]},
     )
 
 

@@ -3,18 +3,23 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
+
+import msgspec
 
 from include.contracts.errors import TransientError
 from include.contracts.metrics import Stage
 from include.contracts.settings import Settings
 from include.supervise.journal import Entry, Journal
-from include.supervise.observation import Away, Gate, Kafka, Observation
+from include.supervise.observation import Archive, Away, Gate, Kafka, Observation, Restore
+from include.supervise.policy import Decision, Limits, decide
 from include.supervise.probes import observe
 
 State = Literal["ok", "waiting", "wrong", "away"]
-SHOWN: tuple[Stage, ...] = ("ingest", "gate", "stream", "serving", "supervise")
+SHOWN: tuple[Stage, ...] = ("ingest", "gate", "stream", "serving", "archive", "supervise")
 RATE_OVER_S = 30.0
+HISTORY = 120
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,16 +43,47 @@ class StageRow:
     figures: tuple[Figure, ...] = ()
 
 
-def stages(settings: Settings) -> list[StageRow]:
-    """Ingest, gate, stream, serving and supervise, read now; never raises for a server that is away.
+@dataclass(frozen=True, kw_only=True)
+class Now:
+    """What is seen now and what the policy makes of it. `earlier`: for rates. `newest`: the last kept decision."""
 
-    Rates are means since an observation of the journal that is at least RATE_OVER_S old; states follow the
-    newest decision.
+    seen: Observation
+    decision: Decision
+    earlier: Observation | None
+    newest: Entry | None
+
+
+def stages(settings: Settings, state: Path | None = None) -> list[StageRow]:
+    """All stages but the batch, read now; never raises for a server that is away.
+
+    `state` is Flink's data folder; without it the restore point is that of the newest kept decision. Rates are means
+    since an observation of the journal that is at least RATE_OVER_S old.
     """
-    entries = decisions(settings, 20)
-    seen = observe(settings)
-    old = [entry.observation for entry in entries if seen.taken_at - entry.at >= RATE_OVER_S]
-    return rows(seen, old[0] if old else None, entries[0] if entries else None)
+    return rows(observe_now(settings, state))
+
+
+def observe_now(settings: Settings, state: Path | None = None) -> Now:
+    """Observe and decide as a supervision cycle does, without acting, recording or alerting."""
+    entries, restarts = _remembered(settings)
+    newest = entries[0] if entries else None
+    seen = observe(settings, newest.observation if newest else None, state=state)
+    if state is None:
+        known = newest.observation.restore if newest else Restore(None)
+        seen = msgspec.structs.replace(seen, restore=known)
+    now = time.time()
+    history = [entry.observation for entry in entries]
+    old = [past for past in history if seen.taken_at - past.taken_at >= RATE_OVER_S]
+    decision = decide(seen, history, restarts, Limits.of(settings), now)
+    return Now(seen=seen, decision=decision, earlier=old[0] if old else None, newest=newest)
+
+
+def _remembered(settings: Settings) -> tuple[list[Entry], list[float]]:
+    """The newest kept decisions, newest first, and the starts within the budget's window; none while Redis is away."""
+    try:
+        with Journal(settings) as journal:
+            return journal.last(HISTORY), journal.restarts_since(time.time() - settings.supervise_window_s)
+    except TransientError:
+        return [], []
 
 
 def decisions(settings: Settings, number: int) -> list[Entry]:
@@ -59,13 +95,13 @@ def decisions(settings: Settings, number: int) -> list[Entry]:
         return []
 
 
-def rows(seen: Observation, earlier: Observation | None, newest: Entry | None) -> list[StageRow]:
-    """One row a stage: `seen` now, rates since `earlier`, states by the `newest` decision."""
-    rates, parts = _rates(seen, earlier), _parts(seen)
-    wrong = _findings(newest)
+def rows(now: Now) -> list[StageRow]:
+    """One row a stage: states by what is decided now, rates since the earlier observation."""
+    rates, parts = _rates(now.seen, now.earlier), _parts(now.seen)
+    wrong = _findings(now.decision)
     built: list[StageRow] = []
     for stage in SHOWN:
-        away, lag, figures = parts[stage] if stage in parts else _supervision(newest)
+        away, lag, figures = parts[stage] if stage in parts else _supervision(now.newest)
         state, note = wrong.get(stage, ("ok", ""))
         if away is not None:
             state, note = "away", away
@@ -84,6 +120,7 @@ def _parts(seen: Observation) -> dict[Stage, _Part]:
         "gate": (away.get("gate"), None if kafka is None else kafka.gate_lag, _gate(seen.gate)),
         "stream": (away.get("flink"), None if kafka is None else kafka.stream_lag, _stream(seen)),
         "serving": (away.get("elasticsearch"), None, _serving(seen, kafka)),
+        "archive": (away.get("archive"), seen.archive_lag, _archive(seen)),
     }
 
 
@@ -124,6 +161,13 @@ def _serving(seen: Observation, kafka: Kafka | None) -> tuple[Figure, ...]:
     )
 
 
+def _archive(seen: Observation) -> tuple[Figure, ...]:
+    if not isinstance(seen.archive, Archive):
+        return ()
+    age = None if seen.archive.written_at is None else seen.taken_at - seen.archive.written_at
+    return (Figure(name="last write", value=age, unit="s"),)
+
+
 def _supervision(newest: Entry | None) -> _Part:
     if newest is None:
         return "no decision is kept, or Redis is away", None, ()
@@ -131,10 +175,10 @@ def _supervision(newest: Entry | None) -> _Part:
     return None, None, (age, Figure(name="action", value=newest.decision.action))
 
 
-def _findings(newest: Entry | None) -> Mapping[str, tuple[State, str]]:
+def _findings(decision: Decision) -> Mapping[str, tuple[State, str]]:
     """Stage -> state and why, the worst of each stage."""
     found: dict[str, tuple[State, str]] = {}
-    for finding in () if newest is None else newest.decision.findings:
+    for finding in decision.findings:
         state: State = "waiting" if finding.action == "wait" else "wrong"
         stage = finding.alarm.split(".", maxsplit=1)[0]
         if found.get(stage, ("waiting", ""))[0] == "waiting":
@@ -155,4 +199,6 @@ def _rates(seen: Observation, earlier: Observation | None) -> dict[str, float]:
     rates = {"ingest": per_s([now.raw_end], [then.raw_end]), "gate": per_s(*decided), "stream": per_s(*passed)}
     if not isinstance(seen.elasticsearch, Away) and not isinstance(earlier.elasticsearch, Away):
         rates["serving"] = per_s([seen.elasticsearch.sessions], [earlier.elasticsearch.sessions])
+    if isinstance(seen.archive, Archive) and isinstance(earlier.archive, Archive):
+        rates["archive"] = per_s([*seen.archive.offsets.values()], [*earlier.archive.offsets.values()])
     return rates

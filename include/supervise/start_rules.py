@@ -3,8 +3,13 @@
 A rule that only waits becomes a page once the same thing has been wrong for the whole grace.
 """
 
+from collections.abc import Sequence
+
 from include.supervise.observation import Away, Flink, Job, Kafka, Observation, Search
-from include.supervise.view import Finding, Rule, View, absurd
+from include.supervise.view import Action, Finding, Rule, View, absurd
+
+SLOW_FACTOR = 5.0
+"""A job that is slow for so many times the limit of a stall calls a person."""
 
 
 def no_cluster(view: View) -> Finding | None:
@@ -111,22 +116,32 @@ def not_running(view: View) -> Finding | None:
     lasted = view.lasted(lambda past: past.job is not None and past.job.id == job.id and not _runs(past.job))
     reason = f"the job is {job.state}, tasks that do not run: {job.idle_tasks or 'none'}"
     if lasted < view.limits.grace_s:
-        return Finding("wait", "stream.not_running", reason, "none: Flink may get it to run by itself")
+        return Finding("wait", "stream.not_running", reason, "no action needed yet: Flink may get it to run by itself")
     return view.start("stream.not_running", f"{reason}, for {lasted:.0f} s")
 
 
 def checkpoints_stalled(view: View) -> Finding | None:
-    """All tasks run and no checkpoint completes."""
+    """All tasks run and no checkpoint completes: a stuck job is started anew, a slow one is left to work."""
     job = view.seen.job
     if job is None or not _runs(job):
         return None
+    limit_s = view.limits.checkpoint_stalled_s
     age_s = job.age_s if job.checkpoint_age_s is None else min(job.checkpoint_age_s, job.age_s)
-    if age_s <= view.limits.checkpoint_stalled_s:
+    if age_s <= limit_s:
         return None
     reason = f"no checkpoint has completed for {age_s:.0f} s"
     if view.lasted(_healthy_dependencies) < view.limits.grace_s:
-        return Finding("wait", "stream.checkpoints_stalled", reason, "none: what it waited for is back just now")
-    return view.start("stream.checkpoints_stalled", reason)
+        return Finding("wait", "stream.checkpoints_stalled", reason, "no action needed yet: its servers are just back")
+    why = slow(view)
+    if why is not None:
+        action: Action = "page" if age_s > SLOW_FACTOR * limit_s else "wait"
+        return Finding(action, "stream.slow", f"{reason}; but {why}", "see Elasticsearch's load and the records' size")
+    grown_s = limit_s * 2 ** len(view.restarts)
+    if age_s > grown_s:
+        return view.start("stream.checkpoints_stalled", reason)
+    # A start that did not help is no reason for the same start at once, but one to call a person.
+    reason = f"{reason}, in spite of {len(view.restarts)} starts; the next one follows after {grown_s:.0f} s"
+    return Finding("page", "stream.checkpoints_stalled", reason, "./showroom stream status; Flink's logs")
 
 
 FIRST: tuple[Rule, ...] = (
@@ -143,6 +158,31 @@ FIRST: tuple[Rule, ...] = (
     checkpoints_stalled,
 )
 """In this order: what stands before an act forbids it."""
+
+
+def slow(view: View) -> str | None:
+    """Return what has moved within the limit of a stall, so that the job counts as slow; None: it is stuck."""
+    past = view.since(view.limits.checkpoint_stalled_s)
+    if not past:
+        return None
+    earlier, seen = past[0], view.seen
+    if isinstance(earlier.elasticsearch, Search) and isinstance(seen.elasticsearch, Search):
+        if seen.elasticsearch.rejections > earlier.elasticsearch.rejections:
+            return "Elasticsearch rejects writes (429)"
+        if seen.elasticsearch.sessions > earlier.elasticsearch.sessions:
+            return "documents still become searchable"
+    kafka, before = seen.kafka, earlier.kafka
+    if isinstance(kafka, Kafka) and isinstance(before, Kafka) and kafka.stream_read > before.stream_read:
+        return "its committed offsets still move"
+    return "its operators still pass records on" if _passes_records(past, seen.job) else None
+
+
+def _passes_records(past: Sequence[Observation], job: Job | None) -> bool:
+    if job is None or job.records is None:
+        return False
+    counts = [earlier.job.records for earlier in past if earlier.job is not None and earlier.job.id == job.id]
+    known = [count for count in counts if count is not None]
+    return bool(known) and job.records > known[0]
 
 
 def _runs(job: Job) -> bool:

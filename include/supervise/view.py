@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Literal, TypeGuard
 
 import msgspec
@@ -15,6 +16,7 @@ SKEW_S = 5.0
 ABSURD_S = 10 * 365 * 86_400.0
 # Observations further apart than this say nothing about the time between them.
 GAP_S = 300.0
+AUTOMATIC = "no action needed, the supervisor repairs this"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +30,8 @@ class Limits:
     gate_silent_s: float
     lag_high: int
     canary_stale_s: float
+    archive_lag_alert_threshold: int
+    archive_timeout_s: float
 
     @classmethod
     def of(cls, settings: Settings) -> "Limits":
@@ -40,6 +44,8 @@ class Limits:
             gate_silent_s=settings.gate_silent_s,
             lag_high=settings.lag_high,
             canary_stale_s=settings.canary_stale_s,
+            archive_lag_alert_threshold=settings.archive_lag_alert_threshold,
+            archive_timeout_s=settings.archive_timeout_s,
         )
 
 
@@ -76,6 +82,10 @@ class View:
         old = [earlier for earlier in self.history if age_s <= self.now - earlier.taken_at <= age_s + GAP_S]
         return old[-1] if old else None
 
+    def since(self, age_s: float) -> list[Observation]:
+        """The observations of the last seconds before now, oldest first."""
+        return [earlier for earlier in self.history if self.now - earlier.taken_at <= age_s]
+
     def patiently(self, alarm: str, reason: str, remedy: str, holds: Callable[[Observation], bool]) -> Finding:
         """Wait, and page once it has lasted for the grace."""
         lasted = self.lasted(holds)
@@ -100,8 +110,12 @@ class View:
                 "./showroom stream status and ./showroom logs flink-taskmanager; repair, then ./showroom stream resume",
             )
         if restore.path is None:
-            return Finding("submit", alarm, f"{reason}; there is no checkpoint yet", "none: the job is submitted")
-        return Finding("resume", alarm, f"{reason}; resuming from {restore.path}", "none: the job is resumed")
+            return Finding("submit", alarm, f"{reason}; there is no checkpoint yet", f"{AUTOMATIC}: it submits the job")
+        # The outcome names the whole path.
+        newest = PurePath(restore.path).name
+        return Finding(
+            "resume", alarm, f"{reason}; the newest checkpoint is {newest}", f"{AUTOMATIC}: it resumes the job"
+        )
 
 
 Rule = Callable[[View], Finding | None]

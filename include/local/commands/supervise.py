@@ -30,12 +30,13 @@ def supervise(
 
 def _round(act: bool) -> bool:
     """Print one round; whether something is wrong."""
-    from include.local.stream import job_program, state_folder
+    from include.local.stream import job_program, state_folder, supervise_folder
     from include.serving.client import connect
     from include.serving.templates import ensure_templates
     from include.supervise.act import look, supervise_once
 
     settings = load_settings()
+    settings = settings.replace(supervise_folder=settings.supervise_folder or str(supervise_folder(settings)))
 
     def prepare() -> None:
         with connect(settings) as client:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import pymongo
@@ -76,7 +77,8 @@ class Sources:
 
     def stages(self) -> list[StageRow] | Away:
         """The stages as they are now."""
-        return answer("The report of the stages", lambda: stages(self.settings))
+        folder = self.settings.flink_state
+        return answer("The report of the stages", lambda: stages(self.settings, Path(folder) if folder else None))
 
     def decisions(self) -> list[Entry] | Away:
         """The supervisor's newest decisions, newest first."""

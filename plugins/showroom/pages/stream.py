@@ -166,18 +166,25 @@ def _value(value: Any) -> str:
 
 
 def _lag(entries: Sequence[Entry]) -> dict[str, Any]:
-    seen = [(entry.at, entry.observation.kafka) for entry in reversed(entries)]
-    read = [(datetime.fromtimestamp(at, UTC).isoformat(), kafka) for at, kafka in seen if isinstance(kafka, Kafka)]
-    at = [moment for moment, _ in read]
-    lines = (("gate", [kafka.gate_lag for _, kafka in read]), ("stream", [kafka.stream_lag for _, kafka in read]))
+    read = [
+        (datetime.fromtimestamp(entry.at, UTC).isoformat(), entry.observation.kafka, entry.observation.archive_lag)
+        for entry in reversed(entries)
+        if isinstance(entry.observation.kafka, Kafka)
+    ]
+    lines: dict[str, list[tuple[str, int]]] = {
+        "gate": [(at, kafka.gate_lag) for at, kafka, _ in read],
+        "stream": [(at, kafka.stream_lag) for at, kafka, _ in read],
+        "archive": [(at, lag) for at, _, lag in read if lag is not None],
+    }
     traces = [
         {
             "type": "scatter",
             "name": name,
-            "at": at,
-            "values": values,
-            "texts": [f"{name}: {wording.whole(value)}" for value in values],
+            "at": [at for at, _ in points],
+            "values": [value for _, value in points],
+            "texts": [f"{name}: {wording.whole(value)}" for _, value in points],
         }
-        for name, values in lines
+        for name, points in lines.items()
+        if points or name != "archive"
     ]
     return {"shape": "time", "mode": "unstacked", "traces": traces, "unit": "number"}

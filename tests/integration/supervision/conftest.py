@@ -11,7 +11,7 @@ from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 from include.contracts import keys, topics
 from include.contracts.settings import Settings
 from include.local.stack import Stack
-from include.local.stream import state_folder
+from include.local.stream import state_folder, supervise_folder
 from include.supervise.flink_rest import FlinkRest
 from include.supervise.stream_job import cancel, running_job
 from tests.locking import turn
@@ -33,6 +33,7 @@ def journal(stack: Stack) -> Settings:
     """Settings of the shared stack, where nothing was decided, no alarm raised and nobody acts."""
     with redis.Redis.from_url(stack.settings.redis_url.reveal()) as client:
         client.delete(keys.decisions(), keys.supervising(), *client.keys("{supervise}:alarm:*"))
+    shutil.rmtree(supervise_folder(stack.settings), ignore_errors=True)
     return stack.settings
 
 
@@ -50,13 +51,14 @@ def broker() -> Iterator[Settings]:
             stack.down()
 
 
-def pass_over(settings: Settings, group: str, topic: str, short: int = 0) -> None:
-    """Commit for a group that it has read a topic to its end, but for the last records of partition 0."""
+def pass_over(settings: Settings, group: str, topic: str, short: int = 0, partitions: tuple[int, ...] = (0,)) -> None:
+    """Commit for a group that it has read a topic to its end, but for the last offsets of some partitions."""
     reader = KafkaConsumer(bootstrap_servers=settings.kafka_bootstrap, group_id=group, enable_auto_commit=False)
     try:
         places = [TopicPartition(topic, number) for number in range(settings.partitions)]
         ends = reader.end_offsets(places)
-        ends[places[0]] -= short
+        for number in partitions:
+            ends[places[number]] -= short
         reader.assign(places)
         reader.commit({place: OffsetAndMetadata(end, "", -1) for place, end in ends.items()})
     finally:

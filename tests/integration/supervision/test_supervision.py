@@ -13,7 +13,7 @@ from include.supervise.alert import Alarms
 from include.supervise.journal import Entry, Journal, acting
 from include.supervise.observation import Away, Gate, Kafka, Search
 from include.supervise.probes import observe
-from include.supervise.report import stages
+from include.supervise.report import SHOWN, stages
 from tests.integration.supervision.conftest import leave_gate
 
 pytestmark = pytest.mark.usefixtures("journal")
@@ -31,7 +31,7 @@ def test_what_is_seen_of_real_servers(settings: Settings) -> None:
     assert seen.input_flowing is True
     assert isinstance(seen.gate, Gate)
     assert isinstance(seen.elasticsearch, Search)
-    assert [row.stage for row in stages(settings)] == ["ingest", "gate", "stream", "serving", "supervise"]
+    assert [row.stage for row in stages(settings)] == list(SHOWN)
     leave_gate(settings)
 
 

@@ -6,12 +6,10 @@ import os
 import pytest
 from rich.console import Console
 
-from include.contracts.settings import Secret, Settings
 from include.local import processes
 from include.local.commands.status import remarks, table
-from include.local.flow import Flow, archive, behind, by_process
+from include.local.flow import Flow, by_process
 from include.local.stack import ProgramStatus
-from include.supervise.observation import Away, Observation
 from include.supervise.report import StageRow
 
 
@@ -71,30 +69,15 @@ def test_stages_stand_at_the_process_that_does_the_work() -> None:
     rows = [
         StageRow(stage="ingest", state="ok", note="", rate=1.0, lag=None),
         StageRow(stage="stream", state="waiting", note="n", rate=None, lag=3),
+        StageRow(stage="archive", state="ok", note="", rate=None, lag=0),
     ]
-    archive = Flow(stage="archive", state="ok", rate=None, lag=0, note="")
-    found = by_process(rows, archive)
+    found = by_process(rows)
     assert {name: one.stage for name, one in found.items()} == {
         "kafka": "ingest",
         "flink-taskmanager": "stream",
         "mongodb": "archive",
     }
     assert found["flink-taskmanager"].lag == 3
-
-
-def test_the_archive_s_lag_is_never_negative() -> None:
-    assert behind(100, {"a": 40, "b": 50}) == 10
-    assert behind(80, {"a": 40, "b": 50}) == 0
-
-
-def test_an_archive_that_refuses_is_a_remark() -> None:
-    gone = Away("no answer")
-    seen = Observation(
-        taken_at=0, flink=gone, kafka=gone, gate=gone, elasticsearch=gone, restore=gone, input_flowing=False
-    )
-    shown = archive(Settings(mongo_url=Secret("http://127.0.0.1:9")), seen)
-    assert shown.state == "away"
-    assert shown.note
 
 
 def test_memory_of_a_living_and_of_a_gone_process() -> None:

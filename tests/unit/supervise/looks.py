@@ -6,7 +6,7 @@ from typing import Any
 from msgspec.structs import replace as changed
 
 from include.contracts.settings import Settings
-from include.supervise.observation import Flink, Gate, Job, Kafka, Observation, Restore, Search
+from include.supervise.observation import Archive, Flink, Gate, Job, Kafka, Observation, Restore, Search
 from include.supervise.policy import Limits
 
 NOW = 1_800_000_000.0
@@ -16,8 +16,18 @@ NEVER = Restore(None)
 
 JOB = Job(id="j1", state="RUNNING", age_s=5_000.0, idle_tasks={}, checkpoints=400, checkpoint_age_s=4.0, restarts=0)
 FLINK = Flink(taskmanagers=1, slots=3, free_slots=2, job=JOB, jobs=1)
-KAFKA = Kafka(raw_end=9_000, gate_lag=0, valid_end=8_000, stream_lag=2, rejected_end=1_000, dead_end=0)
+KAFKA = Kafka(
+    raw_end=9_000,
+    gate_lag=0,
+    valid_end=8_000,
+    stream_lag=2,
+    rejected_end=1_000,
+    dead_end=0,
+    stream_read=7_998,
+    valid_ends={0: 4_000, 1: 4_000},
+)
 GATE = Gate(heartbeat_age_s={0: 0.5, 1: 0.9}, verdicts={"valid": 8_000, "duplicate": 1_000})
+ARCHIVE = Archive(offsets={0: 4_000, 1: 3_999}, written_at=NOW - 100)
 SEARCH = Search(health="green", refusing=None, sessions=8_000, newest_id="s-1", newest_at=NOW - 2)
 
 
@@ -38,6 +48,22 @@ def gate(*ages: float | None) -> Gate:
     return changed(GATE, heartbeat_age_s=dict(enumerate(ages)))
 
 
+def admitted(sessions: int) -> dict[str, Any]:
+    """A gate that has admitted so many, with their transactions committed."""
+    return {
+        "gate": changed(GATE, verdicts={"valid": sessions, "duplicate": 1_000}),
+        "kafka": kafka(raw_end=sessions + 1_000, valid_end=sessions),
+    }
+
+
+def archived(offset: int, end: int, written_ago_s: float) -> dict[str, Any]:
+    """An archive that has read so far of one partition."""
+    return {
+        "kafka": kafka(valid_ends={0: end}),
+        "archive": Archive(offsets={0: offset}, written_at=NOW - written_ago_s),
+    }
+
+
 def at(ago_s: float = 0.0, **different: Any) -> Observation:
     """What was seen `ago_s` before NOW."""
     parts: dict[str, Any] = {
@@ -47,6 +73,7 @@ def at(ago_s: float = 0.0, **different: Any) -> Observation:
         "elasticsearch": SEARCH,
         "restore": POINT,
         "input_flowing": True,
+        "archive": ARCHIVE,
     }
     return Observation(taken_at=NOW - ago_s, **(parts | different))
 

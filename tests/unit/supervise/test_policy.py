@@ -15,6 +15,8 @@ from tests.unit.supervise.looks import (
     NEVER,
     NOW,
     SEARCH,
+    admitted,
+    archived,
     at,
     cluster,
     for_long,
@@ -29,6 +31,13 @@ NO_TASKMANAGER = changed(FLINK, taskmanagers=0, slots=0, free_slots=0)
 IDLE = cluster(idle_tasks={"SCHEDULED": 3})
 STALLED = cluster(checkpoint_age_s=500.0)
 BLOCKED = search(refusing="session_summary-2026.11: index.blocks.read_only_allow_delete")
+
+EMPTY = search(sessions=0, newest_id=None, newest_at=None)
+MOVING: dict[str, dict[str, Any]] = {
+    "documents become searchable": {"elasticsearch": search(sessions=8_001)},
+    "Elasticsearch rejects writes": {"elasticsearch": search(rejections=1)},
+    "committed offsets move": {"kafka": kafka(stream_read=7_999)},
+}
 
 
 class Case(NamedTuple):
@@ -179,6 +188,100 @@ TABLE = [
         "stream.checkpoints_stalled",
         [*for_long(300, flink=STALLED, elasticsearch=AWAY)[:-1], at(20, flink=STALLED)],
     ),
+    # slow, not stuck
+    *(
+        Case(
+            f"checkpoints stalled, but {what}",
+            {"flink": STALLED, **now},
+            "wait",
+            "stream.slow",
+            for_long(flink=STALLED),
+        )
+        for what, now in MOVING.items()
+    ),
+    Case(
+        "checkpoints stalled, but operators pass records on",
+        {"flink": cluster(checkpoint_age_s=500.0, records=11)},
+        "wait",
+        "stream.slow",
+        for_long(flink=cluster(checkpoint_age_s=400.0, records=10)),
+    ),
+    Case(
+        "checkpoints stalled, and the operators' counters stand still",
+        {"flink": cluster(checkpoint_age_s=500.0, records=10)},
+        "resume",
+        "stream.checkpoints_stalled",
+        for_long(flink=cluster(checkpoint_age_s=400.0, records=10)),
+    ),
+    Case(
+        "checkpoints stalled, and what moved was another job",
+        {"flink": cluster(checkpoint_age_s=500.0, records=10)},
+        "resume",
+        "stream.checkpoints_stalled",
+        for_long(flink=cluster(id="j0", checkpoint_age_s=400.0, records=5)),
+    ),
+    Case(
+        "slow for many times the limit",
+        {"flink": cluster(checkpoint_age_s=601.0), "elasticsearch": search(sessions=8_001)},
+        "page",
+        "stream.slow",
+        for_long(flink=STALLED),
+    ),
+    Case(
+        "checkpoints stalled again after a start: longer than at first",
+        {"flink": cluster(checkpoint_age_s=230.0)},
+        "page",
+        "stream.checkpoints_stalled",
+        for_long(flink=STALLED),
+        starts=[400],
+    ),
+    Case(
+        "checkpoints stalled again for twice the limit",
+        {"flink": cluster(checkpoint_age_s=250.0)},
+        "resume",
+        "stream.checkpoints_stalled",
+        for_long(flink=STALLED),
+        starts=[400],
+    ),
+    # the archive
+    Case("MongoDB away", {"archive": AWAY}, "wait", "archive.unreachable"),
+    Case("MongoDB away for long", {"archive": AWAY}, "page", "archive.unreachable", for_long(archive=AWAY)),
+    Case("an observation of a version without the archive", {"archive": None}, "healthy", "supervise.healthy"),
+    Case(
+        "the archive falls behind from run to run",
+        archived(3_000_000, 5_000_000, 10),
+        "page",
+        "archive.lagging",
+        [at(901, **archived(0, 1_500_000, 10)), at(300, **archived(1_000_000, 2_500_000, 10))],
+    ),
+    Case(
+        "a run of the archive is due after a burst",
+        archived(3_000_000, 5_000_000, 10),
+        "healthy",
+        "supervise.healthy",
+        [at(901, **archived(0, 1_500_000, 10)), at(300, **archived(2_499_000, 2_500_000, 10))],
+    ),
+    Case(
+        "the archive catches up",
+        archived(3_000_000, 5_000_000, 10),
+        "healthy",
+        "supervise.healthy",
+        [at(901, **archived(0, 4_000_000, 10))],
+    ),
+    Case(
+        "nothing is archived any more",
+        archived(100, 500, 2_000),
+        "page",
+        "archive.lagging",
+        [at(901, **archived(100, 200, 2_000))],
+    ),
+    Case(
+        "the archive has nothing to do",
+        archived(100, 101, 2_000),
+        "healthy",
+        "supervise.healthy",
+        [at(901, **archived(100, 101, 2_000))],
+    ),
     Case("a job of the future", {"flink": cluster(age_s=-900.0)}, "wait", "stream.clock"),
     Case("a checkpoint of the future", {"flink": cluster(checkpoint_age_s=-60.0)}, "wait", "stream.clock"),
     Case("an age that is no number", {"flink": cluster(age_s=float("nan"))}, "wait", "stream.clock"),
@@ -252,31 +355,48 @@ TABLE = [
     Case("documents were refused before anyone looked", {"kafka": kafka(dead_end=3)}, "healthy", "supervise.healthy"),
     Case(
         "the newest session is old while input flows",
-        {"kafka": kafka(valid_end=9_000)},
+        admitted(9_000),
         "page",
         "serving.stale",
-        [
-            at(150, kafka=kafka(valid_end=8_000)),
-            at(90, kafka=kafka(valid_end=8_500)),
-            at(30, kafka=kafka(valid_end=8_900)),
-        ],
+        [at(150, **admitted(8_000)), at(90, **admitted(8_500)), at(30, **admitted(8_900))],
     ),
     Case(
         "no session ever became searchable while input flows",
-        {"kafka": kafka(valid_end=900), "elasticsearch": search(sessions=0, newest_id=None, newest_at=None)},
+        {**admitted(900), "elasticsearch": EMPTY},
         "page",
         "serving.stale",
         [
-            at(150, kafka=kafka(valid_end=0), elasticsearch=search(sessions=0, newest_id=None, newest_at=None)),
-            at(90, kafka=kafka(valid_end=500), elasticsearch=search(sessions=0, newest_id=None, newest_at=None)),
+            at(150, **admitted(0), elasticsearch=EMPTY),
+            at(90, **admitted(500), elasticsearch=EMPTY),
         ],
     ),
     Case(
-        "sessions of a slow partition become searchable",
-        {"kafka": kafka(valid_end=9_000), "elasticsearch": search(sessions=8_200)},
+        "only offsets of an aborted transaction were added, then silence",
+        {"kafka": kafka(valid_end=8_501)},
         "healthy",
         "supervise.healthy",
-        [at(150, kafka=kafka(valid_end=8_000)), at(90, kafka=kafka(valid_end=8_500))],
+        [at(150), at(90, kafka=kafka(valid_end=8_501)), at(30, kafka=kafka(valid_end=8_501))],
+    ),
+    Case(
+        "the gate counted a batch whose transaction was aborted, then silence",
+        {"kafka": kafka(valid_end=8_501), "gate": admitted(8_500)["gate"]},
+        "healthy",
+        "supervise.healthy",
+        [at(150), at(90, kafka=kafka(valid_end=8_501), gate=admitted(8_500)["gate"])],
+    ),
+    Case(
+        "sessions were admitted while the gate's counters could not be read",
+        admitted(9_000),
+        "healthy",
+        "supervise.healthy",
+        [at(150, gate=AWAY), at(90, **admitted(8_500))],
+    ),
+    Case(
+        "sessions of a slow partition become searchable",
+        {**admitted(9_000), "elasticsearch": search(sessions=8_200)},
+        "healthy",
+        "supervise.healthy",
+        [at(150, **admitted(8_000)), at(90, **admitted(8_500))],
     ),
     Case(
         "the first sessions after an idle night",

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace as changed
 
-from include.supervise.observation import Away, Flink, Gate, Job, Kafka, Observation, Restore, Search
+from include.supervise.observation import Archive, Away, Flink, Gate, Job, Kafka, Observation, Restore, Search
 from include.supervise.policy import decide
-from tests.unit.supervise.looks import FLINK, LIMITS, NOW, POINT, at
+from tests.unit.supervise.looks import FLINK, LIMITS, NOW, POINT, at, kafka
 
 away = st.builds(Away, reason=st.just("refused"))
 counts = st.integers(0, 1_000_000)
@@ -21,10 +21,18 @@ jobs = st.builds(
     checkpoints=counts,
     checkpoint_age_s=ages | st.none(),
     restarts=st.integers(0, 20),
+    records=counts | st.none(),
 )
 flinks = st.builds(Flink, job=jobs | st.none(), jobs=st.integers(0, 2), slots=st.integers(0, 3), taskmanagers=counts)
-kafkas = st.builds(Kafka, **dict.fromkeys(Kafka.__struct_fields__, counts))
-gates = st.builds(Gate, heartbeat_age_s=st.dictionaries(st.integers(0, 1), ages | st.none()))
+offsets = st.dictionaries(st.integers(0, 1), counts)
+kafkas = st.builds(
+    Kafka, **{name: counts for name in Kafka.__struct_fields__ if name != "valid_ends"}, valid_ends=offsets
+)
+gates = st.builds(
+    Gate,
+    heartbeat_age_s=st.dictionaries(st.integers(0, 1), ages | st.none()),
+    verdicts=st.dictionaries(st.just("valid"), counts),
+)
 searches = st.builds(
     Search, health=st.just("green"), refusing=st.none() | st.just("full"), newest_at=st.floats(0, 2 * NOW) | st.none()
 )
@@ -36,6 +44,7 @@ observations = st.builds(
     gate=gates | away,
     elasticsearch=searches | away,
     restore=st.builds(Restore, path=st.none() | st.just("/c")) | away,
+    archive=st.builds(Archive, offsets=offsets, written_at=ages | st.none()) | away,
 )
 times = st.lists(st.floats(NOW - 2_000, NOW + 1_000), max_size=6)
 
@@ -54,6 +63,31 @@ def test_it_acts_only_on_what_it_knows(seen: Observation, history: list[Observat
         assert sum(at > NOW - LIMITS.window_s for at in starts) < LIMITS.restarts
     if seen.unknown:
         assert decision.action != "healthy"
+
+
+@given(observations, st.lists(observations, max_size=6), times)
+def test_a_running_job_that_moves_is_not_started_anew(
+    seen: Observation, history: list[Observation], starts: list[float]
+) -> None:
+    decision = decide(seen, history, starts, LIMITS, NOW)
+    if not decision.acts or decision.alarm != "stream.checkpoints_stalled":
+        return
+    assert isinstance(seen.elasticsearch, Search)
+    assert isinstance(seen.kafka, Kafka)
+    recent = [past for past in history if past.taken_at < NOW and NOW - past.taken_at <= LIMITS.checkpoint_stalled_s]
+    first = min(recent, key=lambda past: past.taken_at)
+    if isinstance(first.elasticsearch, Search):
+        assert seen.elasticsearch.sessions <= first.elasticsearch.sessions
+        assert seen.elasticsearch.rejections <= first.elasticsearch.rejections
+    if isinstance(first.kafka, Kafka):
+        assert seen.kafka.stream_read <= first.kafka.stream_read
+
+
+@given(counts, st.lists(counts, min_size=1, max_size=6))
+def test_growing_offsets_alone_are_no_admitted_sessions(start: int, steps: list[int]) -> None:
+    ends = [start + sum(steps[:number]) for number in range(len(steps) + 1)]
+    past = [at(200.0 - 25 * number, kafka=kafka(valid_end=end)) for number, end in enumerate(ends)]
+    assert decide(at(kafka=kafka(valid_end=ends[-1])), past, (), LIMITS, NOW).action == "healthy"
 
 
 @given(st.lists(st.floats(1, 100), min_size=1, max_size=200))

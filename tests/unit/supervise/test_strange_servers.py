@@ -93,6 +93,7 @@ def everything_at(place: str) -> Settings:
         redis_url=Secret(f"redis://{place}/0"),
         elasticsearch_url=f"http://{place}",
         flink_url=f"http://{place}",
+        mongo_url=Secret(f"mongodb://{place}"),
         partitions=2,
     )
 
@@ -104,7 +105,7 @@ def test_a_look_ends_in_time_and_knows_nothing(strange: Strange, tmp_path: Path,
     began = time.monotonic()
     seen = observe(settings, state=tmp_path)
     assert time.monotonic() - began < DEADLINE_S + SLACK_S
-    assert seen.unknown.keys() == {"flink", "kafka", "gate", "elasticsearch"}, seen
+    assert seen.unknown.keys() == {"flink", "kafka", "gate", "elasticsearch", "archive"}, seen
     assert all(reason and "\n" not in reason for reason in seen.unknown.values())
     assert seen.restore == Restore(None)
     decision = decide(seen, (), (), Limits.of(settings), time.time())
