@@ -14,7 +14,7 @@ from include.local.generate import drift, generate
 from include.local.project import ROOT
 
 TYPED: dict[Environment, tuple[str, ...]] = {
-    "dev": ("include", "docker", "benchmarks", "drills", "tests"),
+    "dev": ("include", "docker", "benchmarks", "drills", "tests", "tools"),
     "flink": ("flink", "tests/stream"),
     "airflow": ("dags", "plugins", "tests/dags", "tests/pages"),
     "ml": ("include/batch", "benchmarks/batch", "tests/batch"),
