@@ -78,6 +78,21 @@ def function_used(library: str) -> str:
     return f"{NAMESPACE}:function:{library}"
 
 
+def stopped(partition: int) -> str:
+    """String: JSON of the OffsetGap that stopped the partition; absent while the gate reads it."""
+    return f"{tag(partition)}:stopped"
+
+
+def gaps(partition: int) -> str:
+    """List: JSON of the partition's resolved OffsetGaps, newest last."""
+    return f"{tag(partition)}:gaps"
+
+
+def gate_lease(index: int) -> str:
+    """String: the process that owns a gate index, `host:pid:random`; expires when the process is gone."""
+    return f"{{{NAMESPACE}-{index}}}:lease"
+
+
 def decisions() -> str:
     """Stream of the supervisor's decisions, newest last: field `record`, the JSON of what was seen and decided."""
     return "{supervise}:decisions"

@@ -10,7 +10,7 @@ import typer
 
 from include.contracts.errors import SettingsError, ShowroomError
 from include.contracts.settings import Settings
-from include.gate.loop import Gate
+from include.gate.process import Gate
 from include.gate.stop import Stop
 
 # A batch makes tens of thousands of objects without cycles; the default threshold walks them over and over.
@@ -20,7 +20,7 @@ COLLECT_AFTER = 100_000
 def main(index: Annotated[int, typer.Option(help="Which of the gate processes this is, from 0.", min=0)] = 0) -> None:
     """Read sessions.raw, write sessions.valid and sessions.rejected, exactly once. Ends on SIGTERM, drained."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level=logging.INFO)
-    logging.getLogger("kafka").setLevel(logging.WARNING)
+    logging.getLogger("include.gate.kafka").setLevel(logging.ERROR)
     gc.set_threshold(COLLECT_AFTER)
     try:
         settings = Settings.from_env(os.environ)

@@ -1,8 +1,16 @@
 """A request to stop, as signals make it: every wait of the gate ends at once when it comes."""
 
+import logging
+import os
 import signal
 import threading
-from types import FrameType
+
+log = logging.getLogger(__name__)
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+DRAIN_LIMIT_S = 8.0
+"""supervisord and Docker kill after ten seconds."""
+FORCED_EXIT = 70
 
 
 class Stopped(Exception):
@@ -15,13 +23,20 @@ class Stop:
     def __init__(self) -> None:
         self._event = threading.Event()
 
-    def listen(self) -> None:
-        """Let SIGTERM and SIGINT ask for the stop."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_signal)
+    def listen(self, drain_limit_s: float = DRAIN_LIMIT_S) -> None:
+        """Let SIGTERM and SIGINT ask for the stop, and end the process where it is not drained in time.
 
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        A thread receives the signals: Python runs handlers only between instructions of the main thread,
+        which may wait inside a client library. Call it before any other thread is started.
+        """
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        threading.Thread(target=self._receive, args=(drain_limit_s,), name="signals", daemon=True).start()
+
+    def _receive(self, drain_limit_s: float) -> None:
+        signal.sigwait(SIGNALS)
         self._event.set()
+        threading.Event().wait(drain_limit_s)
+        exit_now(f"not drained within {drain_limit_s:g} s, ending; the open transaction will be aborted")
 
     def ask(self) -> None:
         """Ask for the stop."""
@@ -36,3 +51,9 @@ class Stop:
         """Wait; raises Stopped if the stop is asked for before or meanwhile."""
         if self._event.wait(seconds):
             raise Stopped
+
+
+def exit_now(reason: str) -> None:
+    """End the process without waiting for any thread; supervisord or Docker starts it again."""
+    log.critical("%s", reason)
+    os._exit(FORCED_EXIT)

@@ -1,5 +1,6 @@
 """Verdicts become outputs: one for each record, without personal data in what is admitted."""
 
+import hashlib
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,7 +48,12 @@ def test_an_admitted_session_leaves_without_personal_data() -> None:
     value = encoded(views=[view(), view(category="bedroom"), view(category=None), view()])
     (output,), _ = decided([Polled(7, b"u-4711", value)], "k")
     user = PSEUDONYM("u-4711")
-    assert (output.topic, output.partition, output.key, output.headers) == (topics.VALID, 2, user.encode(), [])
+    assert (output.topic, output.partition, output.key, output.headers) == (
+        topics.VALID,
+        2,
+        user.encode(),
+        [("origin", b"2:7")],
+    )
     session = msgspec.json.decode(output.value, type=ValidSession)
     assert session.user_id == user
     assert session.network == "203.0.113.0/24"
@@ -143,3 +149,22 @@ def test_every_address_lies_in_its_network(address: ipaddress.IPv4Address | ipad
     network = ipaddress.ip_network(network_of(str(address)))
     assert address in network
     assert network.prefixlen == (24 if address.version == 4 else 48)
+
+
+def test_judge_long_value_keeps_prefix_length_and_digest() -> None:
+    value = b"x" * 600_000
+    (output,), _ = decided([Polled(7, b"u-4711", value)], "-")
+    headers = dict(output.headers)
+    assert (output.value, headers["reason"], headers["length"]) == (value[:4096], b"too_long", b"600000")
+    assert headers["sha256"] == hashlib.sha256(value).hexdigest().encode()
+
+
+def test_judge_long_key_is_cut_and_its_length_kept() -> None:
+    (output,), _ = decided([Polled(7, b"k" * 1_000_000, b"{")], "-")
+    assert (output.key, dict(output.headers)["key_length"]) == (b"k" * 4096, b"1000000")
+
+
+def test_judge_oversize_origin_becomes_too_long() -> None:
+    judge = Judge(Limits.of(Settings()), PSEUDONYM, lambda _: ["-"], {(2, 7)})
+    (output,) = judge.decide([[Polled(7, b"u-4711", encoded())]])
+    assert (output.topic, dict(output.headers)["reason"]) == (topics.REJECTED, b"too_long")

@@ -1,0 +1,143 @@
+"""One gate process: opens its parts, runs the loop, and starts over with new clients after any error."""
+
+import logging
+import time
+
+import redis
+from confluent_kafka import KafkaException
+from redis.exceptions import BusyLoadingError, ConnectionError, TimeoutError
+
+from include.contracts.errors import TerminalError, TransientError
+from include.contracts.settings import Settings
+from include.gate.check import Limits
+from include.gate.decide import Judge, Output
+from include.gate.gaps import GapStore
+from include.gate.kafka_errors import is_fenced_by_process
+from include.gate.lease import IndexLease
+from include.gate.loop import Loop
+from include.gate.memory import Memory
+from include.gate.pseudonym import pseudonymizer
+from include.gate.sink import TRANSACTION_TIMEOUT_S, OversizeError, TransactionSink
+from include.gate.source import Reassign, RecordSource
+from include.gate.stop import Stop, Stopped
+from include.gate.topic import RawTopic
+
+log = logging.getLogger(__name__)
+
+FIRST_WAIT_S, MAX_WAIT_S = 0.5, 5.0
+REDIS_TIMEOUT_S = 5.0
+RETRIED = (KafkaException, TransientError, OSError, ConnectionError, TimeoutError, BusyLoadingError)
+
+
+class Gate:
+    """One gate process. `index` names it among its fellows and must not be shared."""
+
+    def __init__(self, settings: Settings, index: int, stop: Stop) -> None:
+        self._settings = settings
+        self._name = f"gate-{index}"
+        self._stop = stop
+        self._pseudonym = pseudonymizer(settings.require_pseudonym_key())
+        self._redis = redis.Redis.from_url(
+            settings.redis_url.reveal(), socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=REDIS_TIMEOUT_S
+        )
+        self._gaps = GapStore(self._redis)
+        self._lease = IndexLease(self._redis, index, stop)
+        self._topic = RawTopic(settings.kafka_bootstrap, self._name)
+        self._oversize: set[tuple[int, int]] = set()
+        self._single = False
+
+    def run(self) -> None:
+        """Work until asked to stop. Waits and starts over while Kafka or Redis is unavailable.
+
+        Raises TerminalError where another process runs under the same name.
+        """
+        wait_s = FIRST_WAIT_S
+        while not self._stop.asked:
+            began = time.monotonic()
+            try:
+                self._work()
+            except Stopped:
+                break
+            except OversizeError as error:
+                self._note_oversize(error)
+            except Reassign as error:
+                log.warning("%s", error)
+            except RETRIED as error:
+                if time.monotonic() - began > MAX_WAIT_S:
+                    wait_s = FIRST_WAIT_S
+                log.warning("waiting for kafka, again in %.1f s: %s: %s", wait_s, type(error).__name__, error)
+                try:
+                    self._stop.wait(wait_s)
+                except Stopped:
+                    break
+                wait_s = min(wait_s * 2, MAX_WAIT_S)
+        self._release()
+        log.info("%s stopped", self._name)
+
+    def _work(self) -> None:
+        """Open all clients and pump until asked to stop or a client fails."""
+        self._lease.acquire()
+        topic_id = self._topic.id()
+        sink = TransactionSink(self._settings.kafka_bootstrap, self._name, single=self._single)
+        try:
+            sink.open()
+            self._pump(sink, topic_id)
+        except KafkaException as error:
+            if is_fenced_by_process(error, sink.transaction_age_s, TRANSACTION_TIMEOUT_S):
+                raise TerminalError(f"{self._name} was fenced off", "another process runs under this index") from error
+            raise
+        finally:
+            sink.discard()
+
+    def _pump(self, sink: TransactionSink, topic_id: str) -> None:
+        """Read from the offsets that the sink has settled."""
+        source = RecordSource(
+            self._settings.kafka_bootstrap, self._name, self._settings.gate_batch, topic_id, self._gaps
+        )
+        try:
+            memory = Memory(self._settings, topic_id, self._stop)
+            try:
+                loop = Loop(
+                    source=source,
+                    sink=sink,
+                    memory=memory,
+                    judge=Judge(Limits.of(self._settings), self._pseudonym, memory.decide, self._oversize),
+                    batch=self._settings.gate_batch,
+                    stop=self._stop,
+                    verify=lambda: self._verify(topic_id),
+                    each_second=lambda: self._each_second(source),
+                )
+                log.info("%s ready", self._name)
+                loop.run()
+            finally:
+                memory.close()
+        finally:
+            source.close()
+
+    def _verify(self, topic_id: str) -> None:
+        """Ids of topics never return: with the same id after the poll, the records came from this topic."""
+        if self._topic.id() != topic_id:
+            raise Reassign("the topic was created anew")
+
+    def _each_second(self, source: RecordSource) -> None:
+        self._lease.renew()
+        if source.stopped and any(gap.resume for gap in self._gaps.stopped(source.stopped).values()):
+            raise Reassign("an operator requested to resume a partition")
+
+    def _note_oversize(self, error: OversizeError) -> None:
+        """From now on one record a request, so that the next error names the records; those become verdicts."""
+        self._single = True
+        refused: list[Output] = [output for output in error.outputs if output.origin in self._oversize]
+        if refused:
+            raise TerminalError(
+                f"produce to {refused[0].topic} failed: the broker refuses even {len(refused[0].value)} bytes",
+                "raise the topic's max.message.bytes",
+            )
+        self._oversize.update(output.origin for output in error.outputs)
+        log.warning("%s: %d records become too_long", error, len(error.outputs))
+
+    def _release(self) -> None:
+        try:
+            self._lease.release()
+        except RETRIED as error:
+            log.warning("the lease was not released, it expires: %s", error)

@@ -1,0 +1,186 @@
+"""The gate's transactional producer: outputs and offsets of one batch become one Kafka transaction.
+
+Every call has a time limit, and all of them together stay below the transaction's own. After any error the sink
+must be discarded: the outcome of its last transaction is unknown, and only a new producer (a new epoch) settles it.
+"""
+
+import logging
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from include.contracts import topics
+from include.contracts.errors import TransientError
+from include.gate.client_config import connection
+from include.gate.decide import Output
+from include.gate.kafka_errors import CONNECTION_LOST_CODES, OVERSIZE_CODES, code_of
+
+log = logging.getLogger(__name__)
+
+TRANSACTION_TIMEOUT_S = 30.0
+TRANSACTION_LIMIT_S = 20.0
+"""From begin to the end of the commit."""
+COMMIT_TIMEOUT_S = 8.0
+INIT_TIMEOUT_S = 10.0
+DELIVERY_TIMEOUT_MS = 15_000
+SLICE_S = 0.25
+NO_RETRY_MS = 120_000
+"""librdkafka resends an EndTxn whose connection was lost after this backoff; the gate is long gone by then."""
+BATCH_BYTES = 1024 * 1024
+QUEUE_MESSAGES = 200_000
+QUEUE_KBYTES = 512 * 1024
+
+
+class CommitError(TransientError):
+    """A transaction did not end within its limits or lost its connection; its outcome is unknown."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"commit failed: {message}", "none: a new producer settles it")
+
+
+class OversizeError(TransientError):
+    """The broker refuses outputs for their size; `outputs` are those, or empty where a whole batch failed."""
+
+    def __init__(self, outputs: Sequence[Output]) -> None:
+        super().__init__("produce failed: the broker's max.message.bytes is exceeded", "raise max.message.bytes")
+        self.outputs = outputs
+
+
+class TransactionSink:
+    """One transactional producer. `single`: one record a request, so that an error concerns that record only."""
+
+    def __init__(self, bootstrap: str, name: str, *, single: bool = False) -> None:
+        self._single = single
+        self._failures: list[tuple[KafkaError, Message]] = []
+        self._lost: list[KafkaError] = []
+        self._began = time.monotonic()
+        self._producer = Producer(_config(bootstrap, name, single, self._failures, self._lost))
+
+    def open(self) -> None:
+        """Fence earlier producers of this name and settle their last transaction."""
+        self._producer.init_transactions(INIT_TIMEOUT_S)
+
+    @property
+    def transaction_age_s(self) -> float:
+        """Time since the last transaction began."""
+        return time.monotonic() - self._began
+
+    def commit(self, outputs: Sequence[Output], offsets: list[TopicPartition], group: Any) -> None:
+        """Produce, wait for every acknowledgement, then add the offsets and commit.
+
+        Raises CommitError, OversizeError or KafkaException; the sink must be discarded then.
+        """
+        self._began = time.monotonic()
+        try:
+            self._producer.begin_transaction()
+            self._produce(outputs)
+            self._await_acknowledgements(outputs)
+            self._producer.send_offsets_to_transaction(offsets, group, self._left())
+            self._end()
+        except SystemError as error:
+            # A fatal error sets an exception before the callbacks run; CPython complains about the callback.
+            if isinstance(error.__cause__, KafkaException):
+                raise error.__cause__ from None
+            raise
+
+    def discard(self) -> None:
+        """Drop everything queued; the broker or the next producer aborts what is open."""
+        self._producer.purge()
+
+    def _left(self) -> float:
+        left = TRANSACTION_LIMIT_S - self.transaction_age_s
+        if left <= 0:
+            raise CommitError(f"not done within {TRANSACTION_LIMIT_S:g} s")
+        return left
+
+    def _produce(self, outputs: Sequence[Output]) -> None:
+        produce: Any = self._producer.produce
+        for output in outputs:
+            topic, partition_, key, value, headers, _ = output
+            try:
+                produce(topic, value, key, partition_, headers=headers)
+            except BufferError:
+                self._produce_when_free(output)
+            except KafkaException as error:
+                if code_of(error) in OVERSIZE_CODES:
+                    raise OversizeError([output]) from error
+                raise
+        self._producer.poll(0)
+
+    def _produce_when_free(self, output: Output) -> None:
+        """The queue is full: it empties as the broker acknowledges."""
+        produce: Any = self._producer.produce
+        while True:
+            self._left()
+            self._producer.poll(SLICE_S)
+            try:
+                produce(output.topic, output.value, output.key, output.partition, headers=output.headers)
+            except BufferError:
+                continue
+            return
+
+    def _await_acknowledgements(self, outputs: Sequence[Output]) -> None:
+        while self._producer.flush(min(SLICE_S, self._left())):
+            if self._failures:
+                break
+        if not self._failures:
+            return
+        error, _ = self._failures[0]
+        if error.code() in OVERSIZE_CODES:
+            refused = {(message.topic(), message.partition(), message.value()) for _, message in self._failures}
+            found = [output for output in outputs if (output.topic, output.partition, output.value) in refused]
+            raise OversizeError(found if self._single else [])
+        raise CommitError(f"{len(self._failures)} records were not delivered, first: {error}")
+
+    def _end(self) -> None:
+        """Commit in short slices, to notice at once that the connection is gone."""
+        until = time.monotonic() + min(COMMIT_TIMEOUT_S, self._left())
+        self._lost.clear()
+        while True:
+            try:
+                self._producer.commit_transaction(SLICE_S)
+                return
+            except KafkaException as error:
+                if code_of(error) != KafkaError._TIMED_OUT:
+                    raise
+            self._producer.poll(0)
+            if self._lost:
+                raise CommitError(f"the connection was lost ({self._lost[0]})")
+            if time.monotonic() >= until:
+                raise CommitError(f"no answer within {COMMIT_TIMEOUT_S:g} s")
+
+
+def _config(
+    bootstrap: str, name: str, single: bool, failures: list[tuple[KafkaError, Message]], lost: list[KafkaError]
+) -> dict[str, Any]:
+    return connection(bootstrap, name) | {
+        "transactional.id": name,
+        "transaction.timeout.ms": int(TRANSACTION_TIMEOUT_S * 1_000),
+        "acks": "all",
+        "message.timeout.ms": DELIVERY_TIMEOUT_MS,
+        "batch.size": BATCH_BYTES,
+        "batch.num.messages": 1 if single else 10_000,
+        "linger.ms": 2,
+        "compression.type": "lz4",
+        "message.max.bytes": topics.MAX_MESSAGE_BYTES,
+        "queue.buffering.max.messages": QUEUE_MESSAGES,
+        "queue.buffering.max.kbytes": QUEUE_KBYTES,
+        "retry.backoff.ms": NO_RETRY_MS,
+        "retry.backoff.max.ms": NO_RETRY_MS,
+        "delivery.report.only.error": True,
+        "on_delivery": partial(_note_delivery, failures),
+        "error_cb": partial(_note_error, lost),
+    }
+
+
+def _note_delivery(failures: list[tuple[KafkaError, Message]], error: KafkaError | None, message: Message) -> None:
+    if error is not None:
+        failures.append((error, message))
+
+
+def _note_error(lost: list[KafkaError], error: KafkaError) -> None:
+    if error.code() in CONNECTION_LOST_CODES:
+        lost.append(error)

@@ -1,0 +1,117 @@
+"""Gate processes of a test's own, and the topics around them, on the shared stack's Kafka and Redis."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from confluent_kafka import Producer
+from kafka import KafkaConsumer, TopicPartition
+
+from include.contracts import topics
+from include.contracts.settings import Settings
+from include.local.project import ROOT
+
+
+@contextmanager
+def gate(settings: Settings, index: int = 7) -> Iterator["subprocess.Popen[str]"]:
+    """A gate process; killed at the end if it still runs."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "include.gate", "--index", str(index)],
+        cwd=ROOT,
+        env=os.environ | settings.to_env() | {"PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        if process.stderr is not None and not process.stderr.closed:
+            print(process.communicate()[1])  # noqa: T201 - pytest shows it where the test fails
+
+
+def produce(
+    settings: Settings,
+    values: Iterable[bytes],
+    partition: int = 0,
+    key: bytes | None = None,
+    *,
+    headers: list[tuple[str, str | bytes | None]] | None = None,
+    timestamp: int = 0,
+    config: dict[str, Any] | None = None,
+) -> None:
+    """Append to sessions.raw with librdkafka, which knows all four codecs; the key is the user's by default."""
+    limit = {"message.max.bytes": 50_000_000, "bootstrap.servers": settings.kafka_bootstrap}
+    failures: list[Any] = []
+    producer = Producer(limit | (config or {}))
+
+    def note(error: Any, _: Any) -> None:
+        if error:
+            failures.append(error)
+
+    for value in values:
+        name = user_of(value) if key is None else key
+        producer.produce(topics.RAW, value, name, partition, on_delivery=note, headers=headers, timestamp=timestamp)
+    assert producer.flush(30) == 0
+    assert failures == []
+
+
+def user_of(value: bytes) -> bytes:
+    """The user of a session, else any."""
+    try:
+        return str(json.loads(value)["user_id"]).encode()
+    except (ValueError, KeyError, TypeError):
+        return b"u"
+
+
+class Reader:
+    """Committed records of the gate's outputs since it was opened."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        with self._consumer() as consumer:
+            self._since = consumer.end_offsets(self._partitions())
+
+    def records(self, topic: str) -> list[Any]:
+        """Everything up to the topic's end now."""
+        with self._consumer() as consumer:
+            partitions = [place for place in self._partitions() if place.topic == topic]
+            consumer.assign(partitions)
+            ends = consumer.end_offsets(partitions)
+            for place in partitions:
+                consumer.seek(place, min(self._since[place], ends[place]))
+            found: list[Any] = []
+            until = time.monotonic() + 30
+            while any(consumer.position(place) < ends[place] for place in partitions):
+                assert time.monotonic() < until
+                for records in consumer.poll(timeout_ms=200).values():
+                    found += records
+            return found
+
+    def valid_ids(self) -> list[str]:
+        """Session ids of the admitted records."""
+        return [json.loads(record.value)["session_id"] for record in self.records(topics.VALID)]
+
+    def rejected(self) -> list[tuple[str, dict[str, str]]]:
+        """Reason and headers of each rejected record."""
+        headers = [{name: value.decode() for name, value in record.headers} for record in self.records(topics.REJECTED)]
+        return [(named["reason"], named) for named in headers]
+
+    def _partitions(self) -> list[TopicPartition]:
+        names = (topics.VALID, topics.REJECTED)
+        return [TopicPartition(name, number) for name in names for number in range(self._settings.partitions)]
+
+    def _consumer(self) -> KafkaConsumer:
+        return KafkaConsumer(
+            bootstrap_servers=self._settings.kafka_bootstrap,
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_partition_fetch_bytes=topics.MAX_MESSAGE_BYTES,
+            metrics_enabled=False,
+        )

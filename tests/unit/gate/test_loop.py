@@ -1,0 +1,144 @@
+"""The loop with parts that fail: what ends the batch, and what ends the process."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any, cast
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+
+from include.gate.decide import Judge, Output
+from include.gate.kafka_errors import is_fenced_by_process
+from include.gate.loop import Loop
+from include.gate.memory import Memory
+from include.gate.source import Polled
+from include.gate.stop import FORCED_EXIT, Stop
+from include.local.project import ROOT
+
+RECORD = Polled("sessions.raw", 0, 0, 0, b"k", b"v", None)
+HANGING = """
+import logging, sys, threading
+from tests.unit.gate.test_loop import loop_of
+logging.basicConfig(level=logging.INFO)
+loop_of(lambda *_: threading.Event().wait(), hang_limit_s=0.2).run()
+"""
+DEAF = """
+import logging, os, signal, threading
+from include.gate.stop import Stop
+logging.basicConfig(level=logging.INFO)
+Stop().listen(0.2)
+os.kill(os.getpid(), signal.SIGTERM)
+threading.Event().wait()
+"""
+
+
+class EndlessSource:
+    """Delivers the same record again and again."""
+
+    assigned: Sequence[int] = [0]
+
+    def poll(self, most: int) -> list[list[Polled]]:
+        return [[RECORD]]
+
+    def offsets_behind(self, polled: Sequence[Sequence[Polled]]) -> list[TopicPartition]:
+        return []
+
+    def group(self) -> Any:
+        return None
+
+
+class QuietMemory:
+    """Accepts heartbeats."""
+
+    def beat(self, partitions: Sequence[int]) -> None:
+        return
+
+
+class EmptyJudge:
+    """Decides nothing."""
+
+    def decide(self, polled: Any) -> list[Output]:
+        return []
+
+
+class SinkOf:
+    """Commits by calling a function."""
+
+    def __init__(self, commit: Any) -> None:
+        self.commit = commit
+
+
+def loop_of(commit: Any, stop: Stop | None = None, hang_limit_s: float = 5.0, verify: Any = lambda: None) -> Loop:
+    return Loop(
+        source=EndlessSource(),
+        sink=SinkOf(commit),
+        memory=cast(Memory, QuietMemory()),
+        judge=cast(Judge, EmptyJudge()),
+        batch=1,
+        stop=stop or Stop(),
+        hang_limit_s=hang_limit_s,
+        verify=verify,
+    )
+
+
+def run_python(code: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
+    )
+
+
+def test_loop_with_hanging_commit_ends_the_process() -> None:
+    done = run_python(HANGING)
+    assert (done.returncode, "a commit hangs" in done.stderr) == (FORCED_EXIT, True)
+
+
+def test_stop_with_deaf_main_thread_ends_the_process() -> None:
+    done = run_python(DEAF)
+    assert (done.returncode, "not drained" in done.stderr) == (FORCED_EXIT, True)
+
+
+def test_loop_with_failed_commit_raises_and_commits_nothing_more() -> None:
+    commits: list[int] = []
+
+    def fail(*_: Any) -> None:
+        commits.append(1)
+        raise OSError("lost")
+
+    with pytest.raises(OSError, match="lost"):
+        loop_of(fail).run()
+    assert commits == [1]
+
+
+def test_loop_with_failed_verification_decides_nothing() -> None:
+    def fail() -> None:
+        raise OSError("another topic")
+
+    commits: list[int] = []
+    with pytest.raises(OSError, match="another topic"):
+        loop_of(lambda *_: commits.append(1), verify=fail).run()
+    assert commits == []
+
+
+def test_loop_asked_to_stop_commits_what_was_decided() -> None:
+    stop, commits = Stop(), []
+
+    def commit(*_: Any) -> None:
+        stop.ask()
+        commits.append(1)
+
+    loop_of(commit, stop).run()
+    assert commits
+
+
+@pytest.mark.parametrize(
+    ("code", "age_s", "fenced"),
+    [
+        (KafkaError._FENCED, 1.0, True),
+        (KafkaError._FENCED, 31.0, False),
+        (KafkaError.FENCED_INSTANCE_ID, 31.0, True),
+        (KafkaError._TRANSPORT, 1.0, False),
+    ],
+)
+def test_fenced_by_process_depends_on_transaction_age(code: int, age_s: float, fenced: bool) -> None:
+    assert is_fenced_by_process(KafkaException(KafkaError(code)), age_s, 30.0) is fenced

@@ -1,0 +1,58 @@
+"""Where the gate starts to read: never by a fall-back."""
+
+import pytest
+from msgspec.structs import replace
+
+from include.contracts.offset_gap import OffsetGap, decode_gap, encode_gap
+from include.gate.start_offsets import Committed, Log, Resume, Start, decide_start, gap_at
+
+GAP = OffsetGap(partition=3, kind="expired", from_offset=5, to_offset=10, detected_at=1.0, topic_id="t")
+LOG = Log(10, 20)
+
+
+def decide(committed: Committed | None, stopped: OffsetGap | None = None) -> Start | Resume | OffsetGap:
+    return decide_start(3, committed, LOG, "t", stopped, now=1.0)
+
+
+def test_start_without_commit_is_the_beginning_of_the_log() -> None:
+    start = decide(None)
+    assert isinstance(start, Start)
+    assert (start.offset, bool(start.reason)) == (10, True)
+
+
+@pytest.mark.parametrize("offset", [10, 15, 20])
+def test_start_within_the_log_is_the_committed_offset(offset: int) -> None:
+    assert decide(Committed(offset, "t", 4)) == Start(offset, 4)
+
+
+def test_start_below_the_log_stops_as_expired() -> None:
+    assert decide(Committed(5, "t")) == GAP
+
+
+def test_start_beyond_the_log_stops_as_truncated() -> None:
+    assert decide(Committed(25, "t")) == replace(GAP, kind="truncated", from_offset=20, to_offset=25)
+
+
+def test_start_under_another_topic_id_is_the_beginning_of_the_log() -> None:
+    start = decide(Committed(25, "older"))
+    assert isinstance(start, Start)
+    assert start.offset == 10
+
+
+def test_start_of_stopped_partition_stays_stopped() -> None:
+    assert decide(Committed(15, "t"), GAP) == GAP
+
+
+@pytest.mark.parametrize(("resume", "offset"), [("earliest", 10), ("latest", 20)])
+def test_start_of_resumed_partition_is_the_requested_end(resume: str, offset: int) -> None:
+    stopped = decode_gap(encode_gap(GAP).replace(b'"resume":""', f'"resume":"{resume}"'.encode()))
+    assert decide(Committed(5, "t"), stopped) == Resume(offset, stopped)
+
+
+def test_start_ignores_stop_of_an_older_topic() -> None:
+    assert decide(None, replace(GAP, topic_id="older")) == decide(None)
+
+
+@pytest.mark.parametrize(("position", "kind"), [(5, "expired"), (15, "truncated"), (30, "truncated")])
+def test_gap_of_refused_position_names_its_kind(position: int, kind: str) -> None:
+    assert gap_at(3, position, LOG, "t", 1.0).kind == kind
