@@ -103,6 +103,11 @@ def supervising() -> str:
     return "{supervise}:acting"
 
 
+def next_job() -> str:
+    """String: Flink id of the next submission of the stream job; expires."""
+    return "{supervise}:next_job"
+
+
 def alarm(identity: str) -> str:
     """String: when this alarm was last sent, Unix seconds; expires when it may be sent again."""
     return f"{{supervise}}:alarm:{identity}"

@@ -1,5 +1,6 @@
 """The stream job on the local stack: where its files and its state lie, and its start with all it needs."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
@@ -13,13 +14,16 @@ from include.local.servers.flink import data_dir, flink_home
 from include.serving.client import connect
 from include.serving.templates import ensure_templates
 from include.supervise.flink_rest import FlinkRest
+from include.supervise.journal import Turn, my_turn
 from include.supervise.stream_job import (
     POLL_S,
     START_DEADLINE_S,
     JobProgram,
     RestorePoint,
+    cancel,
     newest_restore_point,
     observe,
+    stop_with_savepoint,
     submit,
     wait_running,
 )
@@ -42,19 +46,40 @@ def supervise_folder(settings: Settings) -> Path:
 
 
 def start_job(settings: Settings, *, restore: RestorePoint | None = None, deadline_s: float = START_DEADLINE_S) -> str:
-    """Make the index templates, submit the job and wait until it runs; returns its id."""
-    with connect(settings) as client:
-        ensure_templates(client, settings)
-    with FlinkRest(settings) as flink:
-        job_id = submit(flink, job_program(), restore)
-        wait_running(flink, job_id, deadline_s)
-    return job_id
+    """Make the index templates, submit the job and wait until it runs; returns its id.
+
+    Raises TransientError while another command or the supervisor changes the job, or Redis is away.
+    """
+    with my_turn(settings) as turn:
+        return _start(settings, restore, deadline_s, turn)
 
 
 def resume_job(settings: Settings, *, deadline_s: float = START_DEADLINE_S) -> tuple[str, RestorePoint | None]:
     """`start_job` from the newest complete checkpoint or savepoint, from nothing where there is none."""
-    restore = newest_restore_point(state_folder(settings))
-    return start_job(settings, restore=restore, deadline_s=deadline_s), restore
+    with my_turn(settings) as turn:
+        restore = newest_restore_point(state_folder(settings))
+        return _start(settings, restore, deadline_s, turn), restore
+
+
+def stop_job(settings: Settings, deadline_s: float) -> RestorePoint:
+    """Stop the job with a savepoint; returns the savepoint. Raises as `start_job` does."""
+    with my_turn(settings), FlinkRest(settings) as flink:
+        return stop_with_savepoint(flink, deadline_s)
+
+
+def cancel_job(settings: Settings, deadline_s: float, *, locked: bool = True) -> str:
+    """End the job at once; returns its id. Raises as `start_job` does, unless it is not to be `locked`."""
+    with my_turn(settings) if locked else nullcontext(), FlinkRest(settings) as flink:
+        return cancel(flink, deadline_s)
+
+
+def _start(settings: Settings, restore: RestorePoint | None, deadline_s: float, turn: Turn) -> str:
+    with connect(settings) as client:
+        ensure_templates(client, settings)
+    with FlinkRest(settings) as flink:
+        job_id = submit(flink, job_program(), restore, turn)
+        wait_running(flink, job_id, deadline_s)
+    return job_id
 
 
 def wait_started(settings: Settings, deadline_s: float) -> str:

@@ -119,7 +119,7 @@ class _Round:
                     self.program,
                     self.state,
                     within_s=self.settings.supervise_grace_s,
-                    extend=turn.extend,
+                    ids=turn,
                     say=self.say,
                 )
         except TransientError as error:

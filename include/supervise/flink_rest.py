@@ -240,7 +240,10 @@ class FlinkRest:
         return Path(answer.filename).name
 
     def run(self, jar_id: str, body: Mapping[str, Any]) -> str:
-        """Run a jar's program; returns the id of the job it submitted."""
+        """Run a jar's program; returns the id of the job it submitted.
+
+        After a time-out the program may still submit it.
+        """
         return self._ask("POST", f"/jars/{jar_id}/run", _Submitted, json=dict(body), timeout=RUN_TIMEOUT_S).jobid
 
     def start_stop(self, job_id: str) -> str:

@@ -1,8 +1,9 @@
 """What was seen, decided and done, kept in Redis; and the lock that lets one supervisor act at a time."""
 
 import secrets
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,13 +18,17 @@ from include.supervise.policy import Decision
 
 KEPT = 10_000
 REPEATED_AFTER_S = 60.0
-LOCK_MS = 300_000
+# The lock is renewed while its owner lives, however long a call to Flink takes; a dead owner loses it after this.
+LOCK_MS = 60_000
+RENEW_S = 15.0
+# Longer than any submission can take to reach Flink, so that one whose answer was lost cannot land under an old id.
+JOB_ID_MS = 900_000
 TIMEOUT_S = 3.0
 FIELD = b"record"
 # Entries carry the supervisor's own time, the stream's ids the server's.
 CLOCKS_APART_S = 3_600.0
 
-_RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+_DELETE_IF_EQUAL = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 _EXTEND = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 0"
 
 
@@ -90,7 +95,7 @@ class Journal:
 
 
 class Turn:
-    """The right to act, for a time."""
+    """The right to act, for a time, and the id that Flink is to give the job which is submitted by it."""
 
     def __init__(self, client: "redis.Redis", token: str) -> None:
         self._redis = client
@@ -103,23 +108,78 @@ class Turn:
         if not kept:
             raise TransientError("another supervisor has taken over", "none: it goes on with the stream")
 
+    def job_id(self) -> str:
+        """Return the Flink id of the next submission: the same for everybody until it is spent.
+
+        Flink refuses a second job of one id. So of two submissions that do not see each other, because one lost
+        its lock or the answer to it was lost, only one starts a job.
+        """
+        with _errors():
+            self._redis.set(keys.next_job(), secrets.token_hex(16), nx=True, px=JOB_ID_MS)
+            found: Any = self._redis.get(keys.next_job())
+        if not found:
+            raise TransientError("the id of the next job expired while it was read", "try again")
+        return str(found.decode())
+
+    def spend(self, job_id: str) -> None:
+        """Never submit under this id again: Flink knows a job of it."""
+        with _errors():
+            self._redis.eval(_DELETE_IF_EQUAL, 1, keys.next_job(), job_id)
+
 
 @contextmanager
 def acting(settings: Settings) -> Iterator[Turn | None]:
     """The right to act, or None while another supervisor has it. Raises TransientError while Redis is away.
 
-    A supervisor that dies loses it after LOCK_MS.
+    It is renewed until the block ends. A supervisor that dies loses it after LOCK_MS.
     """
     token = secrets.token_hex(16)
     with _connect(settings) as client:
         with _errors():
             mine = client.set(keys.supervising(), token, nx=True, px=LOCK_MS)
+        if not mine:
+            yield None
+            return
+        turn = Turn(client, token)
         try:
-            yield Turn(client, token) if mine else None
+            with _renewed(turn):
+                yield turn
         finally:
-            if mine:
-                with _errors():
-                    client.eval(_RELEASE, 1, keys.supervising(), token)
+            # What was done is done; a lock that cannot be released expires.
+            with suppress(TransientError), _errors():
+                client.eval(_DELETE_IF_EQUAL, 1, keys.supervising(), token)
+
+
+@contextmanager
+def my_turn(settings: Settings) -> Iterator[Turn]:
+    """The right to act on the stream job, for people's commands and Airflow's operators.
+
+    Raises TransientError while another has it or Redis is away.
+    """
+    with acting(settings) as turn:
+        if turn is None:
+            message = "the stream job is being changed by supervise_stream or by another command"
+            raise TransientError(message, "try again in a minute")
+        yield turn
+
+
+@contextmanager
+def _renewed(turn: Turn) -> Iterator[None]:
+    """Renew the lock in the background. A lost lock shows at the owner's next `extend`."""
+    done = threading.Event()
+
+    def renew() -> None:
+        while not done.wait(RENEW_S):
+            with suppress(TransientError):
+                turn.extend()
+
+    thread = threading.Thread(target=renew, name="lock", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def _entry(fields: dict[bytes, bytes]) -> Entry | None:

@@ -1,13 +1,14 @@
 """Getting the stream to run: from its newest restore point, and where that is broken from the next older one."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from include.contracts.errors import NotReadyError, TerminalError, TransientError
 from include.supervise.flink_rest import FlinkRest
-from include.supervise.stream_job import JobProgram, RestorePoint, cancel, restore_points, running_job, submit
+from include.supervise.stream_job import JobIds, JobProgram, RestorePoint, cancel, restore_points, running_job, submit
 
 POINTS_TRIED = 3
 CANCEL_S = 60.0
@@ -22,12 +23,12 @@ def start_stream(
     state: Path,
     *,
     within_s: float,
-    extend: Callable[[], None],
+    ids: JobIds,
     say: Callable[[str], None],
 ) -> str:
     """End a job that is stuck, start it anew and wait until it runs; returns what came of it, in one line.
 
-    `extend` is called before each try and may forbid it. Raises TransientError while Flink is away, NotReadyError
+    `ids` gives the job's id and may forbid a try. Raises TransientError while Flink is away, NotReadyError
     when the job does not run in time (it is left to itself), TerminalError when no restore point works.
     """
     if running_job(flink) is not None:
@@ -35,24 +36,32 @@ def start_stream(
     failures: list[str] = []
     points: list[RestorePoint | None] = [*restore_points(state)[:POINTS_TRIED]]
     for point in points or [None]:
-        extend()
+        ids.extend()
         source = "nothing" if point is None else str(point.path)
         try:
-            job_id = submit(flink, program, point)
+            job_id = submit(flink, program, point, ids)
             _until_it_runs(flink, job_id, within_s)
         except TerminalError as error:
             failures.append(f"from {source}: {error.message}")
             say(f"could not start from {source}: {error.message}")
             _give_up(flink)
             continue
-        return _told(job_id, point, failures)
+        return _told(job_id, point, failures, points[0] if points else None)
     raise TerminalError("; ".join(failures), "see the JobManager's log; ./showroom stream resume --from another one")
 
 
-def _told(job_id: str, point: RestorePoint | None, failures: list[str]) -> str:
+def _told(job_id: str, point: RestorePoint | None, failures: list[str], newest: RestorePoint | None) -> str:
     source = "without a state" if point is None else f"from {point.path}"
     broken = f"; older than what could be had: {'; '.join(failures)}" if failures else ""
-    return f"job {job_id} runs, started {source}{broken}"
+    return f"job {job_id} runs, started {source}{_of_older_job(point, newest)}{broken}"
+
+
+def _of_older_job(point: RestorePoint | None, newest: RestorePoint | None) -> str:
+    """That the stream reads again what an earlier job had read since; nothing is counted twice, but it takes time."""
+    if point is None or newest is None or point.job == newest.job:
+        return ""
+    written = datetime.fromtimestamp(point.written, UTC)
+    return f" of an earlier job, written {written:%Y-%m-%dT%H:%M:%SZ}: all sessions since then are read again"
 
 
 def _until_it_runs(flink: FlinkRest, job_id: str, within_s: float) -> None:

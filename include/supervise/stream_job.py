@@ -1,9 +1,11 @@
 """The stream job as one thing to submit, stop, resume and wait for; there is never more than one."""
 
+import glob
 import shutil
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
@@ -43,6 +45,11 @@ class RestorePoint(NamedTuple):
         """The path as Flink wants it."""
         return self.path.absolute().as_uri()
 
+    @property
+    def job(self) -> str | None:
+        """The id of the job whose checkpoint it is; None for a savepoint."""
+        return self.path.parent.name if self.path.name.startswith("chk-") else None
+
 
 class Observation(NamedTuple):
     """The running job as it is now, `failures` newest first."""
@@ -76,33 +83,78 @@ def observe(flink: FlinkRest) -> Observation | None:
 
 def running_job(flink: FlinkRest) -> JobSummary | None:
     """The stream job that has not ended, if any."""
-    return next((job for job in flink.jobs() if job.name == JOB_NAME and not job.ended), None)
+    return _running(flink.jobs())
 
 
-def submit(flink: FlinkRest, program: JobProgram, restore: RestorePoint | None = None) -> str:
+def _running(jobs: Iterable[JobSummary]) -> JobSummary | None:
+    return next((job for job in jobs if job.name == JOB_NAME and not job.ended), None)
+
+
+class JobIds(Protocol):
+    """Where the ids of submissions come from; `Turn` of the journal is one."""
+
+    def extend(self) -> None:
+        """Raise TransientError when the right to submit was lost."""
+
+    def job_id(self) -> str:
+        """Return the id of the next submission, the same until it is spent."""
+
+    def spend(self, job_id: str) -> None:
+        """Never give this id again."""
+
+
+def submit(
+    flink: FlinkRest, program: JobProgram, restore: RestorePoint | None = None, ids: JobIds | None = None
+) -> str:
     """Start the job, empty or from a restore point; returns its id before it runs.
+
+    With `ids` Flink itself refuses a second job, whatever became of an earlier request: see `Turn.job_id`.
 
     Raises TerminalError when one is there already: two would write the same documents and fight over offsets.
     """
-    present = running_job(flink)
-    if present is not None:
-        message = f"job {JOB_NAME} is there already ({present.jid}, {present.state})"
-        raise TerminalError(message, "stop or cancel it first")
+    known = flink.jobs()
+    _require_none(known)
+    jar_id = flink.ensure_jar(program.jar)
     body: dict[str, object] = {
         "entryClass": ENTRY_CLASS,
         "programArgsList": ["-py", program.script, "-pypath", program.root],
     }
     if restore is not None:
         body |= {"savepointPath": restore.uri, "allowNonRestoredState": False}
-    known = {job.jid for job in flink.jobs()}
+    job_id = None if ids is None else _unused(ids, known)
+    if job_id is not None:
+        body["jobId"] = job_id
     try:
-        return flink.run(flink.ensure_jar(program.jar), body)
+        started = flink.run(jar_id, body)
     except TerminalError as error:
         # The refusal itself says no more than that the Python process ended.
-        failed = next((job for job in flink.jobs() if job.jid not in known), None)
-        if failed is None:
+        new = [job for job in flink.jobs() if job.jid not in {earlier.jid for earlier in known}]
+        _require_none(new)
+        if not new:
             raise
-        raise TerminalError(f"the job could not start: {_last_failure(flink, failed.jid)}", error.remedy) from error
+        raise TerminalError(f"the job could not start: {_last_failure(flink, new[0].jid)}", error.remedy) from error
+    if ids is not None:
+        # Where it is not spent, the next submission sees the job and spends it.
+        with suppress(TransientError):
+            ids.spend(started)
+    return started
+
+
+def _require_none(jobs: Iterable[JobSummary]) -> None:
+    present = _running(jobs)
+    if present is not None:
+        message = f"job {JOB_NAME} is there already ({present.jid}, {present.state})"
+        raise TerminalError(message, "stop or cancel it first")
+
+
+def _unused(ids: JobIds, known: Iterable[JobSummary]) -> str:
+    """The id of the next submission; not that of a job that has ended, which Flink would refuse."""
+    ids.extend()
+    job_id = ids.job_id()
+    if all(job.jid != job_id for job in known):
+        return job_id
+    ids.spend(job_id)
+    return ids.job_id()
 
 
 def stop_with_savepoint(flink: FlinkRest, deadline_s: float = STOP_DEADLINE_S) -> RestorePoint:
@@ -164,9 +216,17 @@ def wait_running(flink: FlinkRest, job_id: str, deadline_s: float = START_DEADLI
 
 
 def restore_points(state: Path) -> list[RestorePoint]:
-    """Complete checkpoints of all jobs and savepoints below a Flink data folder, newest first."""
-    found = (*state.glob(f"checkpoints/*/chk-*/{METADATA}"), *state.glob(f"savepoints/*/{METADATA}"))
-    points = [RestorePoint(metadata.parent, metadata.stat().st_mtime) for metadata in found]
+    """Complete checkpoints of all jobs and savepoints below a Flink data folder, newest first.
+
+    Flink deletes old checkpoints meanwhile: what is gone does not count.
+    """
+    points: list[RestorePoint] = []
+    for pattern in (f"checkpoints/*/chk-*/{METADATA}", f"savepoints/*/{METADATA}"):
+        # Path.glob raises when a folder vanishes while it is read.
+        for name in glob.glob(pattern, root_dir=state):  # noqa: PTH207
+            with suppress(FileNotFoundError):
+                metadata = state / name
+                points.append(RestorePoint(metadata.parent, metadata.stat().st_mtime))
     return sorted(points, key=lambda point: point.written, reverse=True)
 
 

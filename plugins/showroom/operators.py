@@ -11,6 +11,7 @@ from showroom.verdicts import verdicts
 if TYPE_CHECKING:
     from include.contracts.settings import Settings
     from include.supervise.flink_rest import FlinkRest
+    from include.supervise.journal import Turn
     from include.supervise.observation import Observation
     from include.supervise.stream_job import RestorePoint
 
@@ -18,7 +19,10 @@ POOL = "stream"
 
 
 class StreamOperator(BaseOperator):
-    """Base of the operators on the job. Fails at once where no retry can help, with the remedy in the message."""
+    """Base of the operators on the job; each acts under the supervisor's lock.
+
+    Fails at once where no retry can help, with the remedy in the message.
+    """
 
     operator_extra_links = (FlinkJobLink(), DashboardLink())
 
@@ -28,41 +32,42 @@ class StreamOperator(BaseOperator):
 
     def execute(self, context: Context) -> Any:
         """Do it on the cluster."""
+        from include.supervise.journal import my_turn
         from showroom.hooks import FlinkHook
 
         hook = FlinkHook(self.flink_conn_id)
-        with verdicts(), hook.get_conn() as flink:
-            return self.change(flink, hook.settings(), context)
+        with verdicts(), hook.get_conn() as flink, my_turn(hook.settings()) as turn:
+            return self.change(flink, hook.settings(), context, turn)
 
-    def change(self, flink: "FlinkRest", settings: "Settings", context: Context) -> Any:
-        """What this operator does with the job."""
+    def change(self, flink: "FlinkRest", settings: "Settings", context: Context, turn: "Turn") -> Any:
+        """What this operator does with the job, by the right to act."""
         raise NotImplementedError
 
 
 class SubmitStreamOperator(StreamOperator):
     """Start the job without any state and wait until it runs; the result is its id. Fails where one is there."""
 
-    def change(self, flink: "FlinkRest", settings: "Settings", context: Context) -> str:
+    def change(self, flink: "FlinkRest", settings: "Settings", context: Context, turn: "Turn") -> str:
         """Submit."""
-        return _start(flink, settings, context, None)
+        return _start(flink, settings, context, None, turn)
 
 
 class ResumeStreamOperator(StreamOperator):
     """Start the job from its newest checkpoint or savepoint, empty where there is none; the result is its id."""
 
-    def change(self, flink: "FlinkRest", settings: "Settings", context: Context) -> str:
+    def change(self, flink: "FlinkRest", settings: "Settings", context: Context, turn: "Turn") -> str:
         """Resume."""
         from include.supervise.stream_job import newest_restore_point
 
         point = newest_restore_point(state_folder(settings))
         self.log.info("from %s", point.path if point else "nothing")
-        return _start(flink, settings, context, point)
+        return _start(flink, settings, context, point, turn)
 
 
 class StopStreamOperator(StreamOperator):
     """Stop the job with a savepoint; the result is the savepoint's folder."""
 
-    def change(self, flink: "FlinkRest", settings: "Settings", context: Context) -> str:
+    def change(self, flink: "FlinkRest", settings: "Settings", context: Context, turn: "Turn") -> str:
         """Stop."""
         from include.supervise.stream_job import stop_with_savepoint
 
@@ -72,7 +77,7 @@ class StopStreamOperator(StreamOperator):
 class CancelStreamOperator(StreamOperator):
     """End the job at once; its checkpoints stay. The result is its id."""
 
-    def change(self, flink: "FlinkRest", settings: "Settings", context: Context) -> str:
+    def change(self, flink: "FlinkRest", settings: "Settings", context: Context, turn: "Turn") -> str:
         """Cancel."""
         from include.supervise.stream_job import cancel
 
@@ -133,11 +138,13 @@ class SuperviseOperator(BaseOperator):
             return []
 
 
-def _start(flink: "FlinkRest", settings: "Settings", context: Context, point: "RestorePoint | None") -> str:
+def _start(
+    flink: "FlinkRest", settings: "Settings", context: Context, point: "RestorePoint | None", turn: "Turn"
+) -> str:
     from include.supervise.stream_job import submit, wait_running
 
     _prepare(settings)
-    job_id = submit(flink, job_program(settings), point)
+    job_id = submit(flink, job_program(settings), point, turn)
     context["ti"].xcom_push(key=JOB_KEY, value=job_id)
     wait_running(flink, job_id)
     return job_id

@@ -50,21 +50,22 @@ def resume(
 @app.command()
 def stop(deadline: Deadline = DEADLINE_S) -> None:
     """Stop the job with a savepoint, at a consistent point."""
-    from include.supervise.flink_rest import FlinkRest
-    from include.supervise.stream_job import stop_with_savepoint
+    from include.local.stream import stop_job
 
-    with FlinkRest(load_settings()) as flink:
-        typer.echo(f"stopped, savepoint {stop_with_savepoint(flink, deadline).path}")
+    typer.echo(f"stopped, savepoint {stop_job(load_settings(), deadline).path}")
 
 
 @app.command()
-def cancel(deadline: Deadline = DEADLINE_S) -> None:
+def cancel(
+    deadline: Deadline = DEADLINE_S,
+    unlocked: Annotated[
+        bool, typer.Option("--unlocked", help="Do not ask for the supervisor's lock, which is in Redis.")
+    ] = False,
+) -> None:
     """End the job at once; its checkpoints stay."""
-    from include.supervise.flink_rest import FlinkRest
-    from include.supervise.stream_job import cancel as cancel_job
+    from include.local.stream import cancel_job
 
-    with FlinkRest(load_settings()) as flink:
-        typer.echo(f"job {cancel_job(flink, deadline)} is cancelled")
+    typer.echo(f"job {cancel_job(load_settings(), deadline, locked=not unlocked)} is cancelled")
 
 
 @app.command()

@@ -1,23 +1,26 @@
 """The stream lost on a real cluster: one supervisor gets it back, from what can be restored, within its budget."""
 
 import shutil
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from include.contracts.errors import TerminalError, TransientError
 from include.contracts.settings import Settings
 from include.local.stream import job_program, state_folder
 from include.serving.client import connect
 from include.serving.templates import ensure_templates
-from include.supervise import act
+from include.supervise import act, flink_rest
 from include.supervise.act import look, supervise_once
 from include.supervise.flink_rest import FlinkRest
-from include.supervise.journal import Entry, Journal
+from include.supervise.journal import Entry, Journal, Turn, acting
 from include.supervise.observation import Observation
-from include.supervise.stream_job import cancel, restore_points, running_job
+from include.supervise.stream_job import cancel, restore_points, running_job, submit
 from tests.polling import eventually
 
 pytestmark = pytest.mark.usefixtures("no_stream")
@@ -53,6 +56,56 @@ def jobs(settings: Settings) -> int:
 def lose_job(settings: Settings) -> None:
     with FlinkRest(settings) as flink:
         cancel(flink, PATIENCE_S)
+
+
+class Unlocked:
+    """Ids as the journal gives them, to two who both believe that they have the lock."""
+
+    def __init__(self, turn: Turn, meet: threading.Barrier) -> None:
+        self.job_id, self.spend = turn.job_id, turn.spend
+        self._meet = meet
+
+    def extend(self) -> None:
+        """Both have seen that there is no job."""
+        self._meet.wait(PATIENCE_S)
+
+
+def test_two_submissions_at_once_start_one_job(journal: Settings) -> None:
+    templates(journal)()
+    known = jobs(journal)
+    meet = threading.Barrier(2)
+
+    def attempt(turn: Turn) -> str:
+        with FlinkRest(journal) as flink:
+            try:
+                return submit(flink, job_program(), None, Unlocked(turn, meet))
+            except TerminalError as error:
+                return error.message
+
+    with acting(journal) as turn, ThreadPoolExecutor(2) as pool:
+        assert turn is not None
+        results = list(pool.map(attempt, [turn, turn]))
+    assert jobs(journal) == known + 1, results
+    assert sum("is there already" in result for result in results) == 1, results
+    lose_job(journal)
+
+
+def test_a_submission_that_lands_after_its_time_out_is_the_only_job(
+    journal: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = jobs(journal)
+    with acting(journal) as turn, FlinkRest(journal) as flink:
+        assert turn is not None
+        with monkeypatch.context() as impatient:
+            impatient.setattr(flink_rest, "RUN_TIMEOUT_S", 0.5)
+            with pytest.raises(TransientError, match="ReadTimeout"):
+                submit(flink, job_program(), None, turn)
+        # Nobody sees the first one yet. Whichever of the two comes first, the other is refused.
+        with suppress(TerminalError):
+            submit(flink, job_program(), None, turn)
+        eventually(lambda: running_job(flink), PATIENCE_S)
+    lose_job(journal)
+    assert jobs(journal) == known + 1
 
 
 def test_of_two_supervisors_at_once_exactly_one_submits(journal: Settings) -> None:

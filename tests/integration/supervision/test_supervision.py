@@ -6,11 +6,13 @@ import redis
 from kafka import KafkaProducer
 
 from include.contracts import keys, topics
+from include.contracts.errors import TransientError
 from include.contracts.settings import Secret, Settings
 from include.local.stream import state_folder
+from include.supervise import journal as journal_module
 from include.supervise.act import look
 from include.supervise.alert import Alarms
-from include.supervise.journal import Entry, Journal, acting
+from include.supervise.journal import Entry, Journal, acting, my_turn
 from include.supervise.observation import Away, Gate, Kafka, Search
 from include.supervise.probes import observe
 from include.supervise.report import SHOWN, stages
@@ -43,6 +45,42 @@ def test_only_one_supervisor_acts_and_the_lock_is_its_owners(settings: Settings)
         mine.extend()
     with acting(settings) as again:
         assert again is not None
+
+
+def test_acting_renews_the_lock_while_it_is_held(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_module, "LOCK_MS", 400)
+    monkeypatch.setattr(journal_module, "RENEW_S", 0.05)
+    with acting(settings) as mine, redis.Redis.from_url(settings.redis_url.reveal()) as client:
+        assert mine is not None
+        # Whoever waits for longer than the lock's time still finds it held, by the same owner.
+        token = client.get(keys.supervising())
+        for _ in range(3):
+            client.blpop(["nothing comes"], timeout=0.4)
+            assert client.get(keys.supervising()) == token
+
+
+def test_my_turn_while_another_acts_says_so(settings: Settings) -> None:
+    changed = pytest.raises(TransientError, match="is being changed by supervise_stream")
+    with acting(settings), changed, my_turn(settings):
+        raise AssertionError("two act at once")
+
+
+def test_my_turn_without_redis_says_so(settings: Settings) -> None:
+    away = settings.replace(redis_url=Secret("redis://127.0.0.1:1/0"))
+    with pytest.raises(TransientError, match="Redis does not answer"), my_turn(away):
+        raise AssertionError("nobody may act without the lock")
+
+
+def test_job_id_is_the_same_until_it_is_spent(settings: Settings) -> None:
+    with acting(settings) as turn:
+        assert turn is not None
+        first = turn.job_id()
+        turn.spend("0" * 32)
+        assert turn.job_id() == first
+        turn.spend(first)
+        second = turn.job_id()
+    assert second != first
+    assert len(second) == len(bytes.fromhex(second)) * 2 == 32
 
 
 def test_what_repeats_itself_is_kept_once_a_minute(settings: Settings) -> None:

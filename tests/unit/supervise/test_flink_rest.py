@@ -101,7 +101,7 @@ def test_a_job_is_submitted_with_its_file_its_path_and_its_state(tmp_path: Path)
 
 
 def test_a_job_that_cannot_start_says_why(tmp_path: Path) -> None:
-    jobs = iter([[], [], [job("FAILED", jid="j1")]])
+    jobs = iter([[], [job("FAILED", jid="j1")]])
     answers: Answers = checkpoints(0) | {
         "GET /jobs/overview": lambda: {"jobs": next(jobs)},
         "GET /jars": {"files": [{"id": "jar", "name": "x.jar", "uploaded": 1}]},
@@ -109,6 +109,59 @@ def test_a_job_that_cannot_start_says_why(tmp_path: Path) -> None:
     }
     with pytest.raises(TerminalError, match=r"could not start: java\.Boom: why"):
         submit(flink(answers), JobProgram(tmp_path / "x.jar", "/p", "/p/flink/job.py"))
+
+
+class Ids:
+    """Ids in order: the first until it is spent."""
+
+    def __init__(self, *ids: str) -> None:
+        self.left = list(ids)
+
+    def extend(self) -> None:
+        """The right to submit lasts."""
+
+    def job_id(self) -> str:
+        return self.left[0]
+
+    def spend(self, job_id: str) -> None:
+        assert job_id in self.left
+        self.left.remove(job_id)
+
+
+def ready(known: list[dict[str, Any]], run: Any) -> Answers:
+    jars = {"files": [{"id": "jar", "name": "x.jar", "uploaded": 1}]}
+    return overview(*known) | {"GET /jars": jars, "POST /jars/jar/run": run}
+
+
+PROGRAM = JobProgram(Path("x.jar"), "/p", "/p/flink/job.py")
+
+
+def test_submit_with_ids_names_the_job_and_spends_its_id() -> None:
+    asked: list[httpx.Request] = []
+    ids = Ids("a", "b")
+    assert submit(flink(ready([], {"jobid": "a"}), asked), PROGRAM, ids=ids) == "a"
+    assert json.loads(asked[-1].content)["jobId"] == "a"
+    assert ids.left == ["b"]
+
+
+def test_submit_with_the_id_of_a_job_that_has_ended_takes_the_next() -> None:
+    asked: list[httpx.Request] = []
+    submit(flink(ready([job("CANCELED", jid="a")], {"jobid": "b"}), asked), PROGRAM, ids=Ids("a", "b", "c"))
+    assert json.loads(asked[-1].content)["jobId"] == "b"
+
+
+def test_submit_whose_answer_is_lost_keeps_the_id() -> None:
+    ids = Ids("a", "b")
+    with pytest.raises(TransientError):
+        submit(flink(ready([], httpx.ReadTimeout("slow"))), PROGRAM, ids=ids)
+    assert ids.left == ["a", "b"]
+
+
+def test_submit_while_another_lands_says_that_it_is_there() -> None:
+    jobs = iter([[], [job("RUNNING", jid="a")]])
+    answers = ready([], 400) | {"GET /jobs/overview": lambda: {"jobs": next(jobs)}}
+    with pytest.raises(TerminalError, match="is there already"):
+        submit(flink(answers), PROGRAM, ids=Ids("a", "b"))
 
 
 def test_a_jar_that_is_there_is_not_uploaded_again(tmp_path: Path) -> None:

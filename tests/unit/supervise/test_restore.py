@@ -31,6 +31,19 @@ def test_the_newest_complete_point_of_all_jobs_wins(tmp_path: Path) -> None:
     assert found.uri == newest.as_uri()
 
 
+def test_restore_points_skips_a_checkpoint_that_is_deleted_meanwhile(tmp_path: Path) -> None:
+    kept = point(tmp_path, "checkpoints/a/chk-8", 100)
+    # Listed, and gone when its time is read.
+    (point(tmp_path, "checkpoints/a/chk-7", 50, complete=False) / "_metadata").symlink_to(tmp_path / "gone")
+    assert [found.path for found in restore_points(tmp_path)] == [kept]
+
+
+def test_a_checkpoint_names_its_job_and_a_savepoint_none(tmp_path: Path) -> None:
+    point(tmp_path, "checkpoints/a/chk-8", 200)
+    point(tmp_path, "savepoints/savepoint-a-1", 100)
+    assert [found.job for found in restore_points(tmp_path)] == ["a", None]
+
+
 def test_without_any_there_is_nothing_to_resume(tmp_path: Path) -> None:
     assert newest_restore_point(tmp_path) is None
     assert prune(tmp_path, []) == []
