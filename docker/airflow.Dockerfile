@@ -1,6 +1,14 @@
 # Airflow with the DAGs, the plugin and the stages they use.
 FROM flink:2.3.0 AS flink
 
+# The project's own jar for Flink (flink/java): the class path is Flink's own, Java's archiver is in the JDK.
+FROM maven:3.9.11-eclipse-temurin-17 AS jar
+COPY --from=flink /opt/flink/opt/flink-python-2.3.0.jar /opt/flink/lib/flink-dist-2.3.0.jar /build/libraries/
+COPY flink/java /build/java
+RUN javac -proc:none -cp '/build/libraries/*' -d /build/classes $(find /build/java -name '*.java') \
+    && cp -r /build/java/META-INF /build/classes/ \
+    && jar --create --file /build/showroom-flink.jar --no-manifest -C /build/classes .
+
 FROM python:3.11.14-bookworm AS environment
 COPY requirements.txt /tmp/airflow/requirements.txt
 COPY requirements/containers.txt /tmp/airflow/containers.txt
@@ -24,8 +32,8 @@ RUN groupadd --system --gid 10001 showroom \
     /var/lib/showroom /var/lib/showroom/flink /var/lib/showroom/airflow /var/lib/showroom/batch
 COPY --from=environment /opt/venv /opt/venv
 COPY --from=batch /opt/batch /opt/batch
-# What a submission of the stream job uploads: the entry of a Python job.
-COPY --from=flink /opt/flink/opt/flink-python-2.3.0.jar /opt/showroom/jars/
+# What a submission of the stream job uploads.
+COPY --from=jar /build/showroom-flink.jar /opt/showroom/jars/
 COPY include /opt/showroom/include
 COPY plugins /opt/showroom/plugins
 COPY dags /opt/showroom/dags

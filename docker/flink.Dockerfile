@@ -7,6 +7,14 @@ COPY include/local/pom.xml /build/pom.xml
 # The one execution of the local stack's pom.xml that fetches the Kafka connector; Maven checks its sum.
 RUN mvn --batch-mode --no-transfer-progress --file /build/pom.xml dependency:copy@flink -Dinto=/build/jars
 
+# The project's own jar for Flink (flink/java): the class path is Flink's own, Java's archiver is in the JDK.
+FROM maven:3.9.11-eclipse-temurin-17 AS jar
+COPY --from=flink /opt/flink/opt/flink-python-2.3.0.jar /opt/flink/lib/flink-dist-2.3.0.jar /build/libraries/
+COPY flink/java /build/java
+RUN javac -proc:none -cp '/build/libraries/*' -d /build/classes $(find /build/java -name '*.java') \
+    && cp -r /build/java/META-INF /build/classes/ \
+    && jar --create --file /build/showroom-flink.jar --no-manifest -C /build/classes .
+
 FROM python:3.11.14-bookworm AS environment
 COPY requirements/flink.txt /tmp/flink.txt
 RUN python -m venv /opt/venv \
@@ -24,6 +32,7 @@ COPY --from=flink /opt/java/openjdk /opt/java/openjdk
 COPY --from=flink --chown=showroom:showroom /opt/flink /opt/flink
 # On the class path: a job submitted over REST gets its pipeline.jars overwritten.
 COPY --from=connector /build/jars/flink/ /opt/flink/lib/
+COPY --from=jar /build/showroom-flink.jar /opt/flink/lib/
 COPY --from=environment /opt/venv /opt/venv
 COPY include/__init__.py /opt/showroom/include/__init__.py
 COPY include/contracts /opt/showroom/include/contracts

@@ -1,4 +1,4 @@
-"""Once, before Airflow's other containers: the admin's password, the database's shape, the pools. Again is harmless."""
+"""Once, before Airflow's other containers: the passwords, the database's shape, the pools. Again is harmless."""
 
 import json
 import os
@@ -9,17 +9,23 @@ from pathlib import Path
 
 POOLS = Path(__file__).resolve().parents[2] / "plugins" / "showroom" / "pools.json"
 COMMANDS = (("db", "migrate"), ("pools", "import", str(POOLS)))
-SHORTEST = {"AIRFLOW_PASSWORD": 8, "AIRFLOW__API_AUTH__JWT_SECRET": 64, "AIRFLOW__API__SECRET_KEY": 32}
+SHORTEST = {
+    "AIRFLOW_PASSWORD": 8,
+    "AIRFLOW_VIEWER_PASSWORD": 8,
+    "AIRFLOW__API_AUTH__JWT_SECRET": 64,
+    "AIRFLOW__API__SECRET_KEY": 32,
+}
+PASSWORDS = {"admin": "AIRFLOW_PASSWORD", "viewer": "AIRFLOW_VIEWER_PASSWORD"}
+"""User -> the variable that holds the password."""
 
 
-def write_password(environment: Mapping[str, str]) -> None:
-    """Put the password where Airflow's login looks for it; only its owner may read it."""
-    user = environment["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"].split(":")[0]
+def write_passwords(environment: Mapping[str, str]) -> None:
+    """Put the passwords where Airflow's login looks for them; only their owner may read them."""
     path = Path(environment["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"])
     draft = path.with_name(f".{path.name}")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
-        opened.write(json.dumps({user: environment["AIRFLOW_PASSWORD"]}) + "\n")
+        opened.write(json.dumps({user: environment[name] for user, name in PASSWORDS.items()}) + "\n")
     draft.replace(path)
 
 
@@ -28,7 +34,7 @@ def main(environment: Mapping[str, str]) -> str | None:
     for name, length in SHORTEST.items():
         if len(environment.get(name, "")) < length:
             return f"airflow-init: {name} has fewer than {length} characters; see .env.example"
-    write_password(environment)
+    write_passwords(environment)
     for arguments in COMMANDS:
         done = subprocess.run([sys.executable, "-P", "-m", "airflow", *arguments], env=dict(environment), check=False)
         if done.returncode != 0:

@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
-# Starts a Flink process (jobmanager or taskmanager) with the stream's key to Elasticsearch in its environment.
+# Starts a Flink process (jobmanager or taskmanager). The JobManager, which plans the job, gets the stream's key to
+# Elasticsearch in its environment. A TaskManager gets the key inside the job: Flink logs the environment of a Python
+# worker that dies.
 set -euo pipefail
 
-if [[ -n "${STREAM_KEY_FILE:-}" ]]; then
+unset SHOWROOM_ELASTICSEARCH_API_KEY
+if [[ $1 == jobmanager && -n "${STREAM_KEY_FILE:-}" ]]; then
     SHOWROOM_ELASTICSEARCH_API_KEY="$(<"$STREAM_KEY_FILE")"
     export SHOWROOM_ELASTICSEARCH_API_KEY
 fi

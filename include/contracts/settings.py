@@ -56,7 +56,7 @@ class Settings:
     elasticsearch_url: str = _setting("", "Elasticsearch address, http(s)://host:port")
     elasticsearch_api_key: Secret = _setting(Secret(""), "Elasticsearch API key; empty without security")
     flink_url: str = _setting("", "Flink REST address")
-    flink_jar: str = _setting("", "flink-python jar that runs the stream job; Airflow uploads it")
+    flink_jar: str = _setting("", "the project's jar for Flink; Airflow uploads it with the stream job")
     flink_project: str = _setting("", "the project's folder as the Flink cluster sees it")
     flink_state: str = _setting("", "folder of Flink's checkpoints and savepoints, as Airflow sees it")
     mongo_url: Secret = _setting(Secret(""), "MongoDB address, mongodb://[user:password@]host:port")

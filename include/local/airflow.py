@@ -10,7 +10,7 @@ import httpx
 from include.contracts.errors import NotReadyError, TerminalError, TransientError
 from include.contracts.settings import Settings
 from include.local.layout import Layout
-from include.local.servers.airflow import USER, read_keys
+from include.local.servers.airflow import USER, VIEWER, read_keys
 
 TIMEOUT_S = 15.0
 POLL_S = 0.5
@@ -144,11 +144,19 @@ class AirflowApi:
 
 
 def login(layout: Layout) -> Login:
-    """The user and the password of a stack; TerminalError before it was ever started."""
+    """The administrator and the password of a stack; TerminalError before it was ever started."""
     keys = read_keys(layout)
     if keys is None:
         raise TerminalError("this stack's Airflow has no password yet", "start it with ./showroom up")
     return Login(USER, keys.password)
+
+
+def viewer_login(layout: Layout) -> Login:
+    """The user who can only look, and the password; TerminalError before the stack was started with one."""
+    keys = read_keys(layout)
+    if keys is None or not keys.viewer:
+        raise TerminalError("this stack's Airflow has no viewer yet", "start it with ./showroom up")
+    return Login(VIEWER, keys.viewer)
 
 
 def _checked(answer: httpx.Response, doing: str) -> Any:

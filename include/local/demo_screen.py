@@ -9,7 +9,7 @@ from rich.text import Text
 
 from include.contracts import topics
 from include.contracts.settings import Settings
-from include.local.airflow import login
+from include.local.airflow import login, viewer_login
 from include.local.demo import Outcome
 from include.local.layout import Layout
 from include.local.nightly import Night
@@ -52,9 +52,14 @@ def addresses(settings: Settings) -> Iterator[tuple[str, str, str]]:
     """Name, address and login of what a person may open."""
     layout = Layout.of(settings)
     user, password = login(layout)
+    viewer, viewer_password = viewer_login(layout)
     keys = mlflow.read_keys(layout)
     yield "Airflow", settings.airflow_url, f"user {user}, password {password}"
-    yield "  dashboards", f"{settings.airflow_url}/plugin/showroom-live", "for shop managers"
+    yield (
+        "  dashboards",
+        f"{settings.airflow_url}/plugin/showroom-live",
+        f"only to look: user {viewer}, password {viewer_password}",
+    )
     yield "  stream", f"{settings.airflow_url}/plugin/showroom-stream", "for operators"
     yield "MLflow", settings.mlflow_url, f"user {mlflow.USER}, password {keys.password if keys else '-'}"
     yield "Flink", settings.flink_url, ""

@@ -5,7 +5,7 @@ import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from include.contracts.errors import PrerequisiteError
@@ -102,11 +102,16 @@ def _maven(pom: Path, into: Path) -> None:
 
 
 def _compile_stand_in() -> None:
-    jars = os.pathsep.join(map(str, sorted((JAVA / "mongodb").glob("*.jar"))))
+    compile_java([MONGODB_SOURCE], sorted((JAVA / "mongodb").glob("*.jar")), JAVA / "mongodb" / "classes")
+
+
+def compile_java(sources: Iterable[Path], classpath: Iterable[Path], into: Path) -> None:
+    """Compile sources into a folder of classes; PrerequisiteError with the compiler's message when that fails."""
+    jars = os.pathsep.join(map(str, classpath))
     # A compiler in a jar, because a Java runtime has none of its own.
-    compiler = (java(), "-jar", str(JAVA / "build" / "compiler" / "ecj.jar"), "-17", "-proc:none")
-    command = (*compiler, "-classpath", jars, "-d", str(JAVA / "mongodb" / "classes"), str(MONGODB_SOURCE))
+    compiler = (java(), "-jar", str(JAVA / "compiler" / "ecj.jar"), "-17", "-proc:none")
+    command = (*compiler, "-classpath", jars, "-d", str(into), *map(str, sources))
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode != 0:
         reason = " ".join(done.stdout.split())[-400:]
-        raise PrerequisiteError(f"the stand-in for MongoDB does not compile ({reason})", "use Java 17 or newer")
+        raise PrerequisiteError(f"compiling {into.parent.name} failed: {reason}", "use Java 17 or newer")

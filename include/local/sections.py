@@ -13,7 +13,7 @@ from include.archive import store
 from include.contracts.errors import ShowroomError, TransientError
 from include.contracts.settings import Settings
 from include.gate.report import GateReport, read_report
-from include.local.airflow import login
+from include.local.airflow import login, viewer_login
 from include.local.layout import Layout, write_text
 from include.local.servers import mlflow as mlflow_server
 from include.local.servers.airflow import KEYS_FILE
@@ -25,6 +25,8 @@ from include.supervise.stream_job import observe
 
 TIMEOUT_S = 3.0
 SHOWN_FILE = "airflow.shown"
+LIVE = "/plugin/showroom-live"
+"""Path of the page for who only looks; the login leads back to it."""
 
 
 def gate(settings: Settings) -> RenderableType:
@@ -56,14 +58,18 @@ def archive(settings: Settings) -> RenderableType:
 
 
 def airflow(settings: Settings) -> RenderableType:
-    """Where Airflow's pages are and how to log in; the password itself is shown once."""
+    """Where Airflow's pages are and how to log in; the passwords themselves are shown once."""
     layout = Layout.of(settings)
     with _or_away("airflow") as away:
-        user, password = login(layout)
         shown = layout.conf / SHOWN_FILE
-        told = f"its password lies in {layout.conf / KEYS_FILE}" if shown.exists() else f"password {password}"
+        logins = {settings.airflow_url: login(layout), settings.airflow_url + LIVE: viewer_login(layout)}
+        lines = [
+            f"  {url} as {user}"
+            + (f", its password lies in {layout.conf / KEYS_FILE}" if shown.exists() else f", password {password}")
+            for url, (user, password) in logins.items()
+        ]
         write_text(shown, "", mode=0o600)
-        return Group(_titled("airflow"), Text(f"  {settings.airflow_url} as {user}, {told}"))
+        return Group(_titled("airflow"), *map(Text, lines))
     return away[0]
 
 

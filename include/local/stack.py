@@ -15,7 +15,7 @@ from include.contracts.settings import Settings
 from include.local import ports, processes
 from include.local.environments import ensure_environment
 from include.local.java import ensure_java
-from include.local.layout import Layout, write_text
+from include.local.layout import Layout, private_files, write_text
 from include.local.program import Program
 from include.local.ready import wait_until_ready
 from include.local.servers import airflow, elasticsearch, flink, gate, kafka, mlflow, mongodb, redis
@@ -84,6 +84,7 @@ class Stack:
             if any(program.name in (*AIRFLOW, mlflow.NAME) for program in wanted):
                 ensure_environment("ml", self._say)
             self._supervise(defined)
+            self.layout.close()
             users = (gate.NAME, airflow.NAME)
             servers = [program for program in wanted if not program.name.startswith(users)]
             gates = [program for program in wanted if program.name.startswith(gate.NAME)]
@@ -108,7 +109,7 @@ class Stack:
     def purge(self) -> None:
         """Stop everything and delete all state, but nothing else that may lie in the state folder."""
         self.down()
-        for folder in (self.layout.conf, self.layout.data, self.layout.log, self.layout.run):
+        for folder in self.layout.folders:
             shutil.rmtree(folder, ignore_errors=True)
         if self.layout.root.exists() and not any(self.layout.root.iterdir()):
             self.layout.root.rmdir()
@@ -175,9 +176,10 @@ class Stack:
         idle = [program for program in wanted if known[program.name]["statename"] not in ACTIVE]
         ports.require_free(idle)
         for program in idle:
-            for path, text in program.files().items():
-                write_text(path, text)
-            program.prepare()
+            with private_files():
+                for path, text in program.files().items():
+                    write_text(path, text, mode=0o600)
+                program.prepare()
             self._say(f"starting {program.title}")
             self._supervisor.start(program.name)
         self._wait(wanted, deadline_s)
@@ -215,6 +217,8 @@ class Stack:
     def _exclusive(self) -> Iterator[None]:
         """One command at a time changes a stack."""
         self.layout.create()
-        with (self.layout.run / "lock").open("w") as lock:
+        with private_files():
+            opened = (self.layout.run / "lock").open("w")
+        with opened as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield

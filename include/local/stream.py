@@ -8,9 +8,10 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 from include.contracts.errors import NotReadyError, TransientError
 from include.contracts.settings import Settings
 from include.contracts.stream import JOB_FILE
+from include.local.flink_jar import ensure_flink_jar
 from include.local.layout import Layout
 from include.local.project import ROOT
-from include.local.servers.flink import data_dir, flink_home
+from include.local.servers.flink import data_dir
 from include.serving.client import connect
 from include.serving.templates import ensure_templates
 from include.supervise.flink_rest import FlinkRest
@@ -30,9 +31,8 @@ from include.supervise.stream_job import (
 
 
 def job_program() -> JobProgram:
-    """The job of this project folder and the jar inside PyFlink that runs Python jobs."""
-    jar = next((flink_home() / "opt").glob("flink-python-*.jar"))
-    return JobProgram(jar=jar, root=str(ROOT), script=str(ROOT / JOB_FILE))
+    """The job of this project folder and the project's jar, which Flink puts before PyFlink's own."""
+    return JobProgram(jar=ensure_flink_jar(), root=str(ROOT), script=str(ROOT / JOB_FILE))
 
 
 def state_folder(settings: Settings) -> Path:

@@ -1,5 +1,6 @@
 """Flink's REST interface, typed: what this project asks of it and nothing more."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
@@ -16,6 +17,7 @@ TIMEOUT_S = 10.0
 # Planning the job takes Flink's client seconds, on a busy machine tens of them.
 RUN_TIMEOUT_S = 180.0
 LONGEST_CAUSE = 500
+DIGEST_LENGTH = 12
 NUMBER = r"^-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?$"
 ENDED = frozenset({"FINISHED", "CANCELED", "FAILED"})
 
@@ -230,13 +232,15 @@ class FlinkRest:
         return self._ask("GET", path, kind)
 
     def ensure_jar(self, jar: Path) -> str:
-        """The id of the jar in the cluster; uploads it unless one of its name is there."""
-        known = [file for file in self.get("/jars", _Jars).files if file.name == jar.name]
+        """The id of the jar in the cluster; uploads it unless one of its name and content is there."""
+        content = jar.read_bytes()
+        # A cluster keeps uploaded jars over its restarts, those of earlier versions too.
+        name = f"{hashlib.sha256(content).hexdigest()[:DIGEST_LENGTH]}-{jar.name}"
+        known = [file for file in self.get("/jars", _Jars).files if file.name == name]
         if known:
             return max(known, key=lambda file: file.uploaded).id
-        with jar.open("rb") as content:
-            files = {"jarfile": (jar.name, content, "application/java-archive")}
-            answer = self._ask("POST", "/jars/upload", _Uploaded, files=files, timeout=RUN_TIMEOUT_S)
+        files = {"jarfile": (name, content, "application/java-archive")}
+        answer = self._ask("POST", "/jars/upload", _Uploaded, files=files, timeout=RUN_TIMEOUT_S)
         return Path(answer.filename).name
 
     def run(self, jar_id: str, body: Mapping[str, Any]) -> str:

@@ -26,7 +26,7 @@ _T = TypeVar("_T")
 class JobProgram(NamedTuple):
     """What runs the job, as paths inside the cluster: `root` goes on the Python path.
 
-    `jar` is the flink-python jar; it is read here and uploaded.
+    `jar` is the project's jar for Flink; it is read here and uploaded. Flink adds flink-python itself.
     """
 
     jar: Path

@@ -5,6 +5,7 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
+from showroom.landing import ViewerLanding
 from showroom.links import LINKS
 from showroom.pages.views import PREFIX, VIEWS
 
@@ -22,5 +23,6 @@ class ShowroomPlugin(AirflowPlugin):
 
     name = "showroom"
     fastapi_apps = [{"app": Pages(), "url_prefix": PREFIX, "name": "showroom"}]  # noqa: RUF012 -- as Airflow declares it
+    fastapi_root_middlewares = [{"middleware": ViewerLanding, "name": "showroom"}]  # noqa: RUF012
     external_views = [dict(view) for view in VIEWS]  # noqa: RUF012
     operator_extra_links = LINKS

@@ -12,6 +12,7 @@ import pytest
 
 from include.contracts import topics
 from include.contracts.settings import PREFIX, Secret, Settings
+from include.local.flink_jar import flink_home
 from include.local.generate import PROJECT
 from include.local.layout import Layout
 from include.local.servers import elasticsearch, flink, kafka, redis
@@ -37,7 +38,7 @@ each_service = pytest.mark.parametrize("name", SERVICES)
 
 @pytest.fixture
 def layout(tmp_path: Path) -> Layout:
-    return Layout(tmp_path, tmp_path / "conf", tmp_path / "data", tmp_path / "log", tmp_path / "run")
+    return Layout.below(tmp_path)
 
 
 def test_the_services_are_those_of_the_local_stack_and_what_only_images_have() -> None:
@@ -125,6 +126,7 @@ def test_own_images_have_the_versions_of_the_locks() -> None:
     assert "pipeline.jars" not in FLINK_CONFIG, "a job submitted over REST gets it overwritten"
     dockerfile = (DOCKER / "flink.Dockerfile").read_text()
     assert "COPY --from=connector /build/jars/flink/ /opt/flink/lib/\n" in dockerfile
+    assert FLINK_CONFIG["web.access-control-allow-origin"] == "http://flink-jobmanager:8081"
     for dockerfile in ("airflow.Dockerfile", "flink.Dockerfile"):
         assert f"FROM flink:{version[1]} AS flink" in (DOCKER / dockerfile).read_text()
     bases = {re.findall(r"^FROM (python:\S+)", path.read_text(), re.M)[-1] for path in DOCKER.glob("*.Dockerfile")}
@@ -233,10 +235,10 @@ def test_elasticsearch_is_set_up_as_in_the_local_stack_but_with_security(layout:
 
 
 def test_flink_is_set_up_as_in_the_local_stack(layout: Layout) -> None:
-    local = flink._config(Settings(), layout, flink.flink_home())
+    local = flink._config(Settings(), layout, flink_home())
     # Set by the job itself out of its settings, or places and ports.
     own = {"parallelism.default", "execution.checkpointing.interval", "env.java.opts.all"}
-    apart = re.compile(r".*(address|port|host|dir|dirs|tmpdir|executable|python.*)$")
+    apart = re.compile(r".*(address|port|host|origin|dir|dirs|tmpdir|executable|python.*)$")
     for key, value in local.items():
         if key in own or apart.fullmatch(key):
             continue

@@ -1,5 +1,7 @@
 """Who knows which secret in docker-compose.yaml, and what the keys to Elasticsearch may do."""
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -49,9 +51,10 @@ def test_secrets_are_known_to_those_who_need_them(name: str) -> None:
         "SHOWROOM_MONGO_URL": airflow,
         "SHOWROOM_ALERT_WEBHOOK": airflow,
         "AIRFLOW_KEY_FILE": airflow | {"prepare"},
-        "STREAM_KEY_FILE": {"prepare", "flink-jobmanager", "flink-taskmanager"},
+        "STREAM_KEY_FILE": {"prepare", "flink-jobmanager"},
         "ELASTIC_PASSWORD": {"prepare", "dashboards", "elasticsearch"},
         "AIRFLOW_PASSWORD": {"airflow-init"},
+        "AIRFLOW_VIEWER_PASSWORD": {"airflow-init"},
     }
     known = SERVICES[name].get("environment", {})
     assert {secret for secret in owners if secret in known} == {key for key, who in owners.items() if name in who}
@@ -76,9 +79,7 @@ def test_airflows_key_may_read_and_keep_the_indices_and_write_only_events_and_wh
     assert set(AIRFLOW_ROLE["cluster"]) == {"monitor", "manage_index_templates"}
 
 
-@pytest.mark.parametrize(
-    ("key", "readers"), [("stream", ["flink-jobmanager", "flink-taskmanager"]), ("airflow", AIRFLOW)]
-)
+@pytest.mark.parametrize(("key", "readers"), [("stream", ["flink-jobmanager"]), ("airflow", AIRFLOW)])
 def test_each_key_lies_in_a_volume_that_only_its_readers_mount(key: str, readers: list[str]) -> None:
     variable, volume = f"{key.upper()}_KEY_FILE", f"{key}-key"
     folders = {Path(SERVICES[name]["environment"][variable]).parent for name in ("prepare", *readers)}
@@ -94,3 +95,38 @@ def test_each_key_lies_in_a_volume_that_only_its_readers_mount(key: str, readers
     # A new volume takes owner and mode of the folder that the image has there.
     for dockerfile in ("gate.Dockerfile", "flink.Dockerfile" if key == "stream" else "airflow.Dockerfile"):
         assert str(folder) in (DOCKER / dockerfile).read_text()
+
+
+@pytest.mark.parametrize(("process", "holds"), [("jobmanager", True), ("taskmanager", False)])
+def test_flink_start_the_key_is_in_the_environment_of_the_jobmanager_only(
+    tmp_path: Path, process: str, holds: bool
+) -> None:
+    (tmp_path / "bin").mkdir()
+    script = tmp_path / "bin" / f"{process}.sh"
+    script.write_text("#!/bin/sh\nenv\n")
+    script.chmod(0o755)
+    key = tmp_path / "key"
+    key.write_text("the-streams-key\n")
+    bash = shutil.which("bash")
+    assert bash
+    # What a container could get by accident.
+    environment = {"FLINK_HOME": str(tmp_path), "STREAM_KEY_FILE": str(key), "PATH": "/usr/bin:/bin"}
+    environment["SHOWROOM_ELASTICSEARCH_API_KEY"] = "another-key"
+
+    done = subprocess.run(
+        [bash, str(DOCKER / "flink" / "start.sh"), process],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+
+    assert ("the-streams-key" in done.stdout) is holds
+    assert "another-key" not in done.stdout
+
+
+def test_compose_taskmanager_has_neither_key_nor_the_volume_of_the_key() -> None:
+    taskmanager = SERVICES["flink-taskmanager"]
+    assert not any(name.endswith(("KEY", "KEY_FILE", "PASSWORD")) for name in taskmanager["environment"])
+    assert taskmanager["volumes"] == ["flink:/var/lib/showroom/flink"]

@@ -26,7 +26,7 @@ LOCK_NAME = re.compile(r"^([a-z0-9.\-]+)==", re.M)
 
 @pytest.fixture
 def layout(tmp_path: Path) -> Layout:
-    return Layout(tmp_path, tmp_path / "conf", tmp_path / "data", tmp_path / "log", tmp_path / "run")
+    return Layout.below(tmp_path)
 
 
 def test_airflow_is_set_up_as_in_the_local_stack(layout: Layout) -> None:
@@ -93,11 +93,10 @@ def test_hook_and_clients_log_in_to_the_same_archive() -> None:
 
 def test_airflow_submits_the_program_that_the_flink_image_holds() -> None:
     settings = settings_of("airflow-scheduler")
-    version = re.search(r"^apache-flink==(\S+)", (PROJECT / "requirements/flink.txt").read_text(), re.M)
-    assert version
     jar = Path(settings.flink_jar)
-    assert jar.name == f"flink-python-{version[1]}.jar"
-    assert f"COPY --from=flink /opt/flink/opt/{jar.name} {jar.parent}/\n" in (DOCKER / "airflow.Dockerfile").read_text()
+    assert f"COPY --from=jar /build/{jar.name} {jar.parent}/\n" in (DOCKER / "airflow.Dockerfile").read_text()
+    # The request guard must be on Flink's own class path.
+    assert f"COPY --from=jar /build/{jar.name} /opt/flink/lib/\n" in (DOCKER / "flink.Dockerfile").read_text()
     folder = Path(JOB_FILE).parts[0]
     assert f"COPY {folder} {settings.flink_project}/{folder}\n" in (DOCKER / "flink.Dockerfile").read_text()
     assert (PROJECT / JOB_FILE).is_file()
@@ -149,10 +148,10 @@ def init(folder: Path, **changes: str) -> subprocess.CompletedProcess[str]:
 
 def test_init_makes_the_login_the_database_and_the_pools_and_again_changes_nothing(tmp_path: Path) -> None:
     for password in ("first-password", "second-password"):
-        done = init(tmp_path, AIRFLOW_PASSWORD=password)
+        done = init(tmp_path, AIRFLOW_PASSWORD=password, AIRFLOW_VIEWER_PASSWORD=f"viewers-{password}")
         assert done.returncode == 0, done.stderr
         passwords = tmp_path / "passwords.json"
-        assert json.loads(passwords.read_text()) == {"admin": password}
+        assert json.loads(passwords.read_text()) == {"admin": password, "viewer": f"viewers-{password}"}
         assert passwords.stat().st_mode & 0o777 == 0o600
         assert password not in done.stdout + done.stderr
         with sqlite3.connect(tmp_path / "airflow.db") as database:
@@ -165,6 +164,7 @@ def test_init_makes_the_login_the_database_and_the_pools_and_again_changes_nothi
     ("name", "value"),
     [
         ("AIRFLOW_PASSWORD", "short"),
+        ("AIRFLOW_VIEWER_PASSWORD", "viewer"),
         ("AIRFLOW__API_AUTH__JWT_SECRET", "j" * 63),
         ("AIRFLOW__API__SECRET_KEY", "s" * 31),
     ],

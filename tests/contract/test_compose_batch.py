@@ -24,7 +24,7 @@ HEALTH = DOCKER / "mlflow" / "health.py"
 
 @pytest.fixture
 def layout(tmp_path: Path) -> Layout:
-    layout = Layout(tmp_path, tmp_path / "conf", tmp_path / "data", tmp_path / "log", tmp_path / "run")
+    layout = Layout.below(tmp_path)
     mlflow.ensure_keys(Settings(), layout)
     return layout
 

@@ -14,14 +14,17 @@ import msgspec
 from include.contracts.errors import TerminalError
 from include.contracts.settings import LOOPBACK, Secret, Settings
 from include.local.environments import LOCKS, python_of
+from include.local.flink_jar import jar_path
 from include.local.layout import Layout, write_text
 from include.local.program import Program
 from include.local.project import ROOT
 from include.local.servers import mlflow
-from include.local.servers.flink import data_dir, flink_home
+from include.local.servers.flink import data_dir
 
 NAME = "airflow-"
 USER = "admin"
+VIEWER = "viewer"
+"""A login that can only look."""
 KEYS_FILE = "airflow.keys"
 PASSWORDS_FILE = "airflow.passwords"
 POOLS = ROOT / "plugins" / "showroom" / "pools.json"
@@ -40,9 +43,13 @@ COMPONENTS: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
 
 
 class Keys(msgspec.Struct, frozen=True, kw_only=True):
-    """What one stack's Airflow signs and encrypts with, and the password of its one user."""
+    """What one stack's Airflow signs and encrypts with, and the passwords of its users.
+
+    `viewer` is empty in a file of an earlier version.
+    """
 
     password: str
+    viewer: str = ""
     jwt: str
     fernet: str
     session: str
@@ -52,6 +59,7 @@ class Keys(msgspec.Struct, frozen=True, kw_only=True):
         """New random keys."""
         return cls(
             password=secrets.token_urlsafe(12),
+            viewer=secrets.token_urlsafe(12),
             jwt=secrets.token_hex(64),
             fernet=urlsafe_b64encode(secrets.token_bytes(32)).decode(),
             session=secrets.token_hex(32),
@@ -99,7 +107,7 @@ def environment_of(settings: Settings, layout: Layout) -> dict[str, str]:
         "CORE__EXECUTION_API_SERVER_URL": f"{base}/execution/",
         "CORE__HOSTNAME_CALLABLE": "socket.gethostname",
         "CORE__AUTH_MANAGER": "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
-        "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
+        "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin,{VIEWER}:viewer",
         "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": layout.conf / PASSWORDS_FILE,
         "API__HOST": LOOPBACK,
         "API__PORT": settings.ports.airflow,
@@ -112,6 +120,9 @@ def environment_of(settings: Settings, layout: Layout) -> dict[str, str]:
         "LOGGING__BASE_LOG_FOLDER": layout.log / "airflow",
         "LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": layout.log / "airflow" / "dag_processor",
         "LOGGING__COLORED_CONSOLE_LOG": False,
+        # Its own defaults let others read task logs.
+        "LOGGING__FILE_TASK_HANDLER_NEW_FOLDER_PERMISSIONS": "0o700",
+        "LOGGING__FILE_TASK_HANDLER_NEW_FILE_PERMISSIONS": "0o600",
         "LOGGING__NAMESPACE_LEVELS": "kafka=ERROR httpx=WARNING elastic_transport=WARNING pymongo=WARNING",
         "DAG_PROCESSOR__REFRESH_INTERVAL": 30,
         "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": 60,
@@ -133,11 +144,10 @@ def environment_of(settings: Settings, layout: Layout) -> dict[str, str]:
 
 def task_settings(settings: Settings, layout: Layout) -> Settings:
     """The settings of DAGs and pages: where files and state of stream and batch lie; no pseudonym key."""
-    jar = next((flink_home() / "opt").glob("flink-python-*.jar"), Path())
     return settings.replace(
         state_dir=layout.root,
         pseudonym_key=Secret(""),
-        flink_jar=str(jar),
+        flink_jar=str(jar_path()),
         flink_project=str(ROOT),
         flink_state=str(data_dir(layout)),
         batch_python=str(python_of("ml")),
@@ -153,12 +163,13 @@ def read_keys(layout: Layout) -> Keys | None:
 
 
 def ensure_keys(layout: Layout) -> None:
-    """Make the keys unless an earlier start of this stack did, and the file Airflow reads the password from."""
+    """Make the keys unless an earlier start of this stack did, and the file Airflow reads the passwords from."""
     keys = read_keys(layout)
-    if keys is None:
-        keys = Keys.make()
+    if keys is None or not keys.viewer:
+        made = Keys.make()
+        keys = made if keys is None else msgspec.structs.replace(keys, viewer=made.viewer)
         write_text(layout.conf / KEYS_FILE, msgspec.json.encode(keys).decode() + "\n", mode=0o600)
-    passwords = msgspec.json.encode({USER: keys.password}).decode() + "\n"
+    passwords = msgspec.json.encode({USER: keys.password, VIEWER: keys.viewer}).decode() + "\n"
     write_text(layout.conf / PASSWORDS_FILE, passwords, mode=0o600)
 
 
@@ -185,7 +196,7 @@ def _prepare(environment: dict[str, str], layout: Layout) -> None:
     home(layout).mkdir(parents=True, exist_ok=True)
     for arguments in (("db", "migrate"), ("pools", "import", str(POOLS))):
         _airflow(environment, *arguments)
-    write_text(stamp, wanted + "\n")
+    write_text(stamp, wanted + "\n", mode=0o600)
 
 
 def _airflow(environment: dict[str, str], *arguments: str) -> None:

@@ -9,7 +9,7 @@ import httpx
 from include.contracts.errors import PrerequisiteError
 from include.contracts.settings import LOOPBACK, Settings
 from include.local import java
-from include.local.layout import Layout
+from include.local.layout import PRIVATE, Layout
 from include.local.program import Program
 
 NOBODY = 65_534
@@ -33,7 +33,7 @@ logger.deprecation.level = warn
 
 def program(settings: Settings, layout: Layout) -> Program:
     """Define the node's process."""
-    conf, data, tmp = layout.conf / "elasticsearch", layout.data / "elasticsearch", layout.run / "elasticsearch"
+    conf, data, tmp = (layout.elasticsearch / name for name in ("conf", "data", "tmp"))
     home = java.elasticsearch_home()
     main, logging, options = conf / "elasticsearch.yml", conf / "log4j2.properties", conf / "jvm.options"
     return Program(
@@ -62,7 +62,7 @@ def program(settings: Settings, layout: Layout) -> Program:
             logging: LOGGING,
             options: (home / "config" / "jvm.options").read_text(),
         },
-        prepare=lambda: _own_folders(conf, data, tmp),
+        prepare=lambda: _own_folders(layout, conf, data, tmp),
         stop_wait_s=60,
     )
 
@@ -79,7 +79,7 @@ def _conf(settings: Settings, layout: Layout, data: Path) -> str:
         "cluster.name: showroom",
         "node.name: local",
         f'path.data: "{data}"',
-        f'path.logs: "{layout.run / "elasticsearch"}"',
+        f'path.logs: "{layout.elasticsearch / "tmp"}"',
         f"network.host: {LOOPBACK}",
         f"http.port: {settings.ports.elasticsearch}",
         f"transport.port: {settings.ports.elasticsearch_transport}",
@@ -93,12 +93,16 @@ def _conf(settings: Settings, layout: Layout, data: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _own_folders(*folders: Path) -> None:
-    """The node's folders, given to the user it runs as."""
-    for folder in folders:
-        folder.mkdir(parents=True, exist_ok=True)
-        for path in (folder, *folder.rglob("*")) if os.geteuid() == 0 else ():
-            os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+def _own_folders(layout: Layout, conf: Path, data: Path, tmp: Path) -> None:
+    """The node's folders, given to the user it runs as; documents of an earlier version are taken over."""
+    earlier = layout.data / "elasticsearch"
+    if earlier.exists() and not data.exists():
+        earlier.rename(data)
+    for folder in (layout.elasticsearch, conf, data, tmp):
+        folder.mkdir(exist_ok=True)
+        folder.chmod(PRIVATE)
+    for path in (layout.elasticsearch, *layout.elasticsearch.rglob("*")) if os.geteuid() == 0 else ():
+        os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
 
 
 def _as_user(layout: Layout, home: Path) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import yaml
 from include.contracts.settings import LOOPBACK, Secret, Settings
 from include.local import java
 from include.local.environments import python_of
+from include.local.flink_jar import ensure_flink_jar, flink_home, jar_path
 from include.local.layout import Layout
 from include.local.program import Program
 from include.local.project import ROOT
@@ -50,10 +51,12 @@ def programs(settings: Settings, layout: Layout) -> tuple[Program, Program]:
     def prepare() -> None:
         for folder in (data_dir(layout), layout.run / "flink"):
             folder.mkdir(parents=True, exist_ok=True)
+        ensure_flink_jar()
         _link_libraries(conf / "lib", home)
 
     environment = {
-        **settings.replace(pseudonym_key=Secret(""), noise_key=Secret("")).to_env(),
+        # The jar's name asks for a restart when it changes: it is on the class path of both.
+        **settings.replace(pseudonym_key=Secret(""), noise_key=Secret(""), flink_jar=str(jar_path())).to_env(),
         "JAVA_HOME": str(java.java_home()),
         "FLINK_HOME": str(home),
         # Otherwise Flink's scripts resolve links, and lose the plain path of a folder with spaces.
@@ -114,11 +117,6 @@ def probe_slots(settings: Settings) -> str | None:
     return "no TaskManager has registered"
 
 
-def flink_home() -> Path:
-    """PyFlink's package folder, which is a whole Flink, whether it is installed or not."""
-    return python_of("flink").parents[1] / "lib" / "python3.11" / "site-packages" / "pyflink"
-
-
 def data_dir(layout: Layout) -> Path:
     """Checkpoints, savepoints and uploaded jars."""
     return layout.data / "flink"
@@ -131,12 +129,12 @@ def _overview(settings: Settings) -> dict[str, Any]:
 
 
 def _link_libraries(folder: Path, home: Path) -> None:
-    """Fill a folder with links to Flink's own jars and the Kafka connector.
+    """Fill a folder with links to Flink's own jars, the Kafka connector and the project's jar.
 
     A job submitted over REST gets `pipeline.jars` overwritten, so a connector must be on the class path.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    jars = {jar.name: jar for jar in (*(home / "lib").glob("*.jar"), java.flink_kafka_connector())}
+    jars = {jar.name: jar for jar in (*(home / "lib").glob("*.jar"), java.flink_kafka_connector(), jar_path())}
     for link in folder.iterdir():
         if jars.get(link.name) != link.readlink():
             link.unlink()
@@ -162,6 +160,8 @@ def _config(settings: Settings, layout: Layout, home: Path) -> dict[str, Any]:
         "rest.bind-address": LOOPBACK,
         "rest.port": ports.flink_rest,
         "rest.bind-port": str(ports.flink_rest),
+        # Without it every page of any site may read the answers.
+        "web.access-control-allow-origin": f"http://{LOOPBACK}:{ports.flink_rest}",
         "taskmanager.host": LOOPBACK,
         "taskmanager.bind-host": LOOPBACK,
         "taskmanager.rpc.port": str(ports.flink_taskmanager_rpc),

@@ -107,7 +107,7 @@ def _format(settings: Settings, conf: Path, data: Path) -> None:
     draft = data.with_name("kafka.formatting")
     shutil.rmtree(draft, ignore_errors=True)
     properties = conf / "format.properties"
-    write_text(properties, _properties(settings, draft))
+    write_text(properties, _properties(settings, draft), mode=0o600)
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")
     tool = (java.java(), "-XX:-UsePerfData", "-cp", java.kafka_classpath(), "kafka.tools.StorageTool")
     command = [*tool, "format", "-t", cluster, "-c", str(properties)]

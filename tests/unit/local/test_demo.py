@@ -30,6 +30,7 @@ LINES = [
 @pytest.fixture(autouse=True)
 def logins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo_screen, "login", lambda _: Login("admin", "secret"))
+    monkeypatch.setattr(demo_screen, "viewer_login", lambda _: Login("viewer", "seen"))
     monkeypatch.setattr("include.local.servers.mlflow.read_keys", lambda _: None)
 
 

@@ -13,7 +13,7 @@ OWN = Secret("a noise key of the settings, long enough for all")
 
 @pytest.fixture
 def layout(tmp_path: Path) -> Layout:
-    return Layout(tmp_path, tmp_path / "conf", tmp_path / "data", tmp_path / "log", tmp_path / "run")
+    return Layout.below(tmp_path)
 
 
 def test_keys_are_made_once_and_only_their_owner_reads_them(layout: Layout) -> None:

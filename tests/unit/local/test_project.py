@@ -6,7 +6,7 @@ import pytest
 
 from include.contracts.errors import SettingsError
 from include.contracts.settings import Settings
-from include.local.layout import Layout, write_text
+from include.local.layout import Layout, private_files, write_text
 from include.local.project import ROOT, state_dir
 
 
@@ -29,12 +29,26 @@ def test_a_path_too_long_for_a_socket_is_told_with_the_setting_to_change() -> No
         state_dir(Settings(state_dir=Path("/tmp") / ("x" * 80)))
 
 
-def test_only_the_owner_may_list_the_configuration(tmp_path: Path) -> None:
+def test_layout_create_and_close_admit_the_owner_only(tmp_path: Path) -> None:
     layout = Layout.of(Settings(state_dir=tmp_path / "s"))
-
     layout.create()
+    made = [folder.stat().st_mode & 0o777 for folder in (*layout.folders, layout.tmp)]
+    layout.data.chmod(0o755)
 
-    assert layout.conf.stat().st_mode & 0o077 == 0o011
+    layout.close()
+
+    assert set(made) == {0o700}
+    assert layout.data.stat().st_mode & 0o777 == 0o700
+
+
+def test_private_files_new_file_and_folder_belong_to_the_owner_and_the_mask_is_restored(tmp_path: Path) -> None:
+    with private_files():
+        (tmp_path / "folder").mkdir()
+        (tmp_path / "file").touch()
+    (tmp_path / "later").touch(0o644)
+
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert modes == {"folder": 0o700, "file": 0o600, "later": 0o644}
 
 
 def test_a_file_is_replaced_as_a_whole_with_its_mode(tmp_path: Path) -> None:

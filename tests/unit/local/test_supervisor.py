@@ -14,7 +14,7 @@ from include.local.supervisor import render
 
 
 def layout(root: Path) -> Layout:
-    return Layout(root, root / "conf", root / "data", root / "log", root / "run")
+    return Layout.below(root)
 
 
 def program(**changes: object) -> Program:

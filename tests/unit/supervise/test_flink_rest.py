@@ -82,13 +82,13 @@ def test_ended_jobs_and_other_names_do_not_count() -> None:
 
 
 def test_a_job_is_submitted_with_its_file_its_path_and_its_state(tmp_path: Path) -> None:
-    jar = tmp_path / "flink-python-2.3.0.jar"
+    jar = tmp_path / "f.jar"
     jar.write_bytes(b"jar")
     asked: list[httpx.Request] = []
     answers = overview() | {
         "GET /jars": {"address": "a", "files": []},
-        "POST /jars/upload": {"filename": "/tmp/upload/abc_flink-python-2.3.0.jar", "status": "success"},
-        "POST /jars/abc_flink-python-2.3.0.jar/run": {"jobid": "j9"},
+        "POST /jars/upload": {"filename": "/tmp/upload/abc_f.jar", "status": "success"},
+        "POST /jars/abc_f.jar/run": {"jobid": "j9"},
     }
     program = JobProgram(jar, "/project", "/project/flink/job.py")
     assert submit(flink(answers, asked), program, RestorePoint(tmp_path, 0.0)) == "j9"
@@ -101,10 +101,11 @@ def test_a_job_is_submitted_with_its_file_its_path_and_its_state(tmp_path: Path)
 
 
 def test_a_job_that_cannot_start_says_why(tmp_path: Path) -> None:
+    (tmp_path / "x.jar").write_bytes(b"")
     jobs = iter([[], [job("FAILED", jid="j1")]])
     answers: Answers = checkpoints(0) | {
         "GET /jobs/overview": lambda: {"jobs": next(jobs)},
-        "GET /jars": {"files": [{"id": "jar", "name": "x.jar", "uploaded": 1}]},
+        "GET /jars": {"files": [{"id": "jar", "name": "e3b0c44298fc-x.jar", "uploaded": 1}]},
         "POST /jars/jar/run": 400,
     }
     with pytest.raises(TerminalError, match=r"could not start: java\.Boom: why"):
@@ -129,44 +130,58 @@ class Ids:
 
 
 def ready(known: list[dict[str, Any]], run: Any) -> Answers:
-    jars = {"files": [{"id": "jar", "name": "x.jar", "uploaded": 1}]}
+    jars = {"files": [{"id": "jar", "name": "e3b0c44298fc-x.jar", "uploaded": 1}]}
     return overview(*known) | {"GET /jars": jars, "POST /jars/jar/run": run}
 
 
-PROGRAM = JobProgram(Path("x.jar"), "/p", "/p/flink/job.py")
+@pytest.fixture
+def program(tmp_path: Path) -> JobProgram:
+    (tmp_path / "x.jar").write_bytes(b"")
+    return JobProgram(tmp_path / "x.jar", "/p", "/p/flink/job.py")
 
 
-def test_submit_with_ids_names_the_job_and_spends_its_id() -> None:
+def test_submit_with_ids_names_the_job_and_spends_its_id(program: JobProgram) -> None:
     asked: list[httpx.Request] = []
     ids = Ids("a", "b")
-    assert submit(flink(ready([], {"jobid": "a"}), asked), PROGRAM, ids=ids) == "a"
+    assert submit(flink(ready([], {"jobid": "a"}), asked), program, ids=ids) == "a"
     assert json.loads(asked[-1].content)["jobId"] == "a"
     assert ids.left == ["b"]
 
 
-def test_submit_with_the_id_of_a_job_that_has_ended_takes_the_next() -> None:
+def test_submit_with_the_id_of_a_job_that_has_ended_takes_the_next(program: JobProgram) -> None:
     asked: list[httpx.Request] = []
-    submit(flink(ready([job("CANCELED", jid="a")], {"jobid": "b"}), asked), PROGRAM, ids=Ids("a", "b", "c"))
+    submit(flink(ready([job("CANCELED", jid="a")], {"jobid": "b"}), asked), program, ids=Ids("a", "b", "c"))
     assert json.loads(asked[-1].content)["jobId"] == "b"
 
 
-def test_submit_whose_answer_is_lost_keeps_the_id() -> None:
+def test_submit_whose_answer_is_lost_keeps_the_id(program: JobProgram) -> None:
     ids = Ids("a", "b")
     with pytest.raises(TransientError):
-        submit(flink(ready([], httpx.ReadTimeout("slow"))), PROGRAM, ids=ids)
+        submit(flink(ready([], httpx.ReadTimeout("slow"))), program, ids=ids)
     assert ids.left == ["a", "b"]
 
 
-def test_submit_while_another_lands_says_that_it_is_there() -> None:
+def test_submit_while_another_lands_says_that_it_is_there(program: JobProgram) -> None:
     jobs = iter([[], [job("RUNNING", jid="a")]])
     answers = ready([], 400) | {"GET /jobs/overview": lambda: {"jobs": next(jobs)}}
     with pytest.raises(TerminalError, match="is there already"):
-        submit(flink(answers), PROGRAM, ids=Ids("a", "b"))
+        submit(flink(answers), program, ids=Ids("a", "b"))
 
 
 def test_a_jar_that_is_there_is_not_uploaded_again(tmp_path: Path) -> None:
-    files = [{"id": "old", "name": "f.jar", "uploaded": 1}, {"id": "new", "name": "f.jar", "uploaded": 2}]
+    (tmp_path / "f.jar").write_bytes(b"")
+    name = "e3b0c44298fc-f.jar"  # SHA-256 of nothing
+    files = [{"id": "old", "name": name, "uploaded": 1}, {"id": "new", "name": name, "uploaded": 2}]
     assert flink({"GET /jars": {"files": files}}).ensure_jar(tmp_path / "f.jar") == "new"
+
+
+def test_ensure_jar_another_content_of_the_same_name_is_uploaded(tmp_path: Path) -> None:
+    (tmp_path / "f.jar").write_bytes(b"newer")
+    answers = {
+        "GET /jars": {"files": [{"id": "old", "name": "e3b0c44298fc-f.jar", "uploaded": 1}]},
+        "POST /jars/upload": {"filename": "/tmp/upload/new_f.jar", "status": "success"},
+    }
+    assert flink(answers).ensure_jar(tmp_path / "f.jar") == "new_f.jar"
 
 
 @pytest.mark.parametrize(

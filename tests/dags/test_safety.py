@@ -1,0 +1,30 @@
+"""What the whole platform, Airflow and MLflow included, exposes to a machine with other users."""
+
+from __future__ import annotations
+
+from include.contracts.settings import Settings
+from include.local.stack import Stack
+from include.supervise.flink_rest import FlinkRest
+from include.supervise.stream_job import observe
+from tests.exposure import listening_programs, paths_of_others, sockets_beyond_loopback
+from tests.polling import eventually
+
+SERVERS = {"elasticsearch", "flink-jobmanager", "flink-taskmanager", "kafka", "mlflow", "mongodb", "redis"}
+
+
+def runs(settings: Settings) -> bool:
+    """Whether the whole job runs: then its Python workers serve."""
+    with FlinkRest(settings) as flink:
+        seen = observe(flink)
+    return seen is not None and seen.state == "RUNNING" and not seen.idle_tasks and bool(seen.checkpoints)
+
+
+def test_no_process_of_the_platform_listens_beyond_loopback(settings: Settings, platform: Stack) -> None:
+    eventually(lambda: runs(settings), within_s=180)
+
+    assert listening_programs(platform.layout) >= {"airflow-api", *SERVERS}
+    assert sockets_beyond_loopback(platform.layout) == []
+
+
+def test_no_file_of_the_platform_is_open_to_other_users(platform: Stack) -> None:
+    assert paths_of_others(platform.layout) == []
