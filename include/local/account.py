@@ -22,6 +22,7 @@ from include.contracts.errors import NotReadyError, TransientError
 from include.contracts.reasons import Reason
 from include.contracts.settings import Settings
 from include.ingest.expected import Expected
+from include.local.program import nothing
 from include.serving import queries
 from include.serving.client import connect
 
@@ -81,15 +82,22 @@ def position(settings: Settings, *, archive: bool = False) -> Position:
 
 
 def wait_until_indexed(
-    settings: Settings, expected: Expected, since: Position, patience_s: float, say: Callable[[int], None] | None = None
+    settings: Settings,
+    expected: Expected,
+    since: Position,
+    patience_s: float,
+    say: Callable[[int], None] | None = None,
+    check: Callable[[], None] = nothing,
 ) -> None:
     """Wait until the indices hold what is expected; gives up once nothing has moved for `patience_s`.
 
-    `say` gets the sessions indexed so far. Raises NotReadyError; the account tells then what is missing.
+    `say` gets the sessions indexed so far. `check` is called at each look; a TerminalError that it raises ends the
+    wait. Raises NotReadyError; the account tells then what is missing.
     """
     moved = _Stall(patience_s)
 
     def missing() -> bool:
+        check()
         with connect(settings) as client:
             queries.refresh(client)
             documents, kpi = queries.counts(client), queries.kpi_total(client)

@@ -1,7 +1,8 @@
 """Airflow's REST API as the demo, the drills and the tests use it."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -71,9 +72,11 @@ class AirflowApi:
         return state
 
     def wait_for_dags(self, dag_ids: set[str], deadline_s: float = 60.0) -> None:
-        """Wait until Airflow knows these DAGs; NotReadyError past the deadline."""
+        """Wait until Airflow knows these DAGs; NotReadyError past the deadline, TerminalError for a broken one."""
         until = time.monotonic() + deadline_s
         while missing := dag_ids - self.dags().keys():
+            if broken := broken_dag(self.import_errors(), missing):
+                raise TerminalError(f"import of a DAG failed: {broken}", "see the import errors in Airflow")
             if time.monotonic() > until:
                 raise NotReadyError(f"Airflow does not know {', '.join(sorted(missing))}", "see its import errors")
             time.sleep(POLL_S)
@@ -124,6 +127,20 @@ class AirflowApi:
             lines += [str(entry.get("event", "")), *causes]
         return "\n".join(lines)
 
+    def failure(self, dag_id: str, run_id: str) -> str:
+        """Return the failed tasks of a run, each with the last line of its log."""
+        states = self.task_states(dag_id, run_id)
+        failed = [task for task, state in states.items() if state == "failed"]
+        return "; ".join(f"{task}: {self.last_words(dag_id, run_id, task)}" for task in failed) or "no task failed"
+
+    def last_words(self, dag_id: str, run_id: str, task_id: str) -> str:
+        """Return the last line of a task's newest log that says something about the task."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
+        attempt = int(self._ask("GET", path)["try_number"])
+        lines = [line.strip() for line in self.log(dag_id, run_id, task_id, max(1, attempt)).splitlines()]
+        telling = [line for line in lines if line and not line.startswith(("::", "ALARM "))]
+        return telling[-1] if telling else "see its log"
+
     def _ask(self, method: str, path: str, **options: Any) -> Any:
         return _checked(self._request(method, path, options), f"{method} {path}")
 
@@ -141,6 +158,15 @@ class AirflowApi:
         except httpx.HTTPError as error:
             message = f"Airflow does not answer at {self._http.base_url} ({type(error).__name__})"
             raise TransientError(message, "see that it runs: ./showroom status") from error
+
+
+def broken_dag(import_errors: Iterable[str], dag_ids: Iterable[str]) -> str | None:
+    """Return the last line of the import error of one of these DAGs; an import that took too long is tried again."""
+    for error in import_errors:
+        path, _, trace = error.partition(":")
+        if any(Path(path).stem == dag_id for dag_id in dag_ids) and "timeout" not in trace.lower():
+            return f"{path}: {trace.strip().splitlines()[-1] if trace.strip() else 'no reason given'}"
+    return None
 
 
 def login(layout: Layout) -> Login:

@@ -22,7 +22,7 @@ from include.ingest.plan import Limits, Plan
 from include.ingest.publisher import PublishReport, publish
 from include.ingest.replay import replay
 from include.ingest.shop import synthesize
-from include.local import nightly
+from include.local import leftovers, nightly
 from include.local.account import Line, Position, account, position, wait_until_indexed
 from include.local.airflow import AirflowApi
 from include.local.environments import Environment, ensure_environment
@@ -33,6 +33,7 @@ from include.local.stack import Stack
 from include.local.steps import Steps
 from include.local.stream import wait_started
 from include.local.truth import keep_ledger, keep_replay, kept_ledgers
+from include.local.verdicts import StreamVerdicts
 from include.serving import queries
 from include.serving.client import connect
 
@@ -81,13 +82,17 @@ def start_platform(settings: Settings, steps: Steps) -> None:
     for environment in ENVIRONMENTS:
         ensure_environment(environment, steps)
     steps.begin("servers")
+    began = time.time()
     stack = Stack(settings, steps)
     stack.up()
     with AirflowApi(settings, stack.layout) as airflow:
         airflow.wait_for_dags({INGEST, ARCHIVE, SUPERVISE, nightly.DAG})
-        _settle(airflow)
-    steps.begin("stream")
-    wait_started(settings, START_DEADLINE_S)
+        leftovers.resume_dags(airflow, (ARCHIVE, SUPERVISE, nightly.DAG), steps)
+        leftovers.pause_dag(airflow, INGEST, RUN_DEADLINE_S)
+        leftovers.end_waiting_runs(airflow, INGEST, steps)
+        steps.begin("stream")
+        wait_started(settings, START_DEADLINE_S, StreamVerdicts(settings, airflow, SUPERVISE, began).check)
+    leftovers.wait_until_idle(settings, steps)
     steps("the stream runs")
 
 
@@ -133,6 +138,8 @@ def run_night(settings: Settings, show: Show, steps: Steps) -> nightly.Night | N
         steps(f"no nightly run: a history of {show.days} d is too short to learn from a part and be judged on the rest")
         return None
     steps.begin("night")
+    with AirflowApi(settings, Layout.of(settings)) as airflow:
+        leftovers.wait_for_runs(airflow, nightly.DAG, nightly.DEADLINE_S, steps)
     end = datetime.now(UTC)
     return nightly.run(settings, end - timedelta(days=show.days), end, steps)
 
@@ -153,9 +160,8 @@ def _archive(settings: Settings, say: Say) -> None:
     """One run of the archive's DAG; that it has failed is said, and the account tells what is missing."""
     with AirflowApi(settings, Layout.of(settings)) as airflow:
         run_id = airflow.trigger(ARCHIVE)
-        state = airflow.wait(ARCHIVE, run_id, RUN_DEADLINE_S)
-    if state != "success":
-        say(f"{ARCHIVE} {run_id} has {state}: see its log in Airflow")
+        if airflow.wait(ARCHIVE, run_id, RUN_DEADLINE_S) != "success":
+            say(f"{ARCHIVE} failed: {airflow.failure(ARCHIVE, run_id)}: see its log in Airflow")
 
 
 def _history(settings: Settings, show: Show) -> Ledger:
@@ -167,20 +173,11 @@ def _history(settings: Settings, show: Show) -> Ledger:
         airflow.unpause(INGEST)
         run_id = airflow.trigger(INGEST, conf)
         state = airflow.wait(INGEST, run_id, RUN_DEADLINE_S)
-        _settle(airflow)
+        leftovers.pause_dag(airflow, INGEST, RUN_DEADLINE_S)
+        reason = "" if state == "success" else airflow.failure(INGEST, run_id)
     if state != "success":
-        raise TerminalError(f"{INGEST} {run_id} has {state}", "see its log in Airflow")
+        raise TerminalError(f"{INGEST} failed: {reason}", "see its log in Airflow")
     return merge([ledger for tag, ledger in kept_ledgers(settings).items() if tag not in known])
-
-
-def _settle(airflow: AirflowApi) -> None:
-    """No more synthetic loads but those of the account, and none under way."""
-    paused = airflow.dags()[INGEST]
-    for dag_run in airflow.runs(INGEST):
-        # Nothing of a paused DAG goes on.
-        if not paused and dag_run["state"] == "running":
-            airflow.wait(INGEST, dag_run["dag_run_id"], RUN_DEADLINE_S)
-    airflow.pause(INGEST)
 
 
 def run_replay(settings: Settings, path: Path, shape: str, say: Steps, console: Console) -> Outcome:
@@ -215,11 +212,13 @@ def _produce(
 def _wait(settings: Settings, expected: Expected, before: Position, say: Say) -> None:
     """Wait for the indices; that something is missing is for the account to tell."""
     began = time.monotonic()
-    try:
-        wait_until_indexed(settings, expected, before, PATIENCE_S, _sparingly(say, expected.valid))
-        say(f"everything is indexed, {time.monotonic() - began:.1f} s after the last record was produced")
-    except NotReadyError as error:
-        say(str(error))
+    with AirflowApi(settings, Layout.of(settings)) as airflow:
+        check = StreamVerdicts(settings, airflow, SUPERVISE, time.time()).check
+        try:
+            wait_until_indexed(settings, expected, before, PATIENCE_S, _sparingly(say, expected.valid), check)
+            say(f"everything is indexed, {time.monotonic() - began:.1f} s after the last record was produced")
+        except (NotReadyError, TerminalError) as error:
+            say(str(error))
 
 
 def _sparingly(say: Say, goal: int, every_s: float = 5.0) -> Callable[[int], None]:

@@ -44,7 +44,7 @@ def run(settings: Settings, start: datetime, end: datetime, say: Say, deadline_s
         run_id = airflow.trigger(DAG, {"start": start.isoformat(), "end": end.isoformat()})
         states = _follow(airflow, run_id, say, deadline_s)
         told = {step: airflow.result(DAG, run_id, step) for step in STEPS if states.get(step) == "success"}
-        failed = {name: _last_words(airflow, run_id, name) for name, state in states.items() if state == "failed"}
+        failed = {name: airflow.last_words(DAG, run_id, name) for name, state in states.items() if state == "failed"}
     return Night(run_id, time.monotonic() - began, told, failed)
 
 
@@ -71,9 +71,3 @@ def _follow(airflow: AirflowApi, run_id: str, say: Say, deadline_s: float) -> di
         if time.monotonic() - began > deadline_s:
             raise NotReadyError(f"{DAG} {run_id} has not ended after {deadline_s:g} s", "see its tasks in Airflow")
         time.sleep(POLL_S)
-
-
-def _last_words(airflow: AirflowApi, run_id: str, task: str) -> str:
-    lines = [line.strip() for line in airflow.log(DAG, run_id, task).splitlines()]
-    told = [line for line in lines if line and not line.startswith(("::", "ALARM "))]
-    return told[-1] if told else "see its log"

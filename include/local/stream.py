@@ -1,5 +1,6 @@
 """The stream job on the local stack: where its files and its state lie, and its start with all it needs."""
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from include.contracts.settings import Settings
 from include.contracts.stream import JOB_FILE
 from include.local.flink_jar import ensure_flink_jar
 from include.local.layout import Layout
+from include.local.program import nothing
 from include.local.project import ROOT
 from include.local.servers.flink import data_dir
 from include.serving.client import connect
@@ -82,13 +84,20 @@ def _start(settings: Settings, restore: RestorePoint | None, deadline_s: float, 
     return job_id
 
 
-def wait_started(settings: Settings, deadline_s: float) -> str:
+def wait_started(settings: Settings, deadline_s: float, check: Callable[[], None] = nothing) -> str:
     """Wait until somebody else has started the job and a checkpoint has completed; returns its id.
 
-    Raises NotReadyError with what is missing past the deadline.
+    Args:
+        settings: Settings of the stack.
+        deadline_s: Seconds to wait.
+        check: Called before each look; a TerminalError that it raises ends the wait.
+
+    Raises:
+        NotReadyError: With what is missing, past the deadline.
     """
 
     def look() -> str:
+        check()
         with FlinkRest(settings) as flink:
             job = observe(flink)
         if job is None:

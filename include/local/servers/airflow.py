@@ -1,5 +1,6 @@
 """Airflow: its four processes over one SQLite file, with login, and all they need to know in their environment."""
 
+import fcntl
 import hashlib
 import os
 import secrets
@@ -194,12 +195,15 @@ def _prepare(environment: dict[str, str], layout: Layout) -> None:
     if stamp.exists() and stamp.read_text().strip() == wanted:
         return
     home(layout).mkdir(parents=True, exist_ok=True)
-    for arguments in (("db", "migrate"), ("pools", "import", str(POOLS))):
-        _airflow(environment, *arguments)
-    write_text(stamp, wanted + "\n", mode=0o600)
+    with (home(layout) / "prepare.lock").open("w") as lock:
+        # The migration inherits the lock: it outlives a caller that is killed, and a second one waits for its end.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for arguments in (("db", "migrate"), ("pools", "import", str(POOLS))):
+            _airflow(environment, lock.fileno(), *arguments)
+        write_text(stamp, wanted + "\n", mode=0o600)
 
 
-def _airflow(environment: dict[str, str], *arguments: str) -> None:
+def _airflow(environment: dict[str, str], lock: int, *arguments: str) -> None:
     command = [str(python_of("airflow")), "-P", "-m", "airflow", *arguments]
     done = subprocess.run(
         command,
@@ -210,6 +214,7 @@ def _airflow(environment: dict[str, str], *arguments: str) -> None:
         text=True,
         timeout=PREPARE_TIMEOUT_S,
         check=False,
+        pass_fds=(lock,),
     )
     if done.returncode != 0:
         reason = " ".join(done.stdout.split())[-LONGEST_REASON:]

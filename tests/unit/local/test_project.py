@@ -29,6 +29,25 @@ def test_a_path_too_long_for_a_socket_is_told_with_the_setting_to_change() -> No
         state_dir(Settings(state_dir=Path("/tmp") / ("x" * 80)))
 
 
+@pytest.mark.parametrize("name", ["my state", "zustände", "a'b"])
+def test_state_dir_with_characters_that_servers_cannot_take_is_refused_with_the_rule(name: str) -> None:
+    with pytest.raises(SettingsError, match="use letters of ASCII, digits"):
+        state_dir(Settings(state_dir=Path("/tmp") / name))
+
+
+def test_state_dir_below_a_linked_project_keeps_the_links_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, link = tmp_path / "my shop ü", tmp_path / "project"
+    real.mkdir()
+    link.symlink_to(real)
+    monkeypatch.setattr("include.local.project.ROOT", link)
+    monkeypatch.setattr("include.local.project.LONGEST_STATE_DIR", 200)
+
+    assert state_dir(Settings()) == link / ".showroom" / "stack"
+    assert state_dir(Settings(state_dir=real / "state")) == link / "state"
+    with pytest.raises(SettingsError, match="holds the project itself"):
+        state_dir(Settings(state_dir=real))
+
+
 def test_layout_create_and_close_admit_the_owner_only(tmp_path: Path) -> None:
     layout = Layout.of(Settings(state_dir=tmp_path / "s"))
     layout.create()
