@@ -8,7 +8,7 @@ from benchmarks.result import report
 from benchmarks.usage import cpu_us_per_session, usage
 from include.gate.report import read_report
 
-TARGETS = {"sessions_per_s": ("at least", 15_000.0)}
+TARGETS = {"sessions_per_s": ("at least", 24_000.0)}
 PROGRAMS = ("kafka", "redis", "gate-0")
 
 

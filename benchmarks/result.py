@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 
 FOLDER = Path(__file__).parent / "results"
-PACKAGES = ("kafka-python", "redis", "elasticsearch", "msgspec")
+PACKAGES = ("kafka-python", "confluent-kafka", "redis", "elasticsearch", "msgspec")
 """Clients of the live path's servers."""
 POM_VERSIONS = {"kafka": "4.3.1", "elasticsearch": "8.19.16", "flink": "2.3.0"}
 

@@ -34,11 +34,16 @@ class GapStore:
         if known is None or known.topic_id != gap.topic_id:
             self._redis.set(keys.stopped(gap.partition), encode_gap(gap))
 
-    def request_resume(self, partition: int, resume: ResumeFrom) -> OffsetGap:
-        """Ask the gate to continue a stopped partition. Raises TerminalError where it is not stopped."""
+    def require_stopped(self, partition: int) -> OffsetGap:
+        """Return the gap of a stopped partition. Raises TerminalError where it is not stopped."""
         gap = self.stopped([partition]).get(partition)
         if gap is None:
             raise TerminalError(f"resume of partition {partition} failed: it is not stopped", "./showroom status")
+        return gap
+
+    def request_resume(self, partition: int, resume: ResumeFrom) -> OffsetGap:
+        """Ask the gate to continue a stopped partition. Raises TerminalError where it is not stopped."""
+        gap = self.require_stopped(partition)
         self._redis.set(keys.stopped(partition), encode_gap(msgspec.structs.replace(gap, resume=resume)))
         return gap
 

@@ -87,6 +87,8 @@ class Gate:
                 raise TerminalError(f"{self._name} was fenced off", "another process runs under this index") from error
             raise
         finally:
+            if sink.in_doubt:
+                log.warning("the last transaction is in doubt, a new producer settles it")
             sink.discard()
 
     def _pump(self, sink: TransactionSink, topic_id: str) -> None:

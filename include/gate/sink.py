@@ -57,6 +57,8 @@ class TransactionSink:
         self._failures: list[tuple[KafkaError, Message]] = []
         self._lost: list[KafkaError] = []
         self._began = time.monotonic()
+        self.in_doubt = False
+        """Whether the last transaction began and is not known to be committed."""
         self._producer = Producer(_config(bootstrap, name, single, self._failures, self._lost))
 
     def open(self) -> None:
@@ -74,12 +76,14 @@ class TransactionSink:
         Raises CommitError, OversizeError or KafkaException; the sink must be discarded then.
         """
         self._began = time.monotonic()
+        self.in_doubt = True
         try:
             self._producer.begin_transaction()
             self._produce(outputs)
             self._await_acknowledgements(outputs)
             self._producer.send_offsets_to_transaction(offsets, group, self._left())
             self._end()
+            self.in_doubt = False
         except SystemError as error:
             # A fatal error sets an exception before the callbacks run; CPython complains about the callback.
             if isinstance(error.__cause__, KafkaException):

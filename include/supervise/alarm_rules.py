@@ -39,6 +39,15 @@ def gate_silent(view: View) -> Finding | None:
     return view.patiently("gate.silent", reason, remedy, lambda past: bool(_silent(past, view.limits)))
 
 
+def partition_stopped(view: View) -> Finding | None:
+    """A partition whose offsets expired or were truncated: the gate waits for an operator's decision."""
+    gate = view.seen.gate
+    if isinstance(gate, Away) or not gate.stopped:
+        return None
+    remedy = f"./showroom gate resume --partition {min(gate.stopped)} --from earliest, once the cause is known"
+    return Finding("page", "gate.partition_stopped", "; ".join(gate.stopped.values()), remedy)
+
+
 def gate_lagging(view: View) -> Finding | None:
     """Raw records come faster than they are decided."""
     remedy = "raise SHOWROOM_GATE_PROCESSES, at most one for each partition"
@@ -126,6 +135,7 @@ THEN: tuple[Rule, ...] = (
     clock,
     no_memory,
     gate_silent,
+    partition_stopped,
     gate_lagging,
     stream_lagging,
     documents_refused,

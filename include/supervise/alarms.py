@@ -17,6 +17,7 @@ ALARMS: dict[str, str] = {
     "ingest.no_kafka": "Kafka does not answer",
     "gate.no_memory": "the gate's Redis does not answer",
     "gate.silent": "a partition has no gate process",
+    "gate.partition_stopped": "the gate stopped a partition whose offsets are lost",
     "gate.lagging": "the gate falls behind",
     "serving.away": "Elasticsearch does not answer",
     "serving.refusing": "Elasticsearch takes no documents",

@@ -69,10 +69,14 @@ class Kafka(msgspec.Struct, frozen=True, tag="kafka"):
 
 
 class Gate(msgspec.Struct, frozen=True, tag="gate"):
-    """The gate's memory. Partition -> age of its heartbeat in s, None where none was ever seen; verdict -> records."""
+    """The gate's memory. Partition -> age of its heartbeat in s, None where none was ever seen; verdict -> records.
+
+    `stopped`: partition -> why the gate does not read it.
+    """
 
     heartbeat_age_s: dict[int, float | None]
     verdicts: dict[str, int]
+    stopped: dict[int, str] = {}
 
 
 class Search(msgspec.Struct, frozen=True, tag="elasticsearch"):

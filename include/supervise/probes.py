@@ -15,6 +15,7 @@ import redis
 
 from include.contracts import keys
 from include.contracts.errors import ShowroomError, TerminalError
+from include.contracts.offset_gap import decode_gap
 from include.contracts.settings import Settings
 from include.contracts.stream import JOB_NAME
 from include.supervise.archive_probe import probe_archive
@@ -82,16 +83,19 @@ def probe_gate(settings: Settings) -> Gate:
         for partition in partitions:
             pipe.get(keys.heartbeat(partition))
             pipe.hgetall(keys.counts(partition))
+            pipe.get(keys.stopped(partition))
         answers = pipe.execute()
     now = time.time()
     verdicts: dict[str, int] = {}
-    for counts in answers[1::2]:
+    for counts in answers[1::3]:
         for name, count in counts.items():
             if name not in keys.BOOKKEEPING:
                 verdicts[name.decode()] = verdicts.get(name.decode(), 0) + int(count)
-    beats = dict(zip(partitions, answers[::2], strict=True))
+    beats = dict(zip(partitions, answers[::3], strict=True))
     ages = {number: None if beat is None else now - int(beat) / 1_000 for number, beat in beats.items()}
-    return Gate(heartbeat_age_s=ages, verdicts=verdicts)
+    gaps = [decode_gap(value) for value in answers[2::3] if value is not None]
+    stopped = {gap.partition: gap.description for gap in gaps}
+    return Gate(heartbeat_age_s=ages, verdicts=verdicts, stopped=stopped)
 
 
 class _Health(msgspec.Struct):

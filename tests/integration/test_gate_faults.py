@@ -26,6 +26,7 @@ from include.gate.gaps import GapStore
 from include.gate.sink import OversizeError, TransactionSink
 from include.local.stack import Stack
 from include.local.topics import ensure_topics
+from include.supervise.probes import probe_gate
 from tests.gate_process import Reader, gate, produce
 from tests.polling import eventually
 from tests.sessions import encoded
@@ -123,6 +124,7 @@ def test_expired_offsets_stop_one_partition_until_resumed(stack: Stack) -> None:
         gap = eventually(lambda: stopped(settings, 0))
         assert gap is not None
         assert (gap.kind, gap.from_offset, gap.to_offset) == ("expired", position, position + 3)
+        assert probe_gate(settings).stopped == {0: gap.description}
         resume(settings, 0)
         eventually(lambda: len(reader.valid_ids()) == 3, within_s=60)
     assert sorted(reader.valid_ids()) == ["expired-3", "expired-4", "other partition"]

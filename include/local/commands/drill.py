@@ -1,6 +1,7 @@
 """`./showroom drill`: something dies under a steady load, on a platform of its own."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -35,6 +36,30 @@ def _command(name: str) -> Callable[[float, int], None]:
         typer.echo(run(name, rate, seed))
 
     return drill
+
+
+Short = Annotated[bool, typer.Option("--short", help="A few faults only.")]
+Checkout = Annotated[
+    Path | None, typer.Option(help="Folder of another version of the project, whose gate is tried.", file_okay=False)
+]
+
+
+@app.command()
+def kafka(short: Short = False, seed: Seed = 1, checkout: Checkout = None) -> None:
+    """Kill -9 Kafka at random moments under a gate at full speed; away for 5, 40 and 150 s."""
+    from drills.kafka import run
+    from include.local.project import ROOT
+
+    typer.echo(run(short=short, seed=seed, checkout=checkout or ROOT))
+
+
+@app.command("late-commit")
+def late_commit(short: Short = False, seed: Seed = 1, checkout: Checkout = None) -> None:
+    """Hold commits in a proxy, reset their connections, and deliver them late."""
+    from drills.late_commit import run
+    from include.local.project import ROOT
+
+    typer.echo(run(short=short, seed=seed, checkout=checkout or ROOT))
 
 
 @app.command()

@@ -1,6 +1,6 @@
-"""`./showroom gate`: the gate's block list."""
+"""`./showroom gate`: the gate's block list, and partitions that it stopped."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -8,8 +8,14 @@ from include.contracts.errors import TerminalError
 from include.contracts.settings import Settings
 from include.local.project import load_settings
 
-app = typer.Typer(help="Block users and networks at the gate.", no_args_is_help=True)
+app = typer.Typer(help="Block users and networks at the gate; resume a stopped partition.", no_args_is_help=True)
 User = Annotated[str | None, typer.Option(help="A user, as the source names him.")]
+Partition = Annotated[int, typer.Option(help="The stopped partition of sessions.raw.", min=0)]
+From = Annotated[
+    Literal["earliest", "latest"],
+    typer.Option("--from", help="earliest: the oldest record there is; latest: only what arrives from now on."),
+]
+Yes = Annotated[bool, typer.Option("--yes", help="Do it; without it only what would happen is shown.")]
 Network = Annotated[str | None, typer.Option(help="An address; its /24 (IPv6: /48) is meant.")]
 
 
@@ -28,6 +34,27 @@ def block(user: User = None, network: Network = None) -> None:
 def unblock(user: User = None, network: Network = None) -> None:
     """Admit a blocked user or network again."""
     _change(user, network, lift=True)
+
+
+@app.command()
+def resume(partition: Partition, start: From, yes: Yes = False) -> None:
+    """Continue a partition that the gate stopped because its offsets are lost. The recorded gap is kept."""
+    import redis
+
+    from include.gate.gaps import GapStore
+
+    settings: Settings = load_settings()
+    if partition >= settings.partitions:
+        raise TerminalError(f"there is no partition {partition}", f"give one from 0 to {settings.partitions - 1}")
+    try:
+        with redis.Redis.from_url(settings.redis_url.reveal()) as client:
+            gaps = GapStore(client)
+            gap = gaps.request_resume(partition, start) if yes else gaps.require_stopped(partition)
+    except redis.ConnectionError as error:
+        raise TerminalError(f"Redis does not answer ({error})", "./showroom up") from None
+    typer.echo(gap.description)
+    where = "the oldest record" if start == "earliest" else "the end, skipping every record that waits now"
+    typer.echo(f"the gate {'continues' if yes else 'would continue'} at {where}{'' if yes else '; repeat with --yes'}")
 
 
 def _change(user: str | None, network: str | None, *, lift: bool) -> None:

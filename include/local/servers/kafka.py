@@ -5,6 +5,8 @@ import shutil
 import socket
 import subprocess
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from kafka.admin import KafkaAdminClient
@@ -19,6 +21,8 @@ from include.local.program import Program
 HEAP = "-Xmx512m"
 CONNECT_TIMEOUT_S = 0.5
 PROBE_TIMEOUT_MS = 3_000
+
+_second: list[tuple[int, int]] = []
 
 LOGGING = """\
 status = warn
@@ -71,6 +75,19 @@ def probe(settings: Settings) -> str | None:
         admin.close()
 
 
+@contextmanager
+def second_listener(port: int, advertised_port: int) -> Iterator[None]:
+    """Let brokers that are started meanwhile listen on a second port and advertise another one there.
+
+    A proxy can then stand between the broker and those clients that bootstrap through it.
+    """
+    _second.append((port, advertised_port))
+    try:
+        yield
+    finally:
+        _second.clear()
+
+
 def _properties(settings: Settings, data: Path) -> str:
     broker = f"{LOOPBACK}:{settings.ports.kafka}"
     controller = f"{LOOPBACK}:{settings.ports.kafka_controller}"
@@ -97,6 +114,10 @@ def _properties(settings: Settings, data: Path) -> str:
         "group.initial.rebalance.delay.ms": 0,
         "log.cleaner.dedupe.buffer.size": 16 * 1024 * 1024,
     }
+    for port, advertised_port in _second:
+        values["listeners"] = f"{values['listeners']},PROXIED://{LOOPBACK}:{port}"
+        values["advertised.listeners"] = f"{values['advertised.listeners']},PROXIED://{LOOPBACK}:{advertised_port}"
+        values["listener.security.protocol.map"] = f"{values['listener.security.protocol.map']},PROXIED:PLAINTEXT"
     return "".join(f"{key}={value}\n" for key, value in values.items())
 
 

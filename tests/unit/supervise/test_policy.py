@@ -11,6 +11,7 @@ from include.supervise.observation import Away, Observation
 from include.supervise.policy import decide
 from tests.unit.supervise.looks import (
     FLINK,
+    GATE,
     LIMITS,
     NEVER,
     NOW,
@@ -302,6 +303,12 @@ TABLE = [
         "page",
         "gate.silent",
         for_long(gate=gate(0.2, None)),
+    ),
+    Case(
+        "a partition whose offsets are lost",
+        {"gate": changed(GATE, stopped={1: "partition 1: retention deleted offsets 3 to 9"})},
+        "page",
+        "gate.partition_stopped",
     ),
     Case("a heartbeat of the future", {"gate": gate(-300.0, 0.1)}, "wait", "supervise.clock"),
     Case("a burst waits for the gate", {"kafka": kafka(gate_lag=50_000)}, "wait", "gate.lagging"),

@@ -1,0 +1,47 @@
+"""A backlog of sessions with ids that are unique by construction, appended to sessions.raw as fast as it takes them."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+from confluent_kafka import Producer
+
+from include.contracts import topics
+from include.contracts.errors import NotReadyError
+from include.contracts.settings import Settings
+from include.ingest.emission import VALID
+from include.ingest.plan import Plan
+from include.ingest.shop import synthesize
+
+TEMPLATES = 500
+FLUSH_S = 60.0
+
+
+class Backlog:
+    """Makes sessions out of those of the synthetic shop."""
+
+    def __init__(self, settings: Settings, seed: int) -> None:
+        now = datetime.now(UTC)
+        plan = Plan.of(settings, seed=seed, start=now - timedelta(hours=6), end=now, sessions=TEMPLATES)
+        self._templates: list[dict[str, Any]] = [
+            msgspec.json.decode(emission.value) for emission in synthesize(plan) if emission.verdict == VALID
+        ]
+        self._settings = settings
+        self.sessions = 0
+
+    def append(self, sessions: int) -> None:
+        """Add so many, spread over the partitions. Raises NotReadyError where Kafka does not take them."""
+        producer = Producer({"bootstrap.servers": self._settings.kafka_bootstrap, "linger.ms": 20, "acks": "all"})
+        encode = msgspec.json.encode
+        for number in range(self.sessions, self.sessions + sessions):
+            record = self._templates[number % len(self._templates)]
+            record["session_id"], record["user_id"] = f"s-{number}", f"u-{number}"
+            key, partition = record["user_id"].encode(), number % self._settings.partitions
+            try:
+                producer.produce(topics.RAW, encode(record), key, partition)
+            except BufferError:
+                producer.flush(FLUSH_S)
+                producer.produce(topics.RAW, encode(record), key, partition)
+        if producer.flush(FLUSH_S):
+            raise NotReadyError("append to sessions.raw failed: not acknowledged", "see Kafka's log")
+        self.sessions += sessions

@@ -1,0 +1,93 @@
+"""`drill late-commit`: a commit is held, its connection is reset, and the broker gets it late.
+
+A gate that sends the commit again, or begins another transaction under the same epoch, has that one ended half
+done by the late request. The reader watches meanwhile: a batch is visible as a whole or not at all.
+"""
+
+import random
+from pathlib import Path
+from typing import Any
+
+from benchmarks.bench_stack import empty_stack, say
+from benchmarks.result import report
+from drills.backlog import Backlog
+from drills.gate_process import GateProcess
+from drills.kafka import DRAIN_S, IN_DOUBT, KEY, PORT_OFFSET, RESULTS, red_before
+from drills.origins import check_history
+from drills.progress import Progress
+from drills.proxy import HoldingProxy
+from drills.visibility import PartialWatch
+from include.contracts.settings import Secret, Settings
+from include.local.project import ROOT
+from include.local.servers import kafka
+
+PROXY_PORT_STEP = 50
+TIMES, SHORT_TIMES = 20, 4
+BATCH = 500
+SESSIONS_PER_TIME = 5_000
+MAX_LATE_S = 3.0
+SETTLE_S = 60.0
+TARGETS = {
+    "partial_transactions": ("at most", 0.0),
+    "lost": ("at most", 0.0),
+    "duplicated": ("at most", 0.0),
+    "resent_commits": ("at most", 0.0),
+    "fault_effects": ("at least", 1.0),
+}
+
+
+def run(*, short: bool = False, seed: int = 1, checkout: Path = ROOT) -> str:
+    """Do the drill; returns the JSON line. `checkout`: the folder whose gate is tried."""
+    settings = Settings(
+        state_dir=Path(".showroom/drill"), port_offset=PORT_OFFSET, pseudonym_key=Secret(KEY), gate_batch=BATCH
+    )
+    times = SHORT_TIMES if short else TIMES
+    rng = random.Random(seed)
+    proxied, upstream = settings.ports.kafka + PROXY_PORT_STEP, settings.ports.kafka + PROXY_PORT_STEP + 1
+    with kafka.second_listener(upstream, proxied), empty_stack(settings) as stack:
+        stack.up(["kafka", "redis"])
+        backlog = Backlog(settings, seed)
+        gate_settings = settings.replace(kafka_bootstrap=f"127.0.0.1:{proxied}")
+        log = stack.layout.log / "drill-gate.log"
+        with (
+            HoldingProxy(proxied, upstream, lambda: rng.uniform(0.05, MAX_LATE_S)) as proxy,
+            PartialWatch(settings) as watch,
+            GateProcess(gate_settings, log, checkout) as gate,
+        ):
+            progress = Progress(settings)
+            for number in range(times):
+                _hold_one(backlog, proxy, progress, rng)
+                say(f"{number + 1} of {times} commits were held")
+            done = progress.wait(lambda count: count >= backlog.sessions, DRAIN_S)
+            progress.close()
+            effects, starts = gate.count_lines(IN_DOUBT), gate.starts
+        history = check_history(settings)
+    figures: dict[str, Any] = {
+        "partial_transactions": watch.partial,
+        "lost": history.lost,
+        "duplicated": history.duplicated,
+        "resent_commits": proxy.resent,
+        "fault_effects": min(proxy.delivered, len(proxy.held)),
+        "gate_renewed_producers": effects,
+        "broker_answers_to_late_commits": sorted(set(proxy.answers)),
+        "hung": int(done is None),
+        "gate_starts": starts,
+        "aborted_records": history.aborted,
+        "sessions": history.raw,
+        "red_before": red_before("late-commit"),
+    }
+    config = {"times": times, "gate_batch": BATCH, "late_s_at_most": MAX_LATE_S}
+    return report("late-commit", figures=figures, targets=TARGETS, seed=seed, config=config, folder=RESULTS)
+
+
+def _hold_one(backlog: Backlog, proxy: HoldingProxy, progress: Progress, rng: random.Random) -> None:
+    """Hold the next commit at a random moment, and wait until the broker has had it and the gate commits again."""
+    done, held = backlog.sessions, len(proxy.held)
+    backlog.append(SESSIONS_PER_TIME)
+    goal = done + round(SESSIONS_PER_TIME * rng.uniform(0.05, 0.6))
+    progress.wait(lambda count: count >= goal, SETTLE_S)
+    proxy.hold = 1
+    progress.wait(lambda _: len(proxy.held) > held, SETTLE_S)
+    progress.wait(lambda _: proxy.delivered > held, SETTLE_S)
+    if progress.wait(lambda count: count >= backlog.sessions - SESSIONS_PER_TIME // 4, SETTLE_S) is None:
+        say("the gate does not commit again")

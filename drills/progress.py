@@ -1,0 +1,49 @@
+"""How far the gate has come while Kafka comes and goes."""
+
+import time
+from collections.abc import Callable
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from include.contracts import topics
+from include.contracts.settings import Settings
+
+REQUEST_S = 2.0
+POLL_S = 0.05
+
+
+class Progress:
+    """Committed offsets of the gate, summed; -1 while Kafka does not answer."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._partitions = [TopicPartition(topics.RAW, number) for number in range(settings.partitions)]
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": settings.kafka_bootstrap,
+                "group.id": topics.GATE_GROUP,
+                "enable.auto.commit": False,
+                "reconnect.backoff.max.ms": 200,
+                "log_level": 0,
+            }
+        )
+
+    def __call__(self) -> int:
+        """The sum now."""
+        try:
+            committed = self._consumer.committed(self._partitions, timeout=REQUEST_S)
+        except KafkaException:
+            return -1
+        return sum(max(0, place.offset) for place in committed if place.error is None)
+
+    def wait(self, reached: Callable[[int], bool], limit_s: float) -> float | None:
+        """Seconds until the sum satisfies a condition; None where it does not in time."""
+        began = time.monotonic()
+        while time.monotonic() - began < limit_s:
+            if reached(self()):
+                return time.monotonic() - began
+            time.sleep(POLL_S)
+        return None
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._consumer.close()
