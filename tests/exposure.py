@@ -2,6 +2,8 @@
 
 import ipaddress
 import stat
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -15,23 +17,21 @@ FOLDER_OTHERS, FILE_OTHERS = 0o077, 0o007
 
 def sockets_beyond_loopback(layout: Layout) -> list[str]:
     """Each bound socket (TCP that listens, UDP) of each process of the stack that is not on 127.0.0.1 or ::1."""
-    return [
-        f"{processes.program_of(process)} (pid {process.pid}, {process.name()}): {socket.laddr.ip}:{socket.laddr.port}"
-        for process in processes.of_stack(layout)
-        for socket in process.net_connections("inet")
-        if socket.status in (psutil.CONN_LISTEN, psutil.CONN_NONE)
-        if not _is_loopback(socket.laddr.ip)
-    ]
+    return [f"{name}: {ip}:{port}" for name, ip, port in _sockets(layout) if not _is_loopback(ip)]
 
 
 def listening_programs(layout: Layout) -> set[str]:
-    """Names of the programs of the stack that listen at all."""
-    return {
-        processes.program_of(process)
-        for process in processes.of_stack(layout)
-        for socket in process.net_connections("inet")
-        if socket.status == psutil.CONN_LISTEN
-    }
+    """Names of the programs of the stack that have a bound socket."""
+    return {name for name, _, _ in _sockets(layout)}
+
+
+def _sockets(layout: Layout) -> Iterator[tuple[str, str, int]]:
+    """Program, address and port of each bound socket; a process that ends meanwhile has none."""
+    for process in processes.of_stack(layout):
+        with suppress(psutil.NoSuchProcess):
+            for socket in process.net_connections("inet"):
+                if socket.status in (psutil.CONN_LISTEN, psutil.CONN_NONE):
+                    yield processes.program_of(process), socket.laddr.ip, socket.laddr.port
 
 
 def paths_of_others(layout: Layout) -> list[str]:

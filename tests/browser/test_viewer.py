@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, expect
 from include.local.airflow import viewer_login
 from include.local.stack import Stack
 
+WAIT_MS = 60_000
 LIVE = re.compile(r"/plugin/showroom-live$")
 
 
@@ -21,14 +22,14 @@ def test_viewer_login_lands_on_live(chromium: Browser, stack: Stack, screenshots
         page.locator('input[name="username"]').fill(user)
         page.locator('input[name="password"]').fill(password)
         page.locator('button[type="submit"]').click()
-        page.wait_for_url(LIVE)
+        page.wait_for_url(LIVE, timeout=WAIT_MS)
 
         board = page.frame_locator("iframe")
-        expect(board.locator("h1")).to_be_visible()
-        expect(board.locator("[data-panel]").first).to_be_visible()
+        expect(board.locator("h1")).to_be_visible(timeout=WAIT_MS)
+        board.locator('[data-panel][data-state="shown"]').first.wait_for(timeout=WAIT_MS)
         page.screenshot(path=screenshots / "viewer-live.png")
         page.get_by_role("link", name="Stream").first.click()
-        expect(page.frame_locator("iframe").locator("h1")).to_contain_text("Stream")
+        expect(page.frame_locator("iframe").locator("h1")).to_contain_text("Stream", timeout=WAIT_MS)
     finally:
         context.close()
 
