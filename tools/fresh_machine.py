@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         require_tools()
         variables = {"SHOWROOM_PORT_OFFSET": str(options.port_offset), **_python_mirror(options.uv_download)}
     except ShowroomError as error:
-        _say(f"fresh-machine: {error}")
+        _say(f"fresh-machine failed: {error}")
         return 1
     outcomes = [_run(case, variables, options.demo, keep=options.keep) for case in cases]
     for outcome in outcomes:
@@ -102,7 +102,7 @@ def _python_mirror(uv_download: bool) -> dict[str, str]:
         return {}
     prefix = Path(sys.base_prefix)
     if prefix == Path("/usr"):
-        raise PrerequisiteError("fresh-machine failed: the Python in /usr cannot be copied", "add --uv-download")
+        raise PrerequisiteError("the Python in /usr cannot be copied", "add --uv-download")
     folder = WORK / "python-mirror"
     folder.mkdir(parents=True, exist_ok=True)
     return build_mirror(prefix, folder, MIRROR)
