@@ -121,6 +121,7 @@ def _run(case: Case, variables: dict[str, str], demo: Sequence[str], *, keep: bo
     except ShowroomError as failure:
         _say(f"{case}: {failure}")
         error = "failed"
+        _keep_logs(case, tree)
     finally:
         if not keep:
             shutil.rmtree(tree)
@@ -163,6 +164,15 @@ def _attempt(
             last = line.strip() or last
         limit.cancel()
         return process.wait(), last
+
+
+def _keep_logs(case: Case, tree: Path) -> None:
+    """Copy what the servers of a failed demo logged, because the machine is removed."""
+    project = tree / (ACCOUNTS[case.account].home / case.folder).relative_to("/")
+    kept = WORK / f"{case.name}-logs"
+    shutil.rmtree(kept, ignore_errors=True)
+    if (logs := project / ".showroom" / "stack" / "log").is_dir():
+        shutil.copytree(logs, kept, symlinks=True)
 
 
 def _log(case: Case) -> Path:
