@@ -12,6 +12,8 @@ from typing import Any
 
 import psutil
 
+from include.local import java
+
 FOLDER = Path(__file__).parent / "results"
 PACKAGES = ("kafka-python", "confluent-kafka", "redis", "elasticsearch", "msgspec")
 """Clients of the live path's servers."""
@@ -70,9 +72,9 @@ def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
     """Versions of what was measured."""
     if packages != PACKAGES:
         return {"python": platform.python_version(), **{package: metadata.version(package) for package in packages}}
-    java = subprocess.run(["java", "-version"], capture_output=True, text=True, check=True).stderr.splitlines()[0]
+    shown = subprocess.run([java.java(), "-version"], capture_output=True, text=True, check=True).stderr.splitlines()[0]
     clients = {f"{package} (client)": metadata.version(package) for package in PACKAGES}
-    return {"python": platform.python_version(), "java": java, **POM_VERSIONS, **clients}
+    return {"python": platform.python_version(), "java": shown, **POM_VERSIONS, **clients}
 
 
 def _cpu_model() -> str:

@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         require_tools()
         variables = {"SHOWROOM_PORT_OFFSET": str(options.port_offset), **_python_mirror(options.uv_download)}
     except ShowroomError as error:
-        _say(f"fresh-machine: {error}")
+        _say(f"fresh-machine failed: {error}")
         return 1
     outcomes = [_run(case, variables, options.demo, keep=options.keep) for case in cases]
     for outcome in outcomes:
@@ -102,7 +102,7 @@ def _python_mirror(uv_download: bool) -> dict[str, str]:
         return {}
     prefix = Path(sys.base_prefix)
     if prefix == Path("/usr"):
-        raise PrerequisiteError("fresh-machine failed: the Python in /usr cannot be copied", "add --uv-download")
+        raise PrerequisiteError("the Python in /usr cannot be copied", "add --uv-download")
     folder = WORK / "python-mirror"
     folder.mkdir(parents=True, exist_ok=True)
     return build_mirror(prefix, folder, MIRROR)
@@ -121,6 +121,7 @@ def _run(case: Case, variables: dict[str, str], demo: Sequence[str], *, keep: bo
     except ShowroomError as failure:
         _say(f"{case}: {failure}")
         error = "failed"
+        _keep_logs(case, tree)
     finally:
         if not keep:
             shutil.rmtree(tree)
@@ -163,6 +164,15 @@ def _attempt(
             last = line.strip() or last
         limit.cancel()
         return process.wait(), last
+
+
+def _keep_logs(case: Case, tree: Path) -> None:
+    """Copy what the servers of a failed demo logged, because the machine is removed."""
+    project = tree / (ACCOUNTS[case.account].home / case.folder).relative_to("/")
+    kept = WORK / f"{case.name}-logs"
+    shutil.rmtree(kept, ignore_errors=True)
+    if (logs := project / ".showroom" / "stack" / "log").is_dir():
+        shutil.copytree(logs, kept, symlinks=True)
 
 
 def _log(case: Case) -> Path:

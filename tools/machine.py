@@ -35,14 +35,12 @@ ORDINARY = Account(USER_ID, Path("/home") / USER)
 def require_tools() -> None:
     """Raise PrerequisiteError unless the caller is root and debootstrap and bubblewrap are installed."""
     if os.geteuid() != 0:
-        raise PrerequisiteError("fresh-machine failed: it must run as root", "run it as root")
+        raise PrerequisiteError("it must run as root", "run it with sudo")
     missing = [
         package for package, tool in (("debootstrap", "debootstrap"), ("bubblewrap", "bwrap")) if not which(tool)
     ]
     if missing:
-        raise PrerequisiteError(
-            f"fresh-machine failed: {' and '.join(missing)} missing", f"run: apt-get install -y {' '.join(missing)}"
-        )
+        raise PrerequisiteError(f"{' and '.join(missing)} missing", f"run: apt-get install -y {' '.join(missing)}")
 
 
 def which(tool: str) -> str | None:

@@ -39,6 +39,8 @@ from include.serving.client import connect
 
 PATIENCE_S = 45.0
 FRESHNESS_DEADLINE_S = 30.0
+SERVERS_DEADLINE_S = 360.0
+"""On a slow machine Elasticsearch alone takes minutes; a server that ends again and again is told at once."""
 START_DEADLINE_S = 240.0
 RUN_DEADLINE_S = 300.0
 CATCH_UP_TRIES = 2
@@ -84,7 +86,7 @@ def start_platform(settings: Settings, steps: Steps) -> None:
     steps.begin("servers")
     began = time.time()
     stack = Stack(settings, steps)
-    stack.up()
+    stack.up(deadline_s=SERVERS_DEADLINE_S)
     with AirflowApi(settings, stack.layout) as airflow:
         airflow.wait_for_dags({INGEST, ARCHIVE, SUPERVISE, nightly.DAG})
         leftovers.resume_dags(airflow, (ARCHIVE, SUPERVISE, nightly.DAG), steps)

@@ -72,7 +72,7 @@ def ensure_java(say: Callable[[str], None] = lambda _: None) -> None:
         say("fetching Kafka, Elasticsearch, MongoDB's stand-in and Flink's connector with Maven (180 MB at first)")
         shutil.rmtree(JAVA, ignore_errors=True)
         for pom in (POM, MONGODB_POM):
-            _maven(pom, JAVA)
+            _maven(pom, JAVA, lock.fileno())
         _compile_stand_in()
         # The archive holds one folder, named after its version.
         next((JAVA / "build" / "elasticsearch").iterdir()).rename(elasticsearch_home())
@@ -85,14 +85,21 @@ def _stamp() -> str:
     return STAMP.read_text() if STAMP.exists() else ""
 
 
-def _maven(pom: Path, into: Path) -> None:
+def _maven(pom: Path, into: Path, lock: int) -> None:
     if shutil.which("mvn") is None:
         raise PrerequisiteError("mvn is not installed", "run ./showroom --help once, it installs Maven or says how to")
     command = ["mvn", "--batch-mode", "--no-transfer-progress", "--file", str(pom), f"-Dinto={into}", "package"]
     # Maven is started in the caller's folder, whose name Java must be able to read.
     environment = {**os.environ, "LC_ALL": LOCALE}
     done = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, check=False
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
+        check=False,
+        # Maven outlives a caller that is killed; until it ends, nobody else may write here.
+        pass_fds=(lock,),
     )
     if done.returncode != 0:
         log = SHOWROOM / "java.log"

@@ -130,7 +130,9 @@ def _as_user(layout: Layout, home: Path) -> tuple[str, ...]:
 
 
 def _ancestors(*paths: Path) -> set[Path]:
-    return {parent for path in paths for parent in (path, *path.parents) if parent.exists()}
+    """All folders on the way to these paths; a project behind a link is reached through the folders of its own path."""
+    ways = [way for path in paths for way in (path, path.resolve())]
+    return {parent for way in ways for parent in (way, *way.parents) if parent.exists()}
 
 
 def _may_grant_search() -> bool:

@@ -8,6 +8,7 @@ from include.contracts.errors import SettingsError
 from include.contracts.settings import Settings
 from include.local.layout import Layout, private_files, write_text
 from include.local.project import ROOT, state_dir
+from include.local.servers import elasticsearch
 
 
 def test_a_relative_state_folder_lies_in_the_project_whatever_the_callers_folder(
@@ -46,6 +47,15 @@ def test_state_dir_below_a_linked_project_keeps_the_links_path(tmp_path: Path, m
     assert state_dir(Settings(state_dir=real / "state")) == link / "state"
     with pytest.raises(SettingsError, match="holds the project itself"):
         state_dir(Settings(state_dir=real))
+
+
+def test_elasticsearch_under_another_user_is_checked_on_both_ways_to_a_linked_project(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    (home / "my shop").mkdir(parents=True)
+    link = tmp_path / "project"
+    link.symlink_to(home / "my shop")
+
+    assert {home, tmp_path, link} <= elasticsearch._ancestors(link)
 
 
 def test_layout_create_and_close_admit_the_owner_only(tmp_path: Path) -> None:
