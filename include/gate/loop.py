@@ -21,6 +21,7 @@ from include.contracts.settings import Settings
 from include.gate.check import Limits
 from include.gate.decide import Judge, Output, Record
 from include.gate.memory import Memory
+from include.gate.metrics import GateMetrics
 from include.gate.pseudonym import pseudonymizer
 from include.gate.stop import Stop, Stopped
 
@@ -41,7 +42,8 @@ FENCED = (ProducerFencedError, FencedInstanceIdError)
 class Gate:
     """One gate process. `index` names it among its fellows and must not be shared."""
 
-    def __init__(self, settings: Settings, index: int, stop: Stop) -> None:
+    def __init__(self, settings: Settings, index: int, stop: Stop, metrics: GateMetrics | None = None) -> None:
+        self._metrics = metrics or GateMetrics()
         self._settings = settings
         self._name = f"gate-{index}"
         self._stop = stop
@@ -102,7 +104,7 @@ class Gate:
                     pending.result()
                     pending = None
                 if batch is not None:
-                    pending = committer.submit(_commit, producer, *batch)
+                    pending = committer.submit(_commit, self._metrics, producer, *batch)
                 if time.monotonic() >= beat_at:  # also while busy: some of its partitions may be idle
                     memory.beat([place.partition for place in consumer.assignment()])
                     beat_at = time.monotonic() + BEAT_S
@@ -122,12 +124,15 @@ def _decided(
     return judge.decide(polled), offsets, generation
 
 
-def _commit(producer: KafkaProducer, outputs: Sequence[Output], offsets: Offsets, generation: Any) -> None:
+def _commit(
+    metrics: GateMetrics, producer: KafkaProducer, outputs: Sequence[Output], offsets: Offsets, generation: Any
+) -> None:
     producer.begin_transaction()
     try:
-        _send(producer, outputs)
-        producer.send_offsets_to_transaction(offsets, generation)
-        producer.commit_transaction()
+        with metrics.transaction(len(outputs)):
+            _send(producer, outputs)
+            producer.send_offsets_to_transaction(offsets, generation)
+            producer.commit_transaction()
     except KafkaError:
         # Without the abort the transaction would block readers until it times out.
         _abort(producer)
