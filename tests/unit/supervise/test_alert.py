@@ -7,9 +7,11 @@ import pytest
 
 from include.contracts.settings import Secret, Settings
 from include.supervise import alert
+from include.supervise.act import supervise_once
 from include.supervise.alert import Alarms
 from include.supervise.heartbeat import send_heartbeat
 from include.supervise.state_file import AlertRecord, StateFile
+from include.supervise.stream_job import JobProgram
 from tests.webhook import Webhook, serve_webhook
 
 AGAIN_S = 3_600
@@ -143,3 +145,17 @@ def test_heartbeat_the_service_refuses_is_none(settings: Settings, webhook: Webh
     webhook.status = 404
     assert not send_heartbeat(settings)
     assert StateFile(settings).read().heartbeat_at is None
+
+
+def test_cycle_without_any_server_ends_with_a_heartbeat(settings: Settings, webhook: Webhook, tmp_path: Path) -> None:
+    place = "127.0.0.1:1"
+    away = settings.replace(
+        kafka_bootstrap=place,
+        elasticsearch_url=f"http://{place}",
+        flink_url=f"http://{place}",
+        mongo_url=Secret(f"mongodb://{place}"),
+    )
+    program = JobProgram(tmp_path / "none.jar", "/", "/none.py")
+    entry = supervise_once(away, program, tmp_path, prepare=lambda: None, say=lambda _: None)
+    assert entry.decision.action == "wait"
+    assert webhook.heartbeats == 1
