@@ -24,6 +24,7 @@ def settings() -> Settings:
         state_dir=Path(".showroom/test"),
         port_offset=1_000,
         pseudonym_key=Secret("a key for tests only, never used elsewhere"),
+        metrics_token=Secret("a scraper of tests only"),
         checkpoint_interval_s=2,
         partitions=2,
     )

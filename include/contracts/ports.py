@@ -4,7 +4,10 @@ from typing import NamedTuple
 
 
 class Ports(NamedTuple):
-    """Every port a server of the local stack binds: one block of a hundred, clear of the servers' own defaults."""
+    """Every port a server of the local stack binds: one block of a hundred, clear of the servers' own defaults.
+
+    `gate_metrics` is the port of gate 0; each further gate process takes the next one.
+    """
 
     kafka: int = 19000
     kafka_controller: int = 19001
@@ -19,6 +22,7 @@ class Ports(NamedTuple):
     mongodb: int = 19010
     airflow: int = 19011
     mlflow: int = 19012
+    gate_metrics: int = 19020
 
     def shifted(self, offset: int) -> "Ports":
         """The same table `offset` higher; stacks a hundred apart run beside each other."""

@@ -80,6 +80,7 @@ class Settings:
         Secret(""), "key of the user pseudonyms, at least 32 characters; the gate refuses to start without"
     )
     gate_processes: int = _setting(1, "gate processes of the local stack", low=1, high=64)
+    gate_metrics_host: str = _setting("", "address the metrics of the gate processes listen on; empty: loopback")
     gate_batch: int = _setting(5_000, "records of one gate transaction at most", low=1, high=20_000)
     duplicate_window_s: int = _setting(86_400, "how long a session_id stays claimed", low=60, high=2_592_000)
     max_record_bytes: int = _setting(512 * 1024, "longest record the gate reads", low=1_024, high=4_000_000)

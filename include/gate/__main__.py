@@ -10,6 +10,7 @@ import typer
 
 from include.contracts.errors import SettingsError, ShowroomError
 from include.contracts.settings import Settings
+from include.gate.metrics import serve_metrics
 from include.gate.process import Gate
 from include.gate.stop import Stop
 
@@ -26,7 +27,7 @@ def main(index: Annotated[int, typer.Option(help="Which of the gate processes th
         settings = Settings.from_env(os.environ)
         stop = Stop()
         stop.listen()
-        Gate(settings, index, stop).run()
+        Gate(settings, index, stop, serve_metrics(settings, index)).run()
     except ShowroomError as error:
         sys.stderr.write(f"gate: {error}\n")
         raise SystemExit(2 if isinstance(error, SettingsError) else 1) from None

@@ -16,6 +16,7 @@ from include.gate.kafka_errors import is_fenced_by_process
 from include.gate.lease import IndexLease
 from include.gate.loop import Loop
 from include.gate.memory import Memory
+from include.gate.metrics import GateMetrics, MeteredSink
 from include.gate.pseudonym import pseudonymizer
 from include.gate.sink import TRANSACTION_TIMEOUT_S, OversizeError, TransactionSink
 from include.gate.source import Reassign, RecordSource
@@ -32,8 +33,9 @@ RETRIED = (KafkaException, TransientError, OSError, ConnectionError, TimeoutErro
 class Gate:
     """One gate process. `index` names it among its fellows and must not be shared."""
 
-    def __init__(self, settings: Settings, index: int, stop: Stop) -> None:
+    def __init__(self, settings: Settings, index: int, stop: Stop, metrics: GateMetrics | None = None) -> None:
         self._settings = settings
+        self._metrics = metrics or GateMetrics()
         self._name = f"gate-{index}"
         self._stop = stop
         self._pseudonym = pseudonymizer(settings.require_pseudonym_key())
@@ -101,7 +103,7 @@ class Gate:
             try:
                 loop = Loop(
                     source=source,
-                    sink=sink,
+                    sink=MeteredSink(sink, self._metrics),
                     memory=memory,
                     judge=Judge(Limits.of(self._settings), self._pseudonym, memory.decide, self._oversize),
                     batch=self._settings.gate_batch,

@@ -261,8 +261,12 @@ def _ports() -> str:
 
 
 def _metrics() -> str:
-    head = ("metric", "kind", "unit", "meaning")
-    return _table(head, ((f"`{metric.name}`", metric.kind, metric.unit, metric.meaning) for metric in METRICS))
+    head = ("metric", "kind", "unit", "by", "served by", "meaning")
+    rows = (
+        (f"`{metric.name}`", metric.kind, metric.unit, metric.label, metric.exporter, metric.meaning)
+        for metric in METRICS
+    )
+    return _table(head, rows)
 
 
 def _environment() -> str:

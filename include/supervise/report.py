@@ -45,12 +45,16 @@ class StageRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Now:
-    """What is seen now and what the policy makes of it. `earlier`: for rates. `newest`: the last kept decision."""
+    """What is seen now and what the policy makes of it. `earlier`: for rates. `newest`: the last kept decision.
+
+    `restarts`: times of the starts within the budget's window, Unix s.
+    """
 
     seen: Observation
     decision: Decision
     earlier: Observation | None
     newest: Entry | None
+    restarts: Sequence[float] = ()
 
 
 def stages(settings: Settings, state: Path | None = None) -> list[StageRow]:
@@ -74,7 +78,7 @@ def observe_now(settings: Settings, state: Path | None = None) -> Now:
     history = [entry.observation for entry in entries]
     old = [past for past in history if seen.taken_at - past.taken_at >= RATE_OVER_S]
     decision = decide(seen, history, restarts, Limits.of(settings), now)
-    return Now(seen=seen, decision=decision, earlier=old[0] if old else None, newest=newest)
+    return Now(seen=seen, decision=decision, earlier=old[0] if old else None, newest=newest, restarts=restarts)
 
 
 def _remembered(settings: Settings) -> tuple[list[Entry], list[float]]:

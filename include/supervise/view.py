@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Literal, TypeGuard
+from typing import Literal, TypeGuard, get_args
 
 import msgspec
 
@@ -12,6 +12,7 @@ from include.contracts.settings import Settings
 from include.supervise.observation import Away, Observation
 
 Action = Literal["healthy", "wait", "submit", "resume", "page"]
+ACTIONS: tuple[Action, ...] = get_args(Action)
 SKEW_S = 5.0
 ABSURD_S = 10 * 365 * 86_400.0
 # Observations further apart than this say nothing about the time between them.

@@ -26,6 +26,9 @@ NAMES = {
 }
 
 
+SECRETS = ("PSEUDONYM_KEY", "NOISE_KEY", "ALERT_WEBHOOK", "HEARTBEAT_URL", "METRICS_TOKEN")
+
+
 @pytest.fixture
 def generated(tmp_path: Path) -> Path:
     generate(tmp_path)
@@ -81,9 +84,7 @@ def test_every_setting_is_in_the_table_and_no_secret_has_a_default(generated: Pa
 def test_the_example_environment_sets_nothing_but_empty_secrets(generated: Path) -> None:
     lines = (generated / ".env.example").read_text().splitlines()
     assigned = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
-    assert assigned == dict.fromkeys(
-        [*CONTAINER_SECRETS, *(f"{PREFIX}{name}" for name in ("PSEUDONYM_KEY", "NOISE_KEY", "ALERT_WEBHOOK"))], ""
-    )
+    assert assigned == dict.fromkeys([*CONTAINER_SECRETS, *(f"{PREFIX}{name}" for name in SECRETS)], "")
     for item in fields(Settings):
         assert any(line.lstrip("# ").startswith(f"{PREFIX}{item.name.upper()}=") for line in lines)
 

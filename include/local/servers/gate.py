@@ -35,6 +35,7 @@ def programs(settings: Settings, layout: Layout) -> tuple[Program, ...]:
             probe=lambda: probe(settings),
             address="",
             environment=environment,
+            ports={f"the metrics of gate {number}": settings.ports.gate_metrics + number},
         )
         for number in range(settings.gate_processes)
     )

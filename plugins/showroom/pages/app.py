@@ -18,6 +18,7 @@ from showroom.pages import asked, login
 from showroom.pages.answers import Answer, Answers, refusal
 from showroom.pages.boards import board_page
 from showroom.pages.held import Held
+from showroom.pages.metrics import CONTENT_TYPE, read_metrics
 from showroom.pages.sources import Away, Sources
 from showroom.pages.stream import StreamPage, stream_page
 
@@ -84,6 +85,19 @@ class Pages:
         """The stages, the supervisor's decisions, the reconciliation, the rejected records."""
         return self._show(request, "stream", page=self._answer(lambda: self._stream))
 
+    def metrics(self) -> Response:
+        """All metrics as Prometheus text."""
+        try:
+            text = self._metrics.get()
+        except SettingsError as error:
+            return Response(error.message, status.HTTP_503_SERVICE_UNAVAILABLE, headers=HEADERS)
+        return Response(text, headers=HEADERS, media_type=CONTENT_TYPE)
+
+    @cached_property
+    def _metrics(self) -> Held[bytes]:
+        sources = self._sources
+        return Held(lambda: read_metrics(sources), KEEP_S)
+
     @cached_property
     def _sources(self) -> Sources:
         return self._open()
@@ -118,6 +132,7 @@ def create_app(
     app.get("/live/about")(pages.about)
     app.get("/live/panel/{panel_id}")(pages.panel)
     app.get("/stream")(pages.stream)
+    app.get(login.METRICS_PATH)(pages.metrics)
     app.get(f"/static/{PLOTLY}")(plotly)
     app.get("/static/{name}")(static)
     return app

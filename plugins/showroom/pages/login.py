@@ -1,17 +1,38 @@
 """Airflow's login in front of every address of the pages."""
 
+import hmac
+import os
+
 from fastapi import HTTPException, Request, status
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
+from include.contracts.settings import PREFIX
+
+METRICS_PATH = "/metrics"
+
 
 async def require_login(request: Request) -> None:
-    """Let whoever may see Airflow's own pages pass; HTTPException 401 or 403 for anybody else."""
+    """Let whoever may see Airflow's own pages pass, and a Prometheus scraper to the metrics.
+
+    HTTPException 401 or 403 for anybody else.
+    """
+    if _is_scraper(request):
+        return
     # Every Airflow process loads the plugin; only the API server serves pages and needs these.
     from airflow.api_fastapi.auth.managers.models.resource_details import AccessView  # noqa: PLC0415
     from airflow.api_fastapi.core_api import security  # noqa: PLC0415
 
     user = await security.get_user(request, None, await security.bearer_scheme(request))
     security.requires_access_view(AccessView.WEBSITE)(request, user)
+
+
+def _is_scraper(request: Request) -> bool:
+    """Whether the request is for the metrics and carries the token of the settings."""
+    if getattr(request.scope.get("route"), "path", "") != METRICS_PATH:
+        return False
+    token = os.environ.get(f"{PREFIX}METRICS_TOKEN", "")
+    given = request.headers.get("authorization", "")
+    return bool(token) and hmac.compare_digest(given.encode(), f"Bearer {token}".encode())
 
 
 def refuse(request: Request, error: Exception) -> Response:

@@ -77,8 +77,12 @@ class Sources:
 
     def stages(self) -> list[StageRow] | Away:
         """The stages as they are now."""
-        folder = self.settings.flink_state
-        return answer("The report of the stages", lambda: stages(self.settings, Path(folder) if folder else None))
+        return answer("The report of the stages", lambda: stages(self.settings, self.flink_folder))
+
+    @property
+    def flink_folder(self) -> Path | None:
+        """Flink's data folder, None where the settings do not name it."""
+        return Path(self.settings.flink_state) if self.settings.flink_state else None
 
     def decisions(self) -> list[Entry] | Away:
         """The supervisor's newest decisions, newest first."""
@@ -94,8 +98,7 @@ class Sources:
 
     def _about(self, narrow: Narrow) -> About:
         choices = panels.choices(self._elasticsearch, narrow)
-        quick = self._elasticsearch.options(request_timeout=panels.TIMEOUT_S, max_retries=0)
-        newest = newest_by(quick, datetime.now(UTC))
+        newest = newest_by(self.quick_elasticsearch, datetime.now(UTC))
         return About(choices, newest.received_at if newest else None)
 
     @cached_property
@@ -106,20 +109,27 @@ class Sources:
     def _journal(self) -> Journal:
         return Journal(self.settings)
 
+    @property
+    def quick_elasticsearch(self) -> Elasticsearch:
+        """A client that answers or fails within a few seconds."""
+        return self._elasticsearch.options(request_timeout=panels.TIMEOUT_S, max_retries=0)
+
     @cached_property
-    def _redis(self) -> "redis.Redis":
+    def redis(self) -> "redis.Redis":
+        """The gate's and the supervisor's Redis."""
         url = self.settings.redis_url.reveal()
         return redis.Redis.from_url(url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
 
     @cached_property
-    def _mongo(self) -> "pymongo.MongoClient[dict[str, Any]]":
+    def mongo(self) -> "pymongo.MongoClient[dict[str, Any]]":
+        """The archive's MongoDB."""
         return pymongo.MongoClient(
             self.settings.mongo_url.reveal(), serverSelectionTimeoutMS=TIMEOUT_S * 1000, timeoutMS=TIMEOUT_S * 1000
         )
 
     def _count_rejected(self) -> dict[Reason, int]:
         try:
-            with self._redis.pipeline(transaction=False) as pipe:
+            with self.redis.pipeline(transaction=False) as pipe:
                 for partition in range(self.settings.partitions):
                     pipe.hmget(keys.counts(partition), list(Reason))
                 rows = pipe.execute()
@@ -131,7 +141,7 @@ class Sources:
         return {reason: count for reason, count in sorted(sums.items(), key=lambda item: -item[1]) if count}
 
     def _find_reconciliations(self) -> list[dict[str, Any]]:
-        collection = self._mongo[self.settings.mongo_database][archive.RECONCILIATIONS]
+        collection = self.mongo[self.settings.mongo_database][archive.RECONCILIATIONS]
         try:
             return list(collection.find().sort("_id", pymongo.DESCENDING).limit(HOURS))
         except PyMongoError as error:

@@ -1,72 +1,28 @@
 """Alerts at a real webhook, without Redis: one message an interval, one pair for an alert that flaps."""
 
-import json
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
-from typing import Any
 
 import pytest
 
 from include.contracts.settings import Secret, Settings
 from include.supervise import alert
+from include.supervise.act import supervise_once
 from include.supervise.alert import Alarms
 from include.supervise.heartbeat import send_heartbeat
 from include.supervise.state_file import AlertRecord, StateFile
+from include.supervise.stream_job import JobProgram
+from tests.webhook import Webhook, serve_webhook
 
 AGAIN_S = 3_600
 GRACE_S = 60.0
 ALERT = ("gate.no_memory", "Redis is away", "refused", "start it")
 
 
-class Webhook(ThreadingHTTPServer):
-    """Keeps what it gets; answers `status`."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.status = 200
-        self.messages: list[dict[str, Any]] = []
-        self.heartbeats = 0
-
-    @property
-    def url(self) -> Secret:
-        return Secret(f"http://127.0.0.1:{self.server_port}/secret")
-
-    @property
-    def told(self) -> list[tuple[str, str]]:
-        return [(message["identity"], message["state"]) for message in self.messages]
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Webhook
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        if self.server.status == 200:
-            self.server.messages.append(body)
-        self.send_response(self.server.status)
-        self.end_headers()
-
-    def do_GET(self) -> None:
-        self.server.heartbeats += 1
-        self.send_response(self.server.status)
-        self.end_headers()
-
-
 @pytest.fixture
 def webhook() -> Iterator[Webhook]:
-    with Webhook() as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
+    with serve_webhook() as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture
@@ -111,21 +67,21 @@ def test_alert_without_redis_is_sent_once_an_interval(settings: Settings, webhoo
     for _ in range(10):
         cycle(settings, fires=True)
         clock.now += 60
-    assert webhook.told == [("gate.no_memory", "raised")]
+    assert webhook.summary == [("gate.no_memory", "raised")]
     clock.now += AGAIN_S
     cycle(settings, fires=True)
-    assert webhook.told == [("gate.no_memory", "raised")] * 2
+    assert webhook.summary == [("gate.no_memory", "raised")] * 2
 
 
 def test_alert_that_flaps_is_one_pair(settings: Settings, webhook: Webhook, clock: Clock) -> None:
     for step in range(20):
         cycle(settings, fires=step % 2 == 0)
         clock.now += 20
-    assert webhook.told == [("gate.no_memory", "raised")]
+    assert webhook.summary == [("gate.no_memory", "raised")]
     clock.now += GRACE_S
     cycle(settings, fires=False)
     cycle(settings, fires=False)
-    assert webhook.told == [("gate.no_memory", "raised"), ("gate.no_memory", "recovered")]
+    assert webhook.summary == [("gate.no_memory", "raised"), ("gate.no_memory", "recovered")]
 
 
 def test_alert_the_webhook_refuses_is_sent_again(settings: Settings, webhook: Webhook, clock: Clock) -> None:
@@ -133,13 +89,13 @@ def test_alert_the_webhook_refuses_is_sent_again(settings: Settings, webhook: We
     cycle(settings, fires=True)
     webhook.status = 200
     cycle(settings, fires=True)
-    assert webhook.told == [("gate.no_memory", "raised")]
+    assert webhook.summary == [("gate.no_memory", "raised")]
     clock.now += GRACE_S
     webhook.status = 503
     cycle(settings, fires=False)
     webhook.status = 200
     cycle(settings, fires=False)
-    assert webhook.told == [("gate.no_memory", "raised"), ("gate.no_memory", "recovered")]
+    assert webhook.summary == [("gate.no_memory", "raised"), ("gate.no_memory", "recovered")]
 
 
 def test_alert_whose_sender_died_is_sent_by_a_later_cycle(settings: Settings, webhook: Webhook, clock: Clock) -> None:
@@ -147,10 +103,10 @@ def test_alert_whose_sender_died_is_sent_by_a_later_cycle(settings: Settings, we
         state.alerts[ALERT[0]] = AlertRecord(sent_at=clock.now, fired_at=clock.now)
     clock.now += 20
     cycle(settings, fires=True)
-    assert webhook.told == []
+    assert webhook.summary == []
     clock.now += 60
     cycle(settings, fires=True)
-    assert webhook.told == [("gate.no_memory", "raised")]
+    assert webhook.summary == [("gate.no_memory", "raised")]
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff", b"[]", b'{"alerts": 1}'])
@@ -160,13 +116,13 @@ def test_state_file_that_is_broken_starts_empty(settings: Settings, webhook: Web
     path.write_bytes(content)
     cycle(settings, fires=True)
     cycle(settings, fires=True)
-    assert webhook.told == [("gate.no_memory", "raised")]
+    assert webhook.summary == [("gate.no_memory", "raised")]
 
 
 def test_state_folder_that_cannot_be_made_stops_no_alert(settings: Settings, webhook: Webhook) -> None:
     Path(settings.supervise_folder).touch()
     cycle(settings, fires=True)
-    assert webhook.told == [("gate.no_memory", "raised")]
+    assert webhook.summary == [("gate.no_memory", "raised")]
 
 
 def test_heartbeat_is_sent_and_remembered(settings: Settings, webhook: Webhook) -> None:
@@ -189,3 +145,17 @@ def test_heartbeat_the_service_refuses_is_none(settings: Settings, webhook: Webh
     webhook.status = 404
     assert not send_heartbeat(settings)
     assert StateFile(settings).read().heartbeat_at is None
+
+
+def test_cycle_without_any_server_ends_with_a_heartbeat(settings: Settings, webhook: Webhook, tmp_path: Path) -> None:
+    place = "127.0.0.1:1"
+    away = settings.replace(
+        kafka_bootstrap=place,
+        elasticsearch_url=f"http://{place}",
+        flink_url=f"http://{place}",
+        mongo_url=Secret(f"mongodb://{place}"),
+    )
+    program = JobProgram(tmp_path / "none.jar", "/", "/none.py")
+    entry = supervise_once(away, program, tmp_path, prepare=lambda: None, say=lambda _: None)
+    assert entry.decision.action == "wait"
+    assert webhook.heartbeats == 1

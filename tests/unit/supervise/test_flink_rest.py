@@ -11,6 +11,7 @@ import pytest
 from include.contracts.errors import NotReadyError, TerminalError, TransientError
 from include.contracts.settings import Settings
 from include.contracts.stream import JOB_NAME
+from include.supervise.flink_progress import records_out
 from include.supervise.flink_rest import FlinkRest
 from include.supervise.stream_job import (
     JobProgram,
@@ -232,3 +233,17 @@ def test_a_failed_savepoint_says_why() -> None:
 def test_without_a_job_there_is_nothing_to_stop() -> None:
     with pytest.raises(TerminalError, match="no job"):
         stop_with_savepoint(flink(overview()))
+
+
+def test_records_out_is_the_sum_over_chained_operators_of_all_vertices() -> None:
+    metrics = "GET /jobs/j1/vertices/v/subtasks/metrics"
+    asked: list[httpx.Request] = []
+    answers: Answers = {**details("RUNNING", RUNNING=1), metrics: [{"id": "x.numRecordsOut", "sum": 7.0}, {"id": "y"}]}
+    with flink(answers, asked) as rest:
+        assert records_out(rest, rest.job("j1")) == 7
+    assert [request.url.query for request in asked[1:]] == [b"", b"get=x.numRecordsOut&agg=sum"]
+
+
+def test_records_out_of_a_job_without_counters_is_0() -> None:
+    with flink({**details("RUNNING"), "GET /jobs/j1/vertices/v/subtasks/metrics": []}) as rest:
+        assert records_out(rest, rest.job("j1")) == 0

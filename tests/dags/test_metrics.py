@@ -1,0 +1,88 @@
+"""Every declared metric is served by a live platform, to those who may see it."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from include.contracts.metrics import METRICS, Exporter
+from include.contracts.settings import LOOPBACK, Settings
+from include.local.airflow import AirflowApi
+from include.serving import queries as serving
+from include.serving.client import connect
+from tests.polling import eventually
+
+TIMEOUT_S = 30.0
+PATIENCE_S = 200.0
+SESSIONS = 20
+
+
+@pytest.fixture
+def address(settings: Settings) -> str:
+    return f"{settings.airflow_url}/showroom/metrics"
+
+
+@pytest.fixture
+def some_sessions(api: AirflowApi, settings: Settings) -> None:
+    """Sessions that are searchable; those of earlier tests do as well."""
+    with connect(settings) as client:
+        if not serving.count(client, "session_summary"):
+            api.unpause("ingest_synthetic")
+            api.trigger("ingest_synthetic", {"sessions": SESSIONS, "days": 1, "seed": 7})
+            eventually(lambda: serving.count(client, "session_summary"), PATIENCE_S, every_s=1)
+            api.pause("ingest_synthetic")
+
+
+def scrape(address: str, token: str = "") -> dict[str, list[float]]:
+    """Family -> readings, of families that have any."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    response = httpx.get(address, headers=headers, timeout=TIMEOUT_S).raise_for_status()
+    families = text_string_to_metric_families(response.text)
+    return {family.name: [sample.value for sample in family.samples] for family in families if family.samples}
+
+
+def undeclared_and_missing(scraped: dict[str, list[float]], exporter: Exporter) -> set[str]:
+    """Metrics that are declared and not served, or the other way round."""
+    return {metric.prometheus for metric in METRICS if metric.exporter == exporter} ^ scraped.keys()
+
+
+@pytest.mark.usefixtures("some_sessions")
+def test_metrics_of_the_platform_are_all_served(address: str, settings: Settings) -> None:
+    token = settings.metrics_token.reveal()
+
+    def served() -> bool:
+        differing = undeclared_and_missing(scrape(address, token), "airflow")
+        assert not differing
+        return True
+
+    # The job may just have been started and have no checkpoint yet.
+    assert eventually(served, PATIENCE_S, every_s=5)
+    scraped = scrape(address, token)
+    assert set(scraped["showroom_supervise_available"]) == {1.0}
+    assert sum(scraped["showroom_serving_documents"]) > 0
+    assert sum(scraped["showroom_gate_records"]) >= scraped["showroom_gate_lag"][0]
+
+
+def test_metrics_of_each_gate_process_are_all_served(settings: Settings, api: AirflowApi) -> None:
+    for index in range(settings.gate_processes):
+        scraped = scrape(f"http://{LOOPBACK}:{settings.ports.gate_metrics + index}/metrics")
+        assert undeclared_and_missing(scraped, "gate") == set()
+        assert scraped["showroom_gate_committed"][0] > 0
+
+
+def test_metrics_are_served_to_airflows_logins(address: str, api: AirflowApi) -> None:
+    assert scrape(address, api.token())
+
+
+@pytest.mark.parametrize("token", ["", "another", "a scraper of tests only "])
+def test_metrics_are_refused_to_strangers(address: str, api: AirflowApi, token: str) -> None:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    assert httpx.get(address, headers=headers, timeout=TIMEOUT_S).status_code in (401, 403)
+
+
+def test_the_scrapers_token_opens_nothing_else(settings: Settings, api: AirflowApi) -> None:
+    headers = {"Authorization": f"Bearer {settings.metrics_token.reveal()}"}
+    for path in ("stream", "live", "live/about", "metrics/../stream", "static/page.css"):
+        answer = httpx.get(f"{settings.airflow_url}/showroom/{path}", headers=headers, timeout=TIMEOUT_S)
+        assert answer.status_code in (401, 403), path
