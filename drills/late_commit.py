@@ -25,7 +25,7 @@ from include.local.servers import kafka
 PROXY_PORT_STEP = 50
 TIMES, SHORT_TIMES = 20, 4
 BATCH = 500
-SESSIONS_PER_TIME = 5_000
+SESSIONS_PER_TIME = 20_000
 SOON_S, AFTER_LIMIT_S = (0.05, 3.0), (COMMIT_TIMEOUT_S + 0.5, COMMIT_TIMEOUT_S + 4.0)
 """Late by so much: while the gate still waits, or when a new producer has begun to work."""
 SETTLE_S = 60.0
