@@ -18,14 +18,16 @@ from drills.progress import Progress
 from drills.proxy import HoldingProxy
 from drills.visibility import PartialWatch
 from include.contracts.settings import Secret, Settings
+from include.gate.sink import COMMIT_TIMEOUT_S
 from include.local.project import ROOT
 from include.local.servers import kafka
 
 PROXY_PORT_STEP = 50
 TIMES, SHORT_TIMES = 20, 4
 BATCH = 500
-SESSIONS_PER_TIME = 5_000
-MAX_LATE_S = 3.0
+SESSIONS_PER_TIME = 20_000
+SOON_S, AFTER_LIMIT_S = (0.05, 3.0), (COMMIT_TIMEOUT_S + 0.5, COMMIT_TIMEOUT_S + 4.0)
+"""Late by so much: while the gate still waits, or when a new producer has begun to work."""
 SETTLE_S = 60.0
 TARGETS = {
     "partial_transactions": ("at most", 0.0),
@@ -50,7 +52,7 @@ def run(*, short: bool = False, seed: int = 1, checkout: Path = ROOT) -> str:
         gate_settings = settings.replace(kafka_bootstrap=f"127.0.0.1:{proxied}")
         log = stack.layout.log / "drill-gate.log"
         with (
-            HoldingProxy(proxied, upstream, lambda: rng.uniform(0.05, MAX_LATE_S)) as proxy,
+            HoldingProxy(proxied, upstream, lambda: rng.uniform(*rng.choice((SOON_S, AFTER_LIMIT_S)))) as proxy,
             PartialWatch(settings) as watch,
             GateProcess(gate_settings, log, checkout) as gate,
         ):
@@ -76,7 +78,7 @@ def run(*, short: bool = False, seed: int = 1, checkout: Path = ROOT) -> str:
         "sessions": history.raw,
         "red_before": red_before("late-commit"),
     }
-    config = {"times": times, "gate_batch": BATCH, "late_s_at_most": MAX_LATE_S}
+    config = {"times": times, "gate_batch": BATCH, "late_s": [SOON_S, AFTER_LIMIT_S]}
     return report("late-commit", figures=figures, targets=TARGETS, seed=seed, config=config, folder=RESULTS)
 
 

@@ -2,7 +2,7 @@
 
 Kafka advertises the proxy's port on a listener of its own, so every connection of the gate passes here. A request
 starts with its length (4 bytes), then API key, version, correlation id and client id; EndTxn has key 26, and its
-body ends with the flag `committed`. https://kafka.apache.org/protocol.html#protocol_messages
+body is transactional id, producer id, epoch and the flag `committed`. https://kafka.apache.org/protocol.html#protocol_messages
 """
 
 import asyncio
@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 END_TXN = 26
-MAX_VERSION = 1
-"""librdkafka sends EndTxn version 1, which has no tagged fields behind the flag."""
+FIRST_FLEXIBLE = 3
+"""From this version on there are tagged fields, and a string begins with its length plus one as a varint."""
 LENGTH = struct.Struct(">i")
 HEAD = struct.Struct(">hhih")
 PRODUCER = struct.Struct(">qh?")
@@ -100,7 +100,7 @@ class HoldingProxy:
             writer.write(frame)
             await writer.drain()
             answer = await asyncio.wait_for(_frame(reader), 10)
-            self.answers.append(struct.unpack_from(">h", answer, 4 + 4 + 4)[0])
+            self.answers.append(_error_code(frame, answer))
         except (asyncio.IncompleteReadError, OSError, TimeoutError):
             self.answers.append(-1)
         finally:
@@ -111,11 +111,20 @@ class HoldingProxy:
 def end_txn_of(frame: bytes) -> EndTxn | None:
     """The request of a frame where it ends a transaction, else None."""
     key, version, _, client = HEAD.unpack_from(frame, LENGTH.size)
-    if key != END_TXN or version > MAX_VERSION:
+    if key != END_TXN:
         return None
     at = LENGTH.size + HEAD.size + max(client, 0)
+    if version >= FIRST_FLEXIBLE:  # no tags, and a short name
+        return EndTxn(*PRODUCER.unpack_from(frame, at + 2 + frame[at + 1] - 1))
     (name,) = struct.unpack_from(">h", frame, at)
     return EndTxn(*PRODUCER.unpack_from(frame, at + 2 + name))
+
+
+def _error_code(request: bytes, answer: bytes) -> int:
+    """Behind length, correlation id (and tags from the flexible version on) and throttle time."""
+    (version,) = struct.unpack_from(">h", request, LENGTH.size + 2)
+    code: int = struct.unpack_from(">h", answer, 4 + 4 + 4 + (version >= FIRST_FLEXIBLE))[0]
+    return code
 
 
 async def _frame(reader: asyncio.StreamReader) -> bytes:

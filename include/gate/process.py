@@ -109,7 +109,7 @@ class Gate:
                     batch=self._settings.gate_batch,
                     stop=self._stop,
                     verify=lambda: self._verify(topic_id),
-                    each_second=lambda: self._each_second(source),
+                    each_second=lambda: self._each_second(source, topic_id),
                 )
                 log.info("%s ready", self._name)
                 loop.run()
@@ -123,8 +123,10 @@ class Gate:
         if self._topic.id() != topic_id:
             raise Reassign("the topic was created anew")
 
-    def _each_second(self, source: RecordSource) -> None:
+    def _each_second(self, source: RecordSource, topic_id: str) -> None:
+        """A consumer whose topic was created anew may receive neither records nor an error."""
         self._lease.renew()
+        self._verify(topic_id)
         if source.stopped and any(gap.resume for gap in self._gaps.stopped(source.stopped).values()):
             raise Reassign("an operator requested to resume a partition")
 

@@ -76,12 +76,14 @@ class TransactionSink:
         Raises CommitError, OversizeError or KafkaException; the sink must be discarded then.
         """
         self._began = time.monotonic()
+        self._producer.poll(0)
+        self._lost.clear()
         self.in_doubt = True
         try:
             self._producer.begin_transaction()
             self._produce(outputs)
             self._await_acknowledgements(outputs)
-            self._producer.send_offsets_to_transaction(offsets, group, self._left())
+            self._producer.send_offsets_to_transaction(offsets, group, min(COMMIT_TIMEOUT_S, self._left()))
             self._end()
             self.in_doubt = False
         except SystemError as error:
@@ -130,6 +132,7 @@ class TransactionSink:
         while self._producer.flush(min(SLICE_S, self._left())):
             if self._failures:
                 break
+            self._require_connection()
         if not self._failures:
             return
         error, _ = self._failures[0]
@@ -139,10 +142,14 @@ class TransactionSink:
             raise OversizeError(found if self._single else [])
         raise CommitError(f"{len(self._failures)} records were not delivered, first: {error}")
 
+    def _require_connection(self) -> None:
+        """Nothing is sent again on a new connection, so the transaction cannot end any more."""
+        if self._lost:
+            raise CommitError(f"the connection was lost ({self._lost[0]})")
+
     def _end(self) -> None:
         """Commit in short slices, to notice at once that the connection is gone."""
         until = time.monotonic() + min(COMMIT_TIMEOUT_S, self._left())
-        self._lost.clear()
         while True:
             try:
                 self._producer.commit_transaction(SLICE_S)
@@ -151,8 +158,7 @@ class TransactionSink:
                 if code_of(error) != KafkaError._TIMED_OUT:
                     raise
             self._producer.poll(0)
-            if self._lost:
-                raise CommitError(f"the connection was lost ({self._lost[0]})")
+            self._require_connection()
             if time.monotonic() >= until:
                 raise CommitError(f"no answer within {COMMIT_TIMEOUT_S:g} s")
 
