@@ -7,12 +7,15 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from unittest.mock import create_autospec
 
 import pytest
 
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.settings import Settings
-from include.local.stream import job_program, state_folder
+from include.local.airflow import AirflowApi
+from include.local.stream import job_program, state_folder, wait_started
+from include.local.verdicts import StreamVerdicts
 from include.serving.client import connect
 from include.serving.templates import ensure_templates
 from include.supervise import act, flink_rest
@@ -186,3 +189,12 @@ def test_where_no_checkpoint_can_be_restored_nothing_is_started_anew(settings: S
     assert str(newest.path) in entry.decision.reason
     with FlinkRest(settings) as flink:
         assert running_job(flink) is None
+
+
+def test_wait_started_after_a_terminal_verdict_ends_at_once_with_its_reason(settings: Settings) -> None:
+    # The verdict is that of the test before; Airflow is not asked once the supervisor has given one.
+    airflow = create_autospec(AirflowApi)
+    verdicts = StreamVerdicts(settings, airflow, "supervise_stream", time.time() - WINDOW_S)
+    with pytest.raises(TerminalError, match=r"start of the stream failed: stream\.start_failed: from "):
+        wait_started(settings, PATIENCE_S, verdicts.check)
+    airflow.runs.assert_not_called()
