@@ -1,6 +1,7 @@
 """A sign of life to a service outside (dead man's switch): its silence says that nobody supervises any more."""
 
 import logging
+import threading
 import time
 
 import httpx
@@ -11,6 +12,8 @@ from include.supervise.state_file import StateFile
 log = logging.getLogger(__name__)
 
 TIMEOUT_S = 5.0
+LIMIT_S = 10.0
+"""Of the whole request."""
 
 
 def send_heartbeat(settings: Settings) -> bool:
@@ -22,18 +25,27 @@ def send_heartbeat(settings: Settings) -> bool:
     address = settings.heartbeat_url.reveal()
     if not address:
         return False
-    # It logs addresses, and this one is a secret.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    try:
-        with httpx.Client(timeout=TIMEOUT_S) as http, http.stream("GET", address) as response:
-            # The body is not read: it could take for ever.
-            code = response.status_code
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        log.warning("send heartbeat failed: %s; see SHOWROOM_HEARTBEAT_URL", type(error).__name__)
-        return False
-    if not httpx.codes.is_success(code):
-        log.warning("send heartbeat failed: the service answered %d; see SHOWROOM_HEARTBEAT_URL", code)
+    # A service that sends its headers byte by byte outlives every time limit of the client.
+    outcome: list[str] = []
+    thread = threading.Thread(target=lambda: outcome.append(_request(address)), name="heartbeat", daemon=True)
+    thread.start()
+    thread.join(LIMIT_S)
+    failure = outcome[0] if outcome else f"no response within {LIMIT_S:g} s"
+    if failure:
+        log.warning("send heartbeat failed: %s; see SHOWROOM_HEARTBEAT_URL", failure)
         return False
     with StateFile(settings).edit() as state:
         state.heartbeat_at = time.time()
     return True
+
+
+def _request(address: str) -> str:
+    """Send one GET; returns why it failed, "" where it did not."""
+    # It logs addresses, and this one is a secret.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    try:
+        # The body is not read: it could take for ever.
+        with httpx.Client(timeout=TIMEOUT_S) as http, http.stream("GET", address) as response:
+            return "" if response.is_success else f"the service answered {response.status_code}"
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+        return type(error).__name__

@@ -1,12 +1,13 @@
 """Alerts at a real webhook, without Redis: one message an interval, one pair for an alert that flaps."""
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from include.contracts.settings import Secret, Settings
-from include.supervise import alert
+from include.supervise import alert, heartbeat
 from include.supervise.act import supervise_once
 from include.supervise.alert import Alarms
 from include.supervise.heartbeat import send_heartbeat
@@ -159,3 +160,13 @@ def test_cycle_without_any_server_ends_with_a_heartbeat(settings: Settings, webh
     entry = supervise_once(away, program, tmp_path, prepare=lambda: None, say=lambda _: None)
     assert entry.decision.action == "wait"
     assert webhook.heartbeats == 1
+
+
+def test_heartbeat_to_a_service_that_never_ends_is_given_up(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(heartbeat, "LIMIT_S", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = Secret(f"http://127.0.0.1:{silent.getsockname()[1]}/secret")
+        assert not send_heartbeat(settings.replace(heartbeat_url=url))
+    assert "no response within 0.3 s" in caplog.text
