@@ -43,6 +43,7 @@ TARGETS = {
     "restarts": ("at most", 0.0),
 }
 INDICES = ",".join(f"{alias}-*" for alias in STREAM_INDICES)
+LENIENT: dict[str, Any] = {"allow_no_indices": True, "ignore_unavailable": True}
 
 
 class Fault(NamedTuple):
@@ -115,11 +116,11 @@ def _load(settings: Settings, per_s: float, seed: int, fault_s: float) -> tuple[
 
 @contextmanager
 def _write_block(client: Elasticsearch) -> Iterator[None]:
-    client.indices.put_settings(index=INDICES, settings={"index.blocks.write": True})
+    client.indices.put_settings(index=INDICES, **LENIENT, settings={"index.blocks.write": True})
     try:
         yield
     finally:
-        client.indices.put_settings(index=INDICES, settings={"index.blocks.write": None})
+        client.indices.put_settings(index=INDICES, **LENIENT, settings={"index.blocks.write": None})
 
 
 def _hold_write_block(client: Elasticsearch, seconds: float) -> None:
@@ -142,10 +143,12 @@ def _hold_full_disk(client: Elasticsearch, seconds: float) -> None:
     until = time.monotonic() + seconds
     try:
         while time.monotonic() < until:
-            client.indices.put_settings(index=INDICES, settings={"index.blocks.read_only_allow_delete": True})
+            client.indices.put_settings(
+                index=INDICES, **LENIENT, settings={"index.blocks.read_only_allow_delete": True}
+            )
             pause(1.0)
     finally:
-        client.indices.put_settings(index=INDICES, settings={"index.blocks.read_only_allow_delete": None})
+        client.indices.put_settings(index=INDICES, **LENIENT, settings={"index.blocks.read_only_allow_delete": None})
 
 
 FAULTS = (

@@ -1,8 +1,9 @@
 """`./showroom drill poison`: records made to stop a stage, under a steady load of ordinary sessions."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -57,28 +58,21 @@ TARGETS = {
 }
 
 
-class Poison:
-    """Sends the records and counts what must become of each."""
+Send = Callable[[bytes, bytes], None]
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+
+class Poison:
+    """Sends the records and counts what must become of each. `send` gets key and value."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
         self._account = Account()
         self._sent = 0
-        self._producer = KafkaProducer(
-            bootstrap_servers=settings.kafka_bootstrap.split(","),
-            compression_type="gzip",
-            max_request_size=MAX_REQUEST_BYTES,
-            metrics_enabled=False,
-        )
 
     @property
     def expected(self) -> Expected:
         """The counts of all that was sent."""
         return self._account.expected(None)
-
-    def close(self) -> None:
-        """End the producer."""
-        self._producer.close(timeout=SEND_TIMEOUT_S)
 
     def compressed(self) -> None:
         """Records that are small on the wire and larger than what the gate may read or write again."""
@@ -126,9 +120,25 @@ class Poison:
         self._send(user.encode(), msgspec.json.encode(session))
         self._account.admit(session, Decimal(0))
 
-    def _send(self, key: bytes, value: bytes) -> None:
-        partition = partition_of(key, self._settings.partitions)
-        self._producer.send(RAW, key=key, value=value, partition=partition).get(timeout=SEND_TIMEOUT_S)
+
+@contextmanager
+def _sender(settings: Settings) -> Iterator[Send]:
+    """A producer that compresses, and takes records that no producer of the platform takes."""
+    producer = KafkaProducer(
+        bootstrap_servers=settings.kafka_bootstrap.split(","),
+        compression_type="gzip",
+        max_request_size=MAX_REQUEST_BYTES,
+        metrics_enabled=False,
+    )
+
+    def send(key: bytes, value: bytes) -> None:
+        partition = partition_of(key, settings.partitions)
+        producer.send(RAW, key=key, value=value, partition=partition).get(timeout=SEND_TIMEOUT_S)
+
+    try:
+        yield send
+    finally:
+        producer.close(timeout=SEND_TIMEOUT_S)
 
 
 def _view(category: str | None = None, review: str | None = None) -> View:
@@ -142,8 +152,9 @@ def run(per_s: float, seed: int) -> str:
         start(stack)
         since = position(settings)
         load, ledger = _load(settings, per_s, seed)
-        calm, poison = Calm(settings), Poison(settings)
-        with Probe(settings, SAMPLE_EVERY) as probe, ThreadPoolExecutor(1) as aside:
+        calm = Calm(settings)
+        with Probe(settings, SAMPLE_EVERY) as probe, ThreadPoolExecutor(1) as aside, _sender(settings) as sender:
+            poison = Poison(sender)
             send = functools.partial(publish, settings, rate=per_s, on_acknowledged=probe.produced)
             published = aside.submit(send, probe.watch(load))
             for name, put in _doses(poison).items():
@@ -152,7 +163,6 @@ def run(per_s: float, seed: int) -> str:
                 put()
             published.result()
             fresh = probe.result(FOUND_WITHIN_S)
-        poison.close()
         lines = lines_of(settings, combined(ledger.expected, poison.expected), since)
         figures = _figures(settings, lines, fresh, poison.expected)
         figures |= {"restarts": calm.restarts(), "decisions": calm.decisions(), "sessions": ledger.expected.valid}
