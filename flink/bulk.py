@@ -8,18 +8,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from include.contracts.documents import MONTHS_APART, TIME_FIELD, Document, index_name, months_between
-from include.contracts.letters import DeadLetter, Origin
+from include.contracts.letters import DOCUMENT_ERRORS, DeadLetter, Origin
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 # Enough to judge what happened; the whole record stays in its topic at the letter's origin.
 MAX_LETTER_CHARACTERS = 256 * 1024
-# The errors that are properties of the document: no state of the cluster causes or cures them.
-# A closed list, because Elasticsearch answers 400, 403, 404 and 500 to states of an index as well: a write block,
-# a closed index, the shard limit of the cluster, a missing privilege. Checked against Elasticsearch 8.19.
-DOCUMENT_ERRORS = frozenset(
-    {"document_parsing_exception", "mapper_parsing_exception", "strict_dynamic_mapping_exception"}
-)
-
 _encode = msgspec.json.Encoder().encode
 _prefixes: dict[tuple[str, int, int, bool], bytes] = {}
 
@@ -146,8 +139,9 @@ def halves(items: Sequence[Item]) -> tuple[Sequence[Item], Sequence[Item]]:
 
 def letter_of(refusal: Refusal, origin: Origin) -> str:
     """The dead letter of a refused document, as JSON."""
-    source = refusal.item.lines.split(b"\n", 1)[1].rstrip(b"\n").decode()
-    return _letter(refusal.item.alias, refusal.item.id, refusal.reason, source, origin)
+    action, source = refusal.item.lines.split(b"\n", 1)
+    target = msgspec.json.decode(action)["index"].get("_index")
+    return _letter(refusal.item.alias, refusal.item.id, refusal.reason, source.rstrip(b"\n").decode(), origin, target)
 
 
 def letter_of_record(alias: str, value: bytes | None, reason: str, origin: Origin) -> str:
@@ -156,9 +150,10 @@ def letter_of_record(alias: str, value: bytes | None, reason: str, origin: Origi
     return _letter(alias, None, reason, text, origin)
 
 
-def _letter(alias: str, identity: str | None, reason: str, text: str, origin: Origin) -> str:
+def _letter(alias: str, identity: str | None, reason: str, text: str, origin: Origin, target: str | None = None) -> str:
     letter = DeadLetter(
         index=alias,
+        target=target,
         id=identity,
         reason=reason,
         document=text[:MAX_LETTER_CHARACTERS],

@@ -13,6 +13,7 @@ KPI = "kpi.minute"
 
 GATE_GROUP = "gate"
 STREAM_GROUP = "stream"
+REDRIVE_GROUP = "redrive"
 
 
 class Topic(NamedTuple):

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flink.bulk import (
-    DOCUMENT_ERRORS,
     MAX_LETTER_CHARACTERS,
     Answer,
     Item,
@@ -25,7 +24,7 @@ from flink.bulk import (
 )
 from flink.documents import documents_of
 from include.contracts.documents import KpiMinute
-from include.contracts.letters import DeadLetter, Origin
+from include.contracts.letters import DOCUMENT_ERRORS, DeadLetter, Origin
 from tests.valid_sessions import valid_session
 
 MONTH = datetime(2026, 11, 1, tzinfo=UTC)
@@ -178,6 +177,7 @@ def test_a_letter_holds_the_document_as_it_was_sent() -> None:
     letter = msgspec.json.decode(letter_of(Refusal(item, "400 why"), ORIGIN), type=DeadLetter)
     assert (letter.index, letter.id, letter.reason, letter.origin) == (item.alias, item.id, "400 why", ORIGIN)
     assert letter.document.encode() == msgspec.json.encode(addressed.document)
+    assert letter.target == "session_summary-2026.11"
     assert not letter.truncated
 
 

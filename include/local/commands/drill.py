@@ -68,3 +68,23 @@ def idle(minutes: Annotated[float, typer.Option(help="How long nothing comes in.
     from drills.idle import run
 
     typer.echo(run(minutes))
+
+
+@app.command("elasticsearch-blocked")
+def elasticsearch_blocked(
+    rate: Rate = 500.0,
+    seed: Seed = 1,
+    fault_s: Annotated[float, typer.Option("--fault-s", help="How long each fault lasts, s.", min=5)] = 60.0,
+) -> None:
+    """Block the indices three times (write block, shard limit, full disk): the stream waits and loses nothing."""
+    from drills.blocked import run
+
+    typer.echo(run(rate, seed, fault_s))
+
+
+@app.command()
+def poison(rate: Rate = 200.0, seed: Seed = 1) -> None:
+    """Send compressed giants, emoji, 240 back-dated months and endless categories; ordinary sessions stay fresh."""
+    from drills.poison import run
+
+    typer.echo(run(rate, seed))

@@ -100,3 +100,31 @@ def prune(
         running = [job.jid for job in flink.jobs() if not job.ended]
     for folder in prune_folders(state_folder(settings), running, delete=yes):
         typer.echo(f"{'deleted' if yes else 'would delete'} {folder}")
+
+
+@app.command()
+def redrive(
+    yes: Annotated[bool, typer.Option("--yes", help="Really index; without it only count.")] = False,
+) -> None:
+    """Index the documents of dead letters, once what refused them is repaired; none is indexed twice."""
+    from include.serving.client import connect
+    from include.serving.redrive import redrive as redrive_letters
+    from include.serving.redrive import survey
+    from include.serving.templates import ensure_templates
+
+    settings = load_settings()
+    if yes:
+        with connect(settings) as client:
+            ensure_templates(client, settings)
+            summary = redrive_letters(settings, client, lambda letters: typer.echo(f"{letters} letters", err=True))
+        typer.echo(f"indexed {summary.stored}, in the index already {summary.present}")
+        for reason, number in summary.refused.most_common():
+            typer.echo(f"refused again, stay dead: {number} {reason}")
+    else:
+        summary = survey(settings)
+        for index, number in sorted(summary.indices.items()):
+            typer.echo(f"would index {number} into {index}")
+    if not summary.letters:
+        typer.echo("no dead letters that were not redriven before")
+    if summary.undecodable or summary.truncated:
+        typer.echo(f"cannot be redriven: {summary.undecodable} without a document, {summary.truncated} truncated")

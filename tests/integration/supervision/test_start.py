@@ -1,11 +1,9 @@
 """The stream lost on a real cluster: one supervisor gets it back, from what can be restored, within its budget."""
 
 import shutil
-import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from unittest.mock import create_autospec
 
@@ -61,54 +59,32 @@ def lose_job(settings: Settings) -> None:
         cancel(flink, PATIENCE_S)
 
 
-class Unlocked:
-    """Ids as the journal gives them, to two who both believe that they have the lock."""
+class Late:
+    """Ids as the journal gives them, to one who looked before another submission landed."""
 
-    def __init__(self, turn: Turn, meet: threading.Barrier) -> None:
-        self.job_id, self.spend = turn.job_id, turn.spend
-        self._meet = meet
-
-    def extend(self) -> None:
-        """Both have seen that there is no job."""
-        self._meet.wait(PATIENCE_S)
-
-
-def test_two_submissions_at_once_start_one_job(journal: Settings) -> None:
-    templates(journal)()
-    known = jobs(journal)
-    meet = threading.Barrier(2)
-
-    def attempt(turn: Turn) -> str:
-        with FlinkRest(journal) as flink:
-            try:
-                return submit(flink, job_program(), None, Unlocked(turn, meet))
-            except TerminalError as error:
-                return error.message
-
-    with acting(journal) as turn, ThreadPoolExecutor(2) as pool:
-        assert turn is not None
-        results = list(pool.map(attempt, [turn, turn]))
-    assert jobs(journal) == known + 1, results
-    assert sum("is there already" in result for result in results) == 1, results
-    lose_job(journal)
+    def __init__(self, turn: Turn, meanwhile: Callable[[], None]) -> None:
+        self.job_id, self.spend, self.extend = turn.job_id, turn.spend, meanwhile
 
 
 def test_a_submission_that_lands_after_its_time_out_is_the_only_job(
     journal: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    templates(journal)()
     known = jobs(journal)
     with acting(journal) as turn, FlinkRest(journal) as flink:
         assert turn is not None
-        with monkeypatch.context() as impatient:
-            impatient.setattr(flink_rest, "RUN_TIMEOUT_S", 0.5)
-            with pytest.raises(TransientError, match="ReadTimeout"):
+
+        def lose_answer() -> None:
+            with monkeypatch.context() as impatient, pytest.raises(TransientError, match="ReadTimeout"):
+                impatient.setattr(flink_rest, "RUN_TIMEOUT_S", 0.5)
                 submit(flink, job_program(), None, turn)
-        # Nobody sees the first one yet. Whichever of the two comes first, the other is refused.
-        with suppress(TerminalError):
-            submit(flink, job_program(), None, turn)
-        eventually(lambda: running_job(flink), PATIENCE_S)
-    lose_job(journal)
+            eventually(lambda: running_job(flink), PATIENCE_S)
+
+        # The second has seen that there is no job when the first one lands; only Flink can refuse it.
+        with pytest.raises(TerminalError, match="is there already"):
+            submit(flink, job_program(), None, Late(turn, lose_answer))
     assert jobs(journal) == known + 1
+    lose_job(journal)
 
 
 def test_of_two_supervisors_at_once_exactly_one_submits(journal: Settings) -> None:

@@ -1,0 +1,158 @@
+"""`./showroom drill elasticsearch-blocked`: indices that take no documents, three times, under a steady load.
+
+Each fault is a state of the real server:
+
+- a write block on all indices, as a snapshot, a shrink or an administrator sets it (403);
+- the cluster's shard limit, while sessions of a month without an index arrive (400);
+- the block of a full disk, which Elasticsearch answers with 429. It is set again and again, for Elasticsearch lifts
+  it where the disk has room. A 429 of a full write queue takes the same path through the stream.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from elasticsearch import Elasticsearch
+
+from benchmarks.bench_stack import empty_stack, say
+from benchmarks.result import report
+from drills.drill import RESULTS, drill_settings, start
+from drills.live import Calm, WaitLog, balance_of, combined, lines_of, pause
+from drills.watch import Watch, recovery
+from include.contracts.documents import STREAM_INDICES, index_name
+from include.contracts.settings import Settings
+from include.ingest.emission import Emission
+from include.ingest.expected import Expected
+from include.ingest.plan import Plan
+from include.ingest.publisher import publish
+from include.ingest.shop import synthesize
+from include.local.account import position
+from include.serving.client import connect
+
+BEFORE_S, BETWEEN_S, AFTER_S = 30.0, 45.0, 60.0
+PER_SECOND_OF_ANOTHER_MONTH = 1
+OTHER_MONTH = timedelta(days=100)
+TARGETS = {
+    "fault_effects": ("at least", 1.0),
+    "lost": ("at most", 0.0),
+    "duplicated": ("at most", 0.0),
+    "dead_letters": ("at most", 0.0),
+    "restarts": ("at most", 0.0),
+}
+INDICES = ",".join(f"{alias}-*" for alias in STREAM_INDICES)
+LENIENT: dict[str, Any] = {"allow_no_indices": True, "ignore_unavailable": True}
+
+
+class Fault(NamedTuple):
+    """One state of the server: `hold` makes it last for some seconds, `cause` is in the stream's log meanwhile."""
+
+    name: str
+    cause: str
+    hold: Callable[[Elasticsearch, float], None]
+
+
+def run(per_s: float, seed: int, fault_s: float) -> str:
+    """Do the drill; returns the JSON line."""
+    settings = drill_settings()
+    with empty_stack(settings) as stack:
+        start(stack)
+        since = position(settings)
+        load, expected = _load(settings, per_s, seed, fault_s)
+        calm, log = Calm(settings), WaitLog(stack.log_path("flink-taskmanager"))
+        effects: dict[str, int] = {}
+        stood_still: dict[str, float] = {}
+        with ThreadPoolExecutor(1) as aside, Watch(settings) as watch, connect(settings) as client:
+            published = aside.submit(publish, settings, load, rate=per_s + PER_SECOND_OF_ANOTHER_MONTH)
+            pause(BEFORE_S)
+            for fault in FAULTS:
+                began = time.time()
+                log.count("")
+                say(f"{fault.name} for {fault_s:g} s")
+                fault.hold(client, fault_s)
+                effects[fault.name] = log.count(fault.cause)
+                pause(BETWEEN_S)
+                around = [sample for sample in watch.samples if sample.at > began - BEFORE_S]
+                stood_still[fault.name] = recovery(around, began).stood_still_s
+            published.result()
+        lines = lines_of(settings, expected, since)
+        figures: dict[str, Any] = {
+            "fault_effects": min(effects.values()),
+            "waits_logged": effects,
+            "stood_still_s": stood_still,
+            **balance_of(lines),
+            "restarts": calm.restarts(),
+            "sessions": expected.valid,
+            "decisions": calm.decisions(),
+        }
+    config = {"sessions_per_s": per_s, "fault_s": fault_s, "faults": [fault.name for fault in FAULTS]}
+    return report("elasticsearch-blocked", figures=figures, targets=TARGETS, seed=seed, config=config, folder=RESULTS)
+
+
+def _load(settings: Settings, per_s: float, seed: int, fault_s: float) -> tuple[list[Emission], Expected]:
+    """The steady load, and each second a session of a month that has no index before the second fault."""
+    now = datetime.now(UTC)
+    until_limit_s = BEFORE_S + fault_s + BETWEEN_S
+    total_s = until_limit_s + 2 * (fault_s + BETWEEN_S) + AFTER_S
+    day = timedelta(days=1)
+    steady = synthesize(Plan.of(settings, seed=seed, start=now - day, end=now, sessions=round(per_s * total_s)))
+    load = list(steady)
+    then = now - OTHER_MONTH
+    seconds = round(total_s - until_limit_s)
+    rare = synthesize(Plan.of(settings, seed=seed + 1, start=then - day, end=then, sessions=seconds))
+    # The second fault has begun when the first of them arrives.
+    first = round(per_s * (until_limit_s + 1))
+    mixed: list[Emission] = load[:first]
+    others = list(rare)
+    step = max(1, (len(load) - first) // max(1, len(others)))
+    for number, emission in enumerate(load[first:]):
+        if number % step == 0 and others:
+            mixed.append(others.pop(0))
+        mixed.append(emission)
+    return [*mixed, *others], combined(steady.ledger.expected, rare.ledger.expected)
+
+
+@contextmanager
+def _write_block(client: Elasticsearch) -> Iterator[None]:
+    client.indices.put_settings(index=INDICES, **LENIENT, settings={"index.blocks.write": True})
+    try:
+        yield
+    finally:
+        client.indices.put_settings(index=INDICES, **LENIENT, settings={"index.blocks.write": None})
+
+
+def _hold_write_block(client: Elasticsearch, seconds: float) -> None:
+    with _write_block(client):
+        pause(seconds)
+
+
+def _hold_shard_limit(client: Elasticsearch, seconds: float) -> None:
+    month = index_name("session_summary", datetime.now(UTC) - OTHER_MONTH)
+    if client.indices.exists(index=month):
+        raise ValueError(f"{month} exists already: the shard limit would have no effect")
+    client.cluster.put_settings(persistent={"cluster.max_shards_per_node": 1})
+    try:
+        pause(seconds)
+    finally:
+        client.cluster.put_settings(persistent={"cluster.max_shards_per_node": None})
+
+
+def _hold_full_disk(client: Elasticsearch, seconds: float) -> None:
+    until = time.monotonic() + seconds
+    try:
+        while time.monotonic() < until:
+            client.indices.put_settings(
+                index=INDICES, **LENIENT, settings={"index.blocks.read_only_allow_delete": True}
+            )
+            pause(1.0)
+    finally:
+        client.indices.put_settings(index=INDICES, **LENIENT, settings={"index.blocks.read_only_allow_delete": None})
+
+
+FAULTS = (
+    Fault("write block", "403 cluster_block_exception", _hold_write_block),
+    Fault("shard limit", "maximum normal shards open", _hold_shard_limit),
+    Fault("full disk", "429 cluster_block_exception", _hold_full_disk),
+)

@@ -1,0 +1,108 @@
+"""What drills on the running platform share: the account of two loads, and whether supervision restarted anything."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.bench_stack import say
+from include.contracts.errors import NotReadyError
+from include.contracts.settings import Settings
+from include.contracts.topics import DEAD
+from include.ingest.expected import Expected
+from include.local.account import Line, Position, account, wait_until_indexed
+from include.supervise.flink_rest import FlinkRest
+from include.supervise.journal import Journal
+from include.supervise.stream_job import observe
+
+PATIENCE_S = 240.0
+LAST_ENTRIES = 500
+WAITING = "waiting for Elasticsearch"
+
+
+def combined(first: Expected, second: Expected) -> Expected:
+    """Return the counts of two loads together. Users and rows of kpi_minute are not united, and not compared."""
+    return msgspec.structs.replace(
+        first,
+        produced=first.produced + second.produced,
+        verdicts=dict(Counter(first.verdicts) + Counter(second.verdicts)),
+        documents=dict(Counter(first.documents) + Counter(second.documents)),
+        purchases=first.purchases + second.purchases,
+        revenue=first.revenue + Decimal(second.revenue),
+        unique_users=None,
+    )
+
+
+def lines_of(settings: Settings, expected: Expected, since: Position) -> list[Line]:
+    """Wait until everything is indexed, then account for each stage; differences are logged."""
+    try:
+        wait_until_indexed(settings, expected, since, PATIENCE_S)
+    except NotReadyError as error:
+        say(str(error))
+    lines = account(settings, expected, since)
+    for line in lines:
+        if line.difference:
+            say(f"{line.stage}: {line.what}: {line.expected:g} expected, {line.found:g} found")
+    return lines
+
+
+def balance_of(lines: Sequence[Line]) -> dict[str, int]:
+    """Return the figures lost, duplicated and dead_letters."""
+    counts = [line for line in lines if line.what != DEAD]
+    return {
+        "lost": round(max(0.0, *(-line.difference for line in counts))),
+        "duplicated": round(max(0.0, *(line.difference for line in counts))),
+        "dead_letters": round(next(line.found for line in lines if line.what == DEAD)),
+    }
+
+
+class Calm:
+    """Counts restarts of the stream job since it was made: by Flink, by supervision, or by anybody else."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._since = time.time()
+        with FlinkRest(settings) as flink:
+            self._before = observe(flink)
+
+    def restarts(self) -> int:
+        """Restarts so far."""
+        with Journal(self._settings) as journal:
+            acted = len(journal.restarts_since(self._since))
+        with FlinkRest(self._settings) as flink:
+            now = observe(flink)
+        if now is None or self._before is None or now.job_id != self._before.job_id:
+            return acted + 1
+        return acted + now.restarts - self._before.restarts
+
+    def decisions(self) -> dict[str, int]:
+        """How often supervision decided what."""
+        with Journal(self._settings) as journal:
+            entries = [entry for entry in journal.last(LAST_ENTRIES) if entry.at > self._since]
+        return dict(Counter(f"{entry.decision.action} {entry.decision.alarm}".strip() for entry in entries))
+
+
+class WaitLog:
+    """The waits that the stream job logs, read from the end the log had when this was made."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = path.stat().st_size
+
+    def count(self, cause: str) -> int:
+        """Logged waits for this cause since the last call."""
+        with self._path.open("rb") as log:
+            log.seek(self._offset)
+            added = log.read()
+        self._offset += len(added)
+        lines = added.decode("utf-8", "replace").splitlines()
+        return sum(WAITING in line and cause in line for line in lines)
+
+
+def pause(seconds: float) -> None:
+    """Wait."""
+    threading.Event().wait(seconds)

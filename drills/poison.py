@@ -1,0 +1,212 @@
+"""`./showroom drill poison`: records made to stop a stage, under a steady load of ordinary sessions."""
+
+import functools
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from elasticsearch import Elasticsearch
+from kafka import KafkaProducer
+
+from benchmarks.bench_stack import empty_stack, say
+from benchmarks.result import report
+from drills.drill import RESULTS, drill_settings, start
+from drills.live import Calm, balance_of, combined, lines_of, pause
+from include.contracts.documents import older_index
+from include.contracts.reasons import Reason
+from include.contracts.session import Device, Location, Purchase, Session, User, View
+from include.contracts.settings import Settings
+from include.contracts.topics import RAW
+from include.ingest.emission import Emission, partition_of
+from include.ingest.expected import Account, Expected
+from include.ingest.ledger import Ledger
+from include.ingest.plan import Plan
+from include.ingest.publisher import publish
+from include.ingest.shop import synthesize
+from include.local.account import Line, position
+from include.local.freshness import Freshness, Probe
+from include.serving import queries
+from include.serving.client import connect
+
+TOTAL_S = 150.0
+BETWEEN_S = 20.0
+SAMPLE_EVERY = 5
+FOUND_WITHIN_S = 60.0
+SESSIONS = "s-poison-"
+MEGABYTE = 1_000_000
+COMPRESSED_BYTES = (9 * MEGABYTE, 5 * MEGABYTE)
+BOMBS, BOMB_REVIEWS, BOMB_CHARACTERS = 20, 32, 4_000
+MONTHS = 240
+MONTH = timedelta(days=30, hours=10, minutes=30)
+IDEOGRAPH = "\N{CJK UNIFIED IDEOGRAPH-5BB6}"
+CATEGORIES = 20
+CATEGORY_CHARACTERS = 200
+SEND_TIMEOUT_S = 60.0
+MAX_REQUEST_BYTES = 16 * MEGABYTE
+TARGETS = {
+    "fault_effects": ("at least", 1.0),
+    "freshness_p95_s": ("at most", 5.0),
+    "ordinary_lost": ("at most", 0.0),
+    "lost": ("at most", 0.0),
+    "duplicated": ("at most", 0.0),
+    "dead_letters": ("at most", 0.0),
+    "restarts": ("at most", 0.0),
+}
+
+
+Send = Callable[[bytes, bytes], None]
+
+
+class Poison:
+    """Sends the records and counts what must become of each. `send` gets key and value."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._account = Account()
+        self._sent = 0
+
+    @property
+    def expected(self) -> Expected:
+        """The counts of all that was sent."""
+        return self._account.expected(None)
+
+    def compressed(self) -> None:
+        """Records that are small on the wire and larger than what the gate may read or write again."""
+        for size in COMPRESSED_BYTES:
+            self._send(b"u-poison", b"x" * size)
+            self._account.refuse(Reason.TOO_LONG)
+
+    def emoji(self) -> None:
+        """Sessions whose reviews are emoji and nothing else."""
+        review = "\N{FACE WITH TEARS OF JOY}" * BOMB_CHARACTERS
+        for _ in range(BOMBS):
+            self._visit([_view(review=review)] * BOMB_REVIEWS)
+
+    def back_dated(self) -> None:
+        """A session of each of the last 240 months."""
+        for number in range(MONTHS):
+            self._visit([_view()], before=number * MONTH)
+
+    def categories(self) -> None:
+        """Sessions of a category whose name alone is longer than an id may be."""
+        for _ in range(CATEGORIES):
+            self._visit([_view(category=IDEOGRAPH * CATEGORY_CHARACTERS)])
+
+    def _visit(self, views: list[View], before: timedelta = timedelta(0)) -> None:
+        self._sent += 1
+        user = f"u-poison-{self._sent}"
+        session = Session(
+            v=1,
+            session_id=f"{SESSIONS}{self._sent}",
+            user_id=user,
+            started_at=datetime.now(UTC) - before - timedelta(minutes=5),
+            duration_s=60,
+            user=User(name=None, email=None, gender=None),
+            ip=None,
+            device=Device(type="desktop", os=None, browser=None),
+            location=Location(country=None, state=None, city=None, zip=None),
+            referrer="direct",
+            page_views=None,
+            clicks=None,
+            views=views,
+            last_action="view_item",
+            exit_page=None,
+            purchase=Purchase(made=False, amount=0.0, payment=None),
+        )
+        self._send(user.encode(), msgspec.json.encode(session))
+        self._account.admit(session, Decimal(0))
+
+
+@contextmanager
+def _sender(settings: Settings) -> Iterator[Send]:
+    """A producer that compresses, and takes records that no producer of the platform takes."""
+    producer = KafkaProducer(
+        bootstrap_servers=settings.kafka_bootstrap.split(","),
+        compression_type="gzip",
+        max_request_size=MAX_REQUEST_BYTES,
+        metrics_enabled=False,
+    )
+
+    def send(key: bytes, value: bytes) -> None:
+        partition = partition_of(key, settings.partitions)
+        producer.send(RAW, key=key, value=value, partition=partition).get(timeout=SEND_TIMEOUT_S)
+
+    try:
+        yield send
+    finally:
+        producer.close(timeout=SEND_TIMEOUT_S)
+
+
+def _view(category: str | None = None, review: str | None = None) -> View:
+    return View(product_id="p01", name=None, category=category, price=None, seconds=None, review=review)
+
+
+def run(per_s: float, seed: int) -> str:
+    """Do the drill; returns the JSON line."""
+    settings = drill_settings()
+    with empty_stack(settings) as stack:
+        start(stack)
+        since = position(settings)
+        load, ledger = _load(settings, per_s, seed)
+        calm = Calm(settings)
+        with Probe(settings, SAMPLE_EVERY) as probe, ThreadPoolExecutor(1) as aside, _sender(settings) as sender:
+            poison = Poison(sender)
+            send = functools.partial(publish, settings, rate=per_s, on_acknowledged=probe.produced)
+            published = aside.submit(send, probe.watch(load))
+            for name, put in _doses(poison).items():
+                pause(BETWEEN_S)
+                say(name)
+                put()
+            published.result()
+            fresh = probe.result(FOUND_WITHIN_S)
+        lines = lines_of(settings, combined(ledger.expected, poison.expected), since)
+        figures = _figures(settings, lines, fresh, poison.expected)
+        figures |= {"restarts": calm.restarts(), "decisions": calm.decisions(), "sessions": ledger.expected.valid}
+    config = {"sessions_per_s": per_s, "total_s": TOTAL_S, "sample_every": SAMPLE_EVERY}
+    return report("poison", figures=figures, targets=TARGETS, seed=seed, config=config, folder=RESULTS)
+
+
+def _doses(poison: Poison) -> dict[str, Callable[[], None]]:
+    return {
+        f"{BOMBS} sessions with {BOMB_REVIEWS} reviews of {BOMB_CHARACTERS} emoji": poison.emoji,
+        "gzip records of 9 and 5 MB": poison.compressed,
+        f"{MONTHS} back-dated months": poison.back_dated,
+        f"{CATEGORIES} sessions of a category of {CATEGORY_CHARACTERS} characters": poison.categories,
+    }
+
+
+def _figures(settings: Settings, lines: list[Line], fresh: Freshness, poison: Expected) -> dict[str, Any]:
+    with connect(settings) as client:
+        effects = _effects(client, lines)
+    return {
+        "fault_effects": min(effects.values()),
+        "effects": effects,
+        "freshness_p50_s": round(fresh.p50_s, 2),
+        "freshness_p95_s": round(fresh.p95_s, 2),
+        "ordinary_sampled": fresh.sampled,
+        "ordinary_lost": fresh.lost,
+        **balance_of(lines),
+        "poison_records": poison.produced,
+    }
+
+
+def _effects(client: Elasticsearch, lines: list[Line]) -> dict[str, int]:
+    """Evidence that each kind of poison came through the stages it was made for."""
+    rejected = [line.found for line in lines if line.what == f"rejected: {Reason.TOO_LONG}"]
+    return {
+        "compressed_rejected": round(sum(rejected)),
+        "emoji_reviews_scored": queries.count(client, "product_sentiment", {"prefix": {"session_id": SESSIONS}}),
+        "sessions_in_older_index": queries.count(client, older_index("session_summary")),
+        "long_category_minutes": queries.count(client, "kpi_minute", {"prefix": {"category": IDEOGRAPH}}),
+    }
+
+
+def _load(settings: Settings, per_s: float, seed: int) -> tuple[list[Emission], Ledger]:
+    now = datetime.now(UTC)
+    sessions = round(per_s * TOTAL_S)
+    synthesis = synthesize(Plan.of(settings, seed=seed, start=now - timedelta(days=1), end=now, sessions=sessions))
+    return list(synthesis), synthesis.ledger

@@ -1,0 +1,84 @@
+"""What the drills on the running platform send, and how they read what came of it."""
+
+import time
+from pathlib import Path
+
+from drills.blocked import OTHER_MONTH, _load
+from drills.live import WaitLog, balance_of, combined
+from drills.poison import COMPRESSED_BYTES, Poison
+from include.contracts.documents import MAX_ID_BYTES, index_name, kpi_id
+from include.contracts.reasons import Reason
+from include.contracts.settings import Settings
+from include.contracts.topics import DEAD
+from include.gate.check import Candidate, Limits, Rejection, check
+from include.ingest.expected import Account
+from include.local.account import Line
+
+LIMITS = Limits.of(Settings())
+
+
+def judged(poison: Poison, sent: list[tuple[bytes, bytes]]) -> list[Candidate | Rejection]:
+    received_ms = int(time.time() * 1_000)
+    return [check(value, key, received_ms, LIMITS) for key, value in sent]
+
+
+def test_poison_is_what_the_gate_admits_or_rejects_as_too_long() -> None:
+    sent: list[tuple[bytes, bytes]] = []
+    poison = Poison(lambda key, value: sent.append((key, value)))
+    poison.emoji()
+    poison.back_dated()
+    poison.categories()
+    admitted = judged(poison, sent)
+    assert [each for each in admitted if not isinstance(each, Candidate)] == []
+    sessions = [each.session for each in admitted if isinstance(each, Candidate)]
+    months = {(session.started_at.year, session.started_at.month) for session in sessions}
+    assert len(months) >= 230
+    category = sessions[-1].views[0].category or ""
+    assert len(f"2026-11-23T08:15:00Z|{category}|2026-11-23".encode()) > MAX_ID_BYTES
+    assert len(kpi_id("2026-11-23T08:15:00Z", category, "2026-11-23").encode()) <= MAX_ID_BYTES
+
+    sent.clear()
+    poison.compressed()
+    rejected = judged(poison, sent)
+    assert [each.reason for each in rejected if isinstance(each, Rejection)] == [Reason.TOO_LONG] * 2
+    expected = poison.expected
+    assert (expected.valid, expected.rejected) == (len(sessions), len(COMPRESSED_BYTES))
+    assert expected.documents["product_sentiment"] == 20 * 32
+
+
+def test_load_of_blocked_brings_a_month_without_an_index_after_the_second_fault_began() -> None:
+    load, expected = _load(Settings(), per_s=20.0, seed=1, fault_s=10.0)
+    assert len(load) == expected.produced
+    newest = max(emission.arrives_at for emission in load)
+    other = [number for number, each in enumerate(load) if newest - each.arrives_at > OTHER_MONTH / 2]
+    assert other
+    # 30 s before, 10 s of the first fault, 45 s between.
+    assert other[0] >= 20 * 85
+    months = {index_name("session_summary", load[number].arrives_at) for number in other}
+    assert months.isdisjoint({index_name("session_summary", each.arrives_at) for each in load[: other[0]]})
+
+
+def test_combined_counts_add_up() -> None:
+    first, second = Account(), Account()
+    first.refuse(Reason.TOO_LONG)
+    second.refuse(Reason.TOO_LONG)
+    second.refuse(Reason.EMPTY)
+    both = combined(first.expected(None), second.expected(None))
+    assert (both.produced, both.verdicts) == (3, {"too_long": 2, "empty": 1})
+
+
+def test_balance_of_keeps_dead_letters_apart() -> None:
+    lines = [Line("gate", "a", 5, 3), Line("stream", "b", 5, 6), Line("stream", DEAD, 0, 4)]
+    assert balance_of(lines) == {"lost": 2, "duplicated": 1, "dead_letters": 4}
+
+
+def test_wait_log_counts_what_was_added_since(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text("waiting for Elasticsearch, attempt 1: 403 cluster_block_exception: before\n")
+    log = WaitLog(path)
+    assert log.count("403 cluster_block_exception") == 0
+    with path.open("a") as more:
+        more.write("WARN waiting for Elasticsearch, attempt 1: 403 cluster_block_exception: x\nsomething else\n")
+        more.write("WARN waiting for Elasticsearch, attempt 2: 429 cluster_block_exception: y\n")
+    assert log.count("403 cluster_block_exception") == 1
+    assert log.count("429") == 0
