@@ -54,10 +54,14 @@ class Kafka(msgspec.Struct, frozen=True, tag="kafka"):
 
 
 class Gate(msgspec.Struct, frozen=True, tag="gate"):
-    """The gate's memory. Partition -> age of its heartbeat in s, None where none was ever seen; verdict -> records."""
+    """The gate's memory. Partition -> age of its heartbeat in s, None where none was ever seen; verdict -> records.
+
+    `redis_memory_ratio`: memory in use / Redis' limit, None without a limit.
+    """
 
     heartbeat_age_s: dict[int, float | None]
     verdicts: dict[str, int]
+    redis_memory_ratio: float | None = None
 
 
 class Search(msgspec.Struct, frozen=True, tag="elasticsearch"):

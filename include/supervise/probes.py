@@ -75,7 +75,8 @@ def probe_gate(settings: Settings) -> Gate:
         for partition in partitions:
             pipe.get(keys.heartbeat(partition))
             pipe.hgetall(keys.counts(partition))
-        answers = pipe.execute()
+        pipe.info("memory")
+        *answers, memory = pipe.execute()
     now = time.time()
     verdicts: dict[str, int] = {}
     for counts in answers[1::2]:
@@ -84,7 +85,8 @@ def probe_gate(settings: Settings) -> Gate:
                 verdicts[name.decode()] = verdicts.get(name.decode(), 0) + int(count)
     beats = dict(zip(partitions, answers[::2], strict=True))
     ages = {number: None if beat is None else now - int(beat) / 1_000 for number, beat in beats.items()}
-    return Gate(heartbeat_age_s=ages, verdicts=verdicts)
+    ratio = memory["used_memory"] / memory["maxmemory"] if memory["maxmemory"] else None
+    return Gate(heartbeat_age_s=ages, verdicts=verdicts, redis_memory_ratio=ratio)
 
 
 class _Health(msgspec.Struct):
