@@ -76,7 +76,7 @@ def run(name: str, per_s: float, seed: int) -> str:
         "fault_effects": effects,
         **own_figures,
         "sessions": ledger.expected.valid,
-        "job_started_s": round(started_s, 1),
+        "job_started_by_airflow_s" if everything else "job_started_s": round(started_s, 1),
         "decisions": decisions,
     }
     config = {"sessions_per_s": per_s, "before_s": BEFORE_S, "after_s": AFTER_S}
