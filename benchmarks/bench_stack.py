@@ -1,5 +1,6 @@
 """A stack of its own for a bench: new and empty, gone afterwards."""
 
+import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,7 +8,9 @@ from typing import Any
 
 import typer
 
+from include.contracts.errors import TerminalError
 from include.contracts.settings import Secret, Settings
+from include.local.project import state_dir
 from include.local.stack import Stack
 
 PORT_OFFSET = 2_000
@@ -21,13 +24,32 @@ def bench_settings(**changes: Any) -> Settings:
 
 @contextmanager
 def empty_stack(settings: Settings) -> Iterator[Stack]:
-    """A stack with nothing in it and nothing running; whatever was started in it ends with the block."""
-    stack = Stack(settings, say)
-    stack.purge()
-    try:
-        yield stack
-    finally:
+    """A stack with nothing in it and nothing running; whatever was started in it ends with the block.
+
+    Raises TerminalError while another drill or bench uses the folder.
+    """
+    with _only_user(state_dir(settings)):
+        stack = Stack(settings, say)
         stack.purge()
+        try:
+            yield stack
+        finally:
+            stack.purge()
+
+
+@contextmanager
+def _only_user(folder: Path) -> Iterator[None]:
+    """The lock lies beside the folder: emptying a stack deletes the folder."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise TerminalError(
+                f"start on {folder} failed: another drill or bench uses this folder",
+                "wait for its end, then start again",
+            ) from None
+        yield
 
 
 def say(line: str) -> None:

@@ -17,7 +17,7 @@ sessions.
 * **Late:** `behind` in the result says how many are left; the next run goes on.
 * **Failed:** MongoDB or Kafka is away; nothing is lost, the next run reads from the watermark. See
   docs/runbooks/archive.md.
-* **Run again:** harmless; documents are written under their session id.
+* **Run again:** harmless; documents are written under their user and session id.
 """
 
 SESSIONS = Asset(name="archived_sessions", uri="showroom://archive/sessions")

@@ -21,7 +21,7 @@ from include.local.account import Line, account, position, wait_until_indexed
 from include.local.airflow import AirflowApi
 from include.local.project import ROOT
 from include.local.stack import Stack
-from include.local.stream import wait_started
+from include.local.stream import start_job, wait_started
 from include.supervise.journal import Entry, Journal
 
 RESULTS = Path(__file__).parent / "results"
@@ -36,52 +36,65 @@ TARGETS = {
     "recovery_s": ("at most", 60.0),
     "lost": ("at most", 0.0),
     "duplicated": ("at most", 0.0),
+    # A drill whose fault took no effect proves nothing.
+    "fault_effects": ("at least", 1.0),
 }
 
 
-def drill_settings() -> Settings:
+def drill_settings(**changes: Any) -> Settings:
     """Default settings on a state folder and ports of their own."""
-    return Settings(state_dir=Path(".showroom/drill"), port_offset=PORT_OFFSET, pseudonym_key=Secret(KEY))
+    return Settings(state_dir=Path(".showroom/drill"), port_offset=PORT_OFFSET, pseudonym_key=Secret(KEY), **changes)
 
 
 def run(name: str, per_s: float, seed: int) -> str:
     """Do the drill; returns the JSON line."""
-    settings = drill_settings()
+    fault = FAULTS[name]
+    settings, everything = drill_settings(**fault.settings), fault.programs is None
     with empty_stack(settings) as stack:
-        started_s = start(stack)
-        since = position(settings, archive=True)
+        started_s = start(stack, fault.programs)
+        since = position(settings, archive=everything)
         load, ledger = _load(settings, per_s, seed)
         say(f"{per_s:g} sessions a second for {BEFORE_S + AFTER_S:g} s; the fault comes after {BEFORE_S:g} s")
         with ThreadPoolExecutor(1) as background, Watch(settings) as watch:
             published = background.submit(publish, settings, load, rate=per_s)
             threading.Event().wait(BEFORE_S)
-            FAULTS[name](stack)
+            struck = fault.strike(stack)
             fault_at = time.time()
             say(f"{name}: done")
             published.result()
             samples = watch.samples
         found = recovery(samples, fault_at)
-        lines = _account(stack, ledger, since)
+        lines = _account(stack, ledger, since, archive=everything)
         decisions = _decisions(settings, fault_at)
+        effects, own_figures = struck.effects(), struck.figures()
     figures: dict[str, Any] = {
         "recovery_s": found.rising_s,
         "stood_still_s": found.stood_still_s,
         "fresh_again_s": found.fresh_s,
         "lost": round(max(0.0, *(-line.difference for line in lines))),
         "duplicated": round(max(0.0, *(line.difference for line in lines))),
+        "fault_effects": effects,
+        **own_figures,
         "sessions": ledger.expected.valid,
-        "job_started_by_airflow_s": round(started_s, 1),
+        "job_started_by_airflow_s" if everything else "job_started_s": round(started_s, 1),
         "decisions": decisions,
     }
     config = {"sessions_per_s": per_s, "before_s": BEFORE_S, "after_s": AFTER_S}
-    return report(name, figures=figures, targets=TARGETS, seed=seed, config=config, folder=RESULTS)
+    targets = {**TARGETS, **fault.targets}
+    return report(name, figures=figures, targets=targets, seed=seed, config=config, folder=RESULTS)
 
 
-def start(stack: Stack) -> float:
-    """Bring everything up and wait until Airflow has found no job and started one; seconds that took."""
-    stack.up()
+def start(stack: Stack, programs: tuple[str, ...] | None = None) -> float:
+    """Bring everything up and wait until Airflow has found no job and started one; seconds that took.
+
+    With `programs` only these, and the job is started here.
+    """
+    stack.up(programs)
     began = time.monotonic()
-    say("waiting for supervise_stream to start the stream")
+    if programs is None:
+        say("waiting for supervise_stream to start the stream")
+    else:
+        start_job(stack.settings, deadline_s=START_DEADLINE_S)
     wait_started(stack.settings, START_DEADLINE_S)
     return time.monotonic() - began
 
@@ -94,23 +107,28 @@ def _load(settings: Settings, per_s: float, seed: int) -> tuple[list[Any], Ledge
     return list(synthesis), synthesis.ledger
 
 
-def _account(stack: Stack, ledger: Ledger, since: Any) -> list[Line]:
+def _account(stack: Stack, ledger: Ledger, since: Any, *, archive: bool) -> list[Line]:
     """Once everything has come through, MongoDB included; what is missing is for the lines to tell."""
     settings = stack.settings
     try:
         wait_until_indexed(settings, ledger.expected, since, PATIENCE_S)
-        with AirflowApi(settings, stack.layout) as airflow:
-            for _ in range(ARCHIVE_TRIES):
-                run_id = airflow.trigger("archive_sessions")
-                if airflow.wait("archive_sessions", run_id, PATIENCE_S) == "success":
-                    break
+        if archive:
+            _archive(stack)
     except NotReadyError as error:
         say(str(error))
-    lines = account(settings, ledger.expected, since, archive=True)
+    lines = account(settings, ledger.expected, since, archive=archive)
     for line in lines:
         if line.difference:
             say(f"{line.stage}: {line.what}: {line.expected:g} expected, {line.found:g} found")
     return lines
+
+
+def _archive(stack: Stack) -> None:
+    with AirflowApi(stack.settings, stack.layout) as airflow:
+        for _ in range(ARCHIVE_TRIES):
+            run_id = airflow.trigger("archive_sessions")
+            if airflow.wait("archive_sessions", run_id, PATIENCE_S) == "success":
+                return
 
 
 def _decisions(settings: Settings, fault_at: float) -> list[dict[str, Any]]:

@@ -28,10 +28,10 @@ def part_of_day(hour: int) -> PartOfDay:
 def documents_of(session: ValidSession) -> list[Addressed]:
     """The summary, one row for each viewed product and one for each review, in this order of looking."""
     started = session.started_at.astimezone(UTC)
-    documents = [Addressed("session_summary", session.session_id, _summary(session, started))]
+    documents = [Addressed("session_summary", session.document_id, _summary(session, started))]
     max_words = words_per_review(sum(1 for view in session.views if view.review))
     for position, view in enumerate(session.views):
-        identity = f"{session.session_id}:{position}"
+        identity = f"{session.document_id}:{position}"
         # Logs of other shops know products by number only; they must be found in what is shown by name.
         name = view.name or view.product_id
         details = ProductDetails(

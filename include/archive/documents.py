@@ -1,4 +1,4 @@
-"""One session as the archive holds it: `_id` is its id, times are dates; and back again."""
+"""One session as the archive holds it: `_id` is the document id, times are dates; and back again."""
 
 from datetime import datetime
 from typing import Any
@@ -21,11 +21,11 @@ def decode(value: bytes) -> ValidSession:
 def document(session: ValidSession) -> dict[str, Any]:
     """The document of a session. MongoDB keeps times to the millisecond, in UTC."""
     fields: dict[str, Any] = msgspec.to_builtins(session, builtin_types=(datetime,))
-    return {"_id": fields.pop("session_id"), **fields}
+    return {"_id": session.document_id, **fields}
 
 
 def session(found: dict[str, Any]) -> ValidSession:
     """The session of a document whose times are aware. Raises msgspec.ValidationError where it is none."""
     fields = dict(found)
-    fields["session_id"] = fields.pop("_id")
+    del fields["_id"]
     return msgspec.convert(fields, ValidSession)

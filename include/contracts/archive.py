@@ -11,7 +11,7 @@ PRIVACY = "privacy"
 PROMOTIONS = "promotions"
 
 COLLECTIONS: dict[str, tuple[str, str]] = {
-    SESSIONS: ("the session_id", "an admitted session: the other fields of ValidSession, times as dates (UTC, ms)"),
+    SESSIONS: ("`user_id:session_id`", "an admitted session: the fields of ValidSession, times as dates (UTC, ms)"),
     PROGRESS: (
         "`topic:partition`",
         "how far the archive has read: `offset` the next to read, `topic_id` the broker's, `written_at`",

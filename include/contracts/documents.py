@@ -24,7 +24,7 @@ class Document(Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_field
 
 
 class SessionSummary(Document, frozen=True):
-    """One admitted session. Id: session_id. Time parts are of `started_at` in UTC, Monday is 1."""
+    """One admitted session. Id: user_id:session_id. Time parts are of `started_at` in UTC, Monday is 1."""
 
     session_id: str
     user_id: str
@@ -61,7 +61,7 @@ class SessionSummary(Document, frozen=True):
 
 
 class ProductDetails(Document, frozen=True):
-    """One product viewed in one session. Id: session_id:position, position from 0.
+    """One product viewed in one session. Id: user_id:session_id:position, position from 0.
 
     `name` is the product's id where the shop gives it no name.
     """
@@ -83,7 +83,10 @@ class ProductDetails(Document, frozen=True):
 
 
 class ProductSentiment(Document, frozen=True):
-    """One review. Id: session_id:position. `name` as in product_details, `score` is VADER's compound score, -1 to 1."""
+    """One review. Id: user_id:session_id:position. `name` as in product_details.
+
+    `score` is VADER's compound score, -1 to 1.
+    """
 
     session_id: str
     user_id: str

@@ -34,6 +34,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("gate.records", "gate", "counter", "records", "records decided, by verdict (valid or a reason)", "verdict"),
     Metric("gate.heartbeat_age_s", "gate", "gauge", "s", "time since the gate last looked at a partition", "partition"),
     Metric("gate.lag", "gate", "gauge", "records", "raw records not yet decided"),
+    Metric("gate.redis_memory_ratio", "gate", "gauge", "ratio", "memory in use / SHOWROOM_REDIS_MAX_MEMORY_MB"),
     Metric("gate.users_unique", "gate", "gauge", "users", "admitted users, a HyperLogLog's estimate"),
     Metric("gate.users_known", "gate", "gauge", "users", "users in the Bloom filter"),
     Metric(

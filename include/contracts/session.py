@@ -131,3 +131,8 @@ class ValidSession(_Record, frozen=True):
     last_action: LastAction
     exit_page: Label | None
     purchase: Purchase
+
+    @property
+    def document_id(self) -> str:
+        """Id in every store. A source may give one session_id to two users; `user_id` holds no colon."""
+        return f"{self.user_id}:{self.session_id}"

@@ -89,6 +89,9 @@ class Settings:
     max_clicks_per_s: float = _setting(10.0, "fastest pace of a person, clicks a second", low=0.1)
     rate_user_per_minute: int = _setting(20, "sessions of one user in one event minute", low=1)
     rate_network_per_minute: int = _setting(60, "sessions of one network in one event minute and partition", low=1)
+    redis_max_memory_mb: int = _setting(
+        640, "memory limit of Redis, MB; a full Redis makes the gate wait", low=32, high=1_000_000
+    )
     users_expected: int = _setting(100_000, "users a partition's Bloom filter holds before it grows", low=100)
 
     parallelism: int = _setting(1, "parallelism of the Flink job", low=1, high=512)

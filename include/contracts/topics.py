@@ -24,14 +24,17 @@ class Topic(NamedTuple):
     compacted: bool
     holds: str
 
-    def config(self) -> dict[str, str]:
-        """Broker-side settings.
+    def config(self, replication: int = 1) -> dict[str, str]:
+        """Broker-side settings of a topic with this many replicas.
+
+        An acknowledged record lies on at least `replication - 1` of them.
 
         The broker stamps the time of arrival: retention must not depend on a session's own clock (a
         replayed log would expire at once), and the gate judges clocks against it.
         """
         config = {
             "message.timestamp.type": "LogAppendTime",
+            "min.insync.replicas": str(max(1, replication - 1)),
             "max.message.bytes": str(MAX_MESSAGE_BYTES),
             "cleanup.policy": "compact" if self.compacted else "delete",
         }

@@ -64,7 +64,8 @@ class Line:
         return 0 if abs(gap) < CENT else gap
 
 
-class _Id(msgspec.Struct):
+class _Id(msgspec.Struct, frozen=True):
+    user_id: str
     session_id: str
 
 
@@ -126,9 +127,7 @@ def account(settings: Settings, expected: Expected, since: Position, *, archive:
     With `archive`, MongoDB as well, whose sessions `since` must have counted.
     """
     raw = sum(1 for _ in read_since(settings, topics.RAW, since))
-    ids = Counter(
-        msgspec.json.decode(record.value, type=_Id).session_id for record in read_since(settings, topics.VALID, since)
-    )
+    ids = Counter(msgspec.json.decode(record.value, type=_Id) for record in read_since(settings, topics.VALID, since))
     rejected = Counter(header(record, topics.HEADER_REASON) for record in read_since(settings, topics.REJECTED, since))
     dead = sum(1 for _ in read_since(settings, topics.DEAD, since))
     with connect(settings) as client:

@@ -107,10 +107,13 @@ class AirflowApi:
         path = f"/api/v2/dags/{dag_id}/dagRuns?limit=50&order_by=-run_after"
         return list(self._ask("GET", path)["dag_runs"])
 
+    def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """Task instances of one run."""
+        return list(self._ask("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances")["task_instances"])
+
     def task_states(self, dag_id: str, run_id: str) -> dict[str, str]:
         """Task -> state, in one run."""
-        found = self._ask("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances")["task_instances"]
-        return {task["task_id"]: str(task["state"]) for task in found}
+        return {task["task_id"]: str(task["state"]) for task in self.tasks(dag_id, run_id)}
 
     def result(self, dag_id: str, run_id: str, task_id: str) -> Any:
         """What a task returned; None where it has not."""

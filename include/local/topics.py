@@ -28,7 +28,8 @@ def ensure_topics(settings: Settings) -> list[str]:
         present = set(admin.list_topics())
         missing = [topic for topic in TOPICS if topic.name not in present]
         for topic in missing:
-            wanted = NewTopic(topic.name, settings.partitions, settings.replication, topic_configs=topic.config())
+            config = topic.config(settings.replication)
+            wanted = NewTopic(topic.name, settings.partitions, settings.replication, topic_configs=config)
             try:
                 admin.create_topics([wanted])
             except TopicAlreadyExistsError:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from include.supervise.observation import Archive, Away, Gate, Kafka, Observation, Restore, Search
 from include.supervise.view import GAP_S, Finding, Limits, Rule, View, absurd
 
+REDIS_MEMORY_HIGH = 0.8
+
 
 def clock(view: View) -> Finding | None:
     """Times that lie in the future: some clock is wrong, and ages mean nothing."""
@@ -27,6 +29,18 @@ def no_memory(view: View) -> Finding | None:
         return None
     remedy = "./showroom status and ./showroom logs redis"
     return view.patiently("gate.no_memory", gate.reason, remedy, lambda past: isinstance(past.gate, Away))
+
+
+def redis_memory_high(view: View) -> Finding | None:
+    """Redis is near its memory limit: a full Redis makes the gate wait."""
+    ratio = _redis_memory(view.seen)
+    if ratio < REDIS_MEMORY_HIGH:
+        return None
+    reason = f"Redis uses {ratio:.0%} of its memory limit"
+    remedy = "raise SHOWROOM_REDIS_MAX_MEMORY_MB or lower SHOWROOM_DUPLICATE_WINDOW_S, then restart Redis and the gate"
+    return view.patiently(
+        "gate.redis_memory_high", reason, remedy, lambda past: _redis_memory(past) >= REDIS_MEMORY_HIGH
+    )
 
 
 def gate_silent(view: View) -> Finding | None:
@@ -134,6 +148,7 @@ def restore_unknown(view: View) -> Finding | None:
 THEN: tuple[Rule, ...] = (
     clock,
     no_memory,
+    redis_memory_high,
     gate_silent,
     partition_stopped,
     gate_lagging,
@@ -145,6 +160,11 @@ THEN: tuple[Rule, ...] = (
     restore_unknown,
 )
 """Nothing of these can be repaired by starting the stream."""
+
+
+def _redis_memory(seen: Observation) -> float:
+    """Share of Redis' memory limit in use; 0 where it is unknown."""
+    return 0.0 if isinstance(seen.gate, Away) else seen.gate.redis_memory_ratio or 0.0
 
 
 def _silent(seen: Observation, limits: Limits) -> list[int]:

@@ -16,6 +16,7 @@ ALARMS: dict[str, str] = {
     "stream.restore_unknown": "the stream's checkpoints cannot be read",
     "ingest.no_kafka": "Kafka does not answer",
     "gate.no_memory": "the gate's Redis does not answer",
+    "gate.redis_memory_high": "the gate's Redis is nearly full",
     "gate.silent": "a partition has no gate process",
     "gate.partition_stopped": "the gate stopped a partition whose offsets are lost",
     "gate.lagging": "the gate falls behind",

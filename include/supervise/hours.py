@@ -26,6 +26,7 @@ Offsets = dict[TopicPartition, int]
 
 
 class _Valid(msgspec.Struct):
+    user_id: str
     session_id: str
     received_at: datetime
 
@@ -73,15 +74,15 @@ class Hours:
         return dict(found)
 
     def valid(self) -> int:
-        """Distinct sessions admitted of them."""
-        ids: set[str] = set()
+        """Distinct sessions admitted of them. A session_id is unique for one user only."""
+        ids: set[tuple[str, str]] = set()
         for record in self._read(topics.VALID):
             try:
                 session = msgspec.json.decode(record.value, type=_Valid)
             except (msgspec.DecodeError, UnicodeDecodeError):
                 continue
             if self._start <= session.received_at < self._end:
-                ids.add(session.session_id)
+                ids.add((session.user_id, session.session_id))
         return len(ids)
 
     def dead(self) -> int:

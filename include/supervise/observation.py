@@ -72,11 +72,13 @@ class Gate(msgspec.Struct, frozen=True, tag="gate"):
     """The gate's memory. Partition -> age of its heartbeat in s, None where none was ever seen; verdict -> records.
 
     `stopped`: partition -> why the gate does not read it.
+    `redis_memory_ratio`: memory in use / Redis' limit, None without a limit.
     """
 
     heartbeat_age_s: dict[int, float | None]
     verdicts: dict[str, int]
     stopped: dict[int, str] = {}
+    redis_memory_ratio: float | None = None
 
 
 class Search(msgspec.Struct, frozen=True, tag="elasticsearch"):

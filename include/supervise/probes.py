@@ -84,7 +84,8 @@ def probe_gate(settings: Settings) -> Gate:
             pipe.get(keys.heartbeat(partition))
             pipe.hgetall(keys.counts(partition))
             pipe.get(keys.stopped(partition))
-        answers = pipe.execute()
+        pipe.info("memory")
+        *answers, memory = pipe.execute()
     now = time.time()
     verdicts: dict[str, int] = {}
     for counts in answers[1::3]:
@@ -95,7 +96,8 @@ def probe_gate(settings: Settings) -> Gate:
     ages = {number: None if beat is None else now - int(beat) / 1_000 for number, beat in beats.items()}
     gaps = [decode_gap(value) for value in answers[2::3] if value is not None]
     stopped = {gap.partition: gap.description for gap in gaps}
-    return Gate(heartbeat_age_s=ages, verdicts=verdicts, stopped=stopped)
+    ratio = memory["used_memory"] / memory["maxmemory"] if memory["maxmemory"] else None
+    return Gate(heartbeat_age_s=ages, verdicts=verdicts, stopped=stopped, redis_memory_ratio=ratio)
 
 
 class _Health(msgspec.Struct):

@@ -135,7 +135,9 @@ def _gate(gate: Gate | Away) -> tuple[Figure, ...]:
     beat = max(ages) if len(ages) == len(gate.heartbeat_age_s) and ages else None
     ordered = sorted(gate.verdicts.items(), key=lambda pair: (pair[0] != "valid", -pair[1]))
     verdicts = (Figure(name=verdict, value=count, unit="records") for verdict, count in ordered)
-    return (Figure(name="gate.heartbeat_age_s", value=beat, unit="s"), *verdicts)
+    ratio = gate.redis_memory_ratio
+    memory = () if ratio is None else (Figure(name="gate.redis_memory_ratio", value=round(ratio, 3)),)
+    return (Figure(name="gate.heartbeat_age_s", value=beat, unit="s"), *memory, *verdicts)
 
 
 def _stream(seen: Observation) -> tuple[Figure, ...]:

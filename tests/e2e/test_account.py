@@ -84,9 +84,10 @@ def test_refused_records_keep_their_bytes_reason_and_origin(live: Settings, publ
 
 def test_documents_hold_what_was_sent(live: Settings, published: Published) -> None:
     valid = [emission for emission in published.emissions if emission.verdict == VALID]
-    sample = {e.session_id: json.loads(e.value) for e in valid[:: len(valid) // SAMPLES]}
     pseudonym = pseudonymizer(live.require_pseudonym_key())
-    views = {f"{sid}:{n}": (s, v, n) for sid, s in sample.items() for n, v in enumerate(s["views"])}
+    sessions = [json.loads(emission.value) for emission in valid[:: len(valid) // SAMPLES]]
+    sample = {f"{pseudonym(session['user_id'])}:{session['session_id']}": session for session in sessions}
+    views = {f"{key}:{n}": (s, v, n) for key, s in sample.items() for n, v in enumerate(s["views"])}
     with connect(live) as client:
         summaries = queries.documents(client, "session_summary", sample)
         details = queries.documents(client, "product_details", views)
@@ -94,8 +95,8 @@ def test_documents_hold_what_was_sent(live: Settings, published: Published) -> N
     assert set(summaries) == set(sample)
     assert set(details) == set(views)
     assert set(sentiments) == {key for key, (_, view, _) in views.items() if view["review"] is not None}
-    for session_id, session in sample.items():
-        _check_summary(summaries[session_id], session, pseudonym(session["user_id"]))
+    for key, session in sample.items():
+        _check_summary(summaries[key], session, pseudonym(session["user_id"]))
     for key, (session, view, place) in views.items():
         _check_view(details[key], session, view, place)
         if key in sentiments:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 import psutil
 import pytest
+import redis
 from kafka import KafkaProducer
 
 from include.contracts import topics
@@ -94,6 +95,27 @@ def test_the_gate_waits_for_a_silent_redis_and_loses_nothing(stack: Stack) -> No
                 eventually(lambda: len(valid_since(settings, since)) == 2, within_s=4)
         finally:
             redis_server.resume()
+        eventually(lambda: len(valid_since(settings, since)) == 2, within_s=60)
+
+
+def test_gate_with_a_full_redis_waits_and_loses_nothing(stack: Stack) -> None:
+    settings = stack.settings
+    since = position(settings)
+    with redis.Redis.from_url(settings.redis_url.reveal()) as client, gate(settings):
+
+        def refusals() -> int:
+            return int(client.info("errorstats").get("errorstat_OOM", {}).get("count", 0))
+
+        produce(settings, [(b"u-1", encoded(user_id="u-1", session_id="before-full", started_at=NOW))])
+        eventually(lambda: len(valid_since(settings, since)) == 1, within_s=60)
+        limit, before = client.config_get("maxmemory")["maxmemory"], refusals()
+        client.config_set("maxmemory", 1)
+        try:
+            produce(settings, [(b"u-2", encoded(user_id="u-2", session_id="while-full", started_at=NOW))])
+            eventually(lambda: refusals() >= before + 3, within_s=60)
+            assert len(valid_since(settings, since)) == 1
+        finally:
+            client.config_set("maxmemory", limit)
         eventually(lambda: len(valid_since(settings, since)) == 2, within_s=60)
 
 

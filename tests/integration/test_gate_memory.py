@@ -1,6 +1,7 @@
 """The gate's memory on a real Redis with RedisBloom: verdicts, idempotence by origin, bounded windows."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import redis
@@ -14,9 +15,12 @@ from include.gate.pseudonym import pseudonymizer
 from include.gate.report import GateReport, read_report
 from include.gate.stop import Stop
 from include.local.stack import Stack
+from include.supervise.probes import probe_gate
+from tests.polling import eventually
 
 DAY_MS = 86_400_000
 NOW_MS = 20_000 * DAY_MS + 1_000
+FULL = 1 << 40
 
 
 @pytest.fixture
@@ -212,6 +216,70 @@ def test_large_batches_pass(limited: Settings) -> None:
     report = ask.report()
     assert report.users_known == pytest.approx(12_000, rel=0.003)
     assert report.users_unique == pytest.approx(12_000, rel=0.03)
+
+
+@pytest.fixture
+def memory_limit(limited: Settings) -> Iterator[Callable[[int | None], None]]:
+    """Sets Redis' limit to the memory in use plus some bytes; None lifts it."""
+    with redis.Redis.from_url(limited.redis_url.reveal()) as client:
+        before = client.config_get("maxmemory")["maxmemory"]
+
+        def limit(spare: int | None) -> None:
+            used = int(client.info("memory")["used_memory"])
+            client.config_set("maxmemory", 0 if spare is None else max(1, used + spare))
+
+        yield limit
+        client.config_set("maxmemory", before)
+
+
+def contents(settings: Settings) -> dict[bytes, bytes]:
+    """Every key of the database with its value."""
+    with redis.Redis.from_url(settings.redis_url.reveal()) as client:
+        return {name: client.dump(name) for name in client.scan_iter()}
+
+
+def refused_calls(settings: Settings) -> int:
+    """Function calls that Redis answered with an error."""
+    with redis.Redis.from_url(settings.redis_url.reveal()) as client:
+        calls = client.info("commandstats").get("cmdstat_fcall", {})
+        return int(calls.get("rejected_calls", 0)) + int(calls.get("failed_calls", 0))
+
+
+def test_memory_with_a_full_redis_waits_and_changes_nothing(
+    limited: Settings, memory_limit: Callable[[int | None], None]
+) -> None:
+    ask = Gatekeeper(limited)
+    assert ask(row(0, "a")) == "n"
+    before, refused = contents(limited), refused_calls(limited)
+    memory_limit(-FULL)
+    with ThreadPoolExecutor(1) as background:
+        waiting = background.submit(ask, row(1, "b"), row(2, "c", "bob"), row(3, "d", odd="fast"))
+        try:
+            eventually(lambda: refused_calls(limited) >= refused + 2)
+            assert contents(limited) == before
+            assert not waiting.done()
+        finally:
+            memory_limit(None)
+        assert waiting.result(timeout=30) == "knP"
+    assert ask.report().verdicts == {"valid": 3, "impossible_pace": 1}
+
+
+def test_memory_that_fills_within_a_batch_keeps_the_whole_batch(
+    limited: Settings, memory_limit: Callable[[int | None], None]
+) -> None:
+    ask = Gatekeeper(limited)
+    assert ask(row(0, "a")) == "n"
+    # the call itself fits into what is left, what it writes does not
+    batch = [row(n, f"s{n}", f"u{n}", minute=n) for n in range(1, 10_001)]
+    memory_limit(1_100_000)
+    refused = refused_calls(limited)
+    first = ask(*batch)
+    assert refused_calls(limited) == refused
+    assert probe_gate(limited).redis_memory_ratio > 1.0  # type: ignore[operator]
+    memory_limit(None)
+    report = ask.report()
+    assert (report.verdicts, report.claims) == ({"valid": 10_001}, 10_001)
+    assert ask(*batch) == first
 
 
 def test_a_lost_function_is_loaded_again(limited: Settings) -> None:

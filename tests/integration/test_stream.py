@@ -91,10 +91,10 @@ class Shop:
     def _ids(self) -> dict[str, set[str]]:
         positions = [(session, position) for session in self.sent for position in range(len(session.views))]
         return {
-            "session_summary": {session.session_id for session in self.sent},
-            "product_details": {f"{session.session_id}:{position}" for session, position in positions},
+            "session_summary": {session.document_id for session in self.sent},
+            "product_details": {f"{session.document_id}:{position}" for session, position in positions},
             "product_sentiment": {
-                f"{session.session_id}:{position}" for session, position in positions if session.views[position].review
+                f"{session.document_id}:{position}" for session, position in positions if session.views[position].review
             },
         }
 
@@ -167,7 +167,7 @@ def test_each_session_becomes_its_documents_and_its_minutes(shop: Shop) -> None:
     shop.visit(2_000)
     shop.assert_exact()
     session = shop.sent[17]
-    found = queries.documents(shop.client, "session_summary", [session.session_id])[session.session_id]
+    found = queries.documents(shop.client, "session_summary", [session.document_id])[session.document_id]
     summary = msgspec.convert(found, SessionSummary)
     assert (summary.user_id, summary.started_at, summary.purchase_amount, summary.viewed_products) == (
         session.user_id,
@@ -175,7 +175,7 @@ def test_each_session_becomes_its_documents_and_its_minutes(shop: Shop) -> None:
         session.purchase.amount,
         [view.product_id for view in session.views],
     )
-    assert queries.documents(shop.client, "product_details", [f"{session.session_id}:0"])
+    assert queries.documents(shop.client, "product_details", [f"{session.document_id}:0"])
 
 
 def test_what_cannot_be_read_becomes_a_dead_letter_and_stops_nothing(shop: Shop, flink: FlinkRest) -> None:
@@ -201,15 +201,38 @@ def test_what_elasticsearch_refuses_becomes_a_dead_letter(shop: Shop) -> None:
     identity = f"refused-{shop.run}"
     session = valid_session(session_id=identity, started_at=datetime(2032, 1, 5, tzinfo=UTC))
     partition, offset = shop.place(encoded(session))
-    letter = eventually(lambda: letters(shop.settings).get((partition, offset, f"{identity}:0")), PATIENCE_S)
+    letter = eventually(lambda: letters(shop.settings).get((partition, offset, f"{session.document_id}:0")), PATIENCE_S)
     assert letter is not None
     assert letter.index == "product_details"
     assert "document_parsing_exception" in letter.reason
     assert msgspec.json.decode(letter.document)["session_id"] == identity
     # Its other documents were taken.
-    eventually(lambda: queries.documents(shop.client, "product_sentiment", [f"{identity}:0"]))
+    eventually(lambda: queries.documents(shop.client, "product_sentiment", [f"{session.document_id}:0"]))
     shop.client.indices.delete(index=index)
-    shop.client.delete(index="session_summary-2032.01", id=identity)
+    shop.client.delete(index="session_summary-2032.01", id=session.document_id)
+
+
+def test_one_session_id_under_two_users_leaves_both_documents(shop: Shop) -> None:
+    identity = f"shared-{shop.run}"
+    pair = [
+        valid_session(session_id=identity, user_id=user, started_at=datetime(2032, 2, 5, tzinfo=UTC)) for user in "ab"
+    ]
+    for session in pair:
+        shop.place(encoded(session))
+    users = eventually(lambda: _users(shop, identity), PATIENCE_S)
+    assert users == {alias: ["a", "b"] for alias in ("session_summary", "product_details", "product_sentiment")}
+    made = [index_name(alias, pair[0].started_at) for alias in STREAM_INDICES]
+    shop.client.indices.delete(index=made, ignore_unavailable=True)
+
+
+def _users(shop: Shop, identity: str) -> dict[str, list[str]] | None:
+    """Alias -> users of the documents of a session id, once the newest user's are searchable."""
+    found = {}
+    for alias in ("session_summary", "product_details", "product_sentiment"):
+        query = {"term": {"session_id": identity}}
+        hits = shop.client.search(index=alias, query=query, ignore_unavailable=True)["hits"]["hits"]
+        found[alias] = sorted(hit["_source"]["user_id"] for hit in hits)
+    return found if all("b" in users for users in found.values()) else None
 
 
 def test_a_second_job_is_refused(shop: Shop, flink: FlinkRest) -> None:

@@ -60,15 +60,15 @@ def kpi(sessions: int, category: str = "all") -> KpiMinute:
 
 
 def test_a_body_names_index_and_id_before_each_document() -> None:
-    session = valid_session(session_id='s-"1\\')
+    session = valid_session(user_id="u", session_id='s-"1\\')
     items = [item_of(0, *addressed, session.received_at) for addressed in documents_of(session)]
     lines = body_of(items).split(b"\n")
     assert lines.pop() == b""
     actions = [json.loads(line)["index"] for line in lines[::2]]
     assert actions == [
-        {"_index": "session_summary-2026.11", "_id": 's-"1\\'},
-        {"_index": "product_details-2026.11", "_id": 's-"1\\:0'},
-        {"_index": "product_sentiment-2026.11", "_id": 's-"1\\:0'},
+        {"_index": "session_summary-2026.11", "_id": 'u:s-"1\\'},
+        {"_index": "product_details-2026.11", "_id": 'u:s-"1\\:0'},
+        {"_index": "product_sentiment-2026.11", "_id": 'u:s-"1\\:0'},
     ]
     assert json.loads(lines[1])["session_id"] == session.session_id
 

@@ -18,13 +18,15 @@ from tests.valid_sessions import STARTED, valid_session, viewed
 
 def test_a_session_gives_a_summary_a_row_for_each_view_and_one_for_each_review() -> None:
     views = [viewed(), viewed(product_id="p02", review=None), viewed(product_id="p03", review="")]
-    addressed = [(item.alias, item.id) for item in documents_of(valid_session(session_id="s-1", views=views))]
+    addressed = [
+        (item.alias, item.id) for item in documents_of(valid_session(user_id="u", session_id="s-1", views=views))
+    ]
     assert addressed == [
-        ("session_summary", "s-1"),
-        ("product_details", "s-1:0"),
-        ("product_sentiment", "s-1:0"),
-        ("product_details", "s-1:1"),
-        ("product_details", "s-1:2"),
+        ("session_summary", "u:s-1"),
+        ("product_details", "u:s-1:0"),
+        ("product_sentiment", "u:s-1:0"),
+        ("product_details", "u:s-1:1"),
+        ("product_details", "u:s-1:2"),
     ]
 
 

@@ -62,6 +62,7 @@ class _Purchase(_Part, frozen=True):
 
 
 class _Visit(_Part, frozen=True):
+    # The document's id, for a session_id is unique for one user only.
     session_id: str = msgspec.field(name="_id")
     user_id: str
     started_at: datetime

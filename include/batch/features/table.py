@@ -20,8 +20,9 @@ KEYS = ("session_id", "user_id", "started_us", "made")
 class Table:
     """n sessions in the order of (started_us, session_id).
 
-    `session_id` and `user_id` (n,) are texts, `started_us` (n,) microseconds since 1970, `made` (n,) the outcome,
-    `x` (n, d) the columns named by `columns`. `digest` (SHA-256, hex) is of all of these: equal digests, equal tables.
+    `session_id` (n,) the archive's document ids and `user_id` (n,) are texts, `started_us` (n,) microseconds since
+    1970, `made` (n,) the outcome, `x` (n, d) the columns named by `columns`. `digest` (SHA-256, hex) is of all of
+    these: equal digests, equal tables.
     """
 
     session_id: NDArray[np.object_]

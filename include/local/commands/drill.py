@@ -16,8 +16,9 @@ VICTIMS = {
     "taskmanager": "Kill -9 the Flink TaskManager.",
     "jobmanager": "Kill -9 the Flink JobManager.",
     "cancel": "Cancel the stream job behind Airflow's back.",
-    "gate": "Kill -9 the gate.",
+    "gate": "Kill -9 the gate in the middle of a transaction.",
     "airflow": "Kill -9 Airflow's scheduler.",
+    "redis-full": "Fill Redis to its memory limit for a minute.",
     "mongo": "Kill -9 MongoDB in the middle of an archive run.",
 }
 

@@ -125,6 +125,10 @@ def environment_of(settings: Settings, layout: Layout) -> dict[str, str]:
         "LOGGING__FILE_TASK_HANDLER_NEW_FOLDER_PERMISSIONS": "0o700",
         "LOGGING__FILE_TASK_HANDLER_NEW_FILE_PERMISSIONS": "0o600",
         "LOGGING__NAMESPACE_LEVELS": "kafka=ERROR httpx=WARNING elastic_transport=WARNING pymongo=WARNING",
+        # The tasks of a killed scheduler are reset by its successor once its heartbeat, one in 5 s, is this old.
+        # Until then their DAG starts no new run; Airflow's own values make that five minutes.
+        "SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": 20,
+        "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": 5,
         "DAG_PROCESSOR__REFRESH_INTERVAL": 30,
         "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": 60,
         "DAG_PROCESSOR__PARSING_PROCESSES": 1,

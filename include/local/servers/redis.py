@@ -77,6 +77,13 @@ def _conf(settings: Settings, data: Path) -> str:
         "appendonly yes",
         "appendfsync always",
         'save ""',
+        # Without a limit the kernel kills a full Redis. With one, the gate waits. Rewriting the log can double the
+        # memory in use, so a container gets at least twice this limit.
+        f"maxmemory {settings.redis_max_memory_mb}mb",
         "maxmemory-policy noeviction",
+        # Large keys are freed by a background thread.
+        "lazyfree-lazy-expire yes",
+        "lazyfree-lazy-server-del yes",
+        "lazyfree-lazy-user-del yes",
     )
     return "\n".join(lines) + "\n"

@@ -53,7 +53,7 @@ with store.connect(settings) as client:
 def require_all(archive: Database[Document], expected: list[ValidSession]) -> None:
     """The archive holds these sessions, each once and as it was sent."""
     found = {entry["_id"]: documents.session(entry) for entry in archive[SESSIONS].find({})}
-    assert found == {session.session_id: session for session in expected}
+    assert found == {session.document_id: session for session in expected}
     assert queries.count(archive) == len(expected)
 
 
@@ -77,15 +77,25 @@ def test_every_committed_session_is_archived_once_and_no_other(own: Settings, ar
 
 
 def test_times_are_dates_and_aware(own: Settings, archive: Database[Document]) -> None:
-    put(own, [valid_session(session_id="s-times")])
+    put(own, [session := valid_session(session_id="s-times")])
 
     load(own, archive)
 
-    found = archive[SESSIONS].find_one({"_id": "s-times"})
+    found = archive[SESSIONS].find_one({"_id": session.document_id})
     assert found is not None
     assert (found["started_at"], found["started_at"].tzinfo) == (STARTED, UTC)
     assert archive[SESSIONS].count_documents({"received_at": {"$type": "date"}}) == 1
-    assert "session_id" not in found
+    assert found["session_id"] == "s-times"
+
+
+def test_one_session_id_under_two_users_leaves_both_documents(own: Settings, archive: Database[Document]) -> None:
+    put(own, [valid_session(session_id="s-shared", user_id=user) for user in ("a", "b")])
+
+    assert load(own, archive).sessions == 2
+
+    assert queries.count(archive) == 2
+    found = archive[SESSIONS].find({"session_id": "s-shared"})
+    assert sorted(entry["_id"] for entry in found) == ["a:s-shared", "b:s-shared"]
 
 
 def test_counts_are_of_the_time_of_arrival(own: Settings, archive: Database[Document]) -> None:

@@ -50,7 +50,8 @@ def planted(broker: Settings, producer: KafkaProducer) -> Planted:
     # Of another hour: its record lies before this one's.
     refuse(producer, "empty", 0, places[0].offset - 1_000)
     sessions = [valid_session(session_id=f"h-{n}", received_at=datetime.now(UTC)) for n in range(VALID)]
-    # One came twice, one is of another hour, one is nothing.
+    # Two have one id under two users, one came twice, one is of another hour, one is nothing.
+    sessions[1] = valid_session(session_id="h-0", user_id="another", received_at=sessions[1].received_at)
     old = valid_session(session_id="old", received_at=start - timedelta(hours=3))
     for session in (*sessions, sessions[0], old):
         producer.send(topics.VALID, encoded(session), key=b"k")

@@ -24,10 +24,9 @@ def test_a_session_survives_its_document(seconds: int, review: str | None, views
     assert documents.session(documents.document(documents.decode(encoded(session)))) == session
 
 
-def test_the_id_stands_once_and_times_are_times() -> None:
-    found = documents.document(valid_session(session_id="s-1"))
-    assert found["_id"] == "s-1"
-    assert "session_id" not in found
+def test_the_id_names_user_and_session_and_times_are_times() -> None:
+    found = documents.document(valid_session(user_id="u", session_id="s-1"))
+    assert (found["_id"], found["user_id"], found["session_id"]) == ("u:s-1", "u", "s-1")
     assert found["started_at"] == STARTED
     assert isinstance(found["ended_at"], datetime)
     assert isinstance(found["received_at"], datetime)
@@ -59,4 +58,4 @@ def test_what_is_no_session_is_a_value_error(value: bytes) -> None:
 
 def test_a_document_that_is_no_session_is_refused() -> None:
     with pytest.raises(msgspec.ValidationError):
-        documents.session({"_id": "s-1", "v": 1})
+        documents.session({"_id": "u:s-1", "v": 1})

@@ -75,6 +75,11 @@ def test_topics_let_the_broker_stamp_time_and_bound_records(topic: topics.Topic)
         assert int(config["retention.ms"]) == topic.retention_days * 24 * 3_600 * 1_000
 
 
+@pytest.mark.parametrize(("replication", "in_sync"), [(1, "1"), (2, "1"), (3, "2")])
+def test_topic_config_with_replicas_acknowledges_on_all_but_one(replication: int, in_sync: str) -> None:
+    assert {topic.config(replication)["min.insync.replicas"] for topic in topics.TOPICS} == {in_sync}
+
+
 def test_topics_are_the_five_of_the_flow() -> None:
     retention = {topic.name: topic.retention_days for topic in topics.TOPICS if not topic.compacted}
     assert retention == {topics.RAW: 3, topics.VALID: 30, topics.REJECTED: 3, topics.DEAD: 30}

@@ -31,6 +31,7 @@ NO_JOB = changed(FLINK, job=None, jobs=0)
 NO_TASKMANAGER = changed(FLINK, taskmanagers=0, slots=0, free_slots=0)
 IDLE = cluster(idle_tasks={"SCHEDULED": 3})
 STALLED = cluster(checkpoint_age_s=500.0)
+NEARLY_FULL = changed(GATE, redis_memory_ratio=0.81)
 BLOCKED = search(refusing="session_summary-2026.11: index.blocks.read_only_allow_delete")
 
 EMPTY = search(sessions=0, newest_id=None, newest_at=None)
@@ -287,6 +288,16 @@ TABLE = [
     Case("a checkpoint of the future", {"flink": cluster(checkpoint_age_s=-60.0)}, "wait", "stream.clock"),
     Case("an age that is no number", {"flink": cluster(age_s=float("nan"))}, "wait", "stream.clock"),
     # the gate
+    Case("Redis without a limit", {"gate": changed(GATE, redis_memory_ratio=None)}, "healthy", "supervise.healthy"),
+    Case("Redis below its limit", {"gate": changed(GATE, redis_memory_ratio=0.79)}, "healthy", "supervise.healthy"),
+    Case("Redis nearly full", {"gate": NEARLY_FULL}, "wait", "gate.redis_memory_high"),
+    Case(
+        "Redis nearly full for long",
+        {"gate": NEARLY_FULL},
+        "page",
+        "gate.redis_memory_high",
+        for_long(gate=NEARLY_FULL),
+    ),
     Case("Redis away", {"gate": AWAY}, "wait", "gate.no_memory"),
     Case("Redis away for long", {"gate": AWAY}, "page", "gate.no_memory", for_long(gate=AWAY)),
     Case("one partition is silent", {"gate": gate(0.2, 45.0)}, "wait", "gate.silent"),

@@ -1,0 +1,80 @@
+"""Transactions of the gate as Kafka shows them: open ones now, and the records of aborted ones."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+from kafka import KafkaConsumer, TopicPartition
+
+from include.contracts import topics
+from include.contracts.settings import Settings
+
+POLL_MS = 500
+EMPTY_POLLS = 20
+Isolation = Literal["read_committed", "read_uncommitted"]
+Offsets = dict[TopicPartition, int]
+
+
+class Transactions:
+    """The output partitions of the gate, read with both isolation levels."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._partitions = [
+            TopicPartition(topic, partition)
+            for topic in (topics.VALID, topics.REJECTED)
+            for partition in range(settings.partitions)
+        ]
+        with _consumer(settings, "read_uncommitted") as consumer:
+            self._start: Offsets = consumer.end_offsets(self._partitions)
+
+    @contextmanager
+    def watch(self) -> Iterator["Open"]:
+        """Tells again and again whether a transaction is open."""
+        with (
+            _consumer(self._settings, "read_uncommitted") as end,
+            _consumer(self._settings, "read_committed") as stable,
+        ):
+            yield Open(end, stable, self._partitions)
+
+    def aborted_records(self) -> int:
+        """Records of aborted transactions that were written since this object was made."""
+        return self._count("read_uncommitted") - self._count("read_committed")
+
+    def _count(self, isolation: Isolation) -> int:
+        """Records between the start and the end, as a reader of this isolation level gets them."""
+        count = idle = 0
+        with _consumer(self._settings, isolation) as consumer:
+            ends = consumer.end_offsets(self._partitions)
+            consumer.assign(self._partitions)
+            for partition, offset in self._start.items():
+                consumer.seek(partition, offset)
+            while idle < EMPTY_POLLS and any(consumer.position(part) < ends[part] for part in self._partitions):
+                polled = consumer.poll(timeout_ms=POLL_MS)
+                idle = 0 if polled else idle + 1
+                count += sum(map(len, polled.values()))
+        return count
+
+
+class Open:
+    """Whether a transaction is open: records lie beyond the last stable offset."""
+
+    def __init__(self, end: KafkaConsumer, stable: KafkaConsumer, partitions: list[TopicPartition]) -> None:
+        self._end, self._stable, self._partitions = end, stable, partitions
+
+    def __call__(self) -> bool:
+        """Look now."""
+        stable: Offsets = self._stable.end_offsets(self._partitions)
+        end: Offsets = self._end.end_offsets(self._partitions)
+        return any(end[partition] > stable[partition] for partition in self._partitions)
+
+
+def _consumer(settings: Settings, isolation: Isolation) -> KafkaConsumer:
+    return KafkaConsumer(
+        bootstrap_servers=settings.kafka_bootstrap.split(","),
+        isolation_level=isolation,
+        enable_auto_commit=False,
+        allow_auto_create_topics=False,
+        max_partition_fetch_bytes=topics.MAX_MESSAGE_BYTES,
+        metrics_enabled=False,
+    )
