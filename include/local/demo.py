@@ -22,7 +22,7 @@ from include.ingest.plan import Limits, Plan
 from include.ingest.publisher import PublishReport, publish
 from include.ingest.replay import replay
 from include.ingest.shop import synthesize
-from include.local import nightly
+from include.local import demo_pause, nightly
 from include.local.account import Line, Position, account, position, wait_until_indexed
 from include.local.airflow import AirflowApi
 from include.local.environments import Environment, ensure_environment
@@ -83,6 +83,7 @@ def start_platform(settings: Settings, steps: Steps) -> None:
     steps.begin("servers")
     stack = Stack(settings, steps)
     stack.up()
+    demo_pause.record(settings, stack.layout)
     with AirflowApi(settings, stack.layout) as airflow:
         airflow.wait_for_dags({INGEST, ARCHIVE, SUPERVISE, nightly.DAG})
         _settle(airflow)
