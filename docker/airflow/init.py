@@ -10,6 +10,8 @@ from pathlib import Path
 POOLS = Path(__file__).resolve().parents[2] / "plugins" / "showroom" / "pools.json"
 COMMANDS = (("db", "migrate"), ("pools", "import", str(POOLS)))
 SHORTEST = {"AIRFLOW_PASSWORD": 8, "AIRFLOW__API_AUTH__JWT_SECRET": 64, "AIRFLOW__API__SECRET_KEY": 32}
+# MLflow would refuse to start with a shorter one; its own log alone would say so.
+SHORTEST["MLFLOW_TRACKING_PASSWORD"] = 12
 
 
 def write_password(environment: Mapping[str, str]) -> None:
