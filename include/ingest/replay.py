@@ -69,7 +69,7 @@ class Replay:
 
     def __iter__(self) -> Iterator[Emission]:
         lines = read_lines(self.path)
-        first = next(lines)
+        first = _first(self.path, lines)
         name = _format_of(self.path, self._format, first)
         notes = Notes()
         judge = _Judge(self._limits, self._now)
@@ -108,10 +108,13 @@ def check_format(path: Path, format: str = AUTO) -> str:
     _require_known(format)
     if path.exists() and not path.is_file():
         raise SourceFormatError(f"{path} is not a regular file", "give the path of a file")
-    first = next(read_lines(path), None)
-    if first is None:
-        raise SourceFormatError(f"{path} has no line with text", "give a file with a log in it")
-    return _format_of(path, format, first)
+    return _format_of(path, format, _first(path, read_lines(path)))
+
+
+def _first(path: Path, lines: Iterator[Line]) -> Line:
+    for line in lines:
+        return line
+    raise SourceFormatError(f"{path} has no line with text", "give a file with a log in it")
 
 
 def _require_known(format: str) -> None:
