@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from include.gate.redact import MAX_TEXT, redact_identifier, redact_record, redact_text
+from include.gate.redact import MAX_DEPTH, MAX_TEXT, redact_identifier, redact_record, redact_text
 from tests.sessions import encoded, view
 
 PERSONAL = (
@@ -63,3 +63,8 @@ def test_redact_record_of_bytes_that_are_no_object_shows_length_and_digest(value
 def test_redact_record_of_a_huge_object_is_bounded() -> None:
     nested: object = {f"key {n}": ["x"] * 5_000 for n in range(5_000)}
     assert len(redact_record(json.dumps(nested).encode())) < 20_000
+
+
+def test_redact_record_of_deep_nesting_stops_at_a_depth() -> None:
+    value = b'{"a":' * 50 + b"1" + b"}" * 50
+    assert redact_record(value).count("{") == MAX_DEPTH
