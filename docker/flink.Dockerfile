@@ -46,6 +46,6 @@ ENV JAVA_HOME=/opt/java/openjdk \
     PYTHONPATH=/opt/showroom \
     PYTHONDONTWRITEBYTECODE=1
 WORKDIR /opt/showroom
-USER showroom
+USER 10001:10001
 ENTRYPOINT ["bash", "/opt/showroom/docker/flink/start.sh"]
 CMD ["jobmanager"]

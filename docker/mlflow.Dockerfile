@@ -14,5 +14,5 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1
 WORKDIR /var/lib/showroom/mlflow
-USER showroom
+USER 10001:10001
 ENTRYPOINT ["python", "-P", "-m", "mlflow", "server"]

@@ -12,6 +12,8 @@ COMMANDS = (("db", "migrate"), ("pools", "import", str(POOLS)))
 SHORTEST = {
     "AIRFLOW_PASSWORD": 8,
     "AIRFLOW_VIEWER_PASSWORD": 8,
+    # MLflow would refuse to start with a shorter one; its own log alone would say so.
+    "MLFLOW_TRACKING_PASSWORD": 12,
     "AIRFLOW__API_AUTH__JWT_SECRET": 64,
     "AIRFLOW__API__SECRET_KEY": 32,
 }

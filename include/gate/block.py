@@ -1,37 +1,87 @@
 """The block list: users and networks the gate refuses, the same in every partition."""
 
+import ipaddress
+from typing import NamedTuple
+
 import redis
 
 from include.contracts import keys
+from include.contracts.errors import TerminalError
 from include.contracts.settings import Settings
-from include.gate.pseudonym import network_of, pseudonymizer
+from include.gate.pseudonym import V4_PREFIX, V6_PREFIX, network_of, pseudonymizer
 
 
-def block_user(client: "redis.Redis", settings: Settings, user_id: str, *, lift: bool = False) -> str:
-    """Block (or lift the block of) a user, given as the source names him; returns the pseudonym.
+class Change(NamedTuple):
+    """One entry of the block list, and whether the call changed the list."""
 
-    Raises SettingsError without the pseudonym key.
+    entry: str
+    changed: bool
+
+
+class BlockList(NamedTuple):
+    """Blocked pseudonyms and networks, sorted. The names behind pseudonyms are stored nowhere."""
+
+    users: list[str]
+    networks: list[str]
+
+
+def block_user(client: "redis.Redis", settings: Settings, user_id: str, *, lift: bool = False) -> Change:
+    """Block a user, given as the source names the user, or lift the block.
+
+    Raises:
+        SettingsError: The pseudonym key is missing.
     """
     pseudonym = pseudonymizer(settings.require_pseudonym_key())(user_id)
-    _write(client, [keys.blocked_users(partition) for partition in range(settings.partitions)], pseudonym, lift)
-    return pseudonym
+    return _write(client, [keys.blocked_users(partition) for partition in range(settings.partitions)], pseudonym, lift)
 
 
-def block_network(client: "redis.Redis", settings: Settings, ip: str, *, lift: bool = False) -> str:
-    """Block (or lift the block of) the network of an address; returns the network.
+def block_network(client: "redis.Redis", settings: Settings, ip: str, *, lift: bool = False) -> Change:
+    """Block the network of an address, or lift the block; see `parse_network` for what `ip` may be.
 
-    Raises ValueError where `ip` is no address.
+    Raises:
+        TerminalError: `ip` is no address and no network of the size that the gate compares.
     """
-    network = network_of(ip)
-    _write(client, [keys.blocked_networks(partition) for partition in range(settings.partitions)], network, lift)
+    network = parse_network(ip)
+    return _write(client, [keys.blocked_networks(partition) for partition in range(settings.partitions)], network, lift)
+
+
+def read_block_list(client: "redis.Redis", settings: Settings) -> BlockList:
+    """Return every blocked user and network of all partitions."""
+    partitions = range(settings.partitions)
+    users = client.sunion([keys.blocked_users(partition) for partition in partitions])
+    networks = client.sunion([keys.blocked_networks(partition) for partition in partitions])
+    return BlockList(sorted(map(_text, users)), sorted(map(_text, networks)))
+
+
+def parse_network(text: str) -> str:
+    """Return the /24 (IPv6: /48) of an address, or the network itself where it has exactly that size.
+
+    Raises:
+        TerminalError: The text is neither.
+    """
+    sizes = f"the gate compares networks of /{V4_PREFIX} (IPv6: /{V6_PREFIX})"
+    address, _, size = text.partition("/")
+    try:
+        network = network_of(address)
+        given = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise TerminalError(
+            f"{text!r} is no IP address and no network", "give one like 203.0.113.7 or 203.0.113.0/24"
+        ) from None
+    if size and given != ipaddress.ip_network(network):
+        raise TerminalError(f"{text!r} cannot be named as one network: {sizes}", f"name each one, like {network}")
     return network
 
 
-def _write(client: "redis.Redis", names: list[str], member: str, lift: bool) -> None:
+def _text(member: bytes | str) -> str:
+    return member if isinstance(member, str) else member.decode()
+
+
+def _write(client: "redis.Redis", names: list[str], member: str, lift: bool) -> Change:
     with client.pipeline(transaction=False) as pipe:
         for name in names:
             if lift:
                 pipe.srem(name, member)
             else:
                 pipe.sadd(name, member)
-        pipe.execute()
+        return Change(member, any(pipe.execute()))

@@ -59,8 +59,7 @@ class Replay:
     """
 
     def __init__(self, path: Path, limits: Limits, format: str, limit: int | None, now: datetime) -> None:
-        if format != AUTO and format not in READERS:
-            raise SourceFormatError(f"unknown format {format!r}", f"choose {', '.join(READERS)} or {AUTO}")
+        _require_known(format)
         self.path = path
         self._limits = limits
         self._format = format
@@ -70,10 +69,8 @@ class Replay:
 
     def __iter__(self) -> Iterator[Emission]:
         lines = read_lines(self.path)
-        first = next(lines)
-        name = self._format if self._format != AUTO else _recognised(self.path, first)
-        if not RECOGNISES[name](first.text or ""):
-            raise SourceFormatError(f"{self.path} is not of format {name}", "name the right format, or auto")
+        first = _first(self.path, lines)
+        name = _format_of(self.path, self._format, first)
         notes = Notes()
         judge = _Judge(self._limits, self._now)
         yield from map(judge.emission, islice(READERS[name](chain([first], lines), notes), self._limit))
@@ -100,6 +97,36 @@ def replay(
     `now` is the time at which the broker will receive them, by default the time of the call.
     """
     return Replay(path, limits, format, limit, now if now is not None else datetime.now(UTC))
+
+
+def check_format(path: Path, format: str = AUTO) -> str:
+    """Return the format of a log by its first line; reads no more than that line.
+
+    Raises:
+        SourceFormatError: The file is missing, unreadable, empty or of another format.
+    """
+    _require_known(format)
+    if path.exists() and not path.is_file():
+        raise SourceFormatError(f"{path} is not a regular file", "give the path of a file")
+    return _format_of(path, format, _first(path, read_lines(path)))
+
+
+def _first(path: Path, lines: Iterator[Line]) -> Line:
+    for line in lines:
+        return line
+    raise SourceFormatError(f"{path} has no line with text", "give a file with a log in it")
+
+
+def _require_known(format: str) -> None:
+    if format != AUTO and format not in READERS:
+        raise SourceFormatError(f"unknown format {format!r}", f"choose {', '.join(READERS)} or {AUTO}")
+
+
+def _format_of(path: Path, format: str, first: Line) -> str:
+    name = format if format != AUTO else _recognised(path, first)
+    if not RECOGNISES[name](first.text or ""):
+        raise SourceFormatError(f"{path} is not of format {name}", "name the right format, or auto")
+    return name
 
 
 def _recognised(path: Path, first: Line) -> str:

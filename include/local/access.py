@@ -12,7 +12,7 @@ from include.contracts.settings import Secret, Settings
 from include.serving.client import errors
 
 KEY_FILE_MODE = 0o600
-UNAUTHORIZED = 401
+UNAUTHORIZED, NOT_FOUND = 401, 404
 
 STREAM_ROLE: dict[str, Any] = {
     # It looks for the index templates before it writes.
@@ -56,8 +56,8 @@ class Logins(NamedTuple):
 def ensure_access(client: Elasticsearch, settings: Settings, logins: Logins) -> list[str]:
     """Set Kibana's password and keep or make the keys; the names of those that are new.
 
-    `client` must be the superuser's. A key in a file that Elasticsearch no longer takes is replaced; one that it
-    takes gets the rights of this version.
+    `client` must be the superuser's. A key in a file that Elasticsearch no longer takes is replaced, and every other
+    key of its name is invalidated; one that Elasticsearch takes gets the rights of this version.
     """
     with errors("password of kibana_system"):
         client.security.change_password(username="kibana_system", password=logins.kibana_system.reveal())
@@ -69,6 +69,8 @@ def ensure_access(client: Elasticsearch, settings: Settings, logins: Logins) -> 
                 client.security.update_api_key(id=known, role_descriptors={name: ROLES[name]})
             continue
         with errors(f"key of {name}"):
+            # A replaced key stays valid until it is invalidated. First, so that a crash in between leaves none behind.
+            client.options(ignore_status=NOT_FOUND).security.invalidate_api_key(name=name)
             answer = client.security.create_api_key(name=name, role_descriptors={name: ROLES[name]})
         _keep(file, answer["encoded"])
         made.append(name)

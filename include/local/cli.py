@@ -2,9 +2,10 @@
 
 import importlib
 import pkgutil
+import tomllib
 import traceback
 from contextlib import suppress
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -20,19 +21,38 @@ MAX_LINE = 400
 TRACE = SHOWROOM / "last-error.log"
 
 
+def project_version() -> str:
+    """Return the version that pyproject.toml states."""
+    return str(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"showroom {project_version()}")
+        raise typer.Exit
+
+
 def build() -> typer.Typer:
     """The whole command line; a command module is one with a function `register(app)`."""
     app = typer.Typer(
         name="showroom",
-        help="The live path of an online shop's sessions, on real servers on this machine.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
+    app.callback()(_main)
     for module in pkgutil.iter_modules(commands.__path__):
         importlib.import_module(f"{commands.__name__}.{module.name}").register(app)
     return app
+
+
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """The live path of an online shop's sessions, on real servers on this machine."""
 
 
 def main() -> NoReturn:

@@ -128,6 +128,7 @@ def _tidied(about: Mapping[str, Any]) -> dict[str, Any]:
             panel["panelRefName"] = panel["panelRefName"].removeprefix(f"{panel['panelIndex']}:")
         if panel["type"] == "lens":
             _order(panel["embeddableConfig"]["attributes"]["state"])
+            _name_series(panel["embeddableConfig"]["attributes"]["state"]["visualization"])
     attributes["panelsJSON"] = _encoded(panels)
     return {**{name: value for name, value in about.items() if name not in _DROPPED}, "attributes": attributes}
 
@@ -138,6 +139,22 @@ def _order(state: Mapping[str, Any]) -> None:
     outer = [layer.get("splitAccessor") for layer in drawn.get("layers", ())] + [drawn.get("yAccessor")]
     for layer in state["datasourceStates"]["formBased"]["layers"].values():
         layer["columnOrder"].sort(key=lambda name: name not in outer)
+
+
+def _name_series(drawn: dict[str, Any]) -> None:
+    """Use Kibana's names of series: kb-dashboard has one that Kibana lacks, and means stacked areas by `area`."""
+    for layer in drawn.get("layers", ()):
+        if "seriesType" in layer:
+            layer["seriesType"] = _series(layer["seriesType"], is_split="splitAccessor" in layer)
+    if "preferredSeriesType" in drawn:
+        split = any("splitAccessor" in layer for layer in drawn.get("layers", ()))
+        drawn["preferredSeriesType"] = _series(drawn["preferredSeriesType"], is_split=split)
+
+
+def _series(name: str, *, is_split: bool) -> str:
+    if name == "area" and is_split:
+        return "area_stacked"
+    return {"bar_unstacked": "bar", "area_unstacked": "area"}.get(name, name)
 
 
 def _data_view(alias: str) -> dict[str, Any]:

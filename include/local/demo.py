@@ -22,7 +22,7 @@ from include.ingest.plan import Limits, Plan
 from include.ingest.publisher import PublishReport, publish
 from include.ingest.replay import replay
 from include.ingest.shop import synthesize
-from include.local import leftovers, nightly
+from include.local import demo_pause, leftovers, nightly
 from include.local.account import Line, Position, account, position, wait_until_indexed
 from include.local.airflow import AirflowApi
 from include.local.environments import Environment, ensure_environment
@@ -87,6 +87,7 @@ def start_platform(settings: Settings, steps: Steps) -> None:
     began = time.time()
     stack = Stack(settings, steps)
     stack.up(deadline_s=SERVERS_DEADLINE_S)
+    demo_pause.record(settings, stack.layout)
     with AirflowApi(settings, stack.layout) as airflow:
         airflow.wait_for_dags({INGEST, ARCHIVE, SUPERVISE, nightly.DAG})
         leftovers.resume_dags(airflow, (ARCHIVE, SUPERVISE, nightly.DAG), steps)

@@ -24,6 +24,7 @@ from include.serving.templates import ensure_templates
 
 DEADLINE_S = 180.0
 PAUSE_S = 1.0
+KIBANA_KEY_CHARACTERS = 32
 
 _log = logging.getLogger("showroom.prepare")
 _T = TypeVar("_T")
@@ -92,6 +93,11 @@ def logins_of(environment: Mapping[str, str]) -> Logins | None:
     missing = [name for name in names if not environment.get(name)]
     if missing:
         raise SettingsError(f"{' and '.join(missing)} not set beside {names[0]}", "see .env.example")
+    if len(environment.get("KIBANA_ENCRYPTION_KEY", "")) < KIBANA_KEY_CHARACTERS:
+        # Kibana would end again and again without a word in any other log.
+        raise SettingsError(
+            f"KIBANA_ENCRYPTION_KEY has fewer than {KIBANA_KEY_CHARACTERS} characters", "see .env.example"
+        )
     elastic, kibana, stream, airflow = (environment[name] for name in names)
     return Logins.of(
         elastic=elastic, kibana_system=kibana, stream_key_file=Path(stream), airflow_key_file=Path(airflow)

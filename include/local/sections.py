@@ -24,6 +24,7 @@ from include.supervise.flink_rest import FlinkRest
 from include.supervise.stream_job import observe
 
 TIMEOUT_S = 3.0
+VALID = "valid"
 SHOWN_FILE = "airflow.shown"
 LIVE = "/plugin/showroom-live"
 """Path of the page for who only looks; the login leads back to it."""
@@ -38,7 +39,7 @@ def gate(settings: Settings) -> RenderableType:
         ) as client,
     ):
         report = read_report(client, settings)
-        return Group(_titled("gate"), _verdicts(report), _users(report, _true_users(settings)))
+        return Group(_titled("gate"), _verdicts(report), _users(report, _true_users(settings, report)))
     return away[0]
 
 
@@ -109,10 +110,10 @@ def serving(settings: Settings) -> RenderableType:
     return away[0]
 
 
-def _true_users(settings: Settings) -> int | None:
-    """Users by the ledgers; None while the archive that keeps them is away."""
+def _true_users(settings: Settings, report: GateReport) -> int | None:
+    """Users by the ledgers; None where some session is in none, or while the archive that keeps them is away."""
     try:
-        return unique_users(settings)
+        return unique_users(settings, report.verdicts.get(VALID, 0))
     except TransientError:
         return None
 

@@ -1,7 +1,7 @@
 """What is true of all sessions sent into this stack: the ledgers that MongoDB keeps beside the archive."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from pymongo.collection import Collection
@@ -34,8 +34,15 @@ def kept_ledgers(settings: Settings) -> dict[str, Ledger]:
     return {tag: msgspec.json.decode(text, type=Ledger) for tag, text in found.items() if not tag.startswith(REPLAY)}
 
 
-def unique_users(settings: Settings) -> int | None:
-    """Users with an admitted session, over all kept ledgers; None where none or too many to unite were kept."""
+class GroundTruth(NamedTuple):
+    """Admitted sessions of all kept ledgers, and the users who have one."""
+
+    sessions: int
+    users: int
+
+
+def ground_truth(settings: Settings) -> GroundTruth | None:
+    """Return the truth about all sources that keep a ledger; None where none or too many to unite were kept."""
     with store.connect(settings) as client, store.errors("read the ledgers"):
         kept = _ledgers(client, settings)
         if not 0 < kept.estimated_document_count() <= MOST_LEDGERS:
@@ -43,8 +50,14 @@ def unique_users(settings: Settings) -> int | None:
         found = {entry["_id"]: entry["ledger"] for entry in kept.find({}, {"ledger": True})}
     shops = [msgspec.json.decode(text, type=Ledger) for name, text in found.items() if not name.startswith(REPLAY)]
     logs = [msgspec.json.decode(text, type=ReplayReport) for name, text in found.items() if name.startswith(REPLAY)]
-    shop = merge(shops).expected.unique_users if shops else 0
-    return (shop or 0) + sum(log.expected.unique_users or 0 for log in logs)
+    expected = [log.expected for log in logs] + ([merge(shops).expected] if shops else [])
+    return GroundTruth(sum(one.valid for one in expected), sum(one.unique_users or 0 for one in expected))
+
+
+def unique_users(settings: Settings, admitted: int) -> int | None:
+    """Return the users with an admitted session; None unless every one of the `admitted` sessions is in a ledger."""
+    truth = ground_truth(settings)
+    return truth.users if truth is not None and truth.sessions == admitted else None
 
 
 def _keep(settings: Settings, identity: str, ledger: bytes) -> None:

@@ -23,6 +23,14 @@ _ENCODED: dict[str, tuple[str, ...]] = {
     "search": ("kibanaSavedObjectMeta.searchSourceJSON",),
     "index-pattern": ("fieldFormatMap", "fieldAttrs", "runtimeFieldMap", "sourceFilters", "typeMeta", "fields"),
 }
+SERIES_TYPES = frozenset(
+    {
+        *("bar", "bar_stacked", "bar_percentage_stacked"),
+        *("bar_horizontal", "bar_horizontal_stacked", "bar_horizontal_percentage_stacked"),
+        *("line", "area", "area_stacked", "area_percentage_stacked"),
+    }
+)
+"""Kibana's names of the series of an xy chart; its editor fails on any other."""
 _NEEDED: dict[str, tuple[str, ...]] = {
     "dashboard": ("panelsJSON", "optionsJSON", "kibanaSavedObjectMeta.searchSourceJSON"),
     "search": ("kibanaSavedObjectMeta.searchSourceJSON",),
@@ -133,12 +141,20 @@ def _dashboard(attributes: Mapping[str, Any], references: list[Mapping[str, str]
             if f"{panel['panelIndex']}:{name}" not in names:
                 yield f"panel {panel['panelIndex']} names {name}, which is not among the references"
         if panel["type"] == "lens":
-            for complaint in lens_complaints(panel["embeddableConfig"]["attributes"]):
+            about = panel["embeddableConfig"]["attributes"]
+            for complaint in (*lens_complaints(about), *_series_complaints(about["state"]["visualization"])):
                 yield f"panel {panel['panelIndex']}: {complaint}"
     for control in attributes.get("controlGroupInput", {}).get("panelsJSON", {}).values():
         about = control["explicitInput"]
         view = views.get(f"controlGroup_{about['id']}:optionsListDataView")
         yield from (f"control {about['id']}: {found}" for found in control_complaints(about, view))
+
+
+def _series_complaints(drawn: Mapping[str, Any]) -> Iterator[str]:
+    names = [layer["seriesType"] for layer in drawn.get("layers", ()) if "seriesType" in layer]
+    if "preferredSeriesType" in drawn:
+        names.append(drawn["preferredSeriesType"])
+    yield from (f"{name} is no series type of Kibana" for name in dict.fromkeys(names) if name not in SERIES_TYPES)
 
 
 def _named(panel: Mapping[str, Any]) -> Iterator[str]:

@@ -22,11 +22,11 @@ AIRFLOW = [component[0] for component in COMPONENTS]
 """The services that are Airflow for good; `airflow-init` runs before them."""
 OFFICIAL = {
     "kafka": "apache/kafka:4.3.1",
-    "redis": "redis:8.2",
+    "redis": "redis:8.2.9",
     "elasticsearch": "elasticsearch:8.19.16",
     "kibana": "kibana:8.19.16",
-    "mongo": "mongo:8.0.17",
-    "postgres": "postgres:17.6",
+    "mongo": "mongo:7.0.40",
+    "postgres": "postgres:17.11",
 }
 PORTS = {
     "kafka": Ports().kafka,
@@ -76,4 +76,14 @@ def settings_of(name: str, given: dict[str, str] | None = None) -> Settings:
 
 
 def own_images() -> set[str]:
-    return {name for name, service in SERVICES.items() if "build" in service}
+    """Services that run an image of this project, whether they build or only name it."""
+    return {name for name, service in SERVICES.items() if service["image"].startswith("showroom/")}
+
+
+def networks_of(name: str) -> set[str]:
+    return set(SERVICES[name]["networks"])
+
+
+def reach(name: str) -> set[str]:
+    """Services that share a network with this one, itself left out."""
+    return {other for other in SERVICES if networks_of(other) & networks_of(name)} - {name}

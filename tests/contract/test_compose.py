@@ -86,7 +86,8 @@ def test_addresses_name_services_and_their_ports() -> None:
 def test_the_dashboards_are_brought_to_kibana_once_it_answers_and_every_day() -> None:
     for name in ("dashboards", *AIRFLOW):
         assert settings_of(name).kibana_url == "http://kibana:5601"
-    assert SERVICES["dashboards"]["depends_on"] == {"kibana": {"condition": "service_healthy"}}
+    # It waits for Kibana itself: with its health here, a slow Kibana would keep Airflow from starting.
+    assert SERVICES["dashboards"]["depends_on"] == {"kibana": {"condition": "service_started"}}
 
 
 @each_service
@@ -114,7 +115,8 @@ def test_own_images_are_pinned_hashed_and_without_root(dockerfile: str) -> None:
         assert match and match["tag"] != "latest" and "." in match["tag"], stage
     assert "--require-hashes" in text
     users = re.findall(r"^USER (\S+)", text, re.M)
-    assert users == ["showroom"]
+    # A number: Kubernetes' runAsNonRoot looks no name up.
+    assert users == ["10001:10001"]
     for copied in re.findall(r"^COPY (?!--from)(?:--\S+ )*(.+) \S+$", text, re.M):
         for source in copied.split():
             assert (PROJECT / source).exists(), source
@@ -152,6 +154,8 @@ def test_every_service_has_a_health_check_or_runs_once(name: str) -> None:
 @each_service
 def test_dependants_wait_until_what_they_need_works(name: str) -> None:
     for needed, how in SERVICES[name].get("depends_on", {}).items():
+        if (name, needed) == ("dashboards", "kibana"):
+            continue
         wanted = "service_completed_successfully" if needed in ONE_SHOT else "service_healthy"
         assert how["condition"] == wanted
         assert needed in SERVICES

@@ -167,6 +167,7 @@ def test_init_makes_the_login_the_database_and_the_pools_and_again_changes_nothi
         ("AIRFLOW_VIEWER_PASSWORD", "viewer"),
         ("AIRFLOW__API_AUTH__JWT_SECRET", "j" * 63),
         ("AIRFLOW__API__SECRET_KEY", "s" * 31),
+        ("MLFLOW_TRACKING_PASSWORD", "m" * 11),
     ],
 )
 def test_init_refuses_secrets_that_are_too_short(tmp_path: Path, name: str, value: str) -> None:

@@ -103,7 +103,7 @@ def test_a_slow_elasticsearch_is_not_waited_for_for_long(monkeypatch: pytest.Mon
 def test_the_stream_page_names_what_is_away_and_shows_the_rest(nowhere: TestClient) -> None:
     answer = nowhere.get("/stream")
     assert answer.status_code == 200
-    for name in ("Redis is away", "MongoDB is away", "Reconciliation", "Rejected records"):
+    for name in ("Redis is away", "MongoDB is away", "Kafka is away", "Reconciliation", "Rejected records"):
         assert name in answer.text
 
 

@@ -1,8 +1,10 @@
 """What the Stream page makes of its sources' answers."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from include.contracts.reasons import Reason
+from include.gate.rejected import RejectedRecord
 from include.supervise.journal import Entry
 from include.supervise.observation import Away as Unseen
 from include.supervise.observation import Kafka, Observation
@@ -67,6 +69,16 @@ def test_rejects_are_explained() -> None:
     assert isinstance(rows, tuple)
     assert [(row.reason, row.records, row.part) for row in rows] == [("duplicate", "8", 1.0), ("empty", "2", 0.25)]
     assert rows[1].meaning == "the record has no value"
+
+
+def test_newest_rejected_records_have_detail_session_and_origin() -> None:
+    record = RejectedRecord(
+        datetime(2026, 11, 25, 1, 19, 19, tzinfo=UTC), "wrong_key", "no key", "sessions.raw", 2, 77, "s-1", b"secret"
+    )
+    rows = page(newest=[record]).newest
+    assert isinstance(rows, tuple)
+    assert rows[0] == ("25 Nov 01:19:19", "wrong key", "no key", "s-1", "sessions.raw[2]@77")
+    assert page(newest=GONE).newest == GONE
 
 
 def test_a_source_that_is_away_takes_no_other_part_along() -> None:

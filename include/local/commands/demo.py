@@ -39,9 +39,16 @@ def demo(
     seed: Annotated[int, typer.Option(help="Seed of the synthetic shop.")] = 20_261,
 ) -> None:
     """Run the whole platform on real servers, account for every session, and leave it running."""
+    settings = load_settings()
+    if replay is not None:
+        from include.ingest.replay import check_format
+
+        # Before anything is installed, started or paused.
+        check_format(replay, shape)
+
     from rich.console import Console
 
-    from include.local import demo_plan, demo_screen
+    from include.local import demo_pause, demo_plan, demo_screen
     from include.local.demo import Show, run, run_night, run_replay, start_platform
     from include.local.layout import Layout
     from include.local.steps import Steps, remember, remembered
@@ -49,7 +56,6 @@ def demo(
 
     plain = Console()
     console = plain if plain.is_terminal else Console(width=WIDTH)
-    settings = load_settings()
     show = Show(sessions=sessions, days=days, live_s=live, live_per_s=rate, seed=seed)
     layout = Layout.of(settings)
     running = Supervisor(layout).running()
@@ -57,14 +63,15 @@ def demo(
     durations = layout.data / DURATIONS
     steps = Steps(plan, partial(_line, console), remembered(durations))
     try:
-        start_platform(settings, steps)
-        if replay is None:
-            outcome = run(settings, show, steps)
-            _account(console, outcome)
-            night = run_night(settings, show, steps)
-        else:
-            outcome, night = run_replay(settings, replay, shape, steps, console), None
-            _account(console, outcome)
+        with demo_pause.undone(settings, partial(_line, console)):
+            start_platform(settings, steps)
+            if replay is None:
+                outcome = run(settings, show, steps)
+                _account(console, outcome)
+                night = run_night(settings, show, steps)
+            else:
+                outcome, night = run_replay(settings, replay, shape, steps, console), None
+                _account(console, outcome)
         steps.end()
     finally:
         remember(durations, steps.took)

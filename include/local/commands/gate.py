@@ -1,6 +1,10 @@
-"""`./showroom gate`: the gate's block list, and partitions that it stopped."""
+"""`./showroom gate`: the gate's block list, the records it refused, and partitions that it stopped."""
 
-from typing import Annotated, Literal
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -8,15 +12,21 @@ from include.contracts.errors import TerminalError
 from include.contracts.settings import Settings
 from include.local.project import load_settings
 
-app = typer.Typer(help="Block users and networks at the gate; resume a stopped partition.", no_args_is_help=True)
+if TYPE_CHECKING:
+    import redis
+
+    from include.gate.rejected import SearchResult
+
+app = typer.Typer(help="Block users and networks at the gate; find refused records; resume a stopped partition.", no_args_is_help=True)
 User = Annotated[str | None, typer.Option(help="A user, as the source names him.")]
+Network = Annotated[str | None, typer.Option(help="An address or its network; its /24 (IPv6: /48) is meant.")]
 Partition = Annotated[int, typer.Option(help="The stopped partition of sessions.raw.", min=0)]
 From = Annotated[
     Literal["earliest", "latest"],
     typer.Option("--from", help="earliest: the oldest record there is; latest: only what arrives from now on."),
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Do it; without it only what would happen is shown.")]
-Network = Annotated[str | None, typer.Option(help="An address; its /24 (IPv6: /48) is meant.")]
+UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
 def register(main: typer.Typer) -> None:
@@ -57,25 +67,97 @@ def resume(partition: Partition, start: From, yes: Yes = False) -> None:
     typer.echo(f"the gate {'continues' if yes else 'would continue'} at {where}{'' if yes else '; repeat with --yes'}")
 
 
+@app.command("list")
+def list_() -> None:
+    """List blocked users, as pseudonyms, and blocked networks."""
+    from include.gate.block import read_block_list
+
+    settings = load_settings()
+    with _redis(settings) as client:
+        users, networks = read_block_list(client, settings)
+    for kind, entries in (("user", users), ("network", networks)):
+        for entry in entries:
+            typer.echo(f"{kind} {entry}")
+    typer.echo(f"{len(users)} users, {len(networks)} networks blocked")
+
+
+@app.command()
+def rejected(
+    session: Annotated[str | None, typer.Option(help="A session id, as the source sends it.")] = None,
+    user: Annotated[str | None, typer.Option(help="A user id, as the source sends it.")] = None,
+    last: Annotated[int, typer.Option(help="Records at most, newest first.", min=1, max=1_000)] = 20,
+    since: Annotated[
+        str | None, typer.Option(help="Only records refused within this time: 30m, 12h, 3d. Default: all retained.")
+    ] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds after which the search stops.", min=0.5, max=600)] = 10.0,
+    record: Annotated[
+        bool, typer.Option("--record", help="Also print each record, without texts that may be personal data.")
+    ] = False,
+) -> None:
+    """Show refused records with time, reason, detail, origin and session id; personal data is masked."""
+    from include.gate.redact import redact_record
+    from include.gate.rejected import Query, find_rejected
+
+    if session is not None and user is not None:
+        raise TerminalError("gate rejected failed: a session and a user were named", "use --session or --user")
+    query = Query(session_id=session, user_id=user, last=last, since=None if since is None else _since(since))
+    result = find_rejected(load_settings(), query, timeout)
+    for one in result.records:
+        typer.echo(
+            f"{one.rejected_at:%Y-%m-%d %H:%M:%S} UTC  {one.reason}  session {one.session_id or '-'}"
+            f"  {one.topic}[{one.partition}]@{one.offset}"
+        )
+        if one.detail:
+            typer.echo(f"    {one.detail}")
+        if record:
+            typer.echo(f"    {redact_record(one.value)}")
+    typer.echo(_summary(result, timeout))
+
+
+def _summary(result: "SearchResult", timeout_s: float) -> str:
+    found = f"{len(result.records)} shown, {result.scanned:,} refused records read"
+    back = f", back to {result.back_to:%Y-%m-%d %H:%M:%S} UTC" if result.back_to else ""
+    if result.complete:
+        return found + back
+    return f"{found}{back}; the search stopped after {timeout_s:g} s: use --since, or a longer --timeout"
+
+
+def _since(text: str) -> datetime:
+    match = re.fullmatch(r"(\d{1,6})([mhd])", text)
+    if match is None:
+        raise TerminalError(f"gate rejected failed: --since {text!r} is no time span", "write it as 30m, 12h or 3d")
+    span = timedelta(**{UNITS[match[2]]: int(match[1])})
+    return max(datetime.now(UTC) - min(span, timedelta(days=10_000)), datetime(1970, 1, 1, tzinfo=UTC))
+
+
 def _change(user: str | None, network: str | None, *, lift: bool) -> None:
     if (user is None) == (network is None):
         raise TerminalError("name one user or one network", "use --user or --network")
-    import redis
-
     from include.gate.block import block_network, block_user
     from include.local.layout import Layout
     from include.local.servers.gate import pseudonym_key
 
     settings: Settings = load_settings()
     settings = settings.replace(pseudonym_key=pseudonym_key(settings, Layout.of(settings)))
-    verb = "unblocked" if lift else "blocked"
+    with _redis(settings) as client:
+        if user is not None:
+            change, kind = block_user(client, settings, user, lift=lift), "user"
+        else:
+            change, kind = block_network(client, settings, network or "", lift=lift), "network"
+    if change.changed:
+        typer.echo(f"{'unblocked' if lift else 'blocked'} {kind} {change.entry}")
+    else:
+        typer.echo(f"{kind} {change.entry} was {'not' if lift else 'already'} blocked: nothing changed")
+
+
+@contextmanager
+def _redis(settings: Settings) -> Iterator["redis.Redis"]:
+    import redis
+
     try:
-        with redis.Redis.from_url(settings.redis_url.reveal()) as client:
-            if user is not None:
-                typer.echo(f"{verb} user {block_user(client, settings, user, lift=lift)}")
-            elif network is not None:
-                typer.echo(f"{verb} network {block_network(client, settings, network, lift=lift)}")
-    except ValueError:
-        raise TerminalError(f"{network!r} is no IP address", "give one like 203.0.113.7") from None
-    except redis.ConnectionError as error:
+        with redis.Redis.from_url(
+            settings.redis_url.reveal(), socket_timeout=5.0, socket_connect_timeout=3.0
+        ) as client:
+            yield client
+    except (redis.ConnectionError, redis.TimeoutError) as error:
         raise TerminalError(f"Redis does not answer ({error})", "./showroom up") from None

@@ -1,6 +1,7 @@
 """`./showroom up`, `down` and `logs`."""
 
 import os
+import re
 from typing import Annotated
 
 import typer
@@ -25,10 +26,13 @@ def up(
     deadline: Annotated[float, typer.Option(help="Seconds until everything must answer.", min=1)] = DEADLINE_S,
 ) -> None:
     """Start the local stack and wait until every server answers."""
+    from include.local import demo_pause
     from include.local.stack import Stack
 
-    stack = Stack(load_settings(), _say)
-    stack.up(programs or None, deadline)
+    settings = load_settings()
+    Stack(settings, _say).up(programs or None, deadline)
+    if pause := demo_pause.remark(settings):
+        _say(pause)
 
 
 def down(
@@ -57,6 +61,9 @@ def logs(
     """Show the end of a program's log."""
     folder = Layout.of(load_settings()).log
     known = sorted(path.stem for path in folder.glob("*.log"))
+    numbered = [log for log in known if re.fullmatch(rf"{re.escape(name)}-\d+", log)]
+    if name not in known and len(numbered) == 1:
+        (name,) = numbered
     if name not in known:
         raise TerminalError(
             f"no log of {name!r}", f"there are logs of: {', '.join(known) or 'nothing, run ./showroom up'}"

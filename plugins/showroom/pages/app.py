@@ -182,10 +182,11 @@ def _json(answer: Answer) -> JSONResponse:
 
 def read_stream(sources: Sources) -> StreamPage:
     """All sources side by side: one that is away costs its own time limit only."""
-    with ThreadPoolExecutor(4, thread_name_prefix="source") as pool:
+    with ThreadPoolExecutor(5, thread_name_prefix="source") as pool:
         rows, entries = pool.submit(sources.stages), pool.submit(sources.decisions)
         rejected, hours = pool.submit(sources.rejected), pool.submit(sources.reconciliations)
-        return stream_page(rows.result(), entries.result(), rejected.result(), hours.result())
+        newest = pool.submit(sources.newest_rejected)
+        return stream_page(rows.result(), entries.result(), rejected.result(), hours.result(), newest.result())
 
 
 app = create_app()

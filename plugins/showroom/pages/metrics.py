@@ -86,6 +86,8 @@ def _asked(sources: Sources, seen: Observation) -> dict[str, Value]:
     values: dict[str, Value] = {}
     if not isinstance(seen.gate, Away):
         values |= _gate(sources)
+        if seen.gate.redis_memory_ratio is not None:
+            values["gate.redis_memory_ratio"] = seen.gate.redis_memory_ratio
     if not isinstance(seen.archive, Away):
         values |= _archive(sources)
     if not isinstance(seen.elasticsearch, Away):

@@ -17,16 +17,20 @@ from include.contracts import archive, keys
 from include.contracts.errors import ShowroomError, TransientError
 from include.contracts.reasons import Reason
 from include.contracts.settings import Settings
+from include.gate.rejected import Query, RejectedRecord, find_rejected
 from include.serving import panels
 from include.serving.client import connect
 from include.serving.panels import Narrow, Panel, Table
 from include.serving.queries import newest_by
 from include.supervise.journal import Entry, Journal
 from include.supervise.report import StageRow, stages
+from showroom.pages.held import Held
 
 TIMEOUT_S = 3.0
 DECISIONS = 120
 HOURS = 24
+NEWEST_REJECTED = 20
+REJECTED_TTL_S = 15.0
 
 _T = TypeVar("_T")
 
@@ -92,6 +96,10 @@ class Sources:
         """Records the gate has refused since its memory was new, by reason, most first."""
         return answer("Redis", self._count_rejected)
 
+    def newest_rejected(self) -> list[RejectedRecord] | Away:
+        """The records that the gate rejected last, newest first; read from Kafka at most every 15 s."""
+        return self._newest_rejected.get()
+
     def reconciliations(self) -> list[dict[str, Any]] | Away:
         """Documents of the newest reconciled hours, newest first."""
         return answer("MongoDB", self._find_reconciliations)
@@ -100,6 +108,13 @@ class Sources:
         choices = panels.choices(self._elasticsearch, narrow)
         newest = newest_by(self.quick_elasticsearch, datetime.now(UTC))
         return About(choices, newest.received_at if newest else None)
+
+    @cached_property
+    def _newest_rejected(self) -> Held[list[RejectedRecord] | Away]:
+        query = Query(last=NEWEST_REJECTED)
+        return Held(
+            lambda: answer("Kafka", lambda: find_rejected(self.settings, query, TIMEOUT_S).records), REJECTED_TTL_S
+        )
 
     @cached_property
     def _elasticsearch(self) -> Elasticsearch:

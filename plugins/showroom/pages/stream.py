@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from include.contracts.reasons import MEANING, Reason
+from include.gate.rejected import RejectedRecord
 from include.supervise.journal import Entry
 from include.supervise.observation import Kafka
 from include.supervise.report import Figure, StageRow
@@ -48,6 +49,16 @@ class RejectRow(NamedTuple):
     part: float
 
 
+class RejectedRow(NamedTuple):
+    """One rejected record, without personal data; `origin` is its place in the raw topic."""
+
+    at: str
+    reason: str
+    detail: str
+    session_id: str
+    origin: str
+
+
 class HourRow(NamedTuple):
     """One reconciled hour, its stage equation as lines of text."""
 
@@ -64,6 +75,7 @@ class StreamPage:
     stages: tuple[StageCard, ...] | Away
     decisions: tuple[DecisionRow, ...] | Away
     rejects: tuple[RejectRow, ...] | Away
+    newest: tuple[RejectedRow, ...] | Away
     hours: tuple[HourRow, ...] | Away
     charts: dict[str, dict[str, Any]]
 
@@ -73,12 +85,14 @@ def stream_page(
     decisions: Sequence[Entry] | Away,
     rejected: Mapping[Reason, int] | Away,
     hours: Sequence[Mapping[str, Any]] | Away,
+    newest: Sequence[RejectedRecord] | Away = (),
 ) -> StreamPage:
-    """The page of what the sources answered; decisions and hours newest first."""
+    """The page of what the sources answered; decisions, hours and rejected records newest first."""
     return StreamPage(
         stages=stages if isinstance(stages, Away) else tuple(_card(row) for row in stages),
         decisions=decisions if isinstance(decisions, Away) else tuple(_decisions(decisions)),
         rejects=rejected if isinstance(rejected, Away) else tuple(_rejects(rejected)),
+        newest=newest if isinstance(newest, Away) else tuple(_rejected(record) for record in newest),
         hours=hours if isinstance(hours, Away) else tuple(_hour(document) for document in hours),
         charts={} if isinstance(decisions, Away) else {"lag": _lag(decisions)},
     )
@@ -145,6 +159,16 @@ def _rejects(rejected: Mapping[Reason, int]) -> list[RejectRow]:
         RejectRow(wording.label(reason), MEANING[reason], wording.whole(count), count / most)
         for reason, count in rejected.items()
     ]
+
+
+def _rejected(record: RejectedRecord) -> RejectedRow:
+    return RejectedRow(
+        at=f"{record.rejected_at:%d %b %H:%M:%S}",
+        reason=wording.label(record.reason),
+        detail=record.detail or wording.UNKNOWN,
+        session_id=record.session_id or wording.UNKNOWN,
+        origin=f"{record.topic}[{record.partition}]@{record.offset}",
+    )
 
 
 def _hour(document: Mapping[str, Any]) -> HourRow:

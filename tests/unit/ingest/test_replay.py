@@ -22,7 +22,7 @@ from include.ingest.plan import Limits
 from include.ingest.readers import lines as lines_module
 from include.ingest.readers import visit as visit_module
 from include.ingest.readers.lines import BadLineError, Notes, cells
-from include.ingest.replay import Replay, ReplayReport, replay
+from include.ingest.replay import Replay, ReplayReport, check_format, replay
 from tests.unit.ingest.reference_gate import recount
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
@@ -431,3 +431,33 @@ def test_any_line_is_cells_or_a_bad_line(text: str) -> None:
         assert isinstance(cells(text), list)
     except BadLineError as error:
         assert "not CSV" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("content", "format", "cause"),
+    [
+        (None, "auto", "no file at"),
+        (b"", "auto", "is empty"),
+        (b"\n\r\n\n", "auto", "has no line with text"),
+        (b"a,b\n", "auto", "is of no format known here"),
+        (b"a,b\n", "otto", "is not of format otto"),
+        (b"a,b\n", "csv", "unknown format 'csv'"),
+        (b"\x1f\x8bbroken", "auto", "is a broken gzip file|cannot be read"),
+    ],
+)
+def test_check_format_of_what_is_no_log_names_the_cause(
+    tmp_path: Path, content: bytes | None, format: str, cause: str
+) -> None:
+    path = tmp_path / "log"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SourceFormatError, match=cause):
+        check_format(path, format)
+
+
+def test_check_format_of_a_folder_fails_and_of_a_log_returns_its_format(tmp_path: Path) -> None:
+    with pytest.raises(SourceFormatError, match="is not a regular file"):
+        check_format(tmp_path)
+    path = tmp_path / "otto.jsonl"
+    path.write_text('{"session": 1, "events": [{"aid": 1, "ts": 1661724000278, "type": "clicks"}]}\n')
+    assert check_format(path) == "otto"

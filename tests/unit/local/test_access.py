@@ -62,6 +62,10 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path == "/_security/user/kibana_system/_password":
             self.server.passwords["kibana_system"] = body["password"]
             self._answer(200, {})
+        elif self.path == "/_security/api_key" and self.command == "DELETE":
+            names = {f"key-{number}": made["name"] for number, made in enumerate(self.server.created, 1)}
+            self.server.valid_keys -= {key for key, name in names.items() if name == body["name"]}
+            self._answer(200, {"invalidated_api_keys": [], "error_count": 0})
         elif self.path == "/_security/api_key":
             self.server.created.append(body)
             key = f"key-{len(self.server.created)}"
@@ -73,7 +77,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._answer(404, {"error": self.path})
 
-    do_GET = do_POST = do_PUT = _handle
+    do_GET = do_POST = do_PUT = do_DELETE = _handle
 
 
 @pytest.fixture
@@ -162,6 +166,7 @@ def test_logins_come_from_the_environment(tmp_path: Path) -> None:
     environment = {
         "ELASTIC_PASSWORD": "secret",
         "KIBANA_SYSTEM_PASSWORD": "other",
+        "KIBANA_ENCRYPTION_KEY": "k" * 32,
         "STREAM_KEY_FILE": str(tmp_path / "stream"),
         "AIRFLOW_KEY_FILE": str(tmp_path / "airflow"),
     }
@@ -169,3 +174,20 @@ def test_logins_come_from_the_environment(tmp_path: Path) -> None:
     assert found is not None
     assert (found.elastic.reveal(), found.kibana_system.reveal()) == ("secret", "other")
     assert found.key_files == {"stream": tmp_path / "stream", "airflow": tmp_path / "airflow"}
+
+
+def test_ensure_access_with_a_lost_key_file_invalidates_the_key_that_it_replaces(
+    server: Security, logins: Logins
+) -> None:
+    ensure(server, logins)
+    logins.key_files["stream"].unlink()
+    assert ensure(server, logins) == ["stream"]
+    assert server.valid_keys == {"key-2", "key-3"}
+    assert kept(logins) == {"stream": "key-3\n", "airflow": "key-2\n"}
+
+
+@pytest.mark.parametrize("key", ["", "k" * 31])
+def test_logins_of_a_short_encryption_key_of_kibana_fails_and_names_it(key: str) -> None:
+    names = ("ELASTIC_PASSWORD", "KIBANA_SYSTEM_PASSWORD", "STREAM_KEY_FILE", "AIRFLOW_KEY_FILE")
+    with pytest.raises(SettingsError, match="KIBANA_ENCRYPTION_KEY has fewer than 32 characters"):
+        logins_of(dict.fromkeys(names, "x") | {"KIBANA_ENCRYPTION_KEY": key})

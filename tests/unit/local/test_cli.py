@@ -99,3 +99,32 @@ def test_purge_asks_first(tmp_path: Path) -> None:
 
     assert showroom("down", "--purge", "--yes", SHOWROOM_STATE_DIR=str(state)).returncode == 0
     assert [left.name for left in state.iterdir()] == ["mine"]
+
+
+def test_version_is_that_of_the_project() -> None:
+    done = showroom("--version")
+
+    assert (done.returncode, done.stdout) == (0, "showroom 0.1.0\n")
+
+
+@pytest.mark.parametrize(("logs", "code"), [(("gate-0",), 0), (("gate-0", "gate-1"), 1)])
+def test_logs_of_gate_shows_the_only_gate_process(tmp_path: Path, logs: tuple[str, ...], code: int) -> None:
+    (tmp_path / "s" / "log").mkdir(parents=True)
+    for name in logs:
+        (tmp_path / "s" / "log" / f"{name}.log").write_text(f"the log of {name}\n")
+
+    done = showroom("logs", "gate", SHOWROOM_STATE_DIR=str(tmp_path / "s"))
+
+    assert (done.returncode, "the log of gate-0" in done.stdout) == (code, code == 0), done
+
+
+@pytest.mark.parametrize(("path", "cause"), [("nowhere.csv", "no file at"), ("odd.csv", "is of no format known here")])
+def test_demo_with_a_log_that_is_none_ends_before_it_does_anything(tmp_path: Path, path: str, cause: str) -> None:
+    (tmp_path / "odd.csv").write_text("a,b\n1,2\n")
+    state = tmp_path / "s"
+
+    done = showroom("demo", "--replay", str(tmp_path / path), SHOWROOM_STATE_DIR=str(state))
+
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert cause in done.stderr
+    assert not state.exists()

@@ -90,6 +90,28 @@ def test_kibana_and_the_pages_have_the_same_panels_at_the_same_places() -> None:
         assert grids == {name: {"x": at.x, "y": at.y, "w": at.w, "h": at.h} for name, at in here.items()}
 
 
+def test_series_of_a_panel_are_stacked_in_kibana_where_the_page_stacks_them() -> None:
+    objects = read()
+    for board in boards(FOLDER):
+        panels = panels_of(objects, ("dashboard", f"showroom-{board.id}"))
+        for about in (about for about in board.panels if about.mode and about.kind in ("bar", "area")):
+            drawn = panels[about.id]["embeddableConfig"]["attributes"]["state"]["visualization"]
+            if any("splitAccessor" in layer for layer in drawn["layers"]):
+                names = {layer["seriesType"] for layer in drawn["layers"]} | {drawn["preferredSeriesType"]}
+                assert {"stacked" in name for name in names} == {about.mode != "unstacked"}, (about.id, names)
+
+
+@pytest.mark.parametrize("name", ["bar_unstacked", "area_unstacked", "pie"])
+def test_complaints_of_a_series_type_that_kibana_lacks_name_the_panel(name: str) -> None:
+    objects = read()
+    panels = panels_of(objects, SHOP)
+    drawn = panels["shop-funnel"]["embeddableConfig"]["attributes"]["state"]["visualization"]
+    drawn["layers"][0]["seriesType"] = name
+    objects[SHOP]["attributes"]["panelsJSON"] = json.dumps(list(panels.values()))
+    expected = f"dashboard showroom-shop: panel shop-funnel: {name} is no series type of Kibana"
+    assert expected in complaints(written(objects))
+
+
 def test_every_dashboard_leads_to_the_others_and_out() -> None:
     objects = read()
     dashboards = {name for kind, name in objects if kind == "dashboard"}

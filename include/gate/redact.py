@@ -1,0 +1,106 @@
+"""Rejected records made fit for an operator's eyes: no personal data, no control characters, bounded length.
+
+A rejected record holds its bytes as the source sent them, so every text in it is untrusted.
+"""
+
+import hashlib
+import re
+from typing import Any
+
+import msgspec
+
+from include.gate.pseudonym import network_of
+
+MAX_TEXT = 200
+MAX_ITEMS = 20
+MAX_DEPTH = 6
+EMAIL_MASK, DIGITS_MASK, IP_MASK = "<email>", "<digits>", "<ip>"
+READABLE_KEYS = frozenset(
+    {
+        *("v", "session_id", "started_at", "referrer", "last_action", "payment"),
+        *("type", "os", "browser", "country", "state", "product_id", "category"),
+    }
+)
+"""Keys whose texts are shown. Any other text is replaced by its length: an unknown key may hold a name."""
+
+_EMAIL = re.compile(r"[^\s@<>\"'`]{1,64}@[^\s@<>\"'`]{1,255}")
+_IPV4 = re.compile(r"(?<![\d.])(\d{1,3}(?:\.\d{1,3}){3})(?![\d.])")
+_IPV6 = re.compile(r"(?<![\w:])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){3,7}(?![\w:])")
+_DIGITS = re.compile(r"(?<![\d.-])\+?\d(?:[ -]?\d){8,}(?!\d)")
+
+
+def redact_text(text: str, limit: int = MAX_TEXT) -> str:
+    """Mask e-mail addresses, IP addresses and runs of nine digits or more.
+
+    Args:
+        text: What a source or the gate wrote.
+        limit: Most characters of the result.
+
+    Returns:
+        One line without control characters.
+    """
+    masked = _EMAIL.sub(EMAIL_MASK, plain(text[: 4 * limit]))
+    masked = _IPV4.sub(IP_MASK, _IPV6.sub(IP_MASK, masked))
+    return _cut(_DIGITS.sub(DIGITS_MASK, masked), limit)
+
+
+def plain(text: str, limit: int = MAX_TEXT) -> str:
+    """Return the text as one line: a control, format or surrogate character becomes `\\ufffd`."""
+    cut = text[: 4 * limit]
+    return "".join(mark if mark.isprintable() else "\ufffd" for mark in cut)
+
+
+def redact_identifier(text: str) -> str:
+    """Return an identifier with e-mail addresses masked; its digits stay, because they identify the session."""
+    return _cut(_EMAIL.sub(EMAIL_MASK, plain(text)), MAX_TEXT)
+
+
+def redact_record(value: bytes) -> str:
+    """Describe a record as sent, without personal data.
+
+    Returns:
+        JSON with the record's structure, numbers and the texts of `READABLE_KEYS`; length and SHA-256 where the
+        value is no JSON object.
+    """
+    tree = decode_object(value)
+    if tree is None:
+        return f"{len(value):,} bytes, no JSON object, sha256 {hashlib.sha256(value).hexdigest()[:16]}"
+    return msgspec.json.encode(_masked(tree, "", 0)).decode()
+
+
+def decode_object(value: bytes) -> dict[str, Any] | None:
+    """Decode one JSON object; None where the bytes hold no such object."""
+    try:
+        tree = msgspec.json.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return tree if isinstance(tree, dict) else None
+
+
+def _masked(node: Any, key: str, depth: int) -> Any:
+    if isinstance(node, dict | list) and depth >= MAX_DEPTH:
+        return f"({len(node)} items)"
+    if isinstance(node, dict):
+        shown = {redact_text(name, 64): _masked(part, name, depth + 1) for name, part in list(node.items())[:MAX_ITEMS]}
+        return shown | ({"…": f"{len(node) - MAX_ITEMS} more"} if len(node) > MAX_ITEMS else {})
+    if isinstance(node, list):
+        items = [_masked(part, key, depth + 1) for part in node[:MAX_ITEMS]]
+        return items + ([f"… {len(node) - MAX_ITEMS} more"] if len(node) > MAX_ITEMS else [])
+    if isinstance(node, str):
+        return _masked_text(node, key)
+    return node if key != "zip" else "(masked)"
+
+
+def _masked_text(text: str, key: str) -> str:
+    if key == "ip":
+        try:
+            return network_of(text)
+        except ValueError:
+            return f"({len(text)} characters)"
+    if key == "session_id":
+        return redact_identifier(text)
+    return redact_text(text) if key in READABLE_KEYS else f"({len(text)} characters)"
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"

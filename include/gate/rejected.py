@@ -1,0 +1,306 @@
+"""Search `sessions.rejected` from the newest record backwards, within a time limit.
+
+Nothing is indexed: the topic is read in windows of offsets, and a record is decoded only where its bytes can match.
+Offsets are sparse, because markers of transactions and aborted records take offsets too.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from kafka.partitioner.default import murmur2
+
+from include.contracts import topics
+from include.contracts.errors import TransientError
+from include.contracts.settings import Settings
+from include.gate.redact import decode_object, redact_identifier, redact_text
+
+FIRST_WINDOW, MAX_WINDOW, WINDOW_GROWTH = 200, 100_000, 16
+"""Offsets of one partition that are read at once."""
+TIMEOUT_S = 10.0
+REQUEST_TIMEOUT_S = 2.0
+POLL_S = 0.25
+POLL_RECORDS = 2_000
+QUEUE_KBYTES = 32 * 1024
+REMEDY = "see that Kafka runs: ./showroom status"
+
+
+class RejectedRecord(NamedTuple):
+    """One record that the gate refused. Texts are redacted; `value` is the record as sent, with personal data.
+
+    `rejected_at` is the broker's time of the rejection; `topic`, `partition` and `offset` are the origin.
+    """
+
+    rejected_at: datetime
+    reason: str
+    detail: str
+    topic: str
+    partition: int
+    offset: int
+    session_id: str
+    value: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Query:
+    """Which rejected records to return, newest first. `user_id` is the raw id, as the source sends it.
+
+    `since` limits the search to records that were rejected after it; None searches all that Kafka retains.
+    """
+
+    session_id: str | None = None
+    user_id: str | None = None
+    last: int = 20
+    since: datetime | None = None
+
+
+class SearchResult(NamedTuple):
+    """`scanned` counts the records read. Not `complete`: the time limit came before the search was over.
+
+    `back_to` is the time of the oldest record read.
+    """
+
+    records: list[RejectedRecord]
+    scanned: int
+    complete: bool
+    back_to: datetime | None
+
+
+def find_rejected(settings: Settings, query: Query, timeout_s: float = TIMEOUT_S) -> SearchResult:
+    """Search rejected records, newest first.
+
+    Args:
+        settings: Where Kafka is.
+        query: Which records.
+        timeout_s: Seconds after which the search returns what it has.
+
+    Returns:
+        At most `query.last` records.
+
+    Raises:
+        TransientError: Kafka does not answer, or the topic does not exist.
+    """
+    deadline = time.monotonic() + timeout_s
+    with _errors(settings), _consumer(settings) as consumer:
+        search = _Search(consumer, query, deadline, _bounds(consumer, query.since))
+        partitions = sorted(search.bounds)
+        if query.user_id is not None and partitions:
+            own = partition_of(query.user_id, len(partitions))
+            search.run([own])
+            # A source with another partitioner sends its users elsewhere.
+            partitions = [] if search.found else [partition for partition in partitions if partition != own]
+        search.run(partitions)
+    return search.result()
+
+
+def partition_of(user_id: str, partitions: int) -> int:
+    """Partition of a user's records: murmur2 of the key, as in the Java client and in ours."""
+    return int(murmur2(user_id.encode()) & 0x7FFFFFFF) % partitions
+
+
+def matcher(query: Query) -> Callable[[bytes | None, bytes], bool]:
+    """Return whether a key and a value answer the query; bytes are compared before anything is decoded."""
+    if query.user_id is not None:
+        wanted = query.user_id.encode()
+        return lambda key, value: key == wanted
+    if query.session_id is not None:
+        return _session_matcher(query.session_id)
+    return lambda key, value: True
+
+
+def _session_matcher(session_id: str) -> Callable[[bytes | None, bytes], bool]:
+    plain, escaped = session_id.encode(), json.dumps(session_id)[1:-1].encode()
+
+    def matches(_: bytes | None, value: bytes) -> bool:
+        if plain not in value and escaped not in value:
+            return False
+        tree = decode_object(value)
+        # A broken record cannot be decoded, and a repeated key hides one of two values: the bytes must do.
+        if tree is None or value.count(b'"session_id"') != 1:
+            return True
+        return bool(tree.get("session_id") == session_id)
+
+    return matches
+
+
+@dataclass
+class _Search:
+    consumer: Consumer
+    query: Query
+    deadline: float
+    bounds: dict[int, tuple[int, int]]
+    """Partition -> its oldest offset and the offset behind its newest, as far as `since` allows."""
+    found: list[RejectedRecord] = field(default_factory=list)
+    scanned: int = 0
+    complete: bool = True
+    oldest_ms: dict[int, int] = field(default_factory=dict)
+
+    def run(self, partitions: list[int]) -> None:
+        """Read these partitions backwards until enough was found, all was read, or the time is over."""
+        matches = matcher(self.query)
+        lows = {partition: self.bounds[partition][1] for partition in partitions}
+        window = max(FIRST_WINDOW, self.query.last)
+        while pending := [partition for partition, low in lows.items() if low > self.bounds[partition][0]]:
+            if self._is_enough(pending):
+                return
+            ranges = {p: (max(self.bounds[p][0], lows[p] - window), lows[p]) for p in pending}
+            for message in self._read(ranges):
+                self.scanned += 1
+                partition, at_ms = _partition(message), message.timestamp()[1]
+                self.oldest_ms[partition] = min(at_ms, self.oldest_ms.get(partition, at_ms))
+                if matches(message.key(), message.value() or b""):
+                    self.found.append(to_rejected(message))
+            self._keep_newest()
+            if not self.complete:
+                return
+            lows |= {partition: start for partition, (start, _) in ranges.items()}
+            window = min(window * WINDOW_GROWTH, MAX_WINDOW)
+
+    def result(self) -> SearchResult:
+        """What was found, newest first."""
+        self._keep_newest()
+        oldest = min(self.oldest_ms.values(), default=None)
+        back_to = None if oldest is None else _instant(oldest)
+        return SearchResult(self.found, self.scanned, self.complete, back_to)
+
+    def _keep_newest(self) -> None:
+        self.found.sort(key=lambda one: (one.rejected_at, one.partition, one.offset), reverse=True)
+        del self.found[self.query.last :]
+
+    def _is_enough(self, pending: list[int]) -> bool:
+        """Whether no unread record can be newer than the last that is wanted: a partition's times only rise."""
+        if len(self.found) < self.query.last:
+            return False
+        last = self.found[-1].rejected_at
+        return all(p in self.oldest_ms and _instant(self.oldest_ms[p]) <= last for p in pending)
+
+    def _read(self, ranges: Mapping[int, tuple[int, int]]) -> Iterator[Message]:
+        """Records of one range of offsets a partition; ends early, and not `complete`, at the deadline."""
+        places = [TopicPartition(topics.REJECTED, p, start) for p, (start, _) in ranges.items()]
+        self.consumer.assign(places)
+        # A partition that the range before has paused stays so.
+        self.consumer.resume(places)
+        unread = set(ranges)
+        while unread:
+            left_s = self.deadline - time.monotonic()
+            if left_s <= 0:
+                self.complete = False
+                return
+            # It waits for the first record only: the client would wait for as many as were asked for.
+            first = self.consumer.consume(1, min(POLL_S, left_s))
+            for message in [*first, *self.consumer.consume(POLL_RECORDS, 0)]:
+                partition = _partition(message)
+                if _is_end(message) or (message.offset() or 0) >= ranges[partition][1]:
+                    unread.discard(partition)
+                    self.consumer.pause([TopicPartition(topics.REJECTED, partition)])
+                elif partition in unread:
+                    yield message
+
+
+def to_rejected(message: Message) -> RejectedRecord:
+    """Convert a record of `sessions.rejected`; what its headers lack is empty or -1."""
+    headers = {str(name): _text(value) for name, value in list(message.headers() or ())}
+    value = message.value() or b""
+    tree = decode_object(value) or {}
+    session_id = tree.get("session_id")
+    return RejectedRecord(
+        rejected_at=_instant(message.timestamp()[1]),
+        reason=redact_text(headers.get(topics.HEADER_REASON, "")),
+        detail=redact_text(headers.get(topics.HEADER_DETAIL, "")),
+        topic=redact_text(headers.get(topics.HEADER_TOPIC, "")),
+        partition=_number(headers.get(topics.HEADER_PARTITION, "")),
+        offset=_number(headers.get(topics.HEADER_OFFSET, "")),
+        session_id=redact_identifier(session_id) if isinstance(session_id, str) else "",
+        value=value,
+    )
+
+
+def _is_end(message: Message) -> bool:
+    """Whether this is not a record but the end of its partition. Raises KafkaException for any other error."""
+    error = message.error()
+    if error is None:
+        return False
+    if error.code() == KafkaError._PARTITION_EOF:
+        return True
+    raise KafkaException(error)
+
+
+def _partition(message: Message) -> int:
+    partition = message.partition()
+    return -1 if partition is None else partition
+
+
+def _text(value: bytes | str | None) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else value or ""
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() else -1
+
+
+def _instant(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1_000, UTC)
+
+
+def _bounds(consumer: Consumer, since: datetime | None) -> dict[int, tuple[int, int]]:
+    """Partition -> first and end offset. Raises TransientError where the topic does not exist."""
+    about = consumer.list_topics(topics.REJECTED, timeout=REQUEST_TIMEOUT_S).topics[topics.REJECTED]
+    if about.error is not None or not about.partitions:
+        raise TransientError(
+            f"search of {topics.REJECTED} failed: the topic does not exist", "./showroom up creates it"
+        )
+    places = [TopicPartition(topics.REJECTED, number) for number in about.partitions]
+    bounds = {place.partition: consumer.get_watermark_offsets(place, timeout=REQUEST_TIMEOUT_S) for place in places}
+    if since is not None:
+        moment = int(since.timestamp() * 1_000)
+        asked = [TopicPartition(topics.REJECTED, number, moment) for number in bounds]
+        for place in consumer.offsets_for_times(asked, timeout=REQUEST_TIMEOUT_S):
+            start, end = bounds[place.partition]
+            # Negative: no record is as new.
+            bounds[place.partition] = (max(start, place.offset) if place.offset >= 0 else end, end)
+    return bounds
+
+
+@contextmanager
+def _consumer(settings: Settings) -> Iterator[Consumer]:
+    consumer = Consumer(
+        {
+            "bootstrap.servers": settings.kafka_bootstrap,
+            "client.id": "rejected",
+            # The client demands a name; nothing joins this group and nothing is committed.
+            "group.id": "rejected",
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "isolation.level": "read_committed",
+            "enable.partition.eof": True,
+            # A record may expire while it is read; the next record that exists is as good.
+            "auto.offset.reset": "earliest",
+            "allow.auto.create.topics": False,
+            "fetch.wait.max.ms": 50,
+            "queued.max.messages.kbytes": QUEUE_KBYTES,
+            "socket.connection.setup.timeout.ms": int(REQUEST_TIMEOUT_S * 1_000),
+            # The client would write to standard error itself.
+            "log_level": 0,
+        }
+    )
+    try:
+        yield consumer
+    finally:
+        consumer.close()
+
+
+@contextmanager
+def _errors(settings: Settings) -> Iterator[None]:
+    try:
+        yield
+    except KafkaException as error:
+        raise TransientError(
+            f"search of {topics.REJECTED} failed: Kafka at {settings.kafka_bootstrap} does not answer"
+            f" ({error.args[0].str()})",
+            REMEDY,
+        ) from error

@@ -1,0 +1,99 @@
+"""The demo's pause of ingest_synthetic in a real Airflow: undone after an error or a signal, reported after kill -9."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from include.contracts.settings import Settings
+from include.local import demo_pause
+from include.local.airflow import AirflowApi
+from include.local.layout import Layout
+from include.local.project import ROOT
+from tests.polling import eventually
+
+DEMO = """
+import os, time
+from include.contracts.settings import Settings
+from include.local import demo_pause
+from include.local.airflow import AirflowApi
+from include.local.layout import Layout
+
+settings = Settings.from_env(os.environ)
+with demo_pause.undone(settings, print):
+    demo_pause.record(settings, Layout.of(settings))
+    with AirflowApi(settings, Layout.of(settings)) as airflow:
+        airflow.pause(demo_pause.DAG)
+    print("paused", flush=True)
+    time.sleep(600)
+"""
+
+
+def is_paused(api: AirflowApi) -> bool:
+    return api.dags()[demo_pause.DAG]
+
+
+@pytest.fixture
+def running(api: AirflowApi) -> Iterator[AirflowApi]:
+    """The DAG unpaused, and paused again afterwards, as the other tests of this folder expect it."""
+    api.unpause(demo_pause.DAG)
+    yield api
+    api.pause(demo_pause.DAG)
+
+
+@contextmanager
+def demo(settings: Settings) -> Iterator["subprocess.Popen[str]"]:
+    """A process that has paused the DAG as the demo does."""
+    environment = os.environ | settings.to_env() | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen([sys.executable, "-c", DEMO], env=environment, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "paused\n"
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_undone_after_an_error_unpauses_the_dag(running: AirflowApi, settings: Settings) -> None:
+    layout = Layout.of(settings)
+    with pytest.raises(RuntimeError), demo_pause.undone(settings, print):
+        demo_pause.record(settings, layout)
+        running.pause(demo_pause.DAG)
+        raise RuntimeError
+    assert not is_paused(running)
+    assert not (layout.data / demo_pause.FILE).exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_undone_after_a_signal_unpauses_the_dag(
+    running: AirflowApi, settings: Settings, number: signal.Signals
+) -> None:
+    with demo(settings) as process:
+        assert is_paused(running)
+        assert demo_pause.remark(settings) is None
+        process.send_signal(number)
+        process.wait(timeout=30)
+    assert not is_paused(running)
+
+
+def test_remark_after_kill_9_names_the_pause_until_it_is_undone(running: AirflowApi, settings: Settings) -> None:
+    with demo(settings) as process:
+        process.kill()
+        process.wait(timeout=30)
+    assert is_paused(running)
+    assert f"unpause it at {settings.airflow_url}/dags/ingest_synthetic" in (demo_pause.remark(settings) or "")
+    running.unpause(demo_pause.DAG)
+    eventually(lambda: demo_pause.remark(settings) is None, within_s=10)
+    assert not (Layout.of(settings).data / demo_pause.FILE).exists()
+
+
+def test_undone_with_a_dag_that_was_paused_before_leaves_it_paused(api: AirflowApi, settings: Settings) -> None:
+    api.pause(demo_pause.DAG)
+    with demo_pause.undone(settings, print):
+        demo_pause.record(settings, Layout.of(settings))
+    assert is_paused(api)
