@@ -27,7 +27,7 @@ def part_of_day(hour: int) -> PartOfDay:
 
 def documents_of(session: ValidSession) -> list[Addressed]:
     """The summary, one row for each viewed product and one for each review, in this order of looking."""
-    started = session.started_at.astimezone(UTC)
+    started, received = session.started_at.astimezone(UTC), session.received_at.astimezone(UTC)
     documents = [Addressed("session_summary", session.session_id, _summary(session, started))]
     for position, view in enumerate(session.views):
         identity = f"{session.session_id}:{position}"
@@ -37,6 +37,7 @@ def documents_of(session: ValidSession) -> list[Addressed]:
             session_id=session.session_id,
             user_id=session.user_id,
             started_at=started,
+            received_at=received,
             position=position,
             product_id=view.product_id,
             name=name,
@@ -56,6 +57,7 @@ def documents_of(session: ValidSession) -> list[Addressed]:
                 session_id=session.session_id,
                 user_id=session.user_id,
                 started_at=started,
+                received_at=received,
                 position=position,
                 product_id=view.product_id,
                 name=name,
