@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import msgspec
 from kafka import KafkaConsumer, TopicPartition
@@ -15,6 +15,7 @@ from include.contracts import topics
 from include.contracts.errors import TransientError
 from include.contracts.letters import DeadLetter
 from include.contracts.settings import Settings
+from include.supervise.admitted import AdmittedSession, SessionKey, decode
 from include.supervise.reconcile import BY_SESSION, Evidence, Rows
 
 POLL_MS = 1_000
@@ -27,50 +28,6 @@ _FIELD = r'"{}":\s*"([^"]+)"'
 _SESSION, _USER, _RECEIVED = (re.compile(_FIELD.format(name)) for name in ("session_id", "user_id", "received_at"))
 
 Offsets = dict[TopicPartition, int]
-
-
-class SessionKey(NamedTuple):
-    """A session wherever it is stored; a session_id alone is unique for one user only."""
-
-    user_id: str
-    session_id: str
-
-
-class _View(msgspec.Struct):
-    review: str | None
-
-
-class AdmittedSession(msgspec.Struct):
-    """What reconciliation reads of a record of `sessions.valid`."""
-
-    session_id: str
-    user_id: str
-    started_at: datetime
-    received_at: datetime
-    views: list[_View]
-
-    @property
-    def key(self) -> SessionKey:
-        """Its identity."""
-        return SessionKey(self.user_id, self.session_id)
-
-    @property
-    def month(self) -> str:
-        """Its event month, `YYYY-MM`."""
-        started = self.started_at.astimezone(UTC)
-        return f"{started.year:04d}-{started.month:02d}"
-
-    @property
-    def rows(self) -> Rows:
-        """The documents that the stream makes of it."""
-        return Rows(
-            session_summary=1,
-            product_details=len(self.views),
-            product_sentiment=sum(1 for view in self.views if view.review),
-        )
-
-
-_decoder = msgspec.json.Decoder(AdmittedSession)
 
 
 class Hours:
@@ -162,7 +119,7 @@ class Hours:
 
         def is_later(record: Any) -> bool:
             nonlocal decoded
-            decoded = _decode(record.value)
+            decoded = decode(record.value)
             return decoded is not None and decoded.received_at >= past
 
         for record in self._read(topics.VALID, ends, is_later):
@@ -239,13 +196,6 @@ def end_offsets(settings: Settings, topic: str) -> dict[int, int]:
     except KafkaError as error:
         raise _away(error) from error
     return {place.partition: offset for place, offset in found.items()}
-
-
-def _decode(value: bytes | None) -> AdmittedSession | None:
-    try:
-        return _decoder.decode(value or b"")
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return None
 
 
 def _places(settings: Settings, topic: str) -> list[TopicPartition]:

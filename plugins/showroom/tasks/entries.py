@@ -128,7 +128,7 @@ def _plain_line(line: Line) -> dict[str, Any]:
 
 def _state(entry: Mapping[str, Any]) -> State:
     """The state of an entry; those of earlier versions have none, and only a balanced one is closed."""
-    found = entry.get("state")
-    if found:
-        return msgspec.convert(found, State)
+    if entry.get("state"):
+        state: State = msgspec.convert(entry["state"], State)
+        return state
     return "balanced" if entry.get("balanced") and not entry.get("pending") else "pending"

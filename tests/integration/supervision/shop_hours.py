@@ -102,9 +102,9 @@ class ShopHour:
         for group, topic in READERS:
             pass_over(self.settings, group, topic, short)
         pass_over(self.settings, topics.KPI_ROWS_GROUP, topics.KPI)
-        topic = describe(self.settings, topics.VALID)
+        described = describe(self.settings, topics.VALID)
         archived = committed(self.settings, topics.STREAM_GROUP, topics.VALID)
-        watermark.advance(self.database, topics.VALID, topic.topic_id, archived)
+        watermark.advance(self.database, topics.VALID, described.topic_id, archived)
 
     def index(self, sessions: Sequence[ValidSession]) -> None:
         """The stream's documents of them, without fields that nobody counts."""
@@ -144,7 +144,7 @@ class ShopHour:
         self._producer.flush()
 
     def traffic(self) -> None:
-        """Sessions of the next hour, which no stage has read: the load of now."""
+        """Sessions of the next hour, which no stage has read: the load of now. No test has an hour beside another's."""
         later = [
             valid_session(
                 session_id=f"now-{self.start:%d-%H}-{n}", received_at=self.start + HOUR + timedelta(seconds=n)
