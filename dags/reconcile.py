@@ -9,13 +9,20 @@ from showroom.alerts import default_args
 
 DOC = """
 ### reconcile
-Counts the hour that ended at every stage: produced = valid + rejected + in flight, and valid = indexed = archived.
-The result goes to MongoDB and onto the Stream page.
+Counts every hour that has ended at every stage: raw = rejected + admitted, and admitted = indexed or dead letter
+(`session_summary`, `product_details`, `product_sentiment`) = archived. A day of arrival whose hours are all counted is
+also compared with `kpi_minute`. The results go to MongoDB and onto the Stream page.
 
-* **When:** at twenty past each hour. By hand for another *hour*.
-* **Failed in `count`:** a server is away; it tries again, and can be cleared later.
-* **Failed in `judge`:** counts differ. The result names the stage that owns the difference; see
-  docs/runbooks/supervise.md, reconcile.difference.
+A stage is judged once it has passed the last record of the hour, an offset in `sessions.valid`; until then the hour is
+*pending*, and later runs count it again. So do they with an hour that differs, for three days: a repair clears the
+alarm.
+
+* **When:** at twenty past each hour, for all hours since the last run: those in which Airflow was down are made up, as
+  long as raw records are kept (3 days). Older ones are recorded as *unverifiable*, with an alarm. By hand for one
+  *hour*, anew.
+* **Failed in `count`:** a server is unavailable; it tries again, and can be cleared later.
+* **Failed in `judge`:** counts differ. The result names the stage that owns the difference, and some of the sessions;
+  see docs/runbooks/supervise.md, reconcile.difference.
 * **Run again:** harmless, it reads, and replaces its own result.
 """
 
@@ -30,15 +37,15 @@ with DAG(
     default_args=default_args(),
     tags=["supervise"],
     doc_md=DOC,
-    params={"hour": Param(None, type=["null", "string"], pattern=HOUR, title="Hour, if not the last one")},
+    params={"hour": Param(None, type=["null", "string"], pattern=HOUR, title="Hour, if not all that are due")},
 ):
 
     @task
     def count(params: Any = None, dag_run: Any = None) -> Any:
-        """All stages' counts of the hour."""
-        from showroom.tasks.reconcile import hour_before, reconcile_hour
+        """All stages' counts of the hours that are due."""
+        from showroom.tasks.reconcile import asked_hour, reconcile_hours
 
-        return reconcile_hour(hour_before(dag_run.run_after, params["hour"]))
+        return reconcile_hours(dag_run.run_after, asked_hour(params["hour"]))
 
     @task(retries=0, on_failure_callback=None, on_success_callback=None)
     def judge(found: Any) -> None:

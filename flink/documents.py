@@ -27,7 +27,7 @@ def part_of_day(hour: int) -> PartOfDay:
 
 def documents_of(session: ValidSession) -> list[Addressed]:
     """The summary, one row for each viewed product and one for each review, in this order of looking."""
-    started = session.started_at.astimezone(UTC)
+    started, received = session.started_at.astimezone(UTC), session.received_at.astimezone(UTC)
     documents = [Addressed("session_summary", session.document_id, _summary(session, started))]
     max_words = words_per_review(sum(1 for view in session.views if view.review))
     for position, view in enumerate(session.views):
@@ -38,6 +38,7 @@ def documents_of(session: ValidSession) -> list[Addressed]:
             session_id=session.session_id,
             user_id=session.user_id,
             started_at=started,
+            received_at=received,
             position=position,
             product_id=view.product_id,
             name=name,
@@ -57,6 +58,7 @@ def documents_of(session: ValidSession) -> list[Addressed]:
                 session_id=session.session_id,
                 user_id=session.user_id,
                 started_at=started,
+                received_at=received,
                 position=position,
                 product_id=view.product_id,
                 name=name,

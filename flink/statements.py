@@ -4,7 +4,7 @@ from flink.schema import INSTANT, flink_columns
 from include.contracts.documents import KPI_ALL, KpiMinute
 from include.contracts.session import VERSION, ValidSession
 from include.contracts.settings import Settings
-from include.contracts.topics import DEAD, KPI, MAX_MESSAGE_BYTES, STREAM_GROUP, VALID
+from include.contracts.topics import DEAD, KPI, KPI_GROUP, KPI_ROWS_GROUP, MAX_MESSAGE_BYTES, STREAM_GROUP, VALID
 
 INDEX_SESSIONS = "index_sessions"
 INDEX_KPI = "index_kpi"
@@ -43,8 +43,8 @@ def tables(settings: Settings) -> list[str]:
     return [
         _table("valid_records", _RAW_COLUMNS, _source(settings, VALID, STREAM_GROUP, "group-offsets") | raw),
         # Without a state the minutes are counted anew, so all that is kept must be read.
-        _table("valid_sessions", sessions, _source(settings, VALID, f"{STREAM_GROUP}-kpi", "earliest-offset") | json),
-        _table("kpi_records", _RAW_COLUMNS, _source(settings, KPI, f"{STREAM_GROUP}-rows", "group-offsets") | raw),
+        _table("valid_sessions", sessions, _source(settings, VALID, KPI_GROUP, "earliest-offset") | json),
+        _table("kpi_records", _RAW_COLUMNS, _source(settings, KPI, KPI_ROWS_GROUP, "group-offsets") | raw),
         _table("kpi_states", f"id STRING, {states}, PRIMARY KEY (id) NOT ENFORCED", _upsert(settings)),
         _table("dead_letters", "letter STRING", _kafka(settings, DEAD) | {"format": "raw"} | _PRODUCER),
     ]

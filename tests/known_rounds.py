@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 
 from include.contracts.documents import EventKind, PipelineEvent
 from include.ingest.emission import VALID
-from include.supervise.events import difference, of_hour, of_round
+from include.supervise.events import difference, of_archive, of_hour, of_round
 from include.supervise.journal import Entry
 from include.supervise.observation import Away, Gate, Kafka, Observation, Search
 from include.supervise.policy import Action, Decision, Finding
-from include.supervise.reconcile import HourCounts, balance
+from include.supervise.reconcile import Line, Reconciliation
 from tests.known_day import START, Day, arrived
 
 EVERY = timedelta(minutes=30)
@@ -90,22 +90,19 @@ def rounds(day: Day) -> list[Round]:
     return [Round(number, arrived(day, START + number * EVERY)) for number in range(1, ROUNDS + 1)]
 
 
-def hours(day: Day) -> Iterator[HourCounts]:
-    """The hours as the stages counted them."""
+def hours(day: Day) -> Iterator[tuple[Reconciliation, int]]:
+    """The hours as the stages counted them, and the sessions of each."""
     for number in range(24):
         hour = START + number * HOUR
-        verdicts = arrived(day, hour + HOUR) - arrived(day, hour)
-        valid = verdicts.pop(VALID, 0)
-        yield HourCounts(
-            hour=hour,
-            raw=valid + verdicts.total(),
-            rejected=dict(verdicts),
-            undecided=0,
-            in_elasticsearch=valid - (3 if number in (UNEQUAL_HOUR, PENDING_HOUR) else 0),
-            dead=0,
-            stream_lag=4 if number == PENDING_HOUR else 0,
-            in_mongodb=valid,
+        valid = (arrived(day, hour + HOUR) - arrived(day, hour))[VALID]
+        indexed = valid - (3 if number in (UNEQUAL_HOUR, PENDING_HOUR) else 0)
+        waiting = 4 if number == PENDING_HOUR else 0
+        lines = (
+            Line(stage="gate", what="admitted", expected=valid, found=valid),
+            Line(stage="stream", what="session_summary", expected=valid, found=indexed, in_flight=waiting),
+            Line(stage="archive", what="in MongoDB", expected=valid, found=valid),
         )
+        yield Reconciliation(hour, lines), valid
 
 
 def events(day: Day) -> Iterator[list[PipelineEvent]]:
@@ -115,11 +112,11 @@ def events(day: Day) -> Iterator[list[PipelineEvent]]:
         yield of_round(one.entry(), known)
         known = {page.alarm for page in one.entry().decision.pages}
     archived = 0
-    for counts in hours(day):
-        now = counts.hour + HOUR + timedelta(minutes=20)
-        archived += counts.in_mongodb or 0
-        yield of_hour(balance(counts), archived, 9, now)
-        if counts.hour == START + UNEQUAL_HOUR * HOUR:
+    for found, valid in hours(day):
+        now = found.hour + HOUR + timedelta(minutes=20)
+        archived += valid
+        yield [*of_hour(found), *of_archive(archived, 9, now)]
+        if found.hour == START + UNEQUAL_HOUR * HOUR:
             yield [difference("reconcile.difference", "stream: too few", now)]
 
 
@@ -155,8 +152,8 @@ def told(day: Day) -> Iterator[Told]:
         now = hour + HOUR + timedelta(minutes=20)
         valid = (arrived(day, hour + HOUR) - arrived(day, hour))[VALID]
         missing, detail = {UNEQUAL_HOUR: (-3, DIFFERENT), PENDING_HOUR: (-3, PENDING)}.get(number, (0, BALANCED))
-        yield Told(hour, "reconciled", "gate", "admitted", 0, None, BALANCED)
-        yield Told(hour, "reconciled", "stream", "indexed or refused by Elasticsearch", missing, valid, detail)
+        yield Told(hour, "reconciled", "gate", "admitted", 0, valid, BALANCED)
+        yield Told(hour, "reconciled", "stream", "session_summary", missing, valid, detail)
         yield Told(hour, "reconciled", "archive", "in MongoDB", 0, valid, BALANCED)
         yield Told(now, "lag", "archive", "archive", 9)
         if valid:

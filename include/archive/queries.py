@@ -1,5 +1,6 @@
 """What the archive holds, asked of MongoDB. All raise as `store.errors` does."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import NamedTuple
 
@@ -45,3 +46,13 @@ def expired(database: Database[Document]) -> int:
     with errors("read gaps"):
         found = list(database[GAPS].find({}))
     return sum(entry["until"] - int(entry["_id"].rpartition(":")[2]) for entry in found)
+
+
+def stored(database: Database[Document], sessions: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Those of the sessions, (user_id, session_id), that the archive holds."""
+    # An archive that began with an earlier version holds documents under the session_id alone.
+    ids = [identity for user, session in sessions for identity in (session, f"{user}:{session}")]
+    with errors("look up sessions"):
+        found = list(database[SESSIONS].find({"_id": {"$in": ids}}, projection=["user_id"]))
+    held = {(str(entry["user_id"]), str(entry["_id"])) for entry in found}
+    return {(user, session) for user, session in sessions if {(user, session), (user, f"{user}:{session}")} & held}

@@ -69,6 +69,7 @@ class ProductDetails(Document, frozen=True):
     session_id: str
     user_id: str
     started_at: datetime
+    received_at: datetime
     position: int
     product_id: str
     name: str
@@ -91,6 +92,7 @@ class ProductSentiment(Document, frozen=True):
     session_id: str
     user_id: str
     started_at: datetime
+    received_at: datetime
     position: int
     product_id: str
     name: str

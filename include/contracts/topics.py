@@ -14,6 +14,8 @@ KPI = "kpi.minute"
 GATE_GROUP = "gate"
 STREAM_GROUP = "stream"
 REDRIVE_GROUP = "redrive"
+KPI_GROUP = f"{STREAM_GROUP}-kpi"
+KPI_ROWS_GROUP = f"{STREAM_GROUP}-rows"
 
 
 class Topic(NamedTuple):

@@ -14,7 +14,11 @@ from include.local.project import ROOT
 from include.supervise.alarms import ALARMS
 
 CODE = ("include", "dags", "plugins", "flink", "docker", "benchmarks", "drills")
-BESIDES_STAGES = {"reconcile.difference": "supervise", "airflow.task_failed": "local"}
+BESIDES_STAGES = {
+    "reconcile.difference": "supervise",
+    "reconcile.unverifiable": "supervise",
+    "airflow.task_failed": "local",
+}
 """Alarms that no rule of the supervisor raises, and the runbook of each."""
 TOLD = ("**Run again:**",)
 """What every DAG's text says."""

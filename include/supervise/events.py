@@ -14,7 +14,6 @@ from include.supervise.reconcile import Line, Reconciliation
 
 LONGEST_DETAIL = 500
 VALID = "valid"
-ADMITTED = "admitted"
 
 
 def of_round(entry: Entry, known: Collection[str]) -> list[PipelineEvent]:
@@ -38,16 +37,16 @@ def of_round(entry: Entry, known: Collection[str]) -> list[PipelineEvent]:
     ]
 
 
-def of_hour(found: Reconciliation, archived: int, archive_lag: int, now: datetime) -> list[PipelineEvent]:
-    """The stages of a reconciled hour, and what only the archive knows: how many sessions it holds and lacks."""
-    counted = any(line.stage == "gate" for line in found.lines)
-    # The gate is only counted where something differs; said of every hour, so that a mended one replaces its line.
-    gate = [] if counted else [_event(found.hour, "reconciled", "gate", ADMITTED, detail="balanced")]
+def of_hour(found: Reconciliation) -> list[PipelineEvent]:
+    """The stages of a reconciled hour; the same hour again replaces its lines."""
+    return [_reconciled(found.hour, line) for line in found.lines]
+
+
+def of_archive(archived: int, lag: int, now: datetime) -> list[PipelineEvent]:
+    """What only the archive knows: how many sessions it holds, and how many wait for it."""
     return [
-        *gate,
-        *(_reconciled(found.hour, line) for line in found.lines),
         _event(now, "stage", "archive", "archived", total=archived),
-        _event(now, "lag", "archive", "archive", value=archive_lag),
+        _event(now, "lag", "archive", "archive", value=lag),
     ]
 
 
@@ -81,7 +80,7 @@ def _lags(at: datetime, seen: Observation) -> Iterable[PipelineEvent]:
 
 
 def _reconciled(hour: datetime, line: Line) -> PipelineEvent:
-    detail = "different" if line.wrong else "pending" if line.difference else "balanced"
+    detail = "different" if line.wrong else "pending" if line.pending else "balanced"
     return _event(hour, "reconciled", line.stage, line.what, value=line.difference, total=line.expected, detail=detail)
 
 

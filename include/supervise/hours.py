@@ -1,9 +1,9 @@
-"""What Kafka holds of one span of broker time, in bounded memory but for the ids of `valid`."""
+"""What Kafka holds of one span of broker time, in bounded memory."""
 
 import re
-from collections import Counter
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,20 +15,19 @@ from include.contracts import topics
 from include.contracts.errors import TransientError
 from include.contracts.letters import DeadLetter
 from include.contracts.settings import Settings
+from include.supervise.admitted import AdmittedSession, SessionKey, decode
+from include.supervise.reconcile import BY_SESSION, Evidence, Rows
 
 POLL_MS = 1_000
+POLL_RECORDS = 5_000
 ANSWER_MS = 10_000
-EMPTY_POLLS = 30
-SUMMARY = "session_summary"
-_RECEIVED = re.compile(r'"received_at":\s*"([^"]+)"')
+EMPTY_POLLS = 60
+CLOCK_STEP = timedelta(minutes=1)
+"""How far the broker's clock may step back: arrival times of a partition otherwise only rise."""
+_FIELD = r'"{}":\s*"([^"]+)"'
+_SESSION, _USER, _RECEIVED = (re.compile(_FIELD.format(name)) for name in ("session_id", "user_id", "received_at"))
 
 Offsets = dict[TopicPartition, int]
-
-
-class _Valid(msgspec.Struct):
-    user_id: str
-    session_id: str
-    received_at: datetime
 
 
 class Hours:
@@ -59,47 +58,73 @@ class Hours:
 
     def undecided(self) -> int:
         """Of them, those the gate has not decided."""
-        done = self._committed(topics.GATE_GROUP, topics.RAW)
-        return sum(max(0, self._until[place] - max(done[place], self._from[place])) for place in self._from)
+        done = committed(self._settings, topics.GATE_GROUP, topics.RAW)
+        return sum(max(0, self._until[place] - max(done[place.partition], self._from[place])) for place in self._from)
 
-    def rejected(self) -> dict[str, int]:
-        """Of them, those the gate refused, by reason."""
+    def evidence(self) -> Evidence:
+        """Count rejected and admitted records of the hour, once `undecided` was 0.
+
+        Reads up to the ends of now, open transactions included: those of the gate hold its decisions, and the
+        coordinator may publish their offsets a moment before it publishes their records.
+        """
+        ends = {topic: end_offsets(self._settings, topic) for topic in (topics.REJECTED, topics.VALID)}
+        months: defaultdict[str, Rows] = defaultdict(Rows)
+        bounds: dict[str, int] = {}
+        for partition, offset, session in self._sessions(ends[topics.VALID]):
+            months[session.month].add(session.rows)
+            bounds[str(partition)] = offset + 1
+        return Evidence(
+            raw=self.raw(), rejected=self._rejected(ends[topics.REJECTED]), months=dict(months), bounds=bounds
+        )
+
+    def sessions(self) -> Iterator[AdmittedSession]:
+        """The admitted sessions of the hour, once more."""
+        for _, _, session in self._sessions(end_offsets(self._settings, topics.VALID)):
+            yield session
+
+    def dead(self) -> dict[str, dict[SessionKey, int]]:
+        """Index -> session -> documents of it that became dead letters; a letter may have come more than once."""
+        ids: dict[str, defaultdict[SessionKey, set[str]]] = {index: defaultdict(set) for index in BY_SESSION}
+        for record in self._read(topics.DEAD, end_offsets(self._settings, topics.DEAD), lambda _: False):
+            letter = msgspec.json.decode(record.value, type=DeadLetter)
+            index = next((name for name in BY_SESSION if letter.index.startswith(name)), None)
+            session, user = _SESSION.search(letter.document), _USER.search(letter.document)
+            received = _RECEIVED.search(letter.document)
+            if index and letter.id and session and user and (received is None or self._holds(received[1])):
+                ids[index][SessionKey(user[1], session[1])].add(letter.id)
+        return {index: {key: len(found) for key, found in by_key.items()} for index, by_key in ids.items()}
+
+    def _rejected(self, ends: dict[int, int]) -> dict[str, int]:
         found: Counter[str] = Counter()
-        for record in self._read(topics.REJECTED):
+
+        def origin(record: Any) -> tuple[TopicPartition, int, str]:
             headers = {name: value.decode() for name, value in record.headers}
             place = TopicPartition(headers.get(topics.HEADER_TOPIC), int(headers.get(topics.HEADER_PARTITION, -1)))
-            offset = int(headers.get(topics.HEADER_OFFSET, -1))
+            return place, int(headers.get(topics.HEADER_OFFSET, -1)), headers.get(topics.HEADER_REASON, "")
+
+        def is_later(record: Any) -> bool:
+            # The gate writes to the partition that it reads, in the order of reading.
+            place, offset, _ = origin(record)
+            return bool(place.partition == record.partition and offset >= self._until.get(place, offset + 1))
+
+        for record in self._read(topics.REJECTED, ends, is_later):
+            place, offset, reason = origin(record)
             if place in self._from and self._from[place] <= offset < self._until[place]:
-                found[headers.get(topics.HEADER_REASON, "")] += 1
+                found[reason] += 1
         return dict(found)
 
-    def valid(self) -> int:
-        """Distinct sessions admitted of them. A session_id is unique for one user only."""
-        ids: set[tuple[str, str]] = set()
-        for record in self._read(topics.VALID):
-            try:
-                session = msgspec.json.decode(record.value, type=_Valid)
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                continue
-            if self._start <= session.received_at < self._end:
-                ids.add((session.user_id, session.session_id))
-        return len(ids)
+    def _sessions(self, ends: dict[int, int]) -> Iterator[tuple[int, int, AdmittedSession]]:
+        past = self._end + CLOCK_STEP
+        decoded: AdmittedSession | None = None
 
-    def dead(self) -> int:
-        """Sessions of them whose summary Elasticsearch refused; a letter may have come more than once."""
-        ids: set[str] = set()
-        for record in self._read(topics.DEAD):
-            letter = msgspec.json.decode(record.value, type=DeadLetter)
-            found = _RECEIVED.search(letter.document)
-            if letter.index.startswith(SUMMARY) and letter.id and found and self._holds(found[1]):
-                ids.add(letter.id)
-        return len(ids)
+        def is_later(record: Any) -> bool:
+            nonlocal decoded
+            decoded = decode(record.value)
+            return decoded is not None and decoded.received_at >= past
 
-    def stream_lag(self) -> int:
-        """Valid records not yet covered by a checkpoint."""
-        places = self._places(topics.VALID)
-        ends, done = self._consumer.end_offsets(places), self._committed(topics.STREAM_GROUP, topics.VALID)
-        return sum(max(0, ends[place] - done[place]) for place in places)
+        for record in self._read(topics.VALID, ends, is_later):
+            if decoded is not None and self._start <= decoded.received_at < self._end:
+                yield record.partition, record.offset, decoded
 
     def _holds(self, instant: str) -> bool:
         try:
@@ -108,48 +133,84 @@ class Hours:
             return False
         return self._start <= (at if at.tzinfo else at.replace(tzinfo=UTC)) < self._end
 
-    def _places(self, topic: str) -> list[TopicPartition]:
-        return [TopicPartition(topic, number) for number in range(self._settings.partitions)]
-
     def _at(self, topic: str, instant: datetime) -> Offsets:
-        places = self._places(topic)
+        places = _places(self._settings, topic)
         found = self._consumer.offsets_for_times(dict.fromkeys(places, int(instant.timestamp() * 1_000)))
         ends = self._consumer.end_offsets(places)
         return {place: found[place].offset if found.get(place) else ends[place] for place in places}
 
-    def _committed(self, group: str, topic: str) -> Offsets:
-        places = self._places(topic)
-        begins = self._consumer.beginning_offsets(places)
-        with _consumer(self._settings, group) as reader:
-            known = {place: reader.committed(place, timeout_ms=ANSWER_MS) for place in places}
-        return {place: max(begins[place], known[place] or 0) for place in places}
-
-    def _read(self, topic: str) -> Iterator[Any]:
-        """Committed records of a topic that came since the start of the span, to its end now."""
-        begin, places = self._at(topic, self._start), self._places(topic)
-        ends = self._consumer.end_offsets(places)
-        self._consumer.assign(places)
-        for place in places:
+    def _read(self, topic: str, ends: dict[int, int], is_later: Callable[[Any], bool]) -> Iterator[Any]:
+        """Committed records since the start of the span, of each partition to its end or the first later one."""
+        begin = self._at(topic, self._start)
+        unread = {place for place, offset in begin.items() if offset < ends[place.partition]}
+        self._consumer.assign(sorted(unread))
+        for place in unread:
             self._consumer.seek(place, begin[place])
         idle = 0
-        while any(self._consumer.position(place) < ends[place] for place in places):
-            polled = self._consumer.poll(timeout_ms=POLL_MS)
+        while unread:
+            polled = self._consumer.poll(timeout_ms=POLL_MS, max_records=POLL_RECORDS)
             idle = 0 if polled else idle + 1
             if idle > EMPTY_POLLS:
                 raise TransientError(f"{topic} cannot be read to its end", "see that Kafka runs: ./showroom status")
-            for records in polled.values():
-                yield from records
+            done: set[TopicPartition] = set()
+            for place, records in polled.items():
+                for record in records:
+                    if record.offset >= ends[place.partition] or is_later(record):
+                        done.add(place)
+                        break
+                    yield record
+            done |= {place for place in unread if self._consumer.position(place) >= ends[place.partition]}
+            unread -= done
+            if unread and done:
+                self._consumer.pause(*done)
+
+
+def oldest_raw(settings: Settings) -> datetime | None:
+    """The arrival of the oldest raw record; None where there is none. Raises TransientError while Kafka is away."""
+    try:
+        with _consumer(settings) as consumer:
+            found = consumer.offsets_for_times(dict.fromkeys(_places(settings, topics.RAW), 0))
+    except KafkaError as error:
+        raise _away(error) from error
+    arrivals = [entry.timestamp for entry in found.values() if entry is not None]
+    return datetime.fromtimestamp(min(arrivals) / 1_000, UTC) if arrivals else None
+
+
+def committed(settings: Settings, group: str, topic: str) -> dict[int, int]:
+    """Partition -> the offset a group has committed. Raises TransientError while Kafka is away."""
+    places = _places(settings, topic)
+    try:
+        with _consumer(settings, group) as reader:
+            begins = reader.beginning_offsets(places)
+            known = {place: reader.committed(place, timeout_ms=ANSWER_MS) for place in places}
+    except KafkaError as error:
+        raise _away(error) from error
+    return {place.partition: max(begins[place], known[place] or 0) for place in places}
+
+
+def end_offsets(settings: Settings, topic: str) -> dict[int, int]:
+    """Partition -> the offset behind its last record, committed or not. Raises TransientError while Kafka is away."""
+    try:
+        with _consumer(settings, isolation_level="read_uncommitted") as reader:
+            found = reader.end_offsets(_places(settings, topic))
+    except KafkaError as error:
+        raise _away(error) from error
+    return {place.partition: offset for place, offset in found.items()}
+
+
+def _places(settings: Settings, topic: str) -> list[TopicPartition]:
+    return [TopicPartition(topic, number) for number in range(settings.partitions)]
 
 
 def _away(error: KafkaError) -> TransientError:
     return TransientError(f"Kafka does not answer ({type(error).__name__})", "see that it runs: ./showroom status")
 
 
-def _consumer(settings: Settings, group: str | None = None) -> KafkaConsumer:
+def _consumer(settings: Settings, group: str | None = None, isolation_level: str = "read_committed") -> KafkaConsumer:
     return KafkaConsumer(
         bootstrap_servers=settings.kafka_bootstrap.split(","),
         group_id=group,
-        isolation_level="read_committed",
+        isolation_level=isolation_level,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         allow_auto_create_topics=False,

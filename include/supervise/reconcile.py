@@ -1,129 +1,176 @@
-"""The stage equation of one hour: what came in equals what was refused, indexed and archived.
+"""The stage equation of one hour, pure: raw = rejected + admitted, and admitted = indexed or dead letter = archived.
 
-An hour holds the records that reached `sessions.raw` in it, by the broker's time.
+An hour holds the records that reached `sessions.raw` in it, by the broker's time. A stage is only judged once it has
+passed the last valid record of the hour, which is an offset in `sessions.valid`; until then the hour is pending.
 """
 
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Literal
 
-from include.contracts.errors import TerminalError
-from include.contracts.settings import Settings
-from include.contracts.topics import RAW, TOPICS
-from include.supervise.hours import Hours
+import msgspec
 
 HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+ADMITTED = "admitted"
+IN_MONGODB = "in MongoDB"
+KPI_INDEX = "kpi_minute"
+BY_SESSION = ("session_summary", "product_details", "product_sentiment")
+"""Indices whose documents carry the time of arrival, so that they are compared by hour."""
 
 Owner = Literal["gate", "stream", "archive"]
+State = Literal["balanced", "pending", "difference", "unverifiable"]
+
+
+class Rows(msgspec.Struct, kw_only=True):
+    """Documents that sessions make, by index."""
+
+    session_summary: int = 0
+    product_details: int = 0
+    product_sentiment: int = 0
+
+    def add(self, other: "Rows") -> None:
+        """Add the counts of `other`."""
+        self.session_summary += other.session_summary
+        self.product_details += other.product_details
+        self.product_sentiment += other.product_sentiment
+
+    def of(self, index: str) -> int:
+        """The count of one index."""
+        return int(getattr(self, index))
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """What Kafka holds of an hour, all of it decided by the gate.
+
+    `months`: event month `YYYY-MM` -> documents expected of the admitted sessions. `bounds`: partition of
+    `sessions.valid` -> offset behind the last record of the hour; a partition without one is left out.
+    """
+
+    raw: int
+    rejected: dict[str, int]
+    months: dict[str, Rows]
+    bounds: dict[str, int]
+
+    @property
+    def valid(self) -> int:
+        """Admitted records."""
+        return sum(rows.session_summary for rows in self.months.values())
+
+    def expected(self, index: str, oldest_month: str) -> int:
+        """Documents of an index whose month retention keeps."""
+        return sum(rows.of(index) for month, rows in self.months.items() if month >= oldest_month)
+
+    def waiting(self, passed: Mapping[int, int]) -> int:
+        """Offsets of the hour that a reader has not passed: an upper bound of the sessions in flight."""
+        return sum(max(0, bound - passed.get(int(partition), 0)) for partition, bound in self.bounds.items())
 
 
 @dataclass(frozen=True, kw_only=True)
-class HourCounts:
-    """Records of one hour. `rejected` by reason; `dead`: sessions Elasticsearch refused.
-
-    `valid`: distinct sessions in `sessions.valid`, None while nobody had to look. `undecided`: raw records the
-    gate has not decided yet; `stream_lag`, `archive_lag`: valid records those stages have not passed, of any hour.
-    """
-
-    hour: datetime
-    raw: int
-    rejected: dict[str, int]
-    undecided: int
-    in_elasticsearch: int
-    dead: int
-    stream_lag: int
-    in_mongodb: int | None = None
-    archive_lag: int = 0
-    valid: int | None = None
-
-    @property
-    def admitted(self) -> int:
-        """Sessions the gate must have admitted, by what it read and refused."""
-        return self.raw - self.undecided - sum(self.rejected.values())
-
-
-@dataclass(frozen=True)
 class Line:
-    """One stage of the equation. `in_flight`: how much of a shortfall the stage may still bring."""
+    """One store against what it must hold.
+
+    `dead`: missing documents that are dead letters. `in_flight`: at most this many may still arrive.
+    """
 
     stage: Owner
     what: str
     expected: int
     found: int
+    dead: int = 0
     in_flight: int = 0
 
     @property
     def difference(self) -> int:
-        """Found less expected."""
-        return self.found - self.expected
+        """Found and dead less expected."""
+        return self.found + self.dead - self.expected
 
     @property
     def wrong(self) -> bool:
         """Whether it differs by more than what is in flight."""
         return self.difference > 0 or -self.difference > self.in_flight
 
+    @property
+    def pending(self) -> bool:
+        """Whether no verdict is possible yet."""
+        return self.in_flight > 0 and not self.wrong
+
+    @property
+    def text(self) -> str:
+        """The line as people read it, without its stage."""
+        parts = [f"{self.what} {self.found:,} of {self.expected:,} expected"]
+        if self.dead:
+            parts.append(f"{self.dead:,} dead letters")
+        if self.in_flight:
+            parts.append(f"at most {self.in_flight:,} in flight")
+        if self.wrong:
+            parts.append(f"{-self.difference:,} missing" if self.difference < 0 else f"{self.difference:,} too many")
+        return ", ".join(parts)
+
 
 @dataclass(frozen=True)
 class Reconciliation:
-    """The equation of one hour. `owner` is the first stage with a difference; `pending`: something is in flight."""
+    """The equation of an hour, or of a day. `owner` is the first stage with a difference."""
 
     hour: datetime
     lines: tuple[Line, ...]
-    balanced: bool
-    owner: Owner | None
-    pending: bool
+
+    @property
+    def owner(self) -> Owner | None:
+        """The first stage with a difference; the gate comes before those that read from it."""
+        return next((line.stage for line in self.lines if line.wrong), None)
+
+    @property
+    def balanced(self) -> bool:
+        """Whether nothing is known to differ."""
+        return self.owner is None
+
+    @property
+    def pending(self) -> bool:
+        """Whether a stage has not passed the hour yet."""
+        return any(line.pending for line in self.lines)
+
+    @property
+    def state(self) -> State:
+        """One word for all lines."""
+        return "difference" if not self.balanced else "pending" if self.pending else "balanced"
 
 
-def balance(counts: HourCounts) -> Reconciliation:
-    """The equation. Where the valid sessions were counted, a difference of the gate is told from those after it."""
-    admitted = counts.admitted if counts.valid is None else counts.valid
-    lines = [] if counts.valid is None else [Line("gate", "admitted", counts.admitted, counts.valid)]
-    indexed = counts.in_elasticsearch + counts.dead
-    lines.append(Line("stream", "indexed or refused by Elasticsearch", admitted, indexed, counts.stream_lag))
-    if counts.in_mongodb is not None:
-        lines.append(Line("archive", "in MongoDB", admitted, counts.in_mongodb, counts.archive_lag))
-    wrong = [line for line in lines if line.wrong]
-    return Reconciliation(
-        hour=counts.hour,
-        lines=tuple(lines),
-        balanced=not wrong,
-        owner=wrong[0].stage if wrong else None,
-        pending=counts.undecided > 0 or any(line.difference and not line.wrong for line in lines),
-    )
+def undecided_line(raw: int, undecided: int) -> Line:
+    """The only line of an hour that the gate has not finished."""
+    return Line(stage="gate", what="decided", expected=raw, found=raw - undecided, in_flight=undecided)
 
 
-def count_hour(
-    settings: Settings,
-    hour: datetime,
-    valid_in_elasticsearch: int,
-    valid_in_mongodb: int | None = None,
-    archive_lag: int = 0,
-) -> HourCounts:
-    """The counts of the hour that begins at `hour` (UTC). Reads `sessions.valid` only when the rest differs.
-
-    Raises TransientError while Kafka is away, TerminalError for an hour that is not over or whose records expired.
-    """
-    start = hour.astimezone(UTC)
-    _require_kept(start)
-    with Hours(settings, start, start + HOUR) as hours:
-        counts = HourCounts(
-            hour=start,
-            raw=hours.raw(),
-            rejected=hours.rejected(),
-            undecided=hours.undecided(),
-            in_elasticsearch=valid_in_elasticsearch,
-            dead=hours.dead(),
-            stream_lag=hours.stream_lag(),
-            in_mongodb=valid_in_mongodb,
-            archive_lag=archive_lag,
-        )
-        return counts if balance(counts).balanced else replace(counts, valid=hours.valid())
+def gate_line(evidence: Evidence) -> Line:
+    """What the gate admitted against what it read and did not reject."""
+    rejected = sum(evidence.rejected.values())
+    return Line(stage="gate", what=ADMITTED, expected=evidence.raw - rejected, found=evidence.valid)
 
 
-def _require_kept(start: datetime) -> None:
-    now = datetime.now(UTC)
-    kept = next(topic.retention_days for topic in TOPICS if topic.name == RAW)
-    if start + HOUR > now:
-        raise TerminalError(f"the hour of {start:%Y-%m-%dT%H:%MZ} is not over", "ask again when it is")
-    if start < now - timedelta(days=kept):
-        raise TerminalError(f"raw records of {start:%Y-%m-%dT%H:%MZ} have expired", f"at most {kept} days back")
+def store_line(stage: Owner, what: str, expected: int, found: int, waiting: int, *, dead: int = 0) -> Line:
+    """A store behind the gate. A session has several rows in some indices, so `waiting` offsets may be more rows."""
+    per_session = what in ("session_summary", IN_MONGODB)
+    in_flight = 0 if not waiting else min(waiting, expected) if per_session else expected
+    return Line(stage=stage, what=what, expected=expected, found=found, dead=dead, in_flight=in_flight)
+
+
+def oldest_month(now: datetime, months: int) -> str:
+    """The oldest event month that retention of the indices keeps, `YYYY-MM`."""
+    first = now.year * 12 + now.month - 1 - months
+    return f"{first // 12:04d}-{first % 12 + 1:02d}"
+
+
+def merged(evidences: Sequence[Evidence]) -> Evidence:
+    """The evidence of a day out of that of its hours."""
+    rejected: dict[str, int] = {}
+    months: dict[str, Rows] = {}
+    bounds: dict[str, int] = {}
+    for evidence in evidences:
+        for reason, count in evidence.rejected.items():
+            rejected[reason] = rejected.get(reason, 0) + count
+        for month, rows in evidence.months.items():
+            months.setdefault(month, Rows()).add(rows)
+        for partition, bound in evidence.bounds.items():
+            bounds[partition] = max(bound, bounds.get(partition, 0))
+    return Evidence(raw=sum(each.raw for each in evidences), rejected=rejected, months=months, bounds=bounds)

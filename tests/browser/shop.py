@@ -60,7 +60,7 @@ def _actions(now: datetime, sessions: int, hours: float, chance: random.Random) 
         session |= {"viewed_products": [view[0] for view in views], "categories": sorted({view[2] for view in views})}
         yield _action("session_summary", started, session["session_id"], session)
         for position, (product_id, name, category, price) in enumerate(views):
-            common = {name: session[name] for name in ("session_id", "user_id", "started_at")}
+            common = {name: session[name] for name in ("session_id", "user_id", "started_at", "received_at")}
             common |= {"position": position, "product_id": product_id, "name": name, "category": category}
             shared = {
                 name: session[name] for name in ("device_type", "country", "referrer", "last_action", "purchase_made")

@@ -31,6 +31,8 @@ from include.local.stack import Stack
 from include.serving import queries as serving
 from include.serving.client import connect
 from include.supervise.flink_rest import FlinkRest
+from include.supervise.hours import Hours
+from include.supervise.reconcile import HOUR
 from include.supervise.stream_job import cancel, observe, restore_points, running_job
 from showroom.environment import job_program, state_folder
 from showroom.operators import (
@@ -39,6 +41,8 @@ from showroom.operators import (
     StopStreamOperator,
     SubmitStreamOperator,
 )
+from showroom.tasks.account import Counted, count_day, count_hour
+from showroom.tasks.stores import Stores
 from tests.polling import eventually
 
 SESSIONS = 2_000
@@ -188,14 +192,47 @@ def test_retention_names_old_indices_and_then_drops_them(api: AirflowApi, settin
         assert not client.indices.exists(index="session_summary-2019.02")
 
 
-def test_the_hour_that_ended_balances(api: AirflowApi, settings: Settings, mongo: Database[dict[str, Any]]) -> None:
-    run(api, "archive_sessions")
+def test_all_that_came_balances_in_every_store(
+    api: AirflowApi, settings: Settings, mongo: Database[dict[str, Any]]
+) -> None:
+    run_id, _ = run(api, "archive_sessions")
+    assert "kafka." not in api.log("archive_sessions", run_id, "load"), "a task's log repeats its client's"
     run_id, state = run(api, "reconcile")
 
     assert state == "success", api.log("reconcile", run_id, "count")
-    found = api.result("reconcile", run_id, "count")
-    assert found["balanced"] is True
-    assert mongo[RECONCILIATIONS].find_one({"_id": found["hour"].replace("Z", "+00:00")}) is not None
+    assert {found["state"] for found in api.result("reconcile", run_id, "count")["hours"]} <= {"balanced", "pending"}
+    for found in api.result("reconcile", run_id, "count")["hours"]:
+        assert mongo[RECONCILIATIONS].find_one({"_id": found["hour"]}) is not None
+    hour = datetime.now(UTC) - HOUR
+    with connect(settings) as client:
+        stores = Stores(settings, client, mongo, datetime.now(UTC))
+        counted = eventually(lambda: balanced(settings, stores, hour), within_s=60, every_s=1.0)
+        assert counted is not None
+        assert [line.what for line in counted.result.lines if not line.expected] == []
+        lost = client.search(index="product_sentiment", size=1)["hits"]["hits"][0]
+        client.delete(index=lost["_index"], id=lost["_id"], refresh=True)
+        missing = count_hour(settings, stores, hour, counted.evidence)
+        assert missing.examples == {"product_sentiment": [lost["_source"]["session_id"]]}
+        client.index(index=lost["_index"], id=lost["_id"], document=lost["_source"], refresh=True)
+
+
+def test_the_minutes_of_today_hold_every_session(settings: Settings, mongo: Database[dict[str, Any]]) -> None:
+    now = datetime.now(UTC)
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    with Hours(settings, midnight, now) as hours:
+        evidence = hours.evidence()
+    with connect(settings) as client:
+        stores = Stores(settings, client, mongo, now)
+        assert evidence.valid
+        assert eventually(
+            lambda: count_day(settings, stores, midnight, evidence, None).result.state == "balanced", within_s=60
+        )
+
+
+def balanced(settings: Settings, stores: Stores, hour: datetime) -> Counted | None:
+    """The counts of an hour once nothing of it is in flight and all stages agree."""
+    counted = count_hour(settings, stores, hour, None)
+    return counted if counted.result.state == "balanced" else None
 
 
 def test_the_pipeline_dashboard_has_been_told_of_all_that(

@@ -22,14 +22,15 @@ from include.serving.retention import old_indices
 from include.supervise.journal import Entry
 from include.supervise.observation import Away, Observation
 from include.supervise.policy import Action, Decision
-from include.supervise.reconcile import HourCounts, balance
+from include.supervise.reconcile import Line, Reconciliation
 from showroom import triggers
 from showroom.environment import job_program, state_folder
 from showroom.plugin import ShowroomPlugin
 from showroom.tasks import serving as upkeep
+from showroom.tasks.entries import as_plain
 from showroom.tasks.ingest import plan_of
 from showroom.tasks.pipeline import tell
-from showroom.tasks.reconcile import as_plain, hour_before, require_balance
+from showroom.tasks.reconcile import asked_hour, require_balance
 from showroom.triggers import StreamHealthTrigger, needs_act, payload
 from showroom.verdicts import verdicts
 
@@ -86,41 +87,25 @@ def test_a_load_by_hand_is_of_the_days_before_its_end() -> None:
     assert (plan.start, plan.end, plan.sessions, plan.seed) == (END - timedelta(days=2), END, 5, 1)
 
 
-@pytest.mark.parametrize(
-    ("instant", "asked", "hour"),
-    [
-        ("2026-03-01T10:20:00+00:00", None, "2026-03-01T09:00:00+00:00"),
-        ("2026-03-01T00:20:00+00:00", None, "2026-02-28T23:00:00+00:00"),
-        ("2026-03-01T10:20:00+00:00", "2026-02-01T05:00:00Z", "2026-02-01T05:00:00+00:00"),
-    ],
-)
-def test_the_hour_to_reconcile(instant: str, asked: str | None, hour: str) -> None:
-    assert hour_before(datetime.fromisoformat(instant), asked).isoformat() == hour
+def test_asked_hour_is_the_beginning_of_its_hour_in_utc() -> None:
+    assert asked_hour(None) is None
+    assert asked_hour("2026-02-01T05:00:00Z") == datetime(2026, 2, 1, 5, tzinfo=UTC)
+    assert asked_hour("2026-02-01T05:30:00+02:00") == datetime(2026, 2, 1, 3, tzinfo=UTC)
 
 
 def counted(in_mongodb: int) -> dict[str, Any]:
-    counts = HourCounts(
-        hour=START,
-        raw=10,
-        rejected={"malformed": 2},
-        undecided=0,
-        in_elasticsearch=8,
-        dead=0,
-        stream_lag=0,
-        in_mongodb=in_mongodb,
-        archive_lag=0,
-    )
-    return as_plain(balance(counts))
+    line = Line(stage="archive", what="in MongoDB", expected=8, found=in_mongodb)
+    return {"hours": [as_plain(Reconciliation(START, (line,)))], "pending": 0, "unverifiable": 0}
 
 
 def test_a_balanced_hour_passes() -> None:
     require_balance(counted(in_mongodb=8))
+    require_balance({"hours": []})
 
 
 def test_a_difference_fails_for_good_and_names_its_owner() -> None:
-    with pytest.raises(AirflowFailException, match="first at archive"):
+    with pytest.raises(AirflowFailException, match=r"first at archive: .*in MongoDB 7 of 8 expected, 1 missing"):
         require_balance(counted(in_mongodb=7))
-    assert counted(in_mongodb=7)["lines"][-1]["difference"] == -1
 
 
 def test_errors_that_no_retry_helps_fail_at_once() -> None:

@@ -44,6 +44,7 @@ def details(number: int) -> Item:
         session_id=f"bulk-{number}",
         user_id="u",
         started_at=MONTH,
+        received_at=MONTH,
         position=0,
         product_id="p01",
         name="Sofa",

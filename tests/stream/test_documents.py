@@ -1,5 +1,6 @@
 """From a session to its documents, field by field."""
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
@@ -13,7 +14,9 @@ from flink.documents import documents_of
 from flink.sentiment import compound_score, label_of
 from include.contracts.documents import INDICES, ProductDetails, ProductSentiment, SessionSummary
 from include.contracts.session import Purchase
-from tests.valid_sessions import STARTED, valid_session, viewed
+from include.supervise.admitted import decode
+from include.supervise.reconcile import BY_SESSION
+from tests.valid_sessions import STARTED, encoded, valid_session, viewed
 
 
 def test_a_session_gives_a_summary_a_row_for_each_view_and_one_for_each_review() -> None:
@@ -76,6 +79,7 @@ def test_product_rows_hold_the_product_and_the_review() -> None:
         session_id="s-20261123-000001",
         user_id="5f2b" * 8,
         started_at=STARTED,
+        received_at=STARTED + timedelta(seconds=215),
         position=0,
         product_id="p01",
         name="Sofa",
@@ -92,6 +96,7 @@ def test_product_rows_hold_the_product_and_the_review() -> None:
         session_id="s-20261123-000001",
         user_id="5f2b" * 8,
         started_at=STARTED,
+        received_at=STARTED + timedelta(seconds=215),
         position=0,
         product_id="p01",
         name="Sofa",
@@ -168,3 +173,13 @@ def test_every_document_is_what_its_index_expects(started: datetime) -> None:
         kind = INDICES[item.alias]
         assert msgspec.json.decode(msgspec.json.encode(item.document), type=kind) == item.document
     assert all(first.id <= second.id for first, second in pairwise(items))
+
+
+def test_documents_are_as_many_as_reconciliation_expects() -> None:
+    views = [viewed(), viewed(review=""), viewed(review=None), viewed(review="\n"), viewed(review="Fine.")]
+    for number in range(len(views) + 1):
+        session = valid_session(views=views[:number])
+        read = decode(encoded(session))
+        assert read is not None
+        made = Counter(document.alias for document in documents_of(session))
+        assert made == {index: count for index in BY_SESSION if (count := read.rows.of(index))}

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
     from include.gate.rejected import SearchResult
 
-app = typer.Typer(help="Block users and networks at the gate; find refused records; resume a stopped partition.", no_args_is_help=True)
+app = typer.Typer(
+    help="Block users and networks at the gate; find refused records; resume a stopped partition.", no_args_is_help=True
+)
 User = Annotated[str | None, typer.Option(help="A user, as the source names him.")]
 Network = Annotated[str | None, typer.Option(help="An address or its network; its /24 (IPv6: /48) is meant.")]
 Partition = Annotated[int, typer.Option(help="The stopped partition of sessions.raw.", min=0)]

@@ -14,6 +14,7 @@ from showroom.pages import wording
 from showroom.pages.sources import Away
 
 SHOWN_DECISIONS = 20
+DAY_ID = len("2026-11-23")
 
 
 class StageCard(NamedTuple):
@@ -60,7 +61,7 @@ class RejectedRow(NamedTuple):
 
 
 class HourRow(NamedTuple):
-    """One reconciled hour, its stage equation as lines of text."""
+    """One reconciled hour or day, its stage equation as lines of text."""
 
     hour: str
     state: str
@@ -172,17 +173,24 @@ def _rejected(record: RejectedRecord) -> RejectedRow:
 
 
 def _hour(document: Mapping[str, Any]) -> HourRow:
-    state = "pending" if document.get("pending") else "balanced" if document.get("balanced") else "difference"
+    """One entry; that of a day has a date as its id."""
+    identity = str(document["_id"])
+    hour = f"{identity}, the day" if len(identity) == DAY_ID else wording.moment(datetime.fromisoformat(identity))
     return HourRow(
-        hour=wording.moment(datetime.fromisoformat(str(document["_id"]))),
-        state=state,
+        hour=hour,
+        state=str(document.get("state") or _state(document)),
         owner=str(document.get("owner") or ""),
         lines=tuple((str(line.get("name", "")), _line(line)) for line in document.get("lines", [])),
     )
 
 
+def _state(document: Mapping[str, Any]) -> str:
+    """The state of an entry of an earlier version."""
+    return "pending" if document.get("pending") else "balanced" if document.get("balanced") else "difference"
+
+
 def _line(line: Mapping[str, Any]) -> str:
-    return ", ".join(f"{wording.label(key)} {_value(value)}" for key, value in line.items() if key != "name")
+    return str(line.get("text") or ", ".join(f"{key} {_value(value)}" for key, value in line.items() if key != "name"))
 
 
 def _value(value: Any) -> str:

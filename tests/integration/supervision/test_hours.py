@@ -9,12 +9,12 @@ import pytest
 from kafka import KafkaAdminClient, KafkaProducer
 
 from include.contracts import topics
-from include.contracts.errors import TerminalError, TransientError
+from include.contracts.errors import TransientError
 from include.contracts.letters import DeadLetter, Origin
 from include.contracts.settings import Settings
-from include.supervise.hours import Hours
+from include.supervise.hours import Hours, committed, end_offsets, oldest_raw
 from include.supervise.progress import COMMITS, probe_kafka
-from include.supervise.reconcile import HOUR, HourCounts, balance, count_hour
+from include.supervise.reconcile import HOUR, Evidence, Rows
 from tests.integration.supervision.conftest import pass_over
 from tests.valid_sessions import encoded, valid_session
 
@@ -24,14 +24,14 @@ VALID = RAW - EMPTY - DUPLICATE
 
 @dataclass(frozen=True)
 class Planted:
-    """A Kafka with a span of records that add up; `VALID - DEAD` of them would be in Elasticsearch."""
+    """A Kafka with a span of records that add up."""
 
     settings: Settings
     start: datetime
 
-    def count(self, elasticsearch: int = VALID - DEAD, mongodb: int = VALID, archive_lag: int = 0) -> HourCounts:
-        """The hour up to now, in which all was planted."""
-        return count_hour(self.settings, datetime.now(UTC) - HOUR, elasticsearch, mongodb, archive_lag)
+    def hours(self) -> Hours:
+        """The span in which all was planted."""
+        return Hours(self.settings, self.start, self.start + HOUR)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def planted(broker: Settings, producer: KafkaProducer) -> Planted:
     # Two have one id under two users, one came twice, one is of another hour, one is nothing.
     sessions[1] = valid_session(session_id="h-0", user_id="another", received_at=sessions[1].received_at)
     old = valid_session(session_id="old", received_at=start - timedelta(hours=3))
-    for session in (*sessions, sessions[0], old):
+    for session in (old, *sessions, sessions[0]):
         producer.send(topics.VALID, encoded(session), key=b"k")
     producer.send(topics.VALID, b"no session", key=b"k")
     late = msgspec.json.encode({"session_id": "old", "received_at": old.received_at})
@@ -104,83 +104,68 @@ def test_a_new_broker_has_lags_though_no_group_has_a_coordinator(broker: Setting
     refuse(producer, "empty", place.partition, place.offset)
 
 
-def test_a_span_is_counted_where_it_lies(planted: Planted) -> None:
-    with Hours(planted.settings, planted.start, planted.start + HOUR) as hours:
-        assert hours.raw() == RAW
-        assert hours.rejected() == {"empty": EMPTY, "duplicate": DUPLICATE}
-        assert (hours.undecided(), hours.valid(), hours.dead(), hours.stream_lag()) == (0, VALID, DEAD, 0)
+def test_evidence_of_a_span_counts_what_lies_in_it(planted: Planted) -> None:
+    with planted.hours() as hours:
+        assert (hours.raw(), hours.undecided()) == (RAW, 0)
+        found = hours.evidence()
+        dead = hours.dead()
+    # Admitted records: one session came twice.
+    assert (found.raw, found.rejected) == (RAW, {"empty": EMPTY, "duplicate": DUPLICATE})
+    assert found.months == {
+        "2026-11": Rows(session_summary=VALID + 1, product_details=VALID + 1, product_sentiment=VALID + 1)
+    }
+    assert {index: sum(rows.values()) for index, rows in dead.items()} == {
+        "session_summary": DEAD,
+        "product_details": 1,
+        "product_sentiment": 0,
+    }
     with Hours(planted.settings, planted.start - HOUR, planted.start) as before:
-        assert (sum(before.rejected().values()), before.dead()) == (before.raw(), 0)
+        assert (before.evidence().rejected, before.evidence().valid) == ({"empty": before.raw()}, 0)
 
 
-def test_a_span_without_records_is_empty(planted: Planted) -> None:
-    start = datetime.now(UTC) + HOUR
-    with Hours(planted.settings, start, start + HOUR) as hours:
-        assert (hours.raw(), hours.rejected(), hours.undecided(), hours.valid(), hours.dead()) == (0, {}, 0, 0, 0)
-
-
-def test_an_hour_that_adds_up_is_not_read_again(planted: Planted) -> None:
-    counts = planted.count()
-    assert counts.valid is None
-    found = balance(counts)
-    assert (found.balanced, found.owner, found.pending) == (True, None, False), found
-
-
-@pytest.mark.parametrize(
-    ("elasticsearch", "mongodb", "archive_lag", "owner", "pending"),
-    [
-        (VALID - DEAD - 1, VALID, 0, "stream", False),
-        (VALID - DEAD + 1, VALID, 0, "stream", False),
-        (VALID - DEAD, VALID - 2, 0, "archive", False),
-        (VALID - DEAD, VALID - 2, 2, None, True),
-        (VALID - DEAD - 1, VALID - 2, 0, "stream", False),
-    ],
-)
-def test_a_difference_behind_the_gate_is_its_stages(
-    planted: Planted, elasticsearch: int, mongodb: int, archive_lag: int, owner: str | None, pending: bool
+def test_bounds_of_a_span_lie_behind_its_last_session_whatever_comes_later(
+    planted: Planted, producer: KafkaProducer
 ) -> None:
-    counts = planted.count(elasticsearch, mongodb, archive_lag)
-    assert counts.valid == (None if owner is None else VALID)
-    found = balance(counts)
-    assert (found.owner, found.pending, found.balanced) == (owner, pending, owner is None), found
+    with planted.hours() as hours:
+        bounds = hours.evidence().bounds
+    later = valid_session(session_id="later", received_at=planted.start + 2 * HOUR)
+    for partition in range(planted.settings.partitions):
+        producer.send(topics.VALID, encoded(later), key=b"k", partition=partition).get(timeout=30)
+    with planted.hours() as hours:
+        again = hours.evidence()
+    ends = end_offsets(planted.settings, topics.VALID)
+    assert again.bounds == bounds
+    assert all(bound < ends[int(partition)] for partition, bound in bounds.items())
+    assert again.waiting(committed(planted.settings, topics.STREAM_GROUP, topics.VALID)) == 0
 
 
-def test_what_the_stream_has_not_passed_is_in_flight(planted: Planted) -> None:
-    pass_over(planted.settings, topics.STREAM_GROUP, topics.VALID, short=2)
-    found = balance(planted.count(VALID - DEAD - 2))
-    assert (found.owner, found.pending) == (None, True), found
-    pass_over(planted.settings, topics.STREAM_GROUP, topics.VALID)
-    assert balance(planted.count(VALID - DEAD - 2)).owner == "stream"
+def test_evidence_of_a_span_without_records_is_empty(planted: Planted) -> None:
+    start = datetime.now(UTC) + 10 * HOUR
+    with Hours(planted.settings, start, start + HOUR) as hours:
+        assert (hours.undecided(), hours.evidence()) == (0, Evidence(raw=0, rejected={}, months={}, bounds={}))
 
 
-def test_what_the_gate_has_not_decided_is_in_flight(planted: Planted) -> None:
+def test_raw_records_that_the_gate_has_not_passed_are_undecided(planted: Planted) -> None:
     pass_over(planted.settings, topics.GATE_GROUP, topics.RAW, short=3)
-    counts = planted.count(VALID - DEAD - 3, VALID - 3)
-    assert counts.undecided == 3
-    found = balance(counts)
-    assert (found.owner, found.pending) == (None, True), found
+    with planted.hours() as hours:
+        assert hours.undecided() == 3
     pass_over(planted.settings, topics.GATE_GROUP, topics.RAW)
 
 
-def test_a_record_the_gate_passed_without_a_verdict_is_the_gates(planted: Planted, producer: KafkaProducer) -> None:
-    place = producer.send(topics.RAW, b"x", key=b"u", partition=0).get(timeout=30)
-    pass_over(planted.settings, topics.GATE_GROUP, topics.RAW)
-    found = balance(planted.count())
-    assert found.owner == "gate", found
-    assert [(line.stage, line.difference) for line in found.lines if line.wrong] == [("gate", -1)]
-    refuse(producer, "malformed", place.partition, place.offset)
-    producer.flush()
-    assert balance(planted.count()).balanced
-
-
-def test_an_hour_that_is_not_over_or_has_expired_is_refused(planted: Planted) -> None:
-    with pytest.raises(TerminalError, match="is not over"):
-        count_hour(planted.settings, datetime.now(UTC) - HOUR + timedelta(minutes=1), 0)
-    with pytest.raises(TerminalError, match="have expired"):
-        count_hour(planted.settings, datetime.now(UTC) - timedelta(days=4), 0)
+def test_oldest_raw_record_has_the_time_of_its_arrival(planted: Planted) -> None:
+    oldest = oldest_raw(planted.settings)
+    assert oldest is not None
+    assert planted.start - HOUR < oldest <= datetime.now(UTC)
 
 
 def test_without_kafka_nothing_is_counted(broker: Settings) -> None:
     away = broker.replace(kafka_bootstrap="127.0.0.1:1")
+    with (
+        pytest.raises(TransientError, match="Kafka does not answer"),
+        Hours(away, datetime.now(UTC), datetime.now(UTC)),
+    ):
+        pass
     with pytest.raises(TransientError, match="Kafka does not answer"):
-        count_hour(away, datetime.now(UTC) - HOUR, 0)
+        committed(away, topics.GATE_GROUP, topics.RAW)
+    with pytest.raises(TransientError, match="Kafka does not answer"):
+        end_offsets(away, topics.RAW)

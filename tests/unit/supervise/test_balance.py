@@ -1,60 +1,124 @@
-"""The stage equation of one hour: what differs, and whose it is."""
+"""The stage equation of one hour: what differs, whose it is, and when no verdict is possible yet."""
 
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from include.supervise.reconcile import HourCounts, balance
+from include.serving.retention import old_indices
+from include.supervise.reconcile import (
+    BY_SESSION,
+    IN_MONGODB,
+    Evidence,
+    Line,
+    Reconciliation,
+    Rows,
+    gate_line,
+    merged,
+    oldest_month,
+    store_line,
+    undecided_line,
+)
 
 HOUR = datetime(2026, 11, 23, 8, tzinfo=UTC)
+VALID, DETAILS, REVIEWS = 80, 200, 30
 
 
-def counts(**different: Any) -> HourCounts:
-    """An hour that adds up, and what is to be different about it."""
+def evidence(**changes: Any) -> Evidence:
+    """An hour of 100 raw records, of which 20 were rejected."""
+    rows = Rows(session_summary=VALID, product_details=DETAILS, product_sentiment=REVIEWS)
     base: dict[str, Any] = {
-        "hour": HOUR,
         "raw": 100,
         "rejected": {"duplicate": 15, "empty": 5},
-        "undecided": 0,
-        "in_elasticsearch": 80,
-        "dead": 0,
-        "stream_lag": 0,
-        "in_mongodb": 80,
+        "months": {"2026-11": rows},
+        "bounds": {"0": 500, "1": 700},
     }
-    return HourCounts(**(base | different))
+    return Evidence(**(base | changes))
+
+
+def hour(found: dict[str, int], stream: int = 0, archive: int = 0, **changes: Any) -> Reconciliation:
+    """The hour with what the stores hold, and the offsets that stream and archive have not passed."""
+    kafka = evidence(**changes)
+    lines = [gate_line(kafka)]
+    for index in BY_SESSION:
+        expected = kafka.expected(index, "2025-10")
+        lines.append(store_line("stream", index, expected, expected + found.get(index, 0), stream))
+    lines.append(store_line("archive", IN_MONGODB, kafka.valid, kafka.valid + found.get(IN_MONGODB, 0), archive))
+    return Reconciliation(HOUR, tuple(lines))
 
 
 @pytest.mark.parametrize(
-    ("what", "different", "owner", "pending"),
+    ("what", "found", "waiting", "changes", "owner", "state"),
     [
-        ("all is well", {}, None, False),
-        ("an hour without input", {"raw": 0, "rejected": {}, "in_elasticsearch": 0, "in_mongodb": 0}, None, False),
-        ("all refused", {"rejected": {"empty": 100}, "in_elasticsearch": 0, "in_mongodb": 0}, None, False),
-        ("refused by Elasticsearch", {"in_elasticsearch": 79, "dead": 1}, None, False),
-        ("no archive was asked", {"in_mongodb": None}, None, False),
-        ("one lost by the stream", {"in_elasticsearch": 79}, "stream", False),
-        ("one in flight to Elasticsearch", {"in_elasticsearch": 79, "stream_lag": 5}, None, True),
-        ("more missing than in flight", {"in_elasticsearch": 74, "stream_lag": 5}, "stream", False),
-        ("one too many in Elasticsearch", {"in_elasticsearch": 81, "stream_lag": 5}, "stream", False),
-        ("ten lost by the archive", {"in_mongodb": 70}, "archive", False),
-        ("ten in flight to the archive", {"in_mongodb": 70, "archive_lag": 10}, None, True),
-        ("both lost some", {"in_elasticsearch": 79, "in_mongodb": 79}, "stream", False),
-        ("the gate lost two", {"valid": 78, "in_elasticsearch": 78, "in_mongodb": 78}, "gate", False),
-        ("the gate made one up", {"valid": 81, "in_elasticsearch": 81, "in_mongodb": 81}, "gate", False),
-        ("the gate did its part", {"valid": 80, "in_elasticsearch": 78}, "stream", False),
-        ("not all decided", {"undecided": 10, "in_elasticsearch": 70, "in_mongodb": 70}, None, True),
+        ("all is well", {}, (0, 0), {}, None, "balanced"),
+        ("no input", {}, (0, 0), {"raw": 0, "rejected": {}, "months": {}, "bounds": {}}, None, "balanced"),
+        ("all refused", {}, (0, 0), {"rejected": {"empty": 100}, "months": {}}, None, "balanced"),
+        ("one summary lost", {"session_summary": -1}, (0, 0), {}, "stream", "difference"),
+        ("one product row lost", {"product_details": -1}, (0, 0), {}, "stream", "difference"),
+        ("one review lost", {"product_sentiment": -1}, (0, 0), {}, "stream", "difference"),
+        ("one lost by the archive", {IN_MONGODB: -1}, (0, 0), {}, "archive", "difference"),
+        ("one missing while the stream is behind", {"session_summary": -1}, (5, 0), {}, None, "pending"),
+        ("nothing missing while the stream is behind", {}, (5, 0), {}, None, "pending"),
+        ("rows missing while the stream is behind", {"product_details": -20}, (5, 0), {}, None, "pending"),
+        ("more missing than in flight", {"session_summary": -6}, (5, 0), {}, "stream", "difference"),
+        ("one too many while the stream is behind", {"session_summary": 1}, (5, 0), {}, "stream", "difference"),
+        ("ten missing while the archive is behind", {IN_MONGODB: -10}, (0, 10), {}, None, "pending"),
+        ("both lost some", {"session_summary": -1, IN_MONGODB: -1}, (0, 0), {}, "stream", "difference"),
+        ("the gate lost two", {}, (0, 0), {"raw": 102}, "gate", "difference"),
+        ("the gate made one up", {}, (0, 0), {"raw": 99}, "gate", "difference"),
     ],
     ids=lambda value: value if isinstance(value, str) and " " in value else "",
 )
-def test_the_equation(what: str, different: dict[str, Any], owner: str | None, pending: bool) -> None:
-    found = balance(counts(**different))
-    assert (found.owner, found.pending, found.balanced) == (owner, pending, owner is None), what
+def test_hour_with_counts_has_owner_and_state(
+    what: str, found: dict[str, int], waiting: tuple[int, int], changes: dict[str, Any], owner: str | None, state: str
+) -> None:
+    result = hour(found, *waiting, **changes)
+    assert (result.owner, result.state) == (owner, state), what
+    assert (result.balanced, result.pending) == (owner is None, state == "pending" or result.pending)
 
 
-def test_a_line_says_what_was_expected_and_what_was_found() -> None:
-    found = balance(counts(in_elasticsearch=70, dead=4, stream_lag=3))
-    assert [(line.stage, line.expected, line.found, line.in_flight, line.difference) for line in found.lines] == [
-        ("stream", 80, 74, 3, -6),
-        ("archive", 80, 80, 0, 0),
-    ]
+def test_hour_that_is_not_decided_is_pending() -> None:
+    result = Reconciliation(HOUR, (undecided_line(100, 10),))
+    assert (result.state, result.lines[0].text) == ("pending", "decided 90 of 100 expected, at most 10 in flight")
+
+
+def test_dead_letters_explain_what_is_missing() -> None:
+    line = Line(stage="stream", what="session_summary", expected=80, found=79, dead=1)
+    assert (line.wrong, line.text) == (False, "session_summary 79 of 80 expected, 1 dead letters")
+
+
+def test_line_text_names_what_is_missing() -> None:
+    line = Line(stage="stream", what="session_summary", expected=52_890, found=52_889)
+    assert line.text == "session_summary 52,889 of 52,890 expected, 1 missing"
+    assert Line(stage="archive", what=IN_MONGODB, expected=1, found=2).text == "in MongoDB 2 of 1 expected, 1 too many"
+
+
+def test_waiting_counts_offsets_below_the_bounds_of_the_hour_only() -> None:
+    kafka = evidence()
+    assert kafka.waiting({0: 500, 1: 700}) == 0
+    assert kafka.waiting({0: 9_999, 1: 699}) == 1
+    assert kafka.waiting({}) == 1_200
+
+
+def test_months_that_retention_deletes_are_not_expected() -> None:
+    old = Rows(session_summary=7, product_details=9)
+    kafka = evidence(months={"2019-02": old, "2026-11": Rows(session_summary=73, product_details=1)})
+    assert (kafka.expected("session_summary", "2025-10"), kafka.expected("product_details", "2025-10")) == (73, 1)
+    assert (kafka.expected("session_summary", "2019-02"), kafka.valid) == (80, 80)
+
+
+@pytest.mark.parametrize("months", [1, 11, 12, 13, 25])
+@pytest.mark.parametrize("now", [datetime(2026, 1, 31, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC)])
+def test_oldest_month_is_the_oldest_that_retention_keeps(now: datetime, months: int) -> None:
+    oldest = oldest_month(now, months)
+    name = f"session_summary-{oldest.replace('-', '.')}"
+    year, month = (int(part) for part in oldest.split("-"))
+    before = f"session_summary-{year - (month == 1):04d}.{(month - 2) % 12 + 1:02d}"
+    assert old_indices([name, before], "session_summary", months, now) == [before]
+
+
+def test_merged_adds_hours_up_and_keeps_the_last_bounds() -> None:
+    day = merged([evidence(), evidence(bounds={"1": 900, "2": 3}), evidence(raw=0, months={}, bounds={}, rejected={})])
+    assert (day.raw, day.valid, day.rejected) == (200, 160, {"duplicate": 30, "empty": 10})
+    assert day.bounds == {"0": 500, "1": 900, "2": 3}
+    assert evidence().valid == VALID, "merging has changed an hour"

@@ -4,11 +4,11 @@ from datetime import UTC, datetime
 
 from include.contracts.documents import PipelineEvent
 from include.supervise.alarms import ALARMS
-from include.supervise.events import LONGEST_DETAIL, difference, of_hour, of_round
+from include.supervise.events import LONGEST_DETAIL, difference, of_archive, of_hour, of_round
 from include.supervise.journal import Entry
 from include.supervise.observation import Away, Gate, Observation, Search
 from include.supervise.policy import Decision, Finding, decide
-from include.supervise.reconcile import HourCounts, balance
+from include.supervise.reconcile import Line, Reconciliation
 from tests.unit.supervise.looks import LIMITS, NOW, at, kafka
 
 HOUR = datetime(2026, 11, 23, 8, tzinfo=UTC)
@@ -56,12 +56,8 @@ def test_sessions_that_could_not_be_counted_are_not_told_as_none() -> None:
     assert ("stage", "ingest", "raw") in told(events)
 
 
-def test_a_balanced_hour_tells_of_the_gate_too_so_that_a_mended_one_replaces_its_line() -> None:
-    counts = HourCounts(
-        hour=HOUR, raw=100, rejected={"duplicate": 10}, undecided=0, in_elasticsearch=90, dead=0, stream_lag=0,
-        in_mongodb=90,
-    )  # fmt: skip
-    line = of_hour(balance(counts), 90, 0, HOUR)[0]
+def test_a_balanced_hour_tells_of_each_stage() -> None:
+    line = of_hour(Reconciliation(HOUR, (Line(stage="gate", what="admitted", expected=90, found=90),)))[0]
     assert (line.at, line.kind, line.stage, line.name, line.detail) == (
         HOUR,
         "reconciled",
@@ -93,15 +89,16 @@ def test_a_decision_says_why_and_what_came_of_it_in_one_bounded_line() -> None:
 
 
 def test_an_hour_tells_each_stage_and_what_the_archive_holds() -> None:
-    counts = HourCounts(
-        hour=HOUR, raw=100, rejected={"duplicate": 10}, undecided=0, in_elasticsearch=89, dead=1, stream_lag=0,
-        in_mongodb=70, archive_lag=25, valid=88,
-    )  # fmt: skip
+    lines = (
+        Line(stage="gate", what="admitted", expected=90, found=88),
+        Line(stage="stream", what="session_summary", expected=88, found=89, dead=1),
+        Line(stage="archive", what="in MongoDB", expected=88, found=70, in_flight=25),
+    )
     now = HOUR.replace(hour=9, minute=20)
-    events = of_hour(balance(counts), 4_000, 25, now)
+    events = [*of_hour(Reconciliation(HOUR, lines)), *of_archive(4_000, 25, now)]
     assert [(event.at, event.stage, event.name, event.value, event.total, event.detail) for event in events] == [
         (HOUR, "gate", "admitted", -2, 90, "different"),
-        (HOUR, "stream", "indexed or refused by Elasticsearch", 2, 88, "different"),
+        (HOUR, "stream", "session_summary", 2, 88, "different"),
         (HOUR, "archive", "in MongoDB", -18, 88, "pending"),
         (now, "archive", "archived", 0, 4_000, None),
         (now, "archive", "archive", 25, None, None),

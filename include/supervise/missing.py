@@ -1,0 +1,72 @@
+"""Which admitted sessions a store lacks, session by session; only asked where the counts differ."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+
+from include.supervise.admitted import AdmittedSession, SessionKey
+from include.supervise.reconcile import IN_MONGODB
+
+BATCH = 1_000
+MAX_EXAMPLES = 5
+
+Lookup = Callable[[Collection[SessionKey]], Mapping[SessionKey, int]]
+"""Sessions -> how many documents of each a store holds."""
+
+
+@dataclass
+class Missing:
+    """Documents that a store lacks; `dead`: those of them that are dead letters; `examples`: session ids of others."""
+
+    documents: int = 0
+    dead: int = 0
+    examples: list[str] = field(default_factory=list)
+
+
+def find_missing(
+    sessions: Iterable[AdmittedSession],
+    lookups: Mapping[str, Lookup],
+    dead: Mapping[str, Mapping[SessionKey, int]],
+    oldest_month: str,
+) -> dict[str, Missing]:
+    """Compare each session with each store, in batches.
+
+    Args:
+        sessions: the admitted sessions of an hour.
+        lookups: store -> how to ask it.
+        dead: index -> session -> its dead letters.
+        oldest_month: sessions of an earlier month may have left the indices.
+
+    Returns:
+        Store -> what it lacks. A document that a later session of the same id has replaced is there.
+    """
+    result = {what: Missing() for what in lookups}
+    for batch in _batches(sessions):
+        for what, lookup in lookups.items():
+            expected = {session.key: _rows(session, what, oldest_month) for session in batch}
+            asked = [key for key, rows in expected.items() if rows]
+            found = lookup(asked) if asked else {}
+            for key in asked:
+                _compare(result[what], key, expected[key] - found.get(key, 0), dead.get(what, {}).get(key, 0))
+    return result
+
+
+def _rows(session: AdmittedSession, what: str, oldest_month: str) -> int:
+    if what == IN_MONGODB:
+        return 1
+    return session.rows.of(what) if session.month >= oldest_month else 0
+
+
+def _compare(missing: Missing, key: SessionKey, gap: int, dead: int) -> None:
+    if gap <= 0:
+        return
+    missing.documents += gap
+    missing.dead += min(gap, dead)
+    if gap > dead and len(missing.examples) < MAX_EXAMPLES:
+        missing.examples.append(key.session_id)
+
+
+def _batches(sessions: Iterable[AdmittedSession]) -> Iterator[list[AdmittedSession]]:
+    remaining = iter(sessions)
+    while batch := list(islice(remaining, BATCH)):
+        yield batch

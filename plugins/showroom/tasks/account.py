@@ -1,0 +1,113 @@
+"""One hour, or one day, counted at every stage. Positions of the readers are read before the stores are counted."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import NamedTuple
+
+from include.contracts.settings import Settings
+from include.contracts.topics import KPI, KPI_GROUP, KPI_ROWS_GROUP, STREAM_GROUP, VALID
+from include.supervise.hours import Hours, committed, end_offsets
+from include.supervise.missing import find_missing
+from include.supervise.reconcile import (
+    ADMITTED,
+    BY_SESSION,
+    HOUR,
+    IN_MONGODB,
+    KPI_INDEX,
+    Evidence,
+    Line,
+    Reconciliation,
+    gate_line,
+    store_line,
+    undecided_line,
+)
+from showroom.tasks.stores import Stores
+
+
+class Counted(NamedTuple):
+    """The equation, what Kafka holds (None while the gate is not done), the bare counts, and missing session ids."""
+
+    result: Reconciliation
+    evidence: Evidence | None
+    counts: dict[str, int]
+    examples: dict[str, list[str]]
+
+
+def count_hour(settings: Settings, stores: Stores, hour: datetime, evidence: Evidence | None) -> Counted:
+    """Count an hour. Raises TransientError while a server is unavailable.
+
+    Args:
+        settings: where Kafka is.
+        stores: the stores behind the gate.
+        hour: its start, UTC.
+        evidence: what an earlier run has read of it; raw records are then not needed again.
+    """
+    with Hours(settings, hour, hour + HOUR) as hours:
+        if evidence is None:
+            undecided = hours.undecided()
+            if undecided:
+                return Counted(Reconciliation(hour, (undecided_line(hours.raw(), undecided),)), None, {}, {})
+            evidence = hours.evidence()
+        passed = {"stream": committed(settings, STREAM_GROUP, VALID), "archive": stores.archived()}
+        counts = stores.counts(hour)
+        lines = [gate_line(evidence), *_store_lines(evidence, counts, passed, stores.oldest_month)]
+        lines, examples = _look_up(hours, stores, lines)
+    return Counted(Reconciliation(hour, tuple(lines)), evidence, counts, examples)
+
+
+def _store_lines(
+    evidence: Evidence, counts: Mapping[str, int], passed: Mapping[str, Mapping[int, int]], oldest: str
+) -> list[Line]:
+    waiting = {stage: evidence.waiting(offsets) for stage, offsets in passed.items()}
+    lines = [
+        store_line("stream", index, evidence.expected(index, oldest), counts[index], waiting["stream"])
+        for index in BY_SESSION
+    ]
+    if IN_MONGODB in counts:
+        lines.append(store_line("archive", IN_MONGODB, evidence.valid, counts[IN_MONGODB], waiting["archive"]))
+    return lines
+
+
+def _look_up(hours: Hours, stores: Stores, lines: list[Line]) -> tuple[list[Line], dict[str, list[str]]]:
+    """Where documents are missing and nothing is in flight, ask for each session: a count alone accuses nobody."""
+    short = [line.what for line in lines if line.what != ADMITTED and line.difference < 0 and not line.in_flight]
+    if not short:
+        return lines, {}
+    lookups = {what: stores.lookup(what) for what in short}
+    found = find_missing(hours.sessions(), lookups, hours.dead(), stores.oldest_month)
+    judged = [
+        replace(line, found=line.expected - found[line.what].documents, dead=found[line.what].dead)
+        if line.what in found
+        else line
+        for line in lines
+    ]
+    return judged, {what: missing.examples for what, missing in found.items() if missing.examples}
+
+
+class Minutes(NamedTuple):
+    """The minutes of a day, and the ends of `kpi.minute` that its rows lie below, once they are known."""
+
+    result: Reconciliation
+    bounds: dict[str, int] | None
+
+
+def count_day(
+    settings: Settings, stores: Stores, day: datetime, evidence: Evidence, bounds: Mapping[str, int] | None
+) -> Minutes:
+    """Compare the sessions in `kpi_minute` of one day of arrival. Raises TransientError while a server is unavailable.
+
+    A row holds a minute and a day of arrival, no hour, so a whole day is compared. Two readers must have passed it:
+    that of `sessions.valid`, and behind its results that of `kpi.minute`.
+    """
+    expected = evidence.expected("session_summary", stores.oldest_month)
+    if bounds is None:
+        waiting = evidence.waiting(committed(settings, KPI_GROUP, VALID))
+        if not waiting:
+            bounds = {str(partition): end for partition, end in end_offsets(settings, KPI).items() if end}
+    if bounds is not None:
+        passed = committed(settings, KPI_ROWS_GROUP, KPI)
+        waiting = sum(max(0, end - passed.get(int(partition), 0)) for partition, end in bounds.items())
+    found = stores.kpi_sessions(day)
+    line = store_line("stream", KPI_INDEX, expected, found, waiting)
+    return Minutes(Reconciliation(day, (line,)), None if bounds is None else dict(bounds))

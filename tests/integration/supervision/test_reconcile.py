@@ -1,0 +1,289 @@
+"""Reconciliation on real servers: one lost session is found in every store, and nothing else raises an alarm."""
+
+import logging
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from elasticsearch import Elasticsearch
+from kafka import KafkaProducer
+
+from include.archive import store
+from include.contracts import topics
+from include.contracts.settings import Settings
+from include.local.stack import ARCHIVE, Stack
+from include.serving.client import connect
+from include.serving.templates import ensure_templates
+from include.supervise.due import floor
+from include.supervise.reconcile import HOUR
+from tests.integration.supervision.conftest import pass_over
+from tests.integration.supervision.shop_hours import ShopHour, let_raw_records_be_old
+from tests.locking import turn
+from tests.valid_sessions import valid_session
+
+OFFSET = 1_600
+BEFORE = count()
+
+
+@pytest.fixture(scope="module")
+def settings_of_stores() -> Iterator[Settings]:
+    """Kafka, Elasticsearch and MongoDB of these tests' own, whose raw records may be old."""
+    settings = Settings(state_dir=Path(".showroom/test-reconcile"), port_offset=OFFSET, partitions=2)
+    stack = Stack(settings)
+    with turn(settings):
+        stack.purge()
+        try:
+            stack.up(("kafka", "elasticsearch", *ARCHIVE))
+            let_raw_records_be_old(settings)
+            yield settings
+        finally:
+            stack.down()
+
+
+@pytest.fixture(scope="module")
+def client(settings_of_stores: Settings) -> Iterator[Elasticsearch]:
+    with connect(settings_of_stores) as opened:
+        ensure_templates(opened, settings_of_stores)
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def producer(settings_of_stores: Settings) -> Iterator[KafkaProducer]:
+    with KafkaProducer(bootstrap_servers=settings_of_stores.kafka_bootstrap) as opened:
+        yield opened
+
+
+@pytest.fixture
+def new_hour(
+    settings_of_stores: Settings, producer: KafkaProducer, client: Elasticsearch
+) -> Iterator[Callable[[], ShopHour]]:
+    """Makes hours of the last days, later than those of earlier tests, with a database of this test's own."""
+    own = settings_of_stores.replace(mongo_database=f"test-{uuid.uuid4().hex[:12]}")
+    with store.connect(own) as mongo:
+        database = store.database(mongo, own)
+
+        def make() -> ShopHour:
+            start = floor(datetime.now(UTC)) + (2 * next(BEFORE) - 60) * HOUR
+            return ShopHour(own, producer, client, database, start)
+
+        yield make
+        mongo.drop_database(own.mongo_database)
+
+
+@pytest.fixture
+def hour(new_hour: Callable[[], ShopHour]) -> ShopHour:
+    return new_hour()
+
+
+def texts(entry: dict[str, Any]) -> dict[str, str]:
+    """The lines that differ, by store."""
+    return {line["what"]: line["text"] for line in entry["lines"] if line["wrong"]}
+
+
+@pytest.mark.parametrize("load", ["full", "idle"])
+def test_run_with_one_lost_session_in_every_store_names_each(
+    hour: ShopHour, load: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    sessions = hour.sessions(60)
+    hour.gate(sessions, rejected=4)
+    hour.index(sessions)
+    hour.archive(sessions[:-1])
+    for place, alias in enumerate(("session_summary", "product_details", "product_sentiment")):
+        hour.lose(alias, sessions[place])
+    hour.pass_all()
+    if load == "full":
+        hour.traffic()
+
+    with caplog.at_level(logging.ERROR):
+        (entry,) = hour.run()
+
+    assert (entry["state"], entry["owner"]) == ("difference", "stream")
+    assert texts(entry) == {
+        "session_summary": "session_summary 59 of 60 expected, 1 missing",
+        "product_details": "product_details 179 of 180 expected, 1 missing",
+        "product_sentiment": "product_sentiment 59 of 60 expected, 1 missing",
+        "in MongoDB": "in MongoDB 59 of 60 expected, 1 missing",
+    }
+    assert entry["missing"] == {
+        "session_summary": [sessions[0].session_id],
+        "product_details": [sessions[1].session_id],
+        "product_sentiment": [sessions[2].session_id],
+        "in MongoDB": [sessions[-1].session_id],
+    }
+    # Repaired, the same hour is closed by the next run.
+    hour.index(sessions)
+    hour.archive(sessions[-1:])
+    assert [found["state"] for found in hour.run()] == ["balanced"]
+    assert hour.run() == []
+
+
+def test_run_with_a_session_missing_from_the_minutes_names_the_day(hour: ShopHour) -> None:
+    sessions = hour.sessions(12)
+    hour.gate(sessions)
+    hour.index(sessions)
+    hour.archive(sessions)
+    hour.count_minutes(sessions[:-1])
+    hour.pass_all()
+    midnight = hour.start.replace(hour=0)
+    for number in range(24):
+        if midnight + number * HOUR != hour.start:
+            hour.close(midnight + number * HOUR)
+    hour.traffic()
+
+    found, day = hour.run(midnight + timedelta(days=1, minutes=20) - hour.start)
+
+    assert (found["state"], day["state"], day["owner"]) == ("balanced", "difference", "stream")
+    assert texts(day) == {"kpi_minute": "kpi_minute 11 of 12 expected, 1 missing"}
+    hour.count_minutes(sessions)
+    assert [entry["state"] for entry in hour.run(midnight + timedelta(days=1, minutes=20) - hour.start)] == ["balanced"]
+
+
+def test_run_while_the_stages_catch_up_is_pending_and_closes_later(hour: ShopHour) -> None:
+    sessions = hour.sessions(20)
+    hour.gate(sessions)
+    hour.index(sessions[:-2])
+    hour.archive(sessions[:-2])
+    pass_over(hour.settings, topics.GATE_GROUP, topics.RAW, short=1)
+    (undecided,) = hour.run()
+    assert (undecided["state"], undecided["lines"][0]["text"]) == (
+        "pending",
+        "decided 19 of 20 expected, at most 1 in flight",
+    )
+    # Partition 0 lacks its last record and its transaction's marker.
+    hour.pass_all(short=2)
+    pass_over(hour.settings, topics.GATE_GROUP, topics.RAW)
+
+    (pending,) = hour.run()
+
+    assert (pending["state"], texts(pending)) == ("pending", {})
+    hour.index(sessions[-2:])
+    hour.archive(sessions[-2:])
+    hour.pass_all()
+    (closed,) = hour.run(timedelta(hours=2, minutes=20))[:1]
+    assert (closed["hour"], closed["state"]) == (hour.start.isoformat(), "balanced")
+
+
+def test_run_with_a_pending_hour_that_loses_a_session_finds_it_later(hour: ShopHour) -> None:
+    sessions = hour.sessions(20)
+    hour.gate(sessions)
+    hour.index(sessions[:-1])
+    hour.archive(sessions)
+    hour.pass_all(short=2)
+    assert [entry["state"] for entry in hour.run()] == ["pending"]
+    hour.pass_all()
+    hour.traffic()
+
+    (entry,) = hour.run()
+
+    assert (entry["state"], entry["missing"]["session_summary"]) == ("difference", [sessions[-1].session_id])
+
+
+def test_run_after_an_outage_counts_every_missed_hour(new_hour: Callable[[], ShopHour]) -> None:
+    first, second, third = new_hour(), new_hour(), new_hour()
+    lost = second.sessions(6)[3]
+    for each in (first, second, third):
+        sessions = each.sessions(6)
+        each.gate(sessions)
+        each.index(sessions)
+        each.archive(sessions)
+    second.lose("session_summary", lost)
+    third.pass_all()
+    # Airflow was down since before the first of them: only the entry of the hour before is there.
+    for each in (second, third):
+        each.database.reconciliations.delete_one({"_id": (each.start - HOUR).isoformat()})
+
+    entries = third.run()
+
+    assert [entry["hour"] for entry in entries] == [(first.start + n * HOUR).isoformat() for n in range(5)]
+    assert [entry["state"] for entry in entries] == ["balanced", "balanced", "difference", "balanced", "balanced"]
+    assert entries[2]["missing"] == {"session_summary": [lost.session_id]}
+
+
+def test_run_long_after_an_outage_records_expired_hours_once(hour: ShopHour, caplog: pytest.LogCaptureFixture) -> None:
+    for number in range(1, 73):
+        hour.close(hour.start + number * HOUR)
+    with caplog.at_level(logging.ERROR):
+        hour.run(timedelta(days=3, hours=1))
+
+    entry = hour.database.reconciliations.find_one({"_id": hour.start.isoformat()})
+    assert entry is not None
+    assert entry["state"] == "unverifiable"
+    assert [line for line in caplog.messages if line.startswith("ALARM reconcile.unverifiable")]
+    caplog.clear()
+    hour.run(timedelta(days=3, hours=1))
+    assert not [line for line in caplog.messages if "unverifiable" in line]
+
+
+def test_run_after_a_replay_whose_months_retention_deleted_balances(hour: ShopHour) -> None:
+    old = hour.sessions(9, started_at=datetime(2019, 2, 3, tzinfo=UTC))
+    new = [
+        valid_session(session_id=f"new-{n}", received_at=hour.start + timedelta(minutes=30), started_at=hour.start)
+        for n in range(5)
+    ]
+    hour.gate([*old, *new])
+    hour.index(new)
+    hour.archive([*old, *new])
+    hour.pass_all()
+
+    (entry,) = hour.run()
+
+    assert entry["state"] == "balanced", entry
+    # Retention that has not run yet changes nothing either.
+    hour.index(old)
+    hour.database.reconciliations.delete_one({"_id": hour.start.isoformat()})
+    assert [found["state"] for found in hour.run()] == ["balanced"]
+
+
+def test_run_with_dead_letters_counts_only_those_that_are_not_indexed(hour: ShopHour) -> None:
+    sessions = hour.sessions(10)
+    hour.gate(sessions)
+    hour.index(sessions)
+    hour.archive(sessions)
+    for dead in sessions[:2]:
+        hour.bury(dead)
+        hour.lose("session_summary", dead)
+    hour.pass_all()
+    (entry,) = hour.run()
+    assert entry["state"] == "balanced"
+    assert entry["lines"][1]["text"] == "session_summary 8 of 10 expected, 2 dead letters"
+
+    # One is put back; another session is lost: its loss does not hide behind the letter.
+    hour.index(sessions[:1])
+    hour.lose("session_summary", sessions[5])
+    hour.database.reconciliations.delete_one({"_id": hour.start.isoformat()})
+    (entry,) = hour.run()
+    assert (entry["state"], entry["missing"]) == ("difference", {"session_summary": [sessions[5].session_id]})
+
+
+def test_run_with_one_session_id_of_two_users_counts_both(hour: ShopHour) -> None:
+    (one,) = hour.sessions(1)
+    (other,) = hour.sessions(1, user_id="0a1b" * 8)
+    hour.gate([one, other])
+    hour.index([one])
+    hour.pass_all()
+
+    (entry,) = hour.run()
+
+    assert entry["lines"][1]["text"] == "session_summary 1 of 2 expected, 1 missing"
+    assert entry["missing"]["in MongoDB"] == [one.session_id, other.session_id]
+
+
+def test_run_with_a_record_that_the_gate_lost_names_the_gate(hour: ShopHour) -> None:
+    sessions = hour.sessions(4)
+    hour.gate(sessions, rejected=2)
+    lost = hour.sessions(1, session_id="lost")
+    hour.gate(lost)
+    hour.index([*sessions, *lost])
+    hour.archive([*sessions, *lost])
+    at = int(hour.start.timestamp() * 1_000) + 900_000
+    with KafkaProducer(bootstrap_servers=hour.settings.kafka_bootstrap) as producer:
+        producer.send(topics.RAW, b"x", partition=0, timestamp_ms=at).get(timeout=30)
+    hour.pass_all()
+
+    (entry,) = hour.run()
+
+    assert (entry["owner"], texts(entry)) == ("gate", {"admitted": "admitted 5 of 6 expected, 1 missing"})
