@@ -86,6 +86,7 @@ class Search(msgspec.Struct, frozen=True, tag="elasticsearch"):
 
     `sessions` can be found; `newest_id` is the one that arrived last, `newest_at` its arrival (Unix s), both None
     while there is none. `rejections`: writes that its nodes have turned away with 429 since they started.
+    `has_reached_shard_limit`: the cluster refuses another index.
     """
 
     health: str
@@ -94,6 +95,7 @@ class Search(msgspec.Struct, frozen=True, tag="elasticsearch"):
     newest_id: str | None
     newest_at: float | None
     rejections: int = 0
+    has_reached_shard_limit: bool = False
 
 
 class Archive(msgspec.Struct, frozen=True, tag="archive"):

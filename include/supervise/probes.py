@@ -2,15 +2,12 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-import httpx
-import msgspec
 import redis
 
 from include.contracts import keys
@@ -19,19 +16,15 @@ from include.contracts.offset_gap import decode_gap
 from include.contracts.settings import Settings
 from include.contracts.stream import JOB_NAME
 from include.supervise.archive_probe import probe_archive
+from include.supervise.elasticsearch_probe import probe_elasticsearch
 from include.supervise.flink_progress import records_out
 from include.supervise.flink_rest import FlinkRest, JobSummary
-from include.supervise.observation import Away, Flink, Gate, Job, Kafka, Observation, Restore, Search
+from include.supervise.observation import Away, Flink, Gate, Job, Kafka, Observation, Restore
 from include.supervise.progress import REQUEST_S, probe_kafka
 from include.supervise.stream_job import newest_restore_point
 
 DEADLINE_S = 3.0
 LONGEST_REASON = 300
-SUMMARY = "session_summary"
-# Before the first document there is no index and so no alias.
-LENIENT = {"ignore_unavailable": "true", "allow_no_indices": "true"}
-FOUND_FIELDS = {"filter_path": "hits.total,hits.hits._source"}
-NODE_FIELDS = {"filter_path": "nodes.*.thread_pool.write.rejected,nodes.*.indexing_pressure.memory.total"}
 SLOW_CHECKPOINT_S = 30.0
 """Age of the newest checkpoint from which on the job's progress is asked for, which takes a request for each vertex."""
 
@@ -100,104 +93,6 @@ def probe_gate(settings: Settings) -> Gate:
     return Gate(heartbeat_age_s=ages, verdicts=verdicts, stopped=stopped, redis_memory_ratio=ratio)
 
 
-class _Health(msgspec.Struct):
-    status: str
-
-
-class _Session(msgspec.Struct):
-    session_id: str
-    received_at: datetime
-
-
-class _Hit(msgspec.Struct):
-    source: _Session = msgspec.field(name="_source")
-
-
-class _Total(msgspec.Struct):
-    value: int
-
-
-class _Hits(msgspec.Struct):
-    total: _Total
-    hits: list[_Hit] = []
-
-
-class _Found(msgspec.Struct):
-    hits: _Hits
-
-
-class _Index(msgspec.Struct):
-    settings: dict[str, str]
-
-
-class _Pool(msgspec.Struct):
-    rejected: int = 0
-
-
-class _Pressure(msgspec.Struct):
-    coordinating_rejections: int = 0
-    primary_rejections: int = 0
-    replica_rejections: int = 0
-
-
-class _Memory(msgspec.Struct):
-    total: _Pressure = msgspec.field(default_factory=_Pressure)
-
-
-class _Indexing(msgspec.Struct):
-    memory: _Memory = msgspec.field(default_factory=_Memory)
-
-
-class _Node(msgspec.Struct):
-    thread_pool: dict[str, _Pool] = {}
-    indexing_pressure: _Indexing = msgspec.field(default_factory=_Indexing)
-
-    @property
-    def rejections(self) -> int:
-        pressure = self.indexing_pressure.memory.total
-        queues = sum(pool.rejected for name, pool in self.thread_pool.items() if name == "write")
-        return queues + pressure.coordinating_rejections + pressure.primary_rejections + pressure.replica_rejections
-
-
-class _Nodes(msgspec.Struct):
-    nodes: dict[str, _Node]
-
-
-def probe_elasticsearch(settings: Settings) -> Search:
-    """Health, blocks and the newest searchable session. Raises TerminalError, httpx' and msgspec's errors."""
-    key = settings.elasticsearch_api_key.reveal()
-    headers = {"Authorization": f"ApiKey {key}"} if key else {}
-    with httpx.Client(base_url=settings.elasticsearch_url, timeout=REQUEST_S, headers=headers) as http:
-        health = _ask(http, "GET", "/_cluster/health", _Health)
-        blocks = _ask(
-            http,
-            "GET",
-            f"/{SUMMARY}-*/_settings/index.blocks.*",
-            dict[str, _Index],
-            {**LENIENT, "flat_settings": "true"},
-        )
-        if health.status == "red":
-            return Search(health.status, "its health is red: shards are missing", 0, None, None)
-        # Of all documents a shard knows the number without counting; one search answers both questions.
-        body = {
-            "size": 1,
-            "track_total_hits": True,
-            "_source": ["session_id", "received_at"],
-            "sort": [{"received_at": {"order": "desc", "unmapped_type": "date"}}],
-        }
-        found = _ask(http, "POST", f"/{SUMMARY}/_search", _Found, {**LENIENT, **FOUND_FIELDS}, body).hits
-        nodes = _ask(http, "GET", "/_nodes/stats/thread_pool,indexing_pressure", _Nodes, NODE_FIELDS).nodes
-    newest = found.hits[0].source if found.hits else None
-    return Search(
-        health=health.status,
-        refusing=_blocked(blocks),
-        sessions=found.total.value,
-        newest_id=newest.session_id if newest else None,
-        newest_at=newest.received_at.timestamp() if newest else None,
-        rejections=sum(node.rejections for node in nodes.values()),
-    )
-
-
 def probe_restore(state: Path | None) -> Restore:
     """The newest restore point below Flink's data folder. Raises OSError, TerminalError without a folder."""
     if state is None:
@@ -225,32 +120,6 @@ def _job(flink: FlinkRest, summary: JobSummary) -> Job:
         failure=next(iter(flink.exceptions(job.jid)), None),
         records=records_out(flink, job) if late else None,
     )
-
-
-def _ask(
-    http: httpx.Client,
-    method: str,
-    path: str,
-    kind: type[_T],
-    params: Mapping[str, str] | None = None,
-    body: Any = None,
-) -> _T:
-    response = http.request(method, path, params=params, json=body)
-    if response.is_error:
-        told = " ".join(response.text.split())
-        raise TerminalError(f"Elasticsearch answered {response.status_code} to {path} ({told})", "see its log")
-    return msgspec.json.decode(response.content, type=kind)
-
-
-def _blocked(blocks: Mapping[str, _Index]) -> str | None:
-    """Which indices are closed to writing, None for none."""
-    told = [
-        f"{index}: {name}"
-        for index, found in sorted(blocks.items())
-        for name, value in sorted(found.settings.items())
-        if value == "true" and name.removeprefix("index.blocks.") in ("write", "read_only", "read_only_allow_delete")
-    ]
-    return f"{', '.join(told)}" if told else None
 
 
 def _flowing(kafka: Kafka | Away, earlier: Observation | None) -> bool | None:

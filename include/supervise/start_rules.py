@@ -162,10 +162,13 @@ FIRST: tuple[Rule, ...] = (
 
 def slow(view: View) -> str | None:
     """Return what has moved within the limit of a stall, so that the job counts as slow; None: it is stuck."""
+    seen = view.seen
+    if isinstance(seen.elasticsearch, Search) and seen.elasticsearch.has_reached_shard_limit:
+        return "Elasticsearch has reached its limit of shards"
     past = view.since(view.limits.checkpoint_stalled_s)
     if not past:
         return None
-    earlier, seen = past[0], view.seen
+    earlier = past[0]
     if isinstance(earlier.elasticsearch, Search) and isinstance(seen.elasticsearch, Search):
         if seen.elasticsearch.rejections > earlier.elasticsearch.rejections:
             return "Elasticsearch rejects writes (429)"

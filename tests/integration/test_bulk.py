@@ -20,6 +20,7 @@ from include.local.stack import Stack
 from include.serving import queries
 from include.serving.client import connect
 from include.serving.templates import ensure_templates
+from include.supervise.elasticsearch_probe import probe_elasticsearch
 from tests.polling import eventually
 
 MONTH = datetime(2041, 5, 1, tzinfo=UTC)
@@ -178,6 +179,7 @@ def test_store_while_an_index_takes_no_documents_waits_then_stores_all(
             # Waiting or done: a sink that gives up would be done with refusals.
             eventually(lambda: storing.done() or error in (sink.waiting_for or ""))
             assert not storing.done(), storing.result()[0].reason
+            assert probe_elasticsearch(small).has_reached_shard_limit is (state is shard_limit_reached)
         assert storing.result(timeout=60) == []
         assert sink.waiting_for is None
     assert stored(client) == 30

@@ -38,6 +38,7 @@ EMPTY = search(sessions=0, newest_id=None, newest_at=None)
 MOVING: dict[str, dict[str, Any]] = {
     "documents become searchable": {"elasticsearch": search(sessions=8_001)},
     "Elasticsearch rejects writes": {"elasticsearch": search(rejections=1)},
+    "Elasticsearch is at its shard limit": {"elasticsearch": search(has_reached_shard_limit=True)},
     "committed offsets move": {"kafka": kafka(stream_read=7_999)},
 }
 
