@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, start_http_server
 
 from include.contracts.metrics import METRICS
 from include.contracts.settings import LOOPBACK, Settings
@@ -58,6 +58,7 @@ class MeteredSink:
 
 def serve_metrics(settings: Settings, index: int) -> GateMetrics:
     """Serve the metrics of this process; where its port cannot be had, log that and go on without."""
+    disable_created_metrics()  # they are not declared
     metrics = GateMetrics()
     port = settings.ports.gate_metrics + index
     try:

@@ -75,7 +75,7 @@ def test_metrics_are_served_to_airflows_logins(address: str, api: AirflowApi) ->
     assert scrape(address, api.token())
 
 
-@pytest.mark.parametrize("token", ["", "another", "a scraper of tests only "])
+@pytest.mark.parametrize("token", ["", "another", "a scraper of tests onl"])
 def test_metrics_are_refused_to_strangers(address: str, api: AirflowApi, token: str) -> None:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     assert httpx.get(address, headers=headers, timeout=TIMEOUT_S).status_code in (401, 403)
