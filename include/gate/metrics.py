@@ -58,7 +58,7 @@ class MeteredSink:
 
 def serve_metrics(settings: Settings, index: int) -> GateMetrics:
     """Serve the metrics of this process; where its port cannot be had, log that and go on without."""
-    disable_created_metrics()  # they are not declared
+    disable_created_metrics()  # type: ignore[no-untyped-call] # the series are not declared
     metrics = GateMetrics()
     port = settings.ports.gate_metrics + index
     try:
