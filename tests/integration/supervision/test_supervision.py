@@ -27,7 +27,8 @@ def test_what_is_seen_of_real_servers(settings: Settings) -> None:
         producer.send(topics.RAW, b"{}", key=b"u").get(timeout=10)
         seen = observe(settings, before, state=state_folder(settings))
     # The shared stack has no MongoDB.
-    assert seen.unknown.keys() == {"archive"}, seen.unknown
+    # Only some of the tests that share these servers start MongoDB.
+    assert seen.unknown.keys() <= {"archive"}, seen.unknown
     assert isinstance(seen.kafka, Kafka)
     assert isinstance(before.kafka, Kafka)
     assert seen.kafka.raw_end == before.kafka.raw_end + 1
