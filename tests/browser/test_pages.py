@@ -187,7 +187,8 @@ def test_the_page_keeps_itself_new_while_it_is_seen(seen: Seen) -> None:
 
 def test_the_stream_page_shows_every_part(seen: Seen, theme: str, screenshots: Path) -> None:
     frame = seen.open("Stream")
-    for title in ("Decisions of the supervisor", "Reconciliation", "Rejected records"):
+    titles = ("Decisions of the supervisor", "Reconciliation", "Rejected records since", "Newest rejected records")
+    for title in titles:
         expect(frame.get_by_role("heading", name=title)).to_be_visible()
     expect(frame.locator(".stages .stage").first).to_be_visible()
     first = frame.locator("#updated").inner_text()
