@@ -1,5 +1,6 @@
 """Every kind of session through the whole platform: counts, contents and refusals against the ledger."""
 
+import hashlib
 import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -8,7 +9,9 @@ from typing import Any
 import pytest
 import redis
 
+from include.contracts.reasons import Reason
 from include.contracts.settings import Settings
+from include.gate.decide import PREFIX_BYTES
 from include.gate.pseudonym import pseudonymizer
 from include.gate.report import read_report
 from include.ingest.emission import VALID, Emission
@@ -74,12 +77,19 @@ def test_refused_records_keep_their_bytes_reason_and_origin(live: Settings, publ
     found = rejected_since(live, published.since)
     refused = [emission for emission in published.emissions if emission.verdict != VALID]
     assert Counter((key, value, headers["reason"]) for key, value, headers in found) == Counter(
-        (emission.key, emission.value, str(emission.verdict)) for emission in refused
+        (emission.key, _retained(emission.value, str(emission.verdict)), str(emission.verdict)) for emission in refused
     )
     for key, value, headers in found[:: max(1, len(found) // SAMPLES)]:
         assert headers["topic"] == "sessions.raw"
         origin = raw_record(live, int(headers["partition"]), int(headers["offset"]))
-        assert (origin.key, origin.value or b"") == (key, value)
+        assert (origin.key, _retained(origin.value or b"", headers["reason"])) == (key, value)
+        if headers["reason"] == Reason.TOO_LONG:
+            assert headers["sha256"] == hashlib.sha256(origin.value).hexdigest()
+
+
+def _retained(value: bytes, reason: str) -> bytes:
+    """What sessions.rejected holds of a value: all of it, or a prefix of one that is too long."""
+    return value[:PREFIX_BYTES] if reason == Reason.TOO_LONG else value
 
 
 def test_documents_hold_what_was_sent(live: Settings, published: Published) -> None:
