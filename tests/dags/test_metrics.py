@@ -64,6 +64,7 @@ def test_metrics_of_the_platform_are_all_served(address: str, settings: Settings
     assert sum(scraped["showroom_gate_records"]) >= scraped["showroom_gate_lag"][0]
 
 
+@pytest.mark.usefixtures("some_sessions")
 def test_metrics_of_each_gate_process_are_all_served(settings: Settings, api: AirflowApi) -> None:
     for index in range(settings.gate_processes):
         scraped = scrape(f"http://{LOOPBACK}:{settings.ports.gate_metrics + index}/metrics")
