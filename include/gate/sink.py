@@ -15,6 +15,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 from include.contracts import topics
 from include.contracts.errors import TransientError
 from include.gate.client_config import connection
+from include.gate.client_config import log as client_log
 from include.gate.decide import Output
 from include.gate.kafka_errors import CONNECTION_LOST_CODES, OVERSIZE_CODES, code_of
 
@@ -55,7 +56,7 @@ class TransactionSink:
     def __init__(self, bootstrap: str, name: str, *, single: bool = False) -> None:
         self._single = single
         self._failures: list[tuple[KafkaError, Message]] = []
-        self._lost: list[KafkaError] = []
+        self._lost: list[str] = []
         self._began = time.monotonic()
         self.in_doubt = False
         """Whether the last transaction began and is not known to be committed."""
@@ -164,7 +165,7 @@ class TransactionSink:
 
 
 def _config(
-    bootstrap: str, name: str, single: bool, failures: list[tuple[KafkaError, Message]], lost: list[KafkaError]
+    bootstrap: str, name: str, single: bool, failures: list[tuple[KafkaError, Message]], lost: list[str]
 ) -> dict[str, Any]:
     return connection(bootstrap, name) | {
         "transactional.id": name,
@@ -183,6 +184,7 @@ def _config(
         "delivery.report.only.error": True,
         "on_delivery": partial(_note_delivery, failures),
         "error_cb": partial(_note_error, lost),
+        "logger": _loss_logger(lost),
     }
 
 
@@ -191,6 +193,26 @@ def _note_delivery(failures: list[tuple[KafkaError, Message]], error: KafkaError
         failures.append((error, message))
 
 
-def _note_error(lost: list[KafkaError], error: KafkaError) -> None:
+def _note_error(lost: list[str], error: KafkaError) -> None:
     if error.code() in CONNECTION_LOST_CODES:
-        lost.append(error)
+        lost.append(str(error))
+
+
+class _LossHandler(logging.Handler):
+    """Notes connections that failed: librdkafka logs that of the coordinator and reports it to no callback."""
+
+    def __init__(self, lost: list[str]) -> None:
+        super().__init__()
+        self._lost = lost
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        if message.startswith("FAIL"):
+            self._lost.append(message)
+        client_log.log(record.levelno, message)
+
+
+def _loss_logger(lost: list[str]) -> logging.Logger:
+    logger = logging.Logger(f"{client_log.name}.producer", logging.INFO)
+    logger.addHandler(_LossHandler(lost))
+    return logger
