@@ -87,6 +87,9 @@ class TransactionSink:
             self._producer.send_offsets_to_transaction(offsets, group, min(COMMIT_TIMEOUT_S, self._left()))
             self._end()
             self.in_doubt = False
+            # The client may have sent the commit again: its first copy could still end a later transaction.
+            self._producer.poll(0)
+            self._require_connection()
         except SystemError as error:
             # A fatal error sets an exception before the callbacks run; CPython complains about the callback.
             if isinstance(error.__cause__, KafkaException):
@@ -144,7 +147,7 @@ class TransactionSink:
         raise CommitError(f"{len(self._failures)} records were not delivered, first: {error}")
 
     def _require_connection(self) -> None:
-        """Nothing is sent again on a new connection, so the transaction cannot end any more."""
+        """Raise CommitError if a connection was lost since the transaction began: only a new epoch is safe then."""
         if self._lost:
             raise CommitError(f"the connection was lost ({self._lost[0]})")
 

@@ -1,0 +1,45 @@
+"""The sink's reaction to a connection lost while a commit succeeds. Its behaviour on a broker: test_gate_faults.py."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from include.gate import sink
+from include.gate.sink import CommitError, TransactionSink
+
+
+class ResendingProducer:
+    """Loses the connection during a commit, sends the commit again and succeeds, all within one call."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self._log: Callable[[str], None] = config["logger"].info
+        self._queued: list[str] = []
+
+    def poll(self, _: float) -> None:
+        """Hand over log lines, as librdkafka does."""
+        for line in self._queued:
+            self._log(line)
+        self._queued.clear()
+
+    def begin_transaction(self) -> None: ...
+
+    def produce(self, *_: Any, **__: Any) -> None: ...
+
+    def flush(self, _: float) -> int:
+        return 0
+
+    def send_offsets_to_transaction(self, *_: Any) -> None: ...
+
+    def commit_transaction(self, _: float) -> None:
+        self._queued.append("FAIL [gate-0] [thrd:TxnCoordinator]: Disconnected: connection reset by peer")
+
+
+def test_commit_that_succeeds_over_a_lost_connection_demands_a_new_producer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sink, "Producer", ResendingProducer)
+    transactions = TransactionSink("unused", "gate-0")
+
+    with pytest.raises(CommitError, match="the connection was lost"):
+        transactions.commit([], [], None)
+
+    assert transactions.in_doubt is False
