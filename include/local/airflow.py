@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import httpx
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
 from include.contracts.errors import NotReadyError, TerminalError, TransientError
 from include.contracts.settings import Settings
@@ -18,6 +19,8 @@ POLL_S = 0.5
 ENDED = ("success", "failed")
 UNAUTHORIZED = 401
 NOT_FOUND = 404
+IDEMPOTENT = ("GET", "PATCH")
+DATABASE_ATTEMPTS = 5
 
 
 class Login(NamedTuple):
@@ -25,6 +28,10 @@ class Login(NamedTuple):
 
     user: str
     password: str
+
+
+class DatabaseBusyError(TransientError):
+    """Airflow's database refused a statement: SQLite does so when another transaction has written meanwhile."""
 
 
 class AirflowApi:
@@ -145,7 +152,13 @@ class AirflowApi:
         return telling[-1] if telling else "see its log"
 
     def _ask(self, method: str, path: str, **options: Any) -> Any:
-        return _checked(self._request(method, path, options), f"{method} {path}")
+        retrying = Retrying(
+            retry=retry_if_exception_type(DatabaseBusyError),
+            stop=stop_after_attempt(DATABASE_ATTEMPTS if method in IDEMPOTENT else 1),
+            wait=wait_exponential_jitter(multiplier=0.1, max=2.0),
+            reraise=True,
+        )
+        return retrying(lambda: _checked(self._request(method, path, options), f"{method} {path}"))
 
     def _request(self, method: str, path: str, options: Mapping[str, Any]) -> httpx.Response:
         answer = self._send(method, path, **options)
@@ -191,6 +204,8 @@ def viewer_login(layout: Layout) -> Login:
 def _checked(answer: httpx.Response, doing: str) -> Any:
     if answer.status_code in (httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE):
         raise TransientError(f"{doing}: Airflow answered {answer.status_code}", "try again in some seconds")
+    if answer.status_code == httpx.codes.INTERNAL_SERVER_ERROR and "Database error" in answer.text:
+        raise DatabaseBusyError(f"{doing}: Airflow's database refused a statement", "try again in some seconds")
     if answer.is_error:
         raise TerminalError(
             f"{doing}: Airflow answered {answer.status_code} {answer.text[:200]}", "see airflow-api's log"

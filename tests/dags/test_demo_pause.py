@@ -2,10 +2,12 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing, contextmanager
 
 import pytest
 
@@ -14,8 +16,12 @@ from include.local import demo_pause
 from include.local.airflow import AirflowApi
 from include.local.layout import Layout
 from include.local.project import ROOT
+from include.local.servers.airflow import home
+from include.local.stack import Stack
 from tests.polling import eventually
 
+LOCKED_S = 6.0
+"""Longer than the 5 s for which SQLite's driver waits by itself."""
 DEMO = """
 import os, time
 from include.contracts.settings import Settings
@@ -57,6 +63,20 @@ def demo(settings: Settings) -> Iterator["subprocess.Popen[str]"]:
     finally:
         process.kill()
         process.wait()
+
+
+def test_pause_while_another_writes_waits_for_the_database(running: AirflowApi, platform: Stack) -> None:
+    """SQLite gives up after 5 s, and Airflow answers 500."""
+    with (
+        closing(sqlite3.connect(home(platform.layout) / "airflow.db", isolation_level=None)) as writer,
+        ThreadPoolExecutor(1) as elsewhere,
+    ):
+        writer.execute("BEGIN IMMEDIATE")
+        pausing = elsewhere.submit(running.pause, demo_pause.DAG)
+        assert not wait([pausing], LOCKED_S).done
+        writer.execute("ROLLBACK")
+        pausing.result()
+    assert is_paused(running)
 
 
 def test_undone_after_an_error_unpauses_the_dag(running: AirflowApi, settings: Settings) -> None:

@@ -24,6 +24,7 @@ PATIENCE_S = 120.0
 def no_stream(stack: Stack) -> Iterator[Stack]:
     """The shared stack without a stream job and without anything to resume one from; left the same way."""
     _lose_stream(stack.settings)
+    stack.wait(["flink-taskmanager"])
     yield stack
     _lose_stream(stack.settings)
 

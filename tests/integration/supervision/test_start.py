@@ -12,6 +12,7 @@ import pytest
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.settings import Settings
 from include.local.airflow import AirflowApi
+from include.local.servers.flink import probe_slots
 from include.local.stream import job_program, state_folder, wait_started
 from include.local.verdicts import StreamVerdicts
 from include.serving.client import connect
@@ -55,8 +56,10 @@ def jobs(settings: Settings) -> int:
 
 
 def lose_job(settings: Settings) -> None:
+    """Cancel the job, and wait until its slots are offered again: a busy cluster may have lost sight of them."""
     with FlinkRest(settings) as flink:
         cancel(flink, PATIENCE_S)
+    eventually(lambda: probe_slots(settings) is None, PATIENCE_S)
 
 
 class Late:
