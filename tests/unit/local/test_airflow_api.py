@@ -1,7 +1,7 @@
 """Airflow's answers on a loopback server: what is tried again and what is not."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -14,10 +14,10 @@ from include.local.airflow import DATABASE_ATTEMPTS, AirflowApi, DatabaseBusyErr
 from include.local.layout import Layout
 from include.local.servers.airflow import ensure_keys
 
-BUSY = (500, {"detail": {"reason": "Database error", "statement": "hidden"}})
-BROKEN = (500, {"detail": "KeyError"})
-WELL = (200, {"dag_run_id": "run", "dags": []})
-Answer = tuple[int, dict[str, object]]
+Answer = tuple[int, Mapping[str, object]]
+BUSY: Answer = (500, {"detail": {"reason": "Database error", "statement": "hidden"}})
+BROKEN: Answer = (500, {"detail": "KeyError"})
+WELL: Answer = (200, {"dag_run_id": "run", "dags": []})
 
 
 class Airflow:
