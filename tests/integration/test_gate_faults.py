@@ -234,21 +234,6 @@ def test_second_gate_on_one_index_is_refused_and_first_goes_on(stack: Stack) -> 
         assert first.poll() is None
 
 
-def test_fenced_gate_ends_with_one_line(stack: Stack) -> None:
-    settings, reader = stack.settings, Reader(stack.settings)
-    with gate(settings) as process:
-        produce(settings, [session("before the fence")])
-        eventually(lambda: "before the fence" in reader.valid_ids(), within_s=60)
-        TransactionSink(settings.kafka_bootstrap, "gate-7").open()
-        produce(settings, [session("behind the fence")])
-        _, stderr = process.communicate(timeout=30)
-    assert process.returncode == 1
-    assert stderr.splitlines()[-1] == "gate: gate-7 was fenced off: another process runs under this index"
-    with gate(settings):
-        eventually(lambda: "behind the fence" in reader.valid_ids(), within_s=60)
-    assert len(reader.valid_ids()) == 2
-
-
 def test_sink_with_undelivered_record_commits_no_offsets(stack: Stack) -> None:
     settings = stack.settings
     limit_messages(settings, topics.VALID, 1_000)
