@@ -165,8 +165,9 @@ def _strike(stack: Stack, backlog: Backlog, progress: Progress, rng: random.Rand
 
 
 def _first(progress: Progress) -> int:
-    """The next sum that Kafka gives."""
-    count = progress()
-    while count < 0:
-        count = progress()
+    """Return the next sum that Kafka gives. Raises NotReadyError without one in time."""
+    until = time.monotonic() + RETURN_LIMIT_S
+    while (count := progress()) < 0:
+        if time.monotonic() > until:
+            raise NotReadyError("read committed offsets failed: no answer", "see Kafka's log")
     return count
