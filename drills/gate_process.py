@@ -1,17 +1,31 @@
 """One gate process under a small process manager: what it logs, how often it was started, whether it hangs."""
 
+import json
 import os
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
+from benchmarks.bench_stack import say
 from include.contracts.settings import Settings
-from include.local.project import ROOT
+from include.local.project import ROOT, state_dir
 
 INDEX = 0
 RESTART_S = 1.0
 END_S = 12.0
+LOGS = "drill-logs"
+
+
+def log_of(settings: Settings, drill: str) -> Path:
+    """The gate's log of a drill. It lies beside the stack's folder, because the stack is purged at the end."""
+    return state_dir(settings).parent / LOGS / f"{drill}-gate.log"
+
+
+def say_where_the_log_is(settings: Settings, drill: str, result: str) -> None:
+    """Point to the gate's log if a target of the result is missed."""
+    if not json.loads(result)["met"]:
+        say(f"a target is missed; the gate's log is {log_of(settings, drill)}")
 
 
 class GateProcess:
@@ -24,6 +38,7 @@ class GateProcess:
         self._done = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self.starts = 0
+        self.kills = 0
         self._thread = threading.Thread(target=self._keep, name="gate", daemon=True)
 
     def __enter__(self) -> "GateProcess":
@@ -44,6 +59,7 @@ class GateProcess:
 
     def kill(self) -> None:
         """Kill -9; it is started again."""
+        self.kills += 1
         if self._process is not None:
             self._process.kill()
 

@@ -5,13 +5,15 @@ done by the late request. The reader watches meanwhile: a batch is visible as a 
 """
 
 import random
+from collections.abc import Callable
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 from benchmarks.bench_stack import empty_stack, say
 from benchmarks.result import report
 from drills.backlog import Backlog
-from drills.gate_process import GateProcess
+from drills.gate_process import GateProcess, log_of, say_where_the_log_is
 from drills.kafka import DRAIN_S, IN_DOUBT, KEY, PORT_OFFSET, RESULTS, red_before
 from drills.origins import check_history
 from drills.progress import Progress
@@ -27,14 +29,19 @@ TIMES, SHORT_TIMES = 20, 4
 BATCH = 500
 SESSIONS_PER_TIME = 20_000
 SOON_S, AFTER_LIMIT_S = (0.05, 3.0), (COMMIT_TIMEOUT_S + 0.5, COMMIT_TIMEOUT_S + 4.0)
-"""Late by so much: while the gate still waits, or when a new producer has begun to work."""
+"""Late by so much, in turn: while the gate still waits, or when a new producer has begun to work."""
+NO_ANSWER, FENCED = -1, 47
+"""Kafka's error code of a request from a producer with an old epoch."""
+COMPARISONS_PER_TIME = 5
 SETTLE_S = 60.0
 TARGETS = {
     "partial_transactions": ("at most", 0.0),
     "lost": ("at most", 0.0),
     "duplicated": ("at most", 0.0),
     "resent_commits": ("at most", 0.0),
-    "fault_effects": ("at least", 1.0),
+    "hung": ("at most", 0.0),
+    "timeouts": ("at most", 0.0),
+    "gate_starts": ("at most", 1.0),
 }
 
 
@@ -50,28 +57,33 @@ def run(*, short: bool = False, seed: int = 1, checkout: Path = ROOT) -> str:
         stack.up(["kafka", "redis"])
         backlog = Backlog(settings, seed)
         gate_settings = settings.replace(kafka_bootstrap=f"127.0.0.1:{proxied}")
-        log = stack.layout.log / "drill-gate.log"
+        late = cycle((SOON_S, AFTER_LIMIT_S))
+        timeouts: list[str] = []
         with (
-            HoldingProxy(proxied, upstream, lambda: rng.uniform(*rng.choice((SOON_S, AFTER_LIMIT_S)))) as proxy,
+            HoldingProxy(proxied, upstream, lambda: rng.uniform(*next(late))) as proxy,
             PartialWatch(settings) as watch,
-            GateProcess(gate_settings, log, checkout) as gate,
+            GateProcess(gate_settings, log_of(settings, "late-commit"), checkout) as gate,
         ):
             progress = Progress(settings)
             for number in range(times):
-                _hold_one(backlog, proxy, progress, rng)
-                say(f"{number + 1} of {times} commits were held")
+                timeouts += _hold_one(backlog, proxy, progress, watch, rng)
+                say(f"{len(proxy.held)} of {number + 1} commits were held")
             done = progress.wait(lambda count: count >= backlog.sessions, DRAIN_S)
             progress.close()
             effects, starts = gate.count_lines(IN_DOUBT), gate.starts
         history = check_history(settings)
     figures: dict[str, Any] = {
         "partial_transactions": watch.partial,
+        "comparisons": watch.comparisons,
         "lost": history.lost,
         "duplicated": history.duplicated,
         "resent_commits": proxy.resent,
-        "fault_effects": min(proxy.delivered, len(proxy.held)),
+        # Late commits that the broker answered; those that it fenced came after the new producer's start.
+        "fault_effects": sum(answer != NO_ANSWER for answer in proxy.answers),
+        "late_commits_fenced": proxy.answers.count(FENCED),
         "gate_renewed_producers": effects,
         "broker_answers_to_late_commits": sorted(set(proxy.answers)),
+        "timeouts": len(timeouts),
         "hung": int(done is None),
         "gate_starts": starts,
         "aborted_records": history.aborted,
@@ -79,17 +91,43 @@ def run(*, short: bool = False, seed: int = 1, checkout: Path = ROOT) -> str:
         "red_before": red_before("late-commit"),
     }
     config = {"times": times, "gate_batch": BATCH, "late_s": [SOON_S, AFTER_LIMIT_S]}
-    return report("late-commit", figures=figures, targets=TARGETS, seed=seed, config=config, folder=RESULTS)
+    result = report("late-commit", figures=figures, targets=_targets(times), seed=seed, config=config, folder=RESULTS)
+    say_where_the_log_is(settings, "late-commit", result)
+    return result
 
 
-def _hold_one(backlog: Backlog, proxy: HoldingProxy, progress: Progress, rng: random.Random) -> None:
-    """Hold the next commit at a random moment, and wait until the broker has had it and the gate commits again."""
+def _targets(times: int) -> dict[str, tuple[str, float]]:
+    """Every held commit must take effect, and every second one comes later than the gate waits for it."""
+    return TARGETS | {
+        "fault_effects": ("at least", float(times)),
+        "late_commits_fenced": ("at least", float(times // 2)),
+        "gate_renewed_producers": ("at least", float(times)),
+        "comparisons": ("at least", float(times * COMPARISONS_PER_TIME)),
+    }
+
+
+def _hold_one(
+    backlog: Backlog, proxy: HoldingProxy, progress: Progress, watch: PartialWatch, rng: random.Random
+) -> list[str]:
+    """Hold the next commit at a random moment, and wait until the broker has had it and the gate commits again.
+
+    Returns what did not happen in time.
+    """
     done, held = backlog.sessions, len(proxy.held)
     backlog.append(SESSIONS_PER_TIME)
     goal = done + round(SESSIONS_PER_TIME * rng.uniform(0.05, 0.6))
-    progress.wait(lambda count: count >= goal, SETTLE_S)
+    missed: list[str] = []
+
+    def wait(event: str, happened: Callable[[int], bool]) -> None:
+        if progress.wait(happened, SETTLE_S) is None:
+            missed.append(event)
+            say(f"not within {SETTLE_S:g} s: {event}")
+
+    wait("the gate commits before the fault", lambda count: count >= goal)
     proxy.hold = 1
-    progress.wait(lambda _: len(proxy.held) > held, SETTLE_S)
-    progress.wait(lambda _: proxy.delivered > held, SETTLE_S)
-    if progress.wait(lambda count: count >= backlog.sessions - SESSIONS_PER_TIME // 4, SETTLE_S) is None:
-        say("the gate does not commit again")
+    wait("a commit is held", lambda _: len(proxy.held) > held)
+    compared = watch.comparisons
+    wait("the held commit is delivered", lambda _: proxy.delivered > held)
+    wait("the gate commits again", lambda count: count >= backlog.sessions - SESSIONS_PER_TIME // 4)
+    wait("the reader compares", lambda _: watch.comparisons > compared)
+    return missed

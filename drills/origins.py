@@ -33,13 +33,15 @@ class History(NamedTuple):
     aborted: int
 
 
-def check_history(settings: Settings) -> History:
-    """Read all three topics. Session ids in sessions.raw must be unique: an admitted session without a header
+def check_history(
+    settings: Settings, raw: str = topics.RAW, outputs: tuple[str, ...] = (topics.VALID, topics.REJECTED)
+) -> History:
+    """Read all topics. Session ids in the raw topic must be unique: an admitted session without a header
     `origin`, as older gates wrote it, is found by its id.
     """
-    origins = {_decode(value).session_id: origin for origin, value in _raw(settings)}
-    seen = Counter(origin_of(message, origins) for message in read(settings, (topics.VALID, topics.REJECTED)))
-    everything = sum(1 for _ in read(settings, (topics.VALID, topics.REJECTED), isolation="read_uncommitted"))
+    origins = {_decode(value).session_id: origin for origin, value in _raw(settings, raw)}
+    seen = Counter(origin_of(message, origins) for message in read(settings, outputs))
+    everything = sum(1 for _ in read(settings, outputs, isolation="read_uncommitted"))
     expected = set(origins.values())
     return History(
         raw=len(expected),
@@ -96,8 +98,8 @@ def read(settings: Settings, names: tuple[str, ...], isolation: str = "read_comm
         consumer.close()
 
 
-def _raw(settings: Settings) -> Iterator[tuple[Origin, bytes]]:
-    for message in read(settings, (topics.RAW,)):
+def _raw(settings: Settings, topic: str) -> Iterator[tuple[Origin, bytes]]:
+    for message in read(settings, (topic,)):
         yield (message.partition() or 0, message.offset() or 0), message.value() or b""
 
 

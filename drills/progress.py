@@ -33,7 +33,10 @@ class Progress:
             committed = self._consumer.committed(self._partitions, timeout=REQUEST_S)
         except KafkaException:
             return -1
-        return sum(max(0, place.offset) for place in committed if place.error is None)
+        # A partition without an answer is not 0: its return would look like a commit.
+        if any(place.error is not None for place in committed):
+            return -1
+        return sum(max(0, place.offset) for place in committed)
 
     def wait(self, reached: Callable[[int], bool], limit_s: float) -> float | None:
         """Seconds until the sum satisfies a condition; None where it does not in time."""

@@ -18,7 +18,8 @@ class PartialWatch:
 
     The outputs and offsets of a batch are one transaction, and the broker answers for offsets only once their
     transaction has ended. A record that is visible without its offset is therefore half a transaction.
-    `partial`: how often that was seen, once for each newest record of a partition.
+    `partial`: how often that was seen, once for each newest record of a partition. `comparisons`: how often a
+    partition was looked at; a watch without any proves nothing. The end of the block raises what ended the thread.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -27,18 +28,31 @@ class PartialWatch:
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="visibility", daemon=True)
         self._newest: dict[int, int] = {}
+        self._error: BaseException | None = None
         self.partial = 0
+        self.comparisons = 0
 
     def __enter__(self) -> "PartialWatch":
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._done.set()
         self._thread.join()
+        if self._error is not None and kind is None:
+            raise self._error
 
     def _follow(self) -> None:
         reader, group = self._consumer("drill"), self._consumer(topics.GATE_GROUP)
+        try:
+            self._read(reader, group)
+        except BaseException as error:
+            self._error = error
+        finally:
+            reader.close()
+            group.close()
+
+    def _read(self, reader: Consumer, group: Consumer) -> None:
         reader.assign([TopicPartition(topics.VALID, number, 0) for number in range(self._settings.partitions)])
         while not self._done.is_set():
             messages = [message for message in reader.consume(CHUNK, POLL_S) if message.error() is None]
@@ -48,15 +62,15 @@ class PartialWatch:
                 partition, offset = origin_by_id(message, self._settings.partitions)
                 self._newest[partition] = max(offset, self._newest.get(partition, -1))
             self._compare(group, {message.partition() or 0 for message in messages})
-        reader.close()
-        group.close()
 
     def _compare(self, group: Consumer, partitions: set[int]) -> None:
         try:
             committed = group.committed([self._raw[number] for number in partitions], timeout=REQUEST_S)
         except KafkaException:
             return
-        self.partial += sum(place.offset <= self._newest[place.partition] for place in committed if not place.error)
+        compared = [place for place in committed if not place.error]
+        self.comparisons += len(compared)
+        self.partial += sum(place.offset <= self._newest[place.partition] for place in compared)
 
     def _consumer(self, group: str) -> Consumer:
         return Consumer(

@@ -9,6 +9,9 @@ RECONCILIATIONS = "reconciliations"
 NEIGHBOURS = "neighbours"
 PRIVACY = "privacy"
 PROMOTIONS = "promotions"
+LOAD_DAG = "archive_sessions"
+LOAD_DEADLINE_S = 240.0
+"""Time that one run of `archive_sessions` archives at most; the next run goes on."""
 
 COLLECTIONS: dict[str, tuple[str, str]] = {
     SESSIONS: ("`user_id:session_id`", "an admitted session: the fields of ValidSession, times as dates (UTC, ms)"),

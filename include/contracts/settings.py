@@ -108,7 +108,7 @@ class Settings:
     index_months: int = _setting(13, "months of indices that serving_retention keeps", low=1, high=1_200)
 
     archive_batch: int = _setting(2_000, "sessions of one archive write at most", low=1, high=20_000)
-    archive_workers: int = _setting(2, "partitions that one load archives side by side at most", low=1, high=64)
+    archive_workers: int = _setting(4, "partitions that one load archives side by side at most", low=1, high=64)
     archive_retention_days: int = _setting(
         400, "days an archived session is kept after its arrival; 0: for ever", low=0, high=36_500
     )

@@ -34,9 +34,13 @@ def record(settings: Settings, layout: Layout) -> None:
 
 @contextmanager
 def undone(settings: Settings, say: Callable[[str], None]) -> Iterator[None]:
-    """Unpause the DAG at the end of the block, also after an error, Ctrl-C, SIGTERM or a closed terminal."""
+    """Unpause the DAG at the end of the block, also after an error, Ctrl-C, SIGTERM or a closed terminal.
+
+    An ignored signal stays ignored, because `nohup` starts the demo with SIGHUP ignored.
+    """
     layout = Layout.of(settings)
-    previous = {number: signal.signal(number, _exit) for number in SIGNALS}
+    handled = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    previous = {number: signal.signal(number, _exit) for number in handled}
     try:
         yield
     finally:

@@ -36,7 +36,8 @@ class Probe:
         self._expected: set[str] = set()
         self.waiting: dict[str, float] = {}
         """Produced and not yet found: session id -> when it was produced, Unix seconds."""
-        self._delays: list[float] = []
+        self.delays: dict[str, tuple[float, float]] = {}
+        """Found: session id -> when it was produced, Unix seconds, and the seconds until it was found."""
         self._lock = threading.Lock()
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="freshness", daemon=True)
@@ -72,7 +73,7 @@ class Probe:
             self._done.wait(POLL_S)
         self._done.set()
         self._thread.join()
-        delays = sorted(self._delays)
+        delays = sorted(delay for _, delay in self.delays.values())
         cuts = statistics.quantiles(delays, n=20, method="inclusive") if len(delays) > 1 else delays * 19
         return Freshness(
             sampled=len(delays) + len(self.waiting),
@@ -94,4 +95,6 @@ class Probe:
                     continue
                 now = time.time()
                 with self._lock:
-                    self._delays += [now - self.waiting.pop(session_id) for session_id in found]
+                    for session_id in found:
+                        produced_at = self.waiting.pop(session_id)
+                        self.delays[session_id] = (produced_at, now - produced_at)

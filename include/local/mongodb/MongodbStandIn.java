@@ -9,7 +9,7 @@ import org.h2.mvstore.MVStore;
 
 /** MongoDB's wire protocol on one file: arguments are host, port and the file. */
 public final class MongodbStandIn {
-    private static final int CACHE_MB = 64;
+    private static final int CACHE_MB = 256;
     private static final int COMPACT_MS = 2_000;
 
     private MongodbStandIn() {}

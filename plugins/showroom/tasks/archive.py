@@ -10,10 +10,10 @@ from airflow.providers.mongo.hooks.mongo import MongoHook
 from include.archive.load import load
 from include.archive.retention import delete_expired
 from include.archive.store import database, ensure_indexes
+from include.contracts.archive import LOAD_DEADLINE_S
 from showroom.environment import settings
 from showroom.verdicts import verdicts
 
-DEADLINE_S = 240.0
 RETENTION_DEADLINE_S = 1_500.0
 
 _log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ def archive_sessions() -> dict[str, Any]:
         current = settings()
         archive = database(hook.get_conn(), current)
         ensure_indexes(archive)
-        report = load(current, archive, deadline_s=DEADLINE_S, say=_log.info)
+        report = load(current, archive, deadline_s=LOAD_DEADLINE_S, say=_log.info)
         _log.info("%s", report)
         return dataclasses.asdict(report)
 

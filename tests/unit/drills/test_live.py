@@ -1,11 +1,13 @@
 """What the drills on the running platform send, and how they read what came of it."""
 
+import math
 import time
 from pathlib import Path
 
-from drills.blocked import OTHER_MONTH, _load
+from drills.blocked import BEFORE_S, BETWEEN_S, OTHER_MONTH, _is_fresh, _load
 from drills.live import WaitLog, balance_of, combined
-from drills.poison import COMPRESSED_BYTES, Poison
+from drills.poison import COMPRESSED_BYTES, Poison, worst_window_p95
+from drills.watch import Sample
 from include.contracts.documents import MAX_ID_BYTES, index_name, kpi_id
 from include.contracts.reasons import Reason
 from include.contracts.settings import Settings
@@ -52,8 +54,7 @@ def test_load_of_blocked_brings_a_month_without_an_index_after_the_second_fault_
     newest = max(emission.arrives_at for emission in load)
     other = [number for number, each in enumerate(load) if newest - each.arrives_at > OTHER_MONTH / 2]
     assert other
-    # 30 s before, 10 s of the first fault, 45 s between.
-    assert other[0] >= 20 * 85
+    assert other[0] >= 21 * (BEFORE_S + 10 + BETWEEN_S)
     months = {index_name("session_summary", load[number].arrives_at) for number in other}
     assert months.isdisjoint({index_name("session_summary", each.arrives_at) for each in load[: other[0]]})
 
@@ -82,3 +83,20 @@ def test_wait_log_counts_what_was_added_since(tmp_path: Path) -> None:
         more.write("WARN waiting for Elasticsearch, attempt 2: 429 cluster_block_exception: y\n")
     assert log.count("403 cluster_block_exception") == 1
     assert log.count("429") == 0
+
+
+def test_worst_window_p95_shows_a_stall_that_the_whole_hides() -> None:
+    delays = [(float(at), 1.0) for at in range(200)] + [(100.0 + number / 10, 9.0) for number in range(5)]
+    assert worst_window_p95(delays) == 9.0
+    assert sorted(delay for _, delay in delays)[int(0.95 * len(delays))] == 1.0
+
+
+def test_worst_window_p95_of_missing_sessions_or_none_at_all_is_infinite() -> None:
+    assert worst_window_p95([(1.0, 0.5), (2.0, math.inf)]) == math.inf
+    assert worst_window_p95([]) == math.inf
+
+
+def test_is_fresh_of_an_old_newest_session_or_no_sample_is_false() -> None:
+    assert _is_fresh([Sample(at=100.0, newest=99.0)], 101.0)
+    assert not _is_fresh([Sample(at=100.0, newest=90.0)], 101.0)
+    assert not _is_fresh([], 101.0)

@@ -1,0 +1,117 @@
+"""The history check of the drills on real topics: it reports each lost, doubled and aborted record, and no other."""
+
+import uuid
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import psutil
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from drills.broker_probe import BrokerProbe, is_answering
+from drills.origins import History, check_history
+from include.contracts import topics
+from include.contracts.settings import Settings
+from include.local.stack import Stack
+from tests.polling import eventually
+
+RECORDS = 6
+
+
+class Names(NamedTuple):
+    """Topics of one test."""
+
+    raw: str
+    valid: str
+    rejected: str
+
+
+@pytest.fixture
+def names(stack: Stack) -> Iterator[Names]:
+    """New topics with the partitions of the gate's, filled with six raw records; deleted afterwards."""
+    suffix = uuid.uuid4().hex[:8]
+    names = Names(f"history-raw-{suffix}", f"history-valid-{suffix}", f"history-rejected-{suffix}")
+    admin = AdminClient({"bootstrap.servers": stack.settings.kafka_bootstrap})
+    created = admin.create_topics([NewTopic(name, stack.settings.partitions, 1) for name in names])
+    for future in created.values():
+        future.result(30)
+    producer = Producer({"bootstrap.servers": stack.settings.kafka_bootstrap})
+    for number in range(RECORDS):
+        producer.produce(names.raw, value_of(number), partition=number % stack.settings.partitions)
+    assert producer.flush(30) == 0
+    yield names
+    for future in admin.delete_topics(list(names)).values():
+        future.result(30)
+
+
+def value_of(number: int) -> bytes:
+    return b'{"session_id":"s-%d"}' % number
+
+
+def write(settings: Settings, names: Names, numbers: Iterable[int], *, commit: bool = True) -> None:
+    """Write the outputs of raw records in one transaction, as the gate does; even records are valid."""
+    producer = Producer({"bootstrap.servers": settings.kafka_bootstrap, "transactional.id": f"history-{uuid.uuid4()}"})
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    for number in numbers:
+        origin = f"{number % settings.partitions}:{number // settings.partitions}"
+        topic = names.rejected if number % 2 else names.valid
+        producer.produce(
+            topic,
+            value_of(number),
+            partition=number % settings.partitions,
+            headers={topics.HEADER_ORIGIN: origin.encode()},
+        )
+    assert producer.flush(30) == 0
+    if commit:
+        producer.commit_transaction(30)
+    else:
+        producer.abort_transaction(30)
+
+
+def check(settings: Settings, names: Names) -> History:
+    return check_history(settings, names.raw, (names.valid, names.rejected))
+
+
+def test_check_history_of_complete_outputs_finds_nothing(stack: Stack, names: Names) -> None:
+    write(stack.settings, names, range(RECORDS))
+    assert check(stack.settings, names) == History(raw=RECORDS, lost=0, duplicated=0, aborted=0)
+
+
+@pytest.mark.parametrize(
+    ("transactions", "expected"),
+    [
+        ([([0, 1, 3, 4, 5], True)], History(RECORDS, lost=1, duplicated=0, aborted=0)),
+        ([([0, 1, 2, 3, 4, 5], True), ([3], True)], History(RECORDS, lost=0, duplicated=1, aborted=0)),
+        ([([0, 1, 2, 3, 4, 5], True), ([6], True)], History(RECORDS, lost=0, duplicated=1, aborted=0)),
+        ([([4], False), ([0, 1, 2, 3, 4, 5], True)], History(RECORDS, lost=0, duplicated=0, aborted=1)),
+        ([([2], False), ([0, 1, 3, 4, 5], True), ([0], True)], History(RECORDS, lost=1, duplicated=1, aborted=1)),
+    ],
+    ids=["lost", "doubled", "of no raw record", "aborted", "lost, doubled and aborted"],
+)
+def test_check_history_of_faulty_outputs_finds_exactly_the_faults(
+    stack: Stack, names: Names, transactions: list[tuple[list[int], bool]], expected: History
+) -> None:
+    for numbers, commit in transactions:
+        write(stack.settings, names, numbers, commit=commit)
+    assert check(stack.settings, names) == expected
+
+
+def test_broker_probe_of_a_running_broker_gets_an_answer_at_once(stack: Stack) -> None:
+    probe = BrokerProbe(stack.settings.ports.kafka)
+    answered_at = probe.wait(30)
+    assert answered_at is not None
+    assert answered_at >= probe.started_at
+
+
+def test_broker_probe_of_a_hung_broker_gets_no_answer(stack: Stack) -> None:
+    """The kernel accepts connections for a stopped process: a connection is no answer."""
+    broker = psutil.Process(stack.pid("kafka"))
+    broker.suspend()
+    try:
+        assert BrokerProbe(stack.settings.ports.kafka).wait(1.0) is None
+    finally:
+        broker.resume()
+    eventually(lambda: is_answering(stack.settings.ports.kafka), within_s=30)
