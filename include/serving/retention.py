@@ -59,16 +59,29 @@ def drop_old(client: Elasticsearch, months: int, now: datetime, *, dry_run: bool
 def _drop_older(client: Elasticsearch, alias: str, kept_from: datetime, *, dry_run: bool) -> bool:
     """Delete the index of older events once it has none that is to be kept; whether it has none."""
     index = older_index(alias)
+    if not dry_run:
+        # A run that was killed has left the block behind.
+        _unblock(client, index)
     if _kept(client, alias, kept_from):
         return False
-    if not dry_run:
+    if dry_run:
+        return True
+    is_deleted = False
+    try:
         # Events that arrive from here on wait; they are indexed once the index is gone or the block is lifted.
         client.indices.add_block(index=index, block="write")
-        if _kept(client, alias, kept_from):
-            client.indices.put_settings(index=index, settings={"index.blocks.write": None})
-            return False
-        client.indices.delete(index=index)
-    return True
+        if not _kept(client, alias, kept_from):
+            client.indices.delete(index=index)
+            is_deleted = True
+    finally:
+        if not is_deleted:
+            _unblock(client, index)
+    return is_deleted
+
+
+def _unblock(client: Elasticsearch, index: str) -> None:
+    # A delete whose answer was lost has left no index to unblock.
+    client.indices.put_settings(index=index, settings={"index.blocks.write": None}, ignore_unavailable=True)
 
 
 def _kept(client: Elasticsearch, alias: str, kept_from: datetime) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from include.contracts.errors import ShowroomError, TransientError
 from include.contracts.settings import Settings
-from include.supervise.alarms import ALARMS
+from include.supervise.alarms import ALARMS, judged
 from include.supervise.alert import Alarms
 from include.supervise.flink_rest import FlinkRest
 from include.supervise.heartbeat import send_heartbeat
@@ -71,12 +71,15 @@ def supervise_once(
 
 
 def alert(settings: Settings, entry: Entry) -> None:
-    """Raise the alarms of a decision that pages, and clear those of the supervisor that are over."""
+    """Raise the alarms of a decision that pages, and clear those of the supervisor that are over.
+
+    An alarm whose source is away is not over: nobody can tell.
+    """
     wrong = {finding.alarm for finding in entry.decision.findings}
     with Alarms(settings) as alarms:
         for page in entry.decision.pages:
             alarms.raise_(page.alarm, ALARMS[page.alarm], page.reason, page.remedy)
-        over = (identity for identity in ALARMS if identity not in wrong)
+        over = (identity for identity in judged(entry.observation.unknown) if identity not in wrong)
         alarms.clear(*over, grace_s=settings.supervise_grace_s)
 
 

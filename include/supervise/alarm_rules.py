@@ -58,7 +58,15 @@ def partition_stopped(view: View) -> Finding | None:
     gate = view.seen.gate
     if isinstance(gate, Away) or not gate.stopped:
         return None
-    remedy = f"./showroom gate resume --partition {min(gate.stopped)} --from earliest, once the cause is known"
+    partition = min(gate.stopped)
+    command = f"./showroom gate resume --partition {partition}"
+    remedy = f"{command} --from earliest, once the cause is known"
+    if partition in gate.truncated:
+        # The oldest records may have been admitted longer ago than duplicates are known.
+        remedy = (
+            f"find the cause, see the runbook of gate; {command} --from latest skips the records from offset "
+            f"{gate.truncated[partition]} on, --from earliest may admit old sessions again"
+        )
     return Finding("page", "gate.partition_stopped", "; ".join(gate.stopped.values()), remedy)
 
 

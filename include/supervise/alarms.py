@@ -1,5 +1,7 @@
 """The closed set of the supervisor's alarms, by identity; each has a heading in the runbooks."""
 
+from collections.abc import Collection
+
 ALARMS: dict[str, str] = {
     "stream.no_cluster": "Flink does not answer",
     "stream.no_taskmanager": "Flink has no TaskManager",
@@ -30,3 +32,33 @@ ALARMS: dict[str, str] = {
     "supervise.clock": "clocks disagree",
     "supervise.no_journal": "the supervisor cannot act without its journal",
 }
+
+NEEDS: dict[str, tuple[str, ...]] = {
+    "stream.no_taskmanager": ("flink",),
+    "stream.no_job": ("flink",),
+    "stream.two_jobs": ("flink",),
+    "stream.not_running": ("flink",),
+    "stream.restarting": ("flink",),
+    "stream.checkpoints_stalled": ("flink",),
+    "stream.slow": ("flink", "elasticsearch", "kafka"),
+    "stream.lagging": ("kafka",),
+    "stream.clock": ("flink",),
+    "stream.budget_spent": ("flink", "restore"),
+    "stream.start_failed": ("flink", "restore"),
+    "gate.redis_memory_high": ("gate",),
+    "gate.silent": ("gate",),
+    "gate.partition_stopped": ("gate",),
+    "gate.lagging": ("kafka",),
+    "serving.refusing": ("elasticsearch",),
+    "serving.refused": ("kafka",),
+    "serving.stale": ("elasticsearch", "gate", "kafka"),
+    "serving.no_templates": ("elasticsearch",),
+    "archive.lagging": ("archive", "kafka"),
+    "supervise.clock": ("elasticsearch", "gate"),
+}
+"""Alarm -> parts of an observation without which nobody can tell whether it is over."""
+
+
+def judged(unknown: Collection[str]) -> list[str]:
+    """The alarms of which a look could tell that they are over. `unknown`: the parts it could not read."""
+    return [alarm for alarm in ALARMS if not set(NEEDS.get(alarm, ())) & set(unknown)]

@@ -51,20 +51,11 @@ class Vertex(_Answer, frozen=True):
     tasks: dict[str, int]
 
 
-class JobDetails(_Answer, frozen=True):
+class JobDetails(JobSummary, frozen=True):
     """A job with its vertices. `now` and `start-time` in ms."""
 
-    jid: str
-    name: str
-    state: str
-    start_time: int
     now: int
     vertices: list[Vertex]
-
-    @property
-    def ended(self) -> bool:
-        """Whether the job can never run again under this id."""
-        return self.state in ENDED
 
     @property
     def idle_tasks(self) -> dict[str, int]:
@@ -202,34 +193,34 @@ class FlinkRest:
 
     def taskmanagers(self) -> list[TaskManager]:
         """The TaskManagers that have registered."""
-        return self._get("/taskmanagers", _TaskManagers).taskmanagers
+        return self.get("/taskmanagers", _TaskManagers).taskmanagers
 
     def jobs(self) -> list[JobSummary]:
         """All jobs the cluster remembers, newest first."""
-        jobs = self._get("/jobs/overview", _Jobs).jobs
+        jobs = self.get("/jobs/overview", _Jobs).jobs
         return sorted(jobs, key=lambda job: job.start_time, reverse=True)
 
     def job(self, job_id: str) -> JobDetails:
         """One job with the states of its tasks."""
-        return self._get(f"/jobs/{job_id}", JobDetails)
+        return self.get(f"/jobs/{job_id}", JobDetails)
 
     def checkpoints(self, job_id: str) -> Checkpoints:
         """Checkpoint statistics of one job."""
-        return self._get(f"/jobs/{job_id}/checkpoints", Checkpoints)
+        return self.get(f"/jobs/{job_id}/checkpoints", Checkpoints)
 
     def exceptions(self, job_id: str) -> list[str]:
         """Root causes of the failures the cluster remembers, newest first."""
-        entries = self._get(f"/jobs/{job_id}/exceptions", _Exceptions).history.entries
+        entries = self.get(f"/jobs/{job_id}/exceptions", _Exceptions).history.entries
         return [_root_cause(entry.stacktrace) for entry in entries]
 
     def metrics(self, job_id: str, names: Sequence[str]) -> dict[str, float]:
         """Job metrics that exist, by name."""
-        answer = self._get(f"/jobs/{job_id}/metrics?get={','.join(names)}", list[_Metric])
+        answer = self.get(f"/jobs/{job_id}/metrics?get={','.join(names)}", list[_Metric])
         return {metric.id: float(metric.value) for metric in answer if metric.value is not None}
 
     def get(self, path: str, kind: type[_T]) -> _T:
         """Ask one address that has no method of its own."""
-        return self._get(path, kind)
+        return self._ask("GET", path, kind)
 
     def ensure_jar(self, jar: Path) -> str:
         """The id of the jar in the cluster; uploads it unless one of its name and content is there."""
@@ -257,7 +248,7 @@ class FlinkRest:
 
     def stop_result(self, job_id: str, request_id: str) -> str | None:
         """Where the savepoint lies, None while it is being written; TerminalError when it failed."""
-        answer = self._get(f"/jobs/{job_id}/savepoints/{request_id}", _Savepoint)
+        answer = self.get(f"/jobs/{job_id}/savepoints/{request_id}", _Savepoint)
         if answer.status.id != "COMPLETED":
             return None
         operation = answer.operation or _Written()
@@ -269,9 +260,6 @@ class FlinkRest:
     def cancel(self, job_id: str) -> None:
         """Ask a job to end at once; its checkpoints stay."""
         self._ask("PATCH", f"/jobs/{job_id}?mode=cancel", dict[str, Any])
-
-    def _get(self, path: str, kind: type[_T]) -> _T:
-        return self._ask("GET", path, kind)
 
     def _ask(self, method: str, path: str, kind: type[_T], **options: Any) -> _T:
         try:

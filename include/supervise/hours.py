@@ -33,12 +33,12 @@ Offsets = dict[TopicPartition, int]
 class Hours:
     """Reads the topics for [start, end). Every method raises TransientError while Kafka is away."""
 
-    def __init__(self, settings: Settings, start: datetime, end: datetime) -> None:
-        self._settings, self._start, self._end = settings, start, end
+    def __init__(self, settings: Settings, start: datetime, end: datetime, bootstrap_ms: int = ANSWER_MS) -> None:
+        self._settings, self._start, self._end, self._bootstrap_ms = settings, start, end, bootstrap_ms
 
     def __enter__(self) -> Self:
         try:
-            self._consumer = _consumer(self._settings)
+            self._consumer = _consumer(self._settings, bootstrap_ms=self._bootstrap_ms)
             self._from = self._at(topics.RAW, self._start)
             self._until = self._at(topics.RAW, self._end)
         except KafkaError as error:
@@ -176,11 +176,11 @@ def oldest_raw(settings: Settings) -> datetime | None:
     return datetime.fromtimestamp(min(arrivals) / 1_000, UTC) if arrivals else None
 
 
-def committed(settings: Settings, group: str, topic: str) -> dict[int, int]:
+def committed(settings: Settings, group: str, topic: str, bootstrap_ms: int = ANSWER_MS) -> dict[int, int]:
     """Partition -> the offset a group has committed. Raises TransientError while Kafka is away."""
     places = _places(settings, topic)
     try:
-        with _consumer(settings, group) as reader:
+        with _consumer(settings, group, bootstrap_ms=bootstrap_ms) as reader:
             begins = reader.beginning_offsets(places)
             known = {place: reader.committed(place, timeout_ms=ANSWER_MS) for place in places}
     except KafkaError as error:
@@ -188,10 +188,10 @@ def committed(settings: Settings, group: str, topic: str) -> dict[int, int]:
     return {place.partition: max(begins[place], known[place] or 0) for place in places}
 
 
-def end_offsets(settings: Settings, topic: str) -> dict[int, int]:
+def end_offsets(settings: Settings, topic: str, bootstrap_ms: int = ANSWER_MS) -> dict[int, int]:
     """Partition -> the offset behind its last record, committed or not. Raises TransientError while Kafka is away."""
     try:
-        with _consumer(settings, isolation_level="read_uncommitted") as reader:
+        with _consumer(settings, isolation_level="read_uncommitted", bootstrap_ms=bootstrap_ms) as reader:
             found = reader.end_offsets(_places(settings, topic))
     except KafkaError as error:
         raise _away(error) from error
@@ -206,7 +206,12 @@ def _away(error: KafkaError) -> TransientError:
     return TransientError(f"Kafka does not answer ({type(error).__name__})", "see that it runs: ./showroom status")
 
 
-def _consumer(settings: Settings, group: str | None = None, isolation_level: str = "read_committed") -> KafkaConsumer:
+def _consumer(
+    settings: Settings,
+    group: str | None = None,
+    isolation_level: str = "read_committed",
+    bootstrap_ms: int = ANSWER_MS,
+) -> KafkaConsumer:
     return KafkaConsumer(
         bootstrap_servers=settings.kafka_bootstrap.split(","),
         group_id=group,
@@ -215,6 +220,6 @@ def _consumer(settings: Settings, group: str | None = None, isolation_level: str
         auto_offset_reset="earliest",
         allow_auto_create_topics=False,
         max_partition_fetch_bytes=topics.MAX_MESSAGE_BYTES,
-        bootstrap_timeout_ms=ANSWER_MS,
+        bootstrap_timeout_ms=bootstrap_ms,
         metrics_enabled=False,
     )

@@ -23,6 +23,19 @@ class Missing:
     examples: list[str] = field(default_factory=list)
 
 
+class Counting:
+    """Sessions, read once, and how many of them were there."""
+
+    def __init__(self, sessions: Iterable[AdmittedSession]) -> None:
+        self._sessions = sessions
+        self.count = 0
+
+    def __iter__(self) -> Iterator[AdmittedSession]:
+        for session in self._sessions:
+            self.count += 1
+            yield session
+
+
 def find_missing(
     sessions: Iterable[AdmittedSession],
     lookups: Mapping[str, Lookup],

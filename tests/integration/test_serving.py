@@ -10,7 +10,7 @@ from elasticsearch import Elasticsearch
 from include.contracts.documents import INDICES, KpiMinute, index_name, older_index
 from include.contracts.errors import TerminalError, TransientError
 from include.local.stack import Stack
-from include.serving import queries
+from include.serving import queries, retention
 from include.serving.client import connect
 from include.serving.retention import drop_old
 from include.serving.templates import ensure_templates
@@ -118,3 +118,40 @@ def test_drop_old_deletes_the_index_of_older_events_once_all_of_them_are_old(cli
         assert not client.indices.exists(index=index)
     finally:
         client.indices.delete(index=index, ignore_unavailable=True)
+
+
+@pytest.fixture
+def older_events(client: Elasticsearch) -> Iterator[str]:
+    """An index of older events of which one is kept."""
+    index = older_index("session_summary")
+    client.indices.delete(index=index, ignore_unavailable=True)
+    event = {"session_id": "kept", "started_at": "1960-01-01T00:00:00Z"}
+    client.index(index=index, id="kept", document=event)
+    yield index
+    client.indices.delete(index=index, ignore_unavailable=True)
+
+
+def require_writable(client: Elasticsearch, index: str) -> None:
+    client.index(index=index, document={"started_at": "1960-01-01T00:00:00Z"}, timeout="1s")
+
+
+def test_drop_old_after_a_killed_run_lifts_the_write_block(client: Elasticsearch, older_events: str) -> None:
+    client.indices.add_block(index=older_events, block="write")
+    assert older_events not in drop_old(client, MONTHS, MONTH, dry_run=False)
+    require_writable(client, older_events)
+
+
+def test_drop_old_that_is_ended_while_writes_are_blocked_lifts_the_block(
+    client: Elasticsearch, older_events: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter([0])
+
+    def end_on_second_call(*_: object) -> int:
+        for answer in answers:
+            return answer
+        raise SystemExit
+
+    monkeypatch.setattr(retention, "_kept", end_on_second_call)
+    with pytest.raises(SystemExit):
+        drop_old(client, MONTHS, MONTH, dry_run=False)
+    require_writable(client, older_events)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from include.contracts.settings import Settings
 from include.contracts.topics import KPI, KPI_GROUP, KPI_ROWS_GROUP, STREAM_GROUP, VALID
 from include.supervise.hours import Hours, committed, end_offsets
-from include.supervise.missing import find_missing
+from include.supervise.missing import Counting, Missing, find_missing
 from include.supervise.reconcile import (
     ADMITTED,
     BY_SESSION,
@@ -52,7 +52,7 @@ def count_hour(settings: Settings, stores: Stores, hour: datetime, evidence: Evi
         passed = {"stream": committed(settings, STREAM_GROUP, VALID), "archive": stores.archived()}
         counts = stores.counts(hour)
         lines = [gate_line(evidence), *_store_lines(evidence, counts, passed, stores.oldest_month)]
-        lines, examples = _look_up(hours, stores, lines)
+        lines, examples = _look_up(hours, stores, lines, evidence.valid)
     return Counted(Reconciliation(hour, tuple(lines)), evidence, counts, examples)
 
 
@@ -69,20 +69,26 @@ def _store_lines(
     return lines
 
 
-def _look_up(hours: Hours, stores: Stores, lines: list[Line]) -> tuple[list[Line], dict[str, list[str]]]:
-    """Where documents are missing and nothing is in flight, ask for each session: a count alone accuses nobody."""
+def _look_up(hours: Hours, stores: Stores, lines: list[Line], admitted: int) -> tuple[list[Line], dict[str, list[str]]]:
+    """Where documents are missing and nothing is in flight, ask for each session: a count alone accuses nobody.
+
+    Unless `sessions.valid` no longer holds all `admitted` sessions: what cannot be asked for stays missing.
+    """
     short = [line.what for line in lines if line.what != ADMITTED and line.difference < 0 and not line.in_flight]
     if not short:
         return lines, {}
     lookups = {what: stores.lookup(what) for what in short}
-    found = find_missing(hours.sessions(), lookups, hours.dead(), stores.oldest_month)
-    judged = [
-        replace(line, found=line.expected - found[line.what].documents, dead=found[line.what].dead)
-        if line.what in found
-        else line
-        for line in lines
-    ]
+    sessions = Counting(hours.sessions())
+    found = find_missing(sessions, lookups, hours.dead(), stores.oldest_month)
+    is_complete = sessions.count >= admitted
+    judged = [_judge(line, found[line.what], is_complete) if line.what in found else line for line in lines]
     return judged, {what: missing.examples for what, missing in found.items() if missing.examples}
+
+
+def _judge(line: Line, missing: Missing, is_complete: bool) -> Line:
+    if is_complete:
+        return replace(line, found=line.expected - missing.documents, dead=missing.dead)
+    return replace(line, dead=min(missing.dead, -line.difference))
 
 
 class Minutes(NamedTuple):

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 from elasticsearch import Elasticsearch, helpers
-from kafka import KafkaAdminClient, KafkaProducer
+from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
 from pymongo.database import Database
 
@@ -19,7 +19,7 @@ from include.contracts.documents import index_name
 from include.contracts.letters import DeadLetter, Origin
 from include.contracts.session import ValidSession
 from include.contracts.settings import Settings
-from include.supervise.hours import committed
+from include.supervise.hours import committed, end_offsets
 from include.supervise.reconcile import HOUR
 from showroom.tasks.entries import Entries
 from showroom.tasks.run import Run
@@ -142,6 +142,12 @@ class ShopHour:
         for _ in range(2):
             self._producer.send(topics.DEAD, msgspec.json.encode(letter))
         self._producer.flush()
+
+    def delete_valid(self) -> None:
+        """Delete every record of `sessions.valid`, as retention does."""
+        ends = end_offsets(self.settings, topics.VALID)
+        with KafkaAdminClient(bootstrap_servers=self.settings.kafka_bootstrap) as admin:
+            admin.delete_records({TopicPartition(topics.VALID, number): end for number, end in ends.items()})
 
     def traffic(self) -> None:
         """Sessions of the next hour, which no stage has read: the load of now. No test has an hour beside another's."""

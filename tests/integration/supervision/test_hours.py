@@ -20,6 +20,7 @@ from tests.valid_sessions import encoded, valid_session
 
 RAW, EMPTY, DUPLICATE, DEAD = 20, 3, 2, 1
 VALID = RAW - EMPTY - DUPLICATE
+AWAY_MS = 500
 
 
 @dataclass(frozen=True)
@@ -162,10 +163,10 @@ def test_without_kafka_nothing_is_counted(broker: Settings) -> None:
     away = broker.replace(kafka_bootstrap="127.0.0.1:1")
     with (
         pytest.raises(TransientError, match="Kafka does not answer"),
-        Hours(away, datetime.now(UTC), datetime.now(UTC)),
+        Hours(away, datetime.now(UTC), datetime.now(UTC), bootstrap_ms=AWAY_MS),
     ):
         pass
     with pytest.raises(TransientError, match="Kafka does not answer"):
-        committed(away, topics.GATE_GROUP, topics.RAW)
+        committed(away, topics.GATE_GROUP, topics.RAW, bootstrap_ms=AWAY_MS)
     with pytest.raises(TransientError, match="Kafka does not answer"):
-        end_offsets(away, topics.RAW)
+        end_offsets(away, topics.RAW, bootstrap_ms=AWAY_MS)

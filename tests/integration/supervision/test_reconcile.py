@@ -290,3 +290,26 @@ def test_run_with_a_record_that_the_gate_lost_names_the_gate(hour: ShopHour) -> 
     (entry,) = hour.run()
 
     assert (entry["owner"], texts(entry)) == ("gate", {"admitted": "admitted 5 of 6 expected, 1 missing"})
+
+
+def test_run_whose_valid_sessions_are_deleted_keeps_the_counted_difference(hour: ShopHour) -> None:
+    sessions = hour.sessions(8)
+    hour.gate(sessions)
+    hour.index(sessions)
+    hour.archive(sessions)
+    hour.lose("session_summary", sessions[0])
+    hour.pass_all(short=2)
+    pass_over(hour.settings, topics.GATE_GROUP, topics.RAW)
+    assert [entry["state"] for entry in hour.run()] == ["pending"]
+    hour.pass_all()
+    hour.delete_valid()
+
+    (entry,) = hour.run()
+
+    assert (entry["state"], texts(entry)) == (
+        "difference",
+        {"session_summary": "session_summary 7 of 8 expected, 1 missing"},
+    )
+    # The counts alone close it once it is repaired.
+    hour.index(sessions)
+    assert [found["state"] for found in hour.run()] == ["balanced"]

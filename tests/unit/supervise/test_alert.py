@@ -7,12 +7,16 @@ from pathlib import Path
 import pytest
 
 from include.contracts.settings import Secret, Settings
-from include.supervise import alert, heartbeat
+from include.supervise import act, alert, heartbeat
 from include.supervise.act import supervise_once
 from include.supervise.alert import Alarms
 from include.supervise.heartbeat import send_heartbeat
+from include.supervise.journal import Entry
+from include.supervise.observation import Away
+from include.supervise.policy import decide
 from include.supervise.state_file import AlertRecord, StateFile
 from include.supervise.stream_job import JobProgram
+from tests.unit.supervise.looks import LIMITS, NOW, at, for_long, gate
 from tests.webhook import Webhook, serve_webhook
 
 AGAIN_S = 3_600
@@ -170,3 +174,13 @@ def test_heartbeat_to_a_service_that_never_ends_is_given_up(
         url = Secret(f"http://127.0.0.1:{silent.getsockname()[1]}/secret")
         assert not send_heartbeat(settings.replace(heartbeat_url=url))
     assert "no response within 0.3 s" in caplog.text
+
+
+def test_alert_whose_source_is_away_is_not_over(settings: Settings, webhook: Webhook, clock: Clock) -> None:
+    silent = at(0, gate=gate(0.2, None))
+    for seen in (silent, at(0, gate=Away("refused")), at(0)):
+        decision = decide(seen, for_long(gate=gate(0.2, None)), (), LIMITS, NOW)
+        act.alert(settings, Entry(NOW, seen, decision))
+        clock.now += 2 * settings.supervise_grace_s
+        told = [message for message in webhook.summary if message[0] == "gate.silent"]
+        assert told == [("gate.silent", "raised"), ("gate.silent", "recovered")][: 2 if seen == at(0) else 1]

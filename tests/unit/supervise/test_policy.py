@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import pytest
 from msgspec.structs import replace as changed
 
-from include.supervise.alarms import ALARMS
-from include.supervise.observation import Away, Observation
+from include.supervise.alarms import ALARMS, judged
+from include.supervise.observation import PARTS, Away, Observation
 from include.supervise.policy import decide
 from tests.unit.supervise.looks import (
     FLINK,
@@ -463,3 +463,25 @@ def test_order_and_future_of_the_history_do_not_matter() -> None:
     future = at(-3_600, flink=FLINK, elasticsearch=SEARCH)
     forward = decide(at(flink=AWAY), before, (), LIMITS, NOW)
     assert decide(at(flink=AWAY), [future, *reversed(before)], (), LIMITS, NOW) == forward
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_alarm_whose_rule_cannot_see_its_source_is_not_over(part: str) -> None:
+    for case in TABLE:
+        seen = at(0, **case.now)
+        starts = [NOW - ago for ago in case.starts]
+        for page in decide(seen, case.before, starts, LIMITS, NOW).pages:
+            blind = changed(seen, **{part: AWAY})
+            left = {finding.alarm for finding in decide(blind, case.before, starts, LIMITS, NOW).findings}
+            assert page.alarm in left or page.alarm not in judged(blind.unknown), (case.what, page.alarm)
+
+
+def test_alarm_whose_source_answers_is_over_while_another_source_is_away() -> None:
+    assert {"gate.silent", "gate.lagging"} <= set(judged(["archive", "restore"]))
+    assert set(judged([])) == set(ALARMS)
+
+
+@pytest.mark.parametrize(("truncated", "expected"), [({}, "--from earliest, once"), ({1: 40}, "from offset 40 on")])
+def test_remedy_of_a_stopped_partition_fits_its_gap(truncated: dict[int, int], expected: str) -> None:
+    seen = at(0, gate=changed(GATE, stopped={1: "partition 1: offsets are lost"}, truncated=truncated))
+    assert expected in decide(seen, (), (), LIMITS, NOW).remedy
