@@ -21,8 +21,8 @@ def code_of(error: BaseException) -> int | None:
     return None
 
 
-def is_fenced_by_process(error: BaseException, transaction_age_s: float, transaction_timeout_s: float) -> bool:
-    """Return whether another process under the same index caused the error.
+def is_fenced(error: BaseException, transaction_age_s: float, transaction_timeout_s: float) -> bool:
+    """Return whether a newer producer or consumer under the same index caused the error.
 
     A transaction older than its time limit is ended by the broker with the same code; that one is retried.
     """

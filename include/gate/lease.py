@@ -8,7 +8,6 @@ import os
 import secrets
 import socket
 import time
-from typing import cast
 
 import psutil
 import redis
@@ -22,11 +21,26 @@ RETRY_S = 0.5
 HINT = "end the other process, or give this one another --index"
 
 
+HOLD = """
+local owner = redis.call('GET', KEYS[1])
+if not owner then
+    redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+    return ARGV[1]
+end
+if owner == ARGV[1] then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return owner
+"""
+"""Take a free lease or extend the own one; returns its owner, whoever that is."""
+DROP = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
+
+
 class IndexLease:
-    """The lease of one index. Every method raises redis' own errors."""
+    """The lease of one index: each change is one atomic script. Every method raises redis' own errors."""
 
     def __init__(self, client: "redis.Redis", index: int, stop: Stop) -> None:
         self._redis = client
+        self._hold_script = client.register_script(HOLD)
+        self._drop_script = client.register_script(DROP)
         self._index = index
         self._key = keys.gate_lease(index)
         self._stop = stop
@@ -38,39 +52,36 @@ class IndexLease:
         renewals = 0
         seen_ms = 0
         until = time.monotonic() + TTL_MS / 1_000 + RETRY_S
-        while not self._redis.set(self._key, self._token, nx=True, px=TTL_MS):
-            owner = cast("bytes | None", self._redis.get(self._key))
-            if owner is None:
-                continue
-            if owner.decode() == self._token:
-                return self.renew()
-            if self._is_gone(owner.decode()):
-                self._take_over(owner)
+        while (owner := self._hold()) != self._token:
+            if self._is_gone(owner):
+                self._drop(owner)
                 continue
             left_ms = self._redis.pttl(self._key)
             renewals += left_ms > seen_ms > 0
             seen_ms = left_ms
             if renewals > 1 or time.monotonic() > until:
-                raise TerminalError(f"start of gate {self._index} failed: index in use by {owner.decode()}", HINT)
+                raise TerminalError(f"start of gate {self._index} failed: index in use by {owner}", HINT)
             self._stop.wait(RETRY_S)
-        return None
 
     def renew(self) -> None:
-        """Extend the lease. Raises TerminalError where another process took it."""
-        if self._redis.set(self._key, self._token, xx=True, get=True, px=TTL_MS) not in (None, self._token.encode()):
+        """Extend the lease, or take it again if it expired. Raises TerminalError where another process took it."""
+        if self._hold() != self._token:
             raise TerminalError(f"gate {self._index} was replaced by another process", HINT)
 
     def release(self) -> None:
-        """Give the lease back."""
-        if self._redis.get(self._key) == self._token.encode():
-            self._redis.delete(self._key)
+        """Give the lease back, unless another process took it."""
+        self._drop(self._token)
+
+    def _hold(self) -> str:
+        owner: bytes = self._hold_script(keys=[self._key], args=[self._token, TTL_MS])
+        return owner.decode()
+
+    def _drop(self, owner: str) -> None:
+        """Remove the lease if it still is this owner's."""
+        self._drop_script(keys=[self._key], args=[owner])
 
     def _is_gone(self, owner: str) -> bool:
         """Whether the owner ran on this host and is dead. Its id may have become this process's own."""
         host, _, rest = owner.partition(":")
         pid = int(rest.partition(":")[0] or 0)
         return host == self._host and (pid == os.getpid() or not psutil.pid_exists(pid))
-
-    def _take_over(self, owner: bytes) -> None:
-        if self._redis.get(self._key) == owner:
-            self._redis.delete(self._key)

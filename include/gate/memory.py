@@ -11,20 +11,14 @@ from typing import Any, TypeVar
 
 import msgspec
 import redis
-from redis.exceptions import (
-    BusyLoadingError,
-    ConnectionError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    ResponseError,
-    TimeoutError,
-)
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential_jitter
+from redis.exceptions import ResponseError
+from tenacity import RetryCallState, Retrying, retry_if_exception, wait_exponential_jitter
 
 from include.contracts import keys
 from include.contracts.reasons import Reason
 from include.contracts.settings import Settings
 from include.gate.function import Function
+from include.gate.redis_errors import is_redis_unavailable
 from include.gate.stop import Stop
 
 log = logging.getLogger(__name__)
@@ -37,7 +31,6 @@ RATE_TTL_S = 2 * 3_600
 DAY_TTL_S = 90 * 86_400
 TIMEOUT_S = 10.0
 LONGEST_WAIT_S = 5.0
-AWAY = (ConnectionError, TimeoutError, BusyLoadingError, ReadOnlyError, OutOfMemoryError)
 
 REFUSED_BEFORE, NEW, KNOWN = "-", "n", "k"
 REFUSALS: dict[str, Reason] = {
@@ -138,7 +131,7 @@ class Memory:
 
     def _patiently(self, call: Callable[[], Result]) -> Result:
         retrying = Retrying(
-            retry=retry_if_exception_type(AWAY),
+            retry=retry_if_exception(is_redis_unavailable),
             wait=wait_exponential_jitter(multiplier=0.1, max=LONGEST_WAIT_S),
             sleep=self._stop.wait,
             before_sleep=_say_waiting,

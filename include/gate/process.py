@@ -5,19 +5,21 @@ import time
 
 import redis
 from confluent_kafka import KafkaException
-from redis.exceptions import BusyLoadingError, ConnectionError, TimeoutError
 
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.settings import Settings
 from include.gate.check import Limits
-from include.gate.decide import Judge, Output
+from include.gate.decide import Judge
+from include.gate.fences import MAX_FENCES, WINDOW_S, FenceCounter
 from include.gate.gaps import GapStore
-from include.gate.kafka_errors import is_fenced_by_process
+from include.gate.kafka_errors import is_fenced
 from include.gate.lease import IndexLease
 from include.gate.loop import Loop
 from include.gate.memory import Memory
 from include.gate.metrics import GateMetrics, MeteredSink
+from include.gate.oversize import Oversize, OversizeSink
 from include.gate.pseudonym import pseudonymizer
+from include.gate.redis_errors import is_redis_unavailable
 from include.gate.sink import TRANSACTION_TIMEOUT_S, OversizeError, TransactionSink
 from include.gate.source import Reassign, RecordSource
 from include.gate.stop import Stop, Stopped
@@ -27,7 +29,6 @@ log = logging.getLogger(__name__)
 
 FIRST_WAIT_S, MAX_WAIT_S = 0.5, 5.0
 REDIS_TIMEOUT_S = 5.0
-RETRIED = (KafkaException, TransientError, OSError, ConnectionError, TimeoutError, BusyLoadingError)
 
 
 class Gate:
@@ -45,8 +46,8 @@ class Gate:
         self._gaps = GapStore(self._redis)
         self._lease = IndexLease(self._redis, index, stop)
         self._topic = RawTopic(settings.kafka_bootstrap, self._name)
-        self._oversize: set[tuple[int, int]] = set()
-        self._single = False
+        self._oversize = Oversize()
+        self._fences = FenceCounter()
 
     def run(self) -> None:
         """Work until asked to stop. Waits and starts over while Kafka or Redis is unavailable.
@@ -60,14 +61,17 @@ class Gate:
                 self._work()
             except Stopped:
                 break
-            except OversizeError as error:
-                self._note_oversize(error)
+            except OversizeError:
+                continue
             except Reassign as error:
                 log.warning("%s", error)
-            except RETRIED as error:
+            except Exception as error:
+                server = unavailable_server(error)
+                if server is None:
+                    raise
                 if time.monotonic() - began > MAX_WAIT_S:
                     wait_s = FIRST_WAIT_S
-                log.warning("waiting for kafka, again in %.1f s: %s: %s", wait_s, type(error).__name__, error)
+                log.warning("waiting for %s, again in %.1f s: %s: %s", server, wait_s, type(error).__name__, error)
                 try:
                     self._stop.wait(wait_s)
                 except Stopped:
@@ -80,13 +84,14 @@ class Gate:
         """Open all clients and pump until asked to stop or a client fails."""
         self._lease.acquire()
         topic_id = self._topic.id()
-        sink = TransactionSink(self._settings.kafka_bootstrap, self._name, single=self._single)
+        self._oversize.begin(topic_id)
+        sink = TransactionSink(self._settings.kafka_bootstrap, self._name, single=self._oversize.single)
         try:
             sink.open()
             self._pump(sink, topic_id)
         except KafkaException as error:
-            if is_fenced_by_process(error, sink.transaction_age_s, TRANSACTION_TIMEOUT_S):
-                raise TerminalError(f"{self._name} was fenced off", "another process runs under this index") from error
+            if is_fenced(error, sink.transaction_age_s, TRANSACTION_TIMEOUT_S):
+                self._check_fence(error)
             raise
         finally:
             if sink.in_doubt:
@@ -103,9 +108,9 @@ class Gate:
             try:
                 loop = Loop(
                     source=source,
-                    sink=MeteredSink(sink, self._metrics),
+                    sink=OversizeSink(MeteredSink(sink, self._metrics), self._oversize),
                     memory=memory,
-                    judge=Judge(Limits.of(self._settings), self._pseudonym, memory.decide, self._oversize),
+                    judge=Judge(Limits.of(self._settings), self._pseudonym, memory.decide, self._oversize.origins),
                     batch=self._settings.gate_batch,
                     stop=self._stop,
                     verify=lambda: self._verify(topic_id),
@@ -126,24 +131,33 @@ class Gate:
     def _each_second(self, source: RecordSource, topic_id: str) -> None:
         """A consumer whose topic was created anew may receive neither records nor an error."""
         self._lease.renew()
+        self._oversize.keep(source.assigned)
         self._verify(topic_id)
         if source.stopped and any(gap.resume for gap in self._gaps.stopped(source.stopped).values()):
             raise Reassign("an operator requested to resume a partition")
 
-    def _note_oversize(self, error: OversizeError) -> None:
-        """From now on one record a request, so that the next error names the records; those become verdicts."""
-        self._single = True
-        refused: list[Output] = [output for output in error.outputs if output.origin in self._oversize]
-        if refused:
+    def _check_fence(self, error: KafkaException) -> None:
+        """The lease tells who fenced this process: a late request of its own, or a process that replaced it.
+
+        Raises TerminalError for another process.
+        """
+        self._lease.renew()
+        if self._fences.is_too_often(time.monotonic()):
             raise TerminalError(
-                f"produce to {refused[0].topic} failed: the broker refuses even {len(refused[0].value)} bytes",
-                "raise the topic's max.message.bytes",
-            )
-        self._oversize.update(output.origin for output in error.outputs)
-        log.warning("%s: %d records become too_long", error, len(error.outputs))
+                f"{self._name} was fenced off {MAX_FENCES} times within {WINDOW_S:g} s although it holds its lease",
+                "end the process that uses this index with another Redis",
+            ) from error
+        log.warning("%s was fenced by a late request of its own, a new producer goes on: %s", self._name, error)
 
     def _release(self) -> None:
         try:
             self._lease.release()
-        except RETRIED as error:
+        except redis.RedisError as error:
             log.warning("the lease was not released, it expires: %s", error)
+
+
+def unavailable_server(error: Exception) -> str | None:
+    """Return the server that the gate must wait for after this error; None where waiting does not help."""
+    if is_redis_unavailable(error):
+        return "redis"
+    return "kafka" if isinstance(error, KafkaException | TransientError | OSError) else None

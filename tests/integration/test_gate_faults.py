@@ -234,18 +234,37 @@ def test_second_gate_on_one_index_is_refused_and_first_goes_on(stack: Stack) -> 
         assert first.poll() is None
 
 
-def test_fenced_gate_ends_with_one_line(stack: Stack) -> None:
+def test_fenced_gate_with_its_lease_goes_on(stack: Stack) -> None:
     settings, reader = stack.settings, Reader(stack.settings)
     with gate(settings) as process:
         produce(settings, [session("before the fence")])
         eventually(lambda: "before the fence" in reader.valid_ids(), within_s=60)
+        # What a late request of a producer that the gate has discarded does.
         TransactionSink(settings.kafka_bootstrap, "gate-7").open()
         produce(settings, [session("behind the fence")])
+        eventually(lambda: "behind the fence" in reader.valid_ids() or process.poll() is not None, within_s=60)
+        process.send_signal(signal.SIGTERM)
         _, stderr = process.communicate(timeout=30)
-    assert process.returncode == 1
-    assert stderr.splitlines()[-1] == "gate: gate-7 was fenced off: another process runs under this index"
+    assert process.returncode == 0
+    assert "fenced by a late request of its own" in stderr
+    assert reader.valid_ids() == ["before the fence", "behind the fence"]
+
+
+def test_fenced_gate_without_its_lease_ends_with_one_line(stack: Stack) -> None:
+    settings, reader = stack.settings, Reader(stack.settings)
+    with gate(settings) as process, redis.Redis.from_url(settings.redis_url.reveal()) as client:
+        produce(settings, [session("before the loss")])
+        eventually(lambda: "before the loss" in reader.valid_ids(), within_s=60)
+        client.set(keys.gate_lease(7), "elsewhere:1:other", px=60_000)
+        TransactionSink(settings.kafka_bootstrap, "gate-7").open()
+        produce(settings, [session("behind the loss")])
+        _, stderr = process.communicate(timeout=30)
+        assert process.returncode == 1
+        assert stderr.splitlines()[-1].startswith("gate: gate 7 was replaced by another process")
+        assert client.get(keys.gate_lease(7)) == b"elsewhere:1:other"
+        client.delete(keys.gate_lease(7))
     with gate(settings):
-        eventually(lambda: "behind the fence" in reader.valid_ids(), within_s=60)
+        eventually(lambda: "behind the loss" in reader.valid_ids(), within_s=60)
     assert len(reader.valid_ids()) == 2
 
 
@@ -282,15 +301,20 @@ def test_output_that_the_broker_refuses_becomes_a_verdict(stack: Stack) -> None:
     ]
     limit_messages(settings, topics.VALID, 2_000)
     try:
-        with gate(settings):
+        with gate(settings) as process:
             large = json.loads(session("too large for the topic")) | {"views": reviews}
             produce(settings, [json.dumps(large).encode(), session("small enough")])
             eventually(lambda: "small enough" in reader.valid_ids(), within_s=60)
             eventually(reader.rejected, within_s=60)
+            produce(settings, [session("behind it")])
+            eventually(lambda: "behind it" in reader.valid_ids(), within_s=60)
+            process.send_signal(signal.SIGTERM)
+            _, stderr = process.communicate(timeout=30)
     finally:
         limit_messages(settings, topics.VALID, topics.MAX_MESSAGE_BYTES)
     assert [reason for reason, _ in reader.rejected()] == ["too_long"]
-    assert reader.valid_ids() == ["small enough"]
+    assert reader.valid_ids() == ["small enough", "behind it"]
+    assert "full batches again" in stderr
 
 
 def test_resume_of_reading_partition_is_refused(stack: Stack) -> None:

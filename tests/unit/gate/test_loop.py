@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from include.gate.decide import Judge, Output
-from include.gate.kafka_errors import is_fenced_by_process
+from include.gate.kafka_errors import is_fenced
 from include.gate.loop import Loop
 from include.gate.memory import Memory
 from include.gate.source import Polled
@@ -141,4 +141,4 @@ def test_loop_asked_to_stop_commits_what_was_decided() -> None:
     ],
 )
 def test_fenced_by_process_depends_on_transaction_age(code: int, age_s: float, fenced: bool) -> None:
-    assert is_fenced_by_process(KafkaException(KafkaError(code)), age_s, 30.0) is fenced
+    assert is_fenced(KafkaException(KafkaError(code)), age_s, 30.0) is fenced
