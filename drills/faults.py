@@ -200,5 +200,11 @@ FAULTS: dict[str, Fault] = {
     "gate": Fault(strike=_kill_gate),
     "airflow": Fault(strike=_kill_scheduler, targets={"next_cycle_s": ("at most", 60.0)}),
     "mongo": Fault(strike=_kill_mongodb),
-    "redis-full": Fault(strike=fill_redis, programs=(*SERVERS, GATE), settings={"redis_max_memory_mb": 64}),
+    "redis-full": Fault(
+        strike=fill_redis,
+        programs=(*SERVERS, GATE),
+        settings={"redis_max_memory_mb": 64},
+        # One start follows the kill; a second one would be a gate that ends instead of waiting.
+        targets={"gate_starts": ("at most", 1.0)},
+    ),
 }

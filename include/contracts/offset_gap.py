@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 
 GapKind = Literal["expired", "truncated"]
-ResumeFrom = Literal["", "earliest", "latest"]
+ResumeFrom = Literal["", "gap", "earliest", "latest"]
 
 
 class OffsetGap(msgspec.Struct, frozen=True, kw_only=True):

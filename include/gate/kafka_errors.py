@@ -21,9 +21,12 @@ def code_of(error: BaseException) -> int | None:
     return None
 
 
-def is_fenced(error: BaseException) -> bool:
-    """Return whether a newer producer or consumer of the same name exists, or the transaction reached its limit.
+def is_fenced(error: BaseException, transaction_age_s: float, transaction_timeout_s: float) -> bool:
+    """Return whether a newer producer or consumer under the same index caused the error.
 
-    The newer one may be this process's own: a request of a discarded client that reached the broker late.
+    A transaction older than its time limit is ended by the broker with the same code; that one is retried.
     """
-    return code_of(error) in FENCED_CODES | INSTANCE_FENCED_CODES
+    code = code_of(error)
+    if code in INSTANCE_FENCED_CODES:
+        return True
+    return code in FENCED_CODES and transaction_age_s < transaction_timeout_s

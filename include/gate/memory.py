@@ -18,7 +18,7 @@ from include.contracts import keys
 from include.contracts.reasons import Reason
 from include.contracts.settings import Settings
 from include.gate.function import Function
-from include.gate.redis_errors import is_temporary
+from include.gate.redis_errors import is_redis_unavailable
 from include.gate.stop import Stop
 
 log = logging.getLogger(__name__)
@@ -131,7 +131,7 @@ class Memory:
 
     def _patiently(self, call: Callable[[], Result]) -> Result:
         retrying = Retrying(
-            retry=retry_if_exception(is_temporary),
+            retry=retry_if_exception(is_redis_unavailable),
             wait=wait_exponential_jitter(multiplier=0.1, max=LONGEST_WAIT_S),
             sleep=self._stop.wait,
             before_sleep=_say_waiting,

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -44,20 +44,16 @@ class _Sink(Protocol):
 
 
 class MeteredSink:
-    """A sink of transactions that counts what it passes on, and then reports the outputs as committed."""
+    """A sink of transactions that counts what it passes on."""
 
-    def __init__(
-        self, sink: _Sink, metrics: GateMetrics, committed: Callable[[Sequence[Any]], None] = lambda _: None
-    ) -> None:
+    def __init__(self, sink: _Sink, metrics: GateMetrics) -> None:
         self._sink = sink
         self._metrics = metrics
-        self._committed = committed
 
     def commit(self, outputs: Sequence[Any], offsets: Any, group: Any) -> None:
         """Commit one transaction."""
         with self._metrics.transaction(len(outputs)):
             self._sink.commit(outputs, offsets, group)
-        self._committed(outputs)
 
 
 def serve_metrics(settings: Settings, index: int) -> GateMetrics:

@@ -1,54 +1,87 @@
-"""Records whose outputs the broker refuses for their size: they are singled out, then become verdicts."""
+"""Records whose outputs the broker refuses for their size: found one by one, made verdicts, then left behind."""
 
 import logging
-from collections.abc import Sequence, Set
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from confluent_kafka import TopicPartition
 
 from include.contracts.errors import TerminalError
 from include.gate.decide import Output
+from include.gate.loop import Sink
 from include.gate.sink import OversizeError
+from include.gate.source import Reassign
 
 log = logging.getLogger(__name__)
 
-SINGLE_COMMITS = 20
-"""So many transactions in a row without a refusal, and records are sent in full batches again."""
 
-
-class OversizeRecords:
-    """What is known of refused records. One thread notes errors, the one that commits notes successes."""
+class Oversize:
+    """From a refused batch until its offsets are committed: one record a request, so that errors name records."""
 
     def __init__(self) -> None:
-        self._origins: set[tuple[int, int]] = set()
-        self._commits = 0
+        self.origins: set[tuple[int, int]] = set()
+        """Records that become verdicts."""
         self.single = False
-        """Whether each record needs a request of its own, so that the next error names the record."""
+        """Whether to send one record a request."""
+        self._until: dict[int, int] = {}
+        self._topic_id = ""
 
-    @property
-    def origins(self) -> Set[tuple[int, int]]:
-        """Origins (partition, offset) that must become verdicts: a live view."""
-        return self._origins
+    def begin(self, topic_id: str) -> None:
+        """Forget everything if the topic was created anew: its offsets name other records now."""
+        if topic_id != self._topic_id:
+            self._topic_id = topic_id
+            self._reset()
 
-    def refused(self, error: OversizeError) -> None:
-        """Note what the broker refused. Raises TerminalError where it refuses even a verdict."""
-        self.single, self._commits = True, 0
-        known: list[Output] = [output for output in error.outputs if output.origin in self._origins]
-        if known:
+    def keep(self, partitions: Collection[int]) -> None:
+        """Forget partitions that another process owns now; an empty assignment is one that has yet to come."""
+        for partition in set(self._until) - set(partitions) if partitions else ():
+            self._until.pop(partition, None)
+
+    def note(self, refused: Sequence[Output], offsets: Sequence[TopicPartition]) -> None:
+        """Record a refused batch by the offsets behind it. Raises TerminalError where even verdicts are refused."""
+        again = [output for output in refused if output.origin in self.origins]
+        if again:
             raise TerminalError(
-                f"produce to {known[0].topic} failed: the broker refuses even {len(known[0].value)} bytes",
+                f"produce to {again[0].topic} failed: the broker refuses even {len(again[0].value)} bytes",
                 "raise the topic's max.message.bytes",
             )
-        self._origins.update(output.origin for output in error.outputs)
-        log.warning("%s: %d records become too_long", error, len(error.outputs))
+        self.single = True
+        self.origins.update(output.origin for output in refused)
+        for place in offsets:
+            self._until[place.partition] = max(place.offset, self._until.get(place.partition, 0))
 
-    def committed(self, outputs: Sequence[Output]) -> None:
-        """Forget records whose verdicts are committed."""
+    def settle(self, offsets: Sequence[TopicPartition]) -> bool:
+        """Record committed offsets; return whether every refused batch is committed by now."""
         if not self.single:
-            return
-        self._commits += 1
-        self._origins.difference_update([output.origin for output in outputs])
-
-    def is_over(self) -> bool:
-        """Return whether full batches can be sent again, once."""
-        if not self.single or self._origins or self._commits < SINGLE_COMMITS:
             return False
-        self.single = False
+        for place in offsets:
+            if place.offset >= self._until.get(place.partition, place.offset + 1):
+                self._until.pop(place.partition, None)
+        if self._until:
+            return False
+        self._reset()
         return True
+
+    def _reset(self) -> None:
+        self.single = False
+        self.origins.clear()
+        self._until.clear()
+
+
+class OversizeSink:
+    """A sink that keeps account of refused batches. Raises Reassign once full batches are possible again."""
+
+    def __init__(self, sink: Sink, oversize: Oversize) -> None:
+        self._sink = sink
+        self._oversize = oversize
+
+    def commit(self, outputs: Sequence[Output], offsets: list[TopicPartition], group: Any) -> None:
+        """Commit one transaction."""
+        try:
+            self._sink.commit(outputs, offsets, group)
+        except OversizeError as error:
+            self._oversize.note(error.outputs, offsets)
+            log.warning("%s: %d records become too_long", error, len(error.outputs))
+            raise
+        if self._oversize.settle(offsets):
+            raise Reassign("the oversize records are verdicts, full batches again")

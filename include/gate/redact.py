@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from include.contracts.session import Device, Location, Purchase, Session, User, View
+from include.gate.masking import SEPARATORS
 from include.gate.pseudonym import network_of
 
 MAX_TEXT = 200
@@ -22,11 +24,25 @@ READABLE_KEYS = frozenset(
     }
 )
 """Keys whose texts are shown. Any other text is replaced by its length: an unknown key may hold a name."""
+TOKEN_KEYS = frozenset({"started_at", "referrer", "last_action", "payment", "type", "product_id", "category"})
+"""Of these, keys whose texts are shown only where they are one word."""
+READABLE_NUMBERS = frozenset({"v", "duration_s", "page_views", "clicks", "price", "seconds", "amount"})
+"""Keys whose numbers are shown, up to MAX_NUMBER and with two decimals at most."""
+MAX_NUMBER = 1_000_000
+GROUPS = frozenset({"device", "location", "views", "purchase", "user"})
+"""Keys whose own keys are known. What lies in any other key is masked."""
+_KNOWN_KEYS = frozenset(
+    field.name
+    for record in (Session, User, Device, Location, View, Purchase)
+    for field in msgspec.structs.fields(record)
+)
 
-_EMAIL = re.compile(r"[^\s@<>\"'`]{1,64}@[^\s@<>\"'`]{1,255}")
+_TOKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+-]{0,63}")
+_EMAIL = re.compile(r"[^\s@\uff20\ufe6b<>\"'`]{1,64}[@\uff20\ufe6b][^\s@\uff20\ufe6b<>\"'`]{1,255}")
 _IPV4 = re.compile(r"(?<![\d.])(\d{1,3}(?:\.\d{1,3}){3})(?![\d.])")
 _IPV6 = re.compile(r"(?<![\w:])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){3,7}(?![\w:])")
-_DIGITS = re.compile(r"(?<![\d.-])\+?\d(?:[ -]?\d){8,}(?!\d)")
+# A wide or an invisible character between the digits has become \ufffd by then.
+_DIGITS = re.compile(rf"(?<![\d.-])\+?\d(?:[{SEPARATORS.replace('./', '/')}\ufffd]{{0,3}}+\d){{8,}}+")
 
 
 def redact_text(text: str, limit: int = MAX_TEXT) -> str:
@@ -59,13 +75,13 @@ def redact_record(value: bytes) -> str:
     """Describe a record as sent, without personal data.
 
     Returns:
-        JSON with the record's structure, numbers and the texts of `READABLE_KEYS`; length and SHA-256 where the
-        value is no JSON object.
+        JSON with the record's structure, the numbers of `READABLE_NUMBERS` and the texts of `READABLE_KEYS`;
+        length and SHA-256 where the value is no JSON object.
     """
     tree = decode_object(value)
     if tree is None:
         return f"{len(value):,} bytes, no JSON object, sha256 {hashlib.sha256(value).hexdigest()[:16]}"
-    return msgspec.json.encode(_masked(tree, "", 0)).decode()
+    return msgspec.json.encode(_masked(tree, "", 0, known=True)).decode()
 
 
 def decode_object(value: bytes) -> dict[str, Any] | None:
@@ -77,18 +93,30 @@ def decode_object(value: bytes) -> dict[str, Any] | None:
     return tree if isinstance(tree, dict) else None
 
 
-def _masked(node: Any, key: str, depth: int) -> Any:
+def _masked(node: Any, key: str, depth: int, *, known: bool) -> Any:
+    """The node without personal data; `known`: the contract names the key and all above it."""
     if isinstance(node, dict | list) and depth >= MAX_DEPTH:
         return f"({len(node)} items)"
     if isinstance(node, dict):
-        shown = {redact_text(name, 64): _masked(part, name, depth + 1) for name, part in list(node.items())[:MAX_ITEMS]}
+        inside = known and (depth == 0 or key in GROUPS)
+        shown = {
+            _masked_key(name): _masked(part, name, depth + 1, known=inside and name in _KNOWN_KEYS)
+            for name, part in list(node.items())[:MAX_ITEMS]
+        }
         return shown | ({"…": f"{len(node) - MAX_ITEMS} more"} if len(node) > MAX_ITEMS else {})
     if isinstance(node, list):
-        items = [_masked(part, key, depth + 1) for part in node[:MAX_ITEMS]]
+        items = [_masked(part, key, depth + 1, known=known) for part in node[:MAX_ITEMS]]
         return items + ([f"… {len(node) - MAX_ITEMS} more"] if len(node) > MAX_ITEMS else [])
     if isinstance(node, str):
-        return _masked_text(node, key)
-    return node if key != "zip" else "(masked)"
+        return _masked_text(node, key if known else "")
+    if node is None or isinstance(node, bool):
+        return node
+    is_shown = known and key in READABLE_NUMBERS and abs(node) <= MAX_NUMBER and round(node, 2) == node
+    return node if is_shown else "(number)"
+
+
+def _masked_key(name: str) -> str:
+    return redact_text(name, 64) if name in _KNOWN_KEYS or _TOKEN.fullmatch(name) else f"({len(name)} characters)"
 
 
 def _masked_text(text: str, key: str) -> str:
@@ -99,7 +127,8 @@ def _masked_text(text: str, key: str) -> str:
             return f"({len(text)} characters)"
     if key == "session_id":
         return redact_identifier(text)
-    return redact_text(text) if key in READABLE_KEYS else f"({len(text)} characters)"
+    is_shown = key in READABLE_KEYS and (key not in TOKEN_KEYS or _TOKEN.fullmatch(text))
+    return redact_text(text) if is_shown else f"({len(text)} characters)"
 
 
 def _cut(text: str, limit: int) -> str:

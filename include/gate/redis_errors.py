@@ -1,12 +1,8 @@
-"""Which Redis errors pass without a change to the gate: it waits for them, whatever it was doing."""
-
-import re
+"""What a Redis error means for the gate: wait, or give up."""
 
 from redis.exceptions import (
-    BusyLoadingError,
     ClusterDownError,
     ConnectionError,
-    MasterDownError,
     OutOfMemoryError,
     ReadOnlyError,
     ResponseError,
@@ -14,23 +10,20 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-TEMPORARY = (
-    ConnectionError,
-    TimeoutError,
-    BusyLoadingError,
-    ReadOnlyError,
-    OutOfMemoryError,
-    MasterDownError,
-    ClusterDownError,
-    TryAgainError,
-)
-TEMPORARY_CODES = re.compile(r"(?:^|: )(?:MISCONF|NOREPLICAS|BUSY)\b")
-"""Codes without a class in redis-py: no snapshot can be saved, too few replicas, a script runs. In a pipeline's
-error the code comes behind the command."""
+UNAVAILABLE = (ConnectionError, TimeoutError, OutOfMemoryError, ReadOnlyError, ClusterDownError, TryAgainError)
+UNAVAILABLE_CODES = ("OOM", "READONLY", "MISCONF", "NOREPLICAS", "BUSY", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN")
+"""First words of answers, for which the client may have no class of their own."""
+_PREFIXES = ("caused error: ", "because of: ")
+"""What pipelines and aborted transactions put before the answer."""
 
 
-def is_temporary(error: BaseException) -> bool:
-    """Return whether Redis is away or refuses writes for now: a retry may succeed."""
-    if isinstance(error, TEMPORARY):
+def is_redis_unavailable(error: BaseException) -> bool:
+    """Return whether Redis is away or refuses writes for now: the same call may succeed later."""
+    if isinstance(error, UNAVAILABLE):
         return True
-    return isinstance(error, ResponseError) and TEMPORARY_CODES.search(str(error)) is not None
+    if not isinstance(error, ResponseError):
+        return False
+    answer = str(error)
+    for prefix in _PREFIXES:
+        answer = answer.rpartition(prefix)[2]
+    return answer.partition(" ")[0] in UNAVAILABLE_CODES

@@ -7,7 +7,6 @@ Offsets are sparse, because markers of transactions and aborted records take off
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -16,18 +15,15 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from kafka.partitioner.default import murmur2
 
 from include.contracts import topics
-from include.contracts.errors import TransientError
 from include.contracts.settings import Settings
 from include.gate.redact import decode_object, redact_identifier, redact_text
+from include.gate.rejected_consumer import open_consumer, read_bounds, translate_errors
 
 FIRST_WINDOW, MAX_WINDOW, WINDOW_GROWTH = 200, 100_000, 16
 """Offsets of one partition that are read at once."""
 TIMEOUT_S = 10.0
-REQUEST_TIMEOUT_S = 2.0
 POLL_S = 0.25
 POLL_RECORDS = 2_000
-QUEUE_KBYTES = 32 * 1024
-REMEDY = "see that Kafka runs: ./showroom status"
 
 
 class RejectedRecord(NamedTuple):
@@ -86,8 +82,8 @@ def find_rejected(settings: Settings, query: Query, timeout_s: float = TIMEOUT_S
         TransientError: Kafka does not answer, or the topic does not exist.
     """
     deadline = time.monotonic() + timeout_s
-    with _errors(settings), _consumer(settings) as consumer:
-        search = _Search(consumer, query, deadline, _bounds(consumer, query.since))
+    with translate_errors(settings), open_consumer(settings) as consumer:
+        search = _Search(consumer, query, deadline, read_bounds(consumer, query.since))
         partitions = sorted(search.bounds)
         if query.user_id is not None and partitions:
             own = partition_of(query.user_id, len(partitions))
@@ -245,62 +241,3 @@ def _number(text: str) -> int:
 
 def _instant(milliseconds: int) -> datetime:
     return datetime.fromtimestamp(milliseconds / 1_000, UTC)
-
-
-def _bounds(consumer: Consumer, since: datetime | None) -> dict[int, tuple[int, int]]:
-    """Partition -> first and end offset. Raises TransientError where the topic does not exist."""
-    about = consumer.list_topics(topics.REJECTED, timeout=REQUEST_TIMEOUT_S).topics[topics.REJECTED]
-    if about.error is not None or not about.partitions:
-        raise TransientError(
-            f"search of {topics.REJECTED} failed: the topic does not exist", "./showroom up creates it"
-        )
-    places = [TopicPartition(topics.REJECTED, number) for number in about.partitions]
-    bounds = {place.partition: consumer.get_watermark_offsets(place, timeout=REQUEST_TIMEOUT_S) for place in places}
-    if since is not None:
-        moment = int(since.timestamp() * 1_000)
-        asked = [TopicPartition(topics.REJECTED, number, moment) for number in bounds]
-        for place in consumer.offsets_for_times(asked, timeout=REQUEST_TIMEOUT_S):
-            start, end = bounds[place.partition]
-            # Negative: no record is as new.
-            bounds[place.partition] = (max(start, place.offset) if place.offset >= 0 else end, end)
-    return bounds
-
-
-@contextmanager
-def _consumer(settings: Settings) -> Iterator[Consumer]:
-    consumer = Consumer(
-        {
-            "bootstrap.servers": settings.kafka_bootstrap,
-            "client.id": "rejected",
-            # The client demands a name; nothing joins this group and nothing is committed.
-            "group.id": "rejected",
-            "enable.auto.commit": False,
-            "enable.auto.offset.store": False,
-            "isolation.level": "read_committed",
-            "enable.partition.eof": True,
-            # A record may expire while it is read; the next record that exists is as good.
-            "auto.offset.reset": "earliest",
-            "allow.auto.create.topics": False,
-            "fetch.wait.max.ms": 50,
-            "queued.max.messages.kbytes": QUEUE_KBYTES,
-            "socket.connection.setup.timeout.ms": int(REQUEST_TIMEOUT_S * 1_000),
-            # The client would write to standard error itself.
-            "log_level": 0,
-        }
-    )
-    try:
-        yield consumer
-    finally:
-        consumer.close()
-
-
-@contextmanager
-def _errors(settings: Settings) -> Iterator[None]:
-    try:
-        yield
-    except KafkaException as error:
-        raise TransientError(
-            f"search of {topics.REJECTED} failed: Kafka at {settings.kafka_bootstrap} does not answer"
-            f" ({error.args[0].str()})",
-            REMEDY,
-        ) from error

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from include.contracts.offset_gap import OffsetGap, ResumeFrom
+from include.contracts.offset_gap import OffsetGap
 
 NO_OFFSET = -1
 
@@ -51,7 +51,7 @@ def decide_start(
         now: Unix time in s.
     """
     if stopped is not None and stopped.topic_id == topic_id:
-        return Resume(_resume_offset(stopped.resume, log), stopped) if stopped.resume else stopped
+        return Resume(_resume_offset(stopped, log), stopped) if stopped.resume else stopped
     if committed is None:
         return Start(log.start, reason="no committed offset, reading from the beginning")
     if committed.topic_id and committed.topic_id != topic_id:
@@ -70,8 +70,10 @@ def gap_at(partition: int, position: int, log: Log, topic_id: str, now: float) -
     return _gap("truncated", partition, min(position, log.end), position, topic_id, now)
 
 
-def _resume_offset(resume: ResumeFrom, log: Log) -> int:
-    return log.start if resume == "earliest" else log.end
+def _resume_offset(gap: OffsetGap, log: Log) -> int:
+    if gap.resume == "gap":
+        return min(max(gap.from_offset, log.start), log.end)
+    return log.start if gap.resume == "earliest" else log.end
 
 
 def _gap(kind: str, partition: int, first: int, last: int, topic_id: str, now: float) -> OffsetGap:

@@ -60,13 +60,9 @@ def partition_stopped(view: View) -> Finding | None:
         return None
     partition = min(gate.stopped)
     command = f"./showroom gate resume --partition {partition}"
-    remedy = f"{command} --from earliest, once the cause is known"
-    if partition in gate.truncated:
-        # The oldest records may have been admitted longer ago than duplicates are known.
-        remedy = (
-            f"find the cause, see the runbook of gate; {command} --from latest skips the records from offset "
-            f"{gate.truncated[partition]} on, --from earliest may admit old sessions again"
-        )
+    # Not from earliest: after a truncation it reads records that may have been admitted longer ago than duplicates
+    # are known.
+    remedy = f"{command} --from gap, once the cause is known"
     return Finding("page", "gate.partition_stopped", "; ".join(gate.stopped.values()), remedy)
 
 

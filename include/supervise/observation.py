@@ -71,8 +71,7 @@ class Kafka(msgspec.Struct, frozen=True, tag="kafka"):
 class Gate(msgspec.Struct, frozen=True, tag="gate"):
     """The gate's memory. Partition -> age of its heartbeat in s, None where none was ever seen; verdict -> records.
 
-    `stopped`: partition -> why the gate does not read it. `truncated`: those of them whose log was truncated -> the
-    offset at which it ended.
+    `stopped`: partition -> why the gate does not read it.
     `redis_memory_ratio`: memory in use / Redis' limit, None without a limit.
     """
 
@@ -80,7 +79,6 @@ class Gate(msgspec.Struct, frozen=True, tag="gate"):
     verdicts: dict[str, int]
     stopped: dict[int, str] = {}
     redis_memory_ratio: float | None = None
-    truncated: dict[int, int] = {}
 
 
 class Search(msgspec.Struct, frozen=True, tag="elasticsearch"):

@@ -90,8 +90,7 @@ def probe_gate(settings: Settings) -> Gate:
     gaps = [decode_gap(value) for value in answers[2::3] if value is not None]
     stopped = {gap.partition: gap.description for gap in gaps}
     ratio = memory["used_memory"] / memory["maxmemory"] if memory["maxmemory"] else None
-    truncated = {gap.partition: gap.from_offset for gap in gaps if gap.kind == "truncated"}
-    return Gate(heartbeat_age_s=ages, verdicts=verdicts, stopped=stopped, redis_memory_ratio=ratio, truncated=truncated)
+    return Gate(heartbeat_age_s=ages, verdicts=verdicts, stopped=stopped, redis_memory_ratio=ratio)
 
 
 def probe_restore(state: Path | None) -> Restore:

@@ -19,7 +19,7 @@ from kafka.structs import TopicPartition as Place
 
 from include.contracts import keys, topics
 from include.contracts.errors import TerminalError
-from include.contracts.offset_gap import OffsetGap, decode_gap
+from include.contracts.offset_gap import OffsetGap, ResumeFrom, decode_gap
 from include.contracts.settings import Settings
 from include.gate.decide import PREFIX_BYTES, Output
 from include.gate.gaps import GapStore
@@ -56,9 +56,9 @@ def stopped(settings: Settings, partition: int) -> OffsetGap | None:
         return GapStore(client).stopped([partition]).get(partition)
 
 
-def resume(settings: Settings, partition: int) -> None:
+def resume(settings: Settings, partition: int, start: ResumeFrom = "earliest") -> None:
     with redis.Redis.from_url(settings.redis_url.reveal()) as client:
-        GapStore(client).request_resume(partition, "earliest")
+        GapStore(client).request_resume(partition, start)
 
 
 def end_offset(settings: Settings, partition: int) -> int:
@@ -134,7 +134,8 @@ def test_expired_offsets_stop_one_partition_until_resumed(stack: Stack) -> None:
     assert decode_gap(last).resumed_offset == position + 3
 
 
-def test_truncated_log_stops_the_partition_and_readmits_nothing(stack: Stack) -> None:
+@pytest.mark.parametrize("start", ["gap", "earliest"])
+def test_truncated_log_stops_the_partition_and_readmits_nothing(stack: Stack, start: ResumeFrom) -> None:
     settings = stack.settings
     drain(settings)
     reader, position = Reader(settings), end_offset(settings, 0)
@@ -143,11 +144,12 @@ def test_truncated_log_stops_the_partition_and_readmits_nothing(stack: Stack) ->
         gap = eventually(lambda: stopped(settings, 0), within_s=60)
         assert gap is not None
         assert (gap.kind, gap.from_offset, gap.to_offset) == ("truncated", position, position + 50)
-        produce(settings, [session("after the truncation")], partition=0)
-        resume(settings, 0)
-        eventually(lambda: "after the truncation" in reader.valid_ids(), within_s=60)
-    # The log is read from its beginning: its sessions are duplicates now, whatever their offsets.
-    assert reader.valid_ids() == ["after the truncation"]
+        produce(settings, [session(f"after the truncation, from {start}")], partition=0)
+        resume(settings, 0, start)
+        eventually(reader.valid_ids, within_s=60)
+    # From the earliest, the log's sessions are duplicates now, whatever their offsets.
+    assert reader.valid_ids() == [f"after the truncation, from {start}"]
+    assert (start == "gap") is not bool(reader.rejected())
 
 
 def commit_as_gate(settings: Settings, offset: int) -> None:
@@ -234,6 +236,40 @@ def test_second_gate_on_one_index_is_refused_and_first_goes_on(stack: Stack) -> 
         assert first.poll() is None
 
 
+def test_fenced_gate_with_its_lease_goes_on(stack: Stack) -> None:
+    settings, reader = stack.settings, Reader(stack.settings)
+    with gate(settings) as process:
+        produce(settings, [session("before the fence")])
+        eventually(lambda: "before the fence" in reader.valid_ids(), within_s=60)
+        # What a late request of a producer that the gate has discarded does.
+        TransactionSink(settings.kafka_bootstrap, "gate-7").open()
+        produce(settings, [session("behind the fence")])
+        eventually(lambda: "behind the fence" in reader.valid_ids() or process.poll() is not None, within_s=60)
+        process.send_signal(signal.SIGTERM)
+        _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "fenced by a late request of its own" in stderr
+    assert reader.valid_ids() == ["before the fence", "behind the fence"]
+
+
+def test_fenced_gate_without_its_lease_ends_with_one_line(stack: Stack) -> None:
+    settings, reader = stack.settings, Reader(stack.settings)
+    with gate(settings) as process, redis.Redis.from_url(settings.redis_url.reveal()) as client:
+        produce(settings, [session("before the loss")])
+        eventually(lambda: "before the loss" in reader.valid_ids(), within_s=60)
+        client.set(keys.gate_lease(7), "elsewhere:1:other", px=60_000)
+        TransactionSink(settings.kafka_bootstrap, "gate-7").open()
+        produce(settings, [session("behind the loss")])
+        _, stderr = process.communicate(timeout=30)
+        assert process.returncode == 1
+        assert stderr.splitlines()[-1].startswith("gate: gate 7 was replaced by another process")
+        assert client.get(keys.gate_lease(7)) == b"elsewhere:1:other"
+        client.delete(keys.gate_lease(7))
+    with gate(settings):
+        eventually(lambda: "behind the loss" in reader.valid_ids(), within_s=60)
+    assert len(reader.valid_ids()) == 2
+
+
 def test_sink_with_undelivered_record_commits_no_offsets(stack: Stack) -> None:
     settings = stack.settings
     limit_messages(settings, topics.VALID, 1_000)
@@ -267,15 +303,20 @@ def test_output_that_the_broker_refuses_becomes_a_verdict(stack: Stack) -> None:
     ]
     limit_messages(settings, topics.VALID, 2_000)
     try:
-        with gate(settings):
+        with gate(settings) as process:
             large = json.loads(session("too large for the topic")) | {"views": reviews}
             produce(settings, [json.dumps(large).encode(), session("small enough")])
             eventually(lambda: "small enough" in reader.valid_ids(), within_s=60)
             eventually(reader.rejected, within_s=60)
+            produce(settings, [session("behind it")])
+            eventually(lambda: "behind it" in reader.valid_ids(), within_s=60)
+            process.send_signal(signal.SIGTERM)
+            _, stderr = process.communicate(timeout=30)
     finally:
         limit_messages(settings, topics.VALID, topics.MAX_MESSAGE_BYTES)
     assert [reason for reason, _ in reader.rejected()] == ["too_long"]
-    assert reader.valid_ids() == ["small enough"]
+    assert reader.valid_ids() == ["small enough", "behind it"]
+    assert "full batches again" in stderr
 
 
 def test_resume_of_reading_partition_is_refused(stack: Stack) -> None:

@@ -18,7 +18,7 @@ VICTIMS = {
     "cancel": "Cancel the stream job behind Airflow's back.",
     "gate": "Kill -9 the gate in the middle of a transaction.",
     "airflow": "Kill -9 Airflow's scheduler.",
-    "redis-full": "Fill Redis to its memory limit for a minute.",
+    "redis-full": "Fill Redis to its memory limit for a minute, and kill -9 the gate meanwhile.",
     "mongo": "Kill -9 MongoDB in the middle of an archive run.",
 }
 

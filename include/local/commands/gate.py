@@ -24,10 +24,19 @@ User = Annotated[str | None, typer.Option(help="A user, as the source names him.
 Network = Annotated[str | None, typer.Option(help="An address or its network; its /24 (IPv6: /48) is meant.")]
 Partition = Annotated[int, typer.Option(help="The stopped partition of sessions.raw.", min=0)]
 From = Annotated[
-    Literal["earliest", "latest"],
-    typer.Option("--from", help="earliest: the oldest record there is; latest: only what arrives from now on."),
+    Literal["gap", "earliest", "latest"],
+    typer.Option(
+        "--from",
+        help="gap: the first record that the gate has not read; earliest: the oldest record there is, read again; "
+        "latest: only what arrives from now on.",
+    ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Do it; without it only what would happen is shown.")]
+RESUME_OFFSETS = {
+    "gap": "the first record that it has not read",
+    "earliest": "the oldest record",
+    "latest": "the end, skipping every record that waits now",
+}
 UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -65,8 +74,8 @@ def resume(partition: Partition, start: From, yes: Yes = False) -> None:
     except redis.ConnectionError as error:
         raise TerminalError(f"Redis does not answer ({error})", "./showroom up") from None
     typer.echo(gap.description)
-    where = "the oldest record" if start == "earliest" else "the end, skipping every record that waits now"
-    typer.echo(f"the gate {'continues' if yes else 'would continue'} at {where}{'' if yes else '; repeat with --yes'}")
+    verb = "continues" if yes else "would continue"
+    typer.echo(f"the gate {verb} at {RESUME_OFFSETS[start]}{'' if yes else '; repeat with --yes'}")
 
 
 @app.command("list")

@@ -132,13 +132,13 @@ def test_loop_asked_to_stop_commits_what_was_decided() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "fenced"),
+    ("code", "age_s", "fenced"),
     [
-        (KafkaError._FENCED, True),
-        (KafkaError.INVALID_PRODUCER_EPOCH, True),
-        (KafkaError.FENCED_INSTANCE_ID, True),
-        (KafkaError._TRANSPORT, False),
+        (KafkaError._FENCED, 1.0, True),
+        (KafkaError._FENCED, 31.0, False),
+        (KafkaError.FENCED_INSTANCE_ID, 31.0, True),
+        (KafkaError._TRANSPORT, 1.0, False),
     ],
 )
-def test_is_fenced_by_code(code: int, fenced: bool) -> None:
-    assert is_fenced(KafkaException(KafkaError(code))) is fenced
+def test_fenced_by_process_depends_on_transaction_age(code: int, age_s: float, fenced: bool) -> None:
+    assert is_fenced(KafkaException(KafkaError(code)), age_s, 30.0) is fenced

@@ -1,52 +1,81 @@
-"""Records that the broker refuses: one request each until they are verdicts, then full batches again."""
+"""When a gate sends one record a request, and when full batches again."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
+from confluent_kafka import TopicPartition
 
 from include.contracts import topics
 from include.contracts.errors import TerminalError
 from include.gate.decide import Output
-from include.gate.oversize import SINGLE_COMMITS, OversizeRecords
+from include.gate.oversize import Oversize, OversizeSink
 from include.gate.sink import OversizeError
-
-LARGE = Output(topics.VALID, 0, b"k", b"v", [], (0, 5))
-SMALL = Output(topics.VALID, 0, b"k", b"v", [], (0, 6))
+from include.gate.source import Reassign
 
 
-def test_a_refused_batch_is_sent_record_by_record() -> None:
-    records = OversizeRecords()
-    assert not records.single
-    records.refused(OversizeError([]))
-    assert records.single
-    assert not records.origins
+def output(partition: int, offset: int) -> Output:
+    return Output(topics.VALID, partition, b"k", b"v", [], (partition, offset))
 
 
-def test_full_batches_return_after_the_verdicts_and_some_commits() -> None:
-    records = OversizeRecords()
-    records.refused(OversizeError([]))
-    records.refused(OversizeError([LARGE]))
-    assert records.origins == {(0, 5)}
-    for _ in range(SINGLE_COMMITS):
-        records.committed([SMALL])
-    assert not records.is_over()
-    records.committed([LARGE, SMALL])
-    assert records.origins == set()
-    assert records.is_over()
-    assert not records.single
-    assert not records.is_over()
+def places(**offsets: int) -> list[TopicPartition]:
+    return [TopicPartition(topics.RAW, int(name[1:]), offset) for name, offset in offsets.items()]
 
 
-def test_a_refusal_starts_the_count_anew() -> None:
-    records = OversizeRecords()
-    records.refused(OversizeError([]))
-    for _ in range(SINGLE_COMMITS - 1):
-        records.committed([SMALL])
-    records.refused(OversizeError([LARGE]))
-    records.committed([LARGE])
-    assert not records.is_over()
+class FakeSink:
+    """Refuses what it is told to."""
+
+    def __init__(self) -> None:
+        self.refuses: list[Output] | None = None
+
+    def commit(self, outputs: Sequence[Output], offsets: list[TopicPartition], group: Any) -> None:
+        if self.refuses is not None:
+            raise OversizeError(self.refuses)
 
 
-def test_a_refused_verdict_is_terminal() -> None:
-    records = OversizeRecords()
-    records.refused(OversizeError([LARGE]))
+def test_sink_with_refused_batch_is_single_until_its_offsets_are_committed() -> None:
+    oversize, fake = Oversize(), FakeSink()
+    sink = OversizeSink(fake, oversize)
+    fake.refuses = []
+    with pytest.raises(OversizeError):
+        sink.commit([], places(p0=100, p1=50), None)
+    assert oversize.single
+    fake.refuses = [output(0, 60)]
+    with pytest.raises(OversizeError):
+        sink.commit([], places(p0=80), None)
+    assert oversize.origins == {(0, 60)}
+    fake.refuses = None
+    sink.commit([], places(p0=80, p1=50), None)
+    assert oversize.single
+    with pytest.raises(Reassign):
+        sink.commit([], places(p0=100), None)
+    assert not oversize.single
+    assert oversize.origins == set()
+    sink.commit([], places(p0=101), None)
+
+
+def test_note_of_refused_verdict_is_terminal() -> None:
+    oversize = Oversize()
+    oversize.note([output(0, 1)], places(p0=2))
     with pytest.raises(TerminalError, match="refuses even 1 bytes"):
-        records.refused(OversizeError([LARGE]))
+        oversize.note([output(0, 1)], places(p0=2))
+
+
+def test_keep_with_partition_given_away_waits_for_the_others_only() -> None:
+    oversize = Oversize()
+    oversize.note([], places(p0=10, p1=10))
+    oversize.keep([])
+    assert not oversize.settle(places(p0=10))
+    oversize.keep([0])
+    assert oversize.settle(places(p0=11))
+
+
+def test_begin_with_recreated_topic_forgets_its_offsets() -> None:
+    oversize = Oversize()
+    oversize.begin("a")
+    oversize.note([output(0, 1)], places(p0=2))
+    oversize.begin("a")
+    assert oversize.single
+    oversize.begin("b")
+    assert not oversize.single
+    assert oversize.origins == set()

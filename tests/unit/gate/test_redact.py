@@ -28,6 +28,9 @@ PERSONAL = (
         ("card 4111 1111 1111 1111", "card <digits>"),
         ("in the minute 2026-11-23T08:15Z", "in the minute 2026-11-23T08:15Z"),
         ("900000 bytes, 524288 allowed", "900000 bytes, 524288 allowed"),
+        ("card 4111\u200b1111\u200b1111\u200b1111", "card <digits>"),
+        ("card 4111_1111\u00b71111\u20031111", "card <digits>"),
+        ("from ada\uff20example.com", "from <email>"),
         ("red \x1b[31m\u202e\nline", "red \ufffd[31m\ufffd\ufffdline"),
     ],
 )
@@ -51,6 +54,39 @@ def test_redact_record_shows_structure_and_no_personal_data() -> None:
     tree = json.loads(shown)
     assert (tree["session_id"], tree["ip"], tree["duration_s"]) == ("s-20261123-000001", "203.0.113.0/24", 214)
     assert tree["nickname"] == "(11 characters)"
+
+
+@pytest.mark.parametrize(
+    ("changes", "hidden"),
+    [
+        ({"views": [view(product_id="Ada Example, 3 Long Street")]}, "Long Street"),
+        ({"views": [view(category="for Ada Example")]}, "Ada"),
+        ({"referrer": "Ada Example"}, "Ada"),
+        ({"phone": 491701234567}, "491701234567"),
+        ({"phone": 5551234}, "5551234"),
+        ({"age": 41_414}, "41414"),
+        ({"clicks": 4111111111111111}, "4111"),
+        ({"page_views": [4111111111111111]}, "4111"),
+        ({"duration_s": 0.4111111111111111}, "4111"),
+        ({"customer": {"type": "Ada", "v": 41_414}}, "Ada"),
+        ({"customer": {"type": "Ada", "v": 41_414}}, "41414"),
+        ({"referrer": {"type": "Ada"}}, "Ada"),
+        ({"Ada Example": True}, "Ada"),
+    ],
+)
+def test_redact_record_with_personal_data_in_any_field_hides_it(changes: dict[str, object], hidden: str) -> None:
+    assert hidden not in redact_record(encoded(**changes))
+
+
+def test_redact_record_of_ordinary_record_shows_what_explains_it() -> None:
+    tree = json.loads(redact_record(encoded()))
+    (seen,) = tree["views"]
+    assert (seen["product_id"], seen["category"], seen["price"], seen["seconds"]) == ("p01", "living_room", 5000.0, 41)
+    assert (tree["v"], tree["clicks"], tree["started_at"], tree["referrer"]) == (
+        *(1, 17, "2026-11-23T08:15:30.250Z", "google"),
+    )
+    assert tree["purchase"] == {"made": False, "amount": 0.0, "payment": None}
+    assert tree["device"] == {"type": "mobile", "os": "iOS", "browser": "Safari"}
 
 
 @pytest.mark.parametrize("value", [b"", b"ada@example.com", b'["Ada Example"]', b"[" * 9_000, b'{"name": "Ada'])

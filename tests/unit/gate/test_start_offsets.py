@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from include.contracts.offset_gap import OffsetGap, decode_gap, encode_gap
+from include.contracts.offset_gap import OffsetGap, ResumeFrom
 from include.gate.start_offsets import Committed, Log, Resume, Start, decide_start, gap_at
 
 GAP = OffsetGap(partition=3, kind="expired", from_offset=5, to_offset=10, detected_at=1.0, topic_id="t")
@@ -43,9 +43,12 @@ def test_start_of_stopped_partition_stays_stopped() -> None:
     assert decide(Committed(15, "t"), GAP) == GAP
 
 
-@pytest.mark.parametrize(("resume", "offset"), [("earliest", 10), ("latest", 20)])
-def test_start_of_resumed_partition_is_the_requested_end(resume: str, offset: int) -> None:
-    stopped = decode_gap(encode_gap(GAP).replace(b'"resume":""', f'"resume":"{resume}"'.encode()))
+@pytest.mark.parametrize(
+    ("resume", "from_offset", "offset"),
+    [("earliest", 5, 10), ("latest", 5, 20), ("gap", 5, 10), ("gap", 15, 15), ("gap", 25, 20)],
+)
+def test_start_of_resumed_partition_is_the_requested_offset(resume: ResumeFrom, from_offset: int, offset: int) -> None:
+    stopped = replace(GAP, resume=resume, from_offset=from_offset)
     assert decide(Committed(5, "t"), stopped) == Resume(offset, stopped)
 
 

@@ -1,0 +1,76 @@
+"""The consumer that reads `sessions.rejected` for the search (include/gate/rejected.py)."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from include.contracts import topics
+from include.contracts.errors import TransientError
+from include.contracts.settings import Settings
+
+REQUEST_TIMEOUT_S = 2.0
+QUEUE_KBYTES = 32 * 1024
+REMEDY = "see that Kafka runs: ./showroom status"
+
+
+def read_bounds(consumer: Consumer, since: datetime | None) -> dict[int, tuple[int, int]]:
+    """Partition -> first and end offset. Raises TransientError where the topic does not exist."""
+    about = consumer.list_topics(topics.REJECTED, timeout=REQUEST_TIMEOUT_S).topics[topics.REJECTED]
+    if about.error is not None or not about.partitions:
+        raise TransientError(
+            f"search of {topics.REJECTED} failed: the topic does not exist", "./showroom up creates it"
+        )
+    places = [TopicPartition(topics.REJECTED, number) for number in about.partitions]
+    bounds = {place.partition: consumer.get_watermark_offsets(place, timeout=REQUEST_TIMEOUT_S) for place in places}
+    if since is not None:
+        moment = int(since.timestamp() * 1_000)
+        asked = [TopicPartition(topics.REJECTED, number, moment) for number in bounds]
+        for place in consumer.offsets_for_times(asked, timeout=REQUEST_TIMEOUT_S):
+            start, end = bounds[place.partition]
+            # Negative: no record is as new.
+            bounds[place.partition] = (max(start, place.offset) if place.offset >= 0 else end, end)
+    return bounds
+
+
+@contextmanager
+def open_consumer(settings: Settings) -> Iterator[Consumer]:
+    """A consumer that belongs to no group and commits nothing."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": settings.kafka_bootstrap,
+            "client.id": "rejected",
+            # The client demands a name; nothing joins this group and nothing is committed.
+            "group.id": "rejected",
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "isolation.level": "read_committed",
+            "enable.partition.eof": True,
+            # A record may expire while it is read; the next record that exists is as good.
+            "auto.offset.reset": "earliest",
+            "allow.auto.create.topics": False,
+            "fetch.wait.max.ms": 50,
+            "queued.max.messages.kbytes": QUEUE_KBYTES,
+            "socket.connection.setup.timeout.ms": int(REQUEST_TIMEOUT_S * 1_000),
+            # The client would write to standard error itself.
+            "log_level": 0,
+        }
+    )
+    try:
+        yield consumer
+    finally:
+        consumer.close()
+
+
+@contextmanager
+def translate_errors(settings: Settings) -> Iterator[None]:
+    """Turn the client's errors into TransientError with a remedy."""
+    try:
+        yield
+    except KafkaException as error:
+        raise TransientError(
+            f"search of {topics.REJECTED} failed: Kafka at {settings.kafka_bootstrap} does not answer"
+            f" ({error.args[0].str()})",
+            REMEDY,
+        ) from error

@@ -1,0 +1,14 @@
+"""How many fences within a minute a gate bears."""
+
+from include.gate.fences import MAX_FENCES, WINDOW_S, FenceCounter
+
+
+def test_fences_within_the_window_are_too_often() -> None:
+    counter = FenceCounter()
+    told = [counter.is_too_often(number * WINDOW_S / MAX_FENCES) for number in range(MAX_FENCES)]
+    assert told == [False] * (MAX_FENCES - 1) + [True]
+
+
+def test_fences_beyond_the_window_are_borne() -> None:
+    counter = FenceCounter()
+    assert not any(counter.is_too_often(number * WINDOW_S / (MAX_FENCES - 1)) for number in range(100))
