@@ -90,7 +90,7 @@ class Probe:
                 if not wanted:
                     continue
                 try:
-                    found = queries.documents(client, "session_summary", wanted)
+                    found = queries.searchable_sessions(client, wanted)
                 except TransientError:
                     continue
                 now = time.time()

@@ -143,6 +143,13 @@ def documents(client: Elasticsearch, alias: str, ids: Collection[str]) -> dict[s
     return {hit["_id"]: hit["_source"] for hit in answer["hits"]["hits"]}
 
 
+def searchable_sessions(client: Elasticsearch, session_ids: Collection[str]) -> set[str]:
+    """Return which of these session ids `session_summary` has, of any user. At most 5,000 ids."""
+    query = {"bool": {"filter": [{"terms": {"session_id": sorted(session_ids)}}]}}
+    answer = _search(client, "session_summary", size=2 * len(session_ids), query=query, source=["session_id"])
+    return {hit["_source"]["session_id"] for hit in answer["hits"]["hits"]}
+
+
 def _search(client: Elasticsearch, alias: str, **body: Any) -> dict[str, Any]:
     def ask() -> dict[str, Any]:
         with errors(f"search in {alias}"):

@@ -1,5 +1,6 @@
 """Queries on a real Elasticsearch, on documents whose sums are known."""
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -9,6 +10,8 @@ from elasticsearch import Elasticsearch
 
 from include.contracts.documents import INDICES, KpiMinute, index_name, older_index
 from include.contracts.errors import TerminalError, TransientError
+from include.ingest.emission import VALID, Emission
+from include.local.freshness import Probe
 from include.local.stack import Stack
 from include.serving import queries, retention
 from include.serving.client import connect
@@ -83,6 +86,20 @@ def test_new_sessions_are_found_once(client: Elasticsearch) -> None:
     # A clock ahead by less than a minute is taken as it is, one beyond that is not looked at.
     assert queries.newest_by(client, MONTH - timedelta(seconds=58)) == queries.Newest("probe-2", arrivals["probe-2"])
     assert set(queries.documents(client, "session_summary", ["probe-0", "nobody"])) == {"probe-0"}
+
+
+def test_probe_of_a_session_indexed_under_its_user_finds_it(stack: Stack, client: Elasticsearch) -> None:
+    document = {"received_at": MONTH.isoformat(), "session_id": "fresh-1", "user_id": "u-1"}
+    name = index_name("session_summary", MONTH)
+    client.index(index=name, id="u-1:fresh-1", document=document, refresh=True)
+    probe = Probe(stack.settings)
+    emission = Emission(key=b"u-1", value=b"", arrives_at=MONTH, session_id="fresh-1", verdict=VALID)
+    assert list(probe.watch([emission])) == [emission]
+    probe.produced("fresh-1", time.time())
+    with probe:
+        fresh = probe.result(30)
+    assert (fresh.sampled, fresh.lost) == (1, 0)
+    assert set(probe.delays) == {"fresh-1"}
 
 
 def test_an_alias_without_an_index_is_empty(client: Elasticsearch) -> None:
