@@ -30,12 +30,12 @@ PORT_OFFSET = 2_500
 KEY = "a key for drills only, never used elsewhere"
 AWAY_S = (*[5.0] * 10, *[40.0] * 3, 150.0)
 SHORT_AWAY_S = (5.0, 5.0)
-SESSIONS_AHEAD = 80_000
+SESSIONS_AHEAD = 200_000
 FIRST_WAIT_S = 60.0
 RETURN_LIMIT_S = 120.0
 HUNG_S = 90.0
 DRAIN_S = 240.0
-MAX_DONE = 0.5
+MAX_DONE = 0.25
 IN_DOUBT = "in doubt"
 HANGING_COMMIT = "a commit hangs"
 """The gate ends with this line; its transaction is in doubt too."""

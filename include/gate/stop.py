@@ -1,5 +1,6 @@
 """A request to stop, as signals make it: every wait of the gate ends at once when it comes."""
 
+import faulthandler
 import logging
 import os
 import signal
@@ -54,6 +55,10 @@ class Stop:
 
 
 def exit_now(reason: str) -> None:
-    """End the process without waiting for any thread; supervisord or Docker starts it again."""
+    """End the process without waiting for any thread; supervisord or Docker starts it again.
+
+    The stacks of all threads go to stderr: they name the call that hangs.
+    """
     log.critical("%s", reason)
+    faulthandler.dump_traceback()
     os._exit(FORCED_EXIT)
