@@ -14,13 +14,13 @@ Counts every hour that has ended at every stage: raw = rejected + admitted, and 
 also compared with `kpi_minute`. The results go to MongoDB and onto the Stream page.
 
 A stage is judged once it has passed the last record of the hour, an offset in `sessions.valid`; until then the hour is
-*pending*, and later runs count it again. So do they with an hour that differs, for three days: a repair clears the
-alarm.
+*pending*, and later runs count it again. An hour with a difference is counted again for three days, so that a repair
+resolves the alert.
 
-* **When:** at twenty past each hour, for all hours since the last run: those in which Airflow was down are made up, as
-  long as raw records are kept (3 days). Older ones are recorded as *unverifiable*, with an alarm. By hand for one
-  *hour*, anew.
-* **Failed in `count`:** a server is unavailable; it tries again, and can be cleared later.
+* **When:** at twenty past each hour, for all hours since the last run. Hours in which Airflow was down are counted
+  later, as long as raw records are retained (3 days). Older ones are recorded as *unverifiable*, with an alert. A
+  manual run with *hour* counts one hour again.
+* **Failed in `count`:** a server is unavailable. The task retries; clear it once the server is back.
 * **Failed in `judge`:** counts differ. The result names the stage that owns the difference, and some of the sessions;
   see docs/runbooks/supervise.md, reconcile.difference.
 * **Run again:** harmless, it reads, and replaces its own result.

@@ -14,7 +14,7 @@ Keeps index templates and aliases as this version wants them, and deletes monthl
 
 Brings the dashboards into Kibana, where there is one and it answers; otherwise the task is skipped.
 
-Months of indices are those of the sessions themselves: the log of an old shop, once replayed, is old.
+Indices are monthly by event time: the sessions of a replayed old log are in indices of old months.
 
 * **When:** daily at 03:30 UTC. By hand with *dry run* to see what would go.
 * **Failed:** Elasticsearch or MongoDB is unavailable or refuses; the stream goes on without it for weeks. Clear the

@@ -63,15 +63,15 @@ METRICS: tuple[Metric, ...] = (
     Metric("stream.restarts", "stream", "counter", "restarts", "restarts of the job since it was submitted"),
     Metric("serving.documents", "serving", "gauge", "documents", "searchable documents, by index", "index"),
     Metric("serving.refused", "serving", "counter", "documents", "documents Elasticsearch refused"),
-    Metric("serving.rejections", "serving", "counter", "writes", "writes Elasticsearch has turned away with 429"),
+    Metric("serving.rejections", "serving", "counter", "writes", "writes that Elasticsearch has rejected with 429"),
     Metric("serving.newest_session_age_s", "serving", "gauge", "s", "time since the newest searchable session arrived"),
     Metric(
         "supervise.available", "supervise", "gauge", "", "1 for each part that answers the supervisor, else 0", "part"
     ),
     Metric("supervise.action", "supervise", "gauge", "", "1 for the action that is decided now, else 0", "action"),
-    Metric("supervise.decision_age_s", "supervise", "gauge", "s", "time since the last kept decision"),
-    Metric("supervise.starts", "supervise", "gauge", "starts", "starts of the stream in the window of their budget"),
-    Metric("supervise.alerts", "supervise", "gauge", "", "1 for each alert that people were told of, else 0", "alert"),
+    Metric("supervise.decision_age_s", "supervise", "gauge", "s", "time since the last recorded decision"),
+    Metric("supervise.starts", "supervise", "gauge", "starts", "stream starts within SHOWROOM_SUPERVISE_WINDOW_S"),
+    Metric("supervise.alerts", "supervise", "gauge", "", "1 for each alert that fires, else 0", "alert"),
     Metric(
         "supervise.heartbeat_age_s", "supervise", "gauge", "s", "time since the last heartbeat, NaN before the first"
     ),

@@ -108,7 +108,7 @@ class Settings:
     index_months: int = _setting(13, "months of indices that serving_retention keeps", low=1, high=1_200)
 
     archive_batch: int = _setting(2_000, "sessions of one archive write at most", low=1, high=20_000)
-    archive_workers: int = _setting(4, "partitions that one load archives side by side at most", low=1, high=64)
+    archive_workers: int = _setting(4, "most partitions that one load archives in parallel", low=1, high=64)
     archive_retention_days: int = _setting(
         400, "days an archived session is kept after its arrival; 0: for ever", low=0, high=36_500
     )
@@ -123,11 +123,9 @@ class Settings:
     gate_silent_s: int = _setting(30, "age of a gate heartbeat that counts as silent", low=2, high=3_600)
     lag_high: int = _setting(20_000, "records of lag that may grow without anything being wrong", low=1)
     canary_stale_s: int = _setting(60, "age of the newest indexed session, while input flows, that is wrong", low=5)
-    archive_lag_alert_threshold: int = _setting(
-        1_000_000, "valid records that may wait for the archive from run to run without an alert", low=1
-    )
+    archive_lag_alert_threshold: int = _setting(1_000_000, "archive lag that alerts, if runs do not reduce it", low=1)
     archive_timeout_s: int = _setting(
-        900, "an archive that falls behind or stands still for so long raises an alert", low=60, high=86_400
+        900, "seconds that the archive may lag or make no progress before an alert fires", low=60, high=86_400
     )
     alert_again_s: int = _setting(3_600, "an alarm that goes on is repeated after this", low=60, high=604_800)
     nightly_days: int = _setting(14, "days of sessions a nightly run learns from", low=2, high=400)

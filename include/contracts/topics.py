@@ -49,7 +49,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic(RAW, 3, False, "sessions as the source sent them; key = user_id"),
     Topic(VALID, 30, False, "admitted sessions without personal data; key = pseudonym"),
     # Holds visitors' data as it came: never longer than the raw topic.
-    Topic(REJECTED, 3, False, "refused records: their own key and bytes, the reason in the headers"),
+    Topic(REJECTED, 3, False, "rejected records: their own key and bytes, the reason in the headers"),
     Topic(DEAD, 30, False, "documents Elasticsearch refused, with the reason"),
     Topic(KPI, 0, True, "the newest state of each kpi_minute row; key = its document id"),
 )

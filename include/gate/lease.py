@@ -30,7 +30,7 @@ end
 if owner == ARGV[1] then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 return owner
 """
-"""Take a free lease or extend the own one; returns its owner, whoever that is."""
+"""Take a free lease or extend its own; returns its owner, whoever that is."""
 DROP = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
 
 
@@ -69,7 +69,7 @@ class IndexLease:
             raise TerminalError(f"gate {self._index} was replaced by another process", HINT)
 
     def release(self) -> None:
-        """Give the lease back, unless another process took it."""
+        """Release the lease, unless another process has it."""
         self._drop(self._token)
 
     def _hold(self) -> str:

@@ -64,7 +64,7 @@ def serve_metrics(settings: Settings, index: int) -> GateMetrics:
     try:
         start_http_server(port, settings.gate_metrics_host or LOOPBACK, metrics.registry)
     except OSError as error:
-        log.warning("serve metrics on port %d failed: %s; the gate runs without", port, error.strerror)
+        log.warning("serve metrics on port %d failed: %s; the gate continues without metrics", port, error.strerror)
     return metrics
 
 

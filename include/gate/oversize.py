@@ -81,7 +81,7 @@ class OversizeSink:
             self._sink.commit(outputs, offsets, group)
         except OversizeError as error:
             self._oversize.note(error.outputs, offsets)
-            log.warning("%s: %d records become too_long", error, len(error.outputs))
+            log.warning("%s; %d records are rejected as too_long", error, len(error.outputs))
             raise
         if self._oversize.settle(offsets):
             raise Reassign("the oversize records are verdicts, full batches again")

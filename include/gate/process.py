@@ -32,7 +32,7 @@ REDIS_TIMEOUT_S = 5.0
 
 
 class Gate:
-    """One gate process. `index` names it among its fellows and must not be shared."""
+    """One gate process. `index` identifies it and must not be shared."""
 
     def __init__(self, settings: Settings, index: int, stop: Stop, metrics: GateMetrics | None = None) -> None:
         self._settings = settings
@@ -124,7 +124,7 @@ class Gate:
             source.close()
 
     def _verify(self, topic_id: str) -> None:
-        """Ids of topics never return: with the same id after the poll, the records came from this topic."""
+        """Topic ids are never reused: with the same id after the poll, the records came from this topic."""
         if self._topic.id() != topic_id:
             raise Reassign("the topic was created anew")
 
@@ -137,7 +137,7 @@ class Gate:
             raise Reassign("an operator requested to resume a partition")
 
     def _check_fence(self, error: KafkaException) -> None:
-        """The lease tells who fenced this process: a late request of its own, or a process that replaced it.
+        """Use the lease to determine what fenced this process: a late request of its own, or another process.
 
         Raises TerminalError for another process.
         """
@@ -147,7 +147,7 @@ class Gate:
                 f"{self._name} was fenced off {MAX_FENCES} times within {WINDOW_S:g} s although it holds its lease",
                 "end the process that uses this index with another Redis",
             ) from error
-        log.warning("%s was fenced by a late request of its own, a new producer goes on: %s", self._name, error)
+        log.warning("%s was fenced by a late request of its own, a new producer continues: %s", self._name, error)
 
     def _release(self) -> None:
         try:

@@ -136,7 +136,11 @@ class RecordSource:
             else:
                 self._gaps.stop(start)
                 left_out.append(number)
-                log.error("partition stopped: %s; run ./showroom gate resume --partition %d", start.description, number)
+                log.error(
+                    "partition stopped: %s; run ./showroom gate resume --partition %d --from gap",
+                    start.description,
+                    number,
+                )
         consumer.assign(starts)
         self._assigned, self.stopped = numbers, left_out
 

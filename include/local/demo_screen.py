@@ -58,7 +58,7 @@ def addresses(settings: Settings) -> Iterator[tuple[str, str, str]]:
     yield (
         "  dashboards",
         f"{settings.airflow_url}/plugin/showroom-live",
-        f"only to look: user {viewer}, password {viewer_password}",
+        f"read-only: user {viewer}, password {viewer_password}",
     )
     yield "  stream", f"{settings.airflow_url}/plugin/showroom-stream", "for operators"
     yield "MLflow", settings.mlflow_url, f"user {mlflow.USER}, password {keys.password if keys else '-'}"

@@ -72,8 +72,12 @@ _KEYS = (
     (keys.blocked_users, (0,)),
     (keys.blocked_networks, (0,)),
     (keys.function_used, ("showroom_gate_0123456789ab",)),
+    (keys.stopped, (0,)),
+    (keys.gaps, (0,)),
+    (keys.gate_lease, (0,)),
     (keys.decisions, ()),
     (keys.supervising, ()),
+    (keys.next_job, ()),
     (keys.alarm, ("stream.no_job",)),
 )
 _CLOSED = (
@@ -86,6 +90,9 @@ _HEADERS = {
     topics.HEADER_TOPIC: "where the record came from",
     topics.HEADER_PARTITION: "its partition there",
     topics.HEADER_OFFSET: "its offset there",
+    topics.HEADER_LENGTH: "`too_long` only: the length of its value in bytes; the record has the first bytes",
+    topics.HEADER_SHA256: "`too_long` only: the SHA-256 of its value",
+    topics.HEADER_KEY_LENGTH: "long keys only: the length of its key in bytes; the record has the first bytes",
 }
 
 
@@ -207,7 +214,10 @@ def _topics() -> str:
     return (
         f"{_table(('topic', 'kept', 'holds'), rows)}\n\nEach is set up with {config}; the broker stamps the time of "
         f"arrival and takes records of up to {topics.MAX_MESSAGE_BYTES:,} bytes. Consumer groups: "
-        f"`{topics.GATE_GROUP}` (gate), `{topics.STREAM_GROUP}` (stream).\n\n"
+        f"`{topics.GATE_GROUP}` (gate), `{topics.STREAM_GROUP}`, `{topics.KPI_GROUP}` and `{topics.KPI_ROWS_GROUP}` "
+        f"(stream), `{topics.REDRIVE_GROUP}` (`./showroom stream redrive`).\n\n"
+        f"A record of `{topics.VALID}` has the header `{topics.HEADER_ORIGIN}`: partition and offset in "
+        f"`{topics.RAW}`, `3:42` for example.\n\n"
         f"A record of `{topics.REJECTED}` has its own key and bytes, and these headers, all text:\n\n{headers}"
     )
 

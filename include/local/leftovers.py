@@ -88,6 +88,6 @@ def wait_until_idle(settings: Settings, say: Say, deadline_s: float = IDLE_DEADL
         if last is not None and time.monotonic() - since >= (STALLED_S if under_way else IDLE_S):
             return
         if time.monotonic() > until:
-            say("sessions of others are still coming in: the account counts them, too")
+            say("other sources still send sessions; the demo counts their sessions too")
             return
         time.sleep(POLL_S)

@@ -73,7 +73,7 @@ def supervise_once(
 def alert(settings: Settings, entry: Entry) -> None:
     """Raise the alarms of a decision that pages, and clear those of the supervisor that are over.
 
-    An alarm whose source is away is not over: nobody can tell.
+    An alarm whose source is unavailable is not resolved: its state is unknown.
     """
     wrong = {finding.alarm for finding in entry.decision.findings}
     with Alarms(settings) as alarms:
@@ -99,7 +99,7 @@ class _Round:
         try:
             with acting(self.settings) as turn:
                 if turn is None:
-                    return _instead(entry, "wait", entry.decision.alarm, "another supervisor is at it", "none")
+                    return _instead(entry, "wait", entry.decision.alarm, "another supervisor has the lock", "none")
                 again = look(self.settings, self.state, self.remembered)
                 return self._start(again, turn) if again.decision.acts else again
         except TransientError as error:

@@ -10,7 +10,7 @@ ALARMS: dict[str, str] = {
     "stream.not_running": "tasks of the stream job do not run",
     "stream.restarting": "the stream job restarts again and again",
     "stream.checkpoints_stalled": "the stream job completes no checkpoints",
-    "stream.slow": "the stream job works and completes no checkpoints",
+    "stream.slow": "the stream job makes progress but completes no checkpoints",
     "stream.lagging": "the stream falls behind",
     "stream.clock": "Flink's clock is wrong",
     "stream.budget_spent": "starting the stream does not help",

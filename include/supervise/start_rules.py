@@ -131,7 +131,8 @@ def checkpoints_stalled(view: View) -> Finding | None:
         return None
     reason = f"no checkpoint has completed for {age_s:.0f} s"
     if view.lasted(_healthy_dependencies) < view.limits.grace_s:
-        return Finding("wait", "stream.checkpoints_stalled", reason, "no action needed yet: its servers are just back")
+        remedy = "no action needed yet: Kafka and Elasticsearch have only just recovered"
+        return Finding("wait", "stream.checkpoints_stalled", reason, remedy)
     why = slow(view)
     if why is not None:
         action: Action = "page" if age_s > SLOW_FACTOR * limit_s else "wait"
@@ -140,7 +141,7 @@ def checkpoints_stalled(view: View) -> Finding | None:
     if age_s > grown_s:
         return view.start("stream.checkpoints_stalled", reason)
     # A start that did not help is no reason for the same start at once, but one to call a person.
-    reason = f"{reason}, in spite of {len(view.restarts)} starts; the next one follows after {grown_s:.0f} s"
+    reason = f"{reason}, after {len(view.restarts)} restarts; the limit for the next restart is {grown_s:.0f} s"
     return Finding("page", "stream.checkpoints_stalled", reason, "./showroom stream status; Flink's logs")
 
 

@@ -41,13 +41,13 @@ def _command(name: str) -> Callable[[float, int], None]:
 
 Short = Annotated[bool, typer.Option("--short", help="A few faults only.")]
 Checkout = Annotated[
-    Path | None, typer.Option(help="Folder of another version of the project, whose gate is tried.", file_okay=False)
+    Path | None, typer.Option(help="Folder of another version of the project whose gate is tested.", file_okay=False)
 ]
 
 
 @app.command()
 def kafka(short: Short = False, seed: Seed = 1, checkout: Checkout = None) -> None:
-    """Kill -9 Kafka at random moments under a gate at full speed; away for 5, 40 and 150 s."""
+    """Kill -9 Kafka at random moments while the gate is at full load; downtimes of 5, 40 and 150 s."""
     from drills.kafka import run
     from include.local.project import ROOT
 
@@ -85,7 +85,7 @@ def elasticsearch_blocked(
 
 @app.command()
 def poison(rate: Rate = 200.0, seed: Seed = 1) -> None:
-    """Send compressed giants, emoji, 240 back-dated months and endless categories; ordinary sessions stay fresh."""
+    """Send oversized compressed records, emoji reviews, 240 back-dated months and overlong categories."""
     from drills.poison import run
 
     typer.echo(run(rate, seed))

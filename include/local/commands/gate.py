@@ -1,4 +1,4 @@
-"""`./showroom gate`: the gate's block list, the records it refused, and partitions that it stopped."""
+"""`./showroom gate`: the gate's block list, rejected records, and stopped partitions."""
 
 import re
 from collections.abc import Iterator
@@ -18,20 +18,21 @@ if TYPE_CHECKING:
     from include.gate.rejected import SearchResult
 
 app = typer.Typer(
-    help="Block users and networks at the gate; find refused records; resume a stopped partition.", no_args_is_help=True
+    help="Block users and networks at the gate; search rejected records; resume a stopped partition.",
+    no_args_is_help=True,
 )
 User = Annotated[str | None, typer.Option(help="A user, as the source names him.")]
-Network = Annotated[str | None, typer.Option(help="An address or its network; its /24 (IPv6: /48) is meant.")]
+Network = Annotated[str | None, typer.Option(help="An IP address or its network; the gate uses its /24 (IPv6: /48).")]
 Partition = Annotated[int, typer.Option(help="The stopped partition of sessions.raw.", min=0)]
 From = Annotated[
     Literal["gap", "earliest", "latest"],
     typer.Option(
         "--from",
-        help="gap: the first record that the gate has not read; earliest: the oldest record there is, read again; "
-        "latest: only what arrives from now on.",
+        help="gap: from the first record that the gate has not read; earliest: from the oldest retained record; "
+        "latest: skip all records that wait now.",
     ),
 ]
-Yes = Annotated[bool, typer.Option("--yes", help="Do it; without it only what would happen is shown.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Resume; without --yes only show what would happen.")]
 RESUME_OFFSETS = {
     "gap": "the first record that it has not read",
     "earliest": "the oldest record",
@@ -71,7 +72,7 @@ def resume(partition: Partition, start: From, yes: Yes = False) -> None:
         with redis.Redis.from_url(settings.redis_url.reveal()) as client:
             gaps = GapStore(client)
             gap = gaps.request_resume(partition, start) if yes else gaps.require_stopped(partition)
-    except redis.ConnectionError as error:
+    except (redis.ConnectionError, redis.TimeoutError) as error:
         raise TerminalError(f"Redis does not answer ({error})", "./showroom up") from None
     typer.echo(gap.description)
     verb = "continues" if yes else "would continue"
@@ -98,19 +99,19 @@ def rejected(
     user: Annotated[str | None, typer.Option(help="A user id, as the source sends it.")] = None,
     last: Annotated[int, typer.Option(help="Records at most, newest first.", min=1, max=1_000)] = 20,
     since: Annotated[
-        str | None, typer.Option(help="Only records refused within this time: 30m, 12h, 3d. Default: all retained.")
+        str | None, typer.Option(help="Only records rejected within this time: 30m, 12h, 3d. Default: all retained.")
     ] = None,
     timeout: Annotated[float, typer.Option(help="Seconds after which the search stops.", min=0.5, max=600)] = 10.0,
     record: Annotated[
-        bool, typer.Option("--record", help="Also print each record, without texts that may be personal data.")
+        bool, typer.Option("--record", help="Also print each record; texts that may be personal data are masked.")
     ] = False,
 ) -> None:
-    """Show refused records with time, reason, detail, origin and session id; personal data is masked."""
+    """Search rejected records; show time, reason, detail, origin and session id, with personal data masked."""
     from include.gate.redact import redact_record
     from include.gate.rejected import Query, find_rejected
 
     if session is not None and user is not None:
-        raise TerminalError("gate rejected failed: a session and a user were named", "use --session or --user")
+        raise TerminalError("gate rejected failed: --session and --user exclude each other", "use only one of them")
     query = Query(session_id=session, user_id=user, last=last, since=None if since is None else _since(since))
     result = find_rejected(load_settings(), query, timeout)
     for one in result.records:
@@ -126,7 +127,7 @@ def rejected(
 
 
 def _summary(result: "SearchResult", timeout_s: float) -> str:
-    found = f"{len(result.records)} shown, {result.scanned:,} refused records read"
+    found = f"{len(result.records)} shown, {result.scanned:,} rejected records read"
     back = f", back to {result.back_to:%Y-%m-%d %H:%M:%S} UTC" if result.back_to else ""
     if result.complete:
         return found + back
@@ -136,7 +137,7 @@ def _summary(result: "SearchResult", timeout_s: float) -> str:
 def _since(text: str) -> datetime:
     match = re.fullmatch(r"(\d{1,6})([mhd])", text)
     if match is None:
-        raise TerminalError(f"gate rejected failed: --since {text!r} is no time span", "write it as 30m, 12h or 3d")
+        raise TerminalError(f"gate rejected failed: --since {text!r} is not a duration", "write it as 30m, 12h or 3d")
     span = timedelta(**{UNITS[match[2]]: int(match[1])})
     return max(datetime.now(UTC) - min(span, timedelta(days=10_000)), datetime(1970, 1, 1, tzinfo=UTC))
 

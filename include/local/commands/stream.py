@@ -59,7 +59,7 @@ def stop(deadline: Deadline = DEADLINE_S) -> None:
 def cancel(
     deadline: Deadline = DEADLINE_S,
     unlocked: Annotated[
-        bool, typer.Option("--unlocked", help="Do not ask for the supervisor's lock, which is in Redis.")
+        bool, typer.Option("--unlocked", help="Cancel without the supervisor's lock, for when Redis is unavailable.")
     ] = False,
 ) -> None:
     """End the job at once; its checkpoints stay."""
@@ -104,9 +104,9 @@ def prune(
 
 @app.command()
 def redrive(
-    yes: Annotated[bool, typer.Option("--yes", help="Really index; without it only count.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Index the documents; without --yes only count them.")] = False,
 ) -> None:
-    """Index the documents of dead letters, once what refused them is repaired; none is indexed twice."""
+    """Index the documents of dead letters once the cause is repaired; existing documents are not replaced."""
     from include.serving.client import connect
     from include.serving.redrive import redrive as redrive_letters
     from include.serving.redrive import survey
@@ -116,15 +116,15 @@ def redrive(
     if yes:
         with connect(settings) as client:
             ensure_templates(client, settings)
-            summary = redrive_letters(settings, client, lambda letters: typer.echo(f"{letters} letters", err=True))
+            summary = redrive_letters(settings, client, lambda number: typer.echo(f"{number} dead letters", err=True))
         typer.echo(f"indexed {summary.stored}, in the index already {summary.present}")
         for reason, number in summary.refused.most_common():
-            typer.echo(f"refused again, stay dead: {number} {reason}")
+            typer.echo(f"refused again, still dead letters: {number} {reason}")
     else:
         summary = survey(settings)
         for index, number in sorted(summary.indices.items()):
             typer.echo(f"would index {number} into {index}")
     if not summary.letters:
-        typer.echo("no dead letters that were not redriven before")
+        typer.echo("no new dead letters since the last redrive")
     if summary.undecodable or summary.truncated:
         typer.echo(f"cannot be redriven: {summary.undecodable} without a document, {summary.truncated} truncated")

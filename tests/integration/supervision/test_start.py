@@ -109,7 +109,7 @@ def test_of_two_supervisors_at_once_exactly_one_submits(journal: Settings) -> No
     assert first.outcome is not None
     assert "runs, started without a state" in first.outcome, first
     assert [(entry.decision.action, entry.decision.reason) for entry in others] == [
-        ("wait", "another supervisor is at it")
+        ("wait", "another supervisor has the lock")
     ]
     assert (starts(journal), jobs(journal)) == (1, known + 1)
 

@@ -48,4 +48,4 @@ def test_served_metrics_are_those_declared_and_a_taken_port_stops_no_gate(caplog
     for metric in METRICS:
         assert (f" {metric.prometheus}" in text) == (metric.exporter == "gate"), metric
     serve_metrics(settings, 0)
-    assert "the gate runs without" in caplog.text
+    assert "the gate continues without metrics" in caplog.text
