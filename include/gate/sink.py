@@ -5,6 +5,7 @@ must be discarded: the outcome of its last transaction is unknown, and only a ne
 """
 
 import logging
+import threading
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -18,12 +19,14 @@ from include.gate.client_config import connection
 from include.gate.client_config import log as client_log
 from include.gate.decide import Output
 from include.gate.kafka_errors import CONNECTION_LOST_CODES, OVERSIZE_CODES, code_of
+from include.gate.stop import exit_now
 
 log = logging.getLogger(__name__)
 
 TRANSACTION_TIMEOUT_S = 30.0
 TRANSACTION_LIMIT_S = 20.0
 """From begin to the end of the commit."""
+BEGIN_LIMIT_S = 5.0
 COMMIT_TIMEOUT_S = 8.0
 INIT_TIMEOUT_S = 10.0
 DELIVERY_TIMEOUT_MS = 15_000
@@ -81,7 +84,7 @@ class TransactionSink:
         self._lost.clear()
         self.in_doubt = True
         try:
-            self._producer.begin_transaction()
+            self._begin()
             self._produce(outputs)
             self._await_acknowledgements(outputs)
             self._producer.send_offsets_to_transaction(offsets, group, min(COMMIT_TIMEOUT_S, self._left()))
@@ -105,6 +108,20 @@ class TransactionSink:
         if left <= 0:
             raise CommitError(f"not done within {TRANSACTION_LIMIT_S:g} s")
         return left
+
+    def _begin(self) -> None:
+        """Begin. The call has no time limit, and never returns in some cases of a lost connection.
+
+        See https://github.com/confluentinc/librdkafka/issues/4420. The thread cannot be freed, so the process ends;
+        nothing of the transaction was sent.
+        """
+        watchdog = threading.Timer(BEGIN_LIMIT_S, exit_now, [f"a commit hangs: no begin within {BEGIN_LIMIT_S:g} s"])
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            self._producer.begin_transaction()
+        finally:
+            watchdog.cancel()
 
     def _produce(self, outputs: Sequence[Output]) -> None:
         produce: Any = self._producer.produce

@@ -1,5 +1,6 @@
 """The sink's reaction to a connection lost while a commit succeeds. Its behaviour on a broker: test_gate_faults.py."""
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -43,3 +44,42 @@ def test_commit_that_succeeds_over_a_lost_connection_demands_a_new_producer(monk
         transactions.commit([], [], None)
 
     assert transactions.in_doubt is False
+
+
+class HangingProducer(ResendingProducer):
+    """Never returns from the begin of a transaction until the process would have ended."""
+
+    ended = threading.Event()
+
+    def begin_transaction(self) -> None:
+        assert self.ended.wait(timeout=30)
+
+
+def test_begin_that_hangs_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    reasons: list[str] = []
+
+    def end(reason: str) -> None:
+        reasons.append(reason)
+        HangingProducer.ended.set()
+
+    monkeypatch.setattr(sink, "Producer", HangingProducer)
+    monkeypatch.setattr(sink, "BEGIN_LIMIT_S", 0.01)
+    monkeypatch.setattr(sink, "exit_now", end)
+    with pytest.raises(CommitError):
+        TransactionSink("unused", "gate-0").commit([], [], None)
+    assert reasons == ["a commit hangs: no begin within 0.01 s"]
+
+
+def test_begin_that_returns_leaves_the_process_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    reasons: list[str] = []
+    monkeypatch.setattr(sink, "Producer", ResendingProducer)
+    monkeypatch.setattr(sink, "BEGIN_LIMIT_S", 0.2)
+    monkeypatch.setattr(sink, "exit_now", reasons.append)
+    with pytest.raises(CommitError):
+        TransactionSink("unused", "gate-0").commit([], [], None)
+    assert not [
+        thread
+        for thread in threading.enumerate()
+        if isinstance(thread, threading.Timer) and thread.is_alive() and not thread.finished.is_set()
+    ]
+    assert reasons == []
