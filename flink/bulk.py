@@ -13,6 +13,7 @@ from include.contracts.letters import DOCUMENT_ERRORS, DeadLetter, Origin
 MAX_BODY_BYTES = 8 * 1024 * 1024
 # Enough to judge what happened; the whole record stays in its topic at the letter's origin.
 MAX_LETTER_CHARACTERS = 256 * 1024
+MAX_EXCERPT_BYTES = 300
 _encode = msgspec.json.Encoder().encode
 _prefixes: dict[tuple[str, int, int, bool], bytes] = {}
 
@@ -41,6 +42,13 @@ class Answer(NamedTuple):
     busy: str | None
 
 
+class Failure(NamedTuple):
+    """A request refused as a whole. `refuses_document`: a document that gets this answer alone is a dead letter."""
+
+    reason: str
+    refuses_document: bool
+
+
 class _Error(msgspec.Struct, gc=False):
     type: str = "unknown"
     reason: str | None = None
@@ -52,11 +60,16 @@ class _Result(msgspec.Struct, gc=False):
     error: _Error | None = None
 
 
+class _FailedResponse(msgspec.Struct, gc=False):
+    error: _Error
+
+
 class _BulkResponse(msgspec.Struct, gc=False):
     items: list[dict[str, _Result]] = []
 
 
 _decode_response = msgspec.json.Decoder(_BulkResponse).decode
+_decode_failed_response = msgspec.json.Decoder(_FailedResponse).decode
 
 
 def item_of(
@@ -118,9 +131,10 @@ def read_answer(items: Sequence[Item], body: bytes) -> Answer:
     refused: list[Refusal] = []
     busy: str | None = None
     for item, result in zip(items, results, strict=True):
+        if not result:
+            raise ValueError("unreadable bulk answer: no result of a document")
         for outcome in result.values():
-            # A conflict says that a newer version of the document is already there.
-            if outcome.status < HTTPStatus.MULTIPLE_CHOICES or outcome.status == HTTPStatus.CONFLICT:
+            if outcome.status < HTTPStatus.MULTIPLE_CHOICES or _is_newer_there(outcome):
                 continue
             reason = _reason(outcome)
             if outcome.error is not None and outcome.error.type in DOCUMENT_ERRORS:
@@ -129,6 +143,19 @@ def read_answer(items: Sequence[Item], body: bytes) -> Answer:
                 again.append(item)
                 busy = reason
     return Answer(again, refused, busy)
+
+
+def read_failure(status: int, body: bytes) -> Failure:
+    """Judge the answer to a request that was refused as a whole."""
+    try:
+        error = _decode_failed_response(body).error
+    except msgspec.MsgspecError:
+        # Of a proxy, or of the HTTP layer of Elasticsearch.
+        excerpt = body[:MAX_EXCERPT_BYTES].decode("utf-8", "replace")
+        return Failure(f"{status} {excerpt}", status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    is_document_error = status == HTTPStatus.BAD_REQUEST and error.type in DOCUMENT_ERRORS
+    refuses = is_document_error or status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    return Failure(_reason(_Result(status, error)), refuses)
 
 
 def halves(items: Sequence[Item]) -> tuple[Sequence[Item], Sequence[Item]]:
@@ -161,6 +188,12 @@ def _letter(alias: str, identity: str | None, reason: str, text: str, origin: Or
         origin=origin,
     )
     return _encode(letter).decode()
+
+
+def _is_newer_there(result: _Result) -> bool:
+    """Whether the index has the document with a higher version."""
+    error = result.error or _Error()
+    return result.status == HTTPStatus.CONFLICT and error.type == "version_conflict_engine_exception"
 
 
 def _reason(result: _Result) -> str:

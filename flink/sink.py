@@ -13,7 +13,7 @@ from typing import Self
 from elastic_transport import HttpHeaders, NodeConfig, TransportError, Urllib3HttpNode
 from elastic_transport.client_utils import url_to_node_config
 
-from flink.bulk import Answer, Item, Refusal, body_of, chunks, halves, read_answer
+from flink.bulk import Answer, Failure, Item, Refusal, body_of, chunks, halves, read_answer, read_failure
 from include.contracts.settings import Settings
 
 THREADS = 2
@@ -150,19 +150,30 @@ class BulkSink:
             return Answer(list(chunk), [], f"{type(error).__name__}: {error.message}")
         status, body = answer.meta.status, answer.body
         if status in (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.BAD_REQUEST):
-            return self._send_smaller(chunk, f"{status} {_excerpt(body)}")
+            return self._send_smaller(chunk, read_failure(status, body))
         if status >= HTTPStatus.MULTIPLE_CHOICES:
-            return Answer(list(chunk), [], f"{status} {_excerpt(body)}")
+            return Answer(list(chunk), [], read_failure(status, body).reason)
         try:
             return read_answer(chunk, body)
         except ValueError as error:
             return Answer(list(chunk), [], str(error))
 
-    def _send_smaller(self, chunk: Sequence[Item], reason: str) -> Answer:
+    def _send_smaller(self, chunk: Sequence[Item], failure: Failure) -> Answer:
+        """Bisect a request down to the document that causes the failure.
+
+        A half that must wait ends the bisection: a state of the cluster costs few requests for each wait. It goes to
+        the end, so that the next attempt stores the documents beside it.
+        """
         if len(chunk) == 1:
-            return Answer([], [Refusal(chunk[0], reason)], None)
-        first, second = (self._send(half) for half in halves(chunk))
-        return Answer(first.again + second.again, first.refused + second.refused, first.busy or second.busy)
+            if failure.refuses_document:
+                return Answer([], [Refusal(chunk[0], failure.reason)], None)
+            return Answer(list(chunk), [], failure.reason)
+        left, right = halves(chunk)
+        first = self._send(left)
+        if first.again:
+            return Answer([*right, *first.again], first.refused, first.busy)
+        second = self._send(right)
+        return Answer(second.again, first.refused + second.refused, second.busy)
 
     def _has_template(self, alias: str, attempt: int) -> bool:
         try:
@@ -191,7 +202,3 @@ def _node_config(settings: Settings, connections: int) -> NodeConfig:
     return config.replace(
         connections_per_node=connections, headers=HttpHeaders(headers), request_timeout=REQUEST_TIMEOUT_S
     )
-
-
-def _excerpt(body: bytes) -> str:
-    return body[:300].decode("utf-8", "replace")

@@ -21,6 +21,7 @@ from include.serving import queries
 from include.serving.client import connect
 from include.serving.templates import ensure_templates
 from include.supervise.elasticsearch_probe import probe_elasticsearch
+from tests.elasticsearch_proxy import ElasticsearchProxy, Forward, Reply, serve_proxy
 from tests.polling import eventually
 
 MONTH = datetime(2041, 5, 1, tzinfo=UTC)
@@ -104,16 +105,105 @@ def test_a_refused_document_comes_back_with_the_reason_and_the_others_are_stored
     assert stored(client) == 3
 
 
-def test_a_request_elasticsearch_cannot_read_is_narrowed_down_to_its_document(
+def test_store_of_a_request_refused_as_a_whole_waits_with_the_document_that_causes_it(
     client: Elasticsearch, small: Settings
 ) -> None:
-    nonsense = details(7)._replace(lines=b'{"index":{"no_such_parameter":1}}\n{}\n')
     items = [details(number) for number in range(20)]
-    items[7] = nonsense
-    with BulkSink(small) as sink:
+    items[7] = items[7]._replace(lines=b'{"index":{"no_such_parameter":1}}\n{}\n')
+    with ThreadPoolExecutor(1) as aside:
+        with BulkSink(small) as sink:
+            storing = aside.submit(sink.store, items)
+            eventually(lambda: storing.done() or stored(client) == 19)
+            assert not storing.done(), storing.result()[0].reason
+            reason = "400 illegal_argument_exception: Action/metadata line"
+            eventually(lambda: (sink.waiting_for or "").startswith(reason))
+        with pytest.raises(InterruptedError):
+            storing.result(timeout=30)
+
+
+HTML = Reply(400, b"<html><h1>400 Bad Request</h1></html>", "text/html")
+
+
+def error(status: int, kind: str) -> Reply:
+    """An answer of Elasticsearch about the whole request."""
+    return Reply(status, json.dumps({"error": {"type": kind, "reason": "why"}, "status": status}).encode())
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (lambda _: HTML, "400 <html><h1>400 Bad Request"),
+        (lambda _: error(400, "illegal_argument_exception"), "400 illegal_argument_exception: why"),
+        (lambda _: error(400, "action_request_validation_exception"), "400 action_request_validation_exception: why"),
+        (lambda _: error(429, "es_rejected_execution_exception"), "429 es_rejected_execution_exception: why"),
+        (lambda _: error(503, "cluster_block_exception"), "503 cluster_block_exception: why"),
+        (lambda _: Reply(200, b"<html>log in</html>", "text/html"), "unreadable bulk answer"),
+        (lambda forward: Reply(200, json.dumps({"items": [{}] * 10}).encode()), "unreadable bulk answer"),
+        (lambda forward: forward()._replace(sent=-1), "ConnectionError"),
+        (lambda forward: forward()._replace(sent=40), "ConnectionError"),
+    ],
+    ids=["html", "argument", "validation", "429", "503", "login", "empty", "reset", "cut"],
+)
+def test_store_with_a_fault_of_the_whole_request_waits_then_stores_each_document_once(
+    client: Elasticsearch, small: Settings, fault: Callable[[Forward], Reply], reason: str
+) -> None:
+    repaired = threading.Event()
+    small = small.replace(bulk_documents=10)
+
+    def rule(_: bytes, forward: Forward) -> Reply:
+        return forward() if repaired.is_set() else fault(forward)
+
+    with (
+        serve_proxy(small.elasticsearch_url, rule) as proxy,
+        ThreadPoolExecutor(1) as aside,
+        BulkSink(_at(small, proxy)) as sink,
+    ):
+        storing = aside.submit(sink.store, [details(number) for number in range(30)])
+        eventually(lambda: storing.done() or reason in (sink.waiting_for or ""))
+        assert not storing.done(), storing.result()
+        repaired.set()
+        assert storing.result(timeout=60) == []
+    assert stored(client) == 30
+    # A wait sends few requests, however many documents wait.
+    assert len(proxy.requests) < 60
+
+
+def _at(settings: Settings, proxy: ElasticsearchProxy) -> Settings:
+    return settings.replace(elasticsearch_url=proxy.url)
+
+
+def test_store_with_a_limit_on_the_request_refuses_only_the_document_that_exceeds_it(
+    client: Elasticsearch, small: Settings
+) -> None:
+    items = [details(number) for number in range(20)]
+    items[7] = items[7]._replace(lines=items[7].lines.replace(b"Sofa", b"S" * 20_000))
+
+    def limit(body: bytes, forward: Forward) -> Reply:
+        return Reply(413, b"<html>Request Entity Too Large</html>", "text/html") if len(body) > 5_000 else forward()
+
+    with serve_proxy(small.elasticsearch_url, limit) as proxy, BulkSink(_at(small, proxy)) as sink:
         refused = sink.store(items)
-    assert [refusal.item for refusal in refused] == [nonsense]
+    assert [refusal.item for refusal in refused] == [items[7]]
+    assert refused[0].reason == "413 <html>Request Entity Too Large</html>"
     assert stored(client) == 19
+
+
+def test_store_of_a_mixed_answer_puts_each_document_into_the_index_or_the_dead_letters(
+    client: Elasticsearch, small: Settings
+) -> None:
+    odd = [details(number) for number in (1, 8)]
+    odd = [item._replace(lines=item.lines.replace(b'"seconds":1', b'"seconds":"x"')) for item in odd]
+    with ThreadPoolExecutor(1) as aside, BulkSink(small) as sink:
+        assert sink.store([kpi(1)]) == []
+        client.indices.put_settings(index="kpi_minute-2041.05", settings={"index.blocks.write": True})
+        storing = aside.submit(sink.store, [kpi(2), odd[0], *(details(number) for number in range(2, 8)), odd[1]])
+        eventually(lambda: "cluster_block_exception" in (sink.waiting_for or "") and stored(client) == 6)
+        client.indices.put_settings(index="kpi_minute-2041.05", settings={"index.blocks.write": None})
+        refused = storing.result(timeout=60)
+    client.indices.refresh(index="kpi_minute-2041.05")
+    assert [refusal.item for refusal in refused] == odd
+    assert stored(client) == 6
+    assert queries.documents(client, "kpi_minute", ["row"])["row"]["sessions"] == 2
 
 
 @contextmanager
@@ -156,6 +246,16 @@ def index_missing(client: Elasticsearch) -> Iterator[None]:
         client.cluster.put_settings(persistent={"action.auto_create_index": None})
 
 
+@contextmanager
+def pipeline_missing(client: Elasticsearch) -> Iterator[None]:
+    """The index has an ingest pipeline that does not exist."""
+    client.indices.put_settings(index=INDEX, settings={"index.default_pipeline": "no-such-pipeline"})
+    try:
+        yield
+    finally:
+        client.indices.put_settings(index=INDEX, settings={"index.default_pipeline": None})
+
+
 @pytest.mark.parametrize(
     ("state", "error"),
     [
@@ -163,6 +263,7 @@ def index_missing(client: Elasticsearch) -> Iterator[None]:
         (closed, "index_closed_exception"),
         (shard_limit_reached, "maximum normal shards open"),
         (index_missing, "index_not_found_exception"),
+        (pipeline_missing, "pipeline with id [no-such-pipeline] does not exist"),
     ],
 )
 def test_store_while_an_index_takes_no_documents_waits_then_stores_all(

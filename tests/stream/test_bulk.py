@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from flink.bulk import (
     MAX_LETTER_CHARACTERS,
     Answer,
+    Failure,
     Item,
     Refusal,
     body_of,
@@ -21,6 +22,7 @@ from flink.bulk import (
     letter_of_record,
     newest_of,
     read_answer,
+    read_failure,
 )
 from flink.documents import documents_of
 from include.contracts.documents import KpiMinute
@@ -41,6 +43,10 @@ def answer(*results: tuple[int, str | None]) -> bytes:
         for status, kind in results
     ]
     return json.dumps({"items": items}).encode()
+
+
+def failed(kind: str) -> bytes:
+    return json.dumps({"error": {"type": kind, "reason": "no"}, "status": 400}).encode()
 
 
 def kpi(sessions: int, category: str = "all") -> KpiMinute:
@@ -145,6 +151,7 @@ def test_the_cause_of_a_refusal_is_told() -> None:
         (403, "security_exception"),
         (404, "index_not_found_exception"),
         (429, "cluster_block_exception"),
+        (409, "conflict_of_another_kind"),
         (500, "null_pointer_exception"),
         (400, "an_error_of_a_later_release"),
     ],
@@ -165,10 +172,28 @@ def test_read_answer_with_a_failure_without_an_error_retries_the_document() -> N
     assert read_answer([plain(0)], answer((500, None))).again == [plain(0)]
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"{}", answer((201, None), (201, None))])
+@pytest.mark.parametrize("body", [b"", b"<html>", b"{}", b'{"items":[{}]}', answer((201, None), (201, None))])
 def test_an_answer_that_does_not_speak_of_each_document_is_no_answer(body: bytes) -> None:
     with pytest.raises(ValueError, match="bulk answer"):
         read_answer([plain(0)], body)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "failure"),
+    [
+        (400, b"<html>Bad Request", Failure("400 <html>Bad Request", False)),
+        (400, failed("illegal_argument_exception"), Failure("400 illegal_argument_exception: no", False)),
+        (400, failed("mapper_parsing_exception"), Failure("400 mapper_parsing_exception: no", True)),
+        (503, failed("mapper_parsing_exception"), Failure("503 mapper_parsing_exception: no", False)),
+        (413, b"", Failure("413 ", True)),
+        (413, failed("content_too_long_exception"), Failure("413 content_too_long_exception: no", True)),
+        (400, b'{"error":"no handler found"}', Failure('400 {"error":"no handler found"}', False)),
+    ],
+)
+def test_read_failure_of_a_request_refuses_a_document_by_the_closed_list_only(
+    status: int, body: bytes, failure: Failure
+) -> None:
+    assert read_failure(status, body) == failure
 
 
 def test_a_letter_holds_the_document_as_it_was_sent() -> None:
