@@ -1,6 +1,5 @@
 """Dead letters: what the stream could not index, as it lies in `documents.dead`."""
 
-from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -49,14 +48,3 @@ class PlacedLetter(NamedTuple):
     partition: int
     offset: int
     letter: DeadLetter
-
-
-def still_dead(letters: Iterable[PlacedLetter], redriven: Mapping[int, int]) -> list[PlacedLetter]:
-    """Return the letters whose documents are not in the index: the others were redriven.
-
-    Args:
-        letters: Any part of `documents.dead`.
-        redriven: Partition -> offset up to which `stream redrive` has passed, the commits of REDRIVE_GROUP. A letter
-            that was refused again is written once more, behind that offset.
-    """
-    return [each for each in letters if not each.letter.redrivable or each.offset >= redriven.get(each.partition, 0)]

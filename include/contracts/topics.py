@@ -3,6 +3,11 @@
 from typing import NamedTuple
 
 DAY_MS = 86_400_000
+# Brokers keep a record for its retention and for as long as its segment takes new ones (`segment.ms`).
+SEGMENT_DAYS = 7
+# `offsets.retention.minutes` of the brokers. Committed offsets must outlive each record they cover: by default Kafka
+# forgets after 7 days which dead letters were redriven, and keeps the letters for longer.
+OFFSETS_RETENTION_DAYS = 45
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 
 RAW = "sessions.raw"

@@ -2,7 +2,8 @@
 
 Documents are created, never replaced, and rows of kpi_minute keep their version: a document that is in the index
 already, because its session was read again meanwhile, stays as it is. Progress is the committed offsets of
-REDRIVE_GROUP, written once the documents are stored; a crash in between repeats only what changes nothing.
+REDRIVE_GROUP, written once the documents are stored; a crash in between repeats only what changes nothing. Brokers must
+keep these offsets for longer than the letters: OFFSETS_RETENTION_DAYS.
 """
 
 from collections import Counter
@@ -94,15 +95,6 @@ def redrive(settings: Settings, client: Elasticsearch, on_progress: Progress) ->
     return summary
 
 
-def redriven_offsets(consumer: KafkaConsumer, settings: Settings) -> dict[int, int]:
-    """Partition of `documents.dead` -> offset up to which letters were redriven, for `still_dead`.
-
-    The consumer must have been made with the group REDRIVE_GROUP.
-    """
-    committed = {place.partition: consumer.committed(place, timeout_ms=REQUEST_MS) for place in _places(settings)}
-    return {partition: offset or 0 for partition, offset in committed.items()}
-
-
 def target_of(letter: DeadLetter) -> str:
     """Return the index that a letter's document belongs to."""
     if letter.target is not None:
@@ -131,7 +123,7 @@ def _index(client: Elasticsearch, letters: Sequence[PlacedLetter], summary: Summ
         reason = ""
         for each, result in zip(tuple(waiting), results, strict=True):
             error = result.get("error") or {}
-            if result["status"] == HTTPStatus.CONFLICT:
+            if error.get("type") == "version_conflict_engine_exception":
                 summary.present += 1
             elif result["status"] < HTTPStatus.MULTIPLE_CHOICES:
                 summary.stored += 1
@@ -171,7 +163,9 @@ def _batches(consumer: KafkaConsumer, settings: Settings) -> Iterator[tuple[list
     begins, ends = consumer.beginning_offsets(places), consumer.end_offsets(places)
     consumer.assign(places)
     for place in places:
-        consumer.seek(place, max(begins[place], consumer.committed(place, timeout_ms=REQUEST_MS) or 0))
+        redriven = consumer.committed(place, timeout_ms=REQUEST_MS) or 0
+        # An offset behind the end is of an earlier topic of this name: nothing of this one was redriven.
+        consumer.seek(place, redriven if begins[place] <= redriven <= ends[place] else begins[place])
     empty = 0
     while any(consumer.position(place) < ends[place] for place in places):
         polled = consumer.poll(timeout_ms=POLL_MS, max_records=LETTERS_PER_BATCH)

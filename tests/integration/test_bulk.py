@@ -21,7 +21,7 @@ from include.serving import queries
 from include.serving.client import connect
 from include.serving.templates import ensure_templates
 from include.supervise.elasticsearch_probe import probe_elasticsearch
-from tests.elasticsearch_proxy import Forward, Reply, serve_proxy
+from tests.elasticsearch_proxy import ElasticsearchProxy, Forward, Reply, serve_proxy
 from tests.polling import eventually
 
 MONTH = datetime(2041, 5, 1, tzinfo=UTC)
@@ -149,10 +149,14 @@ def test_store_with_a_fault_of_the_whole_request_waits_then_stores_each_document
 ) -> None:
     repaired = threading.Event()
     small = small.replace(bulk_documents=10)
+
+    def rule(_: bytes, forward: Forward) -> Reply:
+        return forward() if repaired.is_set() else fault(forward)
+
     with (
-        serve_proxy(small.elasticsearch_url, lambda _, go: go() if repaired.is_set() else fault(go)) as proxy,
+        serve_proxy(small.elasticsearch_url, rule) as proxy,
         ThreadPoolExecutor(1) as aside,
-        BulkSink(small.replace(elasticsearch_url=proxy.url)) as sink,
+        BulkSink(_at(small, proxy)) as sink,
     ):
         storing = aside.submit(sink.store, [details(number) for number in range(30)])
         eventually(lambda: storing.done() or reason in (sink.waiting_for or ""))
@@ -164,6 +168,10 @@ def test_store_with_a_fault_of_the_whole_request_waits_then_stores_each_document
     assert len(proxy.requests) < 60
 
 
+def _at(settings: Settings, proxy: ElasticsearchProxy) -> Settings:
+    return settings.replace(elasticsearch_url=proxy.url)
+
+
 def test_store_with_a_limit_on_the_request_refuses_only_the_document_that_exceeds_it(
     client: Elasticsearch, small: Settings
 ) -> None:
@@ -173,10 +181,7 @@ def test_store_with_a_limit_on_the_request_refuses_only_the_document_that_exceed
     def limit(body: bytes, forward: Forward) -> Reply:
         return Reply(413, b"<html>Request Entity Too Large</html>", "text/html") if len(body) > 5_000 else forward()
 
-    with (
-        serve_proxy(small.elasticsearch_url, limit) as proxy,
-        BulkSink(small.replace(elasticsearch_url=proxy.url)) as sink,
-    ):
+    with serve_proxy(small.elasticsearch_url, limit) as proxy, BulkSink(_at(small, proxy)) as sink:
         refused = sink.store(items)
     assert [refusal.item for refusal in refused] == [items[7]]
     assert refused[0].reason == "413 <html>Request Entity Too Large</html>"
@@ -195,9 +200,9 @@ def test_store_of_a_mixed_answer_puts_each_document_into_the_index_or_the_dead_l
         eventually(lambda: "cluster_block_exception" in (sink.waiting_for or "") and stored(client) == 6)
         client.indices.put_settings(index="kpi_minute-2041.05", settings={"index.blocks.write": None})
         refused = storing.result(timeout=60)
+    client.indices.refresh(index="kpi_minute-2041.05")
     assert [refusal.item for refusal in refused] == odd
     assert stored(client) == 6
-    client.indices.refresh(index="kpi_minute-2041.05")
     assert queries.documents(client, "kpi_minute", ["row"])["row"]["sessions"] == 2
 
 

@@ -5,18 +5,19 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 from elasticsearch import Elasticsearch
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType
 
 from include.contracts.documents import INDICES
 from include.contracts.errors import TransientError
-from include.contracts.letters import DeadLetter, Origin, PlacedLetter, still_dead
+from include.contracts.letters import DeadLetter, Origin, PlacedLetter
 from include.contracts.settings import Settings
 from include.contracts.topics import DEAD, REDRIVE_GROUP
 from include.local.stack import Stack
 from include.serving import queries
 from include.serving import redrive as module
 from include.serving.client import connect
-from include.serving.redrive import Summary, redrive, redriven_offsets, survey
+from include.serving.redrive import Summary, redrive, survey
 from include.serving.templates import ensure_templates
 
 MONTH = "2043.02"
@@ -73,8 +74,10 @@ class Letters:
                 for record in records:
                     found = msgspec.json.decode(record.value, type=DeadLetter)
                     placed.append(PlacedLetter(record.partition, record.offset, found))
-        redriven = redriven_offsets(self.reader, self.settings)
-        return {each.letter.id for each in still_dead(placed, redriven)}
+        redriven = {place.partition: self.reader.committed(place) or 0 for place in self.places}
+        return {
+            each.letter.id for each in placed if not each.letter.redrivable or each.offset >= redriven[each.partition]
+        }
 
     def scores(self) -> dict[str, object]:
         hits = queries.documents(self.client, "product_sentiment", [f"redrive-{number}" for number in range(10)])
@@ -165,6 +168,28 @@ def test_redrive_that_dies_before_its_commit_repeats_without_effect(
     assert (done.stored, done.present) == (0, 1)
     assert letters.scores() == {"redrive-1": 0.7}
     assert letters.dead() == set()
+
+
+def test_redrive_offsets_outlive_the_letters_they_cover(letters: Letters) -> None:
+    admin = KafkaAdminClient(bootstrap_servers=letters.settings.kafka_bootstrap)
+    try:
+        names = [(ConfigResourceType.TOPIC, DEAD), (ConfigResourceType.BROKER, "1")]
+        described = admin.describe_configs([ConfigResource(*name) for name in names], config_filter="all")
+    finally:
+        admin.close()
+    topic, broker = described["topic"][DEAD], described["broker"]["1"]
+    # A letter lies in Kafka for as long as its segment takes others, and then for its retention.
+    oldest_letter_ms = int(topic["retention.ms"]["value"]) + int(topic["segment.ms"]["value"])
+    assert int(broker["offsets.retention.minutes"]["value"]) * 60_000 > oldest_letter_ms
+
+
+def test_survey_of_a_topic_that_was_made_anew_counts_its_letters(letters: Letters) -> None:
+    letters.put(letter(1, review(1)))
+    assert survey(letters.settings).letters == 1
+    # As the earlier topic of this name left them: behind the ends of this one.
+    ends = letters.reader.end_offsets(letters.places)
+    letters.reader.commit({place: OffsetAndMetadata(end + 5, "", -1) for place, end in ends.items()})
+    assert survey(letters.settings).letters >= 1
 
 
 def test_redrive_without_kafka_says_so(letters: Letters, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,6 @@ def answer(*results: tuple[int, str | None]) -> bytes:
 
 
 def failed(kind: str) -> bytes:
-    """The answer to a request that Elasticsearch refuses as a whole."""
     return json.dumps({"error": {"type": kind, "reason": "no"}, "status": 400}).encode()
 
 

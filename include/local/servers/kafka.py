@@ -13,7 +13,7 @@ from kafka.admin import KafkaAdminClient
 
 from include.contracts.errors import TerminalError
 from include.contracts.settings import LOOPBACK, Settings
-from include.contracts.topics import MAX_MESSAGE_BYTES
+from include.contracts.topics import MAX_MESSAGE_BYTES, OFFSETS_RETENTION_DAYS
 from include.local import java
 from include.local.layout import Layout, write_text
 from include.local.program import Program
@@ -106,6 +106,7 @@ def _properties(settings: Settings, data: Path) -> str:
         # One broker: the internal topics cannot have more replicas than that.
         "offsets.topic.replication.factor": 1,
         "offsets.topic.num.partitions": 4,
+        "offsets.retention.minutes": OFFSETS_RETENTION_DAYS * 24 * 60,
         "transaction.state.log.replication.factor": 1,
         "transaction.state.log.min.isr": 1,
         "transaction.state.log.num.partitions": 4,

@@ -80,6 +80,11 @@ def test_topic_config_with_replicas_acknowledges_on_all_but_one(replication: int
     assert {topic.config(replication)["min.insync.replicas"] for topic in topics.TOPICS} == {in_sync}
 
 
+def test_committed_offsets_outlive_every_record_they_cover() -> None:
+    longest = max(topic.retention_days for topic in topics.TOPICS)
+    assert longest + topics.SEGMENT_DAYS < topics.OFFSETS_RETENTION_DAYS
+
+
 def test_topics_are_the_five_of_the_flow() -> None:
     retention = {topic.name: topic.retention_days for topic in topics.TOPICS if not topic.compacted}
     assert retention == {topics.RAW: 3, topics.VALID: 30, topics.REJECTED: 3, topics.DEAD: 30}
