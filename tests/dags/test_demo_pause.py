@@ -23,12 +23,16 @@ from tests.polling import eventually
 LOCKED_S = 6.0
 """Longer than the 5 s for which SQLite's driver waits by itself."""
 DEMO = """
-import os, time
+import os, signal, time
 from include.contracts.settings import Settings
 from include.local import demo_pause
 from include.local.airflow import AirflowApi
 from include.local.layout import Layout
 
+# Under nohup, or in the background of a shell, these are ignored, and the demo leaves them so.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for number in demo_pause.SIGNALS:
+    signal.signal(number, signal.SIG_DFL)
 settings = Settings.from_env(os.environ)
 with demo_pause.undone(settings, print):
     demo_pause.record(settings, Layout.of(settings))
