@@ -88,6 +88,11 @@ def gaps(partition: int) -> str:
     return f"{tag(partition)}:gaps"
 
 
+def pseudonym_check() -> str:
+    """String: a pseudonym of no user, by which a command sees whether its key is the gate's."""
+    return "gate:pseudonym_check"
+
+
 def gate_lease(index: int) -> str:
     """String: the process that owns a gate index, `host:pid:random`; expires when the process is gone."""
     return f"{{{NAMESPACE}-{index}}}:lease"

@@ -18,6 +18,8 @@ from include.contracts.ports import Ports
 PREFIX = "SHOWROOM_"
 LOOPBACK = "127.0.0.1"
 MIN_KEY_BYTES = 32
+REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
+PORT_STEP = 100
 
 
 class Secret(str):
@@ -206,6 +208,8 @@ def _text(value: object) -> str:
 
 def _parse(text: str, hint: type, item: "dataclasses.Field[Any]") -> Any:
     """One value; ValueError says what is wrong without repeating a secret."""
+    if item.name == "redis_url" and text and not text.startswith(REDIS_SCHEMES):
+        raise ValueError("is no address like redis://host:port/db")
     if hint is Secret:
         return Secret(text)
     if hint is Path:
@@ -221,6 +225,8 @@ def _parse(text: str, hint: type, item: "dataclasses.Field[Any]") -> Any:
         raise ValueError(f"is below {low:g}: {text}")
     if high is not None and value > high:
         raise ValueError(f"is above {high:g}: {text}")
+    if item.name == "port_offset" and value % PORT_STEP:
+        raise ValueError(f"is no multiple of {PORT_STEP}: {text}")
     if item.name == "index_durability" and value not in ("request", "async"):
         raise ValueError(f"is neither request nor async: {text!r}")
     return value

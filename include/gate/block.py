@@ -8,7 +8,7 @@ import redis
 from include.contracts import keys
 from include.contracts.errors import TerminalError
 from include.contracts.settings import Settings
-from include.gate.pseudonym import V4_PREFIX, V6_PREFIX, network_of, pseudonymizer
+from include.gate.pseudonym import V4_PREFIX, V6_PREFIX, key_check, network_of, pseudonymizer
 
 
 class Change(NamedTuple):
@@ -30,9 +30,17 @@ def block_user(client: "redis.Redis", settings: Settings, user_id: str, *, lift:
 
     Raises:
         SettingsError: The pseudonym key is missing.
+        TerminalError: It is not the key of the gate, which would never see the entry.
     """
-    pseudonym = pseudonymizer(settings.require_pseudonym_key())(user_id)
-    return _write(client, [keys.blocked_users(partition) for partition in range(settings.partitions)], pseudonym, lift)
+    pseudonym = pseudonymizer(settings.require_pseudonym_key())
+    known = client.get(keys.pseudonym_check())
+    if known is not None and _text(known) != key_check(pseudonym):
+        raise TerminalError(
+            "change of the block list failed: the gate uses another SHOWROOM_PSEUDONYM_KEY",
+            "use the gate's key, or the SHOWROOM_STATE_DIR of its stack",
+        )
+    names = [keys.blocked_users(partition) for partition in range(settings.partitions)]
+    return _write(client, names, pseudonym(user_id), lift)
 
 
 def block_network(client: "redis.Redis", settings: Settings, ip: str, *, lift: bool = False) -> Change:

@@ -42,8 +42,16 @@ class GapStore:
         return gap
 
     def request_resume(self, partition: int, resume: ResumeFrom) -> OffsetGap:
-        """Ask the gate to continue a stopped partition. Raises TerminalError where it is not stopped."""
+        """Ask the gate to continue a stopped partition.
+
+        Raises TerminalError where it is not stopped, or where another start was requested already.
+        """
         gap = self.require_stopped(partition)
+        if gap.resume not in ("", resume):
+            raise TerminalError(
+                f"resume of partition {partition} failed: --from {gap.resume} is requested already",
+                "none: the gate continues once it runs, see ./showroom status",
+            )
         self._redis.set(keys.stopped(partition), encode_gap(msgspec.structs.replace(gap, resume=resume)))
         return gap
 

@@ -6,6 +6,7 @@ import time
 import redis
 from confluent_kafka import KafkaException
 
+from include.contracts import keys
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.settings import Settings
 from include.gate.check import Limits
@@ -18,7 +19,7 @@ from include.gate.loop import Loop
 from include.gate.memory import Memory
 from include.gate.metrics import GateMetrics, MeteredSink
 from include.gate.oversize import Oversize, OversizeSink
-from include.gate.pseudonym import pseudonymizer
+from include.gate.pseudonym import key_check, pseudonymizer
 from include.gate.redis_errors import is_redis_unavailable
 from include.gate.sink import TRANSACTION_TIMEOUT_S, OversizeError, TransactionSink
 from include.gate.source import Reassign, RecordSource
@@ -83,6 +84,7 @@ class Gate:
     def _work(self) -> None:
         """Open all clients and pump until asked to stop or a client fails."""
         self._lease.acquire()
+        self._redis.set(keys.pseudonym_check(), key_check(self._pseudonym))
         topic_id = self._topic.id()
         self._oversize.begin(topic_id)
         sink = TransactionSink(self._settings.kafka_bootstrap, self._name, single=self._oversize.single)

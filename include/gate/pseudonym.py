@@ -7,6 +7,7 @@ from functools import lru_cache
 
 CACHED = 200_000
 PSEUDONYM_HEX = 32
+CHECK_TEXT = "\0pseudonym key"
 V4_PREFIX, V6_PREFIX = 24, 48
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 """Addresses that hold an IPv4 address in their last 32 bits (RFC 6052)."""
@@ -23,6 +24,11 @@ def pseudonymizer(key: bytes) -> Callable[[str], str]:
         return hmac.digest(key, user_id.encode(), "sha256").hex()[:PSEUDONYM_HEX]
 
     return pseudonym
+
+
+def key_check(pseudonym: Callable[[str], str]) -> str:
+    """Return a value that two parties with one key have in common; no user id contains its text."""
+    return pseudonym(CHECK_TEXT)
 
 
 @lru_cache(maxsize=CACHED)

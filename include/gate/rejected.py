@@ -88,9 +88,10 @@ def find_rejected(settings: Settings, query: Query, timeout_s: float = TIMEOUT_S
         if query.user_id is not None and partitions:
             own = partition_of(query.user_id, len(partitions))
             search.run([own])
-            # A source with another partitioner sends its users elsewhere.
-            partitions = [] if search.found else [partition for partition in partitions if partition != own]
-        search.run(partitions)
+            # Another partitioner, a wrong key or none puts a user's record elsewhere.
+            partitions = [partition for partition in partitions if partition != own]
+        if len(search.found) < query.last:
+            search.run(partitions)
     return search.result()
 
 
@@ -102,11 +103,25 @@ def partition_of(user_id: str, partitions: int) -> int:
 def matcher(query: Query) -> Callable[[bytes | None, bytes], bool]:
     """Return whether a key and a value answer the query; bytes are compared before anything is decoded."""
     if query.user_id is not None:
-        wanted = query.user_id.encode()
-        return lambda key, value: key == wanted
+        return _user_matcher(query.user_id)
     if query.session_id is not None:
         return _session_matcher(query.session_id)
     return lambda key, value: True
+
+
+def _user_matcher(user_id: str) -> Callable[[bytes | None, bytes], bool]:
+    """Match the key, and the user in the value: a record is refused too because the two differ."""
+    plain, escaped = user_id.encode(), json.dumps(user_id)[1:-1].encode()
+
+    def matches(key: bytes | None, value: bytes) -> bool:
+        if key == plain:
+            return True
+        if plain not in value and escaped not in value:
+            return False
+        tree = decode_object(value)
+        return tree is not None and bool(tree.get("user_id") == user_id)
+
+    return matches
 
 
 def _session_matcher(session_id: str) -> Callable[[bytes | None, bytes], bool]:

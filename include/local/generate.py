@@ -75,6 +75,7 @@ _KEYS = (
     (keys.stopped, (0,)),
     (keys.gaps, (0,)),
     (keys.gate_lease, (0,)),
+    (keys.pseudonym_check, ()),
     (keys.decisions, ()),
     (keys.supervising, ()),
     (keys.next_job, ()),
@@ -271,9 +272,17 @@ def _ports() -> str:
 
 
 def _metrics() -> str:
-    head = ("metric", "kind", "unit", "by", "served by", "meaning")
+    head = ("metric", "exported as", "kind", "unit", "by", "served by", "meaning")
     rows = (
-        (f"`{metric.name}`", metric.kind, metric.unit, metric.label, metric.exporter, metric.meaning)
+        (
+            f"`{metric.name}`",
+            f"`{metric.prometheus}`",
+            metric.kind,
+            metric.unit,
+            metric.label,
+            metric.exporter,
+            metric.meaning,
+        )
         for metric in METRICS
     )
     return _table(head, rows)

@@ -49,7 +49,9 @@ def wait_until_ready(
                 raise _not_ready(program, "it ends soon after each start", log_path(name))
         if waiting and time.monotonic() - started > deadline_s:
             program = next(iter(waiting.values()))
-            raise _not_ready(program, f"{missing[program.name]} after {deadline_s:g} s", log_path(program.name))
+            raise _not_ready(
+                program, f"{missing[program.name]} after {time.monotonic() - started:.1f} s", log_path(program.name)
+            )
         if waiting:
             time.sleep(PAUSE_S)
 

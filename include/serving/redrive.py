@@ -31,6 +31,7 @@ LETTERS_PER_BATCH = 200
 POLL_MS = 500
 MAX_EMPTY_POLLS = 60
 REQUEST_MS = 15_000
+BOOTSTRAP_MS = 3_000
 RETRY_S = 60.0
 
 Offsets = dict[TopicPartition, int]
@@ -193,7 +194,7 @@ def _connected(settings: Settings) -> Iterator[KafkaConsumer]:
             auto_offset_reset="earliest",
             allow_auto_create_topics=False,
             max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
-            bootstrap_timeout_ms=REQUEST_MS,
+            bootstrap_timeout_ms=BOOTSTRAP_MS,
             metrics_enabled=False,
         )
         try:
@@ -210,7 +211,7 @@ def _producer(settings: Settings) -> Iterator[KafkaProducer]:
     producer = KafkaProducer(
         bootstrap_servers=settings.kafka_bootstrap.split(","),
         max_request_size=MAX_MESSAGE_BYTES,
-        bootstrap_timeout_ms=REQUEST_MS,
+        bootstrap_timeout_ms=BOOTSTRAP_MS,
         metrics_enabled=False,
     )
     try:

@@ -145,7 +145,7 @@ def restore_unknown(view: View) -> Finding | None:
     restore = view.seen.restore
     if isinstance(restore, Restore):
         return None
-    remedy = "make Flink's data folder readable to the supervisor"
+    remedy = "start Flink (./showroom up), or make its data folder readable to the supervisor"
     return view.patiently("stream.restore_unknown", restore.reason, remedy, lambda past: isinstance(past.restore, Away))
 
 

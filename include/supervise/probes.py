@@ -12,7 +12,7 @@ import redis
 
 from include.contracts import keys
 from include.contracts.errors import ShowroomError, TerminalError
-from include.contracts.offset_gap import decode_gap
+from include.contracts.offset_gap import OffsetGap, decode_gap
 from include.contracts.settings import Settings
 from include.contracts.stream import JOB_NAME
 from include.supervise.archive_probe import probe_archive
@@ -88,9 +88,13 @@ def probe_gate(settings: Settings) -> Gate:
     beats = dict(zip(partitions, answers[::3], strict=True))
     ages = {number: None if beat is None else now - int(beat) / 1_000 for number, beat in beats.items()}
     gaps = [decode_gap(value) for value in answers[2::3] if value is not None]
-    stopped = {gap.partition: gap.description for gap in gaps}
+    stopped = {gap.partition: _stop_of(gap) for gap in gaps}
     ratio = memory["used_memory"] / memory["maxmemory"] if memory["maxmemory"] else None
     return Gate(heartbeat_age_s=ages, verdicts=verdicts, stopped=stopped, redis_memory_ratio=ratio)
+
+
+def _stop_of(gap: OffsetGap) -> str:
+    return f"{gap.description}; --from {gap.resume} is requested" if gap.resume else gap.description
 
 
 def probe_restore(state: Path | None) -> Restore:
@@ -151,7 +155,13 @@ def _result(future: "Future[_T]", until: float) -> "_T | Away":
     except ShowroomError as error:
         return Away(_line(error.message))
     except Exception as error:
-        return Away(_line(f"{type(error).__name__}: {error}"))
+        return Away(_line(_cause(error)))
+
+
+def _cause(error: Exception) -> str:
+    """The error's type and first statement, without the client's own settings and topology."""
+    name, text = type(error).__name__, str(error).partition(" (configured timeouts")[0]
+    return text if text.startswith(name) else f"{name}: {text}"
 
 
 def _line(text: str) -> str:

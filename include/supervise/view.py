@@ -101,7 +101,7 @@ class View:
                 "page",
                 "stream.restore_unknown",
                 f"{reason}; checkpoints cannot be read: {restore.reason}",
-                "make Flink's data folder readable, then ./showroom stream resume",
+                "start Flink (./showroom up) or make its data folder readable, then ./showroom stream resume",
             )
         if spent >= self.limits.restarts:
             return Finding(

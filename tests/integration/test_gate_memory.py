@@ -7,11 +7,14 @@ import pytest
 import redis
 
 from include.contracts import keys
+from include.contracts.errors import TerminalError
+from include.contracts.offset_gap import OffsetGap
 from include.contracts.reasons import Reason
 from include.contracts.settings import Secret, Settings
 from include.gate.block import block_network, block_user
+from include.gate.gaps import GapStore
 from include.gate.memory import Batch, Memory, Row, refused_row
-from include.gate.pseudonym import pseudonymizer
+from include.gate.pseudonym import key_check, pseudonymizer
 from include.gate.report import GateReport, read_report
 from include.gate.stop import Stop
 from include.local.stack import Stack
@@ -206,6 +209,31 @@ def test_blocked_users_and_networks_are_refused_until_lifted(limited: Settings) 
         block_user(client, limited, "u-1", lift=True)
         block_network(client, limited, "203.0.113.9", lift=True)
     assert ask(row(3, "e", user), row(4, "f", network="203.0.113.0/24")) == "nk"
+
+
+def test_block_with_another_key_than_the_gate_s_is_refused(limited: Settings) -> None:
+    other = limited.replace(pseudonym_key=Secret("another key of at least thirty-two characters"))
+    with redis.Redis.from_url(limited.redis_url.reveal()) as client:
+        client.set(keys.pseudonym_check(), key_check(pseudonymizer(limited.require_pseudonym_key())))
+        with pytest.raises(TerminalError, match="another SHOWROOM_PSEUDONYM_KEY"):
+            block_user(client, other, "u-1")
+        assert block_user(client, limited, "u-1").changed
+        block_user(client, limited, "u-1", lift=True)
+
+
+def test_resume_from_elsewhere_than_requested_is_refused(limited: Settings) -> None:
+    gap = OffsetGap(partition=1, kind="expired", from_offset=5, to_offset=9, detected_at=1.0, topic_id="t")
+    with redis.Redis.from_url(limited.redis_url.reveal()) as client:
+        gaps = GapStore(client)
+        gaps.stop(gap)
+        try:
+            gaps.request_resume(1, "gap")
+            gaps.request_resume(1, "gap")
+            with pytest.raises(TerminalError, match="--from gap is requested already"):
+                gaps.request_resume(1, "latest")
+            assert probe_gate(limited).stopped == {1: f"{gap.description}; --from gap is requested"}
+        finally:
+            client.delete(keys.stopped(1))
 
 
 def test_large_batches_pass(limited: Settings) -> None:

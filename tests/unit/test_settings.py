@@ -48,6 +48,8 @@ def test_everything_wrong_is_named_in_one_error() -> None:
         "SHOWROOM_GATE_BATCH": "20001",
         "SHOWROOM_MAX_CLICKS_PER_S": "nan",
         "SHOWROOM_INDEX_DURABILITY": "never",
+        "SHOWROOM_REDIS_URL": "http://:hush@host",
+        "SHOWROOM_PORT_OFFSET": "50",
     }
 
     with pytest.raises(SettingsError) as caught:
@@ -60,6 +62,9 @@ def test_everything_wrong_is_named_in_one_error() -> None:
     assert "SHOWROOM_GATE_BATCH is above 20000" in message
     assert "SHOWROOM_MAX_CLICKS_PER_S is not a finite number" in message
     assert "SHOWROOM_INDEX_DURABILITY is neither request nor async" in message
+    assert "SHOWROOM_REDIS_URL is no address like redis://host:port/db" in message
+    assert "hush" not in message
+    assert "SHOWROOM_PORT_OFFSET is no multiple of 100: 50" in message
     assert "\n" not in message
 
 

@@ -38,6 +38,8 @@ RESUME_OFFSETS = {
     "earliest": "the oldest record",
     "latest": "the end, skipping every record that waits now",
 }
+MAX_ID = 64
+"""Characters of a user id in the session contract."""
 UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -61,22 +63,19 @@ def unblock(user: User = None, network: Network = None) -> None:
 @app.command()
 def resume(partition: Partition, start: From, yes: Yes = False) -> None:
     """Continue a partition that the gate stopped because its offsets are lost. The recorded gap is kept."""
-    import redis
-
     from include.gate.gaps import GapStore
 
     settings: Settings = load_settings()
     if partition >= settings.partitions:
         raise TerminalError(f"there is no partition {partition}", f"give one from 0 to {settings.partitions - 1}")
-    try:
-        with redis.Redis.from_url(settings.redis_url.reveal()) as client:
-            gaps = GapStore(client)
-            gap = gaps.request_resume(partition, start) if yes else gaps.require_stopped(partition)
-    except (redis.ConnectionError, redis.TimeoutError) as error:
-        raise TerminalError(f"Redis does not answer ({error})", "./showroom up") from None
-    typer.echo(gap.description)
-    verb = "continues" if yes else "would continue"
-    typer.echo(f"the gate {verb} at {RESUME_OFFSETS[start]}{'' if yes else '; repeat with --yes'}")
+    with _redis(settings) as client:
+        gaps = GapStore(client)
+        gap = gaps.request_resume(partition, start) if yes else gaps.require_stopped(partition)
+    typer.echo(f"{gap.description} (found {datetime.fromtimestamp(gap.detected_at, UTC):%Y-%m-%d %H:%M:%S} UTC)")
+    if yes:
+        typer.echo(f"requested: once it runs, the gate continues at {RESUME_OFFSETS[start]}")
+    else:
+        typer.echo(f"the gate would continue at {RESUME_OFFSETS[start]}; repeat with --yes")
 
 
 @app.command("list")
@@ -112,6 +111,9 @@ def rejected(
 
     if session is not None and user is not None:
         raise TerminalError("gate rejected failed: --session and --user exclude each other", "use only one of them")
+    for option, value in (("--session", session), ("--user", user)):
+        if value is not None and not value.strip():
+            raise TerminalError(f"gate rejected failed: {option} is empty", "name one id")
     query = Query(session_id=session, user_id=user, last=last, since=None if since is None else _since(since))
     result = find_rejected(load_settings(), query, timeout)
     for one in result.records:
@@ -124,6 +126,11 @@ def rejected(
         if record:
             typer.echo(f"    {redact_record(one.value)}")
     typer.echo(_summary(result, timeout))
+    if not result.records:
+        typer.echo(
+            "not rejected as far as that: look for it on Live, or see with ./showroom status what still waits; "
+            "rejected records are kept for 3 days"
+        )
 
 
 def _summary(result: "SearchResult", timeout_s: float) -> str:
@@ -135,7 +142,7 @@ def _summary(result: "SearchResult", timeout_s: float) -> str:
 
 
 def _since(text: str) -> datetime:
-    match = re.fullmatch(r"(\d{1,6})([mhd])", text)
+    match = re.fullmatch(r"([1-9]\d{0,5})([mhd])", text)
     if match is None:
         raise TerminalError(f"gate rejected failed: --since {text!r} is not a duration", "write it as 30m, 12h or 3d")
     span = timedelta(**{UNITS[match[2]]: int(match[1])})
@@ -151,6 +158,8 @@ def _change(user: str | None, network: str | None, *, lift: bool) -> None:
 
     settings: Settings = load_settings()
     settings = settings.replace(pseudonym_key=pseudonym_key(settings, Layout.of(settings)))
+    if user is not None and (user != user.strip() or not 1 <= len(user) <= MAX_ID):
+        raise TerminalError(f"{user!r} is no user id: 1 to {MAX_ID} characters", "name it as the source does")
     with _redis(settings) as client:
         if user is not None:
             change, kind = block_user(client, settings, user, lift=lift), "user"
@@ -172,4 +181,6 @@ def _redis(settings: Settings) -> Iterator["redis.Redis"]:
         ) as client:
             yield client
     except (redis.ConnectionError, redis.TimeoutError) as error:
-        raise TerminalError(f"Redis does not answer ({error})", "./showroom up") from None
+        raise TerminalError(
+            f"Redis does not answer ({error})", "see ./showroom status and ./showroom logs redis"
+        ) from None

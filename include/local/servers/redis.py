@@ -4,6 +4,8 @@ import shutil
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from include.contracts.errors import PrerequisiteError
 from include.contracts.settings import LOOPBACK, Settings
@@ -39,6 +41,8 @@ def probe(settings: Settings) -> str | None:
         socket_timeout=PROBE_TIMEOUT_S,
         socket_connect_timeout=PROBE_TIMEOUT_S,
         decode_responses=True,
+        # The client's own retries would multiply the time limit.
+        retry=Retry(NoBackoff(), 0),
     )
     with client:
         client.ping()

@@ -56,6 +56,18 @@ def test_start_ignores_stop_of_an_older_topic() -> None:
     assert decide(None, replace(GAP, topic_id="older")) == decide(None)
 
 
+@pytest.mark.parametrize(
+    ("gap", "text"),
+    [
+        (GAP, "partition 3: offsets 5 to 9 deleted before the gate read them"),
+        (replace(GAP, to_offset=6), "partition 3: offset 5 deleted before the gate read them"),
+        (replace(GAP, kind="truncated"), "partition 3: the log no longer has offsets 5 to 9"),
+    ],
+)
+def test_description_names_the_lost_offsets(gap: OffsetGap, text: str) -> None:
+    assert gap.description == text
+
+
 @pytest.mark.parametrize(("position", "kind"), [(5, "expired"), (15, "truncated"), (30, "truncated")])
 def test_gap_of_refused_position_names_its_kind(position: int, kind: str) -> None:
     assert gap_at(3, position, LOG, "t", 1.0).kind == kind

@@ -318,7 +318,7 @@ TABLE = [
     ),
     Case(
         "a partition whose offsets are lost",
-        {"gate": changed(GATE, stopped={1: "partition 1: retention deleted offsets 3 to 9"})},
+        {"gate": changed(GATE, stopped={1: "partition 1: offsets 3 to 8 deleted before the gate read them"})},
         "page",
         "gate.partition_stopped",
     ),
