@@ -16,6 +16,7 @@ from include.contracts.errors import TransientError
 from include.contracts.letters import DeadLetter
 from include.contracts.settings import Settings
 from include.supervise.admitted import AdmittedSession, SessionKey, decode
+from include.supervise.origins import Origins
 from include.supervise.reconcile import BY_SESSION, Evidence, Rows
 
 POLL_MS = 1_000
@@ -53,7 +54,7 @@ class Hours:
             raise _away(error) from error
 
     def raw(self) -> int:
-        """Records that reached `sessions.raw`."""
+        """Offsets of `sessions.raw`: its records, and what the transactions of its producers take."""
         return sum(self._until[place] - self._from[place] for place in self._from)
 
     def undecided(self) -> int:
@@ -65,21 +66,33 @@ class Hours:
         """Count rejected and admitted records of the hour, once `undecided` was 0.
 
         Reads up to the ends of now, open transactions included: those of the gate hold its decisions, and the
-        coordinator may publish their offsets a moment before it publishes their records.
+        coordinator may publish their offsets a moment before it publishes their records. Offsets without a decision
+        are read in `sessions.raw`: markers and aborted records are no lost records.
         """
         ends = {topic: end_offsets(self._settings, topic) for topic in (topics.REJECTED, topics.VALID)}
+        origins = Origins(_by_partition(self._from), _by_partition(self._until))
         months: defaultdict[str, Rows] = defaultdict(Rows)
+        partitions: defaultdict[str, Rows] = defaultdict(Rows)
         bounds: dict[str, int] = {}
-        for partition, offset, session in self._sessions(ends[topics.VALID]):
+        for record, session in self._sessions(ends[topics.VALID]):
             months[session.month].add(session.rows)
-            bounds[str(partition)] = offset + 1
+            partitions[str(record.partition)].add(session.rows)
+            bounds[str(record.partition)] = record.offset + 1
+            if origin := _origin(record):
+                origins.add(*origin)
+        rejected = self._rejected(ends[topics.REJECTED], origins)
         return Evidence(
-            raw=self.raw(), rejected=self._rejected(ends[topics.REJECTED]), months=dict(months), bounds=bounds
+            raw=origins.decided + self._undecided_records(origins),
+            rejected=rejected,
+            months=dict(months),
+            bounds=bounds,
+            partitions=dict(partitions),
+            repeated=origins.repeated,
         )
 
     def sessions(self) -> Iterator[AdmittedSession]:
         """The admitted sessions of the hour, once more."""
-        for _, _, session in self._sessions(end_offsets(self._settings, topics.VALID)):
+        for _, session in self._sessions(end_offsets(self._settings, topics.VALID)):
             yield session
 
     def dead(self) -> dict[str, dict[SessionKey, int]]:
@@ -94,7 +107,14 @@ class Hours:
                 ids[index][SessionKey(user[1], session[1])].add(letter.id)
         return {index: {key: len(found) for key, found in by_key.items()} for index, by_key in ids.items()}
 
-    def _rejected(self, ends: dict[int, int]) -> dict[str, int]:
+    def _undecided_records(self, origins: Origins) -> int:
+        """Raw records whose origin no decision names; those of an earlier gate's sessions are among them."""
+        ends = _by_partition(self._from) | origins.undecided_ends()
+        return sum(
+            not origins.has(record.partition, record.offset) for record in self._read(topics.RAW, ends, lambda _: False)
+        )
+
+    def _rejected(self, ends: dict[int, int], origins: Origins) -> dict[str, int]:
         found: Counter[str] = Counter()
 
         def origin(record: Any) -> tuple[TopicPartition, int, str]:
@@ -111,9 +131,10 @@ class Hours:
             place, offset, reason = origin(record)
             if place in self._from and self._from[place] <= offset < self._until[place]:
                 found[reason] += 1
+                origins.add(place.partition, offset)
         return dict(found)
 
-    def _sessions(self, ends: dict[int, int]) -> Iterator[tuple[int, int, AdmittedSession]]:
+    def _sessions(self, ends: dict[int, int]) -> Iterator[tuple[Any, AdmittedSession]]:
         past = self._end + CLOCK_STEP
         decoded: AdmittedSession | None = None
 
@@ -124,7 +145,7 @@ class Hours:
 
         for record in self._read(topics.VALID, ends, is_later):
             if decoded is not None and self._start <= decoded.received_at < self._end:
-                yield record.partition, record.offset, decoded
+                yield record, decoded
 
     def _holds(self, instant: str) -> bool:
         try:
@@ -196,6 +217,17 @@ def end_offsets(settings: Settings, topic: str, bootstrap_ms: int = ANSWER_MS) -
     except KafkaError as error:
         raise _away(error) from error
     return {place.partition: offset for place, offset in found.items()}
+
+
+def _by_partition(offsets: Offsets) -> dict[int, int]:
+    return {place.partition: offset for place, offset in offsets.items()}
+
+
+def _origin(record: Any) -> tuple[int, int] | None:
+    """Partition and offset of the raw record; None for sessions of an earlier gate."""
+    value = next((value for name, value in record.headers if name == topics.HEADER_ORIGIN), b"")
+    partition, _, offset = value.partition(b":")
+    return (int(partition), int(offset)) if partition.isdigit() and offset.isdigit() else None
 
 
 def _places(settings: Settings, topic: str) -> list[TopicPartition]:

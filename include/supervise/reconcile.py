@@ -4,7 +4,7 @@ An hour holds the records that reached `sessions.raw` in it, by the broker's tim
 passed the last valid record of the hour, which is an offset in `sessions.valid`; until then the hour is pending.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -44,14 +44,18 @@ class Rows(msgspec.Struct, kw_only=True):
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """What Kafka holds of an hour, all of it decided by the gate.
 
-    `months`: event month `YYYY-MM` -> documents expected of the admitted sessions. `bounds`: partition of
-    `sessions.valid` -> offset behind the last record of the hour; a partition without one is left out.
+    `raw`: records, without markers and aborted ones. `months`: event month `YYYY-MM` -> documents expected of the
+    admitted sessions; `partitions`: the same by partition of `sessions.valid`, empty in evidence of earlier versions.
+    `bounds`: partition -> offset behind the last record of the hour; a partition without one is left out.
+    `repeated`: decisions on raw records that had one already.
     """
 
     raw: int
     rejected: dict[str, int]
     months: dict[str, Rows]
     bounds: dict[str, int]
+    partitions: dict[str, Rows] = {}
+    repeated: int = 0
 
     @property
     def valid(self) -> int:
@@ -64,7 +68,25 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 
     def waiting(self, passed: Mapping[int, int]) -> int:
         """Offsets of the hour that a reader has not passed: an upper bound of the sessions in flight."""
-        return sum(max(0, bound - passed.get(int(partition), 0)) for partition, bound in self.bounds.items())
+        return sum(self._waiting(passed).values())
+
+    def in_flight(self, store: str, passed: Mapping[int, int]) -> int:
+        """Documents of the hour that may still reach a store, at most.
+
+        Counted by partition: many offsets that wait in one cannot explain a document that another one lacks.
+        """
+        waiting = {partition: offsets for partition, offsets in self._waiting(passed).items() if offsets}
+        index = "session_summary" if store == IN_MONGODB else store
+        rows = self.partitions or dict.fromkeys(waiting, _sum(self.months.values()))
+        # A session has several rows in some indices, so that an offset may be more than one row.
+        is_row_a_session = index == "session_summary"
+        return sum(
+            min(offsets, rows[partition].of(index)) if is_row_a_session else rows[partition].of(index)
+            for partition, offsets in waiting.items()
+        )
+
+    def _waiting(self, passed: Mapping[int, int]) -> dict[str, int]:
+        return {name: max(0, bound - passed.get(int(name), 0)) for name, bound in self.bounds.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +94,7 @@ class Line:
     """One store against what it must hold.
 
     `dead`: missing documents that are dead letters. `in_flight`: at most this many may still arrive.
+    `repeated`: records that were decided more than once; they make up for no missing one.
     """
 
     stage: Owner
@@ -80,6 +103,7 @@ class Line:
     found: int
     dead: int = 0
     in_flight: int = 0
+    repeated: int = 0
 
     @property
     def difference(self) -> int:
@@ -89,7 +113,12 @@ class Line:
     @property
     def wrong(self) -> bool:
         """Whether it differs by more than what is in flight."""
-        return self.difference > 0 or -self.difference > self.in_flight
+        return self.repeated > 0 or self.difference > 0 or self.is_short
+
+    @property
+    def is_short(self) -> bool:
+        """Whether more is missing than what is in flight."""
+        return -self.difference > self.in_flight
 
     @property
     def pending(self) -> bool:
@@ -104,8 +133,12 @@ class Line:
             parts.append(f"{self.dead:,} dead letters")
         if self.in_flight:
             parts.append(f"at most {self.in_flight:,} in flight")
-        if self.wrong:
-            parts.append(f"{-self.difference:,} missing" if self.difference < 0 else f"{self.difference:,} too many")
+        if self.difference > 0:
+            parts.append(f"{self.difference:,} too many")
+        if self.is_short:
+            parts.append(f"{-self.difference:,} missing")
+        if self.repeated:
+            parts.append(f"{self.repeated:,} decided twice")
         return ", ".join(parts)
 
 
@@ -143,16 +176,22 @@ def undecided_line(raw: int, undecided: int) -> Line:
 
 
 def gate_line(evidence: Evidence) -> Line:
-    """What the gate admitted against what it read and did not reject."""
-    rejected = sum(evidence.rejected.values())
-    return Line(stage="gate", what=ADMITTED, expected=evidence.raw - rejected, found=evidence.valid)
+    """What the gate admitted against what it read and did not reject.
+
+    A raw record that was decided twice counts once: it would hide a lost one.
+    """
+    return Line(
+        stage="gate",
+        what=ADMITTED,
+        expected=evidence.raw - sum(evidence.rejected.values()),
+        found=evidence.valid - evidence.repeated,
+        repeated=evidence.repeated,
+    )
 
 
-def store_line(stage: Owner, what: str, expected: int, found: int, waiting: int, *, dead: int = 0) -> Line:
-    """A store behind the gate. A session has several rows in some indices, so `waiting` offsets may be more rows."""
-    per_session = what in ("session_summary", IN_MONGODB)
-    in_flight = 0 if not waiting else min(waiting, expected) if per_session else expected
-    return Line(stage=stage, what=what, expected=expected, found=found, dead=dead, in_flight=in_flight)
+def store_line(stage: Owner, what: str, expected: int, found: int, in_flight: int, *, dead: int = 0) -> Line:
+    """A store behind the gate; of what is in flight, no more than is expected."""
+    return Line(stage=stage, what=what, expected=expected, found=found, dead=dead, in_flight=min(in_flight, expected))
 
 
 def oldest_month(now: datetime, months: int) -> str:
@@ -174,3 +213,10 @@ def merged(evidences: Sequence[Evidence]) -> Evidence:
         for partition, bound in evidence.bounds.items():
             bounds[partition] = max(bound, bounds.get(partition, 0))
     return Evidence(raw=sum(each.raw for each in evidences), rejected=rejected, months=months, bounds=bounds)
+
+
+def _sum(several: Iterable[Rows]) -> Rows:
+    total = Rows()
+    for rows in several:
+        total.add(rows)
+    return total

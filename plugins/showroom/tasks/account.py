@@ -59,13 +59,19 @@ def count_hour(settings: Settings, stores: Stores, hour: datetime, evidence: Evi
 def _store_lines(
     evidence: Evidence, counts: Mapping[str, int], passed: Mapping[str, Mapping[int, int]], oldest: str
 ) -> list[Line]:
-    waiting = {stage: evidence.waiting(offsets) for stage, offsets in passed.items()}
     lines = [
-        store_line("stream", index, evidence.expected(index, oldest), counts[index], waiting["stream"])
+        store_line(
+            "stream",
+            index,
+            evidence.expected(index, oldest),
+            counts[index],
+            evidence.in_flight(index, passed["stream"]),
+        )
         for index in BY_SESSION
     ]
     if IN_MONGODB in counts:
-        lines.append(store_line("archive", IN_MONGODB, evidence.valid, counts[IN_MONGODB], waiting["archive"]))
+        in_flight = evidence.in_flight(IN_MONGODB, passed["archive"])
+        lines.append(store_line("archive", IN_MONGODB, evidence.valid, counts[IN_MONGODB], in_flight))
     return lines
 
 
@@ -75,6 +81,8 @@ def _look_up(hours: Hours, stores: Stores, lines: list[Line], admitted: int) -> 
     Unless `sessions.valid` no longer holds all `admitted` sessions: what cannot be asked for stays missing.
     """
     short = [line.what for line in lines if line.what != ADMITTED and line.difference < 0 and not line.in_flight]
+    # With more missing than in flight too: a later session of the same id may have replaced them.
+    short += [line.what for line in lines if line.what != ADMITTED and line.in_flight and line.is_short]
     if not short:
         return lines, {}
     lookups = {what: stores.lookup(what) for what in short}
@@ -115,5 +123,5 @@ def count_day(
         passed = committed(settings, KPI_ROWS_GROUP, KPI)
         waiting = sum(max(0, end - passed.get(int(partition), 0)) for partition, end in bounds.items())
     found = stores.kpi_sessions(day)
-    line = store_line("stream", KPI_INDEX, expected, found, waiting)
+    line = store_line("stream", KPI_INDEX, expected, found, expected if waiting else 0)
     return Minutes(Reconciliation(day, (line,)), None if bounds is None else dict(bounds))

@@ -1,5 +1,6 @@
 """A span of broker time counted on a real Kafka: what was planted is found, and put down to its owner."""
 
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,7 @@ from include.contracts.letters import DeadLetter, Origin
 from include.contracts.settings import Settings
 from include.supervise.hours import Hours, committed, end_offsets, oldest_raw
 from include.supervise.progress import COMMITS, probe_kafka
-from include.supervise.reconcile import HOUR, Evidence, Rows
+from include.supervise.reconcile import HOUR, Evidence, Rows, gate_line
 from tests.integration.supervision.conftest import pass_over
 from tests.valid_sessions import encoded, valid_session
 
@@ -157,6 +158,58 @@ def test_oldest_raw_record_has_the_time_of_its_arrival(planted: Planted) -> None
     oldest = oldest_raw(planted.settings)
     assert oldest is not None
     assert planted.start - HOUR < oldest <= datetime.now(UTC)
+
+
+def admit(producer: KafkaProducer, partition: int, offset: int) -> None:
+    """A session in `sessions.valid` with its raw record as origin."""
+    session = valid_session(session_id=f"o-{partition}-{offset}", received_at=datetime.now(UTC))
+    origin = [(topics.HEADER_ORIGIN, b"%d:%d" % (partition, offset))]
+    producer.send(topics.VALID, encoded(session), key=b"k", partition=partition, headers=origin)
+
+
+def test_evidence_of_one_lost_and_one_repeated_record_shows_both(broker: Settings, producer: KafkaProducer) -> None:
+    start = datetime.now(UTC)
+    raw = [producer.send(topics.RAW, b"x", key=b"u", partition=n % 2).get(timeout=30) for n in range(10)]
+    # Of ten records the third is lost and the fifth was admitted twice: as many decisions as records.
+    for record in (*raw[:2], *raw[3:9], raw[4]):
+        admit(producer, record.partition, record.offset)
+    refuse(producer, "empty", raw[9].partition, raw[9].offset)
+    producer.flush()
+
+    with Hours(broker, start, start + HOUR) as hours:
+        line = gate_line(hours.evidence())
+
+    assert (line.wrong, line.difference) == (True, -1)
+    assert line.text == "admitted 8 of 9 expected, 1 missing, 1 decided twice"
+
+
+def test_evidence_of_a_transactional_source_counts_records_without_markers(
+    broker: Settings, producer: KafkaProducer
+) -> None:
+    start = datetime.now(UTC)
+    places = []
+    with KafkaProducer(bootstrap_servers=broker.kafka_bootstrap, transactional_id=uuid.uuid4().hex) as source:
+        source.init_transactions()
+        for transaction in range(4):
+            source.begin_transaction()
+            sent = [source.send(topics.RAW, b"x", key=b"u", partition=n % 2) for n in range(4)]
+            if transaction == 1:
+                source.abort_transaction()
+                continue
+            places += [future.get(timeout=30) for future in sent]
+            source.commit_transaction()
+    for place in places[:-1]:
+        admit(producer, place.partition, place.offset)
+    producer.flush()
+    with Hours(broker, start, start + HOUR) as hours:
+        incomplete = gate_line(hours.evidence())
+    admit(producer, places[-1].partition, places[-1].offset)
+    producer.flush()
+    with Hours(broker, start, start + HOUR) as hours:
+        complete = gate_line(hours.evidence())
+
+    assert incomplete.text == "admitted 11 of 12 expected, 1 missing"
+    assert (complete.expected, complete.found, complete.wrong) == (12, 12, False)
 
 
 def test_without_kafka_nothing_is_counted(broker: Settings) -> None:

@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from elasticsearch import Elasticsearch
 from kafka import KafkaProducer
@@ -183,6 +184,28 @@ def test_run_with_a_pending_hour_that_loses_a_session_finds_it_later(hour: ShopH
     (entry,) = hour.run()
 
     assert (entry["state"], entry["missing"]["session_summary"]) == ("difference", [sessions[-1].session_id])
+
+
+def test_run_while_one_partition_is_behind_finds_what_the_other_lacks(hour: ShopHour) -> None:
+    # What came before makes partition 0 wait for more offsets than the hour has sessions.
+    hour.traffic()
+    sessions = hour.sessions(20)
+    hour.gate(sessions)
+    hour.archive(sessions)
+    hour.pass_all(short=30)
+    pass_over(hour.settings, topics.GATE_GROUP, topics.RAW)
+
+    # Partition 1 is passed; its ten sessions were replaced by later ones of the same id: only partition 0 is open.
+    later = [msgspec.structs.replace(session, received_at=hour.start + HOUR) for session in sessions[1::2]]
+    hour.index(later)
+    (pending,) = hour.run()
+    for session in sessions[1::2]:
+        hour.lose("session_summary", session)
+    (entry,) = hour.run()
+
+    assert (pending["state"], texts(pending)) == ("pending", {})
+    assert (entry["state"], entry["owner"]) == ("difference", "stream")
+    assert texts(entry)["session_summary"] == "session_summary 0 of 20 expected, at most 10 in flight, 20 missing"
 
 
 def test_run_after_an_outage_counts_every_missed_hour(new_hour: Callable[[], ShopHour]) -> None:

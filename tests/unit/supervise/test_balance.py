@@ -22,6 +22,13 @@ from include.supervise.reconcile import (
 
 HOUR = datetime(2026, 11, 23, 8, tzinfo=UTC)
 VALID, DETAILS, REVIEWS = 80, 200, 30
+FEW = {
+    "partitions": {
+        "0": Rows(session_summary=3, product_details=8, product_sentiment=1),
+        "1": Rows(session_summary=77, product_details=192, product_sentiment=29),
+    }
+}
+"""Partition 0 has three sessions of the hour, however many offsets wait in it."""
 
 
 def evidence(**changes: Any) -> Evidence:
@@ -37,13 +44,15 @@ def evidence(**changes: Any) -> Evidence:
 
 
 def hour(found: dict[str, int], stream: int = 0, archive: int = 0, **changes: Any) -> Reconciliation:
-    """The hour with what the stores hold, and the offsets that stream and archive have not passed."""
+    """The hour with what the stores hold, and the offsets of partition 0 that stream and archive have not passed."""
     kafka = evidence(**changes)
     lines = [gate_line(kafka)]
     for index in BY_SESSION:
         expected = kafka.expected(index, "2025-10")
-        lines.append(store_line("stream", index, expected, expected + found.get(index, 0), stream))
-    lines.append(store_line("archive", IN_MONGODB, kafka.valid, kafka.valid + found.get(IN_MONGODB, 0), archive))
+        in_flight = kafka.in_flight(index, {0: 500 - stream, 1: 700})
+        lines.append(store_line("stream", index, expected, expected + found.get(index, 0), in_flight))
+    in_flight = kafka.in_flight(IN_MONGODB, {0: 500 - archive, 1: 700})
+    lines.append(store_line("archive", IN_MONGODB, kafka.valid, kafka.valid + found.get(IN_MONGODB, 0), in_flight))
     return Reconciliation(HOUR, tuple(lines))
 
 
@@ -66,6 +75,12 @@ def hour(found: dict[str, int], stream: int = 0, archive: int = 0, **changes: An
         ("both lost some", {"session_summary": -1, IN_MONGODB: -1}, (0, 0), {}, "stream", "difference"),
         ("the gate lost two", {}, (0, 0), {"raw": 102}, "gate", "difference"),
         ("the gate made one up", {}, (0, 0), {"raw": 99}, "gate", "difference"),
+        ("the gate lost one and doubled one", {}, (0, 0), {"repeated": 1}, "gate", "difference"),
+        ("the gate only doubled one", {}, (0, 0), {"raw": 99, "repeated": 1}, "gate", "difference"),
+        ("no more missing than behind in one partition", {"session_summary": -3}, (400, 0), FEW, None, "pending"),
+        ("more missing than one partition has", {"session_summary": -4}, (400, 0), FEW, "stream", "difference"),
+        ("more rows missing than one partition has", {"product_details": -9}, (400, 0), FEW, "stream", "difference"),
+        ("more archived sessions missing", {IN_MONGODB: -4}, (0, 400), FEW, "archive", "difference"),
     ],
     ids=lambda value: value if isinstance(value, str) and " " in value else "",
 )
@@ -91,6 +106,11 @@ def test_line_text_names_what_is_missing() -> None:
     line = Line(stage="stream", what="session_summary", expected=52_890, found=52_889)
     assert line.text == "session_summary 52,889 of 52,890 expected, 1 missing"
     assert Line(stage="archive", what=IN_MONGODB, expected=1, found=2).text == "in MongoDB 2 of 1 expected, 1 too many"
+
+
+def test_gate_line_text_names_lost_and_repeated_records() -> None:
+    line = gate_line(evidence(raw=101, repeated=2))
+    assert line.text == "admitted 78 of 81 expected, 3 missing, 2 decided twice"
 
 
 def test_waiting_counts_offsets_below_the_bounds_of_the_hour_only() -> None:
