@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import httpx
 import msgspec
 
+from include.contracts.documents import STREAM_INDICES, index_pattern
 from include.contracts.errors import TerminalError
 from include.contracts.settings import Settings
 from include.supervise.observation import Search
@@ -15,6 +16,10 @@ from include.supervise.progress import REQUEST_S
 SUMMARY = "session_summary"
 # Before the first document there is no index and so no alias.
 LENIENT = {"ignore_unavailable": "true", "allow_no_indices": "true"}
+CLOSED = "index.verified_before_close"
+"""Elasticsearch sets it on an index that it closes, and removes it when the index opens."""
+WRITE_BLOCKS = ("write", "read_only", "read_only_allow_delete")
+BLOCKS = {"flat_settings": "true", "expand_wildcards": "open,closed", "allow_no_indices": "true"}
 FOUND_FIELDS = {"filter_path": "hits.total,hits.hits._source"}
 NODE_FIELDS = {"filter_path": "nodes.*.thread_pool.write.rejected,nodes.*.indexing_pressure.memory.total"}
 
@@ -117,13 +122,8 @@ def probe_elasticsearch(settings: Settings) -> Search:
     headers = {"Authorization": f"ApiKey {key}"} if key else {}
     with httpx.Client(base_url=settings.elasticsearch_url, timeout=REQUEST_S, headers=headers) as http:
         health = _ask(http, "GET", "/_cluster/health", _Health)
-        blocks = _ask(
-            http,
-            "GET",
-            f"/{SUMMARY}-*/_settings/index.blocks.*",
-            dict[str, _Index],
-            {**LENIENT, "flat_settings": "true"},
-        )
+        targets = ",".join(map(index_pattern, STREAM_INDICES))
+        blocks = _ask(http, "GET", f"/{targets}/_settings/index.blocks.*,{CLOSED}", dict[str, _Index], BLOCKS)
         if health.status == "red":
             return Search(health.status, "its health is red: shards are missing", 0, None, None)
         # Of all documents a shard knows the number without counting; one search answers both questions.
@@ -164,11 +164,11 @@ def _ask(
 
 
 def _blocked(blocks: Mapping[str, _Index]) -> str | None:
-    """Which indices are closed to writing, None for none."""
+    """Which indices of the stream take no documents, None for none."""
     told = [
-        f"{index}: {name}"
+        f"{index}: {'closed' if name == CLOSED else name}"
         for index, found in sorted(blocks.items())
         for name, value in sorted(found.settings.items())
-        if value == "true" and name.removeprefix("index.blocks.") in ("write", "read_only", "read_only_allow_delete")
+        if value == "true" and name.removeprefix("index.blocks.") in (*WRITE_BLOCKS, CLOSED)
     ]
     return f"{', '.join(told)}" if told else None

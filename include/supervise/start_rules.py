@@ -59,7 +59,7 @@ def elasticsearch_refuses(view: View) -> Finding | None:
 
     if not (isinstance(view.seen.elasticsearch, Search) and holds(view.seen)):
         return None
-    remedy = "free its disk and lift the block, see the runbook of serving"
+    remedy = "free its disk and lift the block, or open the index; see the runbook of serving"
     return view.patiently("serving.refusing", str(view.seen.elasticsearch.refusing), remedy, holds)
 
 

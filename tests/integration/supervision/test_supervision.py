@@ -3,15 +3,18 @@
 import httpx
 import pytest
 import redis
+from elasticsearch import Elasticsearch
 from kafka import KafkaProducer
 
 from include.contracts import keys, topics
 from include.contracts.errors import TransientError
 from include.contracts.settings import Secret, Settings
+from include.local.stack import Stack
 from include.local.stream import state_folder
 from include.supervise import journal as journal_module
 from include.supervise.act import look
 from include.supervise.alert import Alarms
+from include.supervise.elasticsearch_probe import probe_elasticsearch
 from include.supervise.journal import Entry, Journal, acting, my_turn
 from include.supervise.observation import Away, Gate, Kafka, Search
 from include.supervise.probes import observe
@@ -37,6 +40,34 @@ def test_what_is_seen_of_real_servers(settings: Settings) -> None:
     assert isinstance(seen.elasticsearch, Search)
     assert [row.stage for row in stages(settings)] == list(SHOWN)
     leave_gate(settings)
+
+
+@pytest.mark.parametrize("alias", ["session_summary", "kpi_minute"])
+def test_probe_with_a_closed_index_says_which_takes_no_documents(stack: Stack, alias: str) -> None:
+    index = f"{alias}-1999.01"
+    assert probe_elasticsearch(stack.settings).refusing is None
+    with Elasticsearch(stack.settings.elasticsearch_url) as client:
+        client.indices.create(index=index)
+        try:
+            client.indices.close(index=index)
+            closed = probe_elasticsearch(stack.settings)
+            client.indices.open(index=index)
+            opened = probe_elasticsearch(stack.settings)
+        finally:
+            client.indices.delete(index=index)
+    assert (closed.refusing, opened.refusing) == (f"{index}: closed", None)
+
+
+@pytest.mark.parametrize("alias", ["session_summary", "kpi_minute"])
+def test_probe_with_a_write_block_says_which_index_takes_no_documents(stack: Stack, alias: str) -> None:
+    index = f"{alias}-1999.01"
+    with Elasticsearch(stack.settings.elasticsearch_url) as client:
+        client.indices.create(index=index, settings={"index.blocks.write": True})
+        try:
+            blocked = probe_elasticsearch(stack.settings)
+        finally:
+            client.indices.delete(index=index)
+    assert blocked.refusing == f"{index}: index.blocks.write"
 
 
 def test_only_one_supervisor_acts_and_the_lock_is_its_owners(settings: Settings) -> None:
