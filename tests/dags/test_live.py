@@ -248,7 +248,7 @@ def test_the_pipeline_dashboard_has_been_told_of_all_that(
         return {event.name for event in told() if event.kind == kind}
 
     # The round after the one that mended the stream.
-    assert eventually(lambda: {"submit", "resume", "healthy"} <= named("decision"), within_s=150, every_s=1.0)
+    assert eventually(lambda: {"submit", "resume", "healthy"} <= named("decision"), within_s=300, every_s=1.0)
     raw = [event for event in told() if event.name == "raw"]
     assert sum(event.value for event in raw) == raw[-1].total
     assert raw[-1].total is not None
