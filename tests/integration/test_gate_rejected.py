@@ -48,6 +48,7 @@ def rejected(stack: Stack) -> Iterator[Settings]:
     single = [("u-own", oldest, 1, own, "session ada@example.com")]
     single.append(("u-foreign", encoded(user_id="u-foreign", session_id="s-foreign"), 2, foreign, ""))
     single.append(("u-own", b'{"session_id": "s-broken", ', 3, own, "truncated"))
+    single.append(("u-wrong", encoded(user_id="u-mine", session_id="s-wrong-key"), 6, foreign, "another's key"))
     for record in single:
         producer.begin_transaction()
         send(producer, *record)
@@ -110,7 +111,12 @@ def test_user_is_found_in_the_own_partition_and_in_one_of_another_partitioner(re
     assert ids(own.records) == ["s-newest", "", "s-oldest"]
     foreign = find_rejected(rejected, Query(user_id="u-foreign"))
     assert ids(foreign.records) == ["s-foreign"]
-    assert own.scanned < foreign.scanned
+    enough = find_rejected(rejected, Query(user_id="u-own", last=3))
+    assert (ids(enough.records), enough.scanned < foreign.scanned) == (ids(own.records), True)
+
+
+def test_user_is_found_in_a_record_with_the_key_of_another(rejected: Settings) -> None:
+    assert ids(find_rejected(rejected, Query(user_id="u-mine")).records) == ["s-wrong-key"]
 
 
 def test_since_leaves_out_what_is_older(rejected: Settings) -> None:
