@@ -11,8 +11,8 @@ ResumeFrom = Literal["", "gap", "earliest", "latest"]
 class OffsetGap(msgspec.Struct, frozen=True, kw_only=True):
     """Offsets that the gate expected and that the log does not have.
 
-    `expired`: the log starts at `to_offset`, the gate's position is `from_offset`; the records
-    between them. `truncated`: the log ends at `from_offset` or diverges there, the gate's position is `to_offset`.
+    `expired`: the log starts at `to_offset`, the gate's position is `from_offset`; records between
+    were deleted. `truncated`: the log ends at `from_offset` or diverges there, the gate's position is `to_offset`.
     `detected_at` is Unix time in s. `resume` is what an operator requested; empty: the partition stays stopped.
     `resumed_offset`: where the gate continued; -1 while the partition is stopped.
     """
@@ -30,7 +30,7 @@ class OffsetGap(msgspec.Struct, frozen=True, kw_only=True):
     def description(self) -> str:
         """One line for logs, alerts and the command line."""
         last = self.to_offset - 1
-        offsets = f"offset {last}" if last <= self.from_offset else f"offsets {self.from_offset} to {last}"
+        offsets = f"offset {self.from_offset}" if last <= self.from_offset else f"offsets {self.from_offset} to {last}"
         if self.kind == "expired":
             return f"partition {self.partition}: {offsets} deleted before the gate read them"
         return f"partition {self.partition}: the log no longer has {offsets}"

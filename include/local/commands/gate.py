@@ -71,7 +71,7 @@ def resume(partition: Partition, start: From, yes: Yes = False) -> None:
     with _redis(settings) as client:
         gaps = GapStore(client)
         gap = gaps.request_resume(partition, start) if yes else gaps.require_stopped(partition)
-    typer.echo(f"{gap.description} (found {datetime.fromtimestamp(gap.detected_at, UTC):%Y-%m-%d %H:%M:%S} UTC)")
+    typer.echo(f"{gap.description} (detected {datetime.fromtimestamp(gap.detected_at, UTC):%Y-%m-%d %H:%M:%S} UTC)")
     if yes:
         typer.echo(f"requested: once it runs, the gate continues at {RESUME_OFFSETS[start]}")
     else:

@@ -62,6 +62,7 @@ def test_start_ignores_stop_of_an_older_topic() -> None:
         (GAP, "partition 3: offsets 5 to 9 deleted before the gate read them"),
         (replace(GAP, to_offset=6), "partition 3: offset 5 deleted before the gate read them"),
         (replace(GAP, kind="truncated"), "partition 3: the log no longer has offsets 5 to 9"),
+        (replace(GAP, kind="truncated", to_offset=5), "partition 3: the log no longer has offset 5"),
     ],
 )
 def test_description_names_the_lost_offsets(gap: OffsetGap, text: str) -> None:
