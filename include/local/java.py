@@ -15,7 +15,7 @@ from include.local.project import JAVA, LOCALE, ROOT, SHOWROOM
 POM = ROOT / "include" / "local" / "pom.xml"
 MONGODB = ROOT / "include" / "local" / "mongodb"
 MONGODB_POM = MONGODB / "pom.xml"
-MONGODB_SOURCE = MONGODB / "MongodbStandIn.java"
+MONGODB_SOURCES = (MONGODB / "BsonBackend.java", MONGODB / "MongodbStandIn.java")
 STAMP = JAVA / "stamp"
 
 
@@ -61,7 +61,7 @@ def flink_kafka_connector() -> Path:
 
 def ensure_java(say: Callable[[str], None] = lambda _: None) -> None:
     """Fetch the servers with Maven unless those of these sources are there; `say` gets progress lines."""
-    wanted = hashlib.sha256(b"".join(path.read_bytes() for path in (POM, MONGODB_POM, MONGODB_SOURCE))).hexdigest()
+    wanted = hashlib.sha256(b"".join(path.read_bytes() for path in (POM, MONGODB_POM, *MONGODB_SOURCES))).hexdigest()
     if _stamp() == wanted:
         return
     SHOWROOM.mkdir(exist_ok=True)
@@ -109,7 +109,7 @@ def _maven(pom: Path, into: Path, lock: int) -> None:
 
 
 def _compile_stand_in() -> None:
-    compile_java([MONGODB_SOURCE], sorted((JAVA / "mongodb").glob("*.jar")), JAVA / "mongodb" / "classes")
+    compile_java(MONGODB_SOURCES, sorted((JAVA / "mongodb").glob("*.jar")), JAVA / "mongodb" / "classes")
 
 
 def compile_java(sources: Iterable[Path], classpath: Iterable[Path], into: Path) -> None:

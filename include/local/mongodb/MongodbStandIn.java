@@ -1,5 +1,4 @@
 import de.bwaldvogel.mongo.MongoServer;
-import de.bwaldvogel.mongo.backend.h2.H2Backend;
 import de.bwaldvogel.mongo.bson.Document;
 import de.bwaldvogel.mongo.wire.message.MongoMessage;
 import java.util.Set;
@@ -9,7 +8,7 @@ import org.h2.mvstore.MVStore;
 
 /** MongoDB's wire protocol on one file: arguments are host, port and the file. */
 public final class MongodbStandIn {
-    private static final int CACHE_MB = 256;
+    private static final int CACHE_MB = 64;
     private static final int COMPACT_MS = 2_000;
 
     private MongodbStandIn() {}
@@ -41,14 +40,17 @@ public final class MongodbStandIn {
         ended.await();
     }
 
-    /** Commits each writing command as a whole before it is answered. */
-    private static final class Durable extends H2Backend {
+    /** Commits each writing command as a whole before it is answered; commands that wait share one commit. */
+    private static final class Durable extends BsonBackend {
         private static final Set<String> WRITES =
                 Set.of(
                         "insert", "update", "delete", "findAndModify", "findandmodify", "create", "createIndexes",
                         "drop", "dropDatabase", "dropIndexes", "renameCollection");
 
-        private final ReentrantLock writing = new ReentrantLock();
+        // Fair: the commands that wait already are executed before the first of them commits.
+        private final ReentrantLock writing = new ReentrantLock(true);
+        private long executed;
+        private long committed;
 
         Durable(MVStore store) {
             super(store);
@@ -59,15 +61,27 @@ public final class MongodbStandIn {
             if (!writes(message.getDocument())) {
                 return super.handleMessage(message);
             }
+            long number;
             writing.lock();
             try {
                 return super.handleMessage(message);
             } finally {
-                try {
+                number = ++executed;
+                writing.unlock();
+                commit(number);
+            }
+        }
+
+        /** Commits all executed commands, unless a commit since has had this one with it. */
+        private void commit(long number) {
+            writing.lock();
+            try {
+                if (committed < number) {
                     getMvStore().commit();
-                } finally {
-                    writing.unlock();
+                    committed = executed;
                 }
+            } finally {
+                writing.unlock();
             }
         }
 

@@ -20,7 +20,7 @@ def program(settings: Settings, layout: Layout) -> Program:
         name="mongodb",
         title="MongoDB stand-in",
         command=(
-            *(java.java(), HEAP, "-XX:+UseSerialGC", "-XX:-UsePerfData", f"-Djava.io.tmpdir={layout.tmp}"),
+            *(java.java(), HEAP, "-XX:+UseParallelGC", "-XX:-UsePerfData", f"-Djava.io.tmpdir={layout.tmp}"),
             # It sorts and gathers in memory; out of it, it would live on and answer nobody.
             "-XX:+ExitOnOutOfMemoryError",
             *("-Dorg.slf4j.simpleLogger.showDateTime=true", "-Dorg.slf4j.simpleLogger.log.io.netty=warn"),

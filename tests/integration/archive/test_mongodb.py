@@ -1,14 +1,17 @@
 """What this project relies on in MongoDB, asked of the server the tests run on: the local stand-in."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
+from threading import Barrier
 
 import psutil
 import pytest
 from bson import Binary
 from pymongo import InsertOne, ReplaceOne, UpdateOne
 from pymongo.database import Database
-from pymongo.errors import BulkWriteError
+from pymongo.errors import BulkWriteError, ConnectionFailure
 
 from include.archive import store
 from include.archive.store import Client, Document
@@ -80,17 +83,48 @@ def test_indexes_are_made_once(empty: Database[Document]) -> None:
     assert names >= {"received_at", "started_at", "user"}
 
 
-def test_what_was_acknowledged_survives_a_kill(archive_stack: Stack, empty: Database[Document]) -> None:
-    for number in range(30):
-        empty.plain.insert_one({"_id": number})
+def test_ids_of_every_kind_are_found_after_a_restart(archive_stack: Stack, empty: Database[Document]) -> None:
+    ids = ["a", "", "\u00fc" * 100, 1, 2.5, NOON, True, {"a": 1}, None, Binary(b"\xff")]
+    empty.plain.insert_many([{"_id": key, "list": [1, None, {"b": NOON}]} for key in ids])
+    before = [empty.plain.find_one({"_id": key}) for key in ids]
 
     archive_stack.kill("mongodb")
     archive_stack.wait(ARCHIVE)
 
-    assert empty.plain.count_documents({}) == 30
-    assert [found["_id"] for found in empty.plain.find({}).sort("_id", 1)] == list(range(30))
-    for number in range(30):
-        assert empty.plain.count_documents({"_id": number}) == 1
+    assert [empty.plain.find_one({"_id": key}) for key in ids] == before
+    assert empty.plain.count_documents({}) == len(ids)
+    with pytest.raises(BulkWriteError):
+        empty.plain.insert_many([{"_id": key} for key in ids], ordered=False)
+
+
+def test_what_was_acknowledged_to_several_writers_survives_a_kill(
+    archive_stack: Stack, empty: Database[Document]
+) -> None:
+    enough = Barrier(5)
+
+    def write_until_the_kill(writer: int) -> list[str]:
+        acknowledged: list[str] = []
+        with pytest.raises(ConnectionFailure):
+            for number in count():
+                key = f"{writer}:{number}"
+                empty.plain.insert_one({"_id": key})
+                acknowledged.append(key)
+                if number == 50:
+                    enough.wait(timeout=60)
+        return acknowledged
+
+    with ThreadPoolExecutor(4) as pool:
+        writers = [pool.submit(write_until_the_kill, writer) for writer in range(4)]
+        enough.wait(timeout=60)
+        archive_stack.kill("mongodb")
+        acknowledged = {key for writer in writers for key in writer.result()}
+    archive_stack.wait(ARCHIVE)
+
+    # A write that was executed and never answered may be there as well.
+    stored = {found["_id"] for found in empty.plain.find({})}
+    assert acknowledged <= stored
+    assert len(stored - acknowledged) <= 4
+    assert empty.plain.count_documents({"_id": {"$in": sorted(stored)}}) == len(stored)
 
 
 def test_only_loopback_is_listened_on(archive_stack: Stack) -> None:
