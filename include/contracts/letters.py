@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import msgspec
 from msgspec import Struct
 
 # The errors that are properties of the document: no state of the cluster causes or cures them.
@@ -40,6 +41,14 @@ class DeadLetter(Struct, frozen=True, kw_only=True, gc=False):
     def redrivable(self) -> bool:
         """Whether it holds a whole document, which can be indexed once the cause is repaired."""
         return self.id is not None and not self.truncated
+
+
+def decode(value: bytes | None) -> DeadLetter | None:
+    """Return the letter of a record of `documents.dead`; None where the record is no letter."""
+    try:
+        return msgspec.json.decode(value or b"", type=DeadLetter)
+    except ValueError:
+        return None
 
 
 class PlacedLetter(NamedTuple):

@@ -70,6 +70,8 @@ class Stack:
         Whatever an earlier, crashed stack left behind is ended first. Creates the topics before the gate
         starts. Raises PortTakenError, PrerequisiteError or NotReadyError.
         """
+        # Before the minutes that an installation may take.
+        self._select(self._define(), programs)
         ensure_java(self._say)
         ensure_environment("flink", self._say)
         with self._exclusive():

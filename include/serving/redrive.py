@@ -22,7 +22,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_e
 
 from include.contracts.documents import TIME_FIELD, index_name
 from include.contracts.errors import TransientError
-from include.contracts.letters import DOCUMENT_ERRORS, DeadLetter, PlacedLetter
+from include.contracts.letters import DOCUMENT_ERRORS, DeadLetter, Origin, PlacedLetter, decode
 from include.contracts.settings import Settings
 from include.contracts.topics import DEAD, MAX_MESSAGE_BYTES, REDRIVE_GROUP
 from include.serving.client import errors
@@ -175,13 +175,18 @@ def _batches(consumer: KafkaConsumer, settings: Settings) -> Iterator[tuple[list
             raise TransientError(f"{DEAD} cannot be read to its end", "see that Kafka runs: ./showroom status")
         # Records behind the ends are letters of this very run.
         batch = [
-            PlacedLetter(record.partition, record.offset, msgspec.json.decode(record.value, type=DeadLetter))
+            PlacedLetter(record.partition, record.offset, decode(record.value) or _not_a_letter(record))
             for place, records in polled.items()
             for record in records
             if record.offset < ends[place]
         ]
         if polled:
             yield batch, {place: min(consumer.position(place), ends[place]) for place in places}
+
+
+def _not_a_letter(record: Any) -> DeadLetter:
+    origin = Origin(topic=DEAD, partition=record.partition, offset=record.offset)
+    return DeadLetter(index="", id=None, reason="the record is no letter", document="", truncated=False, origin=origin)
 
 
 @contextmanager

@@ -7,13 +7,11 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
 
-import msgspec
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
-from include.contracts import topics
+from include.contracts import letters, topics
 from include.contracts.errors import TransientError
-from include.contracts.letters import DeadLetter
 from include.contracts.settings import Settings
 from include.supervise.admitted import AdmittedSession, SessionKey, decode
 from include.supervise.origins import Origins
@@ -99,7 +97,9 @@ class Hours:
         """Index -> session -> documents of it that became dead letters; a letter may have come more than once."""
         ids: dict[str, defaultdict[SessionKey, set[str]]] = {index: defaultdict(set) for index in BY_SESSION}
         for record in self._read(topics.DEAD, end_offsets(self._settings, topics.DEAD), lambda _: False):
-            letter = msgspec.json.decode(record.value, type=DeadLetter)
+            letter = letters.decode(record.value)
+            if letter is None:
+                continue
             index = next((name for name in BY_SESSION if letter.index.startswith(name)), None)
             session, user = _SESSION.search(letter.document), _USER.search(letter.document)
             received = _RECEIVED.search(letter.document)

@@ -66,6 +66,15 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         """Documents of an index whose month retention keeps."""
         return sum(rows.of(index) for month, rows in self.months.items() if month >= oldest_month)
 
+    def reachable(self, ends: Mapping[int, int]) -> "Evidence":
+        """This evidence with bounds that a reader can pass: a topic that was created anew ends below the old ones.
+
+        Args:
+            ends: partition -> the present end offset of `sessions.valid`.
+        """
+        bounds = {name: min(bound, ends.get(int(name), bound)) for name, bound in self.bounds.items()}
+        return msgspec.structs.replace(self, bounds=bounds)
+
     def waiting(self, passed: Mapping[int, int]) -> int:
         """Offsets of the hour that a reader has not passed: an upper bound of the sessions in flight."""
         return sum(self._waiting(passed).values())

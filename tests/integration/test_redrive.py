@@ -10,7 +10,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 
 from include.contracts.documents import INDICES
 from include.contracts.errors import TransientError
-from include.contracts.letters import DeadLetter, Origin, PlacedLetter
+from include.contracts.letters import DeadLetter, Origin, PlacedLetter, decode
 from include.contracts.settings import Settings
 from include.contracts.topics import DEAD, REDRIVE_GROUP
 from include.local.stack import Stack
@@ -72,8 +72,8 @@ class Letters:
         while any(self.reader.position(place) < ends[place] for place in self.places):
             for records in self.reader.poll(timeout_ms=200).values():
                 for record in records:
-                    found = msgspec.json.decode(record.value, type=DeadLetter)
-                    placed.append(PlacedLetter(record.partition, record.offset, found))
+                    if found := decode(record.value):
+                        placed.append(PlacedLetter(record.partition, record.offset, found))
         redriven = {place.partition: self.reader.committed(place) or 0 for place in self.places}
         return {
             each.letter.id for each in placed if not each.letter.redrivable or each.offset >= redriven[each.partition]
@@ -110,8 +110,10 @@ def test_redrive_after_the_repair_indexes_each_letter_once(letters: Letters) -> 
         letter(6, minute(3), index="kpi_minute"),
         letter(7, minute(4), index="kpi_minute"),
     )
+    for value in (b"no letter", b"{}", b"\xff", None):
+        letters.producer.send(DEAD, key=b"any", value=value, partition=0).get(timeout=30)
     counted = survey(letters.settings)
-    assert (counted.letters, counted.undecodable, counted.truncated) == (8, 1, 1)
+    assert (counted.letters, counted.undecodable, counted.truncated) == (12, 5, 1)
     assert counted.indices == {INDEX: 4, f"kpi_minute-{MONTH}": 2}
     queries.refresh(letters.client)
     assert letters.scores() == {"redrive-2": 0.9}, "a survey changes nothing"
@@ -119,7 +121,7 @@ def test_redrive_after_the_repair_indexes_each_letter_once(letters: Letters) -> 
 
     done = letters.redrive()
     queries.refresh(letters.client)
-    assert (done.letters, done.stored, done.present, done.refused) == (8, 3, 3, {})
+    assert (done.letters, done.stored, done.present, done.refused) == (12, 3, 3, {})
     # What is there already stays, whatever the letter says.
     assert letters.scores() == {"redrive-1": 0.5, "redrive-2": 0.9, "redrive-3": 0.5}
     assert letters.client.get(index=f"kpi_minute-{MONTH}", id="redrive-6")["_source"]["sessions"] == 5

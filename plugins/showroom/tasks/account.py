@@ -50,8 +50,9 @@ def count_hour(settings: Settings, stores: Stores, hour: datetime, evidence: Evi
                 return Counted(Reconciliation(hour, (undecided_line(hours.raw(), undecided),)), None, {}, {})
             evidence = hours.evidence()
         passed = {"stream": committed(settings, STREAM_GROUP, VALID), "archive": stores.archived()}
+        reachable = evidence.reachable(end_offsets(settings, VALID))
         counts = stores.counts(hour)
-        lines = [gate_line(evidence), *_store_lines(evidence, counts, passed, stores.oldest_month)]
+        lines = [gate_line(evidence), *_store_lines(reachable, counts, passed, stores.oldest_month)]
         lines, examples = _look_up(hours, stores, lines, evidence.valid)
     return Counted(Reconciliation(hour, tuple(lines)), evidence, counts, examples)
 
@@ -116,12 +117,14 @@ def count_day(
     """
     expected = evidence.expected("session_summary", stores.oldest_month)
     if bounds is None:
-        waiting = evidence.waiting(committed(settings, KPI_GROUP, VALID))
+        waiting = evidence.reachable(end_offsets(settings, VALID)).waiting(committed(settings, KPI_GROUP, VALID))
         if not waiting:
             bounds = {str(partition): end for partition, end in end_offsets(settings, KPI).items() if end}
     if bounds is not None:
-        passed = committed(settings, KPI_ROWS_GROUP, KPI)
-        waiting = sum(max(0, end - passed.get(int(partition), 0)) for partition, end in bounds.items())
+        passed, ends = committed(settings, KPI_ROWS_GROUP, KPI), end_offsets(settings, KPI)
+        # A topic that was created anew ends below the old bounds.
+        reachable = {int(name): min(bound, ends[int(name)]) for name, bound in bounds.items()}
+        waiting = sum(max(0, bound - passed.get(partition, 0)) for partition, bound in reachable.items())
     found = stores.kpi_sessions(day)
     line = store_line("stream", KPI_INDEX, expected, found, expected if waiting else 0)
     return Minutes(Reconciliation(day, (line,)), None if bounds is None else dict(bounds))

@@ -16,15 +16,18 @@ from include.archive.store import Document
 from include.contracts import topics
 from include.contracts.archive import RECONCILIATIONS, SESSIONS
 from include.contracts.documents import index_name
+from include.contracts.errors import TerminalError, TransientError
 from include.contracts.letters import DeadLetter, Origin
 from include.contracts.session import ValidSession
 from include.contracts.settings import Settings
+from include.local.topics import ensure_topics
 from include.supervise.hours import committed, end_offsets
 from include.supervise.reconcile import HOUR
 from showroom.tasks.entries import Entries
 from showroom.tasks.run import Run
 from showroom.tasks.stores import Stores
 from tests.integration.supervision.conftest import pass_over
+from tests.polling import eventually
 from tests.valid_sessions import valid_session, viewed
 from tests.valid_topic import put
 
@@ -148,6 +151,20 @@ class ShopHour:
         ends = end_offsets(self.settings, topics.VALID)
         with KafkaAdminClient(bootstrap_servers=self.settings.kafka_bootstrap) as admin:
             admin.delete_records({TopicPartition(topics.VALID, number): end for number, end in ends.items()})
+
+    def recreate_valid(self) -> None:
+        """Delete the topic `sessions.valid` and create it anew, empty."""
+        before = describe(self.settings, topics.VALID).topic_id
+        with KafkaAdminClient(bootstrap_servers=self.settings.kafka_bootstrap) as admin:
+            admin.delete_topics([topics.VALID])
+        eventually(lambda: self._is_another_topic(before), within_s=60)
+
+    def _is_another_topic(self, before: str) -> bool:
+        try:
+            ensure_topics(self.settings)
+            return describe(self.settings, topics.VALID).topic_id != before
+        except (TransientError, TerminalError):
+            return False
 
     def traffic(self) -> None:
         """Sessions of the next hour, which no stage has read: the load of now. No test has an hour beside another's."""

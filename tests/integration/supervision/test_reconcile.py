@@ -336,3 +336,20 @@ def test_run_whose_valid_sessions_are_deleted_keeps_the_counted_difference(hour:
     # The counts alone close it once it is repaired.
     hour.index(sessions)
     assert [found["state"] for found in hour.run()] == ["balanced"]
+
+
+def test_run_whose_valid_topic_was_created_anew_judges_by_the_counts(hour: ShopHour) -> None:
+    sessions = hour.sessions(8)
+    hour.gate(sessions)
+    hour.index(sessions)
+    hour.archive(sessions[:-1])
+    hour.pass_all(short=2)
+    pass_over(hour.settings, topics.GATE_GROUP, topics.RAW)
+    assert [entry["state"] for entry in hour.run()] == ["pending"]
+    hour.recreate_valid()
+
+    (entry,) = hour.run()
+
+    assert (entry["state"], texts(entry)) == ("difference", {"in MongoDB": "in MongoDB 7 of 8 expected, 1 missing"})
+    hour.archive(sessions[-1:])
+    assert [found["state"] for found in hour.run()] == ["balanced"]
