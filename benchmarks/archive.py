@@ -29,9 +29,9 @@ from include.contracts.settings import Settings
 from include.contracts.topics import VALID
 from include.ingest.plan import FaultRates, Plan
 from include.ingest.shop import synthesize
-from include.local import dag_reference
-from include.local.project import ROOT
-from include.local.stack import ARCHIVE
+from local.project import ROOT
+from local.stack import ARCHIVE
+from tools import dag_reference
 
 TARGETS = {"unaccounted": ("at most", 0.0), "lag": ("at most", 0.0)}
 PROGRAMS = ("kafka", *ARCHIVE)

@@ -10,8 +10,8 @@ import typer
 
 from include.contracts.errors import TerminalError
 from include.contracts.settings import Secret, Settings
-from include.local.project import state_dir
-from include.local.stack import Stack
+from local.project import state_dir
+from local.stack import Stack
 
 PORT_OFFSET = 2_000
 KEY = "a key for benches only, never used elsewhere"

@@ -19,9 +19,9 @@ from include.contracts.errors import TerminalError
 from include.contracts.settings import Settings
 from include.ingest.plan import Plan
 from include.ingest.shop import synthesize
-from include.local.environments import ensure_environment
-from include.local.project import ROOT
 from include.serving.client import errors
+from local.install.environments import ensure_environment
+from local.project import ROOT
 
 DAYS = 14
 OF_A_DAY = 20_000

@@ -12,12 +12,12 @@ from include.contracts.settings import Settings
 from include.ingest.plan import Plan
 from include.ingest.publisher import publish
 from include.ingest.shop import synthesize
-from include.local.account import Position, account, position, wait_until_indexed
-from include.local.freshness import Freshness, Probe
-from include.local.stack import SERVERS, Stack
-from include.local.stream import start_job
 from include.serving import queries
 from include.serving.client import connect
+from local.stack import SERVERS, Stack
+from local.stream_job import start_job
+from local.verification.count_check import Position, account, position, wait_until_indexed
+from local.verification.freshness import Freshness, Probe
 
 TARGETS = {
     "sessions_per_s": ("at least", 4_000.0),

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import psutil
 
-from include.local.stack import Stack
+from local.stack import Stack
 
 
 class Usage(NamedTuple):

@@ -29,8 +29,8 @@ from include.ingest.expected import Expected
 from include.ingest.plan import Plan
 from include.ingest.publisher import publish
 from include.ingest.shop import synthesize
-from include.local.account import position
 from include.serving.client import connect
+from local.verification.count_check import position
 
 BEFORE_S, BETWEEN_S, AFTER_S = 20.0, 25.0, 5.0
 LIMIT_MARGIN_S = 3.0

@@ -17,12 +17,12 @@ from include.ingest.ledger import Ledger
 from include.ingest.plan import Plan
 from include.ingest.publisher import publish
 from include.ingest.shop import synthesize
-from include.local.account import Line, account, position, wait_until_indexed
-from include.local.airflow import AirflowApi
-from include.local.project import ROOT
-from include.local.stack import Stack
-from include.local.stream import start_job, wait_started
 from include.supervise.journal import Entry, Journal
+from local.airflow_login import connect_airflow
+from local.project import ROOT
+from local.stack import Stack
+from local.stream_job import start_job, wait_started
+from local.verification.count_check import Line, account, position, wait_until_indexed
 
 RESULTS = Path(__file__).parent / "results"
 PORT_OFFSET = 2_500
@@ -124,7 +124,7 @@ def _account(stack: Stack, ledger: Ledger, since: Any, *, archive: bool) -> list
 
 
 def _archive(stack: Stack) -> None:
-    with AirflowApi(stack.settings, stack.layout) as airflow:
+    with connect_airflow(stack.settings, stack.layout) as airflow:
         for _ in range(ARCHIVE_TRIES):
             run_id = airflow.trigger("archive_sessions")
             if airflow.wait("archive_sessions", run_id, PATIENCE_S) == "success":

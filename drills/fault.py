@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from include.local.stack import Stack
+from local.stack import Stack
 
 
 @dataclass(frozen=True)

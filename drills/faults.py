@@ -15,11 +15,11 @@ from include.archive import queries as archived
 from include.archive import store
 from include.contracts.archive import LOAD_DAG
 from include.contracts.errors import NotReadyError, ShowroomError
-from include.local import processes
-from include.local.airflow import AirflowApi
-from include.local.stack import SERVERS, Stack
 from include.supervise.flink_rest import FlinkRest
 from include.supervise.stream_job import observe
+from local import processes
+from local.airflow_login import connect_airflow
+from local.stack import SERVERS, Stack
 
 ARCHIVE_DEADLINE_S = 60.0
 OPEN_DEADLINE_S = 20.0
@@ -89,7 +89,7 @@ def _kill_gate(stack: Stack) -> Struck:
 def _kill_mongodb(stack: Stack) -> Struck:
     """In the middle of an archive run. The effects are attempts of the archive's tasks that failed after the kill."""
     before = _failed_attempts(_tasks(stack, LOAD_DAG))
-    with store.connect(stack.settings) as client, AirflowApi(stack.settings, stack.layout) as airflow:
+    with store.connect(stack.settings) as client, connect_airflow(stack.settings, stack.layout) as airflow:
         database = store.database(client, stack.settings)
         archived_before = archived.count(database)
         airflow.trigger(LOAD_DAG)
@@ -149,7 +149,7 @@ def _job(stack: Stack) -> Any:
 
 def _tasks(stack: Stack, dag_id: str, runs: int = 10) -> Iterable[dict[str, Any]]:
     """Task instances of the newest runs of a DAG."""
-    with AirflowApi(stack.settings, stack.layout) as airflow:
+    with connect_airflow(stack.settings, stack.layout) as airflow:
         return [task for run in airflow.runs(dag_id)[:runs] for task in airflow.tasks(dag_id, run["dag_run_id"])]
 
 
@@ -171,7 +171,7 @@ def _running_act(stack: Stack) -> dict[str, Any]:
 
 def _task(stack: Stack, earlier: dict[str, Any]) -> dict[str, Any]:
     """The same task instance as it is now."""
-    with AirflowApi(stack.settings, stack.layout) as airflow:
+    with connect_airflow(stack.settings, stack.layout) as airflow:
         tasks = airflow.tasks(earlier["dag_id"], earlier["dag_run_id"])
     return next(task for task in tasks if task["task_id"] == earlier["task_id"])
 

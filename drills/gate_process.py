@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.bench_stack import say
 from include.contracts.settings import Settings
-from include.local.project import ROOT, state_dir
+from local.project import ROOT, state_dir
 
 INDEX = 0
 RESTART_S = 1.0

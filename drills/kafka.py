@@ -21,8 +21,8 @@ from drills.origins import History, check_history
 from drills.progress import Progress
 from include.contracts.errors import NotReadyError
 from include.contracts.settings import Secret, Settings
-from include.local.project import ROOT
-from include.local.stack import Stack
+from local.project import ROOT
+from local.stack import Stack
 
 FOLDER = Path(__file__).parent
 RESULTS = FOLDER / "results"

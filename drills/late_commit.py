@@ -21,8 +21,8 @@ from drills.proxy import HoldingProxy
 from drills.visibility import PartialWatch
 from include.contracts.settings import Secret, Settings
 from include.gate.sink import COMMIT_TIMEOUT_S
-from include.local.project import ROOT
-from include.local.servers import kafka
+from local.project import ROOT
+from local.servers import kafka
 
 PROXY_PORT_STEP = 50
 TIMES, SHORT_TIMES = 20, 4

@@ -14,10 +14,10 @@ from include.contracts.errors import NotReadyError
 from include.contracts.settings import Settings
 from include.contracts.topics import DEAD
 from include.ingest.expected import Expected
-from include.local.account import Line, Position, account, wait_until_indexed
 from include.supervise.flink_rest import FlinkRest
 from include.supervise.journal import Journal
 from include.supervise.stream_job import observe
+from local.verification.count_check import Line, Position, account, wait_until_indexed
 
 PATIENCE_S = 240.0
 LAST_ENTRIES = 500

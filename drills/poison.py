@@ -29,10 +29,10 @@ from include.ingest.ledger import Ledger
 from include.ingest.plan import Plan
 from include.ingest.publisher import publish
 from include.ingest.shop import synthesize
-from include.local.account import Line, position
-from include.local.freshness import Freshness, Probe
 from include.serving import queries
 from include.serving.client import connect
+from local.verification.count_check import Line, position
+from local.verification.freshness import Freshness, Probe
 
 TOTAL_S = 150.0
 BETWEEN_S = 20.0

@@ -6,7 +6,7 @@ import redis
 
 from drills.fault import Struck
 from include.contracts.errors import ShowroomError
-from include.local.stack import Stack
+from local.stack import Stack
 
 FULL_S = 60.0
 KILL_AFTER_S = 20.0

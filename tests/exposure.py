@@ -8,8 +8,8 @@ from pathlib import Path
 
 import psutil
 
-from include.local import processes
-from include.local.layout import Layout
+from local import processes
+from local.layout import Layout
 
 FOLDER_OTHERS, FILE_OTHERS = 0o077, 0o007
 """Permission bits that nobody but the owner may have. Elasticsearch opens its keystore to its own group."""

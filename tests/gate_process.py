@@ -14,7 +14,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from include.contracts import topics
 from include.contracts.settings import Settings
-from include.local.project import ROOT
+from local.project import ROOT
 
 
 @contextmanager

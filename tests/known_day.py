@@ -24,8 +24,8 @@ from include.ingest.ledger import Ledger
 from include.ingest.plan import FaultRates, Plan
 from include.ingest.reviews import TEMPLATES
 from include.ingest.shop import synthesize
-from include.local.environments import ensure_environment
-from include.local.project import ROOT
+from local.install.environments import ensure_environment
+from local.project import ROOT
 from tests.valid_sessions import valid_session, viewed
 
 START = datetime(2054, 6, 17, tzinfo=UTC)

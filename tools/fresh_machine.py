@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from include.contracts.errors import PrerequisiteError, ShowroomError, TerminalError
-from include.local.project import ROOT as PROJECT
-from include.local.project import SHOWROOM
+from local.project import ROOT as PROJECT
+from local.project import SHOWROOM
 from tools.machine import MIRROR, ORDINARY, ROOT, Account, Machine, require_tools
 from tools.python_mirror import build_mirror
 

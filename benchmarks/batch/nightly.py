@@ -20,11 +20,11 @@ import typer
 from benchmarks.result import report
 from include.batch.steps import STEPS
 from include.contracts.settings import Secret, Settings
-from include.local.environments import ensure_environment
-from include.local.java import ensure_java
-from include.local.layout import Layout
-from include.local.project import ROOT
-from include.local.servers import mongodb
+from local.install.environments import ensure_environment
+from local.install.java import ensure_java
+from local.layout import Layout
+from local.project import ROOT
+from local.servers import mongodb
 
 PORT_OFFSET = 3_000
 STATE = Path(".showroom/bench-nightly")

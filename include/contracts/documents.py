@@ -153,6 +153,8 @@ STREAM_INDICES: dict[str, type[Document]] = {
     "kpi_minute": KpiMinute,
 }
 """What the stream writes."""
+NEIGHBOURS_ALIAS = "user_neighbours"
+"""Alias of the similar users that the batch publishes."""
 PIPELINE = "pipeline_events"
 """What supervision and reconciliation write."""
 COUNTED: frozenset[EventKind] = frozenset({"stage", "rejected", "dead"})

@@ -8,14 +8,15 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext
 
 from include.contracts.settings import Settings
-from include.local import pictures
-from include.local.stack import Stack
-from include.local.suites import RESULTS
 from include.serving.client import connect
 from include.serving.templates import ensure_templates
+from local.stack import Stack
 from tests.browser.seen import Seen
 from tests.browser.shop import fill
 from tests.locking import turn
+from tools.screenshots import chromium as open_chromium
+from tools.screenshots import log_in
+from tools.test_runner import RESULTS
 
 SESSIONS = 3_000
 WINDOW_WIDTH, WINDOW_HEIGHT = 1440, 1000
@@ -24,7 +25,7 @@ WINDOW_WIDTH, WINDOW_HEIGHT = 1440, 1000
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """One browser for all tests. PrerequisiteError where Debian's chromium is not installed."""
-    with pictures.chromium() as browser:
+    with open_chromium() as browser:
         yield browser
 
 
@@ -55,7 +56,7 @@ def screenshots() -> Path:
 @pytest.fixture(scope="session")
 def login(chromium: Browser, stack: Stack) -> dict[str, object]:
     """What a browser keeps after a person has logged in to Airflow."""
-    return pictures.log_in(chromium, stack.settings, stack.layout)
+    return log_in(chromium, stack.settings, stack.layout)
 
 
 @pytest.fixture(params=["light", "dark"])

@@ -2,7 +2,7 @@
 
 from playwright.sync_api import BrowserContext, Dialog, FrameLocator, Page, expect
 
-from include.local.stack import Stack
+from local.stack import Stack
 
 CHART_MS = 30_000
 

@@ -8,12 +8,12 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, FrameLocator, Page, expect
 
-from include.local.pictures import PICTURES, settle, take
-from include.local.servers import airflow
-from include.local.stack import Stack
 from include.serving.panels import load
+from local.servers import airflow
+from local.stack import Stack
 from tests.browser.seen import CHART_MS, Seen
 from tests.browser.shop import ATTACK, HOSTILE
+from tools.screenshots import PICTURES, settle, take
 
 BOARDS = load()
 ADDRESSES = (

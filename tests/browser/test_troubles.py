@@ -10,13 +10,13 @@ from pathlib import Path
 from playwright.sync_api import Route, expect
 
 from include.contracts.documents import INDICES
-from include.local.pictures import settle
-from include.local.stack import Stack
 from include.serving.client import connect
 from include.serving.templates import ensure_templates
+from local.stack import Stack
 from tests.browser.conftest import SESSIONS
 from tests.browser.seen import CHART_MS, Seen
 from tests.browser.shop import fill
+from tools.screenshots import settle
 
 VALUE = "#panel-shop-sessions .value"
 BUSY = {

@@ -6,8 +6,8 @@ from pathlib import Path
 import httpx
 from playwright.sync_api import Browser, expect
 
-from include.local.airflow import viewer_login
-from include.local.stack import Stack
+from local.airflow_login import viewer_login
+from local.stack import Stack
 
 WAIT_MS = 60_000
 LIVE = re.compile(r"/plugin/showroom-live$")

@@ -12,10 +12,9 @@ import pytest
 
 from include.contracts import topics
 from include.contracts.settings import PREFIX, Secret, Settings
-from include.local.flink_jar import flink_home
-from include.local.generate import PROJECT
-from include.local.layout import Layout
-from include.local.servers import elasticsearch, flink, kafka, redis
+from local.install.flink_jar import flink_home
+from local.layout import Layout
+from local.servers import elasticsearch, flink, kafka, redis
 from tests.contract.compose_file import (
     AIRFLOW,
     COMPOSE,
@@ -32,6 +31,7 @@ from tests.contract.compose_file import (
     resolved,
     settings_of,
 )
+from tools.generated_docs import PROJECT
 
 each_service = pytest.mark.parametrize("name", SERVICES)
 
@@ -99,7 +99,7 @@ def test_images_are_pinned(name: str) -> None:
 
 
 def test_elasticsearch_kibana_and_the_local_stack_have_one_version() -> None:
-    pom = (PROJECT / "include/local/pom.xml").read_text()
+    pom = (PROJECT / "local/install/pom.xml").read_text()
     tag = OFFICIAL["elasticsearch"].split(":")[1]
     assert f"<elasticsearch.version>{tag}</elasticsearch.version>" in pom
     assert OFFICIAL["kibana"].split(":")[1] == tag

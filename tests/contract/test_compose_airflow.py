@@ -14,11 +14,11 @@ from pymongo.uri_parser import parse_uri
 from include.contracts.ports import Ports
 from include.contracts.settings import Settings
 from include.contracts.stream import JOB_FILE
-from include.local.environments import python_of
-from include.local.generate import PROJECT
-from include.local.layout import Layout
-from include.local.servers import airflow
+from local.install.environments import python_of
+from local.layout import Layout
+from local.servers import airflow
 from tests.contract.compose_file import AIRFLOW, DOCKER, SECRETS, SERVICES, environment_of, settings_of
+from tools.generated_docs import PROJECT
 
 OPTION = "AIRFLOW__"
 LOCK_NAME = re.compile(r"^([a-z0-9.\-]+)==", re.M)

@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from include.contracts.settings import Settings
-from include.local.generate import PROJECT
-from include.local.layout import Layout
-from include.local.servers import mlflow
+from local.layout import Layout
+from local.servers import mlflow
 from tests.contract.compose_file import AIRFLOW, DOCKER, SECRETS, SERVICES, environment_of, settings_of
+from tools.generated_docs import PROJECT
 
 HEALTH = DOCKER / "mlflow" / "health.py"
 

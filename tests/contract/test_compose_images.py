@@ -9,8 +9,8 @@ from collections import defaultdict
 import pytest
 import yaml
 
-from include.local.generate import CONTAINER_SECRETS, PROJECT
 from tests.contract.compose_file import AIRFLOW, COMPOSE, DOCKER, ONE_SHOT, SERVICES, networks_of, own_images, reach
+from tools.generated_docs import CONTAINER_SECRETS, PROJECT
 
 each_service = pytest.mark.parametrize("name", SERVICES)
 FLINK = {"flink-jobmanager", "flink-taskmanager"}

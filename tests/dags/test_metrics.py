@@ -6,9 +6,9 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from include.clients.airflow import AirflowApi
 from include.contracts.metrics import METRICS, Exporter
 from include.contracts.settings import LOOPBACK, Settings
-from include.local.airflow import AirflowApi
 from include.serving import queries as serving
 from include.serving.client import connect
 from tests.polling import eventually

@@ -16,13 +16,13 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from include.contracts.documents import PipelineEvent
 from include.contracts.errors import SettingsError, TerminalError, TransientError
 from include.contracts.settings import Settings
-from include.local.project import ROOT
 from include.serving.kibana import Imported
 from include.serving.retention import old_indices
 from include.supervise.journal import Entry
 from include.supervise.observation import Away, Observation
 from include.supervise.policy import Action, Decision
 from include.supervise.reconcile import Line, Reconciliation
+from local.project import ROOT
 from showroom import triggers
 from showroom.environment import job_program, state_folder
 from showroom.plugin import ShowroomPlugin

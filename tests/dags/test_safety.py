@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from include.contracts.settings import Settings
-from include.local.stack import Stack
 from include.supervise.flink_rest import FlinkRest
 from include.supervise.stream_job import observe
+from local.stack import Stack
 from tests.exposure import listening_programs, paths_of_others, sockets_beyond_loopback
 from tests.polling import eventually
 

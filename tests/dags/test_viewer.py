@@ -8,9 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
+from include.clients.airflow import AirflowApi
 from include.contracts.settings import Settings
-from include.local.airflow import AirflowApi, viewer_login
-from include.local.stack import Stack
+from local.airflow_login import viewer_login
+from local.stack import Stack
 from tests.dags.conftest import DAGS
 
 DAG = "reconcile"

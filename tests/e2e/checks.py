@@ -12,8 +12,8 @@ from include.contracts import topics
 from include.contracts.settings import Settings
 from include.ingest.emission import Emission
 from include.ingest.expected import Expected, kpi_table
-from include.local.account import Position, account, read_since, wait_until_indexed
 from include.serving.client import connect
+from local.verification.count_check import Position, account, read_since, wait_until_indexed
 
 PATIENCE_S = 60.0
 

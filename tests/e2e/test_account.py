@@ -19,9 +19,9 @@ from include.ingest.ledger import Ledger
 from include.ingest.plan import FaultRates, Plan
 from include.ingest.publisher import publish
 from include.ingest.shop import synthesize
-from include.local.account import Position, position
 from include.serving import queries
 from include.serving.client import connect
+from local.verification.count_check import Position, position
 from tests.e2e.checks import assert_accounted, assert_kpis, raw_record, rejected_since
 
 SAMPLES = 40

@@ -12,11 +12,11 @@ from include.ingest.emission import VALID, Emission
 from include.ingest.plan import Plan
 from include.ingest.publisher import publish
 from include.ingest.shop import synthesize
-from include.local.account import Position, position
-from include.local.stack import Stack
-from include.local.stream import resume_job
 from include.serving import queries
 from include.serving.client import connect
+from local.stack import Stack
+from local.stream_job import resume_job
+from local.verification.count_check import Position, position
 from tests.e2e.checks import assert_accounted, assert_kpis
 from tests.polling import eventually
 

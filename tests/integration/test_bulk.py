@@ -16,11 +16,11 @@ from flink.bulk import Item, item_of
 from flink.sink import BulkSink
 from include.contracts.documents import INDICES, KpiMinute, ProductDetails
 from include.contracts.settings import Settings
-from include.local.stack import Stack
 from include.serving import queries
 from include.serving.client import connect
 from include.serving.templates import ensure_templates
 from include.supervise.elasticsearch_probe import probe_elasticsearch
+from local.stack import Stack
 from tests.elasticsearch_proxy import ElasticsearchProxy, Forward, Reply, serve_proxy
 from tests.polling import eventually
 

@@ -9,10 +9,10 @@ from elasticsearch import Elasticsearch
 
 from benchmarks import fill_indices, panels
 from include.contracts.documents import INDICES, PIPELINE
-from include.local.stack import Stack
 from include.serving.client import connect
 from include.serving.panels import ask, find
 from include.serving.templates import ensure_templates
+from local.stack import Stack
 
 END = datetime(2055, 8, 20, tzinfo=UTC)
 SESSIONS = 900

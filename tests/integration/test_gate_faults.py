@@ -24,9 +24,9 @@ from include.contracts.settings import Settings
 from include.gate.decide import PREFIX_BYTES, Output
 from include.gate.gaps import GapStore
 from include.gate.sink import OversizeError, TransactionSink
-from include.local.stack import Stack
-from include.local.topics import ensure_topics
+from include.provision.topics import ensure_topics
 from include.supervise.probes import probe_gate
+from local.stack import Stack
 from tests.gate_process import Reader, gate, produce
 from tests.polling import eventually
 from tests.sessions import encoded

@@ -13,7 +13,7 @@ from include.contracts import keys
 from include.contracts.errors import TerminalError
 from include.gate.lease import TTL_MS, IndexLease
 from include.gate.stop import Stop
-from include.local.stack import Stack
+from local.stack import Stack
 from tests.gate_process import Reader, gate, produce
 from tests.polling import eventually
 from tests.sessions import encoded

@@ -17,9 +17,9 @@ from include.contracts import topics
 from include.contracts.reasons import Reason
 from include.contracts.settings import Secret, Settings
 from include.gate.decide import PREFIX_BYTES
-from include.local.account import Position, header, position, read_since
-from include.local.project import ROOT
-from include.local.stack import Stack
+from local.project import ROOT
+from local.stack import Stack
+from local.verification.count_check import Position, header, position, read_since
 from tests.bad_records import BAD
 from tests.polling import eventually
 from tests.sessions import encoded

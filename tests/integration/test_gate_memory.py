@@ -17,8 +17,8 @@ from include.gate.memory import Batch, Memory, Row, refused_row
 from include.gate.pseudonym import key_check, pseudonymizer
 from include.gate.report import GateReport, read_report
 from include.gate.stop import Stop
-from include.local.stack import Stack
 from include.supervise.probes import probe_gate
+from local.stack import Stack
 from tests.polling import eventually
 
 DAY_MS = 86_400_000

@@ -9,12 +9,12 @@ import redis
 from kafka import KafkaProducer
 from typer.testing import CliRunner
 
+from cli.app import build
 from include.contracts import topics
 from include.contracts.errors import TransientError
 from include.contracts.settings import Settings
 from include.gate.rejected import FIRST_WINDOW, Query, RejectedRecord, find_rejected, partition_of
-from include.local.cli import build
-from include.local.stack import Stack
+from local.stack import Stack
 from tests.sessions import encoded
 
 BURST = 3 * FIRST_WINDOW

@@ -13,12 +13,12 @@ from elasticsearch import Elasticsearch
 from include.contracts.documents import INDICES, index_name
 from include.contracts.errors import TerminalError, TransientError
 from include.ingest.emission import VALID
-from include.local.stack import Stack
 from include.serving import queries
 from include.serving.client import connect
 from include.serving.panels import Narrow, Panel, ask, choices, find, load
 from include.serving.pipeline import write
 from include.serving.templates import ensure_templates
+from local.stack import Stack
 from tests.known_day import END, QUOTED, START, Day, known_day
 from tests.known_rounds import events
 from tests.panel_answers import DOCUMENTS, FIGURES, NOT_TOLD, TABLES, Dated

@@ -10,10 +10,10 @@ from msgspec.structs import replace
 from include.contracts.documents import INDICES, PIPELINE, PipelineEvent, index_name, mapping
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.settings import Settings
-from include.local.stack import Stack
 from include.serving.client import connect
 from include.serving.pipeline import newest, write
 from include.serving.templates import ensure_templates
+from local.stack import Stack
 
 AT = datetime(2053, 4, 30, 23, 59, tzinfo=UTC)
 RAW = PipelineEvent(at=AT, kind="stage", stage="ingest", name="raw", value=0, total=100, detail=None)

@@ -13,12 +13,12 @@ from include.contracts.errors import TransientError
 from include.contracts.letters import DeadLetter, Origin, PlacedLetter, decode
 from include.contracts.settings import Settings
 from include.contracts.topics import DEAD, REDRIVE_GROUP
-from include.local.stack import Stack
 from include.serving import queries
 from include.serving import redrive as module
 from include.serving.client import connect
 from include.serving.redrive import Summary, redrive, survey
 from include.serving.templates import ensure_templates
+from local.stack import Stack
 
 MONTH = "2043.02"
 INDEX = f"product_sentiment-{MONTH}"

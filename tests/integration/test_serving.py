@@ -11,12 +11,12 @@ from elasticsearch import Elasticsearch
 from include.contracts.documents import INDICES, KpiMinute, index_name, older_index
 from include.contracts.errors import TerminalError, TransientError
 from include.ingest.emission import VALID, Emission
-from include.local.freshness import Probe
-from include.local.stack import Stack
 from include.serving import queries, retention
 from include.serving.client import connect
 from include.serving.retention import drop_old
 from include.serving.templates import ensure_templates
+from local.stack import Stack
+from local.verification.freshness import Probe
 
 MONTH = datetime(2051, 7, 1, tzinfo=UTC)
 # No index of another test is that old.

@@ -16,10 +16,10 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from include.contracts.errors import NotReadyError, PortTakenError, TerminalError
 from include.contracts.settings import LOOPBACK, Settings
 from include.contracts.topics import DAY_MS, RAW, REJECTED
-from include.local import processes
-from include.local.ports import is_free
-from include.local.stack import SERVERS, Stack
-from include.local.topics import ensure_topics
+from include.provision.topics import ensure_topics
+from local import processes
+from local.ports import is_free
+from local.stack import SERVERS, Stack
 from tests.locking import turn
 from tests.polling import eventually
 

@@ -19,12 +19,12 @@ from include.contracts.letters import DeadLetter
 from include.contracts.session import Purchase, ValidSession
 from include.contracts.settings import Settings
 from include.contracts.topics import DEAD, VALID
-from include.local.stack import Stack
-from include.local.stream import job_program, resume_job, start_job, state_folder
 from include.serving import queries
 from include.serving.client import connect
 from include.supervise.flink_rest import FlinkRest
 from include.supervise.stream_job import cancel, observe, prune, running_job, stop_with_savepoint, submit
+from local.stack import Stack
+from local.stream_job import job_program, resume_job, start_job, state_folder
 from tests.polling import eventually
 from tests.valid_sessions import encoded, expected_kpis, valid_session, viewed
 

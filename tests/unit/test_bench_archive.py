@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.archive import duty_cycle
 from include.contracts.archive import LOAD_DEADLINE_S
-from include.local.project import ROOT
+from local.project import ROOT
 
 DAG = 'with DAG("archive_sessions", schedule="{}"):\n    pass\n'
 

@@ -15,10 +15,10 @@ from elasticsearch import ApiError, Elasticsearch, TransportError, helpers
 
 from include.batch.features.source import errors as mongo_errors
 from include.contracts.archive import NEIGHBOURS
+from include.contracts.documents import NEIGHBOURS_ALIAS
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.settings import Settings
 
-ALIAS = "user_neighbours"
 STAGED = f"{NEIGHBOURS}.staged."
 CONNECT_MS = 5_000
 ANSWER_MS = 120_000
@@ -136,7 +136,7 @@ class ElasticStore:
             max_retries=0,
             retry_on_timeout=False,
         )
-        self._index = f"{ALIAS}-{uuid.uuid4().hex[:12]}"
+        self._index = f"{NEIGHBOURS_ALIAS}-{uuid.uuid4().hex[:12]}"
         self._made = False
 
     def stage(self, rows: Sequence[Row]) -> None:
@@ -160,15 +160,15 @@ class ElasticStore:
         """Move the alias in one request."""
         with elastic_errors("replace neighbours"):
             old = [name for name in self._indices() if name != self._index]
-            removals = [{"remove": {"index": name, "alias": ALIAS, "must_exist": False}} for name in old]
+            removals = [{"remove": {"index": name, "alias": NEIGHBOURS_ALIAS, "must_exist": False}} for name in old]
             self._client.indices.update_aliases(
-                actions=[*removals, {"add": {"index": self._index, "alias": ALIAS}}],
+                actions=[*removals, {"add": {"index": self._index, "alias": NEIGHBOURS_ALIAS}}],
             )
 
     def tidy(self) -> None:
         """Delete the indices that are behind no alias."""
         with elastic_errors("delete old neighbours"):
-            unseen = [name for name, aliases in self._indices().items() if ALIAS not in aliases]
+            unseen = [name for name, aliases in self._indices().items() if NEIGHBOURS_ALIAS not in aliases]
             if unseen:
                 self._client.indices.delete(index=unseen, ignore_unavailable=True)
 
@@ -177,7 +177,7 @@ class ElasticStore:
         self._client.close()
 
     def _indices(self) -> dict[str, set[str]]:
-        answer = self._client.indices.get_alias(index=f"{ALIAS}-*", expand_wildcards="all")
+        answer = self._client.indices.get_alias(index=f"{NEIGHBOURS_ALIAS}-*", expand_wildcards="all")
         return {name: set(entry["aliases"]) for name, entry in answer.items()}
 
     def _index_settings(self) -> dict[str, Any]:

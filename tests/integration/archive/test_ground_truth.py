@@ -8,7 +8,7 @@ from include.archive.store import Document
 from include.contracts.settings import Settings
 from include.ingest.plan import Plan
 from include.ingest.shop import synthesize
-from include.local.truth import ground_truth, keep_ledger, unique_users
+from local.verification.ground_truth_store import ground_truth, keep_ledger, unique_users
 
 START = datetime(2026, 11, 23, tzinfo=UTC)
 

@@ -11,7 +11,7 @@ from include.archive.store import Document
 from include.contracts.archive import PROGRESS
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.settings import Secret, Settings
-from include.local.stack import Stack
+from local.stack import Stack
 from tests.valid_topic import put, sessions
 
 

@@ -24,8 +24,8 @@ from include.contracts.errors import TerminalError, TransientError
 from include.contracts.session import ValidSession
 from include.contracts.settings import Settings
 from include.contracts.topics import VALID
-from include.local.project import ROOT
-from include.local.stack import ARCHIVE, Stack
+from local.project import ROOT
+from local.stack import ARCHIVE, Stack
 from tests.polling import eventually
 from tests.valid_sessions import STARTED, valid_session
 from tests.valid_topic import put, sessions

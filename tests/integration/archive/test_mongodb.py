@@ -18,7 +18,7 @@ from include.archive.store import Client, Document
 from include.contracts.archive import SESSIONS
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.settings import LOOPBACK, Secret, Settings
-from include.local.stack import ARCHIVE, Stack
+from local.stack import ARCHIVE, Stack
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 

@@ -16,11 +16,12 @@ from elasticsearch import Elasticsearch
 from pymongo import MongoClient
 
 from include.batch.similar.publish import Rows, publish
-from include.batch.similar.stores import ALIAS, STAGED, ElasticStore, MongoStore, Store
+from include.batch.similar.stores import STAGED, ElasticStore, MongoStore, Store
 from include.contracts.archive import NEIGHBOURS
+from include.contracts.documents import NEIGHBOURS_ALIAS
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.settings import Secret, Settings
-from include.local.stack import ARCHIVE, Stack
+from local.stack import ARCHIVE, Stack
 
 USERS = 60
 
@@ -34,7 +35,7 @@ def own(stack: Stack) -> Iterator[Settings]:
     with MongoClient[dict[str, Any]](settings.mongo_url.reveal()) as mongo:
         mongo.drop_database(settings.mongo_database)
     with Elasticsearch(settings.elasticsearch_url) as elastic:
-        indices = list(elastic.indices.get_alias(index=f"{ALIAS}-*").keys())
+        indices = list(elastic.indices.get_alias(index=f"{NEIGHBOURS_ALIAS}-*").keys())
         if indices:
             elastic.indices.delete(index=indices)
 
@@ -75,13 +76,13 @@ def staged_in_mongo(settings: Settings) -> list[str]:
 
 def in_elasticsearch(settings: Settings, query: dict[str, Any] | None = None) -> list[dict[str, Any]]:
     with Elasticsearch(settings.elasticsearch_url) as client:
-        answer = client.search(index=ALIAS, query=query or {"match_all": {}}, size=1_000)
+        answer = client.search(index=NEIGHBOURS_ALIAS, query=query or {"match_all": {}}, size=1_000)
     return [hit["_source"] for hit in answer["hits"]["hits"]]
 
 
 def indices(settings: Settings) -> list[str]:
     with Elasticsearch(settings.elasticsearch_url) as client:
-        return list(client.indices.get_alias(index=f"{ALIAS}-*").keys())
+        return list(client.indices.get_alias(index=f"{NEIGHBOURS_ALIAS}-*").keys())
 
 
 def seen(settings: Settings) -> list[tuple[int, set[str]]]:

@@ -10,7 +10,7 @@ from pymongo import MongoClient
 from include.batch.privacy.entries import Entries, MongoEntries, opened
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.settings import LOOPBACK, Secret, Settings
-from include.local.stack import Stack
+from local.stack import Stack
 from tests.batch.privacy.kept import CONTRACT, entry
 
 

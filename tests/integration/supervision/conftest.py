@@ -10,10 +10,10 @@ from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 
 from include.contracts import keys, topics
 from include.contracts.settings import Settings
-from include.local.stack import Stack
-from include.local.stream import state_folder, supervise_folder
 from include.supervise.flink_rest import FlinkRest
 from include.supervise.stream_job import cancel, running_job
+from local.stack import Stack
+from local.stream_job import state_folder, supervise_folder
 from tests.locking import turn
 
 OFFSET = 1_500

@@ -20,7 +20,7 @@ from include.contracts.errors import TerminalError, TransientError
 from include.contracts.letters import DeadLetter, Origin
 from include.contracts.session import ValidSession
 from include.contracts.settings import Settings
-from include.local.topics import ensure_topics
+from include.provision.topics import ensure_topics
 from include.supervise.hours import committed, end_offsets
 from include.supervise.reconcile import HOUR
 from showroom.tasks.entries import Entries

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from include.contracts.settings import Settings
-from include.local.stack import Stack
 from include.supervise.alert import Alarms
+from local.stack import Stack
 from tests.locking import turn
 from tests.webhook import Webhook, serve_webhook
 

@@ -16,11 +16,11 @@ from kafka import KafkaProducer
 from include.archive import store
 from include.contracts import topics
 from include.contracts.settings import Settings
-from include.local.stack import ARCHIVE, Stack
 from include.serving.client import connect
 from include.serving.templates import ensure_templates
 from include.supervise.due import floor
 from include.supervise.reconcile import HOUR
+from local.stack import ARCHIVE, Stack
 from tests.integration.supervision.conftest import pass_over
 from tests.integration.supervision.shop_hours import ShopHour, let_raw_records_be_old
 from tests.locking import turn

@@ -9,12 +9,9 @@ from unittest.mock import create_autospec
 
 import pytest
 
+from include.clients.airflow import AirflowApi
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.settings import Settings
-from include.local.airflow import AirflowApi
-from include.local.servers.flink import probe_slots
-from include.local.stream import job_program, state_folder, wait_started
-from include.local.verdicts import StreamVerdicts
 from include.serving.client import connect
 from include.serving.templates import ensure_templates
 from include.supervise import act, flink_rest
@@ -23,6 +20,9 @@ from include.supervise.flink_rest import FlinkRest
 from include.supervise.journal import Entry, Journal, Turn, acting
 from include.supervise.observation import Observation
 from include.supervise.stream_job import cancel, restore_points, running_job, submit
+from local.demo.fail_fast import StreamVerdicts
+from local.servers.flink import probe_slots
+from local.stream_job import job_program, state_folder, wait_started
 from tests.polling import eventually
 
 pytestmark = pytest.mark.usefixtures("no_stream")

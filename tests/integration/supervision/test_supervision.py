@@ -9,8 +9,6 @@ from kafka import KafkaProducer
 from include.contracts import keys, topics
 from include.contracts.errors import TransientError
 from include.contracts.settings import Secret, Settings
-from include.local.stack import Stack
-from include.local.stream import state_folder
 from include.supervise import journal as journal_module
 from include.supervise.act import look
 from include.supervise.alert import Alarms
@@ -19,6 +17,8 @@ from include.supervise.journal import Entry, Journal, acting, my_turn
 from include.supervise.observation import Away, Gate, Kafka, Search
 from include.supervise.probes import observe
 from include.supervise.report import SHOWN, stages
+from local.stack import Stack
+from local.stream_job import state_folder
 from tests.integration.supervision.conftest import leave_gate
 
 pytestmark = pytest.mark.usefixtures("journal")

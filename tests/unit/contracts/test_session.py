@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 
 from include.contracts.session import MAX_VIEWS, Session, ValidSession
-from include.local.generate import schema
 from tests.sessions import raw_session
+from tools.generated_docs import schema
 
 VALIDATORS = {
     record: Draft202012Validator(schema(record), format_checker=FormatChecker()) for record in (Session, ValidSession)

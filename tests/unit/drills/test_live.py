@@ -14,7 +14,7 @@ from include.contracts.settings import Settings
 from include.contracts.topics import DEAD
 from include.gate.check import Candidate, Limits, Rejection, check
 from include.ingest.expected import Account
-from include.local.account import Line
+from local.verification.count_check import Line
 
 LIMITS = Limits.of(Settings())
 

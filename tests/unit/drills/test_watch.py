@@ -2,9 +2,9 @@
 
 import pytest
 
+from cli.drill import VICTIMS
 from drills.faults import FAULTS
 from drills.watch import Recovery, Sample, recovery
-from include.local.commands.drill import VICTIMS
 
 FAULT = 100.0
 

@@ -14,7 +14,7 @@ from include.gate.loop import Loop
 from include.gate.memory import Memory
 from include.gate.source import Polled
 from include.gate.stop import FORCED_EXIT, Stop
-from include.local.project import ROOT
+from local.project import ROOT
 
 RECORD = Polled("sessions.raw", 0, 0, 0, b"k", b"v", None)
 HANGING = """

@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from include.clients.airflow import Login
 from include.contracts.settings import Settings
-from include.local import demo_plan, demo_screen
-from include.local.account import Line
-from include.local.airflow import Login
-from include.local.demo import Outcome, Show
-from include.local.freshness import Freshness
-from include.local.nightly import STEPS, Night
 from include.serving.queries import Kpi
+from local.demo import plan as demo_plan
+from local.demo import summary as demo_screen
+from local.demo.nightly_run import STEPS, Night
+from local.demo.run import Outcome, Show
+from local.verification.count_check import Line
+from local.verification.freshness import Freshness
 
 SHOW = Show(sessions=50_000, days=14, live_s=60, live_per_s=50.0, seed=1)
 LINES = [
@@ -31,7 +32,7 @@ LINES = [
 def logins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo_screen, "login", lambda _: Login("admin", "secret"))
     monkeypatch.setattr(demo_screen, "viewer_login", lambda _: Login("viewer", "seen"))
-    monkeypatch.setattr("include.local.servers.mlflow.read_keys", lambda _: None)
+    monkeypatch.setattr("local.servers.mlflow.read_keys", lambda _: None)
 
 
 def outcome(lines: list[Line] = LINES) -> Outcome:

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from include.local.nightly import STEPS, Night
-from include.local.nightly_tables import tables
+from local.demo.nightly_run import STEPS, Night
+from local.demo.nightly_tables import tables
 
 
 def interval(value: float) -> dict[str, float]:

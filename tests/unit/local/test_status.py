@@ -6,11 +6,11 @@ import os
 import pytest
 from rich.console import Console
 
-from include.local import processes
-from include.local.commands.status import remarks, table
-from include.local.flow import Flow, by_process
-from include.local.stack import ProgramStatus
+from cli.status import remarks, table
 from include.supervise.report import StageRow
+from local import processes
+from local.stack import ProgramStatus
+from local.throughput import Flow, by_process
 
 
 def program(name: str, state: str = "RUNNING", **more: object) -> ProgramStatus:

@@ -11,7 +11,7 @@ import pytest
 
 from include.contracts.errors import SettingsError, TerminalError, TransientError
 from include.contracts.settings import Secret, Settings
-from include.local.publish import main, publish
+from include.provision.kibana import main, publish
 from include.serving.kibana import IGNORES, OBJECTS, addressed, import_objects
 from include.serving.objects import complaints
 
@@ -213,7 +213,7 @@ def test_a_password_is_never_told(kibana: Kibana) -> None:
 
 
 def test_publishing_waits_until_kibana_is_ready(kibana: Kibana, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("include.local.publish.PAUSE_S", 0.01)
+    monkeypatch.setattr("include.provision.kibana.PAUSE_S", 0.01)
     kibana.answers[STATUS] = [(503, b""), (503, b""), READY]
     assert publish(kibana.settings, Secret("secret")) == (COUNT, True)
     assert [path for path, _, _ in kibana.asked] == [STATUS, STATUS, STATUS, IMPORT, OPTIONS]
