@@ -1,4 +1,7 @@
-"""A backlog of sessions with ids that are unique by construction, appended to sessions.raw as fast as it takes them."""
+"""A backlog of valid sessions, appended to sessions.raw as fast as it takes them.
+
+Ids, users and networks are unique by construction, so that the gate has no reason to reject a session.
+"""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -36,6 +39,7 @@ class Backlog:
         for number in range(self.sessions, self.sessions + sessions):
             record = self._templates[number % len(self._templates)]
             record["session_id"], record["user_id"] = f"s-{number}", f"u-{number}"
+            record["ip"] = _ip(number)
             key, partition = record["user_id"].encode(), number % self._settings.partitions
             try:
                 producer.produce(topics.RAW, encode(record), key, partition)
@@ -45,3 +49,8 @@ class Backlog:
         if producer.flush(FLUSH_S):
             raise NotReadyError("append to sessions.raw failed: not acknowledged", "see Kafka's log")
         self.sessions += sessions
+
+
+def _ip(number: int) -> str:
+    """Return an address of a /24 network of its own, for up to 8 million numbers."""
+    return f"{11 + number // 65_536}.{number // 256 % 256}.{number % 256}.1"

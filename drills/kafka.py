@@ -42,6 +42,7 @@ HANGING_COMMIT = "a commit hangs"
 TARGETS = {
     "lost": ("at most", 0.0),
     "duplicated": ("at most", 0.0),
+    "rejected": ("at most", 0.0),
     "hung": ("at most", 0.0),
     "unmeasured": ("at most", 0.0),
     "working_again_s": ("at most", 15.0),
@@ -109,6 +110,7 @@ def _figures(kills: Sequence[Kill], history: History) -> dict[str, Any]:
     return {
         "lost": history.lost,
         "duplicated": history.duplicated,
+        "rejected": history.rejected,
         "hung": sum(kill.working_again_s is None for kill in kills),
         "unmeasured": sum(not kill.is_measured for kill in kills),
         "working_again_s": max(measured, default=float("inf")),

@@ -38,6 +38,7 @@ TARGETS = {
     "partial_transactions": ("at most", 0.0),
     "lost": ("at most", 0.0),
     "duplicated": ("at most", 0.0),
+    "rejected": ("at most", 0.0),
     "resent_commits": ("at most", 0.0),
     "hung": ("at most", 0.0),
     "timeouts": ("at most", 0.0),
@@ -77,6 +78,7 @@ def run(*, short: bool = False, seed: int = 1, checkout: Path = ROOT) -> str:
         "comparisons": watch.comparisons,
         "lost": history.lost,
         "duplicated": history.duplicated,
+        "rejected": history.rejected,
         "resent_commits": proxy.resent,
         # Late commits that the broker answered; those that it fenced came after the new producer's start.
         "fault_effects": sum(answer != NO_ANSWER for answer in proxy.answers),

@@ -25,11 +25,12 @@ _decode = msgspec.json.Decoder(_Id).decode
 
 
 class History(NamedTuple):
-    """Raw records, outputs by origin, and records of aborted transactions."""
+    """Raw records, outputs by origin, rejected ones, and records of aborted transactions."""
 
     raw: int
     lost: int
     duplicated: int
+    rejected: int
     aborted: int
 
 
@@ -40,13 +41,18 @@ def check_history(
     `origin`, as older gates wrote it, is found by its id.
     """
     origins = {_decode(value).session_id: origin for origin, value in _raw(settings, raw)}
-    seen = Counter(origin_of(message, origins) for message in read(settings, outputs))
+    seen: Counter[Origin] = Counter()
+    rejected = 0
+    for message in read(settings, outputs):
+        seen[origin_of(message, origins)] += 1
+        rejected += message.topic() == outputs[-1]
     everything = sum(1 for _ in read(settings, outputs, isolation="read_uncommitted"))
     expected = set(origins.values())
     return History(
         raw=len(expected),
         lost=len(expected - set(seen)),
         duplicated=sum(count - 1 for count in seen.values()) + len(set(seen) - expected),
+        rejected=rejected,
         aborted=everything - sum(seen.values()),
     )
 

@@ -13,7 +13,7 @@ POLL_S = 0.05
 
 
 class Progress:
-    """Committed offsets of the gate, summed; -1 while Kafka does not answer."""
+    """Committed offsets of the gate, summed, without those of open transactions; -1 while Kafka does not answer."""
 
     def __init__(self, settings: Settings) -> None:
         self._partitions = [TopicPartition(topics.RAW, number) for number in range(settings.partitions)]
@@ -22,6 +22,8 @@ class Progress:
                 "bootstrap.servers": settings.kafka_bootstrap,
                 "group.id": topics.GATE_GROUP,
                 "enable.auto.commit": False,
+                # Else the answer waits for the end of a transaction in doubt, and the gate's next commits with it.
+                "isolation.level": "read_uncommitted",
                 "reconnect.backoff.max.ms": 200,
                 "log_level": 0,
             }

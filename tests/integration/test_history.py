@@ -77,17 +77,20 @@ def check(settings: Settings, names: Names) -> History:
 
 def test_check_history_of_complete_outputs_finds_nothing(stack: Stack, names: Names) -> None:
     write(stack.settings, names, range(RECORDS))
-    assert check(stack.settings, names) == History(raw=RECORDS, lost=0, duplicated=0, aborted=0)
+    assert check(stack.settings, names) == History(raw=RECORDS, lost=0, duplicated=0, rejected=3, aborted=0)
 
 
 @pytest.mark.parametrize(
     ("transactions", "expected"),
     [
-        ([([0, 1, 3, 4, 5], True)], History(RECORDS, lost=1, duplicated=0, aborted=0)),
-        ([([0, 1, 2, 3, 4, 5], True), ([3], True)], History(RECORDS, lost=0, duplicated=1, aborted=0)),
-        ([([0, 1, 2, 3, 4, 5], True), ([6], True)], History(RECORDS, lost=0, duplicated=1, aborted=0)),
-        ([([4], False), ([0, 1, 2, 3, 4, 5], True)], History(RECORDS, lost=0, duplicated=0, aborted=1)),
-        ([([2], False), ([0, 1, 3, 4, 5], True), ([0], True)], History(RECORDS, lost=1, duplicated=1, aborted=1)),
+        ([([0, 1, 3, 4, 5], True)], History(RECORDS, lost=1, duplicated=0, rejected=3, aborted=0)),
+        ([([0, 1, 2, 3, 4, 5], True), ([3], True)], History(RECORDS, lost=0, duplicated=1, rejected=4, aborted=0)),
+        ([([0, 1, 2, 3, 4, 5], True), ([6], True)], History(RECORDS, lost=0, duplicated=1, rejected=3, aborted=0)),
+        ([([4], False), ([0, 1, 2, 3, 4, 5], True)], History(RECORDS, lost=0, duplicated=0, rejected=3, aborted=1)),
+        (
+            [([2], False), ([0, 1, 3, 4, 5], True), ([0], True)],
+            History(RECORDS, lost=1, duplicated=1, rejected=3, aborted=1),
+        ),
     ],
     ids=["lost", "doubled", "of no raw record", "aborted", "lost, doubled and aborted"],
 )

@@ -14,7 +14,7 @@ from drills.origins import History
 from drills.visibility import PartialWatch
 from include.contracts.settings import Settings
 
-HISTORY = History(raw=10, lost=0, duplicated=0, aborted=3)
+HISTORY = History(raw=10, lost=0, duplicated=0, rejected=0, aborted=3)
 
 
 def kill(**changes: Any) -> Kill:
