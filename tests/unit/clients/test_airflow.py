@@ -3,16 +3,12 @@
 import json
 from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from threading import Thread
 
 import pytest
 
-from include.clients.airflow import DATABASE_ATTEMPTS, AirflowApi, DatabaseBusyError
+from include.clients.airflow import DATABASE_ATTEMPTS, AirflowApi, DatabaseBusyError, Login
 from include.contracts.errors import TerminalError
-from include.contracts.settings import Settings
-from local.layout import Layout
-from local.servers.airflow import ensure_keys
 
 Answer = tuple[int, Mapping[str, object]]
 BUSY: Answer = (500, {"detail": {"reason": "Database error", "statement": "hidden"}})
@@ -47,8 +43,8 @@ class Airflow:
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator["Serve"]:
-    serving = Serve(tmp_path)
+def serve() -> Iterator["Serve"]:
+    serving = Serve()
     yield serving
     serving.close()
 
@@ -56,10 +52,7 @@ def serve(tmp_path: Path) -> Iterator["Serve"]:
 class Serve:
     """Starts servers and connects to them."""
 
-    def __init__(self, folder: Path) -> None:
-        self._layout = Layout.of(Settings(state_dir=folder))
-        self._layout.conf.mkdir(parents=True)
-        ensure_keys(self._layout)
+    def __init__(self) -> None:
         self._started: list[Airflow] = []
 
     def __call__(self, *answers: Answer) -> tuple[Airflow, AirflowApi]:
@@ -67,7 +60,7 @@ class Serve:
         Thread(target=airflow.server.serve_forever, daemon=True).start()
         self._started.append(airflow)
         url = f"http://127.0.0.1:{airflow.server.server_port}"
-        return airflow, AirflowApi(Settings(airflow_url=url), self._layout)
+        return airflow, AirflowApi(url, Login("admin", "secret"))
 
     def close(self) -> None:
         for airflow in self._started:
