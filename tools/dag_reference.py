@@ -47,7 +47,7 @@ def page(folder: Path) -> str:
 
 def read(folder: Path) -> list[Dag]:
     """The DAGs of all files in a folder, by the names of the files."""
-    return [dag for path in sorted(folder.glob("*.py")) for dag in _dags(path)]
+    return [dag for path in sorted(folder.glob("[!_]*.py")) for dag in _dags(path)]
 
 
 def _dags(path: Path) -> list[Dag]:
