@@ -1,18 +1,25 @@
-"""`./showroom check` and `./showroom fix`."""
+"""`./showroom check`."""
+
+from typing import Annotated
 
 import typer
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Add the command."""
     app.command()(check)
-    app.command()(fix)
 
 
-def check() -> None:
-    """Check lint, format, import borders, locks, generated files and types; writes nothing."""
-    from tools.checks import run_checks
+def check(
+    fix: Annotated[
+        bool, typer.Option("--fix", help="First apply automatic fixes: lint, format, locks, generated files.")
+    ] = False,
+) -> None:
+    """Check lint, format, imports, locks, generated files, documentation and types."""
+    from tools.checks import repair, run_checks
 
+    if fix:
+        repair()
     failed = 0
     for verdict in run_checks():
         if verdict.complaint:
@@ -21,11 +28,3 @@ def check() -> None:
         typer.echo(f"{'FAILED' if verdict.complaint else 'ok':6} {verdict.name} ({verdict.seconds:.1f} s)")
     if failed:
         raise typer.Exit(1)
-
-
-def fix() -> None:
-    """Repair what can be repaired without thinking: lint, format, locks, generated files."""
-    from tools.checks import repair
-
-    repair()
-    check()

@@ -31,10 +31,10 @@ def demo(
     replay: Annotated[
         Path | None, typer.Option(help="Replay this log of a real shop instead of the synthetic one.")
     ] = None,
-    shape: Annotated[str, typer.Option("--format", help="Its format: auto, rees46, otto or online_retail.")] = "auto",
+    format: Annotated[str, typer.Option(help="Format of the log: auto, rees46, otto or online_retail.")] = "auto",
     sessions: Annotated[int, typer.Option(help="Visits of the history.", min=1)] = 50_000,
     days: Annotated[int, typer.Option(help="Days of history.", min=1, max=300)] = 14,
-    live: Annotated[int, typer.Option(help="Seconds of live sessions.", min=1, max=3_600)] = 60,
+    live_seconds: Annotated[int, typer.Option(help="Seconds of live sessions.", min=1, max=3_600)] = 60,
     rate: Annotated[float, typer.Option(help="Live sessions a second.", min=1)] = 50.0,
     seed: Annotated[int, typer.Option(help="Seed of the synthetic shop.")] = 20_261,
 ) -> None:
@@ -44,7 +44,7 @@ def demo(
         from include.ingest.replay import check_format
 
         # Before anything is installed, started or paused.
-        check_format(replay, shape)
+        check_format(replay, format)
 
     from rich.console import Console
 
@@ -58,7 +58,7 @@ def demo(
 
     plain = Console()
     console = plain if plain.is_terminal else Console(width=WIDTH)
-    show = Show(sessions=sessions, days=days, live_s=live, live_per_s=rate, seed=seed)
+    show = Show(sessions=sessions, days=days, live_s=live_seconds, live_per_s=rate, seed=seed)
     layout = Layout.of(settings)
     running = Supervisor(layout).running()
     plan = demo_plan.replayed(replay, running=running) if replay else demo_plan.synthetic(show, running=running)
@@ -72,7 +72,7 @@ def demo(
                 _account(console, outcome)
                 night = run_night(settings, show, steps)
             else:
-                outcome, night = run_replay(settings, replay, shape, steps, console), None
+                outcome, night = run_replay(settings, replay, format, steps, console), None
                 _account(console, outcome)
         steps.end()
     finally:

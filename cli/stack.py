@@ -36,18 +36,16 @@ def up(
 
 
 def down(
-    purge: Annotated[bool, typer.Option("--purge", help="Also delete all data, logs and configuration.")] = False,
-    yes: Annotated[
-        bool, typer.Option("--yes", help="Really purge; without it only say what would be deleted.")
-    ] = False,
+    volumes: Annotated[bool, typer.Option("--volumes", help="Also delete all data, logs and configuration.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete; without --yes only print what would be deleted.")] = False,
 ) -> None:
-    """Stop the local stack; its data stays unless purged."""
+    """Stop the local stack; its data stays without --volumes."""
     from local.stack import Stack
 
     stack = Stack(load_settings(), _say)
-    if purge and not yes:
+    if volumes and not yes:
         typer.echo(f"would stop the stack and delete {stack.layout.root}; add --yes to do it")
-    elif purge:
+    elif volumes:
         stack.purge()
     else:
         stack.down()
@@ -55,7 +53,7 @@ def down(
 
 def logs(
     name: Annotated[str, typer.Argument(help="A program as `status` names it, or supervisord.")],
-    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on with what is written from now on.")] = False,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Follow the log output.")] = False,
     lines: Annotated[int, typer.Option("-n", "--lines", help="Lines from the end.", min=0)] = LINES,
 ) -> None:
     """Show the end of a program's log."""

@@ -1,4 +1,4 @@
-"""`./showroom supervise`: what the supervisor sees and decides, and with `--act` what it does."""
+"""`./showroom supervise`: what the supervisor sees and decides, and with `--apply` what it does."""
 
 import time
 from typing import Annotated
@@ -18,18 +18,18 @@ def register(app: typer.Typer) -> None:
 
 def supervise(
     watch: Annotated[bool, typer.Option(help=f"Look every {EVERY_S:g} s until interrupted.")] = False,
-    act: Annotated[bool, typer.Option("--act", help="Also do what is decided, record it and raise alarms.")] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Apply the decision, record it and send alerts.")] = False,
 ) -> None:
     """Look at all stages and decide; exits 1 when something is wrong."""
     while True:
-        wrong = _round(act)
+        wrong = _run_cycle(apply)
         if not watch:
             raise typer.Exit(EXIT_WRONG if wrong else 0)
         time.sleep(EVERY_S)
 
 
-def _round(act: bool) -> bool:
-    """Print one round; whether something is wrong."""
+def _run_cycle(apply: bool) -> bool:
+    """Print one cycle; return whether something is wrong."""
     from include.serving.client import connect
     from include.serving.templates import ensure_templates
     from include.supervise.act import look, supervise_once
@@ -42,7 +42,7 @@ def _round(act: bool) -> bool:
         with connect(settings) as client:
             ensure_templates(client, settings)
 
-    if act:
+    if apply:
         entry = supervise_once(settings, job_program(), state_folder(settings), prepare=prepare, say=typer.echo)
     else:
         entry = look(settings, state_folder(settings))

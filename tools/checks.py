@@ -44,7 +44,7 @@ def checks() -> tuple[Check, ...]:
         Check("lint", lambda: _run(f"{dev}/ruff", "check", "--quiet")),
         Check("format", lambda: _run(f"{dev}/ruff", "format", "--check", "--quiet")),
         Check("import borders", lambda: _run(f"{dev}/lint-imports", "--no-cache", "--no-logo")),
-        Check("locks", lambda: _listed("./showroom fix changes", locks.stale())),
+        Check("locks", lambda: _listed("./showroom check --fix changes", locks.stale())),
         Check("generated files", _drifted),
         Check("documentation", lambda: "\n".join(complaints())),
         *(Check(f"types in {name}", lambda name=name: _types(name)) for name in TYPED),  # type: ignore[misc]
@@ -70,7 +70,7 @@ def repair() -> None:
 
 def _drifted() -> str:
     try:
-        return _listed("./showroom fix changes", drift())
+        return _listed("./showroom check --fix changes", drift())
     except ShowroomError as error:
         return str(error)
 

@@ -71,7 +71,7 @@ def _compile(lock: Lock, folder: Path) -> str:
     command = [
         *(str(UV), "pip", "compile", "--quiet", "--generate-hashes", "--python-version", lock.python),
         # No address of an index or of a folder of wheels may get into a lock.
-        *("--no-emit-index-url", "--no-emit-find-links", "--custom-compile-command", "./showroom fix"),
+        *("--no-emit-index-url", "--no-emit-find-links", "--custom-compile-command", "./showroom check --fix"),
         *(("--overrides", lock.overrides) if lock.overrides else ()),
         *(lock.source, "--output-file", str(output)),
     ]

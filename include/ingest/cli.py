@@ -1,4 +1,4 @@
-"""`python -m include.ingest`: synthesize or replay sessions into Kafka, or show what a plan would do."""
+"""`./showroom ingest`, or `python -m include.ingest` in a container: sessions into Kafka."""
 
 import logging
 import os
@@ -42,7 +42,7 @@ def synthetic(  # noqa: PLR0913, PLR0917 -- a command has as many arguments as o
     start: Start = None,
     end: End = None,
     days: Days = 14.0,
-    live: Live = None,
+    live_seconds: Live = None,
     rate: Rate = None,
     faults: Faults = True,
     ledger: Annotated[Path | None, typer.Option(help="Write the ledger of truth to this file.")] = None,
@@ -50,13 +50,18 @@ def synthetic(  # noqa: PLR0913, PLR0917 -- a command has as many arguments as o
 ) -> None:
     """Make the sessions of one interval of the synthetic shop and send them.
 
-    With --live, --rate sessions a second (50 by default) are sent at their own times.
+    With --live-seconds, --rate sessions a second (50 by default) are sent at their own times.
     """
     settings = Settings.from_env(os.environ)
     now = datetime.now(UTC)
-    if live is not None:
+    if live_seconds is not None:
         pace: Pace = "arrival"
-        start, end, sessions, rate = now, now + timedelta(seconds=live), round((rate or 50.0) * live), None
+        start, end, sessions, rate = (
+            now,
+            now + timedelta(seconds=live_seconds),
+            round((rate or 50.0) * live_seconds),
+            None,
+        )
     else:
         pace = "fast"
     plan = _plan(settings, seed, start, end, days, sessions, faults, now)

@@ -74,5 +74,5 @@ def _require_partitions(counts: dict[str, int], settings: Settings) -> None:
     if wrong:
         raise TerminalError(
             f"SHOWROOM_PARTITIONS is {settings.partitions}, but {', '.join(wrong)} partitions",
-            "set it to what the topics have, or empty the stack with ./showroom down --purge --yes",
+            "set it to what the topics have, or empty the stack with ./showroom down --volumes --yes",
         )

@@ -270,7 +270,7 @@ def test_a_topic_made_anew_is_refused_until_someone_decides(own: Settings, archi
     archive[PROGRESS].update_many({}, {"$set": {"topic_id": "another"}})
     with pytest.raises(TerminalError, match="of an earlier topic") as raised:
         load(own, archive)
-    assert "--start-over" in raised.value.remedy
+    assert "reset-offsets" in raised.value.remedy
 
     topic = describe(own, VALID)
     archive[PROGRESS].update_many({}, {"$set": {"topic_id": topic.topic_id}, "$inc": {"offset": 1_000_000}})
@@ -278,7 +278,8 @@ def test_a_topic_made_anew_is_refused_until_someone_decides(own: Settings, archi
         load(own, archive)
     assert queries.count(archive) == 0
 
-    assert watermark.forget(archive, VALID) == own.partitions
+    assert watermark.reset_offsets(archive, VALID, dry_run=True) == own.partitions
+    assert watermark.reset_offsets(archive, VALID) == own.partitions
     assert load(own, archive).sessions >= 3
 
 

@@ -25,7 +25,9 @@ def showroom(*arguments: str, folder: Path = ROOT, **environment: str) -> subpro
     )
 
 
-@pytest.mark.parametrize("command", ["", "up", "down", "status", "logs", "check", "fix", "test", "screenshots"])
+@pytest.mark.parametrize(
+    "command", ["", "up", "down", "status", "logs", "check", "test", "ingest", "archive", "dashboards", "screenshots"]
+)
 def test_every_command_has_help(command: str) -> None:
     done = showroom(*([command] if command else []), "--help")
 
@@ -92,12 +94,12 @@ def test_purge_asks_first(tmp_path: Path) -> None:
     (state / "data").mkdir(parents=True)
     (state / "mine").touch()
 
-    asked = showroom("down", "--purge", SHOWROOM_STATE_DIR=str(state))
+    asked = showroom("down", "--volumes", SHOWROOM_STATE_DIR=str(state))
     assert asked.returncode == 0
     assert "--yes" in asked.stdout
     assert (state / "data").exists()
 
-    assert showroom("down", "--purge", "--yes", SHOWROOM_STATE_DIR=str(state)).returncode == 0
+    assert showroom("down", "--volumes", "--yes", SHOWROOM_STATE_DIR=str(state)).returncode == 0
     assert [left.name for left in state.iterdir()] == ["mine"]
 
 

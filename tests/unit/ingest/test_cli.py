@@ -26,7 +26,7 @@ def test_a_dry_run_makes_a_ledger_and_sends_nothing(tmp_path: Path) -> None:
 
 def test_a_live_dry_run_does_not_wait(tmp_path: Path) -> None:
     path = tmp_path / "ledger.json"
-    options = ["--live", "600", "--rate", "2", "--no-faults", "--dry-run", "--ledger", str(path)]
+    options = ["--live-seconds", "600", "--rate", "2", "--no-faults", "--dry-run", "--ledger", str(path)]
     assert RUN.invoke(app, ["synthetic", *options]).exit_code == 0
     assert Ledger.load(path).expected.verdicts == {"valid": 1_200}
 
