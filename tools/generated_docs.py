@@ -1,4 +1,4 @@
-"""The generated files: from `include.contracts` docs/contracts.md, the JSON Schemas and .env.example; docs/dags.md.
+"""The generated files: docs/contracts.md, schemas and .env.example of `include.contracts`; docs/dags.md and results.md.
 
 `generate` writes them, `drift` names those that differ; both are deterministic and touch nothing else.
 """
@@ -17,7 +17,7 @@ from include.contracts.metrics import METRICS
 from include.contracts.ports import Ports
 from include.contracts.session import Session, ValidSession
 from include.contracts.settings import PREFIX, Secret, Settings
-from tools import dag_reference, dashboard_files
+from tools import dag_reference, dashboard_files, results_page
 
 PROJECT = Path(__file__).resolve().parents[1]
 SCHEMAS: dict[str, type[msgspec.Struct]] = {"session": Session, "valid_session": ValidSession}
@@ -117,6 +117,7 @@ def _read(path: Path) -> str | None:
 def _files() -> dict[str, str]:
     files = {f"docs/schema/{name}-1.json": _schema_text(record) for name, record in SCHEMAS.items()}
     files["docs/dags.md"] = dag_reference.page(PROJECT / "dags")
+    files["docs/results.md"] = results_page.page(PROJECT)
     files |= dashboard_files.files()
     return {"docs/contracts.md": _contracts(), ".env.example": _environment(), **files}
 
