@@ -17,6 +17,7 @@ from tools.generated_docs import CONTAINER_SECRETS, PROJECT, drift, generate
 NAMES = {
     "docs/contracts.md",
     "docs/dags.md",
+    "docs/results.md",
     "docs/panels.md",
     "include/serving/saved/kibana.ndjson",
     "include/serving/saved/panels.json",
