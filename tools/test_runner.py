@@ -98,21 +98,21 @@ def execute_all(runs: Sequence[Run], arguments: Sequence[str], say: Callable[[st
     if not ahead:
         aside, ahead = [], aside
     with ThreadPoolExecutor(1) as lane:
-        quiet = lane.submit(_lane, aside, arguments, say, kept=True)
-        total = _lane(ahead, arguments, say, kept=False)
+        quiet = lane.submit(_lane, aside, arguments, say, captured=True)
+        total = _lane(ahead, arguments, say, captured=False)
         return total + quiet.result()
 
 
 def _lane(
-    runs: Sequence[tuple[int, Run]], arguments: Sequence[str], say: Callable[[str], None], *, kept: bool
+    runs: Sequence[tuple[int, Run]], arguments: Sequence[str], say: Callable[[str], None], *, captured: bool
 ) -> Counts:
     total = Counts()
     for number, run in runs:
         ensure_environment(run.environment, say)
         title = f"== {', '.join(run.paths)} in environment {run.environment}"
-        say(f"{title}, beside the others" if kept else title)
-        found, printed = execute(run, number, arguments, kept=kept)
-        if kept:
+        say(f"{title}, beside the others" if captured else title)
+        found, printed = execute(run, number, arguments, captured=captured)
+        if captured:
             say(f"{title}:\n{printed.rstrip()}")
         total += found
         if found.failed and "-x" in arguments:
@@ -120,8 +120,8 @@ def _lane(
     return total
 
 
-def execute(run: Run, number: int, arguments: Sequence[str], *, kept: bool = False) -> tuple[Counts, str]:
-    """Run pytest once. Its output goes where this process writes, or is handed back where it is to be kept."""
+def execute(run: Run, number: int, arguments: Sequence[str], *, captured: bool = False) -> tuple[Counts, str]:
+    """Run pytest once. Its output goes where this process writes, or is handed back where it is to be captured."""
     python = ensure_environment(run.environment)
     RESULTS.mkdir(parents=True, exist_ok=True)
     report = RESULTS / f"{number}-{run.environment}.xml"
@@ -130,7 +130,7 @@ def execute(run: Run, number: int, arguments: Sequence[str], *, kept: bool = Fal
     environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     environment |= {"PYTHONPATH": str(ROOT), "HYPOTHESIS_STORAGE_DIRECTORY": str(SHOWROOM / "cache" / "hypothesis")}
     command = [str(python), "-P", "-m", "pytest", f"--junitxml={report}", *arguments, *run.paths]
-    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT} if kept else {}
+    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT} if captured else {}
     done = subprocess.run(command, cwd=ROOT, env=environment, text=True, check=False, **output)  # type: ignore[call-overload]
     return counts(report, done.returncode), done.stdout or ""
 

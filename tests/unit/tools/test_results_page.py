@@ -1,13 +1,14 @@
 """docs/results.md out of result files of a tree of its own."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from tools.results_page import page
 
 
 def write(
-    root: Path, folder: str, name: str, figures: dict[str, object], targets: dict[str, str], *, met: bool
+    root: Path, folder: str, name: str, figures: Mapping[str, object], targets: dict[str, str], *, met: bool
 ) -> None:
     result = {"figures": figures, "targets": targets, "met": met, "at": "2026-11-25T08:00:00+00:00"}
     path = root / folder / f"{name}.json"
