@@ -72,14 +72,14 @@ def test_an_outage_and_its_alarm_are_told_afterwards_and_once(index: Index) -> N
     for place, alarm in enumerate(alarms):
         index.away = place in (1, 2)
         journal.insert(0, entry(place, alarm))
-        pipeline.tell_rounds(Settings(), journal)
-        pipeline.tell_rounds(Settings(), journal)
+        pipeline.index_missed_decisions(Settings(), journal)
+        pipeline.index_missed_decisions(Settings(), journal)
     assert [at for at, _ in index.shown("decision")] == [0, 1, 2, 3, 4]
     assert index.shown("alarm") == [(1, "serving.away")]
 
 
 def test_into_an_empty_index_goes_the_newest_round_only(index: Index) -> None:
-    pipeline.tell_rounds(Settings(), [entry(place, "") for place in (2, 1, 0)])
+    pipeline.index_missed_decisions(Settings(), [entry(place, "") for place in (2, 1, 0)])
     assert [at for at, _ in index.shown("decision")] == [2]
 
 
@@ -90,5 +90,5 @@ def test_a_time_between_milliseconds_is_not_told_twice(index: Index) -> None:
             at=datetime.fromtimestamp(NOW, UTC), kind="decision", stage="s", name="n", value=1, total=None, detail=None
         )
     ]
-    pipeline.tell_rounds(Settings(), [odd])
+    pipeline.index_missed_decisions(Settings(), [odd])
     assert len(index.events) == 1

@@ -81,10 +81,11 @@ def test_new_sessions_are_found_once(client: Elasticsearch) -> None:
     first = queries.sessions_since(client, since, size=2)
     assert first == {"probe-1": arrivals["probe-1"], "probe-2": arrivals["probe-2"]}
     assert list(queries.sessions_since(client, since, seen=first)) == ["probe-3", "probe-4"]
-    assert queries.newest_session(client) == queries.Newest("probe-4", arrivals["probe-4"])
-    assert queries.newest_by(client, arrivals["probe-4"]) == queries.newest_session(client)
+    assert queries.latest_session(client) == queries.LatestSession("probe-4", arrivals["probe-4"])
+    assert queries.latest_session_by(client, arrivals["probe-4"]) == queries.latest_session(client)
     # A clock ahead by less than a minute is taken as it is, one beyond that is not looked at.
-    assert queries.newest_by(client, MONTH - timedelta(seconds=58)) == queries.Newest("probe-2", arrivals["probe-2"])
+    latest = queries.latest_session_by(client, MONTH - timedelta(seconds=58))
+    assert latest == queries.LatestSession("probe-2", arrivals["probe-2"])
     assert set(queries.documents(client, "session_summary", ["probe-0", "nobody"])) == {"probe-0"}
 
 
