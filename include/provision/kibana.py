@@ -56,7 +56,7 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
     except ShowroomError as error:
         sys.stderr.write(f"publish: {error}\n")
         return 2 if isinstance(error, SettingsError) else 1
-    _log.info("Kibana took all %d objects", done.objects)
+    _log.info("imported all %d objects into Kibana", done.objects)
     return 0
 
 

@@ -200,7 +200,7 @@ def test_dashboards_are_left_for_another_day_where_kibana_is_not_there(monkeypat
 
 def test_a_kibana_that_takes_too_few_objects_fails_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: Settings) -> Imported:
-        raise TerminalError("Kibana took 1 of 13 objects", "see its log")
+        raise TerminalError("Kibana imported 1 of 13 objects", "see its log")
 
     monkeypatch.setattr(upkeep, "import_objects", refuse)
     with pytest.raises(AirflowFailException, match="1 of 13"):
