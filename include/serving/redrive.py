@@ -40,14 +40,14 @@ Progress = Callable[[int], None]
 
 @dataclass
 class Summary:
-    """Result counts. `refused`: reason -> number; `indices`: index -> number of redrivable dead letters."""
+    """Result counts. `rejected`: reason -> number; `indices`: index -> number of redrivable dead letters."""
 
     letters: int = 0
     stored: int = 0
     present: int = 0
     undecodable: int = 0
     truncated: int = 0
-    refused: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
     indices: Counter[str] = field(default_factory=Counter)
 
     def add(self, batch: Sequence[PlacedLetter]) -> list[PlacedLetter]:
@@ -72,7 +72,7 @@ def survey(settings: Settings) -> Summary:
 def redrive(settings: Settings, client: Elasticsearch, on_progress: Progress) -> Summary:
     """Index the documents of all letters that were not redriven before.
 
-    A letter that is refused again is written to the end of its partition, with the new reason, for the next redrive.
+    A letter that is rejected again is written to the end of its partition, with the new reason, for the next redrive.
 
     Args:
         settings: Where Kafka is.
@@ -89,8 +89,8 @@ def redrive(settings: Settings, client: Elasticsearch, on_progress: Progress) ->
     summary = Summary()
     with _connected(settings) as consumer, _producer(settings) as producer:
         for batch, offsets in _batches(consumer, settings):
-            refused = _index(client, summary.add(batch), summary)
-            _write_again(producer, refused)
+            rejected = _index(client, summary.add(batch), summary)
+            _write_again(producer, rejected)
             consumer.commit({partition: OffsetAndMetadata(offset, "", -1) for partition, offset in offsets.items()})
             on_progress(summary.letters)
     return summary
@@ -114,9 +114,9 @@ def action_of(letter: DeadLetter) -> dict[str, Any]:
 
 
 def _index(client: Elasticsearch, letters: Sequence[PlacedLetter], summary: Summary) -> list[tuple[PlacedLetter, str]]:
-    """Store documents; returns the letters that are refused again, with the reason. Retries what an index delays."""
+    """Store documents; returns the letters that are rejected again, with the reason. Retries what an index delays."""
     waiting = list(letters)
-    refused: list[tuple[PlacedLetter, str]] = []
+    rejected: list[tuple[PlacedLetter, str]] = []
 
     def attempt() -> None:
         results = _bulk(client, [each.letter for each in waiting])
@@ -130,8 +130,8 @@ def _index(client: Elasticsearch, letters: Sequence[PlacedLetter], summary: Summ
                 summary.stored += 1
             elif error.get("type") in DOCUMENT_ERRORS:
                 text = f"{result['status']} {error['type']}: {error.get('reason')}"
-                summary.refused[error["type"]] += 1
-                refused.append((each, text))
+                summary.rejected[error["type"]] += 1
+                rejected.append((each, text))
             else:
                 reason = f"{result['status']} {error.get('type')}: {error.get('reason')}"
                 delayed.append(each)
@@ -146,7 +146,7 @@ def _index(client: Elasticsearch, letters: Sequence[PlacedLetter], summary: Summ
             wait=wait_exponential(0.2, max=5.0),
             reraise=True,
         )(attempt)
-    return refused
+    return rejected
 
 
 def _bulk(client: Elasticsearch, letters: Iterable[DeadLetter]) -> list[dict[str, Any]]:
@@ -225,7 +225,7 @@ def _producer(settings: Settings) -> Iterator[KafkaProducer]:
         producer.close(timeout=REQUEST_MS / 1_000)
 
 
-def _write_again(producer: KafkaProducer, refused: Iterable[tuple[PlacedLetter, str]]) -> None:
+def _write_again(producer: KafkaProducer, rejected: Iterable[tuple[PlacedLetter, str]]) -> None:
     """Append letters that were rejected again and wait for their acknowledgement, which must precede the commit."""
     sent = [
         producer.send(
@@ -233,7 +233,7 @@ def _write_again(producer: KafkaProducer, refused: Iterable[tuple[PlacedLetter, 
             value=msgspec.json.encode(msgspec.structs.replace(each.letter, reason=reason)),
             partition=each.partition,
         )
-        for each, reason in refused
+        for each, reason in rejected
     ]
     for future in sent:
         future.get(timeout=REQUEST_MS / 1_000)
