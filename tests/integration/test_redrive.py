@@ -142,9 +142,7 @@ def test_redrive_letter_rejected_again_stays_for_the_next_run(letters: Letters) 
     assert letters.dead() == set()
 
 
-def test_redrive_blocked_index_keeps_its_offsets(
-    letters: Letters, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_redrive_blocked_index_keeps_its_offsets(letters: Letters, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "RETRY_S", 0.5)
     letters.client.indices.create(index=INDEX, settings={"index.blocks.write": True})
     letters.put(letter(1, review(1)))
@@ -155,9 +153,7 @@ def test_redrive_blocked_index_keeps_its_offsets(
     assert letters.redrive().stored == 1
 
 
-def test_redrive_killed_before_commit_repeats_idempotently(
-    letters: Letters, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_redrive_killed_before_commit_repeats_idempotently(letters: Letters, monkeypatch: pytest.MonkeyPatch) -> None:
     letters.put(letter(1, review(1)))
     with monkeypatch.context() as crashing:
         crashing.setattr(KafkaConsumer, "commit", _die)
