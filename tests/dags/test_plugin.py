@@ -50,7 +50,7 @@ def test_airflow_runs_the_plugins_entry_alone_as_a_module() -> None:
         "from airflow.plugins_manager import _get_plugins, get_import_errors\n"
         "found = [plugin.name for plugin in _get_plugins()[0] if str(plugin.source).startswith('$PLUGINS')]\n"
         "import sys\n"
-        "strays = {'alerts', 'hooks', 'links', 'sensors', 'triggers', 'operators', 'app', 'views'} & set(sys.modules)\n"
+        "strays = {'alerts', 'hooks', 'links', 'sensors', 'triggers', 'operators', 'app', 'navigation'} & set(sys.modules)\n"
         "assert found == ['showroom'], found\n"
         "assert not strays, strays\n"
         "assert not get_import_errors(), get_import_errors()\n"

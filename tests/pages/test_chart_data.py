@@ -48,7 +48,7 @@ def test_render_panel_without_rows_is_empty(kind: str) -> None:
 
 def test_render_panel_zeros_are_empty_in_a_chart_but_not_in_a_table() -> None:
     assert render(panel("bar", dimension("dimension"), metric()), [["a", 0]])["state"] == "empty"
-    assert render(panel("datatable", dimension("b0"), metric()), [["a", 0]])["state"] == "target"
+    assert render(panel("datatable", dimension("b0"), metric()), [["a", 0]])["state"] == "shown"
 
 
 def test_render_panel_time_series_has_complete_intervals_only() -> None:
