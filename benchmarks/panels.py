@@ -10,8 +10,9 @@ from elasticsearch import Elasticsearch
 from benchmarks.bench_stack import bench_settings, empty_stack, say
 from benchmarks.fill_indices import DAYS, SUMMARY, fill
 from benchmarks.result import report
+from include.dashboards.model import Dashboard, Filters, Panel
+from include.dashboards.panels import load_dashboards, query_panel
 from include.serving.client import connect
-from include.serving.panels import Board, Narrow, Panel, ask, load
 from include.serving.templates import ensure_templates
 
 TARGET_MS = 500
@@ -46,53 +47,53 @@ def run(documents: int, repeats: int, seed: int) -> str:
 
 def _measure(client: Elasticsearch, end: datetime, repeats: int) -> dict[str, Any]:
     panels: dict[str, dict[str, float]] = {}
-    boards: dict[str, dict[str, float]] = {}
-    for board in load().values():
-        for panel in _asking(board):
+    dashboards: dict[str, dict[str, float]] = {}
+    for dashboard in load_dashboards().values():
+        for panel in _panels_with_data(dashboard):
             panels[panel.id] = _panel(client, panel, end, repeats)
             say(f"{panel.id}: {panels[panel.id]}")
-        boards[board.id] = _board(client, board, end, repeats)
-        say(f"all of {board.id} at once: {boards[board.id]}")
-    return {"panels": panels, "boards": boards}
+        dashboards[dashboard.id] = _dashboard(client, dashboard, end, repeats)
+        say(f"all of {dashboard.id} at once: {dashboards[dashboard.id]}")
+    return {"panels": panels, "boards": dashboards}
 
 
 def _panel(client: Elasticsearch, panel: Panel, end: datetime, repeats: int) -> dict[str, float]:
     """Each time for a time of its own, so that no cache of Elasticsearch has the answer."""
     found: dict[str, float] = {}
     for name, span in SPANS.items():
-        took = [_timed(client, panel, _narrow(end, span, number)) for number in range(WARM_UP + repeats)][WARM_UP:]
+        took = [_timed(client, panel, _filters(end, span, number)) for number in range(WARM_UP + repeats)][WARM_UP:]
         found |= {f"{name}_p50_ms": _rank(took, 0.5), f"{name}_p95_ms": _rank(took, 0.95)}
     return found
 
 
-def _board(client: Elasticsearch, board: Board, end: datetime, repeats: int) -> dict[str, float]:
+def _dashboard(client: Elasticsearch, dashboard: Dashboard, end: datetime, repeats: int) -> dict[str, float]:
     """All panels side by side, as a page that is opened asks them: until the last one is there."""
-    asking = _asking(board)
+    panels = _panels_with_data(dashboard)
     found: dict[str, float] = {}
-    with ThreadPoolExecutor(len(asking)) as viewers:
+    with ThreadPoolExecutor(len(panels)) as viewers:
         for name, span in SPANS.items():
             took = []
             for number in range(WARM_UP + repeats // 2):
-                narrow = _narrow(end, span, 1_000 + number)
+                filters = _filters(end, span, 1_000 + number)
                 began = time.monotonic()
-                list(viewers.map(lambda panel, narrow=narrow: ask(client, panel, narrow), asking))
+                list(viewers.map(lambda panel, filters=filters: query_panel(client, panel, filters), panels))
                 took.append((time.monotonic() - began) * 1_000)
             found[f"{name}_p95_ms"] = _rank(took[WARM_UP:], 0.95)
     return found
 
 
-def _asking(board: Board) -> list[Panel]:
-    return [panel for panel in board.panels if panel.index]
+def _panels_with_data(dashboard: Dashboard) -> list[Panel]:
+    return [panel for panel in dashboard.panels if panel.index]
 
 
-def _narrow(end: datetime, span: timedelta, number: int) -> Narrow:
+def _filters(end: datetime, span: timedelta, number: int) -> Filters:
     until = end - timedelta(milliseconds=number)
-    return Narrow(since=until - span, until=until)
+    return Filters(since=until - span, until=until)
 
 
-def _timed(client: Elasticsearch, panel: Panel, narrow: Narrow) -> float:
+def _timed(client: Elasticsearch, panel: Panel, filters: Filters) -> float:
     began = time.monotonic()
-    ask(client, panel, narrow)
+    query_panel(client, panel, filters)
     return (time.monotonic() - began) * 1_000
 
 

@@ -118,8 +118,8 @@ def redrive(
             ensure_templates(client, settings)
             summary = redrive_letters(settings, client, lambda number: typer.echo(f"{number} dead letters", err=True))
         typer.echo(f"indexed {summary.stored}, in the index already {summary.present}")
-        for reason, number in summary.refused.most_common():
-            typer.echo(f"refused again, still dead letters: {number} {reason}")
+        for reason, number in summary.rejected.most_common():
+            typer.echo(f"rejected again, still dead letters: {number} {reason}")
     else:
         summary = survey(settings)
         for index, number in sorted(summary.indices.items()):

@@ -21,8 +21,8 @@ resolves the alert.
   later, as long as raw records are retained (3 days). Older ones are recorded as *unverifiable*, with an alert. A
   manual run with *hour* counts one hour again.
 * **Failed in `count`:** a server is unavailable. The task retries; clear it once the server is back.
-* **Failed in `judge`:** counts differ. The result names the stage that owns the difference, and some of the sessions;
-  see docs/runbooks/supervise.md, reconcile.difference.
+* **Failed in `assert_balanced`:** counts differ. The result names the stage that owns the difference, and some of the
+  sessions; see docs/runbooks/supervise.md, reconcile.difference.
 * **Run again:** harmless, it reads, and replaces its own result.
 """
 
@@ -48,10 +48,10 @@ with DAG(
         return reconcile_hours(dag_run.run_after, asked_hour(params["hour"]))
 
     @task(retries=0, on_failure_callback=None, on_success_callback=None)
-    def judge(found: Any) -> None:
-        """Red where they differ; the alarm was raised with the counts."""
+    def assert_balanced(summary: Any) -> None:
+        """Fail if the counts of an hour differ; `count` has sent the alert."""
         from showroom.tasks.reconcile import require_balance
 
-        require_balance(found)
+        require_balance(summary)
 
-    judge(count())
+    assert_balanced(count())

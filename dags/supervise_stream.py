@@ -34,7 +34,7 @@ with DAG(
     watch = StreamHealthSensor(task_id="watch")
     act = SuperviseOperator(
         task_id="act",
-        watched_by=watch.task_id,
+        sensor_task_id=watch.task_id,
         # A round is due whether or not the watch could be kept.
         trigger_rule="all_done",
         execution_timeout=timedelta(minutes=10),

@@ -37,6 +37,7 @@ COPY include/contracts /opt/showroom/include/contracts
 COPY include/ingest /opt/showroom/include/ingest
 COPY include/gate /opt/showroom/include/gate
 COPY include/archive /opt/showroom/include/archive
+COPY include/dashboards /opt/showroom/include/dashboards
 COPY include/serving /opt/showroom/include/serving
 COPY include/batch /opt/showroom/include/batch
 COPY include/supervise /opt/showroom/include/supervise

@@ -15,6 +15,7 @@ COPY include/contracts /opt/showroom/include/contracts
 COPY include/gate /opt/showroom/include/gate
 COPY include/ingest /opt/showroom/include/ingest
 COPY include/provision /opt/showroom/include/provision
+COPY include/dashboards /opt/showroom/include/dashboards
 COPY include/serving /opt/showroom/include/serving
 COPY docker/gate_health.py /opt/showroom/docker/
 ENV PATH=/opt/venv/bin:$PATH \

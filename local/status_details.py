@@ -100,7 +100,7 @@ def serving(settings: Settings) -> RenderableType:
     """Searchable documents by index."""
     with _or_away("serving") as away, connect(settings) as client:
         counts = queries.counts(client)
-        newest = queries.newest_session(client)
+        newest = queries.latest_session(client)
         grid = Table.grid(padding=(0, 2))
         for name, count in counts.items():
             grid.add_row(f"  {name}", f"{count:>12,}")

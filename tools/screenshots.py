@@ -26,11 +26,11 @@ class Picture(NamedTuple):
 
 
 PICTURES = (
-    Picture("live-shop.png", "live?board=shop&span=fortnight"),
-    Picture("live-shop-dark.png", "live?board=shop&span=fortnight", "dark"),
-    Picture("live-products.png", "live?board=products&span=fortnight"),
-    Picture("live-customers.png", "live?board=customers&span=fortnight"),
-    Picture("live-pipeline.png", "live?board=pipeline&span=hour"),
+    Picture("live-shop.png", "live?dashboard=shop&span=14d"),
+    Picture("live-shop-dark.png", "live?dashboard=shop&span=14d", "dark"),
+    Picture("live-products.png", "live?dashboard=products&span=14d"),
+    Picture("live-customers.png", "live?dashboard=customers&span=14d"),
+    Picture("live-pipeline.png", "live?dashboard=pipeline&span=hour"),
     Picture("stream.png", "stream"),
 )
 

@@ -10,7 +10,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 
 from include.contracts.errors import SettingsError, ShowroomError, TransientError
 from include.contracts.settings import Secret, Settings
-from include.serving.kibana import Imported, import_objects
+from include.dashboards.kibana import Imported, import_objects
 
 DEADLINE_S = 300.0
 PAUSE_S = 2.0
@@ -56,7 +56,7 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
     except ShowroomError as error:
         sys.stderr.write(f"publish: {error}\n")
         return 2 if isinstance(error, SettingsError) else 1
-    _log.info("Kibana took all %d objects", done.objects)
+    _log.info("imported all %d objects into Kibana", done.objects)
     return 0
 
 

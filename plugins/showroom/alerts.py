@@ -1,32 +1,32 @@
-"""Failed tasks as alarms: log and webhook, each once until it is due again, and once when it is over."""
+"""Alerts for failed tasks: to log and webhook, repeated at intervals, and resolved on success."""
 
 from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import Context
 
-IDENTITY = "airflow.task_failed"
+ALERT_ID = "airflow.task_failed"
 
 
 def alert_on_failure(context: Context) -> None:
-    """`on_failure_callback` of a task: raise its alarm with the error and the remedy the error names."""
+    """Send the alert of a failed task, with the error and its remedy (`on_failure_callback`)."""
     error = context.get("exception")
     cause = getattr(error, "__cause__", None)
     remedy = getattr(error, "remedy", None) or getattr(cause, "remedy", None)
     detail = getattr(error, "message", None) or getattr(cause, "message", None) or str(error)
-    name = _name(context)
-    with _alarms() as alarms:
-        alarms.raise_(_identity(name), f"{name} failed", detail, remedy or "see the task's log in Airflow")
+    name = _task_name(context)
+    with _alert_manager() as alerts:
+        alerts.raise_(_alert_id(name), f"{name} failed", detail, remedy or "see the task's log in Airflow")
 
 
 def clear_on_success(context: Context) -> None:
-    """`on_success_callback` of a task: say that it works again, where it had failed."""
-    with _alarms() as alarms:
-        alarms.clear(_identity(_name(context)))
+    """Resolve the alert of a task that succeeds (`on_success_callback`)."""
+    with _alert_manager() as alerts:
+        alerts.clear(_alert_id(_task_name(context)))
 
 
 def default_args(retries: int = 2) -> dict[str, Any]:
-    """What every task of this project's DAGs has: retries half a minute apart, and alarms."""
+    """Return the default arguments of all DAGs: retries after 30 s, and alerts."""
     return {
         "owner": "showroom",
         "retries": retries,
@@ -36,18 +36,18 @@ def default_args(retries: int = 2) -> dict[str, Any]:
     }
 
 
-def _name(context: Context) -> str:
+def _task_name(context: Context) -> str:
     task = context["ti"]
     return f"{task.dag_id}.{task.task_id}"
 
 
-def _identity(name: str) -> str:
-    return f"{IDENTITY}:{name}"
+def _alert_id(name: str) -> str:
+    return f"{ALERT_ID}:{name}"
 
 
-def _alarms() -> Any:
-    # Parsing a DAG must not load clients.
+def _alert_manager() -> Any:
+    # Imported here because parsing a DAG must not load clients.
     from include.supervise.alert import Alarms  # noqa: PLC0415
-    from showroom.environment import settings  # noqa: PLC0415
+    from showroom.settings import load_settings  # noqa: PLC0415
 
-    return Alarms(settings())
+    return Alarms(load_settings())

@@ -12,9 +12,9 @@ from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from include.contracts.settings import Settings
-from showroom.environment import batch_folder, batch_python, settings
+from showroom.fail_fast import fail_fast_on_terminal
 from showroom.links import RUN_KEY, MlflowRunLink
-from showroom.verdicts import verdicts
+from showroom.settings import batch_folder, batch_python, load_settings
 
 POOL = "batch"
 TRY_AGAIN = 75
@@ -25,23 +25,23 @@ TRACKING = "MLFLOW_TRACKING_URI"
 class BatchStepOperator(BaseOperator):
     """One step of a nightly run, as a process of the batch's own environment.
 
-    Its lines go into the task's log, its summary is the result. `planned_by` is the task whose result is the plan:
+    Its lines go into the task's log, its summary is the result. `plan_task_id` is the task whose result is the plan:
     `window`, `out` and `ceiling`. The step ends with the task, however that ends.
     """
 
     operator_extra_links = (MlflowRunLink(),)
 
-    def __init__(self, *, step: str, planned_by: str, pool: str = POOL, **kwargs: Any) -> None:
+    def __init__(self, *, step: str, plan_task_id: str, pool: str = POOL, **kwargs: Any) -> None:
         super().__init__(pool=pool, **kwargs)
         self.step = step
-        self.planned_by = planned_by
+        self.plan_task_id = plan_task_id
         self._process = SubprocessHook()
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Run it; the summary."""
-        plan = context["ti"].xcom_pull(task_ids=self.planned_by)
-        with verdicts():
-            current = settings()
+        plan = context["ti"].xcom_pull(task_ids=self.plan_task_id)
+        with fail_fast_on_terminal():
+            current = load_settings()
             command = command_of(current, self.step, plan)
             environment = environment_of(current, os.environ)
         # Beside the code lies what must not be imported in its place.

@@ -1,10 +1,10 @@
-"""Airflow's way to the Flink cluster."""
+"""Airflow hook for the Flink cluster."""
 
 from airflow.sdk import BaseHook
 
 from include.contracts.settings import Settings
 from include.supervise.flink_rest import FlinkRest
-from showroom.environment import settings
+from showroom.settings import load_settings
 
 
 class FlinkHook(BaseHook):
@@ -23,7 +23,7 @@ class FlinkHook(BaseHook):
 
     def settings(self) -> Settings:
         """The settings, with the connection's address where there is one."""
-        current = settings()
+        current = load_settings()
         if self.flink_conn_id is None:
             return current
         found = self.get_connection(self.flink_conn_id)

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, Context
 
-from showroom.environment import job_program, state_folder
+from showroom.fail_fast import fail_fast_on_terminal
 from showroom.links import JOB_KEY, DashboardLink, FlinkJobLink
-from showroom.verdicts import verdicts
+from showroom.settings import job_program, state_folder
 
 if TYPE_CHECKING:
     from include.contracts.settings import Settings
@@ -36,10 +36,10 @@ class StreamOperator(BaseOperator):
         from showroom.hooks import FlinkHook
 
         hook = FlinkHook(self.flink_conn_id)
-        with verdicts(), hook.get_conn() as flink, my_turn(hook.settings()) as turn:
-            return self.change(flink, hook.settings(), context, turn)
+        with fail_fast_on_terminal(), hook.get_conn() as flink, my_turn(hook.settings()) as turn:
+            return self.execute_on_job(flink, hook.settings(), context, turn)
 
-    def change(self, flink: "FlinkRest", settings: "Settings", context: Context, turn: "Turn") -> Any:
+    def execute_on_job(self, flink: "FlinkRest", settings: "Settings", context: Context, turn: "Turn") -> Any:
         """What this operator does with the job, by the right to act."""
         raise NotImplementedError
 
@@ -47,7 +47,7 @@ class StreamOperator(BaseOperator):
 class SubmitStreamOperator(StreamOperator):
     """Start the job without any state and wait until it runs; the result is its id. Fails where one is there."""
 
-    def change(self, flink: "FlinkRest", settings: "Settings", context: Context, turn: "Turn") -> str:
+    def execute_on_job(self, flink: "FlinkRest", settings: "Settings", context: Context, turn: "Turn") -> str:
         """Submit."""
         return _start(flink, settings, context, None, turn)
 
@@ -55,7 +55,7 @@ class SubmitStreamOperator(StreamOperator):
 class ResumeStreamOperator(StreamOperator):
     """Start the job from its newest checkpoint or savepoint, empty where there is none; the result is its id."""
 
-    def change(self, flink: "FlinkRest", settings: "Settings", context: Context, turn: "Turn") -> str:
+    def execute_on_job(self, flink: "FlinkRest", settings: "Settings", context: Context, turn: "Turn") -> str:
         """Resume."""
         from include.supervise.stream_job import newest_restore_point
 
@@ -67,7 +67,7 @@ class ResumeStreamOperator(StreamOperator):
 class StopStreamOperator(StreamOperator):
     """Stop the job with a savepoint; the result is the savepoint's folder."""
 
-    def change(self, flink: "FlinkRest", settings: "Settings", context: Context, turn: "Turn") -> str:
+    def execute_on_job(self, flink: "FlinkRest", settings: "Settings", context: Context, turn: "Turn") -> str:
         """Stop."""
         from include.supervise.stream_job import stop_with_savepoint
 
@@ -77,7 +77,7 @@ class StopStreamOperator(StreamOperator):
 class CancelStreamOperator(StreamOperator):
     """End the job at once; its checkpoints stay. The result is its id."""
 
-    def change(self, flink: "FlinkRest", settings: "Settings", context: Context, turn: "Turn") -> str:
+    def execute_on_job(self, flink: "FlinkRest", settings: "Settings", context: Context, turn: "Turn") -> str:
         """Cancel."""
         from include.supervise.stream_job import cancel
 
@@ -89,26 +89,26 @@ class SuperviseOperator(BaseOperator):
 
     Never fails for a server that is away.
 
-    `watched_by`: the `StreamHealthSensor` before it, whose observations are taken into account.
+    `sensor_task_id`: the `StreamHealthSensor` before it, whose observations are taken into account.
     The result is action, alarm, reason and outcome.
     """
 
     operator_extra_links = (FlinkJobLink(), DashboardLink())
 
-    def __init__(self, *, watched_by: str | None = None, pool: str = POOL, **kwargs: Any) -> None:
+    def __init__(self, *, sensor_task_id: str | None = None, pool: str = POOL, **kwargs: Any) -> None:
         super().__init__(pool=pool, **kwargs)
-        self.watched_by = watched_by
+        self.sensor_task_id = sensor_task_id
 
     def execute(self, context: Context) -> dict[str, str | None]:
         """One round."""
         from include.supervise.act import supervise_once
         from include.supervise.report import decisions
-        from showroom.environment import settings
-        from showroom.tasks.pipeline import MISSED, tell_rounds
+        from showroom.settings import load_settings
+        from showroom.tasks.pipeline import MISSED, index_missed_decisions
 
-        current = settings()
-        pulled = context["ti"].xcom_pull(task_ids=self.watched_by) if self.watched_by else None
-        with verdicts():
+        current = load_settings()
+        pulled = context["ti"].xcom_pull(task_ids=self.sensor_task_id) if self.sensor_task_id else None
+        with fail_fast_on_terminal():
             entry = supervise_once(
                 current,
                 job_program(current),
@@ -117,7 +117,7 @@ class SuperviseOperator(BaseOperator):
                 say=self.log.info,
                 remembered=self._seen(pulled),
             )
-        tell_rounds(current, decisions(current, MISSED) or [entry])
+        index_missed_decisions(current, decisions(current, MISSED) or [entry])
         job = getattr(entry.observation.flink, "job", None)
         if job is not None:
             context["ti"].xcom_push(key=JOB_KEY, value=job.id)

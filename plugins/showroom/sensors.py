@@ -9,8 +9,8 @@ from airflow.sdk import BaseSensorOperator, Context
 
 from showroom.links import JOB_KEY, DashboardLink, FlinkJobLink
 
-WATCH_S = 50.0
-LEAST_WATCH_S = 15.0
+WATCH_WINDOW_S = 50.0
+MIN_WATCH_WINDOW_S = 15.0
 
 
 class StreamHealthSensor(BaseSensorOperator):
@@ -22,7 +22,7 @@ class StreamHealthSensor(BaseSensorOperator):
 
     operator_extra_links = (FlinkJobLink(), DashboardLink())
 
-    def __init__(self, *, watch_s: float = WATCH_S, every_s: float = 4.0, **kwargs: Any) -> None:
+    def __init__(self, *, watch_s: float = WATCH_WINDOW_S, every_s: float = 4.0, **kwargs: Any) -> None:
         super().__init__(timeout=timedelta(seconds=watch_s + 120).total_seconds(), **kwargs)
         self.watch_s = watch_s
         self.every_s = every_s
@@ -33,10 +33,10 @@ class StreamHealthSensor(BaseSensorOperator):
         from include.contracts.errors import TransientError
         from include.supervise.act import look
         from include.supervise.journal import Journal
-        from showroom.environment import settings, state_folder
-        from showroom.triggers import StreamHealthTrigger, needs_act, payload
+        from showroom.settings import load_settings, state_folder
+        from showroom.triggers import StreamHealthTrigger, payload, requires_action
 
-        current = settings()
+        current = load_settings()
         entry = look(current, state_folder(current))
         known: Sequence[str] = ()
         try:
@@ -47,8 +47,8 @@ class StreamHealthSensor(BaseSensorOperator):
         self.log.info("%s: %s: %s", entry.decision.action, entry.decision.alarm, entry.decision.reason)
         _push_job(context, entry.observation)
         began = context["dag_run"].run_after.timestamp()
-        until = max(began + self.watch_s, time.time() + LEAST_WATCH_S)
-        if needs_act(entry, known) or self.watch_s <= 0:
+        until = max(began + self.watch_s, time.time() + MIN_WATCH_WINDOW_S)
+        if requires_action(entry, known) or self.watch_s <= 0:
             return payload([entry])
         trigger = StreamHealthTrigger(until=until, every_s=self.every_s, known=known)
         self.defer(trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=self.watch_s + 90))

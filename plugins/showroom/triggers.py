@@ -10,7 +10,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from include.supervise.act import look
 from include.supervise.journal import Entry
-from showroom.environment import settings, state_folder
+from showroom.settings import load_settings, state_folder
 
 FIRST_PAUSE_S = 10.0
 REMEMBERED = 8
@@ -37,20 +37,20 @@ class StreamHealthTrigger(BaseTrigger):
         """Watch; one event."""
         # A trigger that fires within some seconds of its deferral can fail its task.
         await asyncio.sleep(FIRST_PAUSE_S)
-        current = settings()
+        current = load_settings()
         state = state_folder(current)
         entries: list[Entry] = []
         while True:
             remembered = [entry.observation for entry in entries]
             entries.append(await asyncio.to_thread(look, current, state, remembered))
             entries = entries[-REMEMBERED:]
-            if needs_act(entries[-1], self.known) or time.time() + self.every_s > self.until:
+            if requires_action(entries[-1], self.known) or time.time() + self.every_s > self.until:
                 yield TriggerEvent(payload(entries))  # type: ignore[no-untyped-call]
                 return
             await asyncio.sleep(self.every_s)
 
 
-def needs_act(entry: Entry, known: Sequence[str]) -> bool:
+def requires_action(entry: Entry, known: Sequence[str]) -> bool:
     """Whether a supervisor should act on this now: start the stream, or tell people something new."""
     return entry.decision.acts or any(page.alarm not in known for page in entry.decision.pages)
 

@@ -1,4 +1,4 @@
-"""The login that can only look, in a browser."""
+"""The read-only login in a browser."""
 
 import re
 from pathlib import Path

@@ -139,7 +139,7 @@ def step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     task = SimpleNamespace(xcom_pull=lambda task_ids: plan, xcom_push=lambda key, value: pushed.update({key: value}))
 
     def made(name: str) -> tuple[BatchStepOperator, Any]:
-        return BatchStepOperator(task_id="step", step=name, planned_by="plan"), {"ti": task}
+        return BatchStepOperator(task_id="step", step=name, plan_task_id="plan"), {"ti": task}
 
     return made
 

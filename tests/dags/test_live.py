@@ -34,13 +34,13 @@ from include.supervise.reconcile import HOUR
 from include.supervise.stream_job import cancel, observe, restore_points, running_job
 from local.servers.airflow import environment_of
 from local.stack import Stack
-from showroom.environment import job_program, state_folder
 from showroom.operators import (
     CancelStreamOperator,
     ResumeStreamOperator,
     StopStreamOperator,
     SubmitStreamOperator,
 )
+from showroom.settings import job_program, state_folder
 from showroom.tasks.account import Counted, count_day, count_hour
 from showroom.tasks.stores import Stores
 from tests.polling import eventually

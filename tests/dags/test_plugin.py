@@ -16,7 +16,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from include.contracts.documents import PipelineEvent
 from include.contracts.errors import SettingsError, TerminalError, TransientError
 from include.contracts.settings import Settings
-from include.serving.kibana import Imported
+from include.dashboards.kibana import Imported
 from include.serving.retention import old_indices
 from include.supervise.journal import Entry
 from include.supervise.observation import Away, Observation
@@ -24,15 +24,15 @@ from include.supervise.policy import Action, Decision
 from include.supervise.reconcile import Line, Reconciliation
 from local.project import ROOT
 from showroom import triggers
-from showroom.environment import job_program, state_folder
+from showroom.fail_fast import fail_fast_on_terminal
 from showroom.plugin import ShowroomPlugin
+from showroom.settings import job_program, state_folder
 from showroom.tasks import serving as upkeep
 from showroom.tasks.entries import as_plain
 from showroom.tasks.ingest import plan_of
-from showroom.tasks.pipeline import tell
+from showroom.tasks.pipeline import index_events
 from showroom.tasks.reconcile import asked_hour, require_balance
-from showroom.triggers import StreamHealthTrigger, needs_act, payload
-from showroom.verdicts import verdicts
+from showroom.triggers import StreamHealthTrigger, payload, requires_action
 
 START = datetime(2026, 3, 1, 10, 0, tzinfo=UTC)
 END = START + timedelta(minutes=10)
@@ -50,7 +50,7 @@ def test_airflow_runs_the_plugins_entry_alone_as_a_module() -> None:
         "from airflow.plugins_manager import _get_plugins, get_import_errors\n"
         "found = [plugin.name for plugin in _get_plugins()[0] if str(plugin.source).startswith('$PLUGINS')]\n"
         "import sys\n"
-        "strays = {'alerts', 'hooks', 'links', 'sensors', 'triggers', 'operators', 'app', 'views'} & set(sys.modules)\n"
+        "strays = {'alerts', 'hooks', 'links', 'sensors', 'triggers', 'operators', 'app', 'navigation'} & set(sys.modules)\n"
         "assert found == ['showroom'], found\n"
         "assert not strays, strays\n"
         "assert not get_import_errors(), get_import_errors()\n"
@@ -109,9 +109,9 @@ def test_a_difference_fails_for_good_and_names_its_owner() -> None:
 
 
 def test_errors_that_no_retry_helps_fail_at_once() -> None:
-    with pytest.raises(AirflowFailException, match="wrong: mend it"), verdicts():
+    with pytest.raises(AirflowFailException, match="wrong: mend it"), fail_fast_on_terminal():
         raise TerminalError("wrong", "mend it")
-    with pytest.raises(TransientError), verdicts():
+    with pytest.raises(TransientError), fail_fast_on_terminal():
         raise TransientError("away", "wait")
 
 
@@ -127,7 +127,7 @@ def test_errors_that_no_retry_helps_fail_at_once() -> None:
     ],
 )
 def test_when_the_sensor_hands_over(action: Action, alarm: str, known: list[str], acts: bool) -> None:
-    assert needs_act(entry(action, alarm), known) is acts
+    assert requires_action(entry(action, alarm), known) is acts
 
 
 def test_what_was_seen_survives_airflows_json() -> None:
@@ -185,7 +185,7 @@ def test_only_months_beyond_the_kept_ones_are_old() -> None:
 
 def test_events_that_cannot_be_stored_are_logged_and_stop_nothing(caplog: pytest.LogCaptureFixture) -> None:
     event = PipelineEvent(at=START, kind="lag", stage="gate", name="gate", value=1, total=None, detail=None)
-    tell(Settings(elasticsearch_url="http://127.0.0.1:9"), [event])
+    index_events(Settings(elasticsearch_url="http://127.0.0.1:9"), [event])
     assert "1 events of the pipeline are not stored: " in caplog.text
     assert "Elasticsearch does not answer" in caplog.text
 
@@ -200,7 +200,7 @@ def test_dashboards_are_left_for_another_day_where_kibana_is_not_there(monkeypat
 
 def test_a_kibana_that_takes_too_few_objects_fails_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: Settings) -> Imported:
-        raise TerminalError("Kibana took 1 of 13 objects", "see its log")
+        raise TerminalError("Kibana imported 1 of 13 objects", "see its log")
 
     monkeypatch.setattr(upkeep, "import_objects", refuse)
     with pytest.raises(AirflowFailException, match="1 of 13"):

@@ -28,23 +28,23 @@ def entry(place: int, alarm: str) -> Entry:
 
 
 class Index:
-    """What is stored, and whether the index answers."""
+    """The stored events, and whether the index is available."""
 
     def __init__(self) -> None:
         self.events: list[PipelineEvent] = []
-        self.away = False
+        self.is_unavailable = False
 
-    def newest(self, _: Elasticsearch, kind: str) -> datetime | None:
-        self._answer()
+    def latest_event_time(self, _: Elasticsearch, kind: str) -> datetime | None:
+        self._require_available()
         return max((event.at for event in self.events if event.kind == kind), default=None)
 
-    def write(self, _: Elasticsearch, __: Settings, events: list[PipelineEvent]) -> int:
-        self._answer()
+    def write_events(self, _: Elasticsearch, __: Settings, events: list[PipelineEvent]) -> int:
+        self._require_available()
         self.events += events
         return len(events)
 
-    def _answer(self) -> None:
-        if self.away:
+    def _require_available(self) -> None:
+        if self.is_unavailable:
             raise TransientError("away", "wait")
 
     def shown(self, kind: str) -> list[tuple[float, str]]:
@@ -61,34 +61,34 @@ def index(monkeypatch: pytest.MonkeyPatch) -> Index:
             yield client
 
     monkeypatch.setattr(pipeline, "connect", connect)
-    monkeypatch.setattr(pipeline, "newest", found.newest)
-    monkeypatch.setattr(pipeline, "write", found.write)
+    monkeypatch.setattr(pipeline, "latest_event_time", found.latest_event_time)
+    monkeypatch.setattr(pipeline, "write_events", found.write_events)
     return found
 
 
-def test_an_outage_and_its_alarm_are_told_afterwards_and_once(index: Index) -> None:
+def test_index_missed_decisions_after_an_outage_indexes_each_once(index: Index) -> None:
     journal: list[Entry] = []
     alarms = ["", "serving.away", "serving.away", "", ""]
     for place, alarm in enumerate(alarms):
-        index.away = place in (1, 2)
+        index.is_unavailable = place in (1, 2)
         journal.insert(0, entry(place, alarm))
-        pipeline.tell_rounds(Settings(), journal)
-        pipeline.tell_rounds(Settings(), journal)
+        pipeline.index_missed_decisions(Settings(), journal)
+        pipeline.index_missed_decisions(Settings(), journal)
     assert [at for at, _ in index.shown("decision")] == [0, 1, 2, 3, 4]
     assert index.shown("alarm") == [(1, "serving.away")]
 
 
-def test_into_an_empty_index_goes_the_newest_round_only(index: Index) -> None:
-    pipeline.tell_rounds(Settings(), [entry(place, "") for place in (2, 1, 0)])
+def test_index_missed_decisions_empty_index_gets_the_latest_only(index: Index) -> None:
+    pipeline.index_missed_decisions(Settings(), [entry(place, "") for place in (2, 1, 0)])
     assert [at for at, _ in index.shown("decision")] == [2]
 
 
-def test_a_time_between_milliseconds_is_not_told_twice(index: Index) -> None:
+def test_index_missed_decisions_sub_millisecond_time_is_indexed_once(index: Index) -> None:
     odd = Entry(NOW + 0.0004, entry(0, "").observation, entry(0, "").decision, outcome=None)
     index.events = [
         PipelineEvent(
             at=datetime.fromtimestamp(NOW, UTC), kind="decision", stage="s", name="n", value=1, total=None, detail=None
         )
     ]
-    pipeline.tell_rounds(Settings(), [odd])
+    pipeline.index_missed_decisions(Settings(), [odd])
     assert len(index.events) == 1

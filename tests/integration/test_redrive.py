@@ -1,4 +1,4 @@
-"""Dead letters back into the indices, on a real Kafka and a real Elasticsearch."""
+"""Redrive of dead letters on a real Kafka and a real Elasticsearch."""
 
 from collections.abc import Iterator
 
@@ -95,7 +95,7 @@ def letters(stack: Stack) -> Iterator[Letters]:
         client.indices.delete(index=[f"{alias}-{MONTH}" for alias in INDICES], ignore_unavailable=True)
 
 
-def test_redrive_after_the_repair_indexes_each_letter_once(letters: Letters) -> None:
+def test_redrive_after_repair_indexes_each_letter_once(letters: Letters) -> None:
     letters.client.index(index=INDEX, id="redrive-2", document={"session_id": "redrive-2", "score": 0.9})
     letters.client.index(
         index=f"kpi_minute-{MONTH}", id="redrive-6", document={"sessions": 5}, version=5, version_type="external"
@@ -121,7 +121,7 @@ def test_redrive_after_the_repair_indexes_each_letter_once(letters: Letters) -> 
 
     done = letters.redrive()
     queries.refresh(letters.client)
-    assert (done.letters, done.stored, done.present, done.refused) == (12, 3, 3, {})
+    assert (done.letters, done.stored, done.present, done.rejected) == (12, 3, 3, {})
     # What is there already stays, whatever the letter says.
     assert letters.scores() == {"redrive-1": 0.5, "redrive-2": 0.9, "redrive-3": 0.5}
     assert letters.client.get(index=f"kpi_minute-{MONTH}", id="redrive-6")["_source"]["sessions"] == 5
@@ -129,11 +129,11 @@ def test_redrive_after_the_repair_indexes_each_letter_once(letters: Letters) -> 
     assert letters.redrive().letters == 0
 
 
-def test_redrive_of_a_letter_that_is_refused_again_leaves_it_for_the_next(letters: Letters) -> None:
+def test_redrive_letter_rejected_again_stays_for_the_next_run(letters: Letters) -> None:
     letters.client.indices.create(index=INDEX, mappings={"properties": {"label": {"type": "date"}}})
     letters.put(letter(1, review(1)), letter(2, review(2, label="2043-01-01")))
     first = letters.redrive()
-    assert (first.stored, first.refused) == (1, {"document_parsing_exception": 1})
+    assert (first.stored, first.rejected) == (1, {"document_parsing_exception": 1})
     assert letters.dead() == {"redrive-1"}
 
     letters.client.indices.delete(index=INDEX)
@@ -142,9 +142,7 @@ def test_redrive_of_a_letter_that_is_refused_again_leaves_it_for_the_next(letter
     assert letters.dead() == set()
 
 
-def test_redrive_while_an_index_takes_no_documents_keeps_its_place(
-    letters: Letters, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_redrive_blocked_index_keeps_its_offsets(letters: Letters, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "RETRY_S", 0.5)
     letters.client.indices.create(index=INDEX, settings={"index.blocks.write": True})
     letters.put(letter(1, review(1)))
@@ -155,9 +153,7 @@ def test_redrive_while_an_index_takes_no_documents_keeps_its_place(
     assert letters.redrive().stored == 1
 
 
-def test_redrive_that_dies_before_its_commit_repeats_without_effect(
-    letters: Letters, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_redrive_killed_before_commit_repeats_idempotently(letters: Letters, monkeypatch: pytest.MonkeyPatch) -> None:
     letters.put(letter(1, review(1)))
     with monkeypatch.context() as crashing:
         crashing.setattr(KafkaConsumer, "commit", _die)
@@ -172,7 +168,7 @@ def test_redrive_that_dies_before_its_commit_repeats_without_effect(
     assert letters.dead() == set()
 
 
-def test_redrive_offsets_outlive_the_letters_they_cover(letters: Letters) -> None:
+def test_redrive_offsets_are_retained_longer_than_letters(letters: Letters) -> None:
     admin = KafkaAdminClient(bootstrap_servers=letters.settings.kafka_bootstrap)
     try:
         names = [(ConfigResourceType.TOPIC, DEAD), (ConfigResourceType.BROKER, "1")]
@@ -185,7 +181,7 @@ def test_redrive_offsets_outlive_the_letters_they_cover(letters: Letters) -> Non
     assert int(broker["offsets.retention.minutes"]["value"]) * 60_000 > oldest_letter_ms
 
 
-def test_survey_of_a_topic_that_was_made_anew_counts_its_letters(letters: Letters) -> None:
+def test_survey_recreated_topic_counts_its_letters(letters: Letters) -> None:
     letters.put(letter(1, review(1)))
     assert survey(letters.settings).letters == 1
     # As the earlier topic of this name left them: behind the ends of this one.
@@ -194,7 +190,7 @@ def test_survey_of_a_topic_that_was_made_anew_counts_its_letters(letters: Letter
     assert survey(letters.settings).letters >= 1
 
 
-def test_redrive_without_kafka_says_so(letters: Letters, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_redrive_without_kafka_raises_transient_error(letters: Letters, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "REQUEST_MS", 500)
     away = letters.settings.replace(kafka_bootstrap="127.0.0.1:9")
     with pytest.raises(TransientError, match="Kafka does not answer"):

@@ -15,8 +15,8 @@ from include.ingest.plan import Limits, Plan
 from include.ingest.publisher import publish
 from include.ingest.replay import replay
 from include.ingest.shop import synthesize
-from showroom.environment import settings
-from showroom.verdicts import verdicts
+from showroom.fail_fast import fail_fast_on_terminal
+from showroom.settings import load_settings
 
 MINUTE_S = 60.0
 
@@ -42,8 +42,8 @@ def _plain(instant: datetime) -> datetime:
 
 def synthesize_interval(start: datetime, end: datetime, params: Mapping[str, Any]) -> dict[str, Any]:
     """Publish the interval's sessions, then keep its ledger of truth; what was sent and must be counted."""
-    with verdicts():
-        current = settings()
+    with fail_fast_on_terminal():
+        current = load_settings()
         plan = plan_of(current, start, end, params)
         plan.check_clock(datetime.now(UTC))
         shop = synthesize(plan)
@@ -55,8 +55,8 @@ def synthesize_interval(start: datetime, end: datetime, params: Mapping[str, Any
 
 def replay_log(params: Mapping[str, Any]) -> dict[str, Any]:
     """Publish the sessions of a log: `path`, `format`, `rate` a second, `limit` of sessions; what it held."""
-    with verdicts():
-        current = settings()
+    with fail_fast_on_terminal():
+        current = load_settings()
         log = replay(Path(params["path"]), Limits.of(current), format=params["format"], limit=params.get("limit"))
         report = publish(current, log, rate=params.get("rate"))
         told = log.report

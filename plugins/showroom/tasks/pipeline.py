@@ -9,7 +9,7 @@ from include.contracts.documents import PipelineEvent
 from include.contracts.errors import ShowroomError
 from include.contracts.settings import Settings
 from include.serving.client import connect
-from include.serving.pipeline import TIMEOUT_S, newest, write
+from include.serving.pipeline_events import TIMEOUT_S, latest_event_time, write_events
 from include.supervise.events import of_round
 from include.supervise.journal import Entry
 
@@ -19,7 +19,7 @@ MISSED = 30
 _log = logging.getLogger(__name__)
 
 
-def tell_rounds(current: Settings, entries: Sequence[Entry]) -> None:
+def index_missed_decisions(current: Settings, entries: Sequence[Entry]) -> None:
     """Store what the journal's entries hold beyond the newest round that is stored, oldest first.
 
     What cannot be stored now is told by a later round: so an outage of Elasticsearch, and its alarm, are seen
@@ -28,11 +28,11 @@ def tell_rounds(current: Settings, entries: Sequence[Entry]) -> None:
     ordered = sorted(entries, key=lambda entry: entry.at)
     try:
         with connect(current) as client:
-            told = newest(client.options(request_timeout=TIMEOUT_S, max_retries=0), "decision")
+            told = latest_event_time(client.options(request_timeout=TIMEOUT_S, max_retries=0), "decision")
             for earlier, entry in pairwise([None, *ordered]):
                 if entry is not None and _is_untold(entry, told, is_last=entry is ordered[-1]):
                     known = {page.alarm for page in earlier.decision.pages} if earlier else set()
-                    write(client, current, of_round(entry, known))
+                    write_events(client, current, of_round(entry, known))
     except ShowroomError as error:
         _log.warning("the newest rounds are not stored, a later one tells of them: %s", error)
     except Exception:
@@ -47,11 +47,11 @@ def _is_untold(entry: Entry, told: datetime | None, *, is_last: bool) -> bool:
     return at.replace(microsecond=at.microsecond // 1_000 * 1_000) > told
 
 
-def tell(current: Settings, events: Sequence[PipelineEvent]) -> None:
+def index_events(current: Settings, events: Sequence[PipelineEvent]) -> None:
     """Store events. One that cannot be stored is only logged: a dashboard's figures stop no supervision."""
     try:
         with connect(current) as client:
-            write(client, current, events)
+            write_events(client, current, events)
     except ShowroomError as error:
         _log.warning("%d events of the pipeline are not stored: %s", len(events), error)
     except Exception:

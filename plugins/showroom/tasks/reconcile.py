@@ -16,12 +16,12 @@ from include.contracts.settings import Settings
 from include.serving.client import connect
 from include.supervise.due import floor, require_countable
 from include.supervise.events import of_archive
-from showroom.environment import settings
+from showroom.fail_fast import fail_fast_on_terminal
+from showroom.settings import load_settings
 from showroom.tasks.entries import Entries
-from showroom.tasks.pipeline import tell
+from showroom.tasks.pipeline import index_events
 from showroom.tasks.run import REMEDY, Run
 from showroom.tasks.stores import Stores
-from showroom.verdicts import verdicts
 
 _log = logging.getLogger(__name__)
 
@@ -41,10 +41,10 @@ def reconcile_hours(now: datetime, asked: datetime | None = None) -> dict[str, A
     Returns:
         The hours as plain data, oldest first, and how many are `pending` and `unverifiable` after this run.
     """
-    with verdicts(), MongoHook() as hook:
+    with fail_fast_on_terminal(), MongoHook() as hook:
         if asked:
             require_countable(now, asked)
-        current = settings()
+        current = load_settings()
         store = database(hook.get_conn(), current)
         with connect(current) as client:
             run = Run(current, Stores(current, client, store, now), Entries(store))
@@ -57,7 +57,7 @@ def reconcile_hours(now: datetime, asked: datetime | None = None) -> dict[str, A
 def require_balance(found: Mapping[str, Any]) -> None:
     """Fail for good where an hour of this run differs, with the stage that owns it."""
     differing = [hour for hour in found["hours"] if hour["state"] == "difference"]
-    with verdicts():
+    with fail_fast_on_terminal():
         if differing:
             text = "; ".join(Entries.differs(hour) for hour in differing)
             raise TerminalError(
@@ -71,4 +71,4 @@ def _tell_archive(current: Settings, store: Database[Document]) -> None:
     except ShowroomError as error:
         _log.warning("the archive's lag is not stored: %s", error)
         return
-    tell(current, of_archive(held, lag, datetime.now(UTC)))
+    index_events(current, of_archive(held, lag, datetime.now(UTC)))

@@ -13,7 +13,7 @@ from include.supervise.hours import oldest_raw
 from include.supervise.reconcile import HOUR, Reconciliation, merged
 from showroom.tasks.account import count_day, count_hour
 from showroom.tasks.entries import Entries
-from showroom.tasks.pipeline import tell
+from showroom.tasks.pipeline import index_events
 from showroom.tasks.stores import Stores
 
 ALARM, UNVERIFIABLE = "reconcile.difference", "reconcile.unverifiable"
@@ -57,7 +57,7 @@ class Run:
             _log.info("%s: %s: %s", plain["hour"], line["name"], line["text"])
         # Of the hour, so that the same difference found again is the same alarm.
         wrong = [] if found.balanced else [difference(ALARM, self.entries.differs(plain), found.hour)]
-        tell(self._settings, [*of_hour(found), *wrong])
+        index_events(self._settings, [*of_hour(found), *wrong])
 
     def _give_up(self, expired: list[datetime]) -> None:
         """Record hours that nobody can count any more, and tell people once."""

@@ -1,4 +1,4 @@
-"""What is generated from the dashboards' YAML, and what is refused before anything is written."""
+"""Files generated from the dashboard definitions, and the errors of invalid definitions."""
 
 import json
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from include.contracts.errors import PrerequisiteError, TerminalError
-from include.serving.translate import FOLDER
+from include.dashboards.compiler.translate import DEFINITIONS
 from local.install import environments
 from tools import dashboard_files, locks
 from tools.checks import _drifted
@@ -17,14 +17,14 @@ from tools.generated_docs import PROJECT
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A copy of the dashboards to break."""
-    shutil.copytree(FOLDER, tmp_path / "dashboards")
+    """A writable copy of the dashboard definitions."""
+    shutil.copytree(DEFINITIONS, tmp_path / "dashboards")
     return tmp_path / "dashboards"
 
 
 @pytest.fixture
 def uncached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No compiled dashboards are kept yet; where they will be."""
+    """An empty cache folder of compiled dashboards."""
     monkeypatch.setattr(dashboard_files, "_CACHE", tmp_path / "cache")
     return tmp_path / "cache"
 
@@ -35,43 +35,43 @@ def edit(folder: Path, name: str, old: str, new: str) -> None:
     (folder / name).write_text(text.replace(old, new, 1))
 
 
-def test_the_files_are_those_of_the_repository() -> None:
+def test_files_match_the_repository() -> None:
     for name, text in dashboard_files.files().items():
         assert (PROJECT / name).read_text() == text, name
 
 
-def test_compiling_anew_gives_the_same_and_is_kept(uncached: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    anew = dashboard_files.files()
-    assert {name: (PROJECT / name).read_text() for name in anew} == anew
+def test_files_uncached_compile_returns_the_same_and_is_cached(uncached: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = dashboard_files.files()
+    assert {name: (PROJECT / name).read_text() for name in files} == files
     assert len(list(uncached.iterdir())) == 1
-    # From now on no compiler is asked.
+    # From here on the compiler must not run.
     monkeypatch.setattr(dashboard_files, "ensure_environment", lambda name: pytest.fail("compiled again"))
-    assert dashboard_files.files() == anew
+    assert dashboard_files.files() == files
 
 
-def test_another_text_is_compiled_anew_and_the_old_one_forgotten(
+def test_compile_saved_objects_changed_definition_replaces_the_cache(
     uncached: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     texts = iter(["one", "two"])
     monkeypatch.setattr(dashboard_files, "_compile", lambda sources: next(texts))
-    assert dashboard_files.compiled(folder) == dashboard_files.compiled(folder) == "one"
+    assert dashboard_files.compile_saved_objects(folder) == dashboard_files.compile_saved_objects(folder) == "one"
     edit(folder, "shop.yaml", "Shop now", "Shop here")
-    assert dashboard_files.compiled(folder) == "two"
+    assert dashboard_files.compile_saved_objects(folder) == "two"
     assert len(list(uncached.iterdir())) == 1
 
 
-def test_panels_and_their_reference_name_every_panel() -> None:
+def test_files_panels_and_reference_list_every_panel() -> None:
     files = dashboard_files.files()
-    boards = json.loads(files[dashboard_files.PANELS])
-    assert [board["id"] for board in boards] == ["shop", "products", "customers", "pipeline"]
-    for board in boards:
-        assert f"## {board['name']}\n" in files[dashboard_files.REFERENCE]
-        for panel in board["panels"]:
-            assert f"| {panel['title']} | {panel['kind']} |" in files[dashboard_files.REFERENCE]
+    dashboards = json.loads(files[dashboard_files.PANELS_FILE])
+    assert [dashboard["id"] for dashboard in dashboards] == ["shop", "products", "customers", "pipeline"]
+    for dashboard in dashboards:
+        assert f"## {dashboard['name']}\n" in files[dashboard_files.REFERENCE_FILE]
+        for panel in dashboard["panels"]:
+            assert f"| {panel['title']} | {panel['kind']} |" in files[dashboard_files.REFERENCE_FILE]
 
 
 @pytest.mark.parametrize(
-    ("name", "old", "new", "said"),
+    ("name", "old", "new", "message"),
     [
         ("shop.yaml", "field: purchase_amount", "field: amount_paid", "amount_paid"),
         ("shop.yaml", "data_view: session_summary\n", "data_view: sessions\n", "sessions"),
@@ -89,35 +89,37 @@ def test_panels_and_their_reference_name_every_panel() -> None:
         ("shop.yaml", "dashboards:", "dashboards: [", "shop.yaml"),
     ],
 )
-def test_what_is_wrong_in_the_yaml_is_told_in_one_line(folder: Path, name: str, old: str, new: str, said: str) -> None:
+def test_files_invalid_definition_raises_one_line_error(
+    folder: Path, name: str, old: str, new: str, message: str
+) -> None:
     edit(folder, name, old, new)
     with pytest.raises(TerminalError) as caught:
         dashboard_files.files(folder)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_panels_that_overlap_are_told_by_name(uncached: Path, folder: Path) -> None:
+def test_files_overlapping_panels_are_named(uncached: Path, folder: Path) -> None:
     edit(folder, "shop.yaml", "position: {x: 8, y: 3}", "position: {x: 7, y: 3}")
     with pytest.raises(TerminalError, match=r"Sessions\W.*overlaps with panel \W*Unique users"):
         dashboard_files.files(folder)
 
 
-def test_what_the_compiler_leaves_out_is_noticed(uncached: Path, folder: Path) -> None:
+def test_files_option_dropped_by_the_compiler_is_an_error(uncached: Path, folder: Path) -> None:
     edit(folder, "shop.yaml", "aggregation: unique_count,", 'aggregation: unique_count, filter: {kql: "payment:*"},')
     with pytest.raises(
-        TerminalError, match=r"panel shop-users: Kibana asks for figures .*user_id', ''\)\], the pages for .*payment:"
+        TerminalError, match=r"panel shop-users: Kibana queries metrics .*user_id', ''\)\], the pages query .*payment:"
     ):
         dashboard_files.files(folder)
 
 
-def test_what_the_linter_minds_is_refused(uncached: Path, folder: Path) -> None:
+def test_files_linter_finding_is_an_error(uncached: Path, folder: Path) -> None:
     edit(folder, "products.yaml", "      appearance: {density: compact}\n", "")
-    with pytest.raises(TerminalError, match=r"kb-dashboard refuses a dashboard: .*compact"):
+    with pytest.raises(TerminalError, match=r"kb-dashboard rejected a dashboard: .*compact"):
         dashboard_files.files(folder)
 
 
-def test_a_compiler_that_never_ends_is_stopped(
+def test_files_compiler_that_hangs_times_out(
     uncached: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for tool in ("kb-dashboard", "kb-dashboard-lint"):
@@ -125,7 +127,7 @@ def test_a_compiler_that_never_ends_is_stopped(
         (tmp_path / tool).chmod(0o755)
     monkeypatch.setattr(dashboard_files, "ensure_environment", lambda name: tmp_path / "python")
     monkeypatch.setattr(dashboard_files, "TIMEOUT_S", 0.2)
-    with pytest.raises(TerminalError, match="does not end: look at the formulas"):
+    with pytest.raises(TerminalError, match="timed out: check the formulas"):
         dashboard_files.files(folder)
 
 
