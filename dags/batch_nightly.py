@@ -55,7 +55,7 @@ with DAG(
         return plan_run(dag_run.run_id, dag_run.run_after, params)
 
     steps = {
-        name: BatchStepOperator(task_id=name, step=name, planned_by="plan")
+        name: BatchStepOperator(task_id=name, step=name, plan_task_id="plan")
         for name in ("features", "similar", "neighbours", "train", "privacy", "explain", "promote")
     }
     plan() >> steps["features"]

@@ -8,34 +8,35 @@ from statistics import NormalDist
 import numpy as np
 from msgspec.structs import replace
 
-from benchmarks.batch.tasks import Fold, Ranking, Task, dealt
-from include.batch.evaluate.bootstrap import Interval, deviation
-from include.batch.evaluate.metrics import score, threshold_at_rate
+from benchmarks.batch.tasks import Fold, Ranking, Task, assign_parts
+from include.batch.evaluation.bootstrap import bootstrap_std
+from include.batch.evaluation.confidence import ConfidenceInterval
+from include.batch.evaluation.metrics import score, threshold_at_rate
 from include.batch.models.boost import BoostModel
 from include.batch.models.fit import FITS
 from include.batch.models.model import Model
-from include.batch.parameters import Models
+from include.batch.parameters import ModelParameters
 from include.batch.samples import Floats, Samples
 
 PARTS = 7
 """One of so many parts of the training groups is kept for early stopping."""
-WHOLE = ("majority", "logistic", "forest")
+WITHOUT_VALIDATION = ("majority", "logistic", "forest")
 """Kinds that choose nothing on an inner part and are fitted on all there is."""
 DRAWS, CONFIDENCE = 200, 0.95
-REACH = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
+Z = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
 """Half an interval, in standard errors."""
 
 
 @dataclass(frozen=True)
-class Worth:
+class CVScore:
     """Means over the folds; the intervals are by a bootstrap over groups within each fold.
 
     `f1` and `accuracy` call as many of the best-ranked a purchase as the training part has purchases.
     """
 
     kind: str
-    roc_auc: Interval
-    pr_auc: Interval
+    roc_auc: ConfidenceInterval
+    pr_auc: ConfidenceInterval
     brier: float
     calibration_error: float
     f1: float
@@ -43,36 +44,36 @@ class Worth:
     seconds: float
 
 
-def fitted(kind: str, train: Samples, models: Models, seed: int) -> Model:
+def fit(kind: str, train: Samples, models: ModelParameters, seed: int) -> Model:
     """A model of that kind on all of `train`; where it needs an inner part, groups of `train` are taken for it.
 
     Boosting is fitted again on everything, with as many trees as were best on the inner part.
     """
-    if kind in WHOLE:
+    if kind in WITHOUT_VALIDATION:
         return FITS[kind](train, train, models, seed)
-    first = FITS[kind](*parted(train, seed), models, seed)
+    first = FITS[kind](*split_validation(train, seed), models, seed)
     if not isinstance(first, BoostModel):
         return first
-    trees = first.booster.num_boosted_rounds()
-    return FITS[kind](train, train, replace(models, boost=replace(models.boost, trees=trees)), seed)
+    n_estimators = first.booster.num_boosted_rounds()
+    return FITS[kind](train, train, replace(models, boost=replace(models.boost, n_estimators=n_estimators)), seed)
 
 
-def parted(train: Samples, seed: int) -> tuple[Samples, Samples]:
+def split_validation(train: Samples, seed: int) -> tuple[Samples, Samples]:
     """The larger part of the groups, and the inner one."""
-    part = dealt(train.group, PARTS, seed)
+    part = assign_parts(train.group, PARTS, seed)
     return train.take(np.flatnonzero(part > 0)), train.take(np.flatnonzero(part == 0))
 
 
-def worth(kind: str, folds: Sequence[Fold], models: Models, seed: int) -> Worth:
+def cross_validate(kind: str, folds: Sequence[Fold], models: ModelParameters, seed: int) -> CVScore:
     """Fit on each fold's training part and judge on its test part."""
     began = time.monotonic()
-    found = [fitted(kind, fold.train, models, seed).probabilities(fold.test) for fold in folds]
+    found = [fit(kind, fold.train, models, seed).probabilities(fold.test) for fold in folds]
     seconds = (time.monotonic() - began) / len(folds)
     scores = [
         score(fold.test.y, p, threshold_at_rate(p, float(fold.train.y.mean())))
         for fold, p in zip(folds, found, strict=True)
     ]
-    return Worth(
+    return CVScore(
         kind=kind,
         roc_auc=_mean(folds, found, "roc_auc", seed),
         pr_auc=_mean(folds, found, "pr_auc", seed),
@@ -84,26 +85,29 @@ def worth(kind: str, folds: Sequence[Fold], models: Models, seed: int) -> Worth:
     )
 
 
-def chosen(task: Task, kinds: Sequence[str], models: Models, seed: int) -> tuple[str, dict[str, Interval]]:
+def choose_kind(
+    task: Task, kinds: Sequence[str], models: ModelParameters, seed: int
+) -> tuple[str, dict[str, ConfidenceInterval]]:
     """The kind that must reach the target, and the ROC-AUC of each on the folds before the test.
 
     The simplest, in the order of `kinds`, that is not more than a standard error worse than the best (Breiman et al.,
     "Classification and Regression Trees", 1984, section 3.4.3). Not by PR-AUC: it moves with the base rate, which no
     two stretches of time share.
     """
-    if task.headline is not None:
-        return task.headline, {}
-    earlier = {kind: worth(kind, task.origins, models, seed).roc_auc for kind in kinds}
+    if task.target_kind is not None:
+        return task.target_kind, {}
+    earlier = {kind: cross_validate(kind, task.origins, models, seed).roc_auc for kind in kinds}
     best = max(earlier.values(), key=lambda one: one.value)
-    error = (best.high - best.low) / (2 * REACH)
+    error = (best.high - best.low) / (2 * Z)
     return next(kind for kind in kinds if earlier[kind].value >= best.value - error), earlier
 
 
-def _mean(folds: Sequence[Fold], found: Sequence[Floats], metric: Ranking, seed: int) -> Interval:
+def _mean(folds: Sequence[Fold], found: Sequence[Floats], metric: Ranking, seed: int) -> ConfidenceInterval:
     """Of the folds' figures; their deviations are taken for independent."""
     parts = [
-        deviation(fold.test.y, p, fold.test.group, metric, DRAWS, seed) for fold, p in zip(folds, found, strict=True)
+        bootstrap_std(fold.test.y, p, fold.test.group, metric, DRAWS, seed)
+        for fold, p in zip(folds, found, strict=True)
     ]
     value = float(np.mean([part[0] for part in parts]))
     spread = float(np.sqrt(np.sum([part[1] ** 2 for part in parts]))) / len(parts)
-    return Interval(value, value - REACH * spread, value + REACH * spread)
+    return ConfidenceInterval(value, value - Z * spread, value + Z * spread)

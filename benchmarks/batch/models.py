@@ -9,17 +9,17 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.batch import flattering, repurchase, shoppers, table
-from benchmarks.batch.measure import CONFIDENCE, DRAWS, Worth, chosen, parted, worth
-from benchmarks.batch.tasks import FOLDS, ORIGINS, Fold, Task, again, uci
+from benchmarks.batch import leakage_demo, repurchase, shoppers, table
+from benchmarks.batch.measure import CONFIDENCE, DRAWS, CVScore, choose_kind, cross_validate, split_validation
+from benchmarks.batch.tasks import FOLDS, ORIGINS, Fold, Task, repurchase_task, uci
 from benchmarks.result import report
-from include.batch.evaluate.controls import Canary, shuffled
+from include.batch.evaluation.leakage import ShuffledLabelCheck, shuffled_label_check
 from include.batch.models.fit import FITS
-from include.batch.parameters import Models, load
+from include.batch.parameters import ModelParameters, load
 from include.contracts.errors import SettingsError, ShowroomError
 
-CHECKED = ("numpy", "scikit-learn", "tensorflow", "xgboost-cpu")
-CANARY = "boost"
+PACKAGES = ("numpy", "scikit-learn", "tensorflow", "xgboost-cpu")
+SHUFFLED_LABEL_KIND = "boost"
 """What finds a leak of rows best; the kind that must reach the target is asked as well."""
 
 
@@ -34,7 +34,7 @@ def run(
     models = load().models
     kinds = _named(tuple(FITS), only, "kind of model")
     data_of_shoppers = shoppers.read(data / shoppers.FILE)
-    tasks = (*uci(data_of_shoppers, seed), again(repurchase.read(data / repurchase.FILE), seed))
+    tasks = (*uci(data_of_shoppers, seed), repurchase_task(repurchase.read(data / repurchase.FILE), seed))
     wanted = _named(tuple(one.name for one in tasks), task, "task")
     figures: dict[str, Any] = {}
     targets: dict[str, tuple[str, float]] = {}
@@ -43,13 +43,13 @@ def run(
             found, bounds = _task(one, kinds, models, seed)
             figures |= found
             targets |= bounds
-    flattered = flattering.figures(data_of_shoppers.samples(), seed)
-    typer.echo(table.flattered(flattered))
-    figures["flattering"] = {name: asdict(pair) for name, pair in flattered.items()}
+    format_leakage = leakage_demo.comparisons(data_of_shoppers.samples(), seed)
+    typer.echo(table.format_leakage(format_leakage))
+    figures["flattering"] = {name: asdict(pair) for name, pair in format_leakage.items()}
     figures |= {"wall_s": round(time.monotonic() - began, 1), "cpu_s": round(time.process_time(), 1)}
     config = {"folds": FOLDS, "origins": ORIGINS, "draws": DRAWS, "confidence": CONFIDENCE, "kinds": kinds}
     name = "models-part" if task or only else "models"
-    typer.echo(report(name, figures=figures, targets=targets, seed=seed, config=config, packages=CHECKED))
+    typer.echo(report(name, figures=figures, targets=targets, seed=seed, config=config, packages=PACKAGES))
 
 
 def _named(known: Sequence[str], wanted: Sequence[str] | None, what: str) -> tuple[str, ...]:
@@ -61,26 +61,28 @@ def _named(known: Sequence[str], wanted: Sequence[str] | None, what: str) -> tup
 
 
 def _task(
-    task: Task, kinds: Sequence[str], models: Models, seed: int
+    task: Task, kinds: Sequence[str], models: ModelParameters, seed: int
 ) -> tuple[dict[str, Any], dict[str, tuple[str, float]]]:
     """Figures of one task and the targets they must meet; prints its table."""
-    headline, earlier = chosen(task, kinds, models, seed)
-    found = {kind: worth(kind, task.folds, models, seed) for kind in kinds}
+    target_kind, earlier = choose_kind(task, kinds, models, seed)
+    found = {kind: cross_validate(kind, task.folds, models, seed) for kind in kinds}
     canaries = {
-        kind: canary(kind, task.folds[0], models, seed) for kind in dict.fromkeys((CANARY, headline)) if kind in found
+        kind: check_shuffled_labels(kind, task.folds[0], models, seed)
+        for kind in dict.fromkeys((SHUFFLED_LABEL_KIND, target_kind))
+        if kind in found
     }
-    typer.echo(table.of(task, found, headline, earlier, canaries))
+    typer.echo(table.format_task(task, found, target_kind, earlier, canaries))
     figures: dict[str, Any] = {
         f"{task.name}.base_rate": round(task.base_rate, 4),
-        f"{task.name}.headline": headline,
+        f"{task.name}.headline": target_kind,
         f"{task.name}.models": {kind: _plain(one) for kind, one in found.items()},
         f"{task.name}.bar": task.bar,
         f"{task.name}.canary": {kind: _rounded(one) for kind, one in canaries.items()},
         f"{task.name}.canary_ok": float(all(one.ok for one in canaries.values())),
     }
     targets: dict[str, tuple[str, float]] = {f"{task.name}.canary_ok": ("at least", 1.0)}
-    if headline in found:
-        reached = found[headline]
+    if target_kind in found:
+        reached = found[target_kind]
         for name, value, bound in zip(
             ("roc_auc", "pr_auc"), (reached.roc_auc.value, reached.pr_auc.value), task.target, strict=True
         ):
@@ -89,12 +91,12 @@ def _task(
     return figures, targets
 
 
-def canary(kind: str, fold: Fold, models: Models, seed: int) -> Canary:
+def check_shuffled_labels(kind: str, fold: Fold, models: ModelParameters, seed: int) -> ShuffledLabelCheck:
     """The kind on labels dealt at random: its ROC-AUC must have 0.5 within its interval."""
-    return shuffled(FITS[kind], *parted(fold.train, seed), fold.test, models, DRAWS, seed)
+    return shuffled_label_check(FITS[kind], *split_validation(fold.train, seed), fold.test, models, DRAWS, seed)
 
 
-def _plain(one: Worth) -> Mapping[str, Any]:
+def _plain(one: CVScore) -> Mapping[str, Any]:
     return {
         "roc_auc": _interval(one.roc_auc.value, one.roc_auc.low, one.roc_auc.high),
         "pr_auc": _interval(one.pr_auc.value, one.pr_auc.low, one.pr_auc.high),
@@ -106,7 +108,7 @@ def _plain(one: Worth) -> Mapping[str, Any]:
     }
 
 
-def _rounded(one: Canary) -> list[float]:
+def _rounded(one: ShuffledLabelCheck) -> list[float]:
     return _interval(one.roc_auc.value, one.roc_auc.low, one.roc_auc.high)
 
 

@@ -13,17 +13,17 @@ import numpy as np
 import typer
 
 from benchmarks.batch import shoppers
-from benchmarks.batch.measure import fitted
+from benchmarks.batch.measure import fit
 from benchmarks.batch.tasks import FOLDS, Fold, uci
 from benchmarks.result import FOLDER, report
 from include.batch import parameters
-from include.batch.evaluate.metrics import score, threshold_at_rate
+from include.batch.evaluation.metrics import score, threshold_at_rate
 from include.batch.models import tensorflow
-from include.batch.parameters import Parameters, Private
+from include.batch.parameters import Parameters, PrivateParameters
 from include.batch.privacy import accountant, recompute
+from include.batch.privacy.dp_sgd import train
 from include.batch.privacy.mechanism import Mechanism, Request, calibrate
 from include.batch.privacy.noise import Noise
-from include.batch.privacy.train import train
 from include.batch.privacy.users import users
 from include.batch.samples import Samples
 from include.contracts.errors import ShowroomError
@@ -69,45 +69,45 @@ class Point:
         return msgspec.json.decode(self.logged, type=Mechanism)
 
 
-def point(columns: str, folds: Sequence[Fold], wanted: Private, seed: int) -> Point:
-    """Train on each fold at `wanted.epsilon` and judge on its test rows."""
+def point(columns: str, folds: Sequence[Fold], private: PrivateParameters, seed: int) -> Point:
+    """Train on each fold at `private.epsilon` and judge on its test rows."""
     figures, seconds, logged = [], [], []
     for number, fold in enumerate(folds):
         # Each session of this data set is of another user; equal ones share a fold, not a user.
         data = users(_single(fold.train), 1)
         mechanism = calibrate(
             Request(
-                epsilon=wanted.epsilon,
-                delta=wanted.delta,
+                epsilon=private.epsilon,
+                delta=private.delta,
                 users=len(data),
-                expected=wanted.users,
-                steps=wanted.steps,
-                clip=wanted.clip,
+                expected=private.users_per_step,
+                steps=private.steps,
+                clip=private.clip,
             )
         )
         # The data are public, and so may the noise be.
-        noise = Noise(f"{seed}/{columns}/{wanted.epsilon}/{number}".encode())
+        noise = Noise(f"{seed}/{columns}/{private.epsilon}/{number}".encode())
         began = time.perf_counter()
-        model = train(data, mechanism, wanted, noise, seed + number)
+        model = train(data, mechanism, private, noise, seed + number)
         seconds.append(round(time.perf_counter() - began, 2))
         p = model.probabilities(fold.test)
         figures.append(score(fold.test.y, p, threshold_at_rate(p, BASE_RATE)))
         logged.append(msgspec.json.encode(mechanism).decode())
     means = {name: float(np.mean([getattr(one, name) for one in figures])) for name in ("roc_auc", "pr_auc", "brier")}
-    return Point(columns=columns, epsilon=wanted.epsilon, seconds=tuple(seconds), logged=logged[0], **means)
+    return Point(columns=columns, epsilon=private.epsilon, seconds=tuple(seconds), logged=logged[0], **means)
 
 
 def _single(samples: Samples) -> Samples:
     return replace(samples, group=np.arange(len(samples)))
 
 
-def without(folds: Sequence[Fold], wanted: Parameters, seed: int) -> float:
+def without(folds: Sequence[Fold], nightly: Parameters, seed: int) -> float:
     """Mean ROC-AUC of the network without privacy on the same folds."""
-    found = [fitted("network", fold.train, wanted.models, seed).probabilities(fold.test) for fold in folds]
+    found = [fit("network", fold.train, nightly.models, seed).probabilities(fold.test) for fold in folds]
     return float(np.mean([score(fold.test.y, p, 0.5).roc_auc for fold, p in zip(folds, found, strict=True)]))
 
 
-def again(points: Sequence[Point]) -> list[dict[str, Any]]:
+def epsilons_from_log(points: Sequence[Point]) -> list[dict[str, Any]]:
     """Epsilons from logged numbers: by the accountant, by a second way, by the coarser bound; for more noise."""
     rows = []
     for one in points:
@@ -119,7 +119,7 @@ def again(points: Sequence[Point]) -> list[dict[str, Any]]:
                 "sigma": told.sigma,
                 "reported": round(reported, 4),
                 "recomputed": round(recompute.epsilon(told.sigma, told.rate, told.steps, told.delta), 4),
-                "renyi_bound": round(accountant.bound(told), 4),
+                "renyi_bound": round(accountant.renyi_bound(told), 4),
                 "at_double_sigma": round(accountant.epsilon(msgspec.structs.replace(told, sigma=2 * told.sigma)), 4),
             }
         )
@@ -171,8 +171,8 @@ def run(
 ) -> None:
     """Measure; prints a table, then one JSON line, and draws privacy.png."""
     read = shoppers.read(data / shoppers.FILE)
-    wanted = parameters.load()
-    private = msgspec.structs.replace(wanted.private, prior=BASE_RATE)
+    nightly = parameters.load()
+    private = msgspec.structs.replace(nightly.private, prior=BASE_RATE)
     tasks = {task.name: task for task in uci(read, seed)}
     folds = {name: tasks[task].folds for name, task in TASKS.items()}
     # Its import takes longer than a training and is not part of one.
@@ -182,8 +182,8 @@ def run(
         for name, parts in folds.items()
         for epsilon in EPSILONS
     ]
-    plain = {name: without(parts, wanted, seed) for name, parts in folds.items()}
-    rows = again([one for one in points if one.columns == "all"])
+    plain = {name: without(parts, nightly, seed) for name, parts in folds.items()}
+    rows = epsilons_from_log([one for one in points if one.columns == "all"])
     typer.echo(table(points, rows, plain))
     folder.mkdir(exist_ok=True)
     draw(points, plain, folder / "privacy.png")

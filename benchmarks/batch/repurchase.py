@@ -73,9 +73,9 @@ def samples(purchases: Purchases, cutoffs: Sequence[float]) -> Samples:
     outcomes: list[Labels] = []
     groups: list[Rows] = []
     for cutoff in cutoffs:
-        customers, found = known(purchases, cutoff)
+        customers, found = features_at(purchases, cutoff)
         fields.append(found)
-        outcomes.append(again(purchases, customers, cutoff))
+        outcomes.append(outcomes(purchases, customers, cutoff))
         groups.append(customers)
     joined = {name: np.concatenate([part[name] for part in fields]) for name in ENCODERS}
     return Samples(
@@ -87,13 +87,13 @@ def samples(purchases: Purchases, cutoffs: Sequence[float]) -> Samples:
     )
 
 
-def again(purchases: Purchases, customers: Rows, cutoff: float) -> Labels:
+def outcomes(purchases: Purchases, customers: Rows, cutoff: float) -> Labels:
     """(n,) whether each bought in [cutoff, cutoff + 30 days). The only place that looks past a cut-off."""
     within = (purchases.at >= cutoff) & (purchases.at < cutoff + DAYS) & ~purchases.returned
     return np.isin(customers, purchases.customer[within])
 
 
-def known(purchases: Purchases, cutoff: float) -> tuple[Rows, dict[str, Floats]]:
+def features_at(purchases: Purchases, cutoff: float) -> tuple[Rows, dict[str, Floats]]:
     """Customers who had bought when the day of the cut-off began, and each field (n,) of what was known of them.
 
     Recency, frequency and value as in the paper above, and how the wait so far compares with the waits before.

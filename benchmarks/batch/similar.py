@@ -20,11 +20,11 @@ import typer
 
 from benchmarks.result import report
 from include.batch import parameters
-from include.batch.similar import exact
-from include.batch.similar.candidates import Index, Pairs
-from include.batch.similar.reference import Reference
-from include.batch.similar.sets import Sets
-from include.batch.similar.signatures import Banding, Hashes
+from include.batch.lsh import brute_force
+from include.batch.lsh.candidates import Index, Pairs
+from include.batch.lsh.reference import Reference
+from include.batch.lsh.sets import Sets
+from include.batch.lsh.signatures import Banding, Hashes
 from include.contracts.errors import ShowroomError, TerminalError
 
 ONLINE_RETAIL = Path("../shared/data/online_retail.csv.gz")
@@ -119,15 +119,15 @@ def measure(name: str, sets: Sets, banding: Banding, threshold: float, neighbour
     }
     whole = len(sets) <= LARGEST_REFERENCE
     rows = np.arange(len(sets)) if whole else np.random.default_rng(banding.seed).choice(len(sets), SAMPLE, False)
-    exact_s, true = _timed(lambda: exact.pairs(sets, threshold, None if whole else rows))
+    exact_s, true = _timed(lambda: brute_force.pairs(sets, threshold, None if whole else rows))
     asked = found if whole else _touching(found, rows)
     sample = rows if len(rows) <= SAMPLE else rows[:: len(rows) // SAMPLE]
     row |= {
         "exact_s": round(exact_s, 2) if whole else None,
         "true_pairs": len(true),
-        "recall": round(exact.recall(asked, true), 5),
-        "precision": round(exact.precision(asked, true), 5),
-        "nearest_recall": round(exact.nearest_recall(near, sets, sample, threshold)[0], 5),
+        "recall": round(brute_force.recall(asked, true), 5),
+        "precision": round(brute_force.precision(asked, true), 5),
+        "nearest_recall": round(brute_force.nearest_recall(near, sets, sample, threshold)[0], 5),
     }
     if whole:
         reference_s, theirs = _timed(lambda: Reference.build(sets, hashes, banding).pairs(threshold))

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from benchmarks.batch.flattering import Pair
-from benchmarks.batch.measure import Worth
+from benchmarks.batch.leakage_demo import LeakComparison
+from benchmarks.batch.measure import CVScore
 from benchmarks.batch.tasks import Bar, Task
-from include.batch.evaluate.bootstrap import Interval
-from include.batch.evaluate.controls import Canary
+from include.batch.evaluation.confidence import ConfidenceInterval
+from include.batch.evaluation.leakage import ShuffledLabelCheck
 
 HEAD = (
     f"  {'model':<10}{'ROC-AUC':>8} {'interval':<15}{'bar':>6}{'PR-AUC':>9} {'interval':<15}{'bar':>6}"
@@ -14,23 +14,23 @@ HEAD = (
 )
 
 
-def of(
+def format_task(
     task: Task,
-    found: Mapping[str, Worth],
-    headline: str,
-    earlier: Mapping[str, Interval],
-    canaries: Mapping[str, Canary],
+    found: Mapping[str, CVScore],
+    target_kind: str,
+    earlier: Mapping[str, ConfidenceInterval],
+    canaries: Mapping[str, ShuffledLabelCheck],
 ) -> str:
     """One task: its models, whether the target is met, and its controls."""
     tests = sum(len(fold.test) for fold in task.folds)
     lines = [f"\n{task.name}: {task.about}", f"  {tests:,} test rows, base rate {task.base_rate:.3f}", HEAD]
-    lines += [_row(one, task.bars.get(kind), "*" if kind == headline else " ") for kind, one in found.items()]
+    lines += [_row(one, task.bars.get(kind), "*" if kind == target_kind else " ") for kind, one in found.items()]
     lines.append(f"  bar: ROC-AUC {task.bar[0]:.3f}, PR-AUC {task.bar[1]:.3f}, the best known by this protocol")
     if earlier:
-        told = ", ".join(f"{kind} {one.value:.3f}" for kind, one in earlier.items())
-        lines.append(f"  chosen (*) on folds before the test, the simplest within a standard error of the best: {told}")
-    if headline in found:
-        lines.append(_verdict(task, found[headline]))
+        text = ", ".join(f"{kind} {one.value:.3f}" for kind, one in earlier.items())
+        lines.append(f"  chosen (*) on folds before the test, the simplest within a standard error of the best: {text}")
+    if target_kind in found:
+        lines.append(_verdict(task, found[target_kind]))
     lines += [
         f"  shuffled labels, {kind}: ROC-AUC {one.roc_auc.value:.3f} {_bounds(one.roc_auc)}"
         f" {'0.5 lies within' if one.ok else 'NOT CHANCE: there is a leak'}"
@@ -39,7 +39,7 @@ def of(
     return "\n".join(lines)
 
 
-def flattered(pairs: Mapping[str, Pair]) -> str:
+def format_leakage(pairs: Mapping[str, LeakComparison]) -> str:
     """The figures not to be believed, and what they come down to."""
     lines = ["\nFLATTERING, not to be believed: accuracy / F1 / ROC-AUC of a forest"]
     for name, pair in pairs.items():
@@ -48,7 +48,7 @@ def flattered(pairs: Mapping[str, Pair]) -> str:
     return "\n".join(lines)
 
 
-def _row(one: Worth, bar: Bar | None, mark: str) -> str:
+def _row(one: CVScore, bar: Bar | None, mark: str) -> str:
     bars = ("-", "-") if bar is None else tuple(f"{value:.3f}" for value in bar)
     return (
         f"{mark:>2}{one.kind:<10}{one.roc_auc.value:>8.4f} {_bounds(one.roc_auc):<15}{bars[0]:>6}"
@@ -57,15 +57,15 @@ def _row(one: Worth, bar: Bar | None, mark: str) -> str:
     )
 
 
-def _verdict(task: Task, reached: Worth) -> str:
-    told = [
+def _verdict(task: Task, reached: CVScore) -> str:
+    text = [
         f"{name} {value.value:.4f} >= {bound:.3f} {'met' if value.value >= bound else 'NOT MET'}"
         for name, value, bound in zip(
             ("ROC-AUC", "PR-AUC"), (reached.roc_auc, reached.pr_auc), task.target, strict=True
         )
     ]
-    return f"  target for {reached.kind}: {', '.join(told)}"
+    return f"  target for {reached.kind}: {', '.join(text)}"
 
 
-def _bounds(interval: Interval) -> str:
+def _bounds(interval: ConfidenceInterval) -> str:
     return f"[{interval.low:.3f} {interval.high:.3f}]"

@@ -46,7 +46,7 @@ class Task:
     bar: Bar
     bars: Mapping[str, Bar]
     target: Bar
-    headline: str | None = None
+    target_kind: str | None = None
     origins: tuple[Fold, ...] = ()
 
     @property
@@ -74,7 +74,7 @@ def uci(data: ShopperData, seed: int) -> tuple[Task, Task, Task]:
                 "network": (0.928, 0.727),
             },
             target=(0.931, 0.745),
-            headline="boost",
+            target_kind="boost",
         ),
         Task(
             "uci-honest",
@@ -88,7 +88,7 @@ def uci(data: ShopperData, seed: int) -> tuple[Task, Task, Task]:
                 "network": (0.755, 0.340),
             },
             target=(0.780, 0.370),
-            headline="boost",
+            target_kind="boost",
         ),
         _later(data),
     )
@@ -99,7 +99,7 @@ def _later(data: ShopperData) -> Task:
 
     def fold(last: int, tested: int) -> Fold:
         train, test = data.months(1, last), data.months(last + 1, tested)
-        return Fold(samples.take(apart(samples.group, train, test)), samples.take(test))
+        return Fold(samples.take(exclude_groups(samples.group, train, test)), samples.take(test))
 
     return Task(
         "uci-later",
@@ -112,12 +112,12 @@ def _later(data: ShopperData) -> Task:
     )
 
 
-def apart(group: Rows, train: Rows, test: Rows) -> Rows:
+def exclude_groups(group: Rows, train: Rows, test: Rows) -> Rows:
     """The rows of `train` of whose group none is in `test`."""
     return train[~np.isin(group[train], group[test])]
 
 
-def again(purchases: Purchases, seed: int) -> Task:
+def repurchase_task(purchases: Purchases, seed: int) -> Task:
     """Repurchase, of other customers than those trained on, after all that is trained on."""
     test = repurchase.day(repurchase.TEST)
     return Task(
@@ -135,7 +135,7 @@ def _customers(purchases: Purchases, cutoff: float, parts: int, seed: int) -> tu
     """Customers dealt into parts; each is tested at the cut-off by what the others did before it."""
     train = repurchase.samples(purchases, cutoffs(cutoff))
     test = repurchase.samples(purchases, [cutoff])
-    trained, tested = dealt(train.group, parts, seed), dealt(test.group, parts, seed)
+    trained, tested = assign_parts(train.group, parts, seed), assign_parts(test.group, parts, seed)
     return tuple(
         Fold(train.take(np.flatnonzero(trained != part)), test.take(np.flatnonzero(tested == part)))
         for part in range(parts)
@@ -147,7 +147,7 @@ def cutoffs(test: float) -> tuple[float, ...]:
     return tuple(test - repurchase.DAYS - STEP_DAYS * back for back in range(CUTOFFS))
 
 
-def dealt(group: Rows, parts: int, seed: int) -> Rows:
+def assign_parts(group: Rows, parts: int, seed: int) -> Rows:
     """(n,) which of the parts each row's group falls into; the same group the same part, whatever else is there.
 
     Dealt into another number of parts, groups are mixed anew: parts of a part are not empty.

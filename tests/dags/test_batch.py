@@ -19,8 +19,8 @@ from include.contracts.errors import SettingsError
 from include.contracts.settings import Settings
 from include.ingest.intent import NEVER, describe
 from include.ingest.plan import Plan
-from showroom.batch import BatchStepOperator, command_of, environment_of, require, tracked
-from showroom.tasks.batch import Replayed, Told, ceiling_of, folder_name, prune, window_of
+from showroom.batch import BatchStepOperator, build_command, build_environment, challenger_run, raise_for_exit_code
+from showroom.tasks.batch import IntervalLedger, ReplayLedger, combined_oracle_auc, folder_name, prune, window_of
 from tests.polling import eventually
 
 NIGHT = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
@@ -91,9 +91,9 @@ def test_only_the_newest_runs_are_kept_and_always_the_current_one(tmp_path: Path
     assert {path.name for path in tmp_path.iterdir()} == {"current"}
 
 
-def told(start: datetime, days: int, buckets: dict[int, tuple[int, int]]) -> Told:
+def told(start: datetime, days: int, buckets: dict[int, tuple[int, int]]) -> IntervalLedger:
     plan = Plan.of(Settings(), seed=1, start=start, end=start + timedelta(days=days), sessions=10)
-    return Told([plan], describe(buckets))
+    return IntervalLedger([plan], describe(buckets))
 
 
 def test_the_ceiling_is_of_the_intervals_in_the_window_bots_included() -> None:
@@ -102,9 +102,9 @@ def test_the_ceiling_is_of_the_intervals_in_the_window_bots_included() -> None:
     before, after = told(START - timedelta(days=1), 1, {0: (9, 1)}), told(END, 1, {0: (9, 1)})
 
     both = describe({-10: (10, 1), 10: (20, 14), NEVER: (20, 0)}).roc_auc_admitted
-    assert ceiling_of([before, inside, also, after], START, END) == both
-    assert ceiling_of([before, after], START, END) is None
-    assert ceiling_of([], START, END) is None
+    assert combined_oracle_auc([before, inside, also, after], START, END) == both
+    assert combined_oracle_auc([before, after], START, END) is None
+    assert combined_oracle_auc([], START, END) is None
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_the_ceiling_is_of_the_intervals_in_the_window_bots_included() -> None:
 def test_a_replayed_log_counts_where_it_lies_in_the_window(
     first: datetime | None, last: datetime | None, within: bool
 ) -> None:
-    assert Replayed(first, last).within(START, END) is within
+    assert ReplayLedger(first, last).within(START, END) is within
 
 
 @pytest.fixture
@@ -134,12 +134,12 @@ def step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     values = Settings(batch_python=sys.executable, batch_folder=str(tmp_path)).to_env()
     for name, value in {**values, "SHOWROOM_NOISE_KEY": "n", "PYTHONPATH": str(tmp_path)}.items():
         monkeypatch.setenv(name, value)
-    plan = {"window": "2026-11-10/2026-11-24", "out": str(out), "ceiling": 0.9}
+    plan = {"window": "2026-11-10/2026-11-24", "out": str(out), "oracle_auc": 0.9}
     pushed: dict[str, Any] = {}
     task = SimpleNamespace(xcom_pull=lambda task_ids: plan, xcom_push=lambda key, value: pushed.update({key: value}))
 
     def made(name: str) -> tuple[BatchStepOperator, Any]:
-        return BatchStepOperator(task_id="step", step=name, planned_by="plan"), {"ti": task}
+        return BatchStepOperator(task_id="step", step=name, plan_task_id="plan"), {"ti": task}
 
     return made
 
@@ -164,11 +164,11 @@ def test_only_what_may_do_better_later_is_tried_again(step: Any, code: str, erro
 
 def test_a_step_that_was_killed_is_not_tried_again() -> None:
     with pytest.raises(AirflowFailException, match="train ended with -9: see its log"):
-        require("train", -9, "")
+        raise_for_exit_code("train", -9, "")
 
 
 def test_a_task_that_is_killed_takes_its_step_along(step: Any, tmp_path: Path) -> None:
-    command = command_of(
+    command = build_command(
         Settings(batch_python=sys.executable, batch_folder=str(tmp_path)),
         "sleeps",
         {"window": "a/b", "out": str(tmp_path / "run")},
@@ -186,7 +186,7 @@ def test_a_task_that_is_killed_takes_its_step_along(step: Any, tmp_path: Path) -
 
 
 def test_a_step_gets_the_settings_and_mlflows_login_but_nothing_of_airflows_own() -> None:
-    around = {
+    base = {
         "AIRFLOW__CORE__FERNET_KEY": "secret",
         "AIRFLOW_CONN_MONGO_DEFAULT": "mongo://",
         "_AIRFLOW__AS_LIBRARY": "1",
@@ -194,7 +194,7 @@ def test_a_step_gets_the_settings_and_mlflows_login_but_nothing_of_airflows_own(
         "MLFLOW_TRACKING_URI": "http://mlflow:5000",
         "MLFLOW_TRACKING_PASSWORD": "p",
     }
-    found = environment_of(Settings(batch_folder="/state", nightly_days=9), around)
+    found = build_environment(Settings(batch_folder="/state", nightly_days=9), base)
     assert not [name for name in found if "AIRFLOW" in name and not name.startswith("SHOWROOM_")]
     assert found["MLFLOW_TRACKING_PASSWORD"] == "p"
     assert found["PATH"] == "/bin"
@@ -206,7 +206,7 @@ def test_a_step_gets_the_settings_and_mlflows_login_but_nothing_of_airflows_own(
 
 def test_without_an_environment_for_the_batch_that_is_said() -> None:
     with pytest.raises(SettingsError, match="SHOWROOM_BATCH_PYTHON"):
-        command_of(Settings(), "features", {"window": "a/b", "out": "/tmp"})
+        build_command(Settings(), "features", {"window": "a/b", "out": "/tmp"})
 
 
 @pytest.mark.parametrize(
@@ -219,4 +219,4 @@ def test_without_an_environment_for_the_batch_that_is_said() -> None:
     ],
 )
 def test_the_link_leads_to_the_challengers_run(summary: dict[str, Any], run: str | None) -> None:
-    assert tracked(summary) == run
+    assert challenger_run(summary) == run

@@ -18,7 +18,7 @@ Unit = Literal["log-odds", "probability"]
 Predict = Callable[[Matrix], Floats]
 """(n, d) columns as they are to (n,) probabilities."""
 
-NEAREST_CERTAINTY = 1e-7
+MIN_PROBABILITY = 1e-7
 """Probabilities are kept this far from 0 and 1, where log-odds have no end."""
 
 MAX_GAP = {"log-odds": 2e-3, "probability": 1e-5}
@@ -57,7 +57,7 @@ class Attribution:
         return [int(index) for index in np.argsort(-self.importance, kind="stable")]
 
 
-def checked(found: Attribution) -> Attribution:
+def verify_additivity(found: Attribution) -> Attribution:
     """The same. Raises TerminalError where it does not add up: then another model is explained than answers."""
     limit = MAX_GAP[found.unit]
     if not found.gap <= limit:
@@ -70,12 +70,12 @@ def checked(found: Attribution) -> Attribution:
 
 def log_odds(probabilities: Floats) -> Floats:
     """Log of p / (1 - p), kept finite."""
-    p = np.clip(np.asarray(probabilities, dtype=np.float64), NEAREST_CERTAINTY, 1 - NEAREST_CERTAINTY)
+    p = np.clip(np.asarray(probabilities, dtype=np.float64), MIN_PROBABILITY, 1 - MIN_PROBABILITY)
     found: Floats = np.log(p) - np.log1p(-p)
     return found
 
 
-def boosted(booster: Any, x: Matrix, columns: tuple[str, ...], answers: Floats) -> Attribution:
+def explain_boosting(booster: Any, x: Matrix, columns: tuple[str, ...], probabilities: Floats) -> Attribution:
     """Of an XGBoost booster, by its own path-dependent TreeSHAP.
 
     `answers` (n,) are the probabilities that the model gave for x: what is explained must be what answers.
@@ -83,20 +83,22 @@ def boosted(booster: Any, x: Matrix, columns: tuple[str, ...], answers: Floats) 
     import xgboost  # noqa: PLC0415 - heavy, and not every explanation needs it
 
     contributions = booster.predict(xgboost.DMatrix(x), pred_contribs=True).astype(np.float64)
-    return Attribution("boost", "log-odds", x, columns, contributions[:, -1], contributions[:, :-1], log_odds(answers))
+    return Attribution(
+        "boost", "log-odds", x, columns, contributions[:, -1], contributions[:, :-1], log_odds(probabilities)
+    )
 
 
-def forested(forest: Any, x: Matrix, columns: tuple[str, ...], answers: Floats) -> Attribution:
+def explain_forest(forest: Any, x: Matrix, columns: tuple[str, ...], probabilities: Floats) -> Attribution:
     """Of a scikit-learn forest of two classes, by path-dependent TreeSHAP; `answers` as for `boosted`."""
     import shap  # noqa: PLC0415 - heavy, and not every explanation needs it
 
     explainer = shap.TreeExplainer(forest, feature_perturbation="tree_path_dependent")
     values = np.asarray(explainer.shap_values(x, check_additivity=False), dtype=np.float64)[:, :, 1]
     base = np.full(len(x), float(np.asarray(explainer.expected_value)[1]))
-    return Attribution("forest", "probability", x, columns, base, values, np.asarray(answers, dtype=np.float64))
+    return Attribution("forest", "probability", x, columns, base, values, np.asarray(probabilities, dtype=np.float64))
 
 
-def permuted(
+def explain_permutation(
     kind: str, predict: Predict, x: Matrix, background: Matrix, columns: tuple[str, ...], seed: int
 ) -> Attribution:
     """Of any model, by one permutation of the columns a row, forth and back.
@@ -118,7 +120,7 @@ def permuted(
     return Attribution(kind, "log-odds", x, columns, base, values, answer(x))
 
 
-def weighed(weights: Floats, bias: float, rows: Matrix, background: Matrix) -> tuple[Floats, Floats]:
+def explain_linear(weights: Floats, bias: float, rows: Matrix, background: Matrix) -> tuple[Floats, Floats]:
     """Of a linear model of scaled columns, exactly: each weight times how far its column is from the background's mean.
 
     `rows` (n, e), `background` (m, e), `weights` (e,); the base (n,) and values (n, e) in log-odds.

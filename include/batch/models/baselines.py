@@ -9,7 +9,7 @@ import numpy as np
 from msgspec import Struct
 from sklearn.tree import DecisionTreeClassifier
 
-from include.batch.parameters import Models
+from include.batch.parameters import ModelParameters
 from include.batch.samples import Floats, Labels, Samples
 
 FILE = "rule.json"
@@ -78,14 +78,14 @@ class OneRule:
         return cls(msgspec.json.decode((folder / FILE).read_bytes(), type=Rule))
 
 
-def majority(train: Samples, inner: Samples, parameters: Models, seed: int) -> Majority:
+def majority(train: Samples, validation: Samples, parameters: ModelParameters, seed: int) -> Majority:
     """The base rate; nothing is chosen."""
     return Majority(_smoothed(train.y))
 
 
-def one_rule(train: Samples, inner: Samples, parameters: Models, seed: int) -> OneRule:
+def one_rule(train: Samples, validation: Samples, parameters: ModelParameters, seed: int) -> OneRule:
     """The threshold on one column with the least log loss on train and inner together; ties by the seed."""
-    x, y = np.concatenate([train.x, inner.x]), np.concatenate([train.y, inner.y])
+    x, y = np.concatenate([train.x, validation.x]), np.concatenate([train.y, validation.y])
     stump = DecisionTreeClassifier(criterion="log_loss", max_depth=1, random_state=seed % 2**32).fit(x, y)
     if stump.tree_.node_count == 1:
         rate = _smoothed(y)

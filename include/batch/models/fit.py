@@ -8,10 +8,10 @@ from include.batch.models.forest import forest
 from include.batch.models.logistic import logistic
 from include.batch.models.model import Model
 from include.batch.models.network import network
-from include.batch.parameters import Models
+from include.batch.parameters import ModelParameters
 from include.batch.samples import Samples
 
-Fit = Callable[[Samples, Samples, Models, int], Model]
+Fit = Callable[[Samples, Samples, ModelParameters, int], Model]
 """train, inner, parameters, seed -> model. `inner` serves early stopping and choices only."""
 
 FITS: dict[str, Fit] = {

@@ -12,7 +12,7 @@ import numpy as np
 import skops.io
 from sklearn.ensemble import RandomForestClassifier
 
-from include.batch.parameters import Models
+from include.batch.parameters import ModelParameters
 from include.batch.samples import Floats, Samples
 
 FILE = "forest.skops"
@@ -51,13 +51,13 @@ class ForestModel:
         return cls(found)
 
 
-def forest(train: Samples, inner: Samples, parameters: Models, seed: int) -> ForestModel:
+def forest(train: Samples, validation: Samples, parameters: ModelParameters, seed: int) -> ForestModel:
     """Breiman, Machine Learning 45 (2001). Nothing is chosen on `inner`."""
-    wanted = parameters.forest
+    settings = parameters.forest
     fitted = RandomForestClassifier(
-        n_estimators=wanted.trees,
-        max_depth=wanted.depth,
-        min_samples_leaf=wanted.leaf,
+        n_estimators=settings.n_estimators,
+        max_depth=settings.max_depth,
+        min_samples_leaf=settings.min_samples_leaf,
         max_samples=min(len(train), ROWS),
         n_jobs=THREADS,
         random_state=seed % 2**32,

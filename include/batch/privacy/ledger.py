@@ -11,14 +11,14 @@ import msgspec
 from msgspec import Struct
 
 from include.batch.privacy import accountant
-from include.batch.privacy.entries import NUMBER, Entries, Taken
+from include.batch.privacy.ledger_store import NUMBER, DuplicateEntryError, Entries
 from include.batch.privacy.mechanism import Mechanism, decode
 from include.contracts.errors import TerminalError, TransientError
 
 ATTEMPTS = 20
 
 
-class BudgetSpent(TerminalError):
+class BudgetSpentError(TerminalError):
     """A release would cost more than is left."""
 
 
@@ -31,7 +31,7 @@ class Receipt(Struct, frozen=True):
     budget: float
     delta: float
     releases: int
-    again: bool
+    is_repeat: bool
 
 
 def charge(entries: Entries, key: str, mechanism: Mechanism, window: str, budget: float, now: datetime) -> Receipt:
@@ -49,12 +49,12 @@ def charge(entries: Entries, key: str, mechanism: Mechanism, window: str, budget
                 raise TerminalError(
                     f"the release {key} was charged for another mechanism", "see the collection privacy"
                 )
-            spent = accountant.composed(charged.values(), mechanism.delta)
-            return Receipt(key, cost, spent, budget, mechanism.delta, len(charged), again=True)
-        spent = accountant.composed([*charged.values(), mechanism], mechanism.delta)
+            spent = accountant.compose(charged.values(), mechanism.delta)
+            return Receipt(key, cost, spent, budget, mechanism.delta, len(charged), is_repeat=True)
+        spent = accountant.compose([*charged.values(), mechanism], mechanism.delta)
         if spent > budget:
-            before = accountant.composed(charged.values(), mechanism.delta)
-            raise BudgetSpent(
+            before = accountant.compose(charged.values(), mechanism.delta)
+            raise BudgetSpentError(
                 f"the privacy budget is spent: {before:.3f} of {budget:g} by {len(charged)} releases, "
                 f"with this one of {cost:.3f} it would be {spent:.3f}",
                 "see the runbook of the nightly batch; the private champion stays as it is",
@@ -70,7 +70,7 @@ def charge(entries: Entries, key: str, mechanism: Mechanism, window: str, budget
         }
         try:
             entries.add(entry)
-        except Taken:
+        except DuplicateEntryError:
             continue
-        return Receipt(key, cost, spent, budget, mechanism.delta, len(charged) + 1, again=False)
+        return Receipt(key, cost, spent, budget, mechanism.delta, len(charged) + 1, is_repeat=False)
     raise TransientError("other releases keep being charged at the same time", "run the step again")

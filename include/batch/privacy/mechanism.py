@@ -13,7 +13,7 @@ from include.contracts.errors import SettingsError, TerminalError
 
 RATE_DIGITS = 3
 SIGMA_STEP = 1e-3
-MOST, LEAST = 1024.0, 0.02
+MAX_SIGMA, MIN_SIGMA = 1024.0, 0.02
 """Noise multipliers between which one is looked for."""
 Positive = Annotated[float, Meta(gt=0)]
 
@@ -50,7 +50,7 @@ class Mechanism(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         return self.rate * self.users
 
     @property
-    def deviation(self) -> float:
+    def bootstrap_std(self) -> float:
         """Standard deviation of the noise on each coordinate of a step's sum."""
         return self.sigma * self.clip
 
@@ -79,7 +79,7 @@ def calibrate(request: Request) -> Mechanism:
         )
     rate = float(f"{min(1.0, request.expected / request.users):.{RATE_DIGITS}g}")
 
-    def asked(sigma: float) -> Mechanism:
+    def with_sigma(sigma: float) -> Mechanism:
         return Mechanism(
             sigma=sigma,
             clip=request.clip,
@@ -89,24 +89,24 @@ def calibrate(request: Request) -> Mechanism:
             users=request.users,
         )
 
-    least = _bracket(lambda sigma: accountant.epsilon(asked(sigma)) <= request.epsilon)
+    least = _bracket(lambda sigma: accountant.epsilon(with_sigma(sigma)) <= request.epsilon)
     if least is None:
         raise SettingsError(
             f"no noise keeps epsilon {request.epsilon:g} at delta {request.delta:g} over {request.steps} steps",
-            "raise private.epsilon, or lower private.steps or private.users",
+            "raise private.epsilon, or lower private.steps or private.users_per_step",
         )
     sigma = dp_accounting.calibrate_dp_mechanism(
-        accountant.fresh,
-        lambda noise: accountant.event(asked(noise)),
+        accountant.new_accountant,
+        lambda noise: accountant.event(with_sigma(noise)),
         request.epsilon,
         request.delta,
         dp_accounting.ExplicitBracketInterval(least / 2.0, least),
         tol=SIGMA_STEP / 2,
     )
-    found = asked(_up(sigma))
-    while accountant.epsilon(found) > request.epsilon:
-        found = asked(_up(found.sigma + SIGMA_STEP))
-    return found
+    calibrated = with_sigma(_round_up(sigma))
+    while accountant.epsilon(calibrated) > request.epsilon:
+        calibrated = with_sigma(_round_up(calibrated.sigma + SIGMA_STEP))
+    return calibrated
 
 
 def decode(document: object) -> Mechanism:
@@ -122,11 +122,11 @@ def decode(document: object) -> Mechanism:
 
 def _bracket(keeps: Callable[[float], bool]) -> float | None:
     """The least of MOST, MOST / 2, ... that keeps; from above, because little noise takes long to account for."""
-    sigma, kept = MOST, None
-    while sigma > LEAST and keeps(sigma):
-        sigma, kept = sigma / 2.0, sigma
-    return kept
+    sigma, smallest = MAX_SIGMA, None
+    while sigma > MIN_SIGMA and keeps(sigma):
+        sigma, smallest = sigma / 2.0, sigma
+    return smallest
 
 
-def _up(sigma: float) -> float:
+def _round_up(sigma: float) -> float:
     return round(math.ceil(sigma / SIGMA_STEP) * SIGMA_STEP, 6)

@@ -16,7 +16,7 @@ from include.batch.samples import Floats, Rows
 from include.contracts.errors import SettingsError
 from include.contracts.settings import MIN_KEY_BYTES, PREFIX, Settings
 
-WORD = np.dtype("<u8")
+WORD_DTYPE = np.dtype("<u8")
 
 
 class Noise:
@@ -27,7 +27,7 @@ class Noise:
         self._blocks = 0
 
     @classmethod
-    def of(cls, settings: Settings, release: str) -> "Noise":
+    def for_release(cls, settings: Settings, release: str) -> "Noise":
         """The stream of one release. Raises SettingsError where the key is missing or short."""
         return cls(hmac.digest(_key(settings), release.encode(), "sha256"))
 
@@ -39,8 +39,10 @@ class Noise:
     def uniform(self, count: int) -> Floats:
         """`count` independent numbers in the open interval (0, 1), 53 bits each."""
         self._blocks += 1
-        told = self._seed + self._blocks.to_bytes(8, "big")
-        words: NDArray[np.uint64] = np.frombuffer(hashlib.shake_256(told).digest(count * WORD.itemsize), WORD)
+        block = self._seed + self._blocks.to_bytes(8, "big")
+        words: NDArray[np.uint64] = np.frombuffer(
+            hashlib.shake_256(block).digest(count * WORD_DTYPE.itemsize), WORD_DTYPE
+        )
         return ((words >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
 
     def normal(self, count: int) -> Floats:
@@ -48,7 +50,7 @@ class Noise:
         normal: Floats = ndtri(self.uniform(count))
         return normal
 
-    def chosen(self, users: int, rate: float) -> Rows:
+    def sample_users(self, users: int, rate: float) -> Rows:
         """Which of `users` take part: each on his own with probability `rate`."""
         return np.flatnonzero(self.uniform(users) < rate)
 

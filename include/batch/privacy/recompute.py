@@ -13,7 +13,7 @@ from include.batch.samples import Floats
 
 STEP = 2e-4
 POINTS = 1 << 19
-FARTHEST = 50.0
+MAX_EPSILON = 50.0
 
 
 def epsilon(sigma: float, rate: float, steps: int, delta: float) -> float:
@@ -28,12 +28,12 @@ def _direction(sigma: float, rate: float, steps: int, delta: float, removed: boo
     total = np.fft.irfft(np.fft.rfft(np.fft.ifftshift(one)) ** steps, POINTS)
     mass = np.maximum(np.fft.fftshift(total), 0.0)
     lost = max(0.0, 1.0 - float(one.sum())) * steps
-    low, high = 0.0, FARTHEST
+    low, high = 0.0, MAX_EPSILON
     while high - low > STEP:
         middle = (low + high) / 2.0
         above = losses > middle
-        told = lost + float(np.sum(mass[above] * -np.expm1(middle - losses[above])))
-        low, high = (middle, high) if told > delta else (low, middle)
+        delta_at = lost + float(np.sum(mass[above] * -np.expm1(middle - losses[above])))
+        low, high = (middle, high) if delta_at > delta else (low, middle)
     return high
 
 

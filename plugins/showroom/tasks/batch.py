@@ -21,20 +21,20 @@ from showroom.environment import batch_folder, settings
 from showroom.verdicts import verdicts
 
 RUNS = "runs"
-LONGEST_NAME = 120
+MAX_NAME_LENGTH = 120
 REPLAY = "replay:"
 
 _log = logging.getLogger(__name__)
 
 
-class Told(msgspec.Struct, frozen=True):
+class IntervalLedger(msgspec.Struct, frozen=True):
     """What counts here of an interval's ledger."""
 
     plans: list[Plan]
     intent: Intent
 
 
-class Replayed(msgspec.Struct, frozen=True):
+class ReplayLedger(msgspec.Struct, frozen=True):
     """When the visits of a replayed log began; None where it held none."""
 
     first_started_at: datetime | None
@@ -55,10 +55,10 @@ def plan_run(run_id: str, instant: datetime, params: Mapping[str, Any]) -> dict[
         folder.mkdir(parents=True, exist_ok=True)
         gone = prune(folder.parent, folder, current.nightly_runs)
         with MongoHook() as hook, errors("read the ledgers"):
-            ceiling = _ceiling(current, hook, start, end)
+            oracle_auc = _oracle_auc_from_ledgers(current, hook, start, end)
         _log.info("%s/%s in %s, %d older runs deleted", start, end, folder, gone)
         window = f"{start.isoformat()}/{end.isoformat()}"
-        return {"window": window, "out": str(folder), "ceiling": ceiling}
+        return {"window": window, "out": str(folder), "oracle_auc": oracle_auc}
 
 
 def window_of(current: Settings, instant: datetime, params: Mapping[str, Any]) -> tuple[datetime, datetime]:
@@ -76,7 +76,7 @@ def window_of(current: Settings, instant: datetime, params: Mapping[str, Any]) -
 
 def folder_name(run_id: str) -> str:
     """A run's folder: its id, with nothing in it that means something in a path."""
-    return re.sub(r"[^A-Za-z0-9_-]", "_", run_id)[:LONGEST_NAME]
+    return re.sub(r"[^A-Za-z0-9_-]", "_", run_id)[:MAX_NAME_LENGTH]
 
 
 def prune(runs: Path, current: Path, keep: int) -> int:
@@ -88,7 +88,7 @@ def prune(runs: Path, current: Path, keep: int) -> int:
     return len(gone)
 
 
-def ceiling_of(told: Iterable[Told], start: datetime, end: datetime) -> float | None:
+def combined_oracle_auc(told: Iterable[IntervalLedger], start: datetime, end: datetime) -> float | None:
     """Best ROC-AUC that any model can reach on the admitted sessions of intervals in a window; None without any.
 
     An interval counts as a whole when some of it lies in the window.
@@ -102,14 +102,16 @@ def ceiling_of(told: Iterable[Told], start: datetime, end: datetime) -> float | 
     return describe(buckets).roc_auc_admitted
 
 
-def _ceiling(current: Settings, hook: MongoHook, start: datetime, end: datetime) -> float | None:
+def _oracle_auc_from_ledgers(current: Settings, hook: MongoHook, start: datetime, end: datetime) -> float | None:
     """The ceiling by the kept ledgers; None where a replayed log lies in the window, whose truth nobody knows."""
     found = {entry["_id"]: entry["ledger"] for entry in database(hook.get_conn(), current)[LEDGERS].find({})}
-    logs = [msgspec.json.decode(text, type=Replayed) for name, text in found.items() if name.startswith(REPLAY)]
+    logs = [msgspec.json.decode(text, type=ReplayLedger) for name, text in found.items() if name.startswith(REPLAY)]
     if any(log.within(start, end) for log in logs):
         return None
-    shops = (msgspec.json.decode(text, type=Told) for name, text in found.items() if not name.startswith(REPLAY))
-    return ceiling_of(shops, start, end)
+    shops = (
+        msgspec.json.decode(text, type=IntervalLedger) for name, text in found.items() if not name.startswith(REPLAY)
+    )
+    return combined_oracle_auc(shops, start, end)
 
 
 def _utc(text: str) -> datetime:

@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.batch import repurchase
-from benchmarks.batch.repurchase import DAYS, ENCODERS, FIELDS, Purchases, again, known, samples
-from benchmarks.batch.tasks import again as task_of
-from benchmarks.batch.tasks import cutoffs, dealt
+from benchmarks.batch.repurchase import DAYS, ENCODERS, FIELDS, Purchases, features_at, outcomes, samples
+from benchmarks.batch.tasks import assign_parts, cutoffs, repurchase_task
 from include.contracts.errors import TerminalError
 
 CUT = 15_200.0
@@ -46,8 +45,8 @@ def test_what_happens_from_the_cut_off_on_changes_no_field(
 ) -> None:
     before = [(1, CUT - 61, False), *((who, CUT - 0.001 - abs(day), back) for who, day, back in past)]
     after = [(who, CUT + abs(day), back) for who, day, back in future]
-    customers, fields = known(_purchases(before), CUT)
-    customers_too, fields_too = known(_purchases(before + after), CUT)
+    customers, fields = features_at(_purchases(before), CUT)
+    customers_too, fields_too = features_at(_purchases(before + after), CUT)
     assert np.array_equal(customers, customers_too)
     assert fields.keys() == fields_too.keys() == ENCODERS.keys()
     for name, values in fields.items():
@@ -63,13 +62,13 @@ def test_the_outcome_is_a_purchase_from_the_cut_off_until_thirty_days_later() ->
         (4, CUT + DAYS, False),
         (5, CUT + 3, True),
     ]
-    outcome = again(_purchases(events), np.arange(1, 6), CUT)
+    outcome = outcomes(_purchases(events), np.arange(1, 6), CUT)
     assert outcome.tolist() == [False, True, True, False, False]
 
 
 def test_fields_of_a_small_history() -> None:
     events = [(7, CUT - 40, False), (7, CUT - 10, False), (7, CUT - 10, False), (7, CUT - 5, True), (8, CUT - 1, True)]
-    customers, fields = known(_purchases(events), CUT)
+    customers, fields = features_at(_purchases(events), CUT)
     assert customers.tolist() == [7]
     expected = {
         "recency_days": 10,
@@ -99,7 +98,7 @@ def test_customers_are_on_one_side_only_and_all_are_tested_once() -> None:
     test = repurchase.day(repurchase.TEST)
     events = [(int(who), test - float(random.uniform(-29, 330)), False) for who in random.integers(1, 60, 1500)]
     purchases = _purchases(events)
-    task = task_of(purchases, seed=1)
+    task = repurchase_task(purchases, seed=1)
     tested = np.concatenate([fold.test.group for fold in task.folds])
     assert sorted(tested.tolist()) == samples(purchases, [test]).group.tolist()
     for fold in (*task.folds, *task.origins):
@@ -111,7 +110,7 @@ def test_nothing_of_the_tests_outcomes_is_in_what_models_are_trained_and_chosen_
     test = repurchase.day(repurchase.TEST)
     events = [(int(who), test - float(random.uniform(0.01, 330)), False) for who in random.integers(1, 60, 1500)]
     future = [(who, test + 3.0, False) for who in range(1, 60)]
-    plain, changed = (task_of(_purchases(some), seed=1) for some in (events, events + future))
+    plain, changed = (repurchase_task(_purchases(some), seed=1) for some in (events, events + future))
     assert all(fold.test.y.all() for fold in changed.folds)
     assert not any(fold.test.y.any() for fold in plain.folds)
     for one, other in zip((*plain.folds, *plain.origins), (*changed.folds, *changed.origins), strict=True):
@@ -123,15 +122,15 @@ def test_nothing_of_the_tests_outcomes_is_in_what_models_are_trained_and_chosen_
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=30), st.integers(2, 7))
 def test_a_group_falls_into_the_same_part_whoever_else_is_there(groups: list[int], parts: int) -> None:
     group = np.array(groups, dtype=np.int64)
-    part = dealt(group, parts, 5)
+    part = assign_parts(group, parts, 5)
     assert ((part >= 0) & (part < parts)).all()
-    assert dealt(group[:1], parts, 5)[0] == part[0]
+    assert assign_parts(group[:1], parts, 5)[0] == part[0]
 
 
 def test_parts_of_a_part_are_not_empty() -> None:
     group = np.arange(700)
-    part = group[dealt(group, 2, 42) == 0]
-    assert set(dealt(part, 4, 42).tolist()) == set(range(4))
+    part = group[assign_parts(group, 2, 42) == 0]
+    assert set(assign_parts(part, 4, 42).tolist()) == set(range(4))
 
 
 def _file(folder: Path, lines: list[tuple[object, ...]]) -> Path:

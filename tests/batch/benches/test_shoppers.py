@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.batch import shoppers
 from benchmarks.batch.shoppers import ALL, OUTCOME, WITHOUT_PAGE_VALUES, WITHOUT_PERIOD
-from benchmarks.batch.tasks import apart, uci
+from benchmarks.batch.tasks import exclude_groups, uci
 from include.contracts.errors import TerminalError
 
 MONTHS = ("Feb", "Mar", "May", "June", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -92,7 +92,7 @@ def test_a_session_is_encoded_the_same_whatever_others_there_are(tmp_path: Path)
 
 def test_rows_of_a_tested_group_are_not_trained_on() -> None:
     group = np.array([1, 2, 1, 3, 2])
-    assert apart(group, np.array([0, 1, 3]), np.array([2])).tolist() == [1, 3]
+    assert exclude_groups(group, np.array([0, 1, 3]), np.array([2])).tolist() == [1, 3]
 
 
 @pytest.mark.parametrize("text", ["", "a,b\n1,2\n"])

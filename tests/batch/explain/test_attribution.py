@@ -7,9 +7,16 @@ import pytest
 import xgboost
 from sklearn.ensemble import RandomForestClassifier
 
-from include.batch.explain.attribution import Attribution, boosted, checked, forested, log_odds, permuted
+from include.batch.explain.attribution import (
+    Attribution,
+    explain_boosting,
+    explain_forest,
+    explain_permutation,
+    log_odds,
+    verify_additivity,
+)
+from include.batch.explain.explainer import explain, importance_table, sample_rows
 from include.batch.explain.plots import draw
-from include.batch.explain.values import choose, explain, importance_table
 from include.batch.features import columns
 from include.batch.models.dense import DenseNetwork
 from include.batch.parameters import load
@@ -31,7 +38,9 @@ def data(rows: int = 600) -> tuple[Matrix, Labels]:
 def test_boosting_adds_up_to_its_log_odds() -> None:
     x, y = data()
     booster = xgboost.train({"objective": "binary:logistic", "max_depth": 3}, xgboost.QuantileDMatrix(x, y), 30)
-    found = checked(boosted(booster, x[:50], COLUMNS, booster.inplace_predict(x[:50]).astype(np.float64)))
+    found = verify_additivity(
+        explain_boosting(booster, x[:50], COLUMNS, booster.inplace_predict(x[:50]).astype(np.float64))
+    )
     assert found.gap < 1e-4
     assert found.columns[found.order()[0]] == "matters"
 
@@ -39,15 +48,15 @@ def test_boosting_adds_up_to_its_log_odds() -> None:
 def test_boosting_of_other_trees_than_those_that_answer_is_refused() -> None:
     x, y = data()
     booster = xgboost.train({"objective": "binary:logistic", "max_depth": 3}, xgboost.QuantileDMatrix(x, y), 30)
-    answers = booster[:10].inplace_predict(x[:50]).astype(np.float64)
+    probabilities = booster[:10].inplace_predict(x[:50]).astype(np.float64)
     with pytest.raises(TerminalError, match=r"explanation of boost is .* off its answers"):
-        checked(boosted(booster, x[:50], COLUMNS, answers))
+        verify_additivity(explain_boosting(booster, x[:50], COLUMNS, probabilities))
 
 
 def test_a_forest_adds_up_to_its_probability() -> None:
     x, y = data()
     forest = RandomForestClassifier(20, max_depth=5, random_state=1).fit(x, y)
-    found = checked(forested(forest, x[:30], COLUMNS, forest.predict_proba(x[:30])[:, 1]))
+    found = verify_additivity(explain_forest(forest, x[:30], COLUMNS, forest.predict_proba(x[:30])[:, 1]))
     assert found.gap < 1e-8
     assert found.columns[found.order()[0]] == "matters"
 
@@ -60,7 +69,7 @@ def linear(x: Matrix) -> Floats:
 
 def test_permutations_of_a_linear_model_are_its_terms() -> None:
     x = np.nan_to_num(data()[0])
-    found = checked(permuted("network", linear, x[:20], x[100:150], COLUMNS, seed=1))
+    found = verify_additivity(explain_permutation("network", linear, x[:20], x[100:150], COLUMNS, seed=1))
     expected = (x[:20] - x[100:150].mean(axis=0)) * np.array([1.0, 0.0, -0.5, 0.25])
     assert np.allclose(found.values, expected, atol=1e-4)
     assert found.gap < 1e-6
@@ -87,7 +96,7 @@ def test_networks_of_the_nightly_columns_add_up(layers: tuple[int, ...]) -> None
 
 def test_unknown_values_are_explained_as_any_other() -> None:
     x = data()[0]
-    found = checked(permuted("network", linear, x[:40], x[100:150], COLUMNS, seed=1))
+    found = verify_additivity(explain_permutation("network", linear, x[:40], x[100:150], COLUMNS, seed=1))
     assert np.isfinite(found.values).all()
 
 
@@ -98,7 +107,9 @@ def test_the_same_seed_gives_the_same_values() -> None:
         return found
 
     x = data()[0]
-    first, again = (permuted("network", crooked, x[:10], x[100:120], COLUMNS, seed=3).values for _ in range(2))
+    first, again = (
+        explain_permutation("network", crooked, x[:10], x[100:120], COLUMNS, seed=3).values for _ in range(2)
+    )
     assert np.array_equal(first, again)
 
 
@@ -107,7 +118,7 @@ def test_what_does_not_add_up_or_is_not_a_number_is_refused() -> None:
         base, values = np.zeros(2), np.full((2, 4), off)
         wrong = Attribution("boost", "log-odds", data(2)[0], COLUMNS, base, values, np.zeros(2))
         with pytest.raises(TerminalError, match="off its answers"):
-            checked(wrong)
+            verify_additivity(wrong)
 
 
 def test_certain_answers_have_finite_log_odds() -> None:
@@ -116,7 +127,7 @@ def test_certain_answers_have_finite_log_odds() -> None:
 
 @pytest.mark.parametrize("held_out", [2, 30, 100_000])
 def test_nothing_is_explained_against_itself(held_out: int) -> None:
-    rows, background = choose(held_out, EXPLAIN, "private_network", seed=1)
+    rows, background = sample_rows(held_out, EXPLAIN, "private_network", seed=1)
     assert len(rows) == min(EXPLAIN.private_rows, held_out - len(background)) > 0
     assert len(background) == min(EXPLAIN.background, held_out // 2) > 0
     assert not set(rows) & set(background)

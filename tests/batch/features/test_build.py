@@ -1,6 +1,6 @@
 """The table of a window: the same whatever the order and the chunks, whole or not at all, and never from a leak."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -10,15 +10,11 @@ import numpy as np
 import pytest
 
 from include.batch import parameters
-from include.batch.context import Context
-from include.batch.evaluate import split
-from include.batch.features import build, columns, source, table
+from include.batch.features import build, columns, table
 from include.batch.features.columns import NAMES, SESSION
 from include.batch.features.table import Table
-from include.batch.window import Window
 from include.contracts.errors import TerminalError, TransientError
-from include.contracts.settings import Settings
-from tests.batch.archived import START, WINDOW, Document, chunks, document, shop
+from tests.batch.documents import START, WINDOW, Document, chunks, document, shop
 
 PARAMETERS = parameters.load()
 FEATURES = PARAMETERS.features
@@ -106,55 +102,6 @@ def test_samples_number_users_and_scale(tmp_path: Path) -> None:
         assert len(set(found.user_id[seen.group == number])) == 1
     with pytest.raises(TerminalError, match="other columns"):
         columns.samples(replace(found, columns=NAMES[1:]))
-
-
-Reader = Callable[[Sequence[Document]], Context]
-
-
-@pytest.fixture
-def archive(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Reader:
-    """A context of the step features whose archive holds the given documents."""
-
-    def holding(documents: Sequence[Document]) -> Context:
-        def stream(settings: Settings, window: Window, asked: object, chunk: int) -> Iterator[Sequence[Document]]:
-            yield from chunks(documents, chunk)
-
-        monkeypatch.setattr(source, "stream", stream)
-        return Context(WINDOW, tmp_path, PARAMETERS, Settings(), lambda _: None)
-
-    return holding
-
-
-def test_the_step_writes_table_and_splits(archive: Reader) -> None:
-    context = archive(shop(3_000, 200))
-    summary = build.run(context)
-    found = table.read(context.out)
-    assert summary["digest"] == found.digest
-    assert summary["sessions"] == 3_000
-    assert summary["base_rate"] == pytest.approx(found.made.mean())
-    both = split.load(context.out)
-    split.check(found, both.temporal)
-    assert sorted(path.name for path in context.out.iterdir()) == ["features.parquet", "split.npz"]
-    assert build.run(context) == summary
-
-
-@pytest.mark.parametrize("made", [True, False])
-def test_a_window_of_one_outcome_is_told(archive: Reader, made: bool) -> None:
-    documents = [one | {"purchase": {"made": made}} for one in shop(500, 50)]
-    with pytest.raises(TerminalError, match=r"session ended in a purchase.*both outcomes"):
-        build.run(archive(documents))
-
-
-def test_a_column_that_knows_the_outcome_is_refused(archive: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A source that writes a bought visit's clicks down after the fact."""
-    documents = [
-        one | {"clicks": 400 + number % 9 if one["purchase"]["made"] else number % 300}
-        for number, one in enumerate(shop(2_000, 150))
-    ]
-    context = archive(documents)
-    with pytest.raises(TerminalError, match="clicks"):
-        build.run(context)
-    assert not (context.out / table.FILE).exists()
 
 
 def test_columns_of_the_visit_come_first() -> None:

@@ -10,7 +10,7 @@ from include.batch.features import source
 from include.batch.features.columns import PROJECTION, projection
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.settings import Settings
-from tests.batch.archived import WINDOW, Document, document, shop
+from tests.batch.documents import WINDOW, Document, document, shop
 
 
 class Server:

@@ -14,7 +14,7 @@ from include.batch.models.baselines import Majority
 from include.batch.models.dense import DenseNetwork
 from include.batch.models.forest import forest
 from include.contracts.errors import TerminalError
-from tests.batch.made_up import MODELS, samples
+from tests.batch.factories import MODELS, samples
 
 COLUMNS = ("c0", "c1")
 RANDOM = np.random.default_rng(5)

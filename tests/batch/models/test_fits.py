@@ -5,22 +5,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from include.batch.evaluate.metrics import score
+from include.batch.evaluation.metrics import score
 from include.batch.models import artifact
 from include.batch.models.baselines import OneRule, one_rule
 from include.batch.models.boost import boost
 from include.batch.models.fit import FITS
 from include.batch.models.model import BASELINES, Model
 from include.batch.samples import Samples
-from tests.batch.made_up import MODELS, samples
+from tests.batch.factories import MODELS, samples
 
-TRAIN, INNER, TEST = samples(3000, 1), samples(600, 2), samples(1500, 3)
+TRAIN, VALIDATION, TEST = samples(3000, 1), samples(600, 2), samples(1500, 3)
 LEAST = {"majority": 0.5, "one_rule": 0.7, "logistic": 0.84, "forest": 0.84, "boost": 0.84, "network": 0.84}
 
 
 @pytest.fixture(scope="module")
 def fitted() -> dict[str, Model]:
-    return {kind: fit(TRAIN, INNER, MODELS, 7) for kind, fit in FITS.items()}
+    return {kind: fit(TRAIN, VALIDATION, MODELS, 7) for kind, fit in FITS.items()}
 
 
 @pytest.mark.parametrize("kind", FITS)
@@ -42,7 +42,7 @@ def test_it_looks_at_neither_labels_nor_users(kind: str, fitted: dict[str, Model
 
 @pytest.mark.parametrize("kind", FITS)
 def test_the_same_input_and_seed_give_the_same_model(kind: str, fitted: dict[str, Model], tmp_path: Path) -> None:
-    again = FITS[kind](TRAIN, INNER, MODELS, 7)
+    again = FITS[kind](TRAIN, VALIDATION, MODELS, 7)
     assert np.array_equal(again.probabilities(TEST), fitted[kind].probabilities(TEST))
     digests = {artifact.save(model, tmp_path / kind, TRAIN.columns) for model in (again, fitted[kind])}
     assert len(digests) == 1
@@ -50,7 +50,7 @@ def test_the_same_input_and_seed_give_the_same_model(kind: str, fitted: dict[str
 
 @pytest.mark.parametrize("kind", ["forest", "boost", "network"])
 def test_another_seed_gives_another_model(kind: str, fitted: dict[str, Model]) -> None:
-    other = FITS[kind](TRAIN, INNER, MODELS, 8)
+    other = FITS[kind](TRAIN, VALIDATION, MODELS, 8)
     assert not np.array_equal(other.probabilities(TEST), fitted[kind].probabilities(TEST))
 
 
@@ -69,7 +69,7 @@ def test_unknown_values_have_an_answer(kind: str, fitted: dict[str, Model]) -> N
 
 
 def test_the_rule_is_about_the_column_that_tells_most() -> None:
-    rule = one_rule(TRAIN, INNER, MODELS, 7).rule
+    rule = one_rule(TRAIN, VALIDATION, MODELS, 7).rule
     assert (rule.column, rule.index) == ("c0", 0)
     assert rule.below < rule.above
 
@@ -91,7 +91,7 @@ def test_without_anything_to_split_on_the_rule_is_the_base_rate() -> None:
 
 
 def test_the_inner_part_stops_the_boosting() -> None:
-    noise = INNER.labelled(np.random.default_rng(1).permutation(INNER.y))
+    noise = VALIDATION.labelled(np.random.default_rng(1).permutation(VALIDATION.y))
     assert boost(TRAIN, noise, MODELS, 7).booster.num_boosted_rounds() < 10
 
 

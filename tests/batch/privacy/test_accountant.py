@@ -11,7 +11,7 @@ from scipy.special import ndtr
 from include.batch.privacy import accountant, recompute
 from include.batch.privacy.mechanism import Mechanism, Request, calibrate, decode
 from include.contracts.errors import SettingsError, TerminalError
-from tests.batch.privacy.made import mechanism
+from tests.batch.privacy.factories import mechanism
 
 
 @pytest.mark.parametrize(
@@ -22,11 +22,11 @@ def test_epsilon_is_what_a_second_way_finds_and_below_the_renyi_bound(sigma: flo
     epsilon = accountant.epsilon(found)
 
     assert recompute.agrees(epsilon, recompute.epsilon(sigma, rate, steps, found.delta))
-    assert epsilon < accountant.bound(found)
+    assert epsilon < accountant.renyi_bound(found)
 
 
 def test_epsilon_of_the_original_project_s_noise_is_astronomic() -> None:
-    assert accountant.bound(mechanism(sigma=0.01, rate=128 / 9864, steps=770)) > 1e6
+    assert accountant.renyi_bound(mechanism(sigma=0.01, rate=128 / 9864, steps=770)) > 1e6
 
 
 def test_a_gaussian_mechanism_s_epsilon_is_the_closed_form_s() -> None:
@@ -52,16 +52,16 @@ def test_whatever_tells_more_costs_more(change: dict[str, float]) -> None:
 
 def test_clip_scales_the_noise_and_not_epsilon() -> None:
     assert accountant.epsilon(mechanism(clip=5.0)) == accountant.epsilon(mechanism())
-    assert mechanism(clip=5.0).deviation == 5.0 * mechanism().deviation
+    assert mechanism(clip=5.0).noise_std == 5.0 * mechanism().noise_std
 
 
 def test_nights_compose_to_more_than_each_and_less_than_their_sum() -> None:
     nights = [mechanism(), mechanism(sigma=4.0), mechanism(rate=0.15)]
-    together = accountant.composed(nights, 1e-5)
+    together = accountant.compose(nights, 1e-5)
 
     assert max(map(accountant.epsilon, nights)) < together < sum(map(accountant.epsilon, nights))
-    assert accountant.composed([], 1e-5) == 0.0
-    twice = accountant.composed([nights[0]] * 2, 1e-5)
+    assert accountant.compose([], 1e-5) == 0.0
+    twice = accountant.compose([nights[0]] * 2, 1e-5)
     assert twice == pytest.approx(accountant.epsilon(mechanism(steps=120)), rel=1e-6)
 
 

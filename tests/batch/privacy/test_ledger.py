@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 import pytest
 
 from include.batch.privacy import accountant
-from include.batch.privacy.entries import Document, Entries
-from include.batch.privacy.ledger import BudgetSpent, Receipt, charge
+from include.batch.privacy.ledger import BudgetSpentError, Receipt, charge
+from include.batch.privacy.ledger_store import Document, Entries
 from include.batch.privacy.mechanism import decode
 from include.contracts.errors import TerminalError, TransientError
-from tests.batch.privacy.kept import CONTRACT, Memory, entry
-from tests.batch.privacy.made import mechanism
+from tests.batch.privacy.factories import mechanism
+from tests.batch.privacy.ledger_contract import CONTRACT, Memory, entry
 
 NOW = datetime(2026, 11, 23, 2, tzinfo=UTC)
 NIGHT = mechanism()
@@ -32,7 +32,7 @@ def test_a_release_is_charged_once_and_nights_are_composed() -> None:
     entries = Memory()
     first, second, again = charged(entries, "a"), charged(entries, "b"), charged(entries, "a")
 
-    assert (first.again, second.again, again.again) == (False, False, True)
+    assert (first.is_repeat, second.is_repeat, again.is_repeat) == (False, False, True)
     assert first.spent == COST
     assert COST < second.spent < 2 * COST
     assert again.spent == second.spent
@@ -45,10 +45,10 @@ def test_a_spent_budget_refuses_and_keeps_nothing_but_the_same_release_is_still_
     entries = Memory()
     budget = 1.2 * COST
     charged(entries, "a", budget)
-    with pytest.raises(BudgetSpent, match="by 1 releases"):
+    with pytest.raises(BudgetSpentError, match="by 1 releases"):
         charged(entries, "b", budget)
     assert len(entries.read()) == 1
-    assert charged(entries, "a", budget).again
+    assert charged(entries, "a", budget).is_repeat
 
 
 def test_what_was_charged_by_one_that_died_stays_charged() -> None:
@@ -77,7 +77,7 @@ def test_two_runs_at_once_cannot_both_slip_under_the_budget() -> None:
         try:
             charged(entries, key, 1.2 * COST)
             ended.append("charged")
-        except BudgetSpent:
+        except BudgetSpentError:
             ended.append("refused")
 
     threads = [threading.Thread(target=run, args=(key,)) for key in ("a", "b")]
@@ -86,7 +86,7 @@ def test_two_runs_at_once_cannot_both_slip_under_the_budget() -> None:
     for thread in threads:
         thread.join()
     assert sorted(ended) == ["charged", "refused"]
-    assert accountant.composed([decode(kept["mechanism"]) for kept in entries.read()], NIGHT.delta) <= 1.2 * COST
+    assert accountant.compose([decode(kept["mechanism"]) for kept in entries.read()], NIGHT.delta) <= 1.2 * COST
 
 
 def test_one_that_is_overtaken_forever_gives_up_for_now() -> None:

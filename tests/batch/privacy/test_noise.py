@@ -13,17 +13,17 @@ KEY = Secret("k" * 32)
 
 def test_the_owner_can_draw_it_again_and_another_release_or_key_is_another_stream() -> None:
     own = Settings(noise_key=KEY)
-    first = Noise.of(own, "release").uniform(100)
+    first = Noise.for_release(own, "release").uniform(100)
 
-    assert (Noise.of(own, "release").uniform(100) == first).all()
-    assert not np.isin(Noise.of(own, "other").uniform(100), first).any()
-    assert not np.isin(Noise.of(Settings(noise_key=Secret("l" * 32)), "release").uniform(100), first).any()
+    assert (Noise.for_release(own, "release").uniform(100) == first).all()
+    assert not np.isin(Noise.for_release(own, "other").uniform(100), first).any()
+    assert not np.isin(Noise.for_release(Settings(noise_key=Secret("l" * 32)), "release").uniform(100), first).any()
 
 
 @pytest.mark.parametrize("key", ["", "qqqqq"])
 def test_without_a_key_nothing_is_released_and_the_key_is_not_told(key: str) -> None:
     with pytest.raises(SettingsError, match="NOISE_KEY") as raised:
-        Noise.of(Settings(noise_key=Secret(key)), "release")
+        Noise.for_release(Settings(noise_key=Secret(key)), "release")
     assert not key or key not in str(raised.value)
 
 
@@ -40,11 +40,11 @@ def test_it_is_normal_and_uniform_and_never_repeats() -> None:
 
 def test_each_user_takes_part_on_his_own() -> None:
     noise = Noise(b"seed")
-    drawn = [noise.chosen(1000, 0.1) for _ in range(400)]
+    drawn = [noise.sample_users(1000, 0.1) for _ in range(400)]
     sizes = np.array([len(users) for users in drawn])
 
     assert sizes.mean() == pytest.approx(100, rel=0.03)
     # A batch of a fixed size, or a shuffled one, would not vary as a binomial does.
     assert sizes.var() == pytest.approx(90, rel=0.25)
     assert np.bincount(np.concatenate(drawn), minlength=1000).var() == pytest.approx(36, rel=0.25)
-    assert len(noise.chosen(50, 1.0)) == 50
+    assert len(noise.sample_users(50, 1.0)) == 50

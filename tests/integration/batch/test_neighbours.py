@@ -15,8 +15,8 @@ import pytest
 from elasticsearch import Elasticsearch
 from pymongo import MongoClient
 
-from include.batch.similar.publish import Rows, publish
-from include.batch.similar.stores import STAGED, ElasticStore, MongoStore, Store
+from include.batch.lsh.publish import Rows, publish
+from include.batch.lsh.stores import STAGED, ElasticStore, MongoStore, Store
 from include.contracts.archive import NEIGHBOURS
 from include.contracts.documents import NEIGHBOURS_ALIAS
 from include.contracts.errors import TerminalError, TransientError
@@ -195,8 +195,8 @@ def test_a_run_that_lost_what_it_staged_does_not_switch(own: Settings) -> None:
         batches = list(rows())
         yield from batches[:3]
         with closing(MongoStore(own)) as mongo, closing(ElasticStore(own)) as elastic:
-            mongo.tidy()
-            elastic.tidy()
+            mongo.cleanup()
+            elastic.cleanup()
         yield from batches[3:]
 
     with pytest.raises(TransientError, match="30 staged neighbours of 60"):

@@ -1,0 +1,128 @@
+"""Everyone's neighbours with the reasons for them, and the file they are in between two steps."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from include.batch.lsh import kernels
+from include.batch.lsh.candidates import Nearest, Values
+from include.batch.lsh.publish import FILE, Status
+from include.batch.lsh.sets import Groups, Numbers
+from include.batch.lsh.tokens import Users
+
+REASONS = 5
+ROWS_OF_A_GROUP = 50_000
+
+STATUSES: tuple[Status, ...] = ("alike", "nobody_alike", "too_few_tokens")
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """For each of n users his k nearest: `ids` (n, k) are rows of `users`, -1 where there are no more.
+
+    `status` (n,) numbers of STATUSES; `same` (n,) how many others have the very same tokens.
+    """
+
+    users: Users
+    ids: Numbers
+    similarity: Values
+    status: NDArray[np.int8]
+    same: NDArray[np.int64]
+
+
+def neighbours(users: Users, kept: NDArray[np.int64], groups: Groups, near: Nearest) -> Neighbours:
+    """From distinct sets back to people; `kept` are the rows of the users that `groups` is of, ascending."""
+    n, k = len(users.ids), near.ids.shape[1]
+    ids, values = np.full((len(kept), k), kernels.NONE, np.int32), np.full((len(kept), k), -1.0)
+    kernels.spread(groups.of, groups.offsets, groups.members, (near.ids, near.similarity), (ids, values))
+    all_ids, all_values = np.full((n, k), kernels.NONE, np.int32), np.full((n, k), -1.0)
+    all_ids[kept] = np.where(ids == kernels.NONE, kernels.NONE, kept[ids])
+    all_values[kept] = values
+    status = np.full(n, STATUSES.index("too_few_tokens"), np.int8)
+    status[kept] = np.where(ids[:, 0] == kernels.NONE, STATUSES.index("nobody_alike"), STATUSES.index("alike"))
+    same = np.zeros(n, np.int64)
+    same[kept] = groups.sizes[groups.of] - 1
+    return Neighbours(users, all_ids, all_values, status, same)
+
+
+def write(found: Neighbours, folder: Path) -> Path:
+    """Write neighbours.parquet, one row a user in the order of their ids; a reader sees the old file or the new one."""
+    path = folder / FILE
+    partial = path.with_suffix(".partial")
+    with pq.ParquetWriter(partial, _schema(), compression="zstd") as writer:
+        for start in range(0, max(len(found.status), 1), ROWS_OF_A_GROUP):
+            writer.write_table(_table(found, start, min(start + ROWS_OF_A_GROUP, len(found.status))))
+    partial.replace(path)
+    return path
+
+
+def reasons(found: Neighbours, start: int, stop: int) -> tuple[Numbers, Numbers]:
+    """For users [start, stop): (m, k, REASONS) the tokens shared with each neighbour that fewest users have, and
+    (m, k) how many are shared in all."""
+    sets = found.users.sets
+    frequency = np.bincount(sets.tokens, minlength=sets.vocabulary)
+    others = found.ids[start:stop]
+    rarest = np.full((*others.shape, REASONS), kernels.NONE, np.int32)
+    counts = np.zeros(others.shape, np.int32)
+    rows = np.arange(start, stop)
+    kernels.shared(sets.offsets, sets.tokens, rows, others, frequency, (rarest, counts))
+    return rarest, counts
+
+
+def _schema() -> pa.Schema:
+    neighbour = pa.struct(
+        [
+            ("user_id", pa.string()),
+            ("similarity", pa.float64()),
+            ("shared_tokens", pa.int32()),
+            ("shared", pa.list_(pa.string())),
+        ]
+    )
+    return pa.schema(
+        [
+            ("user_id", pa.string()),
+            ("status", pa.string()),
+            ("tokens", pa.int32()),
+            ("same_tokens", pa.int64()),
+            ("neighbours", pa.list_(neighbour)),
+        ]
+    )
+
+
+def _table(found: Neighbours, start: int, stop: int) -> pa.Table:
+    rarest, counts = reasons(found, start, stop)
+    there = found.ids[start:stop] != kernels.NONE
+    told = rarest[there]
+    shared = pa.ListArray.from_arrays(
+        _offsets((told != kernels.NONE).sum(axis=1)), _texts(found.users.tokens, told[told != kernels.NONE])
+    )
+    members = pa.StructArray.from_arrays(
+        [
+            _texts(found.users.ids, found.ids[start:stop][there]),
+            pa.array(found.similarity[start:stop][there]),
+            pa.array(counts[there]),
+            shared,
+        ],
+        fields=list(_schema().field("neighbours").type.value_type),
+    )
+    columns = [
+        pa.array(found.users.ids[start:stop], pa.string()),
+        pa.array([STATUSES[number] for number in found.status[start:stop]], pa.string()),
+        pa.array(found.users.sets.sizes[start:stop].astype(np.int32)),
+        pa.array(found.same[start:stop]),
+        pa.ListArray.from_arrays(_offsets(there.sum(axis=1)), members),
+    ]
+    return pa.Table.from_arrays(columns, schema=_schema())
+
+
+def _offsets(sizes: NDArray[np.int64]) -> pa.Array:
+    return pa.array(np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)]).astype(np.int32))
+
+
+def _texts(names: list[str], numbers: Numbers) -> pa.Array:
+    distinct, positions = np.unique(numbers, return_inverse=True)
+    return pa.array([names[number] for number in distinct], pa.string()).take(pa.array(positions))

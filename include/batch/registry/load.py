@@ -1,0 +1,68 @@
+"""A registered model out of MLflow, checked file by file."""
+
+import tempfile
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+
+from include.batch.models import artifact
+from include.batch.models.artifact import Manifest
+from include.batch.models.model import Model
+from include.batch.registry import tracking
+from include.contracts.errors import TerminalError
+from include.contracts.settings import Settings
+
+CHAMPION, CHALLENGER = "champion", "challenger"
+FOLDER = "model"
+"""Folder of a run's artefacts that MLflow loads; the model's own folder lies below it in `artifacts`."""
+
+
+def champion(settings: Settings, name: str) -> Model | None:
+    """The model that bears the alias champion, None where there is none.
+
+    Raises TransientError where MLflow is away, TerminalError where the artefact is missing or corrupt.
+    """
+    client = tracking.connect(settings)
+    found = version(client, name, CHAMPION)
+    return None if found is None else fetch(client, found)[0]
+
+
+def version(client: MlflowClient, name: str, alias: str) -> ModelVersion | None:
+    """The version of a registered name that bears an alias, None where there is none."""
+    with tracking.errors(f"look up {name}"):
+        number = aliases(client, name).get(alias)
+        return None if number is None else client.get_model_version(name, number)
+
+
+def aliases(client: MlflowClient, name: str) -> dict[str, str]:
+    """Alias -> number of its version; none where nothing is registered under the name."""
+    try:
+        return {alias: str(number) for alias, number in client.get_registered_model(name).aliases.items()}
+    except MlflowException as error:
+        if error.error_code in tracking.ABSENT:
+            return {}
+        raise
+
+
+def fetch(client: MlflowClient, found: ModelVersion) -> tuple[Model, Manifest]:
+    """Download a version's model. Raises TransientError where MLflow is away, TerminalError where it is corrupt."""
+    with tempfile.TemporaryDirectory() as place:
+        path = f"{FOLDER}/artifacts"
+        try:
+            with tracking.errors(f"download {found.name} version {found.version}"):
+                local = Path(client.download_artifacts(str(found.run_id), path, place))
+        except OSError as error:
+            raise _missing(found, str(error)) from error
+        folders = [entry for entry in sorted(local.iterdir()) if entry.is_dir()] if local.is_dir() else []
+        if len(folders) != 1:
+            raise _missing(found, f"{len(folders)} models in {path}")
+        return artifact.load(folders[0]), artifact.manifest(folders[0])
+
+
+def _missing(found: ModelVersion, detail: str) -> TerminalError:
+    return TerminalError(
+        f"the artefact of {found.name} version {found.version} is missing ({detail})",
+        "restore it in MLflow, or take the alias off this version",
+    )

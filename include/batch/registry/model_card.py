@@ -1,0 +1,149 @@
+"""The model card: what a model was made of, how good it is, what is private about it and what it is not good for.
+
+The sections follow Mitchell et al., "Model cards for model reporting", FAT* 2019.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from include.batch.evaluation.confidence import ConfidenceInterval
+from include.batch.features import columns
+from include.batch.registry.run_results import ModelResult, RunResults
+
+METRICS: tuple[tuple[str, str], ...] = (
+    ("pr_auc", "PR-AUC"),
+    ("roc_auc", "ROC-AUC"),
+    ("brier", "Brier score"),
+    ("log_loss", "log loss"),
+    ("calibration_error", "calibration error"),
+    ("f1", "F1"),
+    ("accuracy", "accuracy"),
+)
+NOT_PRIVATE = "not private"
+LIMITS: tuple[str, ...] = (
+    "It answers when a visit is over, before its outcome is known; it says nothing of a visit that goes on.",
+    "It was tested on the last days of one window only; it says nothing of another season, price list or shop.",
+    "It ranks and estimates; it tells no causes. An explanation says what moved the answer, not the visitor.",
+    "Explanations are of held-out visits, and no epsilon covers these visits.",
+)
+
+
+def card(results: RunResults, kind: str) -> str:
+    """The card of one kind of a run, in Markdown; the same run, the same text."""
+    fit = results.model_results[kind]
+    return (
+        "\n".join(
+            [*_head(results, fit), *_data(results), *_metrics_section(fit), *_privacy(results, fit), *_limits(results)]
+        )
+        + "\n"
+    )
+
+
+def _head(results: RunResults, fit: ModelResult) -> Iterator[str]:
+    yield f"# {fit.kind}: will a visit end in a purchase?"
+    yield ""
+    yield f"Run `{results.key}`, seed {results.parameters.seed}. Privacy: {claim(results, fit)}."
+    yield ""
+
+
+def _data(results: RunResults) -> Iterator[str]:
+    split, rows = results.parameters.split, results.trained.rows
+    yield "## Data"
+    yield ""
+    yield f"- Window: {results.window}"
+    yield f"- Digest of the feature table (SHA-256): `{results.trained.data}`"
+    learnt, chosen, before = rows.get("train", 0), rows.get("validation", 0), results.cut.isoformat()
+    yield f"- Trained on {learnt} visits, choices made on {chosen}, all before {before}"
+    yield (
+        f"- Tested on {rows.get('test', 0)} visits of the last {split.test_days:g} days, of users "
+        f"({split.test_users:.0%} of all, by hash) of whom no visit was trained on"
+    )
+    yield f"- {len(columns.NAMES)} columns: {', '.join(columns.NAMES)}"
+    yield f"- Reviews: {'used' if results.parameters.features.reviews else 'not used'}"
+    yield "- Never used, because they follow the outcome:"
+    for name, reason in columns.DENIED.items():
+        yield f"  - `{name}` {reason}"
+    yield ""
+
+
+def _metrics_section(fit: ModelResult) -> Iterator[str]:
+    yield "## Figures on the later window"
+    yield ""
+    base_rate, visits = _number(fit.scores.get("base_rate")), fit.scores.get("rows", 0)
+    yield f"Base rate {base_rate} of {visits:.0f} visits; intervals by drawing users."
+    yield ""
+    yield "| figure | value | from | to | random split (flattering) |"
+    yield "| --- | --- | --- | --- | --- |"
+    for name, title in METRICS:
+        if name not in fit.scores:
+            continue
+        bounds = fit.intervals.get(name)
+        low, high = (_number(bounds.low), _number(bounds.high)) if bounds else ("-", "-")
+        yield f"| {title} | {_number(fit.scores[name])} | {low} | {high} | {_number(fit.random.get(name))} |"
+    yield ""
+    shuffled_label_check = (
+        _format_interval(fit.shuffled_label_check.roc_auc) if fit.shuffled_label_check else "not measured for this kind"
+    )
+    yield f"Shuffled-label canary, ROC-AUC: {shuffled_label_check}."
+    yield ""
+
+
+def _privacy(results: RunResults, fit: ModelResult) -> Iterator[str]:
+    yield "## Privacy"
+    yield ""
+    released = results.released
+    if not fit.private:
+        yield f"This model is {NOT_PRIVATE}: nothing bounds what it tells of a single user."
+    else:
+        mechanism = released.mechanism or {}
+        yield f"- {claim(results, fit)}"
+        for name in ("adjacency", "sampling", "sigma", "clip", "rate", "steps", "users"):
+            if name in mechanism:
+                yield f"- {name}: {mechanism[name]}"
+        yield f"- Spent over all nights: {_number(released.spent)} of {_number(released.budget)}"
+        yield "- Encoders, caps and parameters are constants; no search for them was charged"
+    yield f"- Membership attack: {_attack(attack(results, fit.kind))}"
+    yield ""
+
+
+def _limits(results: RunResults) -> Iterator[str]:
+    yield "## Known limits"
+    yield ""
+    for limit in LIMITS:
+        yield f"- {limit}"
+
+
+def claim(results: RunResults, fit: ModelResult) -> str:
+    """What may be said of its privacy, in one line."""
+    if not fit.private:
+        return NOT_PRIVATE
+    mechanism = results.released.mechanism or {}
+    return (
+        f"({_number(results.released.epsilon)}, {mechanism.get('delta', '?')})-differentially private for one "
+        f"{mechanism.get('unit', '?')} with all visits, by the {mechanism.get('accountant', '?')} accountant"
+    )
+
+
+def attack(results: RunResults, kind: str) -> Mapping[str, Any]:
+    """The membership attack's figures on one kind; empty where it was not attacked."""
+    found = (results.released.attack or {}).get(kind, {})
+    return found if isinstance(found, Mapping) else {"auc": found}
+
+
+def _attack(found: Mapping[str, Any]) -> str:
+    told = [f"{name} {_format_value(value)}" for name, value in found.items() if _format_value(value)]
+    return ", ".join(told) if told else "not measured"
+
+
+def _format_value(value: Any) -> str:
+    if isinstance(value, Mapping) and {"value", "low", "high"} <= value.keys():
+        return _format_interval(ConfidenceInterval(value["value"], value["low"], value["high"]))
+    return f"{value:.4g}" if isinstance(value, int | float) and not isinstance(value, bool) else ""
+
+
+def _format_interval(interval: ConfidenceInterval) -> str:
+    return f"{interval.value:.3f} ({interval.low:.3f} to {interval.high:.3f})"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"

@@ -1,0 +1,213 @@
+"""One MLflow run for each fit. A rerun that would say the same keeps the run; one that says otherwise replaces it.
+
+A new run is whole before an old one goes, and a run whose version bears an alias never goes.
+"""
+
+import hashlib
+import math
+import platform
+import subprocess
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import msgspec
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, DataType, Schema
+from msgspec import Struct
+
+import include
+from include.batch.features import columns
+from include.batch.registry import model_card
+from include.batch.registry.load import FOLDER
+from include.batch.registry.run_results import PRIVATE, ModelResult, RunResults
+from include.batch.registry.tracking import errors
+
+SCORER = Path(__file__).with_name("scorer.py")
+KEY, KIND, CONTENT = "showroom.run", "showroom.kind", "showroom.content"
+TRAINED_UNTIL, DIGEST = "showroom.trained_until", "showroom.model"
+COMMIT = "mlflow.source.git.commit"
+CARD = "card.md"
+SHARED_SECTIONS = ("features", "split", "evaluate", "promotion")
+REQUIREMENTS = ("mlflow", "numpy", "scikit-learn", "xgboost-cpu", "skops", "msgspec", "pandas", "pyarrow")
+GIT_TIMEOUT_S = 10
+
+
+class RunRecord(Struct, frozen=True, kw_only=True):
+    """What one run says: the same content, the same run."""
+
+    kind: str
+    params: dict[str, str]
+    tags: dict[str, str]
+    metrics: dict[str, float]
+    card: str
+
+    @property
+    def content(self) -> str:
+        """SHA-256 of all that it says."""
+        return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()
+
+
+def build_run_record(results: RunResults, kind: str, digest: str) -> RunRecord:
+    """What the run of one kind says; `digest` is its model's."""
+    fit = results.model_results[kind]
+    return RunRecord(
+        kind=kind,
+        params=dict(_params(results, kind)),
+        tags=dict(_tags(results, fit, digest)),
+        metrics=dict(_metrics(results, fit)),
+        card=model_card.card(results, kind),
+    )
+
+
+def log_run(client: MlflowClient, experiment: str, results: RunResults, record: RunRecord) -> Run:
+    """The finished run of this entry, new or from before; unfinished ones of the same fit are left to `sweep`."""
+    for run in search_runs(client, experiment, results.key, record.kind):
+        if run.info.status == "FINISHED" and run.data.tags.get(CONTENT) == record.content:
+            return run
+    with errors(f"log {record.kind}"):
+        run = client.create_run(
+            experiment,
+            run_name=f"{record.kind} {results.window.end:%Y-%m-%d}",
+            tags={**record.tags, CONTENT: record.content},
+        )
+        run_id, now = run.info.run_id, int(time.time() * 1e3)
+        client.log_batch(
+            run_id,
+            params=[Param(name, value) for name, value in record.params.items()],
+            metrics=[Metric(name, value, now, 0) for name, value in record.metrics.items()],
+            tags=[RunTag("mlflow.note.content", record.card)],
+        )
+        client.log_text(run_id, record.card, CARD)
+        _artifacts(client, run_id, results, record.kind)
+        client.set_terminated(run_id, "FINISHED")
+        return client.get_run(run_id)
+
+
+def search_runs(client: MlflowClient, experiment: str, key: str, kind: str) -> list[Run]:
+    """All runs of one fit that are not deleted, newest first."""
+    with errors(f"look up the runs of {kind}"):
+        wanted = f"tags.`{KEY}` = '{key}' and tags.`{KIND}` = '{kind}'"
+        return list(client.search_runs([experiment], wanted, order_by=["attributes.start_time DESC"]))
+
+
+def cleanup(
+    client: MlflowClient, experiment: str, results: RunResults, retained: Mapping[str, str], needed: frozenset[str]
+) -> int:
+    """Delete the runs of this night that others have replaced; how many. `kept`: kind -> run; `needed` stay as well."""
+    deleted = 0
+    with errors("delete replaced runs"):
+        wanted = f"tags.`{KEY}` = '{results.key}'"
+        for run in client.search_runs([experiment], wanted):
+            if run.info.run_id not in needed and retained.get(run.data.tags.get(KIND, "")) != run.info.run_id:
+                client.delete_run(run.info.run_id)
+                deleted += 1
+    return deleted
+
+
+def _artifacts(client: MlflowClient, run: str, results: RunResults, kind: str) -> None:
+    plots = results.folder / "plots"
+    for path in sorted(plots.glob("*.png")):
+        if f"-{kind}-" in path.name or not any(f"-{other}-" in path.name for other in results.model_results):
+            client.log_artifact(run, str(path), "plots")
+    table = results.folder / "importance.csv"
+    if table.is_file():
+        client.log_artifact(run, str(table))
+    with tempfile.TemporaryDirectory() as directory:
+        package = Path(directory) / FOLDER
+        _save_pyfunc(results.model(kind), package)
+        client.log_artifacts(run, str(package), FOLDER)
+
+
+def _save_pyfunc(model: Path, package: Path) -> None:
+    """A fitted model's folder as an MLflow model: the code that scores, the columns it wants, the folder itself."""
+    wanted = Schema([ColSpec(DataType.double, name) for name in columns.NAMES])
+    with warnings.catch_warnings():
+        # An example of the input would be a row of somebody's visit.
+        warnings.filterwarnings("ignore", message=".*input example was not provided", category=UserWarning)
+        mlflow.pyfunc.save_model(
+            str(package),
+            python_model=str(SCORER),
+            artifacts={"model": str(model)},
+            signature=ModelSignature(inputs=wanted, outputs=Schema([ColSpec(DataType.double)])),
+            conda_env=_environment(),
+        )
+
+
+def _environment() -> dict[str, Any]:
+    """What the model needs beside this project; given, so that MLflow does not start a process to find out."""
+    needed = [f"{name}=={version(name)}" for name in REQUIREMENTS]
+    return {"dependencies": [f"python={platform.python_version()}", "pip", {"pip": needed}]}
+
+
+def _params(results: RunResults, kind: str) -> Iterator[tuple[str, str]]:
+    record = msgspec.to_builtins(results.parameters)
+    yield "window", str(results.window)
+    yield "seed", str(record["seed"])
+    yield "kind", kind
+    for section in SHARED_SECTIONS:
+        yield from ((f"{section}.{name}", str(value)) for name, value in record[section].items())
+    own = record["private"] if kind == PRIVATE else record["models"].get(kind, {})
+    yield from ((f"{kind}.{name}", str(value)) for name, value in own.items())
+
+
+def _tags(results: RunResults, fit: ModelResult, digest: str) -> Iterator[tuple[str, str]]:
+    yield KEY, results.key
+    yield KIND, fit.kind
+    yield DIGEST, digest
+    yield TRAINED_UNTIL, results.cut.isoformat()
+    yield "showroom.window", str(results.window)
+    yield "showroom.data", results.trained.data
+    yield "showroom.privacy", model_card.claim(results, fit)
+    if fit.private:
+        for name, value in (results.released.mechanism or {}).items():
+            yield f"showroom.dp.{name}", str(value)
+        yield "showroom.dp.epsilon", str(results.released.epsilon)
+    commit = git_commit()
+    if commit:
+        yield COMMIT, commit
+
+
+def _metrics(results: RunResults, fit: ModelResult) -> Iterator[tuple[str, float]]:
+    yield from _numbers("", fit.scores)
+    for name, interval in fit.intervals.items():
+        yield from _numbers(f"{name}_", {"low": interval.low, "high": interval.high})
+    yield from _numbers("inner_", fit.validation)
+    yield from _numbers("random_", fit.random)
+    if fit.shuffled_label_check is not None:
+        yield from _numbers("canary_roc_auc_", msgspec.to_builtins(fit.shuffled_label_check.roc_auc))
+    yield from _numbers("attack_", model_card.attack(results, fit.kind))
+    if fit.private:
+        released = results.released
+        yield from _numbers("", {"epsilon": released.epsilon, "spent": released.spent, "budget": released.budget})
+
+
+def _numbers(prefix: str, found: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    for name, value in found.items():
+        if isinstance(value, Mapping):
+            yield from _numbers(f"{prefix}{name}_", value)
+        elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+            yield f"{prefix}{name}", float(value)
+
+
+def git_commit() -> str:
+    """The commit of the code that runs; empty outside a git repository."""
+    root = Path(include.__file__).resolve().parent.parent
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(root), "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            timeout=GIT_TIMEOUT_S,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return found.stdout.strip()

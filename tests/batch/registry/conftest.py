@@ -1,0 +1,59 @@
+"""An MLflow of each test's own, over SQLite, and decisions kept in memory as MongoDB would keep them."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+
+from include.batch.registry import records
+from include.contracts.settings import Secret, Settings
+
+
+class Records(dict[str, dict[str, Any]]):
+    """What the step asks of a collection."""
+
+    def find_one(self, wanted: dict[str, str]) -> dict[str, Any] | None:
+        found = self.get(wanted["_id"])
+        return None if found is None else dict(found)
+
+    def replace_one(self, wanted: dict[str, str], document: dict[str, Any], upsert: bool) -> None:
+        assert upsert
+        self[wanted["_id"]] = document
+
+    def update_one(self, wanted: dict[str, str], change: dict[str, dict[str, Any]]) -> None:
+        if wanted["_id"] in self:
+            self[wanted["_id"]].update(change["$set"])
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new MLflow database, made once."""
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def settings(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """An MLflow and a place for its artefacts of this test's own."""
+    monkeypatch.chdir(tmp_path)
+    own = tmp_path / "mlflow.db"
+    shutil.copy(empty_store, own)
+    return Settings(mlflow_url=f"sqlite:///{own}", mongo_url=Secret("mongodb://127.0.0.1:1"))
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> Records:
+    """The decisions."""
+    found = Records()
+
+    @contextmanager
+    def open_decisions(settings: Settings) -> Iterator[Records]:
+        yield found
+
+    monkeypatch.setattr(records, "open_decisions", open_decisions)
+    return found
