@@ -37,9 +37,9 @@ class Log:
 
     def scaled(self, values: Floats) -> Matrix:
         """(n, 2): log(1 + v) / log(1 + cap), and v > 0."""
-        known = np.nan_to_num(values, nan=0.0)
-        logs = np.log1p(np.clip(known, 0, self.cap)) / np.log1p(self.cap)
-        return np.column_stack([logs, known > 0]).astype(np.float32)
+        filled = np.nan_to_num(values, nan=0.0)
+        logs = np.log1p(np.clip(filled, 0, self.cap)) / np.log1p(self.cap)
+        return np.column_stack([logs, filled > 0]).astype(np.float32)
 
 
 @dataclass(frozen=True)

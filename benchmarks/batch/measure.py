@@ -67,20 +67,20 @@ def split_validation(train: Samples, seed: int) -> tuple[Samples, Samples]:
 def cross_validate(kind: str, folds: Sequence[Fold], models: ModelParameters, seed: int) -> CVScore:
     """Fit on each fold's training part and judge on its test part."""
     began = time.monotonic()
-    found = [fit(kind, fold.train, models, seed).probabilities(fold.test) for fold in folds]
+    predictions = [fit(kind, fold.train, models, seed).probabilities(fold.test) for fold in folds]
     seconds = (time.monotonic() - began) / len(folds)
     scores = [
         score(fold.test.y, p, threshold_at_rate(p, float(fold.train.y.mean())))
-        for fold, p in zip(folds, found, strict=True)
+        for fold, p in zip(folds, predictions, strict=True)
     ]
     return CVScore(
         kind=kind,
-        roc_auc=_mean(folds, found, "roc_auc", seed),
-        pr_auc=_mean(folds, found, "pr_auc", seed),
-        brier=float(np.mean([one.brier for one in scores])),
-        calibration_error=float(np.mean([one.calibration_error for one in scores])),
-        f1=float(np.mean([one.f1 for one in scores])),
-        accuracy=float(np.mean([one.accuracy for one in scores])),
+        roc_auc=_mean(folds, predictions, "roc_auc", seed),
+        pr_auc=_mean(folds, predictions, "pr_auc", seed),
+        brier=float(np.mean([score_of_fold.brier for score_of_fold in scores])),
+        calibration_error=float(np.mean([score_of_fold.calibration_error for score_of_fold in scores])),
+        f1=float(np.mean([score_of_fold.f1 for score_of_fold in scores])),
+        accuracy=float(np.mean([score_of_fold.accuracy for score_of_fold in scores])),
         seconds=seconds,
     )
 
@@ -97,17 +97,17 @@ def choose_kind(
     if task.target_kind is not None:
         return task.target_kind, {}
     earlier = {kind: cross_validate(kind, task.origins, models, seed).roc_auc for kind in kinds}
-    best = max(earlier.values(), key=lambda one: one.value)
+    best = max(earlier.values(), key=lambda interval: interval.value)
     error = (best.high - best.low) / (2 * Z)
     return next(kind for kind in kinds if earlier[kind].value >= best.value - error), earlier
 
 
-def _mean(folds: Sequence[Fold], found: Sequence[Floats], metric: Ranking, seed: int) -> ConfidenceInterval:
+def _mean(folds: Sequence[Fold], predictions: Sequence[Floats], metric: Ranking, seed: int) -> ConfidenceInterval:
     """Of the folds' figures; their deviations are taken for independent."""
     parts = [
         bootstrap_std(fold.test.y, p, fold.test.group, metric, DRAWS, seed)
-        for fold, p in zip(folds, found, strict=True)
+        for fold, p in zip(folds, predictions, strict=True)
     ]
     value = float(np.mean([part[0] for part in parts]))
-    spread = float(np.sqrt(np.sum([part[1] ** 2 for part in parts]))) / len(parts)
-    return ConfidenceInterval(value, value - Z * spread, value + Z * spread)
+    std = float(np.sqrt(np.sum([part[1] ** 2 for part in parts]))) / len(parts)
+    return ConfidenceInterval(value, value - Z * std, value + Z * std)

@@ -73,8 +73,8 @@ def samples(purchases: Purchases, cutoffs: Sequence[float]) -> Samples:
     outcomes: list[Labels] = []
     groups: list[Rows] = []
     for cutoff in cutoffs:
-        customers, found = features_at(purchases, cutoff)
-        fields.append(found)
+        customers, features = features_at(purchases, cutoff)
+        fields.append(features)
         outcomes.append(outcomes(purchases, customers, cutoff))
         groups.append(customers)
     joined = {name: np.concatenate([part[name] for part in fields]) for name in ENCODERS}
@@ -99,7 +99,7 @@ def features_at(purchases: Purchases, cutoff: float) -> tuple[Rows, dict[str, Fl
     Recency, frequency and value as in the paper above, and how the wait so far compares with the waits before.
     """
     past = purchases.before(cutoff)
-    bought, back = past.where(~past.returned), past.where(past.returned)
+    bought, returned = past.where(~past.returned), past.where(past.returned)
     customers, member = np.unique(bought.customer, return_inverse=True)
     count = len(customers)
     counts = np.bincount(member, minlength=count).astype(np.float64)
@@ -113,7 +113,7 @@ def features_at(purchases: Purchases, cutoff: float) -> tuple[Rows, dict[str, Fl
     value = _sums(member, bought.value, count)
     lines = _sums(member, bought.lines, count)
     fresh = _sums(member, bought.fresh, count)
-    returns = _count(customers, back.customer)
+    returns = _count(customers, returned.customer)
     fields: dict[str, Floats] = {
         "recency_days": recency,
         "age_days": age,
@@ -169,12 +169,12 @@ def _sums(member: Rows, weights: Floats, count: int) -> Floats:
     return np.bincount(member, weights=weights, minlength=count).astype(np.float64)
 
 
-def _count(customers: Rows, found: Rows) -> Floats:
+def _count(customers: Rows, occurrences: Rows) -> Floats:
     """(n,) how often each of the sorted customers is among those found."""
-    at = np.searchsorted(customers, found)
-    there = at < len(customers)
-    at, found = at[there], found[there]
-    return np.bincount(at[customers[at] == found], minlength=len(customers)).astype(np.float64)
+    at = np.searchsorted(customers, occurrences)
+    in_range = at < len(customers)
+    at, occurrences = at[in_range], occurrences[in_range]
+    return np.bincount(at[customers[at] == occurrences], minlength=len(customers)).astype(np.float64)
 
 
 def _days(bought: Purchases, member: Rows, count: int) -> Floats:
@@ -225,16 +225,16 @@ def _invoices(table: pa.Table) -> Purchases:
     first = np.ones(len(at), dtype=np.bool_)
     first[1:] = (key[:, 1:] != key[:, :-1]).any(axis=0)
     invoice = np.cumsum(first) - 1
-    found = customer[first], at[first], returned[first]
+    invoice_keys = customer[first], at[first], returned[first]
     return Purchases(
-        customer=found[0],
-        at=found[1],
+        customer=invoice_keys[0],
+        at=invoice_keys[1],
         value=_sums(invoice, np.abs(quantity) * price, int(first.sum())),
         lines=np.bincount(invoice).astype(np.float64),
         fresh=_sums(invoice, fresh, int(first.sum())),
-        returned=found[2],
+        returned=invoice_keys[2],
         home=home[first],
-        gap=_gaps(*found),
+        gap=_gaps(*invoice_keys),
     )
 
 

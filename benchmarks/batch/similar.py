@@ -33,7 +33,7 @@ PACKAGES = ("numba", "numpy", "scipy", "datasketch")
 BASKET = 20
 ITEMS = 20_000
 GROUP = 5
-MOST_SWAPPED = 8
+MAX_SWAPPED = 8
 SKEW = 1.5
 """Half of the users stand in groups around one basket with up to MOST_SWAPPED items swapped, the others alone."""
 
@@ -66,7 +66,7 @@ def synthetic(users: int, seed: int) -> Sets:
 
     groups = users // (2 * GROUP)
     tokens = np.repeat(items(groups * BASKET).reshape(groups, BASKET), GROUP, axis=0)
-    swapped = np.arange(BASKET) < draw.integers(0, MOST_SWAPPED + 1, len(tokens))[:, None]
+    swapped = np.arange(BASKET) < draw.integers(0, MAX_SWAPPED + 1, len(tokens))[:, None]
     tokens[swapped] = items(int(swapped.sum()))
     alone = items((users - len(tokens)) * BASKET)
     everyone = np.repeat(np.arange(users), BASKET)
@@ -77,8 +77,8 @@ def online_retail(path: Path) -> Sets:
     """What each customer bought, of those with FEWEST_ITEMS or more. Raises TerminalError where there is no file."""
     bought: dict[str, set[str]] = {}
     for line in _lines(path):
-        known = line["CustomerID"] and not line["InvoiceNo"].startswith("C")
-        if known and float(line["Quantity"]) > 0 and float(line["UnitPrice"]) > 0:
+        valid = line["CustomerID"] and not line["InvoiceNo"].startswith("C")
+        if valid and float(line["Quantity"]) > 0 and float(line["UnitPrice"]) > 0:
             bought.setdefault(line["CustomerID"], set()).add(line["StockCode"])
     members = [bought[customer] for customer in sorted(bought) if len(bought[customer]) >= FEWEST_ITEMS]
     numbers = {item: number for number, item in enumerate(sorted(set().union(*members)))}
@@ -102,7 +102,7 @@ def measure(name: str, sets: Sets, banding: Banding, threshold: float, neighbour
     hashes = np.random.default_rng(banding.seed).integers(0, 2**32, sets.vocabulary, dtype=np.uint32)
     first_s, _ = _timed(lambda: _find(sets.take(np.arange(10)), hashes, banding, threshold, neighbours))
     built, index = _repeated(lambda: Index.build(sets, hashes, banding))
-    joined, found = _repeated(lambda: index.pairs(threshold))
+    joined, result = _repeated(lambda: index.pairs(threshold))
     listed, near = _repeated(lambda: index.nearest(neighbours, threshold))
     index_s, pairs_s, nearest_s = (sorted(seconds)[REPEATS // 2] for seconds in (built, joined, listed))
     row: Row = {
@@ -114,28 +114,28 @@ def measure(name: str, sets: Sets, banding: Banding, threshold: float, neighbour
         "pairs_s": round(pairs_s, 3),
         "nearest_s": round(nearest_s, 3),
         "array_s": round(index_s + pairs_s, 3),
-        "pairs": len(found),
+        "pairs": len(result),
         "array_peak_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
     }
     whole = len(sets) <= LARGEST_REFERENCE
     rows = np.arange(len(sets)) if whole else np.random.default_rng(banding.seed).choice(len(sets), SAMPLE, False)
     exact_s, true = _timed(lambda: brute_force.pairs(sets, threshold, None if whole else rows))
-    asked = found if whole else _touching(found, rows)
+    request = result if whole else _touching(result, rows)
     sample = rows if len(rows) <= SAMPLE else rows[:: len(rows) // SAMPLE]
     row |= {
         "exact_s": round(exact_s, 2) if whole else None,
         "true_pairs": len(true),
-        "recall": round(brute_force.recall(asked, true), 5),
-        "precision": round(brute_force.precision(asked, true), 5),
+        "recall": round(brute_force.recall(request, true), 5),
+        "precision": round(brute_force.precision(request, true), 5),
         "nearest_recall": round(brute_force.nearest_recall(near, sets, sample, threshold)[0], 5),
     }
     if whole:
-        reference_s, theirs = _timed(lambda: Reference.build(sets, hashes, banding).pairs(threshold))
+        reference_s, reference_pairs = _timed(lambda: Reference.build(sets, hashes, banding).pairs(threshold))
         row |= {
             "datasketch_s": round(reference_s, 2),
             # Datasketch runs once: against the slowest of the array path's runs, never against a lucky one.
             "times_datasketch": round(reference_s / (max(built) + max(joined)), 1),
-            "agree": bool(np.array_equal(theirs.keys, found.keys)),
+            "agree": bool(np.array_equal(reference_pairs.keys, result.keys)),
         }
     return row
 
@@ -147,8 +147,8 @@ def _find(sets: Sets, hashes: Hashes, banding: Banding, threshold: float, neighb
 
 
 def _touching(pairs: Pairs, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Pairs:
-    kept = np.isin(pairs.left, rows) | np.isin(pairs.right, rows)
-    return Pairs(pairs.left[kept], pairs.right[kept], pairs.similarity[kept])
+    retained = np.isin(pairs.left, rows) | np.isin(pairs.right, rows)
+    return Pairs(pairs.left[retained], pairs.right[retained], pairs.similarity[retained])
 
 
 def _timed(work: Callable[[], _T]) -> tuple[float, _T]:

@@ -16,25 +16,25 @@ HEAD = (
 
 def format_task(
     task: Task,
-    found: Mapping[str, CVScore],
+    scores: Mapping[str, CVScore],
     target_kind: str,
     earlier: Mapping[str, ConfidenceInterval],
-    canaries: Mapping[str, ShuffledLabelCheck],
+    checks: Mapping[str, ShuffledLabelCheck],
 ) -> str:
     """One task: its models, whether the target is met, and its controls."""
     tests = sum(len(fold.test) for fold in task.folds)
     lines = [f"\n{task.name}: {task.about}", f"  {tests:,} test rows, base rate {task.base_rate:.3f}", HEAD]
-    lines += [_row(one, task.bars.get(kind), "*" if kind == target_kind else " ") for kind, one in found.items()]
+    lines += [_row(result, task.bars.get(kind), "*" if kind == target_kind else " ") for kind, result in scores.items()]
     lines.append(f"  bar: ROC-AUC {task.bar[0]:.3f}, PR-AUC {task.bar[1]:.3f}, the best known by this protocol")
     if earlier:
-        text = ", ".join(f"{kind} {one.value:.3f}" for kind, one in earlier.items())
+        text = ", ".join(f"{kind} {result.value:.3f}" for kind, result in earlier.items())
         lines.append(f"  chosen (*) on folds before the test, the simplest within a standard error of the best: {text}")
-    if target_kind in found:
-        lines.append(_verdict(task, found[target_kind]))
+    if target_kind in scores:
+        lines.append(_verdict(task, scores[target_kind]))
     lines += [
-        f"  shuffled labels, {kind}: ROC-AUC {one.roc_auc.value:.3f} {_bounds(one.roc_auc)}"
-        f" {'0.5 lies within' if one.ok else 'NOT CHANCE: there is a leak'}"
-        for kind, one in canaries.items()
+        f"  shuffled labels, {kind}: ROC-AUC {result.roc_auc.value:.3f} {_bounds(result.roc_auc)}"
+        f" {'0.5 lies within' if result.ok else 'NOT CHANCE: there is a leak'}"
+        for kind, result in checks.items()
     ]
     return "\n".join(lines)
 
@@ -48,23 +48,23 @@ def format_leakage(pairs: Mapping[str, LeakComparison]) -> str:
     return "\n".join(lines)
 
 
-def _row(one: CVScore, bar: Bar | None, mark: str) -> str:
+def _row(cv_score: CVScore, bar: Bar | None, mark: str) -> str:
     bars = ("-", "-") if bar is None else tuple(f"{value:.3f}" for value in bar)
     return (
-        f"{mark:>2}{one.kind:<10}{one.roc_auc.value:>8.4f} {_bounds(one.roc_auc):<15}{bars[0]:>6}"
-        f"{one.pr_auc.value:>9.4f} {_bounds(one.pr_auc):<15}{bars[1]:>6}"
-        f"{one.brier:>8.4f}{one.calibration_error:>8.3f}{one.f1:>7.3f}{one.accuracy:>9.3f}{one.seconds:>7.1f}"
+        f"{mark:>2}{cv_score.kind:<10}{cv_score.roc_auc.value:>8.4f} {_bounds(cv_score.roc_auc):<15}{bars[0]:>6}"
+        f"{cv_score.pr_auc.value:>9.4f} {_bounds(cv_score.pr_auc):<15}{bars[1]:>6}"
+        f"{cv_score.brier:>8.4f}{cv_score.calibration_error:>8.3f}{cv_score.f1:>7.3f}{cv_score.accuracy:>9.3f}{cv_score.seconds:>7.1f}"
     )
 
 
-def _verdict(task: Task, reached: CVScore) -> str:
+def _verdict(task: Task, cv_score: CVScore) -> str:
     text = [
         f"{name} {value.value:.4f} >= {bound:.3f} {'met' if value.value >= bound else 'NOT MET'}"
         for name, value, bound in zip(
-            ("ROC-AUC", "PR-AUC"), (reached.roc_auc, reached.pr_auc), task.target, strict=True
+            ("ROC-AUC", "PR-AUC"), (cv_score.roc_auc, cv_score.pr_auc), task.target, strict=True
         )
     ]
-    return f"  target for {reached.kind}: {', '.join(text)}"
+    return f"  target for {cv_score.kind}: {', '.join(text)}"
 
 
 def _bounds(interval: ConfidenceInterval) -> str:

@@ -135,9 +135,9 @@ def _customers(purchases: Purchases, cutoff: float, parts: int, seed: int) -> tu
     """Customers dealt into parts; each is tested at the cut-off by what the others did before it."""
     train = repurchase.samples(purchases, cutoffs(cutoff))
     test = repurchase.samples(purchases, [cutoff])
-    trained, tested = assign_parts(train.group, parts, seed), assign_parts(test.group, parts, seed)
+    train_part, test_part = assign_parts(train.group, parts, seed), assign_parts(test.group, parts, seed)
     return tuple(
-        Fold(train.take(np.flatnonzero(trained != part)), test.take(np.flatnonzero(tested == part)))
+        Fold(train.take(np.flatnonzero(train_part != part)), test.take(np.flatnonzero(test_part == part)))
         for part in range(parts)
     )
 
@@ -153,6 +153,6 @@ def assign_parts(group: Rows, parts: int, seed: int) -> Rows:
     Dealt into another number of parts, groups are mixed anew: parts of a part are not empty.
     """
     users, member = np.unique(group, return_inverse=True)
-    told = (hashlib.blake2b(f"{seed}/{parts}/{user}".encode(), digest_size=8).digest() for user in users.tolist())
-    part = np.array([int.from_bytes(digest) % parts for digest in told], dtype=np.int64)
+    digests = (hashlib.blake2b(f"{seed}/{parts}/{user}".encode(), digest_size=8).digest() for user in users.tolist())
+    part = np.array([int.from_bytes(digest) % parts for digest in digests], dtype=np.int64)
     return np.asarray(part[member], dtype=np.int64)

@@ -13,7 +13,7 @@ from include.contracts.errors import SettingsError
 PROJECT = Path(__file__).parents[2]
 
 
-def test_a_window_reads_as_it_prints() -> None:
+def test_window_round_trips_through_text() -> None:
     window = Window.parse("2026-11-09/2026-11-23T02:00:00+02:00")
 
     assert str(window) == "2026-11-09T00:00:00+00:00/2026-11-23T00:00:00+00:00"
@@ -22,12 +22,12 @@ def test_a_window_reads_as_it_prints() -> None:
 
 
 @pytest.mark.parametrize("text", ["2026-11-09", "a/b", "2026-11-23/2026-11-09", "2026-11-09/2026-11-09", "1/2/3"])
-def test_a_window_that_is_none_is_refused(text: str) -> None:
+def test_parse_of_an_invalid_window_raises(text: str) -> None:
     with pytest.raises(SettingsError, match="window"):
         Window.parse(text)
 
 
-def test_a_window_needs_something_before_its_test_part() -> None:
+def test_cut_of_a_short_window_raises() -> None:
     with pytest.raises(SettingsError, match="not longer than its test part of 4 days"):
         Window.parse("2026-11-19/2026-11-23").cut(4)
 
@@ -52,28 +52,28 @@ def altered(folder: Path, old: str, new: str) -> Path:
         ("metric: pr_auc", "metric: accuracy", "promotion.metric"),
     ],
 )
-def test_wrong_parameters_are_named(tmp_path: Path, old: str, new: str, named: str) -> None:
+def test_load_names_invalid_parameters(tmp_path: Path, old: str, new: str, named: str) -> None:
     with pytest.raises(SettingsError, match=named.replace(".", r"\.?")):
         parameters.load(altered(tmp_path, old, new))
 
 
-def test_missing_parameters_are_an_error_with_the_file_s_name(tmp_path: Path) -> None:
+def test_load_of_a_missing_file_names_it(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"none\.yaml"):
         parameters.load(tmp_path / "none.yaml")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "summary"),
     [
         (["nap", "--window", "2026-11-09/2026-11-23"], "there is no step 'nap'"),
         (["train", "--window", "yesterday"], "window 'yesterday'"),
     ],
 )
-def test_a_wrong_call_ends_with_one_line_and_code_2(tmp_path: Path, arguments: list[str], told: str) -> None:
+def test_invalid_arguments_exit_with_code_2_and_one_line(tmp_path: Path, arguments: list[str], summary: str) -> None:
     command = [sys.executable, "-m", "include.batch", *arguments, "--out", str(tmp_path)]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
 
     assert done.returncode == 2
     assert done.stderr.startswith("batch: ")
     assert done.stderr.count("\n") == 1
-    assert told in done.stderr
+    assert summary in done.stderr

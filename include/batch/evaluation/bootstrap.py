@@ -25,11 +25,11 @@ def intervals(
     Draws without both outcomes are left out. Raises TerminalError where figures cannot be, or with a single user.
     """
     weighted = WeightedMetrics(y, p, threshold)
-    found = [weighted.compute(weights) for weights in _draws(y, p, group, draws, seed)]
+    samples = [weighted.compute(weights) for weights in _draws(y, p, group, draws, seed)]
     point = weighted.compute(np.ones((1, len(y))))
     return {
         name: ConfidenceInterval(
-            float(point[name][0]), *_bounds(np.concatenate([part[name] for part in found]), confidence)
+            float(point[name][0]), *_bounds(np.concatenate([part[name] for part in samples]), confidence)
         )
         for name in METRICS
     }
@@ -82,9 +82,9 @@ def _draws(y: Labels, p: Floats, group: Rows, draws: int, seed: int) -> Iterator
 
 
 def _bounds(values: Floats, confidence: float) -> tuple[float, float]:
-    known = values[np.isfinite(values)]
-    if not len(known):
+    finite = values[np.isfinite(values)]
+    if not len(finite):
         raise TerminalError("no draw of users has both outcomes", "choose a longer window")
     tail = 100.0 * (1.0 - confidence) / 2.0
-    low, high = cast("Floats", np.percentile(known, [tail, 100.0 - tail]))
+    low, high = cast("Floats", np.percentile(finite, [tail, 100.0 - tail]))
     return float(low), float(high)

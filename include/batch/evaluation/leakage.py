@@ -43,17 +43,17 @@ class ShuffledLabelCheck(Struct, frozen=True):
 def find_leaks(samples: Samples, limit: float) -> tuple[Leak, ...]:
     """Columns of x whose `separation` is at least `limit`, worst first."""
     sample = samples.take(np.arange(0, len(samples), 1 + len(samples) // MAX_ROWS))
-    found = [Leak(name, univariate_auc(sample.x[:, at], sample)) for at, name in enumerate(sample.columns)]
-    return tuple(sorted((leak for leak in found if leak.roc_auc >= limit), key=lambda leak: -leak.roc_auc))
+    measured = [Leak(name, univariate_auc(sample.x[:, at], sample)) for at, name in enumerate(sample.columns)]
+    return tuple(sorted((leak for leak in measured if leak.roc_auc >= limit), key=lambda leak: -leak.roc_auc))
 
 
 def assert_no_leaks(samples: Samples, limit: float) -> None:
     """Raises TerminalError that names every column which ranks the outcome too well to be known before it."""
-    found = find_leaks(samples, limit)
-    if found:
-        named = ", ".join(f"{leak.column} ({leak.roc_auc:.3f})" for leak in found)
+    columns = find_leaks(samples, limit)
+    if columns:
+        names = ", ".join(f"{leak.column} ({leak.roc_auc:.3f})" for leak in columns)
         raise TerminalError(
-            f"columns that give the outcome away, by ROC-AUC: {named}",
+            f"columns that give the outcome away, by ROC-AUC: {names}",
             "deny the field they are made of, or raise evaluate.leak_auc if it is truly known before",
         )
 

@@ -38,8 +38,10 @@ class Bin(Struct, frozen=True):
 def score(y: Labels, p: Floats, threshold: float) -> Scores:
     """All figures of outcomes (n,) and probabilities (n,). Raises TerminalError as `checked` does."""
     validate_scores(y, p)
-    called = p >= threshold
-    hit, miss, false = (float(np.sum(part)) for part in (called & y, ~called & y, called & ~y))
+    positive = p >= threshold
+    true_positives, false_negatives, false_positives = (
+        float(np.sum(part)) for part in (positive & y, ~positive & y, positive & ~y)
+    )
     clipped = np.clip(p, CLIP, 1.0 - CLIP)
     return Scores(
         rows=len(y),
@@ -51,8 +53,8 @@ def score(y: Labels, p: Floats, threshold: float) -> Scores:
         log_loss=float(log_loss(y, clipped)),
         calibration_error=calibration_error(calibration(y, p)),
         threshold=threshold,
-        f1=2.0 * hit / (2.0 * hit + miss + false) if hit else 0.0,
-        accuracy=1.0 - (miss + false) / len(y),
+        f1=2.0 * true_positives / (2.0 * true_positives + false_negatives + false_positives) if true_positives else 0.0,
+        accuracy=1.0 - (false_negatives + false_positives) / len(y),
     )
 
 
@@ -61,8 +63,8 @@ def validate_scores(y: Labels, p: Floats) -> None:
     if y.shape != p.shape or y.ndim != 1 or not len(y):
         raise TerminalError(f"{y.shape} outcomes and {p.shape} scores", "give as many scores as outcomes, at least one")
     if not np.isfinite(p).all() or p.min() < 0.0 or p.max() > 1.0:
-        wrong = int(np.sum(~(np.isfinite(p) & (p >= 0.0) & (p <= 1.0))))
-        raise TerminalError(f"{wrong} of {len(p)} scores are no probabilities", "see which model made them")
+        invalid = int(np.sum(~(np.isfinite(p) & (p >= 0.0) & (p <= 1.0))))
+        raise TerminalError(f"{invalid} of {len(p)} scores are no probabilities", "see which model made them")
     if y.all() or not y.any():
         raise TerminalError(
             f"all {len(y)} visits have the same outcome, a ranking cannot be judged", "choose a longer window"
@@ -90,7 +92,10 @@ def calibration(y: Labels, p: Floats, bins: int = 10) -> tuple[Bin, ...]:
     counts = np.bincount(index)
     predicted = np.bincount(index, weights=p) / counts
     observed = np.bincount(index, weights=y) / counts
-    return tuple(Bin(int(n), float(said), float(was)) for n, said, was in zip(counts, predicted, observed, strict=True))
+    return tuple(
+        Bin(int(n), float(mean_predicted), float(mean_observed))
+        for n, mean_predicted, mean_observed in zip(counts, predicted, observed, strict=True)
+    )
 
 
 def calibration_error(table: tuple[Bin, ...]) -> float:

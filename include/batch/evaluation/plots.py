@@ -18,7 +18,7 @@ def draw(y: Labels, scores: Mapping[str, Floats], folder: Path) -> tuple[Path, .
     """calibration.png, roc.png and precision_recall.png of outcomes (n,) and each model's probabilities (n,)."""
     folder.mkdir(parents=True, exist_ok=True)
     return tuple(
-        _kept(paint(y, scores), folder / f"{name}.png")
+        _save(paint(y, scores), folder / f"{name}.png")
         for name, paint in (("calibration", _calibration), ("roc", _roc), ("precision_recall", _precision_recall))
     )
 
@@ -38,8 +38,8 @@ def _roc(y: Labels, scores: Mapping[str, Floats]) -> Figure:
     figure, axes = _axes("share of the others called purchases", "share of purchases found", "ROC")
     axes.plot([0.0, 1.0], [0.0, 1.0], color="0.6", linestyle=":")
     for name, p in scores.items():
-        false, found, _ = roc_curve(y, p)
-        axes.plot(false, found, label=name)
+        false_rate, true_rate, _ = roc_curve(y, p)
+        axes.plot(false_rate, true_rate, label=name)
     axes.legend()
     return figure
 
@@ -61,7 +61,7 @@ def _axes(across: str, up: str, title: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _kept(figure: Figure, path: Path) -> Path:
+def _save(figure: Figure, path: Path) -> Path:
     partial = path.with_suffix(".partial")
     figure.savefig(partial, format="png", metadata={"Software": None})
     partial.replace(path)

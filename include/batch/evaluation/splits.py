@@ -58,16 +58,16 @@ def temporal(table: Table, window: Window, split: parameters.SplitParameters) ->
     """
     cut = round(window.cut(split.test_days).timestamp() * 1e6)
     begins = cut - round(split.validation_days * DAY_US)
-    tested = _test_users(table.user_id, split.test_users)
+    is_test_user_row = _test_users(table.user_id, split.test_users)
     earlier = table.started_us < cut
     validation = table.started_us >= begins
-    found = Split(
-        train=np.flatnonzero(~tested & earlier & ~validation),
-        validation=np.flatnonzero(~tested & earlier & validation),
-        test=np.flatnonzero(tested & ~earlier),
+    parts = Split(
+        train=np.flatnonzero(~is_test_user_row & earlier & ~validation),
+        validation=np.flatnonzero(~is_test_user_row & earlier & validation),
+        test=np.flatnonzero(is_test_user_row & ~earlier),
     )
-    _check_outcomes(table, found)
-    return found
+    _check_outcomes(table, parts)
+    return parts
 
 
 def random(table: Table, split: parameters.SplitParameters, seed: int) -> Split:
@@ -79,13 +79,13 @@ def random(table: Table, split: parameters.SplitParameters, seed: int) -> Split:
     visit = pd.factorize(keys)[0]
     draw = np.random.default_rng(seed).random(int(visit.max()) + 1 if len(visit) else 0)[visit]
     bar = split.random_test + (1 - split.random_test) * VALIDATION_SHARE
-    found = Split(
+    parts = Split(
         train=np.flatnonzero(draw >= bar),
         validation=np.flatnonzero((draw >= split.random_test) & (draw < bar)),
         test=np.flatnonzero(draw < split.random_test),
     )
-    _check_outcomes(table, found)
-    return found
+    _check_outcomes(table, parts)
+    return parts
 
 
 def check(table: Table, split: Split) -> None:
@@ -94,16 +94,16 @@ def check(table: Table, split: Split) -> None:
     A copy has the same beginning and the same columns, whatever its id and its user are called; those of
     the user's history are left out, because a copy changes them.
     """
-    learnt = np.concatenate((split.train, split.validation))
+    trained = np.concatenate((split.train, split.validation))
     users, visits, copies = (pd.factorize(keys)[0] for keys in (table.user_id, table.session_id, _contents(table)))
     _apart(split.train, split.validation, "row", "train and inner")
-    _apart(learnt, split.test, "row", "training and test")
-    _apart(users[learnt], users[split.test], "user", "training and test")
+    _apart(trained, split.test, "row", "training and test")
+    _apart(users[trained], users[split.test], "user", "training and test")
     for keys, what in ((visits, "session"), (copies, "copy of a session")):
-        _apart(keys[learnt], keys[split.test], what, "training and test")
+        _apart(keys[trained], keys[split.test], what, "training and test")
         _apart(keys[split.train], keys[split.validation], what, "train and inner")
     _in_order(table.started_us[split.train], table.started_us[split.validation], "validation")
-    _in_order(table.started_us[learnt], table.started_us[split.test], "test")
+    _in_order(table.started_us[trained], table.started_us[split.test], "test")
 
 
 def _contents(table: Table) -> pd.Index:
@@ -175,8 +175,8 @@ def load(folder: Path) -> Splits:
     """The splits of a folder. Raises TerminalError where there are none or they cannot be read."""
     path = folder / FILE
     try:
-        with np.load(path, allow_pickle=False) as found:
-            temporal_parts, random_parts = ([found[f"{name}_{part}"] for part in PARTS] for name in KINDS)
+        with np.load(path, allow_pickle=False) as arrays:
+            temporal_parts, random_parts = ([arrays[f"{name}_{part}"] for part in PARTS] for name in KINDS)
             return Splits(temporal=Split(*temporal_parts), random=Split(*random_parts))
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise TerminalError(f"{path} cannot be read ({type(error).__name__})", "run the step features first") from error

@@ -33,21 +33,21 @@ class WeightedMetrics:
 
     def compute(self, weights: Floats, names: tuple[str, ...] = METRICS) -> dict[str, Floats]:
         """Each named figure (k,) for weights (k, n), at least 0; NaN where a weighting has one outcome only."""
-        found: dict[str, Floats] = {}
+        metrics: dict[str, Floats] = {}
         total = weights.sum(axis=1)
         if _RANKING & set(names):
-            found |= self._ranking(weights)
+            metrics |= self._ranking(weights)
         for name in names:
             if name in self._rows:
-                found[name] = weights @ self._rows[name] / total
+                metrics[name] = weights @ self._rows[name] / total
         if "calibration_error" in names:
             gap = (weights * (self._p - self._y)) @ self._bins
-            found["calibration_error"] = np.abs(gap).sum(axis=1) / total
+            metrics["calibration_error"] = np.abs(gap).sum(axis=1) / total
         if "f1" in names:
             hit = weights @ (self._called * self._y)
             sizes = weights @ (self._called + self._y)
-            found["f1"] = np.divide(2.0 * hit, sizes, out=np.zeros_like(hit), where=sizes > 0)
-        return {name: found[name] for name in names}
+            metrics["f1"] = np.divide(2.0 * hit, sizes, out=np.zeros_like(hit), where=sizes > 0)
+        return {name: metrics[name] for name in names}
 
     def _ranking(self, weights: Floats) -> dict[str, Floats]:
         """Both areas; ties share a threshold, as in scikit-learn."""

@@ -57,22 +57,22 @@ class Attribution:
         return [int(index) for index in np.argsort(-self.importance, kind="stable")]
 
 
-def verify_additivity(found: Attribution) -> Attribution:
+def verify_additivity(attribution: Attribution) -> Attribution:
     """The same. Raises TerminalError where it does not add up: then another model is explained than answers."""
-    limit = MAX_GAP[found.unit]
-    if not found.gap <= limit:
+    limit = MAX_GAP[attribution.unit]
+    if not attribution.gap <= limit:
         raise TerminalError(
-            f"the explanation of {found.kind} is {found.gap:.2g} {found.unit} off its answers, more than {limit:g}",
+            f"the explanation of {attribution.kind} is {attribution.gap:.2g} {attribution.unit} off its answers, more than {limit:g}",
             "train again; if it stays, the explainer does not know this version of the model's library",
         )
-    return found
+    return attribution
 
 
 def log_odds(probabilities: Floats) -> Floats:
     """Log of p / (1 - p), kept finite."""
     p = np.clip(np.asarray(probabilities, dtype=np.float64), MIN_PROBABILITY, 1 - MIN_PROBABILITY)
-    found: Floats = np.log(p) - np.log1p(-p)
-    return found
+    logits: Floats = np.log(p) - np.log1p(-p)
+    return logits
 
 
 def explain_boosting(booster: Any, x: Matrix, columns: tuple[str, ...], probabilities: Floats) -> Attribution:
@@ -108,16 +108,16 @@ def explain_permutation(
     """
     import shap  # noqa: PLC0415 - heavy, and not every explanation needs it
 
-    def answer(rows: Matrix) -> Floats:
+    def predict_log_odds(rows: Matrix) -> Floats:
         return log_odds(predict(np.asarray(rows, dtype=np.float32)))
 
     # With its own limit on the background it would sample once more.
     masker = shap.maskers.Independent(background, max_samples=len(background))
-    explainer = shap.explainers.Permutation(answer, masker, feature_names=list(columns), seed=seed)
-    found = explainer(x, max_evals=2 * x.shape[1] + 1, silent=True)
-    values = np.asarray(found.values, dtype=np.float64)
-    base = np.broadcast_to(np.asarray(found.base_values, dtype=np.float64), (len(x),))
-    return Attribution(kind, "log-odds", x, columns, base, values, answer(x))
+    explainer = shap.explainers.Permutation(predict_log_odds, masker, feature_names=list(columns), seed=seed)
+    explanation = explainer(x, max_evals=2 * x.shape[1] + 1, silent=True)
+    values = np.asarray(explanation.values, dtype=np.float64)
+    base = np.broadcast_to(np.asarray(explanation.base_values, dtype=np.float64), (len(x),))
+    return Attribution(kind, "log-odds", x, columns, base, values, predict_log_odds(x))
 
 
 def explain_linear(weights: Floats, bias: float, rows: Matrix, background: Matrix) -> tuple[Floats, Floats]:
@@ -125,6 +125,6 @@ def explain_linear(weights: Floats, bias: float, rows: Matrix, background: Matri
 
     `rows` (n, e), `background` (m, e), `weights` (e,); the base (n,) and values (n, e) in log-odds.
     """
-    middle = background.astype(np.float64).mean(axis=0)
-    base = np.full(len(rows), float(middle @ weights + bias))
-    return base, (rows.astype(np.float64) - middle) * weights
+    mean = background.astype(np.float64).mean(axis=0)
+    base = np.full(len(rows), float(mean @ weights + bias))
+    return base, (rows.astype(np.float64) - mean) * weights

@@ -26,45 +26,45 @@ EXPLAINED_KINDS: tuple[str, ...] = ("boost", "forest", "network", "private_netwo
 MAX_SUMMARY_COLUMNS = 15
 
 
-def explain(model: Model, test: Samples, wanted: ExplainParameters, seed: int) -> Attribution:
+def explain(model: Model, test: Samples, parameters: ExplainParameters, seed: int) -> Attribution:
     """The attribution of one model on a seeded sample of held-out visits, checked to add up."""
-    rows, background = sample_rows(len(test), wanted, model.kind, seed)
+    rows, background = sample_rows(len(test), parameters, model.kind, seed)
     sample = test.take(rows)
     if isinstance(model, BoostModel):
-        found = explain_boosting(model.booster, sample.x, test.columns, model.probabilities(sample))
+        attribution = explain_boosting(model.booster, sample.x, test.columns, model.probabilities(sample))
     elif isinstance(model, ForestModel):
-        found = explain_forest(model.forest, sample.x, test.columns, model.probabilities(sample))
+        attribution = explain_forest(model.forest, sample.x, test.columns, model.probabilities(sample))
     elif isinstance(model, DenseNetwork) and len(model.weights) == 1:
-        found = _linear(model, sample, test.z[background])
+        attribution = _linear(model, sample, test.z[background])
     else:
-        found = explain_permutation(
+        attribution = explain_permutation(
             model.kind,
-            lambda x: _answers(model, x, test.columns),
+            lambda x: _probabilities(model, x, test.columns),
             sample.x,
             test.x[background],
             test.columns,
             seed,
         )
-    return verify_additivity(found)
+    return verify_additivity(attribution)
 
 
-def sample_rows(held_out: int, wanted: ExplainParameters, kind: str, seed: int) -> tuple[Rows, Rows]:
+def sample_rows(test_rows: int, parameters: ExplainParameters, kind: str, seed: int) -> tuple[Rows, Rows]:
     """Rows to explain, rising, and rows of the background: held out both, and none of them in both."""
-    limit = {"boost": wanted.rows, "forest": wanted.forest_rows}.get(kind, wanted.private_rows)
-    shuffled = np.random.default_rng([seed, len(kind), *kind.encode()]).permutation(held_out)
-    background_rows = min(wanted.background, held_out // 2)
+    limit = {"boost": parameters.rows, "forest": parameters.forest_rows}.get(kind, parameters.private_rows)
+    shuffled = np.random.default_rng([seed, len(kind), *kind.encode()]).permutation(test_rows)
+    background_rows = min(parameters.background, test_rows // 2)
     background, rest = shuffled[:background_rows], shuffled[background_rows:]
     return np.sort(rest[:limit]), np.sort(background)
 
 
-def importance_table(found: Sequence[Attribution]) -> Iterator[tuple[str, ...]]:
+def importance_table(attributions: Sequence[Attribution]) -> Iterator[tuple[str, ...]]:
     """Rows of importance.csv: a column, its meaning, and for each model the share of it in all that moves answers."""
     meanings = {column.name: column.meaning for column in columns.COLUMNS}
-    shares = {attribution.kind: _shares(attribution) for attribution in found}
+    shares = {attribution.kind: _shares(attribution) for attribution in attributions}
     yield ("column", "meaning", *shares)
     mean = np.mean(list(shares.values()), axis=0)
     for index in np.argsort(-mean, kind="stable"):
-        name = found[0].columns[index]
+        name = attributions[0].columns[index]
         yield (name, meanings.get(name, ""), *(f"{share[index]:.4f}" for share in shares.values()))
 
 
@@ -78,25 +78,30 @@ def _linear(model: DenseNetwork, sample: Samples, background: Matrix) -> Attribu
     return Attribution(model.kind, "log-odds", sample.x, sample.columns, base, values, probabilities)
 
 
-def _answers(model: Model, x: Matrix, names: tuple[str, ...]) -> Floats:
+def _probabilities(model: Model, x: Matrix, names: tuple[str, ...]) -> Floats:
     rows = np.arange(len(x))
     return model.probabilities(Samples(x, columns.scale(x), np.zeros(len(x), dtype=np.bool_), rows, names))
 
 
-def summarize(found: Attribution) -> dict[str, object]:
-    shares = _shares(found)
+def summarize(attribution: Attribution) -> dict[str, object]:
+    """Summarize an attribution: its unit, its base value and the most important columns."""
+    shares = _shares(attribution)
     return {
-        "unit": found.unit,
-        "rows": len(found.x),
-        "base": float(found.base.mean()),
-        "adds_up_to": found.gap,
+        "unit": attribution.unit,
+        "rows": len(attribution.x),
+        "base": float(attribution.base.mean()),
+        "adds_up_to": attribution.gap,
         "importance": [
-            {"column": found.columns[index], "mean": float(found.importance[index]), "share": float(shares[index])}
-            for index in found.order()[:MAX_SUMMARY_COLUMNS]
+            {
+                "column": attribution.columns[index],
+                "mean": float(attribution.importance[index]),
+                "share": float(shares[index]),
+            }
+            for index in attribution.order()[:MAX_SUMMARY_COLUMNS]
         ],
     }
 
 
-def _shares(found: Attribution) -> Floats:
-    total = float(found.importance.sum())
-    return found.importance / total if total > 0 else np.zeros_like(found.importance)
+def _shares(attribution: Attribution) -> Floats:
+    total = float(attribution.importance.sum())
+    return attribution.importance / total if total > 0 else np.zeros_like(attribution.importance)

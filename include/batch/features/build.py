@@ -81,15 +81,15 @@ def _to_disk(chunks: Iterable[Documents], path: Path, features: parameters.Featu
     """One row group for each chunk, in the order of reading."""
     keys = _Keys()
     schema = pa.schema([(column.name, pa.float32()) for column in SESSION])
-    told = 0
+    logged_rows = 0
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for documents in chunks:
             chunk = encode_session.encode(documents, reviews=features.reviews)
             keys.add(chunk)
             columns = [pa.array(np.ascontiguousarray(chunk.x[:, index])) for index in range(len(SESSION))]
             writer.write_table(pa.table(columns, schema=schema))
-            if keys.rows >= told + LOG_INTERVAL_ROWS:
-                told = keys.rows
+            if keys.rows >= logged_rows + LOG_INTERVAL_ROWS:
+                logged_rows = keys.rows
                 log(f"{keys.rows:,} sessions read")
     return keys
 
@@ -101,10 +101,10 @@ def _assemble(keys: _Keys, path: Path, window: Window, features: parameters.Feat
         pa.table({"started": started, "session": session_id}),
         sort_keys=[("started", "ascending"), ("session", "ascending")],
     ).to_numpy()
-    order = by_time[_once(started[by_time], session_id.take(by_time))].astype(np.int64)
+    order = by_time[_is_first(started[by_time], session_id.take(by_time))].astype(np.int64)
     users = user_id.take(order).to_numpy()
     x = np.empty((len(order), len(NAMES)), dtype=np.float32)
-    _place(path, order, keys.rows, x)
+    _copy_columns(path, order, keys.rows, x)
     x[:, len(SESSION) :] = history.columns(
         history.Visits(pd.factorize(users)[0].astype(np.int64), started[order], ended[order], made[order]),
         since_us=round(window.start.timestamp() * 1e6),
@@ -120,22 +120,22 @@ def _assemble(keys: _Keys, path: Path, window: Window, features: parameters.Feat
     )
 
 
-def _once(started: Rows, session_id: pa.ChunkedArray) -> Labels:
+def _is_first(started: Rows, session_id: pa.ChunkedArray) -> Labels:
     """Which of the sorted sessions are not the same as the one before."""
-    again = pc.equal(session_id[1:], session_id[:-1]).to_numpy().astype(np.bool_) & (started[1:] == started[:-1])
-    return np.concatenate(([True], ~again))
+    is_duplicate = pc.equal(session_id[1:], session_id[:-1]).to_numpy().astype(np.bool_) & (started[1:] == started[:-1])
+    return np.concatenate(([True], ~is_duplicate))
 
 
-def _place(path: Path, order: Rows, rows: int, x: np.ndarray[Any, np.dtype[np.float32]]) -> None:
+def _copy_columns(path: Path, order: Rows, rows: int, x: np.ndarray[Any, np.dtype[np.float32]]) -> None:
     """Bring the columns on disk into the order of the table, one row group at a time."""
     target = np.full(rows, -1, dtype=np.int64)
     target[order] = np.arange(len(order))
     at = 0
-    with pq.ParquetFile(path) as found:
-        for group in range(found.num_row_groups):
-            part = found.read_row_group(group)
-            to = target[at : at + part.num_rows]
-            kept = to >= 0
+    with pq.ParquetFile(path) as source:
+        for group in range(source.num_row_groups):
+            part = source.read_row_group(group)
+            positions = target[at : at + part.num_rows]
+            is_used = positions >= 0
             for index in range(len(SESSION)):
-                x[to[kept], index] = part.column(index).to_numpy()[kept]
+                x[positions[is_used], index] = part.column(index).to_numpy()[is_used]
             at += part.num_rows

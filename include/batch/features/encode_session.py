@@ -237,13 +237,13 @@ def _numbers(values: Sequence[float | None]) -> Floats:
 
 def _sum(row: NDArray[np.int64], values: Floats, n: int) -> Floats:
     """Sum of the known values of each row; NaN where none is known."""
-    known = ~np.isnan(values)
-    total = np.bincount(row[known], values[known], n)
-    return np.where(np.bincount(row[known], minlength=n) > 0, total, np.nan)
+    valid = ~np.isnan(values)
+    total = np.bincount(row[valid], values[valid], n)
+    return np.where(np.bincount(row[valid], minlength=n) > 0, total, np.nan)
 
 
 def _max(row: NDArray[np.int64], values: Floats, n: int) -> Floats:
     """Greatest known value of each row; NaN where none is known."""
-    found = np.full(n, np.nan)
-    np.fmax.at(found, row, values)
-    return found
+    maximum = np.full(n, np.nan)
+    np.fmax.at(maximum, row, values)
+    return maximum

@@ -31,10 +31,12 @@ _COUNTRIES: dict[float, str] = {
 
 
 def _by_location() -> dict[tuple[str, str | None], float]:
-    found: dict[tuple[str, str | None], float] = {}
+    offsets: dict[tuple[str, str | None], float] = {}
     for country, zones in (("US", _US), ("CA", _CA), ("AU", _AU)):
-        found |= {(country, state): hours for hours, states in zones.items() for state in states.split()}
-    return found | {(country, None): hours for hours, countries in _COUNTRIES.items() for country in countries.split()}
+        offsets |= {(country, state): hours for hours, states in zones.items() for state in states.split()}
+    return offsets | {
+        (country, None): hours for hours, countries in _COUNTRIES.items() for country in countries.split()
+    }
 
 
 _OFFSETS = _by_location()

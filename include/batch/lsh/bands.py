@@ -143,10 +143,10 @@ def ordered(keys: Array) -> tuple[Array, Array]:
             band = last - 1 - step
             for position in range(n):
                 spare_keys[position] = keys[band, order[position]]
-            one, two = (spare_keys, order), (sorted_keys[band], orders[band])
-            _pass(np.uint32(0), one, two, counts)
-            _pass(np.uint32(DIGIT), two, (spare_keys, spare), counts)
-            _pass(np.uint32(2 * DIGIT), (spare_keys, spare), two, counts)
+            first_buffer, second_buffer = (spare_keys, order), (sorted_keys[band], orders[band])
+            _pass(np.uint32(0), first_buffer, second_buffer, counts)
+            _pass(np.uint32(DIGIT), second_buffer, (spare_keys, spare), counts)
+            _pass(np.uint32(2 * DIGIT), (spare_keys, spare), second_buffer, counts)
             order[:] = orders[band]
     return orders, sorted_keys
 

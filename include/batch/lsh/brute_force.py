@@ -15,39 +15,39 @@ def pairs(sets: Sets, threshold: float, rows: NDArray[np.int64] | None = None) -
 
     The work and, by chunks, the memory grow with the pairs that share any token.
     """
-    asked = np.arange(len(sets)) if rows is None else np.unique(rows)
-    found = [_pairs_of(sets, part, threshold) for part in _chunks(sets, asked)]
-    left, right, similarity = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    selected = np.arange(len(sets)) if rows is None else np.unique(rows)
+    chunks = [_pairs_of(sets, part, threshold) for part in _chunks(sets, selected)]
+    left, right, similarity = (np.concatenate(parts) for parts in zip(*chunks, strict=True))
     low, high = np.minimum(left, right), np.maximum(left, right)
     _, once = np.unique((low.astype(np.int64) << 32) | high, return_index=True)
     return Pairs(low[once].astype(np.int32), high[once].astype(np.int32), similarity[once])
 
 
-def recall(found: Pairs, true: Pairs) -> float:
+def recall(result: Pairs, true: Pairs) -> float:
     """Share of the true pairs that were found; 1 where there are none."""
-    return float(np.isin(true.keys, found.keys, assume_unique=True).mean()) if len(true) else 1.0
+    return float(np.isin(true.keys, result.keys, assume_unique=True).mean()) if len(true) else 1.0
 
 
-def precision(found: Pairs, true: Pairs) -> float:
+def precision(result: Pairs, true: Pairs) -> float:
     """Share of the found pairs that are true; 1 where none was found."""
-    return float(np.isin(found.keys, true.keys, assume_unique=True).mean()) if len(found) else 1.0
+    return float(np.isin(result.keys, true.keys, assume_unique=True).mean()) if len(result) else 1.0
 
 
-def nearest_recall(found: Nearest, sets: Sets, rows: NDArray[np.int64], threshold: float) -> tuple[float, int]:
+def nearest_recall(result: Nearest, sets: Sets, rows: NDArray[np.int64], threshold: float) -> tuple[float, int]:
     """Share of the true k nearest of these sets that were found, and how many there are; 1 where there are none.
 
     Where several are as near as the k-th, each of them counts as right.
     """
-    k = found.ids.shape[1]
-    right = true = 0
+    k = result.ids.shape[1]
+    hits = total = 0
     for part in _chunks(sets, rows):
         owners, _, values = _similar(sets, part, threshold)
         for position, row in enumerate(part):
             best = np.sort(values[owners == position])[::-1][:k]
-            true += len(best)
+            total += len(best)
             if len(best):
-                right += min(len(best), int((found.similarity[row] >= best[-1]).sum()))
-    return (right / true if true else 1.0), true
+                hits += min(len(best), int((result.similarity[row] >= best[-1]).sum()))
+    return (hits / total if total else 1.0), total
 
 
 def _chunks(sets: Sets, rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
@@ -67,8 +67,8 @@ def _similar(
     common = (matrix[rows] @ matrix.T).tocoo()
     either = sets.sizes[rows][common.row] + sets.sizes[common.col] - common.data
     values = common.data / either
-    kept = (values >= threshold) & (rows[common.row] != common.col)
-    return common.row[kept].astype(np.int64), common.col[kept].astype(np.int64), values[kept]
+    is_pair = (values >= threshold) & (rows[common.row] != common.col)
+    return common.row[is_pair].astype(np.int64), common.col[is_pair].astype(np.int64), values[is_pair]
 
 
 def _pairs_of(

@@ -87,7 +87,7 @@ def pairs(
     bands, n = keys.shape
     counts = np.zeros(bands, np.int64)
     for band in prange(bands):
-        begin, found = 0, 0
+        begin, count = 0, 0
         while begin < n:
             end = _end(sorted_keys[band], begin)
             for x in range(begin, end):
@@ -99,11 +99,11 @@ def pairs(
                     if value < least:
                         continue
                     if len(lefts):
-                        position = starts[band] + found
+                        position = starts[band] + count
                         lefts[position], rights[position], values[position] = i, j, value
-                    found += 1
+                    count += 1
             begin = end
-        counts[band] = found
+        counts[band] = count
     return counts
 
 

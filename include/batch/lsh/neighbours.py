@@ -34,38 +34,38 @@ class Neighbours:
     same: NDArray[np.int64]
 
 
-def neighbours(users: Users, kept: NDArray[np.int64], groups: Groups, near: Nearest) -> Neighbours:
+def neighbours(users: Users, eligible: NDArray[np.int64], groups: Groups, near: Nearest) -> Neighbours:
     """From distinct sets back to people; `kept` are the rows of the users that `groups` is of, ascending."""
     n, k = len(users.ids), near.ids.shape[1]
-    ids, values = np.full((len(kept), k), kernels.NONE, np.int32), np.full((len(kept), k), -1.0)
+    ids, values = np.full((len(eligible), k), kernels.NONE, np.int32), np.full((len(eligible), k), -1.0)
     kernels.spread(groups.of, groups.offsets, groups.members, (near.ids, near.similarity), (ids, values))
     all_ids, all_values = np.full((n, k), kernels.NONE, np.int32), np.full((n, k), -1.0)
-    all_ids[kept] = np.where(ids == kernels.NONE, kernels.NONE, kept[ids])
-    all_values[kept] = values
+    all_ids[eligible] = np.where(ids == kernels.NONE, kernels.NONE, eligible[ids])
+    all_values[eligible] = values
     status = np.full(n, STATUSES.index("too_few_tokens"), np.int8)
-    status[kept] = np.where(ids[:, 0] == kernels.NONE, STATUSES.index("nobody_alike"), STATUSES.index("alike"))
+    status[eligible] = np.where(ids[:, 0] == kernels.NONE, STATUSES.index("nobody_alike"), STATUSES.index("alike"))
     same = np.zeros(n, np.int64)
-    same[kept] = groups.sizes[groups.of] - 1
+    same[eligible] = groups.sizes[groups.of] - 1
     return Neighbours(users, all_ids, all_values, status, same)
 
 
-def write(found: Neighbours, folder: Path) -> Path:
+def write(result: Neighbours, folder: Path) -> Path:
     """Write neighbours.parquet, one row a user in the order of their ids; a reader sees the old file or the new one."""
     path = folder / FILE
     partial = path.with_suffix(".partial")
     with pq.ParquetWriter(partial, _schema(), compression="zstd") as writer:
-        for start in range(0, max(len(found.status), 1), ROWS_OF_A_GROUP):
-            writer.write_table(_table(found, start, min(start + ROWS_OF_A_GROUP, len(found.status))))
+        for start in range(0, max(len(result.status), 1), ROWS_OF_A_GROUP):
+            writer.write_table(_table(result, start, min(start + ROWS_OF_A_GROUP, len(result.status))))
     partial.replace(path)
     return path
 
 
-def reasons(found: Neighbours, start: int, stop: int) -> tuple[Numbers, Numbers]:
+def reasons(result: Neighbours, start: int, stop: int) -> tuple[Numbers, Numbers]:
     """For users [start, stop): (m, k, REASONS) the tokens shared with each neighbour that fewest users have, and
     (m, k) how many are shared in all."""
-    sets = found.users.sets
+    sets = result.users.sets
     frequency = np.bincount(sets.tokens, minlength=sets.vocabulary)
-    others = found.ids[start:stop]
+    others = result.ids[start:stop]
     rarest = np.full((*others.shape, REASONS), kernels.NONE, np.int32)
     counts = np.zeros(others.shape, np.int32)
     rows = np.arange(start, stop)
@@ -93,28 +93,29 @@ def _schema() -> pa.Schema:
     )
 
 
-def _table(found: Neighbours, start: int, stop: int) -> pa.Table:
-    rarest, counts = reasons(found, start, stop)
-    there = found.ids[start:stop] != kernels.NONE
-    told = rarest[there]
+def _table(result: Neighbours, start: int, stop: int) -> pa.Table:
+    rarest, counts = reasons(result, start, stop)
+    is_present = result.ids[start:stop] != kernels.NONE
+    rarest_present = rarest[is_present]
     shared = pa.ListArray.from_arrays(
-        _offsets((told != kernels.NONE).sum(axis=1)), _texts(found.users.tokens, told[told != kernels.NONE])
+        _offsets((rarest_present != kernels.NONE).sum(axis=1)),
+        _texts(result.users.tokens, rarest_present[rarest_present != kernels.NONE]),
     )
     members = pa.StructArray.from_arrays(
         [
-            _texts(found.users.ids, found.ids[start:stop][there]),
-            pa.array(found.similarity[start:stop][there]),
-            pa.array(counts[there]),
+            _texts(result.users.ids, result.ids[start:stop][is_present]),
+            pa.array(result.similarity[start:stop][is_present]),
+            pa.array(counts[is_present]),
             shared,
         ],
         fields=list(_schema().field("neighbours").type.value_type),
     )
     columns = [
-        pa.array(found.users.ids[start:stop], pa.string()),
-        pa.array([STATUSES[number] for number in found.status[start:stop]], pa.string()),
-        pa.array(found.users.sets.sizes[start:stop].astype(np.int32)),
-        pa.array(found.same[start:stop]),
-        pa.ListArray.from_arrays(_offsets(there.sum(axis=1)), members),
+        pa.array(result.users.ids[start:stop], pa.string()),
+        pa.array([STATUSES[number] for number in result.status[start:stop]], pa.string()),
+        pa.array(result.users.sets.sizes[start:stop].astype(np.int32)),
+        pa.array(result.same[start:stop]),
+        pa.ListArray.from_arrays(_offsets(is_present.sum(axis=1)), members),
     ]
     return pa.Table.from_arrays(columns, schema=_schema())
 

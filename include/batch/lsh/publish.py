@@ -28,12 +28,12 @@ def publish(batches: Iterable[Rows], stores: Sequence[Store], run: str) -> int:
     """
     count = 0
     for rows in batches:
-        told = [document(row, run) for row in rows]
-        if not told:
+        documents = [document(row, run) for row in rows]
+        if not documents:
             continue
         for store in stores:
-            store.stage(told)
-        count += len(told)
+            store.stage(documents)
+        count += len(documents)
     if not count:
         raise TerminalError("there are no neighbours to publish", "run the step similar on a window with visits")
     for store in stores:

@@ -22,14 +22,14 @@ def search(users: Users, parameters: Parameters) -> tuple[Neighbours, dict[str, 
     """Neighbours of all users that have enough tokens, and the figures about them."""
     similar = parameters.similar
     banding = Banding(similar.permutations, similar.bands, similar.rows, parameters.seed)
-    kept = np.flatnonzero(users.sets.sizes >= similar.min_tokens)
-    groups = collapse(users.sets.take(kept))
+    eligible = np.flatnonzero(users.sets.sizes >= similar.min_tokens)
+    groups = collapse(users.sets.take(eligible))
     near = Index.build(groups.sets, users.hashes, banding).nearest(similar.neighbours, similar.threshold)
     rows = _sample(groups, parameters.seed)
-    recall, true = brute_force.nearest_recall(near, groups.sets, rows, similar.threshold)
-    found = neighbours.neighbours(users, kept, groups, near)
-    counts = dict(zip(STATUSES, np.bincount(found.status, minlength=len(STATUSES)).tolist(), strict=True))
-    return found, {
+    recall, total = brute_force.nearest_recall(near, groups.sets, rows, similar.threshold)
+    result = neighbours.neighbours(users, eligible, groups, near)
+    counts = dict(zip(STATUSES, np.bincount(result.status, minlength=len(STATUSES)).tolist(), strict=True))
+    return result, {
         "users": len(users.ids),
         "with_neighbours": counts["alike"],
         "nobody_alike": counts["nobody_alike"],
@@ -38,48 +38,48 @@ def search(users: Users, parameters: Parameters) -> tuple[Neighbours, dict[str, 
         "tokens_of_a_user": round(float(users.sets.sizes.mean()), 2),
         "distinct_sets": len(groups.sets),
         "most_users_of_one_set": int(groups.sizes.max(initial=0)),
-        "similarity_of_the_nearest": _quartiles(found),
+        "similarity_of_the_nearest": _quartiles(result),
         **_pair_counts(near, groups.sets),
         "recall": round(recall, 5),
         "recall_expected": round(banding.meets(similar.threshold), 5),
-        "recall_of": {"distinct_sets": len(rows), "neighbours": true},
+        "recall_of": {"distinct_sets": len(rows), "neighbours": total},
         "threshold": similar.threshold,
         "banding": {"permutations": similar.permutations, "bands": similar.bands, "rows": similar.rows},
     }
 
 
-def example(found: Neighbours) -> dict[str, object] | None:
+def example(result: Neighbours) -> dict[str, object] | None:
     """An ordinary user with a full list, of those whose neighbours are not simply the same, and the reasons."""
-    listed = (found.ids >= 0).sum(axis=1) * (found.same == 0)
-    if not listed.any():
+    list_length = (result.ids >= 0).sum(axis=1) * (result.same == 0)
+    if not list_length.any():
         return None
     # Who has very many tokens is often no person, who has very few is like everybody.
-    unusual = np.abs(found.users.sets.sizes - np.median(found.users.sets.sizes))
-    row = int(np.argmin(np.where(listed == listed.max(), unusual, np.inf)))
-    tokens, counts = neighbours.reasons(found, row, row + 1)
-    users = found.users
+    distance_from_median = np.abs(result.users.sets.sizes - np.median(result.users.sets.sizes))
+    row = int(np.argmin(np.where(list_length == list_length.max(), distance_from_median, np.inf)))
+    tokens, counts = neighbours.reasons(result, row, row + 1)
+    users = result.users
     return {
         "user_id": users.ids[row],
         "tokens": [users.tokens[t] for t in users.sets.tokens[users.sets.offsets[row] : users.sets.offsets[row + 1]]],
         "neighbours": [
             {
                 "user_id": users.ids[other],
-                "similarity": round(float(found.similarity[row, rank]), 4),
+                "similarity": round(float(result.similarity[row, rank]), 4),
                 "shared_tokens": int(counts[0, rank]),
                 "shared": [users.tokens[token] for token in tokens[0, rank] if token >= 0],
             }
-            for rank, other in enumerate(found.ids[row])
+            for rank, other in enumerate(result.ids[row])
             if other >= 0
         ],
     }
 
 
-def digest(found: Neighbours) -> str:
+def digest(result: Neighbours) -> str:
     """SHA-256 over who is whose neighbour, how near and in which order: equal for equal runs."""
-    told = hashlib.sha256("\n".join(found.users.ids).encode())
-    for numbers in (found.ids, found.similarity, found.status):
-        told.update(np.ascontiguousarray(numbers).tobytes())
-    return told.hexdigest()
+    sha256 = hashlib.sha256("\n".join(result.users.ids).encode())
+    for numbers in (result.ids, result.similarity, result.status):
+        sha256.update(np.ascontiguousarray(numbers).tobytes())
+    return sha256.hexdigest()
 
 
 def _sample(groups: Groups, seed: int) -> NDArray[np.int64]:
@@ -89,8 +89,8 @@ def _sample(groups: Groups, seed: int) -> NDArray[np.int64]:
     return np.sort(np.random.default_rng(seed).choice(count, SAMPLE, replace=False))
 
 
-def _quartiles(found: Neighbours) -> list[float]:
-    nearest = found.similarity[found.ids[:, 0] >= 0, 0]
+def _quartiles(result: Neighbours) -> list[float]:
+    nearest = result.similarity[result.ids[:, 0] >= 0, 0]
     return [round(float(value), 4) for value in np.quantile(nearest, (0.25, 0.5, 0.75))] if len(nearest) else []
 
 

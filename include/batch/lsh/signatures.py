@@ -53,8 +53,8 @@ def mixed(hashes: Hashes) -> Hashes:
 def signatures(sets: Sets, hashes: Hashes, banding: Banding) -> NDArray[np.uint32]:
     """(n, permutations) signatures of sets whose tokens have these hashes (vocabulary,)."""
     a, b = permutations(banding)
-    found: NDArray[np.uint32] = bands.signatures(sets.offsets, sets.tokens, mixed(hashes), a, b)
-    return found
+    rows: NDArray[np.uint32] = bands.signatures(sets.offsets, sets.tokens, mixed(hashes), a, b)
+    return rows
 
 
 def band_keys(sets: Sets, hashes: Hashes, banding: Banding) -> Keys:
@@ -65,5 +65,5 @@ def band_keys(sets: Sets, hashes: Hashes, banding: Banding) -> Keys:
     """
     a, b = permutations(banding)
     used = banding.bands * banding.rows
-    found: Keys = bands.band_keys(sets.offsets, sets.tokens, mixed(hashes), a[:used], b[:used], banding.bands)
-    return found
+    keys: Keys = bands.band_keys(sets.offsets, sets.tokens, mixed(hashes), a[:used], b[:used], banding.bands)
+    return keys

@@ -104,8 +104,8 @@ class MongoStore:
         """TransientError where another run has meddled."""
         with mongo_errors("count staged neighbours"):
             # Not count_documents: its pipeline makes the local stand-in hold every document in memory.
-            found = int(self._database.command("count", self._name)["n"])
-        _require_count(found, count, "MongoDB")
+            actual = int(self._database.command("count", self._name)["n"])
+        _require_count(actual, count, "MongoDB")
 
     def swap(self) -> None:
         """One command of the server: a reader finds the old collection or the new one."""
@@ -153,8 +153,8 @@ class ElasticStore:
         with elastic_errors("count staged neighbours"):
             self._client.indices.put_settings(index=self._index, settings={"index.refresh_interval": None})
             self._client.indices.refresh(index=self._index)
-            found = int(self._client.count(index=self._index)["count"])
-        _require_count(found, count, "Elasticsearch")
+            actual = int(self._client.count(index=self._index)["count"])
+        _require_count(actual, count, "Elasticsearch")
 
     def swap(self) -> None:
         """Move the alias in one request."""
@@ -177,8 +177,8 @@ class ElasticStore:
         self._client.close()
 
     def _indices(self) -> dict[str, set[str]]:
-        answer = self._client.indices.get_alias(index=f"{NEIGHBOURS_ALIAS}-*", expand_wildcards="all")
-        return {name: set(entry["aliases"]) for name, entry in answer.items()}
+        response = self._client.indices.get_alias(index=f"{NEIGHBOURS_ALIAS}-*", expand_wildcards="all")
+        return {name: set(entry["aliases"]) for name, entry in response.items()}
 
     def _index_settings(self) -> dict[str, Any]:
         return {
@@ -210,8 +210,8 @@ def elastic_errors(doing: str) -> Iterator[None]:
         ) from error
 
 
-def _require_count(found: int, count: int, store: str) -> None:
-    if found != count:
+def _require_count(actual: int, count: int, store: str) -> None:
+    if actual != count:
         raise TransientError(
-            f"{store} holds {found} staged neighbours of {count}", "another run may have begun: run the step again"
+            f"{store} holds {actual} staged neighbours of {count}", "another run may have begun: run the step again"
         )

@@ -64,8 +64,8 @@ class OneRule:
 
     def probabilities(self, samples: Samples) -> Floats:
         """(n,) one of two probabilities."""
-        found = samples.x[:, self.rule.index]
-        above = np.where(np.isnan(found), self.rule.unknown_above, found > self.rule.threshold)
+        values = samples.x[:, self.rule.index]
+        above = np.where(np.isnan(values), self.rule.unknown_above, values > self.rule.threshold)
         return np.where(above, self.rule.above, self.rule.below)
 
     def write(self, folder: Path) -> None:

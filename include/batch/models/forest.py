@@ -45,10 +45,10 @@ class ForestModel:
     @classmethod
     def read(cls, folder: Path) -> "ForestModel":
         """What `write` wrote. Raises errors of zipfile and skops where it is not that, or holds another type."""
-        found = skops.io.load(folder / FILE, trusted=TRUSTED)
-        if not isinstance(found, RandomForestClassifier):
-            raise TypeError(f"a {type(found).__name__}, no random forest")
-        return cls(found)
+        loaded = skops.io.load(folder / FILE, trusted=TRUSTED)
+        if not isinstance(loaded, RandomForestClassifier):
+            raise TypeError(f"a {type(loaded).__name__}, no random forest")
+        return cls(loaded)
 
 
 def forest(train: Samples, validation: Samples, parameters: ModelParameters, seed: int) -> ForestModel:
@@ -82,7 +82,7 @@ def _canonical(written: bytes) -> bytes:
         arrays = {name: _numbered(name, numbers) for name in archive.namelist() if name != _SCHEMA}
         for name in sorted(arrays, key=lambda name: arrays[name]):
             new.writestr(zipfile.ZipInfo(arrays[name], _EPOCH), archive.read(name), zipfile.ZIP_DEFLATED)
-        text = _ARRAY.sub(lambda found: f'"{_numbered(found[1], numbers)}"', json.dumps(schema))
+        text = _ARRAY.sub(lambda match: f'"{_numbered(match[1], numbers)}"', json.dumps(schema))
         new.writestr(zipfile.ZipInfo(_SCHEMA, _EPOCH), text, zipfile.ZIP_DEFLATED)
     return out.getvalue()
 

@@ -63,5 +63,5 @@ def _inner(layer: tuple[Tensor, Tensor], left: Tensor, right: Tensor) -> Tensor:
     Of the visits `left` with the visits `right`, or of each with itself where these are None.
     """
     parts = [(part, part) if left is None else (tf.gather(part, left), tf.gather(part, right)) for part in layer]
-    inputs, errors = (tf.reduce_sum(one * other, axis=1) for one, other in parts)
+    inputs, errors = (tf.reduce_sum(left_part * right_part, axis=1) for left_part, right_part in parts)
     return (inputs + 1.0) * errors

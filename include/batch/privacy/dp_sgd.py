@@ -1,8 +1,8 @@
-"""The private network: DP-SGD over users (Abadi et al., CCS 2016), one clipped contribution a user and step.
+"""Train the private network: DP-SGD over users (Abadi et al., CCS 2016), one clipped contribution per user and step.
 
-Batches are drawn as the accounting assumes, each user on his own; the noisy sum is divided by the expected number of
-users, not by the number drawn. Nothing else touches the data: encoders, caps, weights at the beginning and the output's
-first guess are public.
+Batches are drawn as the accounting assumes: each user independently. The noisy sum is divided by the expected number
+of users, not by the number drawn. Nothing else depends on the data: encoders, caps, initial weights and the initial
+output are public.
 """
 
 import math
@@ -21,15 +21,22 @@ from include.batch.samples import Floats, Matrix
 from include.contracts.errors import TerminalError
 
 EMA_DECAY = 0.98
-"""Of the running average of the weights a step keeps this share; averaging what was released costs nothing
+"""Decay of the moving average of the weights; averaging released weights costs no privacy
 (De et al., "Unlocking high-accuracy differentially private image classification", 2022)."""
 
 
 def train(data: Users, mechanism: Mechanism, private: PrivateParameters, noise: Noise, seed: int) -> DenseNetwork:
-    """The network after `mechanism.steps` steps of Adam, its weights averaged over the steps.
+    """Train `mechanism.steps` steps of Adam and average the weights over the steps.
 
-    `seed` draws the weights it begins with and is public; `noise` draws users and noise and must not be. Of `private`
-    only `hidden_layer_sizes`, `learning_rate` and `prior` are used. Raises TerminalError where `data` are not the mechanism's users.
+    Args:
+        data: the users; as many as the mechanism is calibrated for.
+        mechanism: noise, clip and sampling rate.
+        private: its `hidden_layer_sizes`, `learning_rate` and `prior` are used.
+        noise: draws users and noise; it must be secret.
+        seed: draws the initial weights; it is public.
+
+    Raises:
+        TerminalError: the number of users differs from the mechanism's, or the network diverged.
     """
     if len(data) != mechanism.users:
         raise TerminalError(
@@ -45,7 +52,7 @@ def train(data: Users, mechanism: Mechanism, private: PrivateParameters, noise: 
 
 
 def noisy_mean(total: Any, normal: Any, mechanism: Mechanism) -> Any:
-    """All a step may know of a sum (p,) of clipped contributions: noise added, divided by the expected users.
+    """Add noise to a sum (p,) of clipped contributions and divide by the expected users.
 
     `normal` (p,) are standard normal numbers.
     """
@@ -55,7 +62,7 @@ def noisy_mean(total: Any, normal: Any, mechanism: Mechanism) -> Any:
 def _optimize(
     data: Users, mechanism: Mechanism, private: PrivateParameters, noise: Noise, initial: list[Matrix]
 ) -> Floats:
-    """The averaged weights, flat."""
+    """Return the averaged weights as one vector."""
     tf = tensorflow.load(0)
     weights = tf.Variable(np.concatenate([array.ravel() for array in initial]))
     averaged = tf.Variable(tf.zeros_like(weights))
@@ -81,7 +88,7 @@ def _optimize(
 
 def _gradient(tf: Any, data: Users, mechanism: Mechanism, shapes: list[tuple[int, ...]]) -> Any:
     """(weights (p,), batch, normal (p,)) -> the noisy mean (p,) of the contributions of the batch's users."""
-    from include.batch.privacy.clip import clipped_sum  # noqa: PLC0415 - brings TensorFlow, which takes seconds
+    from include.batch.privacy.clip import clipped_sum  # noqa: PLC0415 - imports TensorFlow, which takes seconds
 
     z, y = tf.constant(data.z), tf.constant(data.y, tf.float32)
     sizes = [math.prod(shape) for shape in shapes]
@@ -96,7 +103,7 @@ def _gradient(tf: Any, data: Users, mechanism: Mechanism, shapes: list[tuple[int
 
 
 def _initial_weights(columns: int, private: PrivateParameters, seed: int) -> list[Matrix]:
-    """Kernel and bias of each layer: Glorot and Bengio's uniform start (AISTATS 2010), the last bias the prior's."""
+    """Kernel and bias of each layer: Glorot uniform (AISTATS 2010); the last bias is the log-odds of the prior."""
     random = np.random.default_rng(seed)
     sizes = (columns, *private.hidden_layer_sizes, 1)
     arrays: list[Matrix] = []

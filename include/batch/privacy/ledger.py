@@ -41,8 +41,8 @@ def charge(entries: Entries, key: str, mechanism: Mechanism, window: str, budget
     key stands for another mechanism, TransientError where other runs keep coming in between.
     """
     for _ in range(ATTEMPTS):
-        found = entries.read()
-        charged = {entry["_id"]: decode(entry.get("mechanism")) for entry in found}
+        existing = entries.read()
+        charged = {entry["_id"]: decode(entry.get("mechanism")) for entry in existing}
         cost = accountant.epsilon(mechanism)
         if key in charged:
             if charged[key] != mechanism:
@@ -61,7 +61,7 @@ def charge(entries: Entries, key: str, mechanism: Mechanism, window: str, budget
             )
         entry = {
             "_id": key,
-            NUMBER: 1 + max((entry[NUMBER] for entry in found), default=0),
+            NUMBER: 1 + max((entry[NUMBER] for entry in existing), default=0),
             "mechanism": msgspec.to_builtins(mechanism),
             "epsilon": cost,
             "spent": spent,

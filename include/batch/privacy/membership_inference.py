@@ -92,8 +92,8 @@ def _auc(inside: Floats, outside: Floats, half_width: float) -> ConfidenceInterv
 def _above(scores: Floats, others: Floats) -> Floats:
     """(n,) share of `others` below each score, equals counted half."""
     ranked = np.sort(others)
-    found: Floats = (np.searchsorted(ranked, scores, "left") + np.searchsorted(ranked, scores, "right")) / 2.0
-    return found / len(others)
+    below: Floats = (np.searchsorted(ranked, scores, "left") + np.searchsorted(ranked, scores, "right")) / 2.0
+    return below / len(others)
 
 
 def _advantage(score: Floats, member: Labels, half: Labels, half_width: float) -> ConfidenceInterval:

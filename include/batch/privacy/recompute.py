@@ -23,11 +23,11 @@ def epsilon(sigma: float, rate: float, steps: int, delta: float) -> float:
 
 def _direction(sigma: float, rate: float, steps: int, delta: float, removed: bool) -> float:
     losses: Floats = (np.arange(POINTS, dtype=np.float64) - POINTS // 2) * STEP
-    one = _masses(losses, sigma, rate, removed)
+    step = _masses(losses, sigma, rate, removed)
     # Index 0 of the transform is a loss of 0.
-    total = np.fft.irfft(np.fft.rfft(np.fft.ifftshift(one)) ** steps, POINTS)
+    total = np.fft.irfft(np.fft.rfft(np.fft.ifftshift(step)) ** steps, POINTS)
     mass = np.maximum(np.fft.fftshift(total), 0.0)
-    lost = max(0.0, 1.0 - float(one.sum())) * steps
+    lost = max(0.0, 1.0 - float(step.sum())) * steps
     low, high = 0.0, MAX_EPSILON
     while high - low > STEP:
         middle = (low + high) / 2.0
@@ -51,13 +51,13 @@ def _outcome(loss: Floats, sigma: float, rate: float) -> Floats:
     """Where log(1 - q + q exp((2 x - 1) / (2 sigma^2))) has this value; minus infinity where nowhere."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         inside = np.maximum(np.exp(loss) - (1.0 - rate), 0.0) / rate
-        found: Floats = sigma * sigma * np.log(inside) + 0.5
-    return found
+        points: Floats = sigma * sigma * np.log(inside) + 0.5
+    return points
 
 
 def _normal(points: Floats) -> Floats:
-    found: Floats = ndtr(points)
-    return found
+    probabilities: Floats = ndtr(points)
+    return probabilities
 
 
 def agrees(first: float, second: float) -> bool:

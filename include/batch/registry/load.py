@@ -25,8 +25,8 @@ def champion(settings: Settings, name: str) -> Model | None:
     Raises TransientError where MLflow is away, TerminalError where the artefact is missing or corrupt.
     """
     client = tracking.connect(settings)
-    found = version(client, name, CHAMPION)
-    return None if found is None else fetch(client, found)[0]
+    model_version = version(client, name, CHAMPION)
+    return None if model_version is None else fetch(client, model_version)[0]
 
 
 def version(client: MlflowClient, name: str, alias: str) -> ModelVersion | None:
@@ -46,23 +46,23 @@ def aliases(client: MlflowClient, name: str) -> dict[str, str]:
         raise
 
 
-def fetch(client: MlflowClient, found: ModelVersion) -> tuple[Model, Manifest]:
+def fetch(client: MlflowClient, model_version: ModelVersion) -> tuple[Model, Manifest]:
     """Download a version's model. Raises TransientError where MLflow is away, TerminalError where it is corrupt."""
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory() as directory:
         path = f"{FOLDER}/artifacts"
         try:
-            with tracking.errors(f"download {found.name} version {found.version}"):
-                local = Path(client.download_artifacts(str(found.run_id), path, place))
+            with tracking.errors(f"download {model_version.name} version {model_version.version}"):
+                local = Path(client.download_artifacts(str(model_version.run_id), path, directory))
         except OSError as error:
-            raise _missing(found, str(error)) from error
+            raise _missing(model_version, str(error)) from error
         folders = [entry for entry in sorted(local.iterdir()) if entry.is_dir()] if local.is_dir() else []
         if len(folders) != 1:
-            raise _missing(found, f"{len(folders)} models in {path}")
+            raise _missing(model_version, f"{len(folders)} models in {path}")
         return artifact.load(folders[0]), artifact.manifest(folders[0])
 
 
-def _missing(found: ModelVersion, detail: str) -> TerminalError:
+def _missing(model_version: ModelVersion, detail: str) -> TerminalError:
     return TerminalError(
-        f"the artefact of {found.name} version {found.version} is missing ({detail})",
+        f"the artefact of {model_version.name} version {model_version.version} is missing ({detail})",
         "restore it in MLflow, or take the alias off this version",
     )

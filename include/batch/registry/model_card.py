@@ -52,8 +52,8 @@ def _data(results: RunResults) -> Iterator[str]:
     yield ""
     yield f"- Window: {results.window}"
     yield f"- Digest of the feature table (SHA-256): `{results.trained.data}`"
-    learnt, chosen, before = rows.get("train", 0), rows.get("validation", 0), results.cut.isoformat()
-    yield f"- Trained on {learnt} visits, choices made on {chosen}, all before {before}"
+    train_rows, validation_rows, cut = rows.get("train", 0), rows.get("validation", 0), results.cut.isoformat()
+    yield f"- Trained on {train_rows} visits, choices made on {validation_rows}, all before {cut}"
     yield (
         f"- Tested on {rows.get('test', 0)} visits of the last {split.test_days:g} days, of users "
         f"({split.test_users:.0%} of all, by hash) of whom no visit was trained on"
@@ -126,13 +126,13 @@ def claim(results: RunResults, fit: ModelResult) -> str:
 
 def attack(results: RunResults, kind: str) -> Mapping[str, Any]:
     """The membership attack's figures on one kind; empty where it was not attacked."""
-    found = (results.released.attack or {}).get(kind, {})
-    return found if isinstance(found, Mapping) else {"auc": found}
+    metrics = (results.released.attack or {}).get(kind, {})
+    return metrics if isinstance(metrics, Mapping) else {"auc": metrics}
 
 
-def _attack(found: Mapping[str, Any]) -> str:
-    told = [f"{name} {_format_value(value)}" for name, value in found.items() if _format_value(value)]
-    return ", ".join(told) if told else "not measured"
+def _attack(metrics: Mapping[str, Any]) -> str:
+    formatted = [f"{name} {_format_value(value)}" for name, value in metrics.items() if _format_value(value)]
+    return ", ".join(formatted) if formatted else "not measured"
 
 
 def _format_value(value: Any) -> str:

@@ -82,7 +82,7 @@ class RunResults(Struct, frozen=True, kw_only=True):
 
     @property
     def shuffled_label_check(self) -> ConfidenceInterval | None:
-        """The worst shuffled-label check of the run; None where none was run. A failed check invalidates all metrics."""
+        """The worst shuffled-label check of the run, None without any; a failed check invalidates all metrics."""
         checks = [model.shuffled_label_check for model in self.models.values()]
         intervals = [check.roc_auc for check in checks if check is not None]
         failed = [interval for interval in intervals if not interval.contains(CHANCE)]

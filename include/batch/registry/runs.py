@@ -94,19 +94,19 @@ def log_run(client: MlflowClient, experiment: str, results: RunResults, record: 
 def search_runs(client: MlflowClient, experiment: str, key: str, kind: str) -> list[Run]:
     """All runs of one fit that are not deleted, newest first."""
     with errors(f"look up the runs of {kind}"):
-        wanted = f"tags.`{KEY}` = '{key}' and tags.`{KIND}` = '{kind}'"
-        return list(client.search_runs([experiment], wanted, order_by=["attributes.start_time DESC"]))
+        query = f"tags.`{KEY}` = '{key}' and tags.`{KIND}` = '{kind}'"
+        return list(client.search_runs([experiment], query, order_by=["attributes.start_time DESC"]))
 
 
 def cleanup(
-    client: MlflowClient, experiment: str, results: RunResults, retained: Mapping[str, str], needed: frozenset[str]
+    client: MlflowClient, experiment: str, results: RunResults, retained: Mapping[str, str], protected: frozenset[str]
 ) -> int:
     """Delete the runs of this night that others have replaced; how many. `kept`: kind -> run; `needed` stay as well."""
     deleted = 0
     with errors("delete replaced runs"):
-        wanted = f"tags.`{KEY}` = '{results.key}'"
-        for run in client.search_runs([experiment], wanted):
-            if run.info.run_id not in needed and retained.get(run.data.tags.get(KIND, "")) != run.info.run_id:
+        query = f"tags.`{KEY}` = '{results.key}'"
+        for run in client.search_runs([experiment], query):
+            if run.info.run_id not in protected and retained.get(run.data.tags.get(KIND, "")) != run.info.run_id:
                 client.delete_run(run.info.run_id)
                 deleted += 1
     return deleted
@@ -128,7 +128,7 @@ def _artifacts(client: MlflowClient, run: str, results: RunResults, kind: str) -
 
 def _save_pyfunc(model: Path, package: Path) -> None:
     """A fitted model's folder as an MLflow model: the code that scores, the columns it wants, the folder itself."""
-    wanted = Schema([ColSpec(DataType.double, name) for name in columns.NAMES])
+    schema = Schema([ColSpec(DataType.double, name) for name in columns.NAMES])
     with warnings.catch_warnings():
         # An example of the input would be a row of somebody's visit.
         warnings.filterwarnings("ignore", message=".*input example was not provided", category=UserWarning)
@@ -136,26 +136,26 @@ def _save_pyfunc(model: Path, package: Path) -> None:
             str(package),
             python_model=str(SCORER),
             artifacts={"model": str(model)},
-            signature=ModelSignature(inputs=wanted, outputs=Schema([ColSpec(DataType.double)])),
+            signature=ModelSignature(inputs=schema, outputs=Schema([ColSpec(DataType.double)])),
             conda_env=_environment(),
         )
 
 
 def _environment() -> dict[str, Any]:
     """What the model needs beside this project; given, so that MLflow does not start a process to find out."""
-    needed = [f"{name}=={version(name)}" for name in REQUIREMENTS]
-    return {"dependencies": [f"python={platform.python_version()}", "pip", {"pip": needed}]}
+    requirements = [f"{name}=={version(name)}" for name in REQUIREMENTS]
+    return {"dependencies": [f"python={platform.python_version()}", "pip", {"pip": requirements}]}
 
 
 def _params(results: RunResults, kind: str) -> Iterator[tuple[str, str]]:
-    record = msgspec.to_builtins(results.parameters)
+    parameters = msgspec.to_builtins(results.parameters)
     yield "window", str(results.window)
-    yield "seed", str(record["seed"])
+    yield "seed", str(parameters["seed"])
     yield "kind", kind
     for section in SHARED_SECTIONS:
-        yield from ((f"{section}.{name}", str(value)) for name, value in record[section].items())
-    own = record["private"] if kind == PRIVATE else record["models"].get(kind, {})
-    yield from ((f"{kind}.{name}", str(value)) for name, value in own.items())
+        yield from ((f"{section}.{name}", str(value)) for name, value in parameters[section].items())
+    section_of_kind = parameters["private"] if kind == PRIVATE else parameters["models"].get(kind, {})
+    yield from ((f"{kind}.{name}", str(value)) for name, value in section_of_kind.items())
 
 
 def _tags(results: RunResults, fit: ModelResult, digest: str) -> Iterator[tuple[str, str]]:
@@ -189,8 +189,8 @@ def _metrics(results: RunResults, fit: ModelResult) -> Iterator[tuple[str, float
         yield from _numbers("", {"epsilon": released.epsilon, "spent": released.spent, "budget": released.budget})
 
 
-def _numbers(prefix: str, found: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    for name, value in found.items():
+def _numbers(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    for name, value in values.items():
         if isinstance(value, Mapping):
             yield from _numbers(f"{prefix}{name}_", value)
         elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
@@ -201,7 +201,7 @@ def git_commit() -> str:
     """The commit of the code that runs; empty outside a git repository."""
     root = Path(include.__file__).resolve().parent.parent
     try:
-        found = subprocess.run(
+        completed = subprocess.run(
             ["git", "-C", str(root), "rev-parse", "HEAD"],
             capture_output=True,
             text=True,
@@ -210,4 +210,4 @@ def git_commit() -> str:
         )
     except (OSError, subprocess.SubprocessError):
         return ""
-    return found.stdout.strip()
+    return completed.stdout.strip()

@@ -25,8 +25,8 @@ class Scorer(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
         """(n,) probabilities for n rows."""
         x: Matrix = model_input[self.columns].to_numpy(dtype=np.float32)
         rows = len(x)
-        seen = Samples(x, columns.scale(x), np.zeros(rows, dtype=np.bool_), np.arange(rows), tuple(self.columns))
-        return self.model.probabilities(seen)
+        samples = Samples(x, columns.scale(x), np.zeros(rows, dtype=np.bool_), np.arange(rows), tuple(self.columns))
+        return self.model.probabilities(samples)
 
 
 mlflow.models.set_model(Scorer())

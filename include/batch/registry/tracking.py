@@ -22,7 +22,7 @@ CLIENT_TIMEOUTS = {
 }
 """What the client waits for: the whole step is tried again later, so a server that is away need not be waited for."""
 
-AWAY = frozenset(
+UNAVAILABLE_CODES = frozenset(
     {
         *("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "DEADLINE_EXCEEDED", "REQUEST_LIMIT_EXCEEDED"),
         *("RESOURCE_EXHAUSTED", "ABORTED", "CANCELLED"),
@@ -43,12 +43,12 @@ def connect(settings: Settings) -> MlflowClient:
 def experiment(client: MlflowClient) -> str:
     """The id of the nightly runs' experiment, made where it is missing and brought back where it was deleted."""
     with errors("open the experiment"):
-        found = client.get_experiment_by_name(EXPERIMENT)
-        if found is None:
+        existing = client.get_experiment_by_name(EXPERIMENT)
+        if existing is None:
             return str(client.create_experiment(EXPERIMENT))
-        if found.lifecycle_stage == "deleted":
-            client.restore_experiment(found.experiment_id)
-        return str(found.experiment_id)
+        if existing.lifecycle_stage == "deleted":
+            client.restore_experiment(existing.experiment_id)
+        return str(existing.experiment_id)
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def errors(doing: str) -> Iterator[None]:
         yield
     except MlflowException as error:
         reason = str(error.message)[:MAX_REASON_CHARS]
-        if error.error_code in AWAY:
+        if error.error_code in UNAVAILABLE_CODES:
             raise TransientError(
                 f"{doing}: MLflow does not answer ({reason})", "see that it runs: ./showroom status"
             ) from error

@@ -26,41 +26,41 @@ def register_challenger(
     """The version of this run under `name`, new or from before, with the alias challenger."""
     with errors(f"register {name}"):
         _ensure(client, name)
-        found = _of_run(client, name, run.info.run_id)
-        if found is None:
-            found = client.create_model_version(
+        model_version = _of_run(client, name, run.info.run_id)
+        if model_version is None:
+            model_version = client.create_model_version(
                 name,
                 source=f"{run.info.artifact_uri}/{FOLDER}",
                 run_id=run.info.run_id,
                 tags={**tags, CONTENT: run.data.tags[CONTENT]},
                 description=description,
             )
-        client.set_registered_model_alias(name, CHALLENGER, found.version)
-        return found
+        client.set_registered_model_alias(name, CHALLENGER, model_version.version)
+        return model_version
 
 
-def promote(client: MlflowClient, found: ModelVersion) -> None:
+def promote(client: MlflowClient, model_version: ModelVersion) -> None:
     """Move the alias champion, at once, to this version."""
-    with errors(f"promote {found.name} version {found.version}"):
-        client.set_registered_model_alias(found.name, CHAMPION, found.version)
+    with errors(f"promote {model_version.name} version {model_version.version}"):
+        client.set_registered_model_alias(model_version.name, CHAMPION, model_version.version)
 
 
-def tag_version(client: MlflowClient, found: ModelVersion, tags: Mapping[str, str]) -> None:
+def tag_version(client: MlflowClient, model_version: ModelVersion, tags: Mapping[str, str]) -> None:
     """Tag a version."""
-    with errors(f"tag {found.name} version {found.version}"):
+    with errors(f"tag {model_version.name} version {model_version.version}"):
         for name, value in tags.items():
-            client.set_model_version_tag(found.name, found.version, name, value)
+            client.set_model_version_tag(model_version.name, model_version.version, name, value)
 
 
-def cleanup(client: MlflowClient, name: str, key: str, kept: ModelVersion) -> int:
+def cleanup(client: MlflowClient, name: str, key: str, current: ModelVersion) -> int:
     """Delete the versions of the same night that `kept` replaced; how many. One that bears an alias stays."""
     deleted = 0
     with errors(f"delete replaced versions of {name}"):
-        borne = set(aliases(client, name).values())
-        for found in client.search_model_versions(f"name = '{name}'"):
-            replaced = found.tags.get(KEY) == key and str(found.version) != str(kept.version)
-            if replaced and str(found.version) not in borne:
-                client.delete_model_version(name, found.version)
+        aliased = set(aliases(client, name).values())
+        for model_version in client.search_model_versions(f"name = '{name}'"):
+            replaced = model_version.tags.get(KEY) == key and str(model_version.version) != str(current.version)
+            if replaced and str(model_version.version) not in aliased:
+                client.delete_model_version(name, model_version.version)
                 deleted += 1
     return deleted
 
@@ -84,5 +84,5 @@ def _ensure(client: MlflowClient, name: str) -> None:
 
 
 def _of_run(client: MlflowClient, name: str, run: str) -> ModelVersion | None:
-    found = [version for version in client.search_model_versions(f"name = '{name}'") if version.run_id == run]
-    return found[0] if found else None
+    versions = [version for version in client.search_model_versions(f"name = '{name}'") if version.run_id == run]
+    return versions[0] if versions else None

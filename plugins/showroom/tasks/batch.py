@@ -53,10 +53,10 @@ def plan_run(run_id: str, instant: datetime, params: Mapping[str, Any]) -> dict[
         start, end = window_of(current, instant, params)
         folder = batch_folder(current) / RUNS / folder_name(run_id)
         folder.mkdir(parents=True, exist_ok=True)
-        gone = prune(folder.parent, folder, current.nightly_runs)
+        deleted = prune(folder.parent, folder, current.nightly_runs)
         with MongoHook() as hook, errors("read the ledgers"):
             oracle_auc = _oracle_auc_from_ledgers(current, hook, start, end)
-        _log.info("%s/%s in %s, %d older runs deleted", start, end, folder, gone)
+        _log.info("%s/%s in %s, %d older runs deleted", start, end, folder, deleted)
         window = f"{start.isoformat()}/{end.isoformat()}"
         return {"window": window, "out": str(folder), "oracle_auc": oracle_auc}
 
@@ -82,19 +82,19 @@ def folder_name(run_id: str) -> str:
 def prune(runs: Path, current: Path, keep: int) -> int:
     """Delete all but the newest `keep` runs' folders, never the current one; how many."""
     others = sorted((path for path in runs.iterdir() if path != current), key=lambda path: path.stat().st_mtime)
-    gone = others[: max(0, len(others) + 1 - keep)]
-    for path in gone:
+    old = others[: max(0, len(others) + 1 - keep)]
+    for path in old:
         shutil.rmtree(path, ignore_errors=True)
-    return len(gone)
+    return len(old)
 
 
-def combined_oracle_auc(told: Iterable[IntervalLedger], start: datetime, end: datetime) -> float | None:
+def combined_oracle_auc(ledgers: Iterable[IntervalLedger], start: datetime, end: datetime) -> float | None:
     """Best ROC-AUC that any model can reach on the admitted sessions of intervals in a window; None without any.
 
     An interval counts as a whole when some of it lies in the window.
     """
     buckets: dict[int, tuple[int, int]] = {}
-    for ledger in told:
+    for ledger in ledgers:
         if any(plan.start < end and plan.end > start for plan in ledger.plans):
             for step, (sessions, purchases) in ledger.intent.buckets.items():
                 before = buckets.get(int(step), (0, 0))
@@ -104,17 +104,17 @@ def combined_oracle_auc(told: Iterable[IntervalLedger], start: datetime, end: da
 
 def _oracle_auc_from_ledgers(current: Settings, hook: MongoHook, start: datetime, end: datetime) -> float | None:
     """The ceiling by the kept ledgers; None where a replayed log lies in the window, whose truth nobody knows."""
-    found = {entry["_id"]: entry["ledger"] for entry in database(hook.get_conn(), current)[LEDGERS].find({})}
-    logs = [msgspec.json.decode(text, type=ReplayLedger) for name, text in found.items() if name.startswith(REPLAY)]
+    ledgers = {entry["_id"]: entry["ledger"] for entry in database(hook.get_conn(), current)[LEDGERS].find({})}
+    logs = [msgspec.json.decode(text, type=ReplayLedger) for name, text in ledgers.items() if name.startswith(REPLAY)]
     if any(log.within(start, end) for log in logs):
         return None
-    shops = (
-        msgspec.json.decode(text, type=IntervalLedger) for name, text in found.items() if not name.startswith(REPLAY)
+    synthetic = (
+        msgspec.json.decode(text, type=IntervalLedger) for name, text in ledgers.items() if not name.startswith(REPLAY)
     )
-    return combined_oracle_auc(shops, start, end)
+    return combined_oracle_auc(synthetic, start, end)
 
 
 def _utc(text: str) -> datetime:
     """An instant as Python's own class: Airflow's loses its zone in `astimezone`. Without an offset it is UTC."""
-    found = datetime.fromisoformat(text)
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    instant = datetime.fromisoformat(text)
+    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)

@@ -32,20 +32,20 @@ def _task(target_kind: str | None = None) -> Task:
         ({"simple": 0.789, "middle": 0.80, "rich": 0.70}, "middle"),
     ],
 )
-def test_the_simplest_within_a_standard_error(
+def test_choose_kind_prefers_the_simplest_within_one_standard_error(
     monkeypatch: pytest.MonkeyPatch, figures: dict[str, float], expected: str
 ) -> None:
-    def told(kind: str, folds: Sequence[Fold], models: ModelParameters, seed: int) -> CVScore:
+    def cross_validate(kind: str, folds: Sequence[Fold], models: ModelParameters, seed: int) -> CVScore:
         assert all(fold is EARLIER for fold in folds), "the test may not be looked at"
         value, reach = figures[kind], 0.01 * measure.Z
         roc_auc = ConfidenceInterval(value, value - reach, value + reach)
         return CVScore(kind, roc_auc, roc_auc, 0.0, 0.0, 0.0, 0.0, 0.0)
 
-    monkeypatch.setattr(measure, "worth", told)
+    monkeypatch.setattr(measure, "cross_validate", cross_validate)
     kind, earlier = choose_kind(_task(), list(figures), parameters.load().models, 1)
     assert kind == expected
     assert {name: one.value for name, one in earlier.items()} == figures
 
 
-def test_a_kind_named_beforehand_is_not_chosen_again() -> None:
+def test_choose_kind_with_a_fixed_target_kind_returns_it() -> None:
     assert choose_kind(_task("rich"), ["simple", "rich"], parameters.load().models, 1) == ("rich", {})

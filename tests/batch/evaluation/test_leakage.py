@@ -19,7 +19,7 @@ def with_column(values: np.ndarray) -> Samples:
     return Samples(x, CLEAN.z, CLEAN.y, CLEAN.group, (*CLEAN.columns, "planted"))
 
 
-def test_an_honest_table_has_no_leaks() -> None:
+def test_find_leaks_of_clean_data_is_empty() -> None:
     assert find_leaks(CLEAN, 0.95) == ()
     assert_no_leaks(CLEAN, 0.95)
 
@@ -36,16 +36,16 @@ def test_an_honest_table_has_no_leaks() -> None:
     ],
     ids=["rising", "falling", "unknown", "one value", "a middle range", "infinite"],
 )
-def test_a_planted_leak_is_found_and_named(values: np.ndarray) -> None:
+def test_find_leaks_names_an_injected_leak(values: np.ndarray) -> None:
     planted = with_column(values)
-    (found,) = find_leaks(planted, 0.95)
-    assert found.column == "planted"
-    assert found.roc_auc > 0.98
+    (result,) = find_leaks(planted, 0.95)
+    assert result.column == "planted"
+    assert result.roc_auc > 0.98
     with pytest.raises(TerminalError, match=r"planted \("):
         assert_no_leaks(planted, 0.95)
 
 
-def test_noise_and_a_constant_separate_nothing() -> None:
+def test_univariate_auc_of_noise_and_constants_is_one_half() -> None:
     assert univariate_auc(RANDOM.normal(size=len(CLEAN)), CLEAN) < 0.55
     assert univariate_auc(RANDOM.integers(0, 500, len(CLEAN)).astype(np.float32), CLEAN) < 0.55
     assert univariate_auc(np.zeros(len(CLEAN)), CLEAN) == 0.5
@@ -53,26 +53,26 @@ def test_noise_and_a_constant_separate_nothing() -> None:
 
 
 @pytest.mark.parametrize("fit", [boost, logistic])
-def test_dealt_labels_cannot_be_learnt_across_an_honest_split(fit: object) -> None:
-    found = shuffled_label_check(fit, samples(2000, 1), samples(600, 2), samples(2000, 3), MODELS, 100, 7)  # type: ignore[arg-type]
-    assert found.ok
-    assert found.roc_auc.low < 0.5 < found.roc_auc.high
-    assert found.roc_auc.value == pytest.approx(0.5, abs=0.08)
+def test_shuffled_label_check_of_a_clean_split_passes(fit: object) -> None:
+    result = shuffled_label_check(fit, samples(2000, 1), samples(600, 2), samples(2000, 3), MODELS, 100, 7)  # type: ignore[arg-type]
+    assert result.ok
+    assert result.roc_auc.low < 0.5 < result.roc_auc.high
+    assert result.roc_auc.value == pytest.approx(0.5, abs=0.08)
 
 
-def test_users_on_both_sides_are_found_out() -> None:
+def test_shuffled_label_check_with_users_on_both_sides_fails() -> None:
     train = samples(2000, 1)
-    found = shuffled_label_check(boost, train, train, train.take(np.arange(1000)), MODELS, 100, 7)
-    assert not found.ok
-    assert found.roc_auc.low > 0.5
+    result = shuffled_label_check(boost, train, train, train.take(np.arange(1000)), MODELS, 100, 7)
+    assert not result.ok
+    assert result.roc_auc.low > 0.5
 
 
-def test_the_control_is_the_same_each_time() -> None:
+def test_shuffled_label_check_is_deterministic() -> None:
     parts = samples(800, 1), samples(300, 2), samples(600, 3)
     assert shuffled_label_check(boost, *parts, MODELS, 60, 7) == shuffled_label_check(boost, *parts, MODELS, 60, 7)
 
 
-def test_too_few_users_cannot_be_dealt_to() -> None:
+def test_shuffled_label_check_with_too_few_users_raises() -> None:
     one = samples(40, 1)
     same = Samples(one.x, one.z, one.y, np.zeros(40, dtype=np.int64), one.columns)
     with pytest.raises(TerminalError, match="too few users"):

@@ -15,54 +15,54 @@ Y = RANDOM.random(500) < 0.3
 P = np.clip(np.round(0.3 + 0.2 * Y + RANDOM.normal(0.0, 0.15, 500), 2), 0.0, 1.0)
 
 
-def test_scores_are_the_known_ones() -> None:
-    found = score(Y, P, 0.45)
-    assert found.rows == 500
-    assert found.positives == Y.sum()
-    assert found.base_rate == pytest.approx(Y.mean())
-    assert found.brier == pytest.approx(np.mean((P - Y) ** 2))
-    assert found.f1 == pytest.approx(f1_score(Y, P >= 0.45))
-    assert found.accuracy == pytest.approx(accuracy_score(Y, P >= 0.45))
-    assert found.log_loss == pytest.approx(log_loss(Y, P))
+def test_score_equals_scikit_learn() -> None:
+    result = score(Y, P, 0.45)
+    assert result.rows == 500
+    assert result.positives == Y.sum()
+    assert result.base_rate == pytest.approx(Y.mean())
+    assert result.brier == pytest.approx(np.mean((P - Y) ** 2))
+    assert result.f1 == pytest.approx(f1_score(Y, P >= 0.45))
+    assert result.accuracy == pytest.approx(accuracy_score(Y, P >= 0.45))
+    assert result.log_loss == pytest.approx(log_loss(Y, P))
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.data())
-def test_weighted_figures_are_those_of_the_rows_repeated(data: st.DataObject) -> None:
+def test_weighted_metrics_equal_metrics_of_repeated_rows(data: st.DataObject) -> None:
     rows = data.draw(st.integers(4, 30))
     y = np.array(data.draw(st.lists(st.booleans(), min_size=rows, max_size=rows)))
     y[:2] = [True, False]
     p = np.array(data.draw(st.lists(st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.9, 1.0]), min_size=rows, max_size=rows)))
     weights = np.array(data.draw(st.lists(st.integers(0, 3), min_size=rows, max_size=rows)))
     weights[:2] = 1
-    found = WeightedMetrics(y, p, 0.4).compute(weights[None, :].astype(float))
+    result = WeightedMetrics(y, p, 0.4).compute(weights[None, :].astype(float))
     again = np.repeat(np.arange(rows), weights)
     expected = score(y[again], p[again], 0.4)
     for name in set(METRICS) - {"calibration_error"}:
-        assert found[name][0] == pytest.approx(getattr(expected, name)), name
+        assert result[name][0] == pytest.approx(getattr(expected, name)), name
 
 
-def test_weighted_calibration_error_with_weights_of_one_is_that_of_the_table() -> None:
-    found = WeightedMetrics(Y, P).compute(np.ones((1, len(Y))), ("calibration_error",))
-    assert found["calibration_error"][0] == pytest.approx(calibration_error(calibration(Y, P)))
+def test_weighted_calibration_error_with_unit_weights_equals_unweighted() -> None:
+    result = WeightedMetrics(Y, P).compute(np.ones((1, len(Y))), ("calibration_error",))
+    assert result["calibration_error"][0] == pytest.approx(calibration_error(calibration(Y, P)))
 
 
-def test_a_weighting_with_one_outcome_only_has_no_ranking() -> None:
-    found = WeightedMetrics(Y, P).compute(Y[None, :].astype(float), ("roc_auc", "pr_auc", "brier"))
-    assert np.isnan(found["roc_auc"][0])
-    assert np.isnan(found["pr_auc"][0])
-    assert np.isfinite(found["brier"][0])
+def test_weighted_ranking_metrics_with_one_outcome_are_nan() -> None:
+    result = WeightedMetrics(Y, P).compute(Y[None, :].astype(float), ("roc_auc", "pr_auc", "brier"))
+    assert np.isnan(result["roc_auc"][0])
+    assert np.isnan(result["pr_auc"][0])
+    assert np.isfinite(result["brier"][0])
 
 
-def test_ties_share_a_threshold_as_in_scikit_learn() -> None:
+def test_weighted_ranking_metrics_with_ties_equal_scikit_learn() -> None:
     coarse = np.round(P, 1)
-    found = WeightedMetrics(Y, coarse).compute(np.ones((1, len(Y))), ("roc_auc", "pr_auc"))
-    assert found["roc_auc"][0] == pytest.approx(roc_auc_score(Y, coarse))
-    assert found["pr_auc"][0] == pytest.approx(average_precision_score(Y, coarse))
+    result = WeightedMetrics(Y, coarse).compute(np.ones((1, len(Y))), ("roc_auc", "pr_auc"))
+    assert result["roc_auc"][0] == pytest.approx(roc_auc_score(Y, coarse))
+    assert result["pr_auc"][0] == pytest.approx(average_precision_score(Y, coarse))
 
 
 @pytest.mark.parametrize(
-    ("y", "p", "told"),
+    ("y", "p", "summary"),
     [
         ([True, True], [0.1, 0.2], "same outcome"),
         ([False, False], [0.1, 0.2], "same outcome"),
@@ -73,8 +73,8 @@ def test_ties_share_a_threshold_as_in_scikit_learn() -> None:
         ([], [], "at least one"),
     ],
 )
-def test_what_cannot_be_judged_is_refused(y: list[bool], p: list[float], told: str) -> None:
-    with pytest.raises(TerminalError, match=told):
+def test_score_of_invalid_input_raises(y: list[bool], p: list[float], summary: str) -> None:
+    with pytest.raises(TerminalError, match=summary):
         score(np.array(y, dtype=bool), np.array(p), 0.5)
 
 
@@ -90,25 +90,25 @@ def test_what_cannot_be_judged_is_refused(y: list[bool], p: list[float], told: s
         ([1.0] * 3, 0.1, 0),
     ],
 )
-def test_the_threshold_calls_as_many_purchases_as_were_seen(p: list[float], rate: float, called: int) -> None:
+def test_threshold_at_rate_predicts_the_given_rate(p: list[float], rate: float, called: int) -> None:
     scores = np.array(p)
     assert int(np.sum(scores >= threshold_at_rate(scores, rate))) == called
 
 
 @given(st.lists(st.floats(0.0, 1.0), min_size=1, max_size=50), st.floats(0.01, 0.99))
-def test_no_other_threshold_comes_nearer(p: list[float], rate: float) -> None:
+def test_threshold_at_rate_is_optimal(p: list[float], rate: float) -> None:
     scores = np.array(p)
-    found = abs(np.mean(scores >= threshold_at_rate(scores, rate)) - rate)
+    result = abs(np.mean(scores >= threshold_at_rate(scores, rate)) - rate)
     others = [abs(np.mean(scores >= other) - rate) for other in [*p, 2.0]]
-    assert found <= min(others) + 1e-12
+    assert result <= min(others) + 1e-12
 
 
-def test_no_threshold_without_scores() -> None:
+def test_threshold_at_rate_without_scores_raises() -> None:
     with pytest.raises(TerminalError):
         threshold_at_rate(np.empty(0), 0.1)
 
 
-def test_calibration_parts_are_of_about_equal_size_and_hold_every_row() -> None:
+def test_calibration_bins_have_equal_sizes_and_cover_all_rows() -> None:
     p = RANDOM.random(1000)
     table = calibration(RANDOM.random(1000) < p, p)
     assert [part.rows for part in table] == [100] * 10
@@ -116,7 +116,7 @@ def test_calibration_parts_are_of_about_equal_size_and_hold_every_row() -> None:
     assert [part.predicted for part in table] == sorted(part.predicted for part in table)
 
 
-def test_equal_probabilities_are_one_part() -> None:
+def test_calibration_of_equal_probabilities_has_one_bin() -> None:
     (only,) = calibration(Y, np.full(len(Y), 0.5))
     assert (only.rows, only.predicted) == (len(Y), 0.5)
     assert only.observed == pytest.approx(Y.mean())

@@ -35,23 +35,23 @@ def table(sessions: int = 4_000, users: int = 300, seed: int = 1) -> Table:
     )
 
 
-def day(found: Table, at: int) -> float:
-    return float(found.started_us[at] - round(START.timestamp() * 1e6)) / DAY_US
+def day(table: Table, at: int) -> float:
+    return float(table.started_us[at] - round(START.timestamp() * 1e6)) / DAY_US
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 1_000), st.integers(20, 400), st.floats(1, 6), st.floats(0.2, 0.7))
-def test_headline_split_passes_its_check(seed: int, users: int, test_days: float, test_users: float) -> None:
-    found = table(1_500, users, seed)
+def test_temporal_split_passes_check(seed: int, users: int, test_days: float, test_users: float) -> None:
+    result = table(1_500, users, seed)
     chosen = parameters.Split(test_days=test_days, test_users=test_users, validation_days=2, random_test=0.25)
-    parts = splits.temporal(found, WINDOW, chosen)
-    splits.check(found, parts)
-    assert all(day(found, at) >= 14 - test_days for at in parts.test)
-    assert all(12 - test_days <= day(found, at) < 14 - test_days for at in parts.validation)
-    assert all(day(found, at) < 12 - test_days for at in parts.train)
+    parts = splits.temporal(result, WINDOW, chosen)
+    splits.check(result, parts)
+    assert all(day(result, at) >= 14 - test_days for at in parts.test)
+    assert all(12 - test_days <= day(result, at) < 14 - test_days for at in parts.validation)
+    assert all(day(result, at) < 12 - test_days for at in parts.train)
 
 
-def test_users_are_tested_every_night_or_never() -> None:
+def test_test_users_are_the_same_in_every_run() -> None:
     users = [f"u-{number}" for number in range(5_000)]
     chosen = [user for user in users if splits.is_test_user(user, 0.4)]
     assert chosen[:5] == ["u-3", "u-4", "u-7", "u-17", "u-18"]
@@ -59,34 +59,34 @@ def test_users_are_tested_every_night_or_never() -> None:
     assert set(chosen) <= {user for user in users if splits.is_test_user(user, 0.5)}
 
 
-def test_rows_that_no_part_may_have_are_left_out() -> None:
-    found = table()
-    parts = splits.temporal(found, WINDOW, PARAMETERS)
+def test_temporal_split_excludes_ambiguous_rows() -> None:
+    result = table()
+    parts = splits.temporal(result, WINDOW, PARAMETERS)
     used = np.concatenate((parts.train, parts.validation, parts.test))
-    assert len(set(used.tolist())) == len(used) < len(found)
+    assert len(set(used.tolist())) == len(used) < len(result)
     assert len(parts.train) > len(parts.validation) > 0
 
 
-def test_random_split_takes_every_row_once_and_follows_its_seed() -> None:
-    found = table()
-    parts = splits.random(found, PARAMETERS, 7)
-    assert sorted(np.concatenate((parts.train, parts.validation, parts.test)).tolist()) == list(range(len(found)))
-    assert 0.22 < len(parts.test) / len(found) < 0.28
-    again, other = splits.random(found, PARAMETERS, 7), splits.random(found, PARAMETERS, 8)
+def test_random_split_uses_every_row_once_and_is_seeded() -> None:
+    result = table()
+    parts = splits.random(result, PARAMETERS, 7)
+    assert sorted(np.concatenate((parts.train, parts.validation, parts.test)).tolist()) == list(range(len(result)))
+    assert 0.22 < len(parts.test) / len(result) < 0.28
+    again, other = splits.random(result, PARAMETERS, 7), splits.random(result, PARAMETERS, 8)
     assert again.test.tolist() == parts.test.tolist() != other.test.tolist()
 
 
-def test_a_duplicated_session_never_straddles() -> None:
+def test_random_split_keeps_duplicates_on_one_side() -> None:
     """Every session is there twice, the copy under another id."""
-    found = table(1_000)
+    result = table(1_000)
     rows = np.repeat(np.arange(1_000), 2)
     twice = Table(
         session_id=np.array([f"s-{number}" for number in range(2_000)], dtype=object),
-        user_id=found.user_id[rows],
-        started_us=found.started_us[rows],
-        made=found.made[rows],
-        x=found.x[rows],
-        columns=found.columns,
+        user_id=result.user_id[rows],
+        started_us=result.started_us[rows],
+        made=result.made[rows],
+        x=result.x[rows],
+        columns=result.columns,
     )
     for parts in (splits.temporal(twice, WINDOW, PARAMETERS), splits.random(twice, PARAMETERS, 1)):
         sides = [{int(at) // 2 for at in rows} for rows in (parts.train, parts.validation, parts.test)]
@@ -103,7 +103,7 @@ def rows(*numbers: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
 def tiny(**changes: object) -> Table:
     """Four visits of four users, one a day."""
     first = round(START.timestamp() * 1e6)
-    found = Table(
+    result = Table(
         session_id=np.array(["a", "b", "c", "d"], dtype=object),
         user_id=np.array(["1", "2", "3", "4"], dtype=object),
         started_us=first + np.arange(4) * DAY_US,
@@ -111,18 +111,18 @@ def tiny(**changes: object) -> Table:
         x=np.arange(8, dtype=np.float32).reshape(4, 2),
         columns=("one", "earlier_visits"),
     )
-    return replace(found, **changes)  # type: ignore[arg-type]
+    return replace(result, **changes)  # type: ignore[arg-type]
 
 
 GOOD = Split(train=rows(0, 1), validation=rows(2), test=rows(3))
 
 
-def test_a_good_split_passes() -> None:
+def test_check_of_a_valid_split_passes() -> None:
     splits.check(tiny(), GOOD)
 
 
 @pytest.mark.parametrize(
-    ("found", "parts", "told"),
+    ("result", "parts", "summary"),
     [
         (tiny(), Split(rows(0, 1, 3), rows(2), rows(3)), "row"),
         (tiny(), Split(rows(0, 1), rows(1), rows(3)), "row"),
@@ -134,32 +134,32 @@ def test_a_good_split_passes() -> None:
         (tiny(started_us=np.zeros(4, dtype=np.int64)), GOOD, "began before"),
     ],
 )
-def test_a_bad_split_is_refused(found: Table, parts: Split, told: str) -> None:
-    with pytest.raises(TerminalError, match=told):
-        splits.check(found, parts)
+def test_check_of_an_invalid_split_raises(result: Table, parts: Split, summary: str) -> None:
+    with pytest.raises(TerminalError, match=summary):
+        splits.check(result, parts)
 
 
-def test_a_copy_under_another_id_and_user_is_found() -> None:
+def test_check_detects_a_copy_under_another_id_and_user() -> None:
     """Only the history differs, for the copy's user is another."""
     x = np.array([[np.nan, 0], [5, 1], [6, 2], [np.nan, 9]], dtype=np.float32)
-    found = tiny(x=x, started_us=tiny().started_us[[0, 1, 2, 0]])
+    result = tiny(x=x, started_us=tiny().started_us[[0, 1, 2, 0]])
     with pytest.raises(TerminalError, match="copy of a session"):
-        splits.check(found, GOOD)
-    splits.check(replace(found, started_us=tiny().started_us), GOOD)
+        splits.check(result, GOOD)
+    splits.check(replace(result, started_us=tiny().started_us), GOOD)
 
 
 @pytest.mark.parametrize("made", [True, False])
-def test_parts_of_one_outcome_are_told(made: bool) -> None:
-    found = replace(table(), made=np.full(4_000, made))
+def test_temporal_split_with_one_outcome_raises(made: bool) -> None:
+    result = replace(table(), made=np.full(4_000, made))
     with pytest.raises(TerminalError, match="train part of the split"):
-        splits.temporal(found, WINDOW, PARAMETERS)
+        splits.temporal(result, WINDOW, PARAMETERS)
     with pytest.raises(TerminalError, match="train part of the split"):
-        splits.random(found, PARAMETERS, 1)
+        splits.random(result, PARAMETERS, 1)
 
 
-def test_splits_survive_their_file(tmp_path: Path) -> None:
-    found = table()
-    both = Splits(splits.temporal(found, WINDOW, PARAMETERS), splits.random(found, PARAMETERS, 1))
+def test_splits_round_trip_through_the_file(tmp_path: Path) -> None:
+    result = table()
+    both = Splits(splits.temporal(result, WINDOW, PARAMETERS), splits.random(result, PARAMETERS, 1))
     splits.save(both, tmp_path)
     read = splits.load(tmp_path)
     for name in splits.KINDS:
@@ -169,7 +169,7 @@ def test_splits_survive_their_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no archive", b"PK\x03\x04 torn"])
-def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None) -> None:
+def test_load_of_an_unreadable_file_raises(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / splits.FILE).write_bytes(content)
     with pytest.raises(TerminalError, match=r"split\.npz cannot be read"):
@@ -177,5 +177,5 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | No
 
 
 def test_describe_counts_users() -> None:
-    found = splits.describe(tiny(), rows(0, 0, 1, 2), GOOD)
-    assert found["train"] == {"sessions": 2, "users": 1, "base_rate": 0.5}
+    result = splits.describe(tiny(), rows(0, 0, 1, 2), GOOD)
+    assert result["train"] == {"sessions": 2, "users": 1, "base_rate": 0.5}

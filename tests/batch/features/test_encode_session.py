@@ -15,13 +15,13 @@ from include.contracts.errors import TerminalError
 from tests.batch.documents import Document, document, view
 
 
-def columns(found: Document, *, reviews: bool = True) -> dict[str, float]:
-    x = encode_session.encode([found], reviews=reviews).x[0]
+def columns(document: Document, *, reviews: bool = True) -> dict[str, float]:
+    x = encode_session.encode([document], reviews=reviews).x[0]
     return {column.name: float(x[index]) for index, column in enumerate(SESSION)}
 
 
-def ones(found: dict[str, float], prefix: str) -> list[str]:
-    return [name for name, value in found.items() if name.startswith(prefix) and value == 1]
+def ones(document: dict[str, float], prefix: str) -> list[str]:
+    return [name for name, value in document.items() if name.startswith(prefix) and value == 1]
 
 
 def test_visit_of_two_products() -> None:
@@ -30,10 +30,10 @@ def test_visit_of_two_products() -> None:
         view("p04", price=500.0, seconds=None, review="Terrible, a waste of money."),
         view("p01", price=5000.0, seconds=30, review="It came on a Tuesday."),
     ]
-    found = columns(
+    result = columns(
         document(duration_s=200, page_views=4, clicks=10, views=views, categories=["living_room", "bedroom"])
     )
-    wanted = {
+    expected = {
         "duration_s": 200,
         "page_views": 4,
         "clicks": 10,
@@ -55,8 +55,8 @@ def test_visit_of_two_products() -> None:
         "reviews_positive": 1,
         "reviews_negative": 1,
     }
-    assert {name: found[name] for name in wanted} == pytest.approx(wanted)
-    assert -0.2 < found["review_score"] < 0.2
+    assert {name: result[name] for name in expected} == pytest.approx(expected)
+    assert -0.2 < result["review_score"] < 0.2
 
 
 @pytest.mark.parametrize(
@@ -69,16 +69,16 @@ def test_visit_of_two_products() -> None:
         (datetime(2026, 11, 21, 23, 0, tzinfo=UTC), "GB", "England", 23, 0, 5, 1),
     ],
 )
-def test_clock_is_local_and_the_week_is_utc(
+def test_hour_is_local_and_weekday_is_utc(
     moment: datetime, country: str, state: str | None, hour: int, evening: int, weekday: int, weekend: int
 ) -> None:
-    place = {"country": country, "state": state, "city": None, "zip": None}
-    found = columns(document(started_at=moment, location=place))
-    assert (found["local_hour"], found["evening"]) == (hour, evening)
-    assert (found["weekday"], found["weekend"]) == (weekday, weekend)
+    position = {"country": country, "state": state, "city": None, "zip": None}
+    result = columns(document(started_at=moment, location=position))
+    assert (result["local_hour"], result["evening"]) == (hour, evening)
+    assert (result["weekday"], result["weekend"]) == (weekday, weekend)
 
 
-def test_places_that_do_not_tell_the_hour() -> None:
+def test_offset_of_an_unknown_location_is_nan() -> None:
     assert np.isnan(offset_hours(None, None))
     assert np.isnan(offset_hours("US", None))
     assert np.isnan(offset_hours("US", "Bavaria"))
@@ -86,8 +86,8 @@ def test_places_that_do_not_tell_the_hour() -> None:
     assert offset_hours("US", "WA") == -8
 
 
-def test_none_everywhere_is_nan_and_scales_to_indicators() -> None:
-    found = columns(
+def test_missing_values_are_nan_and_scale_to_indicators() -> None:
+    result = columns(
         document(
             page_views=None,
             clicks=None,
@@ -98,38 +98,38 @@ def test_none_everywhere_is_nan_and_scales_to_indicators() -> None:
             referrer="not_collected",
         )
     )
-    unknown = {name for name, value in found.items() if np.isnan(value)}
+    unknown = {name for name, value in result.items() if np.isnan(value)}
     assert unknown == {
         *("page_views", "clicks", "clicks_per_page", "seconds_per_page", "clicks_per_minute"),
         *("dearest", "cheapest", "mean_price", "seconds_on_products", "share_on_products", "longest_look"),
         *("review_score", "local_hour", "evening"),
     }
-    assert ones(found, "device_") == ["device_not_collected"]
-    assert ones(found, "state_") == ones(found, "category_") == []
+    assert ones(result, "device_") == ["device_not_collected"]
+    assert ones(result, "state_") == ones(result, "category_") == []
 
 
-def test_no_views_at_all() -> None:
-    found = columns(document(views=[], categories=[]))
-    assert (found["views"], found["products"], found["reviews"]) == (0, 0, 0)
-    assert np.isnan(found["dearest"])
-    assert np.isnan(found["mean_price"])
+def test_session_without_views() -> None:
+    result = columns(document(views=[], categories=[]))
+    assert (result["views"], result["products"], result["reviews"]) == (0, 0, 0)
+    assert np.isnan(result["dearest"])
+    assert np.isnan(result["mean_price"])
 
 
-def test_no_page_and_no_second_divide_by_nothing() -> None:
-    found = columns(document(page_views=0, clicks=6, duration_s=0, views=[view(seconds=0)]))
-    assert found["clicks_per_page"] == 6
-    assert found["clicks_per_minute"] == 360
-    assert found["share_on_products"] == 0
+def test_session_without_pages_and_seconds_divides_safely() -> None:
+    result = columns(document(page_views=0, clicks=6, duration_s=0, views=[view(seconds=0)]))
+    assert result["clicks_per_page"] == 6
+    assert result["clicks_per_minute"] == 360
+    assert result["share_on_products"] == 0
 
 
-def test_prices_below_zero_are_corrections() -> None:
-    found = columns(document(views=[view(price=-20.0), view("p04", price=80.0)]))
-    assert (found["dearest"], found["cheapest"], found["mean_price"]) == (80, 80, 80)
+def test_negative_prices_are_ignored() -> None:
+    result = columns(document(views=[view(price=-20.0), view("p04", price=80.0)]))
+    assert (result["dearest"], result["cheapest"], result["mean_price"]) == (80, 80, 80)
 
 
-def test_unseen_members_of_sets_have_a_place() -> None:
-    known = columns(document())
-    found = columns(
+def test_unseen_categories_are_encoded() -> None:
+    valid = columns(document())
+    result = columns(
         document(
             device={"type": "spectacles"},
             referrer="oracle",
@@ -138,16 +138,16 @@ def test_unseen_members_of_sets_have_a_place() -> None:
             location={"country": "XX", "state": "YY"},
         )
     )
-    assert list(found) == list(known)
-    assert ones(found, "device_") == ones(found, "referrer_") == []
-    assert len(ones(found, "product_")) == len(ones(found, "category_")) == len(ones(found, "state_")) == 1
+    assert list(result) == list(valid)
+    assert ones(result, "device_") == ones(result, "referrer_") == []
+    assert len(ones(result, "product_")) == len(ones(result, "category_")) == len(ones(result, "state_")) == 1
 
 
-def test_buckets_are_the_same_in_every_process() -> None:
+def test_bucket_is_stable_across_processes() -> None:
     assert [encode_session.bucket(text, 16) for text in ("p01", "p04", "", "Büro")] == [12, 15, 4, 5]
 
 
-def test_reviews_that_follow_the_purchase_are_not_looked_at() -> None:
+def test_encode_without_reviews_ignores_them() -> None:
     praised, plain = (document(views=[view(review=text)]) for text in ("I love it, wonderful.", None))
     with_reviews, without = columns(praised, reviews=False), columns(plain, reviews=False)
     np.testing.assert_equal(with_reviews, without)
@@ -155,11 +155,11 @@ def test_reviews_that_follow_the_purchase_are_not_looked_at() -> None:
     assert columns(praised) != columns(plain)
 
 
-def put(found: Document, path: str, value: Any) -> None:
+def put(document: Document, path: str, value: Any) -> None:
     *parents, last = path.split(".")
     for parent in parents:
-        found = found[parent]
-    found[last] = value
+        document = document[parent]
+    document[last] = value
 
 
 moments = st.datetimes(timezones=st.just(UTC))
@@ -176,7 +176,7 @@ CHANGES: dict[str, st.SearchStrategy[Any]] = {
 
 @settings(max_examples=60, deadline=None)
 @given(st.fixed_dictionaries({}, optional=CHANGES))
-def test_denied_fields_cannot_reach_a_column(changes: dict[str, Any]) -> None:
+def test_denied_fields_change_no_column(changes: dict[str, Any]) -> None:
     assert set(CHANGES) == set(DENIED)
     changed = document()
     for path, value in changes.items():
@@ -188,37 +188,41 @@ def test_denied_fields_cannot_reach_a_column(changes: dict[str, Any]) -> None:
     )
 
 
-def test_every_field_of_the_contract_is_judged_once() -> None:
-    judged = [*(set(PROJECTION) - {"purchase.made"}), *DENIED, *UNUSED]
-    assert len(judged) == len(set(judged))
-    assert set(judged) == set(leaves(document(views=[view()])))
+def test_every_contract_field_is_read_denied_or_unused() -> None:
+    evaluated = [*(set(PROJECTION) - {"purchase.made"}), *DENIED, *UNUSED]
+    assert len(evaluated) == len(set(evaluated))
+    assert set(evaluated) == set(leaves(document(views=[view()])))
 
 
-def leaves(found: Document, path: str = "") -> list[str]:
+def leaves(document: Document, path: str = "") -> list[str]:
     names: list[str] = []
-    for name, value in found.items():
+    for name, value in document.items():
         validation = value[0] if name == "views" else value
         names += leaves(validation, f"{path}{name}.") if isinstance(validation, dict) else [f"{path}{name}"]
     return names
 
 
-def test_only_the_label_is_asked_for_of_what_is_denied() -> None:
+def test_projection_reads_no_denied_field_except_the_label() -> None:
     assert set(PROJECTION) & set(DENIED) == {"purchase.made"}
-    asked = {"_id": "s", **{name: document()[name] for name in ("user_id", "started_at", "duration_s", "returning")}}
-    asked |= {name: document()[name] for name in ("referrer", "page_views", "clicks", "categories")}
-    asked |= {"device": {"type": "mobile"}, "location": {"country": "US", "state": "CA"}, "purchase": {"made": False}}
-    asked["views"] = [{"product_id": "p01", "price": 5000.0, "seconds": 41, "review": None}]
+    requests = {"_id": "s", **{name: document()[name] for name in ("user_id", "started_at", "duration_s", "returning")}}
+    requests |= {name: document()[name] for name in ("referrer", "page_views", "clicks", "categories")}
+    requests |= {
+        "device": {"type": "mobile"},
+        "location": {"country": "US", "state": "CA"},
+        "purchase": {"made": False},
+    }
+    requests["views"] = [{"product_id": "p01", "price": 5000.0, "seconds": 41, "review": None}]
     np.testing.assert_array_equal(
-        encode_session.encode([asked], reviews=True).x, encode_session.encode([document()], reviews=True).x
+        encode_session.encode([requests], reviews=True).x, encode_session.encode([document()], reviews=True).x
     )
 
 
-def test_a_document_that_is_no_session_is_named() -> None:
+def test_encode_of_an_invalid_document_names_it() -> None:
     with pytest.raises(TerminalError, match="s-broken"):
         encode_session.encode([document(), document("s-broken", duration_s="long")], reviews=True)
 
 
-def test_scaling_knows_no_nan_and_keeps_within_bounds() -> None:
+def test_scale_is_finite_and_bounded() -> None:
     x = np.full((2, len(COLUMNS)), np.nan, dtype=np.float32)
     x[1] = 1e30
     z = scale(x)
@@ -232,7 +236,7 @@ def test_scaling_knows_no_nan_and_keeps_within_bounds() -> None:
     assert (np.delete(z[0], indicators) == 0).all()
 
 
-def test_scaling_of_one_column_of_each_kind() -> None:
+def test_scale_of_each_kind_of_column() -> None:
     x = np.zeros((1, len(COLUMNS)), dtype=np.float32)
     for name, value in (("duration_s", 180.0), ("page_views", 30.0), ("local_hour", 6.0), ("review_score", -0.5)):
         x[0, [column.name for column in COLUMNS].index(name)] = value

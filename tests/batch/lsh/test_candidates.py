@@ -39,27 +39,27 @@ def test_the_array_path_and_datasketch_agree_pair_for_pair(vocabulary: int) -> N
     sets = some_sets(400, vocabulary)
     index, reference = (kind.build(sets, hashes(vocabulary), BANDING) for kind in (Index, Reference))
     for threshold in (0.0, 0.5):
-        mine, theirs = index.pairs(threshold), reference.pairs(threshold)
-        assert len(mine) > 100
-        np.testing.assert_array_equal(mine.keys, theirs.keys)
-        np.testing.assert_array_equal(mine.similarity, theirs.similarity)
+        actual, expected = index.pairs(threshold), reference.pairs(threshold)
+        assert len(actual) > 100
+        np.testing.assert_array_equal(actual.keys, expected.keys)
+        np.testing.assert_array_equal(actual.similarity, expected.similarity)
 
 
 def test_signatures_are_datasketchs_bit_for_bit() -> None:
     sets = some_sets(80, 3_000)
     reference = Reference.build(sets, hashes(3_000), BANDING)
-    theirs = np.stack([sketch.hashvalues for sketch in reference.sketches])
-    np.testing.assert_array_equal(signatures(sets, hashes(3_000), BANDING), theirs)
+    expected = np.stack([sketch.hashvalues for sketch in reference.sketches])
+    np.testing.assert_array_equal(signatures(sets, hashes(3_000), BANDING), expected)
 
 
 @VOCABULARIES
 def test_pairs_are_true_and_their_recall_is_what_the_banding_promises(vocabulary: int) -> None:
     sets = some_sets(800, vocabulary)
-    found, true = Index.build(sets, hashes(vocabulary), BANDING).pairs(0.5), brute_force.pairs(sets, 0.5)
-    assert brute_force.precision(found, true) == 1.0
-    assert brute_force.recall(found, true) >= np.mean([BANDING.meets(value) for value in true.similarity]) - 0.03
+    result, true = Index.build(sets, hashes(vocabulary), BANDING).pairs(0.5), brute_force.pairs(sets, 0.5)
+    assert brute_force.precision(result, true) == 1.0
+    assert brute_force.recall(result, true) >= np.mean([BANDING.meets(value) for value in true.similarity]) - 0.03
     members = as_python(sets)
-    for left, right, value in list(zip(found.left, found.right, found.similarity, strict=True))[:200]:
+    for left, right, value in list(zip(result.left, result.right, result.similarity, strict=True))[:200]:
         assert value == len(members[left] & members[right]) / len(members[left] | members[right])
 
 
@@ -77,15 +77,15 @@ def test_the_nearest_are_those_of_brute_force_in_order(vocabulary: int) -> None:
     near = Index.build(sets, hashes(vocabulary), one_bucket).nearest(5, 0.3, window=10_000)
     met = {(a, b): value for a, b, value in _met(sets, vocabulary, one_bucket)}
     for row in range(len(sets)):
-        mine = [(-value, b if a == row else a) for (a, b), value in met.items() if row in (a, b) and value >= 0.3]
-        expected = [identity for _, identity in sorted(mine)[:5]]
+        actual = [(-value, b if a == row else a) for (a, b), value in met.items() if row in (a, b) and value >= 0.3]
+        expected = [identity for _, identity in sorted(actual)[:5]]
         assert near.ids[row][near.ids[row] >= 0].tolist() == expected
     assert near.cut == 0
 
 
 def _met(sets: Sets, vocabulary: int, banding: Banding) -> list[tuple[int, int, float]]:
-    found = Index.build(sets, hashes(vocabulary), banding).pairs(0.0)
-    return list(zip(found.left.tolist(), found.right.tolist(), found.similarity.tolist(), strict=True))
+    result = Index.build(sets, hashes(vocabulary), banding).pairs(0.0)
+    return list(zip(result.left.tolist(), result.right.tolist(), result.similarity.tolist(), strict=True))
 
 
 def test_one_bucket_of_everyone_is_bounded_and_still_finds_what_is_near() -> None:

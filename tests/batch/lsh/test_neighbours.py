@@ -36,7 +36,7 @@ def visit(user: str, *products: str, **changes: Any) -> dict[str, Any]:
     return document | changes
 
 
-def test_tokens_are_namespaced_and_know_the_visitors_own_time() -> None:
+def test_tokens_are_namespaced_and_use_local_time() -> None:
     assert set(tokens.tokens_of(visit("a", "p1"), KINDS)) == {
         "product:p1",
         "category:beds",
@@ -49,12 +49,12 @@ def test_tokens_are_namespaced_and_know_the_visitors_own_time() -> None:
     assert list(tokens.tokens_of(nowhere, KINDS)) == ["part_of_day:night"]
 
 
-def test_what_nobody_knows_makes_nobody_alike() -> None:
+def test_tokens_of_unknown_values_are_omitted() -> None:
     document = visit("a", device={"type": "unknown"}, referrer="not_collected", location={"country": None})
     assert list(tokens.tokens_of(document, ("device", "referrer", "state"))) == []
 
 
-def test_gathering_does_not_depend_on_order_chunks_or_merges(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gather_is_independent_of_order_chunks_and_merges(monkeypatch: pytest.MonkeyPatch) -> None:
     visits = [visit(f"u{number % 7}", f"p{number % 5}", f"p{number % 3}") for number in range(40)]
     whole = gather([visits], KINDS)
     monkeypatch.setattr(tokens, "MERGE_AT", 10)
@@ -86,8 +86,8 @@ def people() -> Users:
 
 
 def published(users: Users, nightly: Parameters, folder: Path) -> dict[str, dict[str, Any]]:
-    found, _ = search.search(users, nightly)
-    neighbours.write(found, folder)
+    result, _ = search.search(users, nightly)
+    neighbours.write(result, folder)
     return {row["user_id"]: publish.document(row, "run") for batch in publish.read(folder) for row in batch}
 
 
@@ -114,7 +114,7 @@ def test_each_neighbour_comes_with_its_similarity_and_the_rarest_shared_tokens(
     assert rows["twin-a"]["same_tokens"] == 1
 
 
-def test_a_user_without_neighbours_is_told_why(nightly: Parameters, tmp_path: Path) -> None:
+def test_users_without_neighbours_have_a_status(nightly: Parameters, tmp_path: Path) -> None:
     rows = published(people(), nightly, tmp_path)
     assert {user: row["status"] for user, row in rows.items()} == {
         "twin-a": "alike",
@@ -129,11 +129,11 @@ def test_a_user_without_neighbours_is_told_why(nightly: Parameters, tmp_path: Pa
 
 def test_thousands_of_the_same_are_one_set_and_get_the_lowest_ids(nightly: Parameters, tmp_path: Path) -> None:
     users = gather([[visit(f"u{number:05d}", "p1", "p2") for number in range(3_000)]], KINDS)
-    found, told = search.search(users, nightly)
-    assert (told["distinct_sets"], told["most_users_of_one_set"], told["compared"]) == (1, 3_000, 0)
-    assert found.ids[0].tolist() == list(range(1, 11))
-    assert found.ids[2_999].tolist() == list(range(10))
-    assert found.same.tolist() == [2_999] * 3_000
+    result, summary = search.search(users, nightly)
+    assert (summary["distinct_sets"], summary["most_users_of_one_set"], summary["compared"]) == (1, 3_000, 0)
+    assert result.ids[0].tolist() == list(range(1, 11))
+    assert result.ids[2_999].tolist() == list(range(10))
+    assert result.same.tolist() == [2_999] * 3_000
 
 
 def test_equal_similarity_is_broken_by_the_user_across_sets(nightly: Parameters) -> None:
@@ -141,17 +141,17 @@ def test_equal_similarity_is_broken_by_the_user_across_sets(nightly: Parameters)
     visits += [visit(user, "p1", "p2", "p3", extra) for user, extra in (("z", "x1"), ("b", "x1"), ("c", "x2"))]
     users = gather([visits], KINDS)
     few = msgspec.structs.replace(nightly, similar=msgspec.structs.replace(nightly.similar, neighbours=2))
-    found, _ = search.search(users, few)
-    assert [users.ids[other] for other in found.ids[users.ids.index("m")]] == ["b", "c"]
+    result, _ = search.search(users, few)
+    assert [users.ids[other] for other in result.ids[users.ids.index("m")]] == ["b", "c"]
 
 
-def test_nobody_has_enough_tokens(nightly: Parameters, tmp_path: Path) -> None:
+def test_users_with_few_tokens_have_no_neighbours(nightly: Parameters, tmp_path: Path) -> None:
     rows = published(gather([[visit("a", device=None), visit("b", device=None)]], ("product",)), nightly, tmp_path)
     assert {row["status"] for row in rows.values()} == {"too_few_tokens"}
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no parquet at all, but long enough to look at"])
-def test_a_missing_or_broken_file_is_told(content: bytes | None, tmp_path: Path) -> None:
+def test_read_of_a_missing_or_corrupt_file_raises(content: bytes | None, tmp_path: Path) -> None:
     if content is not None:
         (tmp_path / publish.FILE).write_bytes(content)
     with pytest.raises(TerminalError, match="run the step similar first"):

@@ -31,5 +31,5 @@ def mechanism(**changes: object) -> Mechanism:
 
 def visits(users: int, each: int, seed: int = 1) -> Samples:
     """`each` visits of each user, in a mixed order."""
-    found = factories.samples(users * each, seed)
-    return replace(found, group=np.random.default_rng(seed).permutation(np.arange(users * each) % users))
+    result = factories.samples(users * each, seed)
+    return replace(result, group=np.random.default_rng(seed).permutation(np.arange(users * each) % users))

@@ -14,17 +14,17 @@ class Memory:
     """Entries of one process."""
 
     def __init__(self) -> None:
-        self.kept: list[Document] = []
+        self.entries: list[Document] = []
         self._lock = threading.Lock()
 
     def read(self) -> list[Document]:
-        return sorted(self.kept, key=lambda entry: int(entry["number"]))
+        return sorted(self.entries, key=lambda entry: int(entry["number"]))
 
     def add(self, entry: Document) -> None:
         with self._lock:
-            if any(entry[name] == other[name] for name in ("_id", "number") for other in self.kept):
+            if any(entry[name] == other[name] for name in ("_id", "number") for other in self.entries):
                 raise DuplicateEntryError
-            self.kept.append(dict(entry))
+            self.entries.append(dict(entry))
 
 
 def entry(key: str, number: int) -> Document:
@@ -60,7 +60,7 @@ def lets_one_of_many_at_once_through(entries: Entries) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert [found["_id"] for found in entries.read()] == came
+    assert [result["_id"] for result in entries.read()] == came
     assert len(came) == 1
 
 

@@ -28,7 +28,7 @@ def ragged(counts: tuple[int, ...]) -> Rows:
 
 @pytest.mark.parametrize("clip", [0.3, 1.0, 100.0])
 @pytest.mark.parametrize("counts", [(1, 1, 1, 1, 1), (3, 1, 4, 2, 1, 4), (5,)])
-def test_clipped_sums_are_those_of_tensorflow_privacy(tf: Any, counts: tuple[int, ...], clip: float) -> None:
+def test_clipped_sum_equals_tensorflow_privacy(tf: Any, counts: tuple[int, ...], clip: float) -> None:
     from tensorflow_privacy.privacy.optimizers.dp_optimizer_keras import DPKerasSGDOptimizer  # noqa: PLC0415
 
     from include.batch.privacy.clip import clipped_sum, forward  # noqa: PLC0415
@@ -58,7 +58,7 @@ def test_clipped_sums_are_those_of_tensorflow_privacy(tf: Any, counts: tuple[int
     assert clip == 100.0 or float(tf.reduce_max(norms)) > clip
 
 
-def test_one_user_more_moves_the_sum_by_the_clip_at_most(tf: Any) -> None:
+def test_clipped_sum_changes_by_at_most_the_clip_per_user(tf: Any) -> None:
     from include.batch.privacy.clip import clipped_sum  # noqa: PLC0415
 
     random = np.random.default_rng(3)
@@ -69,13 +69,13 @@ def test_one_user_more_moves_the_sum_by_the_clip_at_most(tf: Any) -> None:
     def flat(counts: tuple[int, ...]) -> Any:
         drawn = batch(ragged(counts))
         n = sum(counts)
-        found, _ = clipped_sum(weights, z[:n], y[:n], drawn.owner, drawn.pairs, len(counts), 0.5)
-        return np.concatenate([part.numpy().ravel() for part in found])
+        result, _ = clipped_sum(weights, z[:n], y[:n], drawn.owner, drawn.pairs, len(counts), 0.5)
+        return np.concatenate([part.numpy().ravel() for part in result])
 
     assert np.linalg.norm(flat((4, 3, 5)) - flat((4, 3))) <= 0.5 + 1e-5
 
 
-def test_nobody_drawn_adds_nothing(tf: Any) -> None:
+def test_clipped_sum_of_an_empty_batch_is_zero(tf: Any) -> None:
     from include.batch.privacy.clip import clipped_sum  # noqa: PLC0415
 
     none = batch(np.empty((0, 3), np.int64))
@@ -85,29 +85,29 @@ def test_nobody_drawn_adds_nothing(tf: Any) -> None:
     assert norms.shape == (0,)
 
 
-def test_noise_has_the_deviation_it_is_accounted_with() -> None:
-    for told in (mechanism(), mechanism(sigma=6.0), mechanism(clip=0.1)):
-        heard = noisy_mean(np.zeros(200_000), Noise(b"n").normal(200_000), told)
-        assert heard.std() == pytest.approx(told.sigma * told.clip / (told.rate * told.users), rel=0.01)
+def test_noisy_mean_has_the_accounted_noise() -> None:
+    for summary in (mechanism(), mechanism(sigma=6.0), mechanism(clip=0.1)):
+        heard = noisy_mean(np.zeros(200_000), Noise(b"n").normal(200_000), summary)
+        assert heard.std() == pytest.approx(summary.sigma * summary.clip / (summary.rate * summary.users), rel=0.01)
 
 
-def test_the_sum_is_divided_by_who_is_expected_not_by_who_came() -> None:
+def test_noisy_mean_divides_by_the_expected_users() -> None:
     assert noisy_mean(np.array([50.0]), np.zeros(1), mechanism(rate=0.1, users=1000)) == [0.5]
 
 
-def test_a_user_s_last_visits_count_and_no_more() -> None:
-    found = visits(7, 5)
-    data = users(found, 3)
+def test_users_keep_the_last_visits_of_each_user() -> None:
+    result = visits(7, 5)
+    data = users(result, 3)
 
     assert data.visits.shape == (7, 3)
     for row in data.visits:
-        own = np.flatnonzero(found.group == found.group[row[0]])
+        own = np.flatnonzero(result.group == result.group[row[0]])
         assert sorted(row) == list(own[-3:])
 
 
-def test_a_user_with_ten_thousand_visits_is_one_user() -> None:
-    found = visits(4000, 3)
-    many = replace(found, group=np.where(np.arange(12_000) < 10_000, -1, found.group))
+def test_users_cap_the_visits_of_one_user() -> None:
+    result = visits(4000, 3)
+    many = replace(result, group=np.where(np.arange(12_000) < 10_000, -1, result.group))
     data = users(many, 8)
 
     assert len(data) == len(np.unique(many.group))
@@ -115,28 +115,28 @@ def test_a_user_with_ten_thousand_visits_is_one_user() -> None:
     assert (data.visits >= 0).sum(axis=1).max() == 8
 
 
-def test_which_visits_count_depends_on_no_other_user() -> None:
-    found = visits(20, 4)
-    kept = {tuple(np.sort(found.z[row, 0])) for row in users(found, 2).visits}
-    alone = found.take(np.flatnonzero(found.group == 5))
-    assert tuple(np.sort(alone.z[users(alone, 2).visits[0], 0])) in kept
+def test_users_selection_is_independent_of_other_users() -> None:
+    result = visits(20, 4)
+    retained = {tuple(np.sort(result.z[row, 0])) for row in users(result, 2).visits}
+    alone = result.take(np.flatnonzero(result.group == 5))
+    assert tuple(np.sort(alone.z[users(alone, 2).visits[0], 0])) in retained
 
 
 @pytest.mark.parametrize("z", [np.nan, np.inf])
-def test_nothing_that_is_not_a_number_is_trained_on(z: float) -> None:
-    found = visits(10, 1)
-    broken = found.z.copy()
+def test_users_with_non_finite_columns_raise(z: float) -> None:
+    result = visits(10, 1)
+    broken = result.z.copy()
     broken[3, 0] = z
     with pytest.raises(TerminalError, match="not finite"):
-        users(replace(found, z=broken), 2)
+        users(replace(result, z=broken), 2)
     with pytest.raises(TerminalError, match="nothing to train"):
-        users(found.take(np.empty(0, np.int64)), 2)
+        users(result.take(np.empty(0, np.int64)), 2)
 
 
-def test_training_learns_and_is_the_same_again() -> None:
+def test_train_learns_and_is_deterministic() -> None:
     data = users(visits(1000, 2), PRIVATE.max_sessions_per_user)
-    told = mechanism(sigma=1.0, users=len(data), rate=0.2, steps=60)
-    first, again, other = (train(data, told, PRIVATE, Noise(key), 5) for key in (b"a", b"a", b"b"))
+    summary = mechanism(sigma=1.0, users=len(data), rate=0.2, steps=60)
+    first, again, other = (train(data, summary, PRIVATE, Noise(key), 5) for key in (b"a", b"a", b"b"))
     probe = visits(500, 1, seed=9)
 
     assert (first.probabilities(probe) == again.probabilities(probe)).all()
@@ -147,23 +147,23 @@ def test_training_learns_and_is_the_same_again() -> None:
     assert p[probe.y].mean() > p[~probe.y].mean() + 0.1
 
 
-def test_more_noise_is_more_noise_in_the_weights() -> None:
+def test_train_with_more_noise_has_noisier_weights() -> None:
     data = users(visits(400, 1), 1)
 
     def apart(sigma: float) -> float:
-        told = mechanism(sigma=sigma, users=400, rate=0.5, steps=10)
-        one, two = (train(data, told, PRIVATE, Noise(key), 5) for key in (b"a", b"b"))
+        summary = mechanism(sigma=sigma, users=400, rate=0.5, steps=10)
+        one, two = (train(data, summary, PRIVATE, Noise(key), 5) for key in (b"a", b"b"))
         return float(np.mean([np.abs(a - b).mean() for a, b in zip(one.weights, two.weights, strict=True)]))
 
     assert apart(100.0) > 1.5 * apart(0.05)
 
 
-def test_a_mechanism_for_other_users_is_refused() -> None:
+def test_train_with_another_number_of_users_raises() -> None:
     with pytest.raises(TerminalError, match="for 999 users, there are 10"):
         train(users(visits(10, 1), 1), mechanism(users=999), PRIVATE, Noise(b"a"), 5)
 
 
-def test_the_first_guess_is_public() -> None:
+def test_initial_output_is_the_public_prior() -> None:
     """Before it has learnt anything the network says the prior, whatever the outcomes are."""
     data = users(visits(300, 1), 1)
     still = train(data, mechanism(users=300, steps=1), with_learning_rate(1e-9), Noise(b"a"), 5)

@@ -20,7 +20,7 @@ COST = accountant.epsilon(NIGHT)
 
 
 @pytest.mark.parametrize("contract", CONTRACT)
-def test_the_store_of_these_tests_is_as_mongodb(contract: Callable[[Entries], None]) -> None:
+def test_memory_store_keeps_the_contract(contract: Callable[[Entries], None]) -> None:
     contract(Memory())
 
 
@@ -28,7 +28,7 @@ def charged(entries: Entries, key: str, budget: float = 100.0) -> Receipt:
     return charge(entries, key, NIGHT, "2026-11-09/2026-11-23", budget, NOW)
 
 
-def test_a_release_is_charged_once_and_nights_are_composed() -> None:
+def test_charge_is_idempotent_and_composes_releases() -> None:
     entries = Memory()
     first, second, again = charged(entries, "a"), charged(entries, "b"), charged(entries, "a")
 
@@ -36,12 +36,12 @@ def test_a_release_is_charged_once_and_nights_are_composed() -> None:
     assert first.spent == COST
     assert COST < second.spent < 2 * COST
     assert again.spent == second.spent
-    assert [kept["number"] for kept in entries.read()] == [1, 2]
+    assert [retained["number"] for retained in entries.read()] == [1, 2]
     assert entries.read()[0]["charged_at"] == NOW
     assert decode(entries.read()[0]["mechanism"]) == NIGHT
 
 
-def test_a_spent_budget_refuses_and_keeps_nothing_but_the_same_release_is_still_free() -> None:
+def test_charge_above_the_budget_raises_but_a_repeat_is_free() -> None:
     entries = Memory()
     budget = 1.2 * COST
     charged(entries, "a", budget)
@@ -51,13 +51,13 @@ def test_a_spent_budget_refuses_and_keeps_nothing_but_the_same_release_is_still_
     assert charged(entries, "a", budget).is_repeat
 
 
-def test_what_was_charged_by_one_that_died_stays_charged() -> None:
+def test_charge_survives_a_crash() -> None:
     entries = Memory()
     charged(entries, "died before it was trained")
     assert charged(entries, "next").spent > COST
 
 
-def test_two_runs_at_once_cannot_both_slip_under_the_budget() -> None:
+def test_concurrent_charges_cannot_exceed_the_budget() -> None:
     """Both read before either writes: the second finds its number taken, decides again, and is refused."""
     together = threading.Barrier(2)
 
@@ -65,11 +65,11 @@ def test_two_runs_at_once_cannot_both_slip_under_the_budget() -> None:
         waits = 2
 
         def read(self) -> list[Document]:
-            found = super().read()
+            result = super().read()
             if self.waits:
                 self.waits -= 1
                 together.wait(10)
-            return found
+            return result
 
     entries, ended = Racing(), []
 
@@ -86,28 +86,28 @@ def test_two_runs_at_once_cannot_both_slip_under_the_budget() -> None:
     for thread in threads:
         thread.join()
     assert sorted(ended) == ["charged", "refused"]
-    assert accountant.compose([decode(kept["mechanism"]) for kept in entries.read()], NIGHT.delta) <= 1.2 * COST
+    assert accountant.compose([decode(retained["mechanism"]) for retained in entries.read()], NIGHT.delta) <= 1.2 * COST
 
 
-def test_one_that_is_overtaken_forever_gives_up_for_now() -> None:
+def test_charge_that_is_always_overtaken_raises_transient_error() -> None:
     class Overtaken(Memory):
         def read(self) -> list[Document]:
             return []
 
     entries = Overtaken()
-    entries.kept.append(entry("other", 1))
+    entries.entries.append(entry("other", 1))
     with pytest.raises(TransientError, match="at the same time"):
         charged(entries, "a")
 
 
-def test_an_entry_that_cannot_be_read_stops_everything() -> None:
+def test_charge_with_an_unreadable_entry_raises() -> None:
     entries = Memory()
     entries.add(entry("broken", 1))
     with pytest.raises(TerminalError, match="no readable mechanism"):
         charged(entries, "a")
 
 
-def test_one_key_cannot_stand_for_two_mechanisms() -> None:
+def test_charge_with_a_reused_key_raises() -> None:
     entries = Memory()
     charged(entries, "a")
     with pytest.raises(TerminalError, match="another mechanism"):

@@ -11,7 +11,7 @@ from include.contracts.settings import Secret, Settings
 KEY = Secret("k" * 32)
 
 
-def test_the_owner_can_draw_it_again_and_another_release_or_key_is_another_stream() -> None:
+def test_noise_is_deterministic_per_key_and_release() -> None:
     own = Settings(noise_key=KEY)
     first = Noise.for_release(own, "release").uniform(100)
 
@@ -21,13 +21,13 @@ def test_the_owner_can_draw_it_again_and_another_release_or_key_is_another_strea
 
 
 @pytest.mark.parametrize("key", ["", "qqqqq"])
-def test_without_a_key_nothing_is_released_and_the_key_is_not_told(key: str) -> None:
+def test_noise_without_a_key_raises_and_hides_the_key(key: str) -> None:
     with pytest.raises(SettingsError, match="NOISE_KEY") as raised:
         Noise.for_release(Settings(noise_key=Secret(key)), "release")
     assert not key or key not in str(raised.value)
 
 
-def test_it_is_normal_and_uniform_and_never_repeats() -> None:
+def test_noise_is_normal_uniform_and_never_repeats() -> None:
     noise = Noise(b"seed")
     normal, uniform, later = noise.normal(50_000), noise.uniform(50_000), noise.uniform(50_000)
 
@@ -38,7 +38,7 @@ def test_it_is_normal_and_uniform_and_never_repeats() -> None:
     assert uniform.max() < 1.0
 
 
-def test_each_user_takes_part_on_his_own() -> None:
+def test_sample_users_is_independent_per_user() -> None:
     noise = Noise(b"seed")
     drawn = [noise.sample_users(1000, 0.1) for _ in range(400)]
     sizes = np.array([len(users) for users in drawn])

@@ -16,17 +16,17 @@ from include.contracts.settings import Secret, Settings
 class Records(dict[str, dict[str, Any]]):
     """What the step asks of a collection."""
 
-    def find_one(self, wanted: dict[str, str]) -> dict[str, Any] | None:
-        found = self.get(wanted["_id"])
-        return None if found is None else dict(found)
+    def find_one(self, query: dict[str, str]) -> dict[str, Any] | None:
+        collection = self.get(query["_id"])
+        return None if collection is None else dict(collection)
 
-    def replace_one(self, wanted: dict[str, str], document: dict[str, Any], upsert: bool) -> None:
+    def replace_one(self, query: dict[str, str], document: dict[str, Any], upsert: bool) -> None:
         assert upsert
-        self[wanted["_id"]] = document
+        self[query["_id"]] = document
 
-    def update_one(self, wanted: dict[str, str], change: dict[str, dict[str, Any]]) -> None:
-        if wanted["_id"] in self:
-            self[wanted["_id"]].update(change["$set"])
+    def update_one(self, query: dict[str, str], change: dict[str, dict[str, Any]]) -> None:
+        if query["_id"] in self:
+            self[query["_id"]].update(change["$set"])
 
 
 @pytest.fixture(scope="session")
@@ -47,13 +47,13 @@ def settings(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.fixture
-def kept(monkeypatch: pytest.MonkeyPatch) -> Records:
+def decisions(monkeypatch: pytest.MonkeyPatch) -> Records:
     """The decisions."""
-    found = Records()
+    collection = Records()
 
     @contextmanager
     def open_decisions(settings: Settings) -> Iterator[Records]:
-        yield found
+        yield collection
 
     monkeypatch.setattr(records, "open_decisions", open_decisions)
-    return found
+    return collection

@@ -127,13 +127,13 @@ def _store(step: Inputs, kind: str, model: Model, test: Samples, validation: Sam
 
 def _evaluate(model: Model, test: Samples, validation: Samples, step: Inputs) -> dict[str, Any]:
     p = model.probabilities(test)
-    found = score(test.y, p, 0.5)
+    result = score(test.y, p, 0.5)
     bounds = intervals(test.y, p, test.group, 20, 0.95, 1)
     return {
-        "kind": model.kind, "private": model.private, "scores": msgspec.to_builtins(found),
+        "kind": model.kind, "private": model.private, "scores": msgspec.to_builtins(result),
         "intervals": msgspec.to_builtins(bounds), "shuffled_label_check": None, "seconds": 0.1,
         "validation": msgspec.to_builtins(score(validation.y, model.probabilities(validation), 0.5)),
-        "random": msgspec.to_builtins(found),
+        "random": msgspec.to_builtins(result),
     }  # fmt: skip
 
 

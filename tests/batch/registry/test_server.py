@@ -58,24 +58,24 @@ def wait(url: str, running: subprocess.Popen[bytes], log: Path) -> None:
     raise AssertionError(log.read_text()[-2000:])
 
 
-def test_a_night_on_a_server(server: str, tmp_path: Path, kept: Records) -> None:
+def test_promote_on_a_server(server: str, tmp_path: Path, decisions: Records) -> None:
     settings = Settings(mlflow_url=server)
     inputs = run_folder.write(run_folder.inputs(tmp_path / "1", settings))
     promote.run(inputs, run_folder.PARAMETERS)
     assert load.champion(settings, versions.MODEL) is not None
     assert load.champion(settings, versions.PRIVATE_MODEL) is not None
-    assert [record["decision"] for record in kept.values()] == ["promoted", "promoted"]
+    assert [record["decision"] for record in decisions.values()] == ["promoted", "promoted"]
 
-    found = load.version(tracking.connect(settings), versions.MODEL, load.CHAMPION)
-    assert found is not None
-    lost = requests.delete(f"{server}/api/2.0/mlflow-artifacts/artifacts/1/{found.run_id}/artifacts/model", timeout=30)
+    result = load.version(tracking.connect(settings), versions.MODEL, load.CHAMPION)
+    assert result is not None
+    lost = requests.delete(f"{server}/api/2.0/mlflow-artifacts/artifacts/1/{result.run_id}/artifacts/model", timeout=30)
     assert lost.ok
     with pytest.raises(TerminalError, match="purchase version 1"):
         load.champion(settings, versions.MODEL)
 
 
-def test_a_server_that_is_away_is_told_within_seconds(
-    tmp_path: Path, kept: Records, monkeypatch: pytest.MonkeyPatch
+def test_promote_without_a_server_raises_within_seconds(
+    tmp_path: Path, decisions: Records, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -89,4 +89,4 @@ def test_a_server_that_is_away_is_told_within_seconds(
     with pytest.raises(TransientError, match="MLflow does not answer"):
         load.champion(settings, versions.MODEL)
     assert time.monotonic() - began < 30
-    assert not kept
+    assert not decisions

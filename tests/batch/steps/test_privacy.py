@@ -53,17 +53,17 @@ def calibrated_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def entries(monkeypatch: pytest.MonkeyPatch) -> Memory:
-    kept = Memory()
+    retained = Memory()
 
     @contextmanager
     def open_ledger(_: Settings) -> Iterator[Memory]:
-        yield kept
+        yield retained
 
     monkeypatch.setattr(privacy, "open_ledger", open_ledger)
     monkeypatch.setattr(table, "read", lambda _: SimpleNamespace(started_us=np.arange(ROWS)))
     monkeypatch.setattr(columns, "samples", lambda _: DATA)
     monkeypatch.setattr(splits, "load", lambda _: SimpleNamespace(temporal=PARTS))
-    return kept
+    return retained
 
 
 class Step(NamedTuple):
@@ -98,7 +98,7 @@ def with_private(step: Step, **changes: Any) -> Step:
     return step._replace(parameters=msgspec.structs.replace(step.parameters, private=private))
 
 
-def test_it_releases_once_and_the_same_again_costs_nothing(step: Step, entries: Memory) -> None:
+def test_run_releases_once_and_a_repeat_costs_nothing(step: Step, entries: Memory) -> None:
     first = run(step)
     model = artifact.load(step.inputs.out / "models" / "private_network")
     again = run(step)
@@ -108,13 +108,13 @@ def test_it_releases_once_and_the_same_again_costs_nothing(step: Step, entries: 
     logged = msgspec.convert(first["mechanism"], Mechanism)
     assert recompute.agrees(first["epsilon"], recompute.epsilon(logged.sigma, logged.rate, logged.steps, logged.delta))
     assert logged.users == 600
-    assert len(entries.kept) == 1
+    assert len(entries.entries) == 1
     assert (first.pop("is_repeat"), again.pop("is_repeat")) == (False, True)
     assert first["scores"].pop("seconds") > 0 < again["scores"].pop("seconds")
     assert first == again
-    with np.load(step.inputs.out / "predictions" / "private_network.npz") as found:
-        assert (found["test"] == model.probabilities(DATA.take(PARTS.test))).all()
-        assert len(found["validation"]) == len(PARTS.validation)
+    with np.load(step.inputs.out / "predictions" / "private_network.npz") as result:
+        assert (result["test"] == model.probabilities(DATA.take(PARTS.test))).all()
+        assert len(result["validation"]) == len(PARTS.validation)
     assert first["scores"]["shuffled_label_check"]["ok"]
     assert (
         first["attack"]["private_network"]["advantage"]["value"]
@@ -123,26 +123,26 @@ def test_it_releases_once_and_the_same_again_costs_nothing(step: Step, entries: 
     assert [row["model"] for row in first["table"]] == ["majority (not private)", "private_network"]
 
 
-def test_another_key_is_another_release_and_charged_as_one(step: Step, entries: Memory) -> None:
+def test_run_with_another_noise_key_is_charged_again(step: Step, entries: Memory) -> None:
     run(step)
     run(with_inputs(step, settings=Settings(noise_key=Secret("l" * 32))))
 
-    assert len(entries.kept) == 2
+    assert len(entries.entries) == 2
 
 
 @pytest.mark.parametrize(
     "change", [{"learning_rate": 0.03}, {"epsilon": 2.0}, {"prior": 0.2}, {"max_sessions_per_user": 1}]
 )
-def test_whatever_changes_the_weights_changes_the_noise(change: dict[str, Any]) -> None:
+def test_plan_key_changes_with_every_parameter(change: dict[str, Any]) -> None:
     def key(**changes: Any) -> str:
-        wanted = msgspec.structs.replace(PRIVATE, **changes)
-        return release.build_plan(DATA.take(PARTS.train), wanted, "w", 1).key
+        expected = msgspec.structs.replace(PRIVATE, **changes)
+        return release.build_plan(DATA.take(PARTS.train), expected, "w", 1).key
 
     assert key() == key()
     assert key(**change) != key()
 
 
-def test_other_data_windows_and_seeds_are_other_releases() -> None:
+def test_plan_key_changes_with_data_window_and_seed() -> None:
     trained = DATA.take(PARTS.train)
     plans = [release.build_plan(trained, PRIVATE, window, seed) for window, seed in (("w", 1), ("v", 1), ("w", 2))]
     turned = trained.y.copy()
@@ -151,42 +151,40 @@ def test_other_data_windows_and_seeds_are_other_releases() -> None:
     assert len({plan.key for plan in plans}) == 4
 
 
-def test_a_spent_budget_is_told_and_leaves_the_models_alone(step: Step, entries: Memory) -> None:
-    found = run(with_private(step, budget=0.5))
+def test_run_with_a_spent_budget_reports_it_and_keeps_models(step: Step, entries: Memory) -> None:
+    result = run(with_private(step, budget=0.5))
 
-    assert "budget is spent" in found["refused"]
-    assert "scores" not in found
+    assert "budget is spent" in result["refused"]
+    assert "scores" not in result
     assert not (step.inputs.out / "models" / "private_network").exists()
-    assert list(found["attack"]) == ["majority"]
-    assert entries.kept == []
+    assert list(result["attack"]) == ["majority"]
+    assert entries.entries == []
 
 
-def test_without_a_noise_key_nothing_is_charged(step: Step, entries: Memory) -> None:
+def test_run_without_a_noise_key_charges_nothing(step: Step, entries: Memory) -> None:
     with pytest.raises(SettingsError, match="NOISE_KEY"):
         run(with_inputs(step, settings=Settings()))
-    assert entries.kept == []
+    assert entries.entries == []
 
 
-def test_a_training_that_dies_is_charged(step: Step, entries: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_with_a_crashing_training_is_charged(step: Step, entries: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
     def die(*_: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(release, "train", die)
     with pytest.raises(KeyboardInterrupt):
         run(step)
-    assert len(entries.kept) == 1
+    assert len(entries.entries) == 1
 
 
-def test_an_epsilon_that_cannot_be_found_a_second_way_stops_the_release(
-    step: Step, entries: Memory, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_run_with_a_disagreeing_epsilon_raises(step: Step, entries: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recompute, "epsilon", lambda *_: 0.5)
     with pytest.raises(TerminalError, match="by a second way"):
         run(step)
-    assert entries.kept == []
+    assert entries.entries == []
 
 
-def test_other_kinds_only_are_attacked_and_nothing_is_released(step: Step, entries: Memory) -> None:
-    found = run(with_inputs(step, only=("boost",)))
-    assert list(found["attack"]) == ["majority"]
-    assert entries.kept == []
+def test_run_of_other_kinds_attacks_but_releases_nothing(step: Step, entries: Memory) -> None:
+    result = run(with_inputs(step, only=("boost",)))
+    assert list(result["attack"]) == ["majority"]
+    assert entries.entries == []

@@ -24,7 +24,7 @@ def client(settings: Settings) -> MlflowClient:
     return MlflowClient(tracking_uri=settings.mlflow_url, registry_uri=settings.mlflow_url)
 
 
-def told(inputs: Inputs) -> Any:
+def run_step(inputs: Inputs) -> Any:
     """The step's summary, as the command line would write it."""
     return msgspec.json.decode(msgspec.json.encode(promote.run(inputs, PARAMETERS)))
 
@@ -33,9 +33,9 @@ def state(settings: Settings) -> tuple[Any, ...]:
     """What a reader sees: runs, versions and aliases of both names."""
     seen = client(settings)
     experiment = seen.get_experiment_by_name("batch_nightly")
-    found = seen.search_runs([experiment.experiment_id]) if experiment else []
+    result = seen.search_runs([experiment.experiment_id]) if experiment else []
     return (
-        sorted((run.data.tags[runs.KIND], run.info.run_id, run.info.status) for run in found),
+        sorted((run.data.tags[runs.KIND], run.info.run_id, run.info.status) for run in result),
         {
             name: sorted(str(v.version) for v in seen.search_model_versions(f"name = '{name}'"))
             for name in versions.NAMES
@@ -45,25 +45,25 @@ def state(settings: Settings) -> tuple[Any, ...]:
 
 
 @pytest.fixture
-def first(tmp_path: Path, settings: Settings, kept: Records) -> Inputs:
+def first(tmp_path: Path, settings: Settings, decisions: Records) -> Inputs:
     return run_folder.write(run_folder.inputs(tmp_path / "first", settings))
 
 
-def test_a_first_night_is_logged_registered_and_promoted(first: Inputs, settings: Settings, kept: Records) -> None:
-    summary = told(first)
+def test_first_run_logs_registers_and_promotes(first: Inputs, settings: Settings, decisions: Records) -> None:
+    summary = run_step(first)
 
-    logged, found, aliases = state(settings)
+    logged, result, aliases = state(settings)
     assert [kind for kind, _, _ in logged] == ["boost", "majority", "one_rule", "private_network"]
     assert {status for _, _, status in logged} == {"FINISHED"}
-    assert found == {"purchase": ["1"], "purchase-private": ["1"]}
+    assert result == {"purchase": ["1"], "purchase-private": ["1"]}
     assert list(aliases.values()) == [{"champion": "1", "challenger": "1"}] * 2
     assert {name: one["outcome"] for name, one in summary["decisions"].items()} == dict.fromkeys(aliases, "promoted")
     assert summary["epsilon"] == {"run": 0.97, "spent": 1.9, "budget": 8.0}
     assert all(row["address"].startswith(settings.mlflow_url) for row in summary["models"])
-    assert [record["confirmed"] for record in kept.values()] == [True, True]
+    assert [record["confirmed"] for record in decisions.values()] == [True, True]
 
 
-def test_a_logged_model_answers_as_the_fitted_one(first: Inputs, settings: Settings) -> None:
+def test_logged_model_predicts_as_the_fitted_one(first: Inputs, settings: Settings) -> None:
     promote.run(first, PARAMETERS)
     fitted = artifact.load(first.out / "models" / "boost")
     samples = columns.samples(table.read(first.out))
@@ -83,12 +83,12 @@ def test_a_logged_model_answers_as_the_fitted_one(first: Inputs, settings: Setti
 
 
 def champion_run(settings: Settings) -> str:
-    found = load.version(client(settings), versions.MODEL, load.CHAMPION)
-    assert found is not None
-    return str(found.run_id)
+    result = load.version(client(settings), versions.MODEL, load.CHAMPION)
+    assert result is not None
+    return str(result.run_id)
 
 
-def test_a_run_says_what_it_is_of_and_how_good(first: Inputs, settings: Settings) -> None:
+def test_logged_run_has_parameters_metrics_and_card(first: Inputs, settings: Settings) -> None:
     promote.run(first, PARAMETERS)
     seen = client(settings)
     run = seen.get_run(champion_run(settings))
@@ -97,8 +97,8 @@ def test_a_run_says_what_it_is_of_and_how_good(first: Inputs, settings: Settings
     assert run.data.metrics["pr_auc_low"] < run.data.metrics["pr_auc"] < run.data.metrics["pr_auc_high"]
     assert run.data.tags["showroom.privacy"] == "not private"
     assert "epsilon" not in run.data.metrics
-    for said in ("not private", str(first.window), "`last_action`", "Base rate", "auc 0.600 (0.550 to 0.640)"):
-        assert said in card
+    for output in ("not private", str(first.window), "`last_action`", "Base rate", "auc 0.600 (0.550 to 0.640)"):
+        assert output in card
     version = load.version(seen, versions.PRIVATE_MODEL, load.CHAMPION)
     assert version is not None
     private = seen.get_run(str(version.run_id))
@@ -108,32 +108,32 @@ def test_a_run_says_what_it_is_of_and_how_good(first: Inputs, settings: Settings
     assert "not private" not in str(version.description)
 
 
-def test_the_same_run_again_changes_nothing(first: Inputs, settings: Settings, kept: Records) -> None:
-    summary, before, decided = told(first), state(settings), {key: dict(one) for key, one in kept.items()}
-    again = told(first)
+def test_rerun_is_idempotent(first: Inputs, settings: Settings, decisions: Records) -> None:
+    summary, before, stored = run_step(first), state(settings), {key: dict(one) for key, one in decisions.items()}
+    again = run_step(first)
     assert state(settings) == before
-    assert kept == decided
+    assert decisions == stored
     assert [one["outcome"] for one in again["decisions"].values()] == ["promoted", "promoted"]
     assert [row["address"] for row in again["models"]] == [row["address"] for row in summary["models"]]
 
 
-def test_a_rerun_that_says_otherwise_replaces_all_but_the_champion(
-    first: Inputs, settings: Settings, kept: Records
+def test_rerun_with_other_results_replaces_all_but_the_champion(
+    first: Inputs, settings: Settings, decisions: Records
 ) -> None:
     promote.run(first, PARAMETERS)
     for trees in (19, 18):
-        summary = told(run_folder.write(first, trees=trees))
+        summary = run_step(run_folder.write(first, trees=trees))
         assert summary["decisions"]["purchase"]["outcome"] == "kept"
-    logged, found, aliases = state(settings)
+    logged, result, aliases = state(settings)
     assert aliases["purchase"] == {"champion": "1", "challenger": "3"}
-    assert found["purchase"] == ["1", "3"]
+    assert result["purchase"] == ["1", "3"]
     assert [kind for kind, _, _ in logged].count("boost") == 2
     assert load.champion(settings, versions.MODEL) is not None
 
 
-def test_a_better_model_of_a_later_night_becomes_champion(tmp_path: Path, settings: Settings, kept: Records) -> None:
+def test_better_model_of_a_later_run_becomes_champion(tmp_path: Path, settings: Settings, decisions: Records) -> None:
     promote.run(run_folder.write(run_folder.inputs(tmp_path / "1", settings), trees=1), PARAMETERS)
-    summary = told(run_folder.write(run_folder.inputs(tmp_path / "2", settings, run_folder.window(7)), trees=60))
+    summary = run_step(run_folder.write(run_folder.inputs(tmp_path / "2", settings, run_folder.window(7)), trees=60))
     decision = summary["decisions"]["purchase"]
     assert decision["outcome"] == "promoted", decision["reasons"]
     assert (decision["before"]["version"], decision["champion"]["version"]) == ("1", "2")
@@ -142,7 +142,7 @@ def test_a_better_model_of_a_later_night_becomes_champion(tmp_path: Path, settin
 
 
 @pytest.mark.parametrize("case", ["shuffled_labels", "refused", "trained_past", "corrupt"])
-def test_the_champion_stays(case: str, first: Inputs, tmp_path: Path, settings: Settings, kept: Records) -> None:
+def test_champion_is_kept(case: str, first: Inputs, tmp_path: Path, settings: Settings, decisions: Records) -> None:
     promote.run(first, PARAMETERS)
     later = run_folder.inputs(tmp_path / "later", settings, run_folder.window(-3 if case == "trained_past" else 7))
     run_folder.write(
@@ -154,15 +154,17 @@ def test_the_champion_stays(case: str, first: Inputs, tmp_path: Path, settings: 
     if case == "corrupt":
         ruin(settings)
     name = versions.PRIVATE_MODEL if case == "refused" else versions.MODEL
-    decision = told(later)["decisions"][name]
+    decision = run_step(later)["decisions"][name]
     assert decision["outcome"] == "kept"
     expected = {
-        "shuffled_labels": "shuffled-label check", "refused": "budget is spent", "trained_past": "was trained on visits",
+        "shuffled_labels": "shuffled-label check",
+        "refused": "budget is spent",
+        "trained_past": "was trained on visits",
         "corrupt": "cannot be loaded",
-    }  # fmt: skip
+    }
     assert any(expected[case] in reason for reason in decision["reasons"]), decision["reasons"]
     assert state(settings)[2][name]["champion"] == "1"
-    record = kept[records.decision_id(name, read(later, PARAMETERS).key)]
+    record = decisions[records.decision_id(name, read(later, PARAMETERS).key)]
     assert (record["decision"], record["confirmed"]) == ("kept", True)
 
 
@@ -175,7 +177,7 @@ def ruin(settings: Settings) -> None:
     path.write_bytes(bytes(changed))
 
 
-def test_a_corrupt_or_missing_champion_is_named(first: Inputs, settings: Settings) -> None:
+def test_load_of_a_corrupt_or_missing_champion_raises(first: Inputs, settings: Settings) -> None:
     assert load.champion(settings, versions.MODEL) is None
     promote.run(first, PARAMETERS)
     ruin(settings)
@@ -208,29 +210,29 @@ class Crash(BaseException):
     """The process dies."""
 
 
-def test_a_crash_anywhere_leaves_a_champion_and_a_rerun_finishes(
-    tmp_path: Path, settings: Settings, kept: Records
-) -> None:
+def test_crash_leaves_a_champion_and_a_rerun_completes(tmp_path: Path, settings: Settings, decisions: Records) -> None:
     promote.run(run_folder.write(run_folder.inputs(tmp_path / "1", settings), trees=1), PARAMETERS)
     later = run_folder.write(run_folder.inputs(tmp_path / "2", settings, run_folder.window(7)), trees=60)
-    for place, name in CRASHES:
+    for target, name in CRASHES:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(place, name, dying(getattr(place, name)))
+            patch.setattr(target, name, dying(getattr(target, name)))
             with pytest.raises(Crash):
                 promote.run(later, PARAMETERS)
-        found = load.version(client(settings), versions.MODEL, load.CHAMPION)
-        assert found is not None, name
-        moved = CRASHES.index((place, name)) >= CRASHES.index((versions, "promote"))
-        assert str(found.version) == ("2" if moved else "1"), name
+        result = load.version(client(settings), versions.MODEL, load.CHAMPION)
+        assert result is not None, name
+        moved = CRASHES.index((target, name)) >= CRASHES.index((versions, "promote"))
+        assert str(result.version) == ("2" if moved else "1"), name
         if moved:
-            assert kept[records.decision_id("purchase", read(later, PARAMETERS).key)]["decision"] == "promoted", name
-    assert told(later)["decisions"]["purchase"]["outcome"] == "promoted"
-    logged, found_versions, aliases = state(settings)
+            assert decisions[records.decision_id("purchase", read(later, PARAMETERS).key)]["decision"] == "promoted", (
+                name
+            )
+    assert run_step(later)["decisions"]["purchase"]["outcome"] == "promoted"
+    logged, version_numbers, aliases = state(settings)
     assert aliases["purchase"] == {"champion": "2", "challenger": "2"}
-    assert found_versions["purchase"] == ["1", "2"]
+    assert version_numbers["purchase"] == ["1", "2"]
     assert {status for _, _, status in logged} == {"FINISHED"}
     assert len(logged) == 8
-    assert all(record["confirmed"] for record in kept.values())
+    assert all(record["confirmed"] for record in decisions.values())
 
 
 def dying(act: Any) -> Any:
@@ -241,13 +243,15 @@ def dying(act: Any) -> Any:
     return die
 
 
-def test_a_run_that_lacks_a_step_says_which(first: Inputs) -> None:
+def test_run_without_an_earlier_step_names_it(first: Inputs) -> None:
     (first.out / "privacy.json").unlink()
     with pytest.raises(TerminalError, match="run the step privacy first"):
         promote.run(first, PARAMETERS)
 
 
-def test_mongodb_away_leaves_no_champion(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_without_mongodb_promotes_nothing(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(records, "CONNECT_MS", 200)
     with pytest.raises(TransientError, match="MongoDB does not answer"):
         promote.run(run_folder.write(run_folder.inputs(tmp_path / "1", settings)), PARAMETERS)

@@ -59,7 +59,7 @@ def run(inputs: Inputs) -> dict[str, Any]:
     return summary
 
 
-def test_it_keeps_models_predictions_and_plots(inputs: Inputs) -> None:
+def test_run_writes_models_predictions_and_plots(inputs: Inputs) -> None:
     summary = run(inputs)
     assert list(summary["models"]) == list(KINDS)
     assert summary["best"] == "logistic"
@@ -69,16 +69,16 @@ def test_it_keeps_models_predictions_and_plots(inputs: Inputs) -> None:
     test = DATA.take(SPLITS.temporal.test)
     for kind in KINDS:
         loaded = artifact.load(inputs.out / "models" / kind)
-        with np.load(inputs.out / "predictions" / f"{kind}.npz") as kept:
-            assert np.array_equal(kept["test"], loaded.probabilities(test))
-            assert len(kept["validation"]) == 501
+        with np.load(inputs.out / "predictions" / f"{kind}.npz") as retained:
+            assert np.array_equal(retained["test"], loaded.probabilities(test))
+            assert len(retained["validation"]) == 501
         assert summary["digests"][kind] == artifact.manifest(inputs.out / "models" / kind).digest
     for name in summary["plots"]:
         assert (inputs.out / name).read_bytes().startswith(b"\x89PNG")
     assert not list(inputs.out.rglob("*.partial"))
 
 
-def test_each_kind_is_judged_with_intervals_and_its_canary(inputs: Inputs) -> None:
+def test_run_evaluates_each_kind_with_intervals_and_shuffled_labels(inputs: Inputs) -> None:
     evaluations = run(inputs)["models"]
     boost = msgspec.convert(evaluations["boost"], Evaluation)
     assert boost.intervals["roc_auc"].low < boost.scores.roc_auc < boost.intervals["roc_auc"].high
@@ -89,7 +89,7 @@ def test_each_kind_is_judged_with_intervals_and_its_canary(inputs: Inputs) -> No
     assert boost.random.rows == 900
 
 
-def test_it_is_the_same_each_time(inputs: Inputs) -> None:
+def test_run_is_deterministic(inputs: Inputs) -> None:
     first, again = run(inputs), run(inputs)
     for summary in (first, again):
         for row in [*summary["models"].values(), *summary["table"]]:
@@ -97,30 +97,32 @@ def test_it_is_the_same_each_time(inputs: Inputs) -> None:
     assert first == again
 
 
-def test_the_threshold_comes_from_the_inner_part(inputs: Inputs) -> None:
-    found = msgspec.convert(run(inputs)["models"]["boost"], Evaluation)
+def test_threshold_is_chosen_on_the_validation_part(inputs: Inputs) -> None:
+    result = msgspec.convert(run(inputs)["models"]["boost"], Evaluation)
     validation = DATA.take(SPLITS.temporal.validation)
-    with np.load(inputs.out / "predictions" / "boost.npz") as kept:
-        assert np.mean(kept["validation"] >= found.scores.threshold) == pytest.approx(validation.y.mean(), abs=0.01)
+    with np.load(inputs.out / "predictions" / "boost.npz") as retained:
+        assert np.mean(retained["validation"] >= result.scores.threshold) == pytest.approx(
+            validation.y.mean(), abs=0.01
+        )
 
 
-def test_too_good_to_be_true_is_run(inputs: Inputs) -> None:
+def test_run_lists_models_above_the_oracle_auc(inputs: Inputs) -> None:
     assert run(dataclasses.replace(inputs, oracle_auc=0.6))["above_oracle_auc"] == ["logistic", "boost"]
 
 
-def test_what_is_not_fitted_now_does_not_stay(inputs: Inputs) -> None:
+def test_run_deletes_models_of_other_kinds(inputs: Inputs) -> None:
     run(inputs)
     run(dataclasses.replace(inputs, only=("majority",)))
     assert [path.name for path in (inputs.out / "models").iterdir()] == ["majority"]
     assert [path.name for path in (inputs.out / "predictions").iterdir()] == ["majority.npz"]
 
 
-def test_an_unknown_kind_is_refused(inputs: Inputs) -> None:
+def test_run_with_an_unknown_kind_raises(inputs: Inputs) -> None:
     with pytest.raises(SettingsError, match="oracle"):
         train.run(dataclasses.replace(inputs, only=("oracle",)), PARAMETERS)
 
 
-def test_the_best_is_chosen_on_the_inner_part_and_is_no_baseline(inputs: Inputs) -> None:
+def test_best_is_chosen_on_the_validation_part_without_baselines(inputs: Inputs) -> None:
     evaluations = {kind: msgspec.convert(value, Evaluation) for kind, value in run(inputs)["models"].items()}
     boost = evaluations["boost"]
     praised = msgspec.structs.replace(boost, scores=msgspec.structs.replace(boost.scores, pr_auc=1.0))

@@ -25,12 +25,12 @@ def own(stack: Stack) -> Iterator[Settings]:
 
 
 @pytest.mark.parametrize("contract", CONTRACT)
-def test_the_ledger_of_mongodb_keeps_the_contract(own: Settings, contract: Callable[[Entries], None]) -> None:
+def test_mongodb_ledger_keeps_the_contract(own: Settings, contract: Callable[[Entries], None]) -> None:
     with open_ledger(own) as entries:
         contract(entries)
 
 
-def test_what_was_charged_survives_a_crash_of_mongodb(own: Settings, stack: Stack) -> None:
+def test_charges_survive_a_crash_of_mongodb(own: Settings, stack: Stack) -> None:
     with open_ledger(own) as entries:
         entries.add(entry("a", 1))
     stack.kill("mongodb")
@@ -39,14 +39,14 @@ def test_what_was_charged_survives_a_crash_of_mongodb(own: Settings, stack: Stac
         assert entries.read() == [entry("a", 1)]
 
 
-def test_an_entry_without_a_number_stops_the_reading(own: Settings) -> None:
+def test_read_of_an_entry_without_a_number_raises(own: Settings) -> None:
     with MongoClient[dict[str, Any]](own.mongo_url.reveal()) as mongo:
         mongo[own.mongo_database].privacy.insert_one({"_id": "a"})
     with open_ledger(own) as entries, pytest.raises(TerminalError, match="has no number"):
         entries.read()
 
 
-def test_mongodb_away_is_worth_another_try(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unavailable_mongodb_raises_transient_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("include.batch.privacy.ledger_store.CONNECT_MS", 200)
     with (
         open_ledger(Settings(mongo_url=Secret(f"mongodb://{LOOPBACK}:9"))) as entries,

@@ -43,7 +43,7 @@ def summaries() -> dict[str, dict[str, Any]]:
         "train": {
             "best": "boost",
             "oracle_auc": 0.853,
-            "models": {"majority": fit("majority", canary=None), "boost": fit("boost", **judged)},
+            "models": {"majority": fit("majority", shuffled_label_check=None), "boost": fit("boost", **judged)},
         },
         "privacy": {
             "epsilon": 0.98,
