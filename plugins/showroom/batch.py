@@ -44,7 +44,7 @@ class BatchStepOperator(BaseOperator):
             current = settings()
             command = build_command(current, self.step, plan)
             environment = build_environment(current, os.environ)
-        # Beside the code lies what must not be imported in its place.
+        # The working directory is not the project's folder, because modules there would shadow installed packages.
         done = self._process.run_command(command, env=environment, cwd=plan["out"])
         raise_for_exit_code(self.step, done.exit_code, done.output)
         summary: dict[str, Any] = json.loads((Path(plan["out"]) / f"{self.step}.json").read_text())
@@ -60,7 +60,7 @@ class BatchStepOperator(BaseOperator):
 
 def build_command(current: Settings, step: str, plan: Mapping[str, Any]) -> list[str]:
     """The command of a step; SettingsError where the settings do not name the environment."""
-    # The stream goes first where both want the processor; a task that is killed takes its step along.
+    # nice: the stream has priority for the CPU. setpriv: killing the task also kills its subprocess.
     before = [*_if_installed("nice", "-n", "10"), *_if_installed("setpriv", "--pdeathsig", "KILL")]
     options = ["--window", plan["window"], "--out", plan["out"]]
     if plan.get("oracle_auc") is not None:
@@ -69,7 +69,7 @@ def build_command(current: Settings, step: str, plan: Mapping[str, Any]) -> list
 
 
 def build_environment(current: Settings, base: Mapping[str, str]) -> dict[str, str]:
-    """What a step knows: this process's environment, MLflow's address as reached from here, folders for caches."""
+    """The environment of a step: this process's variables, MLflow's address as seen from here, and cache folders."""
     caches = batch_folder(current) / "cache"
     reached = current.replace(mlflow_url=base.get(TRACKING) or current.mlflow_url)
     return {
@@ -91,7 +91,7 @@ def raise_for_exit_code(step: str, code: int, output: str) -> None:
 
 
 def challenger_run(summary: Mapping[str, Any]) -> str | None:
-    """`experiment/run` of the best model that a summary tells as challenger; None where it tells of none."""
+    """`experiment/run` of the best challenger in a summary; None without a challenger."""
     experiment = str(summary.get("address", "")).partition("/#/experiments/")[2]
     decisions = summary.get("decisions") or {}
     runs = [decision["challenger"]["run"] for decision in decisions.values() if decision.get("challenger")]

@@ -1,1 +1,1 @@
-"""Splits, figures, intervals and the controls that tell whether a figure may be believed."""
+"""Splits, metrics, confidence intervals and leakage checks."""

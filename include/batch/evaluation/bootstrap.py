@@ -20,9 +20,17 @@ MAX_CELLS = 4_000_000
 def intervals(
     y: Labels, p: Floats, group: Rows, draws: int, confidence: float, seed: int, threshold: float = 0.5
 ) -> dict[str, ConfidenceInterval]:
-    """Percentile intervals of all METRICS for outcomes, probabilities and users, each (n,).
+    """Percentile intervals of all METRICS.
 
-    Draws without both outcomes are left out. Raises TerminalError where figures cannot be, or with a single user.
+    Resamples with one outcome only are skipped.
+
+    Args:
+        y: outcomes (n,).
+        p: probabilities (n,).
+        group: user of each row (n,).
+
+    Raises:
+        TerminalError: a metric is undefined, or there is a single user.
     """
     weighted = WeightedMetrics(y, p, threshold)
     samples = [weighted.compute(weights) for weights in _draws(y, p, group, draws, seed)]
@@ -38,9 +46,10 @@ def intervals(
 def paired(
     y: Labels, new: Floats, old: Floats, group: Rows, metric: Metric, draws: int, confidence: float, seed: int
 ) -> ConfidenceInterval:
-    """Interval of metric(new) - metric(old), both figured on the same drawn users.
+    """Interval of metric(new) - metric(old), both computed on the same resampled users.
 
-    Raises TerminalError where figures cannot be, or with a single user.
+    Raises:
+        TerminalError: a metric is undefined, or there is a single user.
     """
     validate_scores(y, old)
     pair = WeightedMetrics(y, new), WeightedMetrics(y, old)

@@ -1,4 +1,4 @@
-"""Whether a figure may be believed: columns that give the outcome away, and labels that mean nothing."""
+"""Leakage checks: single-column ROC-AUC, and training on shuffled labels."""
 
 from collections.abc import Callable
 from statistics import NormalDist
@@ -20,7 +20,7 @@ MAX_BINS = 32
 MAX_ROWS = 100_000
 """Rows looked at for leaks, evenly spread: far more than a separation needs."""
 SHUFFLED_LABEL_CONFIDENCE = 0.999
-"""A canary that cries wolf would block a promotion; a leak of the kind it is for ranks far above chance."""
+"""High, because a false alarm would block a promotion; a real leak ranks far above chance."""
 
 
 Column = NDArray[np.floating]
@@ -34,7 +34,7 @@ class Leak(Struct, frozen=True):
 
 
 class ShuffledLabelCheck(Struct, frozen=True):
-    """ROC-AUC of a model fitted to labels dealt at random, on test rows so labelled; `ok`: 0.5 lies within."""
+    """ROC-AUC of a model trained and tested on shuffled labels; `ok`: the interval contains 0.5."""
 
     roc_auc: ConfidenceInterval
     ok: bool
@@ -48,21 +48,25 @@ def find_leaks(samples: Samples, limit: float) -> tuple[Leak, ...]:
 
 
 def assert_no_leaks(samples: Samples, limit: float) -> None:
-    """Raises TerminalError that names every column which ranks the outcome too well to be known before it."""
+    """Assert that no column of x leaks the outcome.
+
+    Raises:
+        TerminalError: a column has a single-column ROC-AUC of at least `limit`; the message names all such columns.
+    """
     columns = find_leaks(samples, limit)
     if columns:
         names = ", ".join(f"{leak.column} ({leak.roc_auc:.3f})" for leak in columns)
         raise TerminalError(
-            f"columns that give the outcome away, by ROC-AUC: {names}",
-            "deny the field they are made of, or raise evaluate.leak_auc if it is truly known before",
+            f"columns leak the outcome, by ROC-AUC: {names}",
+            "deny the field they are derived from, or raise evaluation.leak_auc if the field precedes the outcome",
         )
 
 
 def univariate_auc(column: Column, samples: Samples) -> float:
-    """ROC-AUC in [0.5, 1] of one column (n,) alone: the best of rising, falling, and the rates of its bins.
+    """ROC-AUC in [0.5, 1] of one column (n,): the maximum of ascending order, descending order and target rate per bin.
 
-    Unknown values rank lowest, and have a bin of their own. The rates of the bins are learnt on one half of the users
-    and judged on the other, so that noise stays at 0.5. A column of one value, or labels of one class, give 0.5.
+    NaN ranks lowest and has a separate bin. The rates of the bins are estimated on half of the users and scored on
+    the other half, so that noise stays at 0.5. A constant column, or labels of one class, give 0.5.
     """
     filled = np.nan_to_num(column.astype(np.float64), nan=-np.inf, posinf=np.finfo(np.float64).max)
     ascending = _auc(samples.y, filled)
@@ -81,10 +85,10 @@ def shuffled_label_check(
     draws: int,
     seed: int,
 ) -> ShuffledLabelCheck:
-    """Deal the outcomes to users at random, fit, and rank the test rows: only a leak can then rank better than chance.
+    """Shuffle the labels among users, fit, and rank the test rows: only a leak gives a ROC-AUC above chance.
 
-    A user's rows get one outcome, on whichever side of the split they are: a user, or a copied visit, on both sides is
-    found out by a model that knows it again. The interval is the normal one, by the bootstrap's standard deviation.
+    All rows of a user get the same label on both sides of the split. A user or a copied visit on both sides is
+    therefore detected. The interval is the normal interval with the bootstrap's standard deviation.
     """
     labels = _permute_labels(train, validation, test, seed)
     model = fit(train.labelled(labels[0]), validation.labelled(labels[1]), models, seed)
@@ -96,7 +100,7 @@ def shuffled_label_check(
 
 
 def _permute_labels(train: Samples, validation: Samples, test: Samples, seed: int) -> list[Labels]:
-    """Outcomes for the rows of each part, one a user, as many users positive as rows were; both classes everywhere."""
+    """Shuffled labels of each part: one per user, at the base rate of the rows, both classes in each part."""
     parts = (train, validation, test)
     users, member = np.unique(np.concatenate([part.group for part in parts]), return_inverse=True)
     rate = float(np.concatenate([part.y for part in parts]).mean())
@@ -107,7 +111,7 @@ def _permute_labels(train: Samples, validation: Samples, test: Samples, seed: in
         labels = np.split(chosen[member], ends)
         if all(part.any() and not part.all() for part in labels):
             return labels
-    raise TerminalError("too few users to deal outcomes to", "choose a longer window")
+    raise TerminalError("too few users to shuffle labels", "choose a longer window")
 
 
 def _half(group: Rows) -> Labels:

@@ -1,4 +1,4 @@
-"""Figures of a ranking and of its probabilities."""
+"""Metrics of a ranking and of its probabilities."""
 
 import numpy as np
 from msgspec import Struct
@@ -8,7 +8,7 @@ from include.batch.samples import Floats, Labels, Rows
 from include.contracts.errors import TerminalError
 
 CLIP = 1e-7
-"""Probabilities are kept this far from 0 and 1 in the log loss."""
+"""Probabilities are clipped to [CLIP, 1 - CLIP] in the log loss."""
 
 
 class Scores(Struct, frozen=True):
@@ -36,7 +36,11 @@ class Bin(Struct, frozen=True):
 
 
 def score(y: Labels, p: Floats, threshold: float) -> Scores:
-    """All figures of outcomes (n,) and probabilities (n,). Raises TerminalError as `checked` does."""
+    """Compute all metrics of outcomes (n,) and probabilities (n,).
+
+    Raises:
+        TerminalError: as `validate_scores`.
+    """
     validate_scores(y, p)
     positive = p >= threshold
     true_positives, false_negatives, false_positives = (
@@ -59,7 +63,11 @@ def score(y: Labels, p: Floats, threshold: float) -> Scores:
 
 
 def validate_scores(y: Labels, p: Floats) -> None:
-    """Raises TerminalError where no figure can be: no rows, one class only, lengths that differ, no probabilities."""
+    """Assert that metrics are defined.
+
+    Raises:
+        TerminalError: there are no rows or one class only, lengths differ, or values are not probabilities.
+    """
     if y.shape != p.shape or y.ndim != 1 or not len(y):
         raise TerminalError(f"{y.shape} outcomes and {p.shape} scores", "give as many scores as outcomes, at least one")
     if not np.isfinite(p).all() or p.min() < 0.0 or p.max() > 1.0:
@@ -67,18 +75,18 @@ def validate_scores(y: Labels, p: Floats) -> None:
         raise TerminalError(f"{invalid} of {len(p)} scores are no probabilities", "see which model made them")
     if y.all() or not y.any():
         raise TerminalError(
-            f"all {len(y)} visits have the same outcome, a ranking cannot be judged", "choose a longer window"
+            f"all {len(y)} visits have the same outcome, ranking metrics are undefined", "choose a longer window"
         )
 
 
 def threshold_at_rate(p: Floats, rate: float) -> float:
-    """The threshold at which the share of `p >= threshold` comes nearest to `rate`, ties towards fewer.
+    """The threshold at which the share of `p >= threshold` is closest to `rate`; ties choose the smaller share.
 
-    To be taken from the inner part, before the test part is looked at. Where all scores are equal it lies above them
-    (or at them, for a rate above a half).
+    Choose it on the validation part only. Where all scores are equal, the threshold is above them (or at them, for a
+    rate above a half).
     """
     if not len(p) or not np.isfinite(p).all():
-        raise TerminalError("no threshold without scores", "see that the inner part is not empty")
+        raise TerminalError("no threshold without scores", "check that the validation part is not empty")
     values, counts = np.unique(p, return_counts=True)
     above = np.append(np.cumsum(counts[::-1])[::-1], 0) / len(p)
     candidates = np.append(values, np.nextafter(values[-1], np.inf))

@@ -1,4 +1,4 @@
-"""Figures of several models on the same rows, as PNG: no display, no clock, equal figures give equal files."""
+"""Plots of several models on the same rows, as PNG; without timestamps, so equal input gives equal files."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,7 +35,7 @@ def _calibration(y: Labels, scores: Mapping[str, Floats]) -> Figure:
 
 
 def _roc(y: Labels, scores: Mapping[str, Floats]) -> Figure:
-    figure, axes = _axes("share of the others called purchases", "share of purchases found", "ROC")
+    figure, axes = _axes("false positive rate", "true positive rate", "ROC")
     axes.plot([0.0, 1.0], [0.0, 1.0], color="0.6", linestyle=":")
     for name, p in scores.items():
         false_rate, true_rate, _ = roc_curve(y, p)
@@ -45,7 +45,7 @@ def _roc(y: Labels, scores: Mapping[str, Floats]) -> Figure:
 
 
 def _precision_recall(y: Labels, scores: Mapping[str, Floats]) -> Figure:
-    figure, axes = _axes("share of purchases found", "share of calls that are right", "Precision and recall")
+    figure, axes = _axes("true positive rate", "share of calls that are right", "Precision and recall")
     axes.axhline(float(y.mean()), color="0.6", linestyle=":")
     for name, p in scores.items():
         precision, recall, _ = precision_recall_curve(y, p)

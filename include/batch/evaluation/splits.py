@@ -1,4 +1,4 @@
-"""Who and when is trained on, chosen on and tested on: by time and by user for the headline, at random beside it."""
+"""Train, validation and test rows: by time and by user for the temporal holdout, at random for comparison."""
 
 import zipfile
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ _HASHES = 1 << 64
 
 @dataclass(frozen=True)
 class Split:
-    """Row numbers of a table, each rising; `inner` is for early stopping and choices only."""
+    """Row numbers of a table, each ascending; `validation` is for early stopping and model selection only."""
 
     train: Rows
     validation: Rows
@@ -38,23 +38,27 @@ class Split:
 
 @dataclass(frozen=True)
 class Splits:
-    """The headline and the flattering one beside it."""
+    """The temporal split, and the random split, which is optimistic."""
 
     temporal: Split
     random: Split
 
 
 def is_test_user(user_id: str, share: float) -> bool:
-    """Whether a user belongs to the share that is never trained on: the same users every night."""
+    """Whether a user belongs to the share that is never trained on; the same users in every run."""
     digest = blake2b(user_id.encode(), digest_size=8, key=_WORD).digest()
     return int.from_bytes(digest, "big") < share * _HASHES
 
 
 def temporal(table: Table, window: Window, split: parameters.SplitParameters) -> Split:
-    """Test: the last `test_days` of the test users. Train: what the others did before, but for its last `inner_days`.
+    """Split by time and by user.
 
-    What test users did before the cut, and others after it, is in no part: nobody is on both sides, and no
-    training visit began after a tested one. Raises TerminalError where a part is empty or has one outcome only.
+    Test: the last `test_days` of the test users. Train: earlier visits of the other users, except the last
+    `validation_days`, which are the validation part. Earlier visits of test users and later visits of others are
+    unused, so no user is on both sides and no training visit is later than a test visit.
+
+    Raises:
+        TerminalError: a part is empty or has one outcome only.
     """
     cut = round(window.cut(split.test_days).timestamp() * 1e6)
     begins = cut - round(split.validation_days * DAY_US)
@@ -71,9 +75,9 @@ def temporal(table: Table, window: Window, split: parameters.SplitParameters) ->
 
 
 def random(table: Table, split: parameters.SplitParameters, seed: int) -> Split:
-    """A share of the visits drawn at random, whoever made them and whenever: flattering, shown beside the headline.
+    """Split visits at random, regardless of user and time: optimistic, for comparison only.
 
-    Records of one user with the same beginning are one visit and stay together.
+    Records of one user with equal start times count as one visit and stay together.
     """
     keys = pd.MultiIndex.from_arrays([table.user_id, table.started_us])
     visit = pd.factorize(keys)[0]
@@ -89,10 +93,12 @@ def random(table: Table, split: parameters.SplitParameters, seed: int) -> Split:
 
 
 def check(table: Table, split: Split) -> None:
-    """Raise TerminalError if a row, a user, a session or a copy of one stands on both sides, or time runs backwards.
+    """Check that train, validation and test are disjoint by row, user and session, and ordered by time.
 
-    A copy has the same beginning and the same columns, whatever its id and its user are called; those of
-    the user's history are left out, because a copy changes them.
+    A copy of a session is a row with equal start time and equal columns, except those of the user's history.
+
+    Raises:
+        TerminalError: the split is invalid.
     """
     trained = np.concatenate((split.train, split.validation))
     users, visits, copies = (pd.factorize(keys)[0] for keys in (table.user_id, table.session_id, _contents(table)))
@@ -107,7 +113,7 @@ def check(table: Table, split: Split) -> None:
 
 
 def _contents(table: Table) -> pd.Index:
-    """A hash of each row's beginning and columns."""
+    """Return a hash of each row's start time and columns."""
     past = {column.name for column in HISTORY}
     own = [index for index, name in enumerate(table.columns) if name not in past]
     hashed = np.zeros(len(table), dtype=np.uint64)
@@ -123,12 +129,12 @@ def _bits(values: Matrix) -> NDArray[np.uint64]:
 def _apart(left: Rows, right: Rows, what: str, sides: str) -> None:
     both = np.intersect1d(left, right)
     if len(both):
-        raise TerminalError(f"{len(both)} times the same {what} stands in {sides}", "mend the split")
+        raise TerminalError(f"{len(both)} times the same {what} is in {sides}", "correct the split")
 
 
 def _in_order(before: Rows, after: Rows, name: str) -> None:
     if len(before) and len(after) and before.max() >= after.min():
-        raise TerminalError(f"a visit of the {name} part began before one that is trained on", "mend the split")
+        raise TerminalError(f"a visit of the {name} part began before one that is trained on", "correct the split")
 
 
 def _test_users(users: NDArray[np.object_], share: float) -> Labels:

@@ -1,4 +1,4 @@
-"""The figures of include.batch.evaluation.metrics for many weightings of the same rows at once."""
+"""The metrics of include.batch.evaluation.metrics for many weightings of the same rows at once."""
 
 from typing import cast
 
@@ -32,7 +32,7 @@ class WeightedMetrics:
         }
 
     def compute(self, weights: Floats, names: tuple[str, ...] = METRICS) -> dict[str, Floats]:
-        """Each named figure (k,) for weights (k, n), at least 0; NaN where a weighting has one outcome only."""
+        """Return each named metric (k,) for non-negative weights (k, n); NaN where a weighting has one outcome only."""
         metrics: dict[str, Floats] = {}
         total = weights.sum(axis=1)
         if _RANKING & set(names):

@@ -1,4 +1,4 @@
-"""Shapley values of one model's answers: trees by their own exact algorithm, everything else by permutations.
+"""Shapley values of one model's predictions: TreeSHAP for trees, permutations for other models.
 
 Lundberg et al., "From local explanations to global understanding with explainable AI for trees", Nature Machine
 Intelligence 2 (2020); Strumbelj and Kononenko, "Explaining prediction models and individual predictions with
@@ -19,15 +19,15 @@ Predict = Callable[[Matrix], Floats]
 """(n, d) columns as they are to (n,) probabilities."""
 
 MIN_PROBABILITY = 1e-7
-"""Probabilities are kept this far from 0 and 1, where log-odds have no end."""
+"""Probabilities are clipped to this distance from 0 and 1, because log-odds are unbounded there."""
 
 MAX_GAP = {"log-odds": 2e-3, "probability": 1e-5}
-"""How far base + values may be from the model's answer: single precision, summed over columns and trees."""
+"""Maximum gap between base + values and the prediction: single precision, summed over columns and trees."""
 
 
 @dataclass(frozen=True)
 class Attribution:
-    """What moved each of n answers away from `base`, in `unit`: `values` (n, d), base + sum of a row = `output`.
+    """Attributions of n predictions, in `unit`: `values` (n, d) with base + sum of a row = `output`.
 
     `x` (n, d) are the explained rows, `columns` the names of its d columns.
     """
@@ -42,7 +42,7 @@ class Attribution:
 
     @property
     def gap(self) -> float:
-        """The largest difference between an answer and what its explanation adds up to; 0 without rows."""
+        """The largest difference between a prediction and the sum of its attributions; 0 without rows."""
         differences = np.abs(self.base + self.values.sum(axis=1) - self.output)
         return float(differences.max(initial=0.0))
 
@@ -58,27 +58,32 @@ class Attribution:
 
 
 def verify_additivity(attribution: Attribution) -> Attribution:
-    """The same. Raises TerminalError where it does not add up: then another model is explained than answers."""
+    """Return the attribution if it adds up to the predictions.
+
+    Raises:
+        TerminalError: it does not add up, so the explained model is not the model that predicts.
+    """
     limit = MAX_GAP[attribution.unit]
     if not attribution.gap <= limit:
         raise TerminalError(
-            f"the explanation of {attribution.kind} is {attribution.gap:.2g} {attribution.unit} off its answers, more than {limit:g}",
-            "train again; if it stays, the explainer does not know this version of the model's library",
+            f"the explanation of {attribution.kind} is {attribution.gap:.2g} {attribution.unit} off its predictions, "
+            f"more than {limit:g}",
+            "train again; if the error persists, the explainer does not support this version of the model's library",
         )
     return attribution
 
 
 def log_odds(probabilities: Floats) -> Floats:
-    """Log of p / (1 - p), kept finite."""
+    """Log of p / (1 - p), clipped to finite values."""
     p = np.clip(np.asarray(probabilities, dtype=np.float64), MIN_PROBABILITY, 1 - MIN_PROBABILITY)
     logits: Floats = np.log(p) - np.log1p(-p)
     return logits
 
 
 def explain_boosting(booster: Any, x: Matrix, columns: tuple[str, ...], probabilities: Floats) -> Attribution:
-    """Of an XGBoost booster, by its own path-dependent TreeSHAP.
+    """Explain an XGBoost booster by its path-dependent TreeSHAP.
 
-    `answers` (n,) are the probabilities that the model gave for x: what is explained must be what answers.
+    `probabilities` (n,) are the model's predictions for x, to verify the additivity.
     """
     import xgboost  # noqa: PLC0415 - heavy, and not every explanation needs it
 
@@ -89,7 +94,7 @@ def explain_boosting(booster: Any, x: Matrix, columns: tuple[str, ...], probabil
 
 
 def explain_forest(forest: Any, x: Matrix, columns: tuple[str, ...], probabilities: Floats) -> Attribution:
-    """Of a scikit-learn forest of two classes, by path-dependent TreeSHAP; `answers` as for `boosted`."""
+    """Explain a scikit-learn forest of two classes by path-dependent TreeSHAP; arguments as of `explain_boosting`."""
     import shap  # noqa: PLC0415 - heavy, and not every explanation needs it
 
     explainer = shap.TreeExplainer(forest, feature_perturbation="tree_path_dependent")
@@ -101,10 +106,10 @@ def explain_forest(forest: Any, x: Matrix, columns: tuple[str, ...], probabiliti
 def explain_permutation(
     kind: str, predict: Predict, x: Matrix, background: Matrix, columns: tuple[str, ...], seed: int
 ) -> Attribution:
-    """Of any model, by one permutation of the columns a row, forth and back.
+    """Explain any model by one permutation of the columns per row, forward and backward.
 
-    Columns not known yet have the values of `background` (m, d), averaged over its rows. Exact up to interactions of
-    two columns; it adds up for every model.
+    Columns that are not yet set take the values of `background` (m, d), averaged over its rows. The values are exact
+    up to interactions of two columns, and additive for every model.
     """
     import shap  # noqa: PLC0415 - heavy, and not every explanation needs it
 

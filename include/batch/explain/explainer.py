@@ -58,7 +58,7 @@ def sample_rows(test_rows: int, parameters: ExplainParameters, kind: str, seed: 
 
 
 def importance_table(attributions: Sequence[Attribution]) -> Iterator[tuple[str, ...]]:
-    """Rows of importance.csv: a column, its meaning, and for each model the share of it in all that moves answers."""
+    """Rows of importance.csv: column, meaning, and its share of the importance in each model."""
     meanings = {column.name: column.meaning for column in columns.COLUMNS}
     shares = {attribution.kind: _shares(attribution) for attribution in attributions}
     yield ("column", "meaning", *shares)

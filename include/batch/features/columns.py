@@ -1,8 +1,8 @@
-"""The columns: what was known of a visit before its outcome, and how each is scaled by constants.
+"""The columns of a visit before its outcome, and their scaling by constants.
 
-Counts and durations are of the whole visit: a model answers when a visit is over, before what came of it is
-known. Nothing here is fitted, so that scaling tells nothing about anybody and a value never seen before has
-its place: closed sets have a column for each member, open sets are hashed into a fixed number of buckets.
+Counts and durations cover the whole visit: a model predicts when a visit is over, before its outcome is known.
+Nothing is fitted, so scaling reveals nothing about the data. Closed sets have a column per member; open sets are
+hashed into a fixed number of buckets, so unseen values are encoded too.
 """
 
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ REVIEW, LABEL = "views.review", "purchase.made"
 
 
 def projection(reviews: bool) -> dict[str, int]:
-    """The only fields MongoDB is ever asked for; reviews where they are known to be older than the outcome."""
+    """The only fields that are read from MongoDB; reviews only where they precede the outcome."""
     return dict.fromkeys((*KEYS, *READ, *((REVIEW,) if reviews else ()), LABEL), 1)
 
 
@@ -65,8 +65,8 @@ PROJECTION = projection(reviews=True)
 class Column:
     """One column of x, and its part of z: (f(clip(x, low, cap)) - f(middle)) / spread, f = log(1 + x) or x itself.
 
-    An unknown value is NaN in x and 0 in z, and a column with `gaps` has an indicator of it beside in z. A column
-    that comes round after `cycle` is the sine and the cosine of its angle in z.
+    A missing value is NaN in x and 0 in z; a column with `gaps` has an additional missing indicator in z. A column
+    with a period of `cycle` becomes sine and cosine in z.
     """
 
     name: str

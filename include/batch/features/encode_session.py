@@ -38,7 +38,7 @@ _COLUMN_INDEX = {column.name: index for index, column in enumerate(SESSION)}
 
 
 class _Part(msgspec.Struct, frozen=True, gc=False):
-    """What is asked of a document and nothing else; other fields it may have are not looked at."""
+    """The fields that are decoded; other fields of a document are ignored."""
 
 
 class _Device(_Part, frozen=True):
@@ -198,7 +198,7 @@ def _reviews(visits: Sequence[_Visit], x: Matrix, *, use: bool) -> None:
 
 
 def _sets(visits: Sequence[_Visit], x: Matrix) -> None:
-    """Ones where a visit belongs to a set; a member that no column knows leaves its columns at 0."""
+    """Set the one-hot columns of each visit; a member without a column leaves all columns at 0."""
     devices = {name: _COLUMN_INDEX[f"device_{name}"] for name in DEVICES}
     referrers = {name: _COLUMN_INDEX[f"referrer_{name}"] for name in REFERRERS}
     states, categories, products = (_COLUMN_INDEX[f"{name}_00"] for name in ("state", "category", "product"))
@@ -236,14 +236,14 @@ def _numbers(values: Sequence[float | None]) -> Floats:
 
 
 def _sum(row: NDArray[np.int64], values: Floats, n: int) -> Floats:
-    """Sum of the known values of each row; NaN where none is known."""
+    """Sum of the non-missing values of each row; NaN where all are missing."""
     valid = ~np.isnan(values)
     total = np.bincount(row[valid], values[valid], n)
     return np.where(np.bincount(row[valid], minlength=n) > 0, total, np.nan)
 
 
 def _max(row: NDArray[np.int64], values: Floats, n: int) -> Floats:
-    """Greatest known value of each row; NaN where none is known."""
+    """Maximum of the non-missing values of each row; NaN where all are missing."""
     maximum = np.full(n, np.nan)
     np.fmax.at(maximum, row, values)
     return maximum

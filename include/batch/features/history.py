@@ -12,7 +12,7 @@ DAY_US = 86_400_000_000
 
 @dataclass(frozen=True)
 class Visits:
-    """n visits in any order: number of the user, beginning and end (us since 1970), whether it ended in a purchase."""
+    """n visits in any order: user number, start and end (us since 1970), and outcome."""
 
     user: Rows
     started_us: Rows
@@ -23,8 +23,8 @@ class Visits:
 def columns(visits: Visits, *, since_us: int, days: float) -> Matrix:
     """(n, 5) columns of `columns.HISTORY`, row by row.
 
-    Counts visits of the same user that ended before this one began, and no earlier than `days` before it;
-    `since_us` is where the record of visits begins.
+    Counts visits of the same user that ended before this one started, at most `days` earlier. `since_us` is the start
+    of the record of visits.
     """
     by_name = _columns(visits, since_us, days)
     x = np.empty((len(visits.user), len(HISTORY)), dtype=np.float32)

@@ -43,7 +43,7 @@ _OFFSETS = _by_location()
 
 
 def offset_hours(country: str | None, state: str | None) -> float:
-    """Hours ahead of UTC in standard time; NaN where the place does not tell."""
+    """Hours ahead of UTC in standard time; NaN where the location has several time zones or is unknown."""
     if country is None:
         return float("nan")
     return _OFFSETS.get((country, state), _OFFSETS.get((country, None), float("nan")))

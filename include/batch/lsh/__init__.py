@@ -1,1 +1,1 @@
-"""Users who look at the same things: MinHash LSH, every candidate checked exactly."""
+"""Similar users: MinHash LSH, with every candidate verified exactly."""

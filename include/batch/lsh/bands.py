@@ -94,7 +94,7 @@ def signatures(offsets: Array, tokens: Array, hashes: Array, a: Array, b: Array)
 
 @compiled(parallel=True)
 def band_keys(offsets: Array, tokens: Array, hashes: Array, a: Array, b: Array, bands: int) -> Array:
-    """(bands, n) one 32-bit key of each band of each signature; the signatures themselves are not kept."""
+    """(bands, n) one 32-bit key of each band of each signature; the signatures are not stored."""
     n, rows = len(offsets) - 1, len(a) // bands
     out = np.empty((bands, n), np.uint32)
     for block in prange((n + BLOCK - 1) // BLOCK):

@@ -24,19 +24,19 @@ def pairs(sets: Sets, threshold: float, rows: NDArray[np.int64] | None = None) -
 
 
 def recall(result: Pairs, true: Pairs) -> float:
-    """Share of the true pairs that were found; 1 where there are none."""
+    """Share of the true pairs in the result; 1 without true pairs."""
     return float(np.isin(true.keys, result.keys, assume_unique=True).mean()) if len(true) else 1.0
 
 
 def precision(result: Pairs, true: Pairs) -> float:
-    """Share of the found pairs that are true; 1 where none was found."""
+    """Share of true pairs among the result; 1 without results."""
     return float(np.isin(result.keys, true.keys, assume_unique=True).mean()) if len(result) else 1.0
 
 
 def nearest_recall(result: Nearest, sets: Sets, rows: NDArray[np.int64], threshold: float) -> tuple[float, int]:
-    """Share of the true k nearest of these sets that were found, and how many there are; 1 where there are none.
+    """Recall of the k nearest neighbours of these sets, and the number of true neighbours; 1 where there are none.
 
-    Where several are as near as the k-th, each of them counts as right.
+    Ties with the k-th neighbour count as hits.
     """
     k = result.ids.shape[1]
     hits = total = 0

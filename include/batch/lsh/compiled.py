@@ -1,4 +1,4 @@
-"""Numba's compiler, typed, with its cache where the project keeps all its caches."""
+"""Numba's compiler with types, and with its cache in the project's cache folder."""
 
 import os
 from collections.abc import Callable
@@ -13,12 +13,12 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def compiled(*, parallel: bool = False) -> Callable[[_F], _F]:
-    """Compile a function to machine code when it is first called, and keep that for later processes."""
+    """Compile a function to machine code on its first call, and cache the result for later processes."""
     return cast(Callable[[_F], _F], numba.njit(cache=True, parallel=parallel, nogil=True, boundscheck=False))
 
 
 def _keep_cache() -> None:
-    """Where the folder cannot be written, numba looks for one itself: beside the module, or the user's."""
+    """Use the project's cache folder; where it is not writable, numba chooses another one."""
     try:
         CACHE.mkdir(parents=True, exist_ok=True)
     except OSError:

@@ -109,7 +109,7 @@ def pairs(
 
 @compiled()
 def push(ids: Array, values: Array, item: int, value: float) -> None:
-    """Put one into a list that is kept by value, highest first, and by lowest id among equals; none stands twice."""
+    """Insert an item into a list ordered by value, descending, then by id; duplicates are ignored."""
     last = len(ids) - 1
     if value < values[last] or (value == values[last] and item >= ids[last]):
         return
@@ -126,10 +126,10 @@ def push(ids: Array, values: Array, item: int, value: float) -> None:
 def nearest_of_band(
     keys: Array, order: Array, cuts: Array, sets: tuple[Array, Array, Array], least: float, window: int, out: Any
 ) -> tuple[int, int]:
-    """Put what one band's buckets hold into everyone's list; pairs compared, and pairs left out. `keys` are sorted.
+    """Merge the buckets of one band into the lists of nearest neighbours; return pairs compared and pairs skipped.
 
-    `out` = (ids (n, k), values (n, k)). A bucket's sets are compared with the `window` behind them. Buckets share
-    no set, so the blocks share no list.
+    `keys` are sorted; `out` = (ids (n, k), values (n, k)). A set is compared with the `window` sets behind it in its
+    bucket. Buckets share no set, so the blocks share no list.
     """
     offsets, tokens, bits = sets
     ids, values = out

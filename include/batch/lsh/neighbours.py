@@ -1,4 +1,4 @@
-"""Everyone's neighbours with the reasons for them, and the file they are in between two steps."""
+"""The neighbours of each user with their shared tokens, and the file that the next step publishes."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +22,9 @@ STATUSES: tuple[Status, ...] = ("alike", "nobody_alike", "too_few_tokens")
 
 @dataclass(frozen=True)
 class Neighbours:
-    """For each of n users his k nearest: `ids` (n, k) are rows of `users`, -1 where there are no more.
+    """The k nearest neighbours of n users: `ids` (n, k) are rows of `users`, -1 where there are fewer.
 
-    `status` (n,) numbers of STATUSES; `same` (n,) how many others have the very same tokens.
+    `status` (n,) are indices of STATUSES; `same` (n,) is the number of other users with an identical token set.
     """
 
     users: Users
@@ -35,7 +35,7 @@ class Neighbours:
 
 
 def neighbours(users: Users, eligible: NDArray[np.int64], groups: Groups, near: Nearest) -> Neighbours:
-    """From distinct sets back to people; `kept` are the rows of the users that `groups` is of, ascending."""
+    """Map neighbours of distinct sets to users; `eligible` are the rows of the users in `groups`, ascending."""
     n, k = len(users.ids), near.ids.shape[1]
     ids, values = np.full((len(eligible), k), kernels.NONE, np.int32), np.full((len(eligible), k), -1.0)
     kernels.spread(groups.of, groups.offsets, groups.members, (near.ids, near.similarity), (ids, values))

@@ -1,7 +1,7 @@
-"""The step `neighbours`: what `similar` found into MongoDB and Elasticsearch, in place of the run before.
+"""Publish neighbours to MongoDB and Elasticsearch in place of the previous run.
 
-Readers see the old run or the new one, in each store, at any moment. A run that ends early has replaced nothing, or
-MongoDB only; run again, it replaces both.
+Readers see the old run or the new one in each store at any moment. A run that fails early has replaced nothing, or
+MongoDB only; a rerun replaces both.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ FILE = "neighbours.parquet"
 BATCH = 2_000
 
 Status = Literal["alike", "nobody_alike", "too_few_tokens"]
-"""Why a user's list is as it is: has neighbours, none are near enough, or too little is known of him to say."""
+"""Status of a user: has neighbours, has none above the threshold, or has too few tokens."""
 
 Rows = Sequence[Mapping[str, Any]]
 

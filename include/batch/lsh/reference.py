@@ -1,4 +1,4 @@
-"""The same question asked of datasketch: slow, well known, and what the array path must agree with."""
+"""The same search by datasketch: slower, established, and equal to the array path."""
 
 import numpy as np
 from datasketch import MinHash, MinHashLSH

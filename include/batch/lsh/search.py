@@ -19,7 +19,7 @@ SAMPLE = 500
 
 
 def search(users: Users, parameters: Parameters) -> tuple[Neighbours, dict[str, Any]]:
-    """Neighbours of all users that have enough tokens, and the figures about them."""
+    """Search neighbours of all users with enough tokens; return them and the metrics of the search."""
     similar = parameters.similar
     banding = Banding(similar.permutations, similar.bands, similar.rows, parameters.seed)
     eligible = np.flatnonzero(users.sets.sizes >= similar.min_tokens)
@@ -53,7 +53,7 @@ def example(result: Neighbours) -> dict[str, object] | None:
     list_length = (result.ids >= 0).sum(axis=1) * (result.same == 0)
     if not list_length.any():
         return None
-    # Who has very many tokens is often no person, who has very few is like everybody.
+    # Prefer typical users: very many tokens suggests a bot, very few match everyone.
     distance_from_median = np.abs(result.users.sets.sizes - np.median(result.users.sets.sizes))
     row = int(np.argmin(np.where(list_length == list_length.max(), distance_from_median, np.inf)))
     tokens, counts = neighbours.reasons(result, row, row + 1)
@@ -75,7 +75,7 @@ def example(result: Neighbours) -> dict[str, object] | None:
 
 
 def digest(result: Neighbours) -> str:
-    """SHA-256 over who is whose neighbour, how near and in which order: equal for equal runs."""
+    """SHA-256 over neighbours, similarities and order: equal for equal runs."""
     sha256 = hashlib.sha256("\n".join(result.users.ids).encode())
     for numbers in (result.ids, result.similarity, result.status):
         sha256.update(np.ascontiguousarray(numbers).tobytes())

@@ -29,10 +29,10 @@ PROJECTION: dict[str, int] = {
     "location.country": 1,
     "location.state": 1,
 }
-"""All that is asked of MongoDB; nothing here tells how a visit ended."""
+"""All fields that are read from MongoDB; none depends on the outcome."""
 
 NOTHING = (None, "", "unknown", "not_collected")
-"""Values that say nothing of a person: who is unknown in the same field is not alike."""
+"""Values that mean "unknown"; two users with unknown values are not similar."""
 
 PARTS = ("night", "morning", "afternoon", "evening")
 MERGE_AT = 4_000_000
@@ -40,7 +40,7 @@ MERGE_AT = 4_000_000
 
 @dataclass(frozen=True)
 class Users:
-    """n users in the order of their ids, each with the numbers of his tokens; `tokens` are in alphabetical order."""
+    """n users in the order of their ids, each with its token numbers; `tokens` are in alphabetical order."""
 
     ids: list[str]
     tokens: list[str]
@@ -54,7 +54,7 @@ class Users:
 
 
 def tokens_of(document: Document, kinds: Sequence[Token]) -> Iterator[str]:
-    """Tokens of one visit, some of them more than once. Part of the day is the visitor's, where his place is known."""
+    """Yield the tokens of one visit, with duplicates. The part of the day is local, or UTC without a location."""
     for kind in kinds:
         for value in _VALUES[kind](document):
             if value not in NOTHING:
@@ -62,10 +62,9 @@ def tokens_of(document: Document, kinds: Sequence[Token]) -> Iterator[str]:
 
 
 def gather(chunks: Iterable[Sequence[Document]], kinds: Sequence[Token]) -> Users:
-    """Everyone's tokens over all visits, in whatever order these come.
+    """Collect the tokens of all users over all visits, in any order.
 
-    Held in memory: each user's id, each token, and 8 bytes for every distinct (user, token) and for those of the
-    last `MERGE_AT` read.
+    In memory: each user id, each token, and 8 bytes for every distinct (user, token) and for the last `MERGE_AT` read.
     """
     users: dict[str, int] = {}
     tokens: dict[str, int] = {}

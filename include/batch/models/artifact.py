@@ -1,4 +1,4 @@
-"""A fitted model as a folder: model.json says what it is and the SHA-256 of each file; nothing is pickled."""
+"""A fitted model as a folder: model.json with kind and SHA-256 of each file; nothing is pickled."""
 
 import hashlib
 import platform
@@ -52,7 +52,7 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def save(model: Model, folder: Path, columns: tuple[str, ...]) -> str:
-    """Write a model as `folder`, replacing what was there; the digest. A reader sees a whole model or none."""
+    """Write a model as `folder`, atomically replacing an earlier one; return its digest."""
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -72,7 +72,11 @@ def save(model: Model, folder: Path, columns: tuple[str, ...]) -> str:
 
 
 def manifest(folder: Path) -> Manifest:
-    """What a folder says it holds, its files checked. Raises TerminalError that names what is missing or altered."""
+    """Read the manifest of a folder and verify its files.
+
+    Raises:
+        TerminalError: a file is missing or altered; the message names it.
+    """
     path = folder / MANIFEST
     try:
         decoded = msgspec.json.decode(path.read_bytes(), type=Manifest)

@@ -16,7 +16,7 @@ FILE = "rule.json"
 
 
 class _Rate(Struct, frozen=True, forbid_unknown_fields=True):
-    """What is kept of a majority: the share of purchases."""
+    """The stored form of a majority: the share of purchases."""
 
     rate: float
 
@@ -34,7 +34,7 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Majority:
-    """The share of purchases in the training part, for everybody."""
+    """The share of purchases in the training part, for every row."""
 
     rate: float
     kind: ClassVar[str] = "majority"
@@ -84,7 +84,7 @@ def majority(train: Samples, validation: Samples, parameters: ModelParameters, s
 
 
 def one_rule(train: Samples, validation: Samples, parameters: ModelParameters, seed: int) -> OneRule:
-    """The threshold on one column with the least log loss on train and inner together; ties by the seed."""
+    """The threshold on one column with the lowest log loss on train and validation together; ties by the seed."""
     x, y = np.concatenate([train.x, validation.x]), np.concatenate([train.y, validation.y])
     stump = DecisionTreeClassifier(criterion="log_loss", max_depth=1, random_state=seed % 2**32).fit(x, y)
     if stump.tree_.node_count == 1:
@@ -105,5 +105,5 @@ def one_rule(train: Samples, validation: Samples, parameters: ModelParameters, s
 
 
 def _smoothed(y: Labels) -> float:
-    """Laplace's rule of succession: never 0 or 1, whatever was seen."""
+    """Laplace's rule of succession: never 0 or 1."""
     return float((y.sum() + 1.0) / (len(y) + 2.0))

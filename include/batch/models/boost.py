@@ -12,14 +12,14 @@ from include.batch.samples import Floats, Samples
 
 FILE = "boost.ubj"
 MIN_ROWS_FOR_TWO_THREADS = 200_000
-"""From here on two threads are worth it; below, they spend more time waiting for each other than growing trees."""
+"""From this size two threads are faster; below, synchronization costs more than it gains."""
 EARLY_STOPPING_ROUNDS = 40
-"""Trees without a better log loss on the inner part, after which no more are grown."""
+"""Stop after this many trees without a lower log loss on the validation part."""
 
 
 @dataclass(frozen=True)
 class BoostModel:
-    """A booster on the columns as they are; NaN takes the branch that was learnt for it."""
+    """A booster on the unscaled columns; NaN takes the learnt default branch."""
 
     booster: xgb.Booster
     kind: ClassVar[str] = "boost"
@@ -42,7 +42,7 @@ class BoostModel:
 
 
 def boost(train: Samples, validation: Samples, parameters: ModelParameters, seed: int) -> BoostModel:
-    """Trees until the log loss on `inner` gets no better, cut back to the best; Chen and Guestrin, KDD 2016."""
+    """Grow trees with early stopping on `validation`, cut back to the best; Chen and Guestrin, KDD 2016."""
     settings = parameters.boost
     threads = 2 if len(train) >= MIN_ROWS_FOR_TWO_THREADS else 1
     data = xgb.QuantileDMatrix(train.x, train.y, nthread=threads)

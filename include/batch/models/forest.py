@@ -17,7 +17,7 @@ from include.batch.samples import Floats, Samples
 
 FILE = "forest.skops"
 TRUSTED = ["numpy.dtype", "sklearn.tree._tree.Tree"]
-"""Types beside skops' own that a forest is made of; a file with any other is refused."""
+"""Trusted types of a forest beside skops' own; a file with any other type is rejected."""
 THREADS = 2
 ROWS = 10_000
 """Rows drawn for one tree at most: time grows with trees, not with the archive."""
@@ -52,7 +52,7 @@ class ForestModel:
 
 
 def forest(train: Samples, validation: Samples, parameters: ModelParameters, seed: int) -> ForestModel:
-    """Breiman, Machine Learning 45 (2001). Nothing is chosen on `inner`."""
+    """Fit a forest; Breiman, Machine Learning 45 (2001). `validation` is not used."""
     settings = parameters.forest
     fitted = RandomForestClassifier(
         n_estimators=settings.n_estimators,
@@ -63,7 +63,7 @@ def forest(train: Samples, validation: Samples, parameters: ModelParameters, see
         random_state=seed % 2**32,
     )
     fitted.fit(train.x, train.y)
-    # Threads add the trees' answers up in the order in which they happen to finish.
+    # Threads would add the trees' probabilities in a non-deterministic order.
     return ForestModel(fitted.set_params(n_jobs=1))
 
 

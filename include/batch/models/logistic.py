@@ -11,7 +11,7 @@ ITERATIONS = 2000
 
 
 def logistic(train: Samples, validation: Samples, parameters: ModelParameters, seed: int) -> DenseNetwork:
-    """L2-penalised, by L-BFGS; kept as a network without a hidden layer. Nothing is chosen on `inner`."""
+    """L2-penalised, by L-BFGS; stored as a network without a hidden layer. `validation` is not used."""
     fitted = LogisticRegression(C=parameters.logistic.C, max_iter=ITERATIONS).fit(train.z.astype(np.float64), train.y)
     return DenseNetwork(
         weights=(fitted.coef_.T.astype(np.float32),),

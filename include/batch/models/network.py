@@ -1,4 +1,4 @@
-"""A dense network, trained by TensorFlow and kept as plain arrays."""
+"""A dense network, trained by TensorFlow and stored as plain arrays."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,9 +14,9 @@ Epoch = Callable[[Any], object]
 
 
 def network(train: Samples, validation: Samples, parameters: ModelParameters, seed: int) -> DenseNetwork:
-    """ReLU layers with dropout by Adam; the weights of the epoch with the lowest_loss log loss on `inner` are kept.
+    """ReLU layers with dropout by Adam; returns the weights of the epoch with the lowest log loss on `validation`.
 
-    Every epoch sees the rows in a new order, in whole batches: what is over waits for another epoch.
+    Every epoch sees the rows in a new order, in full batches; the remainder is skipped in that epoch.
     """
     settings = parameters.network
     tf = tensorflow.load(seed)

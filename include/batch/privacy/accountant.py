@@ -1,4 +1,4 @@
-"""How much a mechanism, or many of them after each other, tell about one user: privacy loss distributions.
+"""Epsilon of one mechanism or of a composition of mechanisms, by privacy loss distributions.
 
 Koskela et al. (AISTATS 2020); Doroshenko et al., "Connect the Dots" (PETS 2022), as dp_accounting computes them:
 every rounding is upwards, so the epsilon is a bound.

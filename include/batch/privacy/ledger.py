@@ -1,8 +1,8 @@
-"""What all private releases have cost together, in MongoDB; a release is charged before it is made.
+"""The ledger of all private releases in MongoDB; a release is charged before it is trained.
 
-Each entry bears the number that follows the last one's, and no two may bear the same: whoever decided on entries that
-are no longer all of them fails to write, and decides again. So two runs at once cannot both slip under the budget, and
-one that dies after it was charged stays charged.
+Each entry has the number after the last entry's, and numbers are unique. A run that decided on an outdated list fails
+to write and decides again, so two concurrent runs cannot exceed the budget. A run that crashes after the charge stays
+charged.
 """
 
 from datetime import datetime
@@ -35,10 +35,12 @@ class Receipt(Struct, frozen=True):
 
 
 def charge(entries: Entries, key: str, mechanism: Mechanism, window: str, budget: float, now: datetime) -> Receipt:
-    """Charge a release; one that was charged under this key already costs nothing more.
+    """Charge a release; a release that is already charged under this key costs nothing more.
 
-    Raises BudgetSpent where it does not fit into what is left, TerminalError where an entry cannot be read or the
-    key stands for another mechanism, TransientError where other runs keep coming in between.
+    Raises:
+        BudgetSpentError: the release exceeds the remaining budget.
+        TerminalError: an entry is unreadable, or the key belongs to another mechanism.
+        TransientError: other runs keep writing at the same time.
     """
     for _ in range(ATTEMPTS):
         existing = entries.read()

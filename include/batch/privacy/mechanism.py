@@ -21,9 +21,9 @@ Positive = Annotated[float, Meta(gt=0)]
 class Mechanism(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`steps` Poisson-sampled Gaussian mechanisms over users (Abadi et al., "Deep Learning with DP", CCS 2016).
 
-    At each step every one of `users` users takes part with probability `rate`; his clipped contribution has a norm of
-    at most `clip`; Gaussian noise of deviation `sigma` x `clip` is added to the sum. What is released is
-    (epsilon, `delta`)-differentially private for one user more or less with all his visits.
+    At each step every one of `users` users is sampled with probability `rate`; the user's clipped contribution has a
+    norm of at most `clip`; Gaussian noise with standard deviation `sigma` x `clip` is added to the sum. The release is
+    (epsilon, `delta`)-differentially private for one user more or less, with all visits.
     """
 
     sigma: Positive
@@ -46,7 +46,7 @@ class Mechanism(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     @property
     def expected(self) -> float:
-        """Users of a step on average: what the noisy sum is divided by, whoever was drawn."""
+        """Expected users of a step: the divisor of the noisy sum."""
         return self.rate * self.users
 
     @property
@@ -56,7 +56,7 @@ class Mechanism(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Request(Struct, frozen=True, kw_only=True):
-    """What a mechanism is asked to keep: `expected` users a step, of `users`, within (epsilon, delta)."""
+    """Requirements of a mechanism: `expected` users a step, of `users`, within (epsilon, delta)."""
 
     epsilon: float
     delta: float
@@ -67,10 +67,12 @@ class Request(Struct, frozen=True, kw_only=True):
 
 
 def calibrate(request: Request) -> Mechanism:
-    """The mechanism of least noise that keeps the request, its noise rounded up to a multiple of 0.001.
+    """Find the mechanism with the least noise that meets the request; the noise is rounded up to a multiple of 0.001.
 
-    The sampling rate is rounded to three digits, so that nights of about equally many users compose as equals.
-    Raises SettingsError where delta is not below 1 / users, or no noise keeps epsilon.
+    The sampling rate is rounded to three digits, so that runs with about equally many users compose as equals.
+
+    Raises:
+        SettingsError: delta is not below 1 / users, or no noise achieves epsilon.
     """
     if request.users < 1 or request.delta >= 1 / request.users:
         raise SettingsError(
@@ -121,7 +123,7 @@ def decode(document: object) -> Mechanism:
 
 
 def _bracket(keeps: Callable[[float], bool]) -> float | None:
-    """The least of MOST, MOST / 2, ... that keeps; from above, because little noise takes long to account for."""
+    """The least of MAX_SIGMA, MAX_SIGMA / 2, ... that suffices; descending, because small noise is slow to account."""
     sigma, smallest = MAX_SIGMA, None
     while sigma > MIN_SIGMA and keeps(sigma):
         sigma, smallest = sigma / 2.0, sigma

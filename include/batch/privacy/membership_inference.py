@@ -1,7 +1,7 @@
-"""Membership inference: can a model's loss on a user's visits tell whether he was trained on?
+"""Membership inference: does a model's loss on a user's visits reveal whether it was trained on the user?
 
-The threshold attack of Yeom et al. ("Privacy risk in machine learning", CSF 2018) on users. Both sides are users drawn
-by a hash, with visits of the same days, so without a leak they cannot be told apart.
+The threshold attack of Yeom et al. ("Privacy risk in machine learning", CSF 2018) on users. Members and non-members
+are selected by a hash and have visits of the same days, so without a leak they are indistinguishable.
 """
 
 import math
@@ -71,7 +71,7 @@ def max_advantage(epsilon: float, delta: float) -> float:
 
 
 def build_target(samples: Samples, trained: Rows, started_us: Rows) -> Target:
-    """The trained-on visits, beside what users that were never trained on did in the same days."""
+    """The visits of the training part, and those of non-members in the same days."""
     during = started_us <= started_us[trained].max() if len(trained) else np.zeros(len(samples), np.bool_)
     inside = np.zeros(len(samples), np.bool_)
     inside[trained] = True
@@ -97,7 +97,7 @@ def _above(scores: Floats, others: Floats) -> Floats:
 
 
 def _advantage(score: Floats, member: Labels, half: Labels, half_width: float) -> ConfidenceInterval:
-    """On each half of the users by the threshold that is best on the other; a threshold's own users would flatter."""
+    """Score each half of the users with the threshold of the other half; its own threshold is optimistic."""
     values, variances = [], []
     for evaluated in (half, ~half):
         threshold = _best(score[~evaluated], member[~evaluated])
@@ -113,7 +113,7 @@ def _best(score: Floats, member: Labels) -> float:
     order = np.argsort(-score, kind="stable")
     sorted_scores, inside = score[order], member[order]
     gain = np.cumsum(inside) / inside.sum() - np.cumsum(~inside) / (~inside).sum()
-    # A threshold lies between two scores that differ.
+    # Thresholds between equal scores are invalid.
     gain[:-1][sorted_scores[:-1] == sorted_scores[1:]] = -1.0
     return float(sorted_scores[int(np.argmax(gain))])
 

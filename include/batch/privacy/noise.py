@@ -1,8 +1,7 @@
-"""Randomness that only the holder of a key can foresee.
+"""Randomness that only the holder of a key can reproduce.
 
-A published seed would undo the noise. Here the stream is SHAKE-256 of HMAC(key, release): the owner can make the same
-release again, and nobody else can subtract its noise. Not covered: the rounding of floating-point Gaussians
-(Mironov, CCS 2012).
+A published seed would cancel the noise. The stream is SHAKE-256 of HMAC(key, release): the owner can repeat a release,
+and nobody else can subtract its noise. Not covered: the rounding of floating-point Gaussians (Mironov, CCS 2012).
 """
 
 import hashlib
@@ -33,7 +32,7 @@ class Noise:
 
     @property
     def name(self) -> str:
-        """What to call the stream in public: equal names, equal numbers, and none of them can be told from it."""
+        """The public name of the stream: equal names mean equal numbers, and a name reveals no number."""
         return hmac.digest(self._seed, b"name", "sha256").hex()
 
     def uniform(self, count: int) -> Floats:
@@ -51,7 +50,7 @@ class Noise:
         return normal
 
     def sample_users(self, users: int, rate: float) -> Rows:
-        """Which of `users` take part: each on his own with probability `rate`."""
+        """Sample users, each independently with probability `rate`; return their numbers."""
         return np.flatnonzero(self.uniform(users) < rate)
 
 

@@ -1,7 +1,7 @@
-"""Epsilon a second time, from a mechanism's numbers alone, sharing no code with the accountant.
+"""Recompute epsilon from a mechanism's numbers alone, without code of the accountant.
 
 The privacy loss of one step is put on a grid and convolved with itself by Fourier transform (Koskela, Jalko and
-Honkela, AISTATS 2020). Losses are rounded to the nearest point: an estimate to hold beside the accountant's bound.
+Honkela, AISTATS 2020). Losses are rounded to the nearest point: an estimate to compare with the accountant's bound.
 """
 
 import math
@@ -38,7 +38,7 @@ def _direction(sigma: float, rate: float, steps: int, delta: float, removed: boo
 
 
 def _masses(losses: Floats, sigma: float, rate: float, removed: bool) -> Floats:
-    """Probability of each loss: log of the densities with and without the user, drawn with him (`removed`) or not."""
+    """Probability of each loss: log ratio of the densities with and without the user, sampled from either."""
     edges: Floats = np.append(losses - STEP / 2.0, losses[-1] + STEP / 2.0)
     points = _outcome(edges if removed else -edges[::-1], sigma, rate)
     without = _normal(points / sigma)

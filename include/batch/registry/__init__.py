@@ -1,1 +1,1 @@
-"""Runs, model cards and the decision who is champion, kept in MLflow."""
+"""Runs, model cards, versions and promotion decisions, stored in MLflow and MongoDB."""

@@ -16,13 +16,15 @@ from include.contracts.settings import Settings
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 FOLDER = "model"
-"""Folder of a run's artefacts that MLflow loads; the model's own folder lies below it in `artifacts`."""
+"""Folder of a run's artefacts that MLflow loads; the model's own folder is below it in `artifacts`."""
 
 
 def champion(settings: Settings, name: str) -> Model | None:
-    """The model that bears the alias champion, None where there is none.
+    """Load the model with the alias champion; None where there is none.
 
-    Raises TransientError where MLflow is away, TerminalError where the artefact is missing or corrupt.
+    Raises:
+        TransientError: MLflow is unavailable.
+        TerminalError: the artefact is missing or corrupt.
     """
     client = tracking.connect(settings)
     model_version = version(client, name, CHAMPION)
@@ -47,7 +49,12 @@ def aliases(client: MlflowClient, name: str) -> dict[str, str]:
 
 
 def fetch(client: MlflowClient, model_version: ModelVersion) -> tuple[Model, Manifest]:
-    """Download a version's model. Raises TransientError where MLflow is away, TerminalError where it is corrupt."""
+    """Download a version's model.
+
+    Raises:
+        TransientError: MLflow is unavailable.
+        TerminalError: the artefact is missing or corrupt.
+    """
     with tempfile.TemporaryDirectory() as directory:
         path = f"{FOLDER}/artifacts"
         try:

@@ -1,4 +1,4 @@
-"""The model card: what a model was made of, how good it is, what is private about it and what it is not good for.
+"""The model card: data, metrics, privacy and limitations of a model.
 
 The sections follow Mitchell et al., "Model cards for model reporting", FAT* 2019.
 """
@@ -20,16 +20,16 @@ METRICS: tuple[tuple[str, str], ...] = (
     ("accuracy", "accuracy"),
 )
 NOT_PRIVATE = "not private"
-LIMITS: tuple[str, ...] = (
-    "It answers when a visit is over, before its outcome is known; it says nothing of a visit that goes on.",
-    "It was tested on the last days of one window only; it says nothing of another season, price list or shop.",
-    "It ranks and estimates; it tells no causes. An explanation says what moved the answer, not the visitor.",
-    "Explanations are of held-out visits, and no epsilon covers these visits.",
+LIMITATIONS: tuple[str, ...] = (
+    "It predicts when a visit is over, before its outcome is known; it does not apply to a visit in progress.",
+    "It was tested on the last days of one window only; results do not transfer to another season, price list or shop.",
+    "It ranks and estimates; it does not identify causes. An explanation covers the prediction, not the visitor.",
+    "Explanations use held-out visits, and no epsilon covers these visits.",
 )
 
 
 def card(results: RunResults, kind: str) -> str:
-    """The card of one kind of a run, in Markdown; the same run, the same text."""
+    """The card of one kind of a run, in Markdown; equal runs give equal text."""
     fit = results.model_results[kind]
     return (
         "\n".join(
@@ -53,26 +53,26 @@ def _data(results: RunResults) -> Iterator[str]:
     yield f"- Window: {results.window}"
     yield f"- Digest of the feature table (SHA-256): `{results.trained.data}`"
     train_rows, validation_rows, cut = rows.get("train", 0), rows.get("validation", 0), results.cut.isoformat()
-    yield f"- Trained on {train_rows} visits, choices made on {validation_rows}, all before {cut}"
+    yield f"- Trained on {train_rows} visits, validated on {validation_rows}, all before {cut}"
     yield (
         f"- Tested on {rows.get('test', 0)} visits of the last {split.test_days:g} days, of users "
-        f"({split.test_users:.0%} of all, by hash) of whom no visit was trained on"
+        f"({split.test_users:.0%} of all, by hash) whose visits are never trained on"
     )
     yield f"- {len(columns.NAMES)} columns: {', '.join(columns.NAMES)}"
     yield f"- Reviews: {'used' if results.parameters.features.reviews else 'not used'}"
-    yield "- Never used, because they follow the outcome:"
+    yield "- Excluded, because they follow the outcome:"
     for name, reason in columns.DENIED.items():
         yield f"  - `{name}` {reason}"
     yield ""
 
 
 def _metrics_section(fit: ModelResult) -> Iterator[str]:
-    yield "## Figures on the later window"
+    yield "## Metrics on the temporal holdout"
     yield ""
     base_rate, visits = _number(fit.scores.get("base_rate")), fit.scores.get("rows", 0)
-    yield f"Base rate {base_rate} of {visits:.0f} visits; intervals by drawing users."
+    yield f"Base rate {base_rate} of {visits:.0f} visits; intervals by bootstrap over users."
     yield ""
-    yield "| figure | value | from | to | random split (flattering) |"
+    yield "| metric | value | from | to | random split (optimistic) |"
     yield "| --- | --- | --- | --- | --- |"
     for name, title in METRICS:
         if name not in fit.scores:
@@ -84,7 +84,7 @@ def _metrics_section(fit: ModelResult) -> Iterator[str]:
     shuffled_label_check = (
         _format_interval(fit.shuffled_label_check.roc_auc) if fit.shuffled_label_check else "not measured for this kind"
     )
-    yield f"Shuffled-label canary, ROC-AUC: {shuffled_label_check}."
+    yield f"Shuffled-label check, ROC-AUC: {shuffled_label_check}."
     yield ""
 
 
@@ -93,28 +93,28 @@ def _privacy(results: RunResults, fit: ModelResult) -> Iterator[str]:
     yield ""
     released = results.released
     if not fit.private:
-        yield f"This model is {NOT_PRIVATE}: nothing bounds what it tells of a single user."
+        yield f"This model is {NOT_PRIVATE}: it has no bound on what it reveals about a single user."
     else:
         mechanism = released.mechanism or {}
         yield f"- {claim(results, fit)}"
         for name in ("adjacency", "sampling", "sigma", "clip", "rate", "steps", "users"):
             if name in mechanism:
                 yield f"- {name}: {mechanism[name]}"
-        yield f"- Spent over all nights: {_number(released.spent)} of {_number(released.budget)}"
-        yield "- Encoders, caps and parameters are constants; no search for them was charged"
+        yield f"- Spent by all runs: {_number(released.spent)} of {_number(released.budget)}"
+        yield "- Encoders, caps and parameters are constants; the search for them was not charged"
     yield f"- Membership attack: {_attack(attack(results, fit.kind))}"
     yield ""
 
 
 def _limits(results: RunResults) -> Iterator[str]:
-    yield "## Known limits"
+    yield "## Limitations"
     yield ""
-    for limit in LIMITS:
-        yield f"- {limit}"
+    for limitation in LIMITATIONS:
+        yield f"- {limitation}"
 
 
 def claim(results: RunResults, fit: ModelResult) -> str:
-    """What may be said of its privacy, in one line."""
+    """The privacy claim of a model, in one line."""
     if not fit.private:
         return NOT_PRIVATE
     mechanism = results.released.mechanism or {}
@@ -125,7 +125,7 @@ def claim(results: RunResults, fit: ModelResult) -> str:
 
 
 def attack(results: RunResults, kind: str) -> Mapping[str, Any]:
-    """The membership attack's figures on one kind; empty where it was not attacked."""
+    """The metrics of the membership attack on one kind; empty where it was not attacked."""
     metrics = (results.released.attack or {}).get(kind, {})
     return metrics if isinstance(metrics, Mapping) else {"auc": metrics}
 

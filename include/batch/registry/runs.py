@@ -1,6 +1,6 @@
-"""One MLflow run for each fit. A rerun that would say the same keeps the run; one that says otherwise replaces it.
+"""One MLflow run per model. A rerun with equal content keeps the run; a rerun with other content replaces it.
 
-A new run is whole before an old one goes, and a run whose version bears an alias never goes.
+A new run is complete before the old one is deleted, and a run whose version has an alias is never deleted.
 """
 
 import hashlib
@@ -41,7 +41,7 @@ GIT_TIMEOUT_S = 10
 
 
 class RunRecord(Struct, frozen=True, kw_only=True):
-    """What one run says: the same content, the same run."""
+    """The content of one MLflow run; equal content, equal run."""
 
     kind: str
     params: dict[str, str]
@@ -51,12 +51,12 @@ class RunRecord(Struct, frozen=True, kw_only=True):
 
     @property
     def content(self) -> str:
-        """SHA-256 of all that it says."""
+        """SHA-256 of the content."""
         return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()
 
 
 def build_run_record(results: RunResults, kind: str, digest: str) -> RunRecord:
-    """What the run of one kind says; `digest` is its model's."""
+    """Build the content of the run of one kind; `digest` is its model's."""
     fit = results.model_results[kind]
     return RunRecord(
         kind=kind,
@@ -68,7 +68,7 @@ def build_run_record(results: RunResults, kind: str, digest: str) -> RunRecord:
 
 
 def log_run(client: MlflowClient, experiment: str, results: RunResults, record: RunRecord) -> Run:
-    """The finished run of this entry, new or from before; unfinished ones of the same fit are left to `sweep`."""
+    """Return the finished run with this content, or log one; `cleanup` deletes unfinished runs of the same kind."""
     for run in search_runs(client, experiment, results.key, record.kind):
         if run.info.status == "FINISHED" and run.data.tags.get(CONTENT) == record.content:
             return run
@@ -92,7 +92,7 @@ def log_run(client: MlflowClient, experiment: str, results: RunResults, record: 
 
 
 def search_runs(client: MlflowClient, experiment: str, key: str, kind: str) -> list[Run]:
-    """All runs of one fit that are not deleted, newest first."""
+    """All runs of one kind in one run of the batch that are not deleted, newest first."""
     with errors(f"look up the runs of {kind}"):
         query = f"tags.`{KEY}` = '{key}' and tags.`{KIND}` = '{kind}'"
         return list(client.search_runs([experiment], query, order_by=["attributes.start_time DESC"]))
@@ -101,7 +101,10 @@ def search_runs(client: MlflowClient, experiment: str, key: str, kind: str) -> l
 def cleanup(
     client: MlflowClient, experiment: str, results: RunResults, retained: Mapping[str, str], protected: frozenset[str]
 ) -> int:
-    """Delete the runs of this night that others have replaced; how many. `kept`: kind -> run; `needed` stay as well."""
+    """Delete superseded runs of this window and return their number.
+
+    `retained` maps kind to run; `needed` runs are kept as well.
+    """
     deleted = 0
     with errors("delete replaced runs"):
         query = f"tags.`{KEY}` = '{results.key}'"
@@ -127,10 +130,10 @@ def _artifacts(client: MlflowClient, run: str, results: RunResults, kind: str) -
 
 
 def _save_pyfunc(model: Path, package: Path) -> None:
-    """A fitted model's folder as an MLflow model: the code that scores, the columns it wants, the folder itself."""
+    """Save a model's folder as an MLflow model: scoring code, input schema and the folder itself."""
     schema = Schema([ColSpec(DataType.double, name) for name in columns.NAMES])
     with warnings.catch_warnings():
-        # An example of the input would be a row of somebody's visit.
+        # An input example would be a row of a real visit.
         warnings.filterwarnings("ignore", message=".*input example was not provided", category=UserWarning)
         mlflow.pyfunc.save_model(
             str(package),
@@ -142,7 +145,7 @@ def _save_pyfunc(model: Path, package: Path) -> None:
 
 
 def _environment() -> dict[str, Any]:
-    """What the model needs beside this project; given, so that MLflow does not start a process to find out."""
+    """The requirements of the model; explicit, so that MLflow starts no process to infer them."""
     requirements = [f"{name}=={version(name)}" for name in REQUIREMENTS]
     return {"dependencies": [f"python={platform.python_version()}", "pip", {"pip": requirements}]}
 

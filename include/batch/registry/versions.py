@@ -16,14 +16,14 @@ NAMES: dict[str, str] = {
     MODEL: "Will a visit end in a purchase? The best model; not private.",
     PRIVATE_MODEL: "Will a visit end in a purchase? The best model with differential privacy for its users.",
 }
-"""Registered name -> what stands under it."""
+"""Registered name -> description."""
 ALREADY_EXISTS = "RESOURCE_ALREADY_EXISTS"
 
 
 def register_challenger(
     client: MlflowClient, name: str, run: Run, description: str, tags: Mapping[str, str]
 ) -> ModelVersion:
-    """The version of this run under `name`, new or from before, with the alias challenger."""
+    """Register this run under `name`, or return its existing version; set the alias challenger."""
     with errors(f"register {name}"):
         _ensure(client, name)
         model_version = _of_run(client, name, run.info.run_id)
@@ -53,7 +53,7 @@ def tag_version(client: MlflowClient, model_version: ModelVersion, tags: Mapping
 
 
 def cleanup(client: MlflowClient, name: str, key: str, current: ModelVersion) -> int:
-    """Delete the versions of the same night that `kept` replaced; how many. One that bears an alias stays."""
+    """Delete versions of the same run that `current` supersedes, without an alias; return their number."""
     deleted = 0
     with errors(f"delete replaced versions of {name}"):
         aliased = set(aliases(client, name).values())

@@ -47,7 +47,7 @@ class ReplayLedger(msgspec.Struct, frozen=True):
 
 
 def plan_run(run_id: str, instant: datetime, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Window, folder and ceiling of a run, as its steps are told them; older runs' files are deleted."""
+    """Plan a run: its window, its folder and its oracle AUC. Delete the folders of old runs."""
     with verdicts():
         current = settings()
         start, end = window_of(current, instant, params)
@@ -62,7 +62,7 @@ def plan_run(run_id: str, instant: datetime, params: Mapping[str, Any]) -> dict[
 
 
 def window_of(current: Settings, instant: datetime, params: Mapping[str, Any]) -> tuple[datetime, datetime]:
-    """The days before the last midnight at an instant, in UTC; or the window somebody asked for.
+    """The days before the last midnight (UTC), or the window in `params`.
 
     `params`: `start` and `end`, ISO 8601. Raises SettingsError for an end that is not after its start.
     """
@@ -80,7 +80,7 @@ def folder_name(run_id: str) -> str:
 
 
 def prune(runs: Path, current: Path, keep: int) -> int:
-    """Delete all but the newest `keep` runs' folders, never the current one; how many."""
+    """Delete all but the newest `keep` run folders, never the current one; return the number deleted."""
     others = sorted((path for path in runs.iterdir() if path != current), key=lambda path: path.stat().st_mtime)
     old = others[: max(0, len(others) + 1 - keep)]
     for path in old:
@@ -89,9 +89,9 @@ def prune(runs: Path, current: Path, keep: int) -> int:
 
 
 def combined_oracle_auc(ledgers: Iterable[IntervalLedger], start: datetime, end: datetime) -> float | None:
-    """Best ROC-AUC that any model can reach on the admitted sessions of intervals in a window; None without any.
+    """Best ROC-AUC that any model can reach on the admitted sessions of the intervals in a window; None without any.
 
-    An interval counts as a whole when some of it lies in the window.
+    An interval counts as a whole when a part of it is in the window.
     """
     buckets: dict[int, tuple[int, int]] = {}
     for ledger in ledgers:
@@ -103,7 +103,7 @@ def combined_oracle_auc(ledgers: Iterable[IntervalLedger], start: datetime, end:
 
 
 def _oracle_auc_from_ledgers(current: Settings, hook: MongoHook, start: datetime, end: datetime) -> float | None:
-    """The ceiling by the kept ledgers; None where a replayed log lies in the window, whose truth nobody knows."""
+    """The oracle AUC from the stored ledgers; None with a replayed log in the window: its truth is unknown."""
     ledgers = {entry["_id"]: entry["ledger"] for entry in database(hook.get_conn(), current)[LEDGERS].find({})}
     logs = [msgspec.json.decode(text, type=ReplayLedger) for name, text in ledgers.items() if name.startswith(REPLAY)]
     if any(log.within(start, end) for log in logs):

@@ -49,7 +49,7 @@ def test_verify_additivity_of_other_trees_raises() -> None:
     x, y = data()
     booster = xgboost.train({"objective": "binary:logistic", "max_depth": 3}, xgboost.QuantileDMatrix(x, y), 30)
     probabilities = booster[:10].inplace_predict(x[:50]).astype(np.float64)
-    with pytest.raises(TerminalError, match=r"explanation of boost is .* off its answers"):
+    with pytest.raises(TerminalError, match=r"explanation of boost is .* off its predictions"):
         verify_additivity(explain_boosting(booster, x[:50], COLUMNS, probabilities))
 
 
@@ -117,7 +117,7 @@ def test_verify_additivity_of_a_gap_or_nan_raises() -> None:
     for off in (0.1, float("nan")):
         base, values = np.zeros(2), np.full((2, 4), off)
         wrong = Attribution("boost", "log-odds", data(2)[0], COLUMNS, base, values, np.zeros(2))
-        with pytest.raises(TerminalError, match="off its answers"):
+        with pytest.raises(TerminalError, match="off its predictions"):
             verify_additivity(wrong)
 
 
