@@ -1,4 +1,4 @@
-"""The operator for the steps of the nightly batch."""
+"""The operator that runs the steps of the nightly batch."""
 
 import json
 import os
@@ -18,15 +18,19 @@ from showroom.verdicts import verdicts
 
 POOL = "batch"
 EX_TEMPFAIL = 75
-"""Exit code of a step that may do better later; every other one fails for good."""
+"""Exit code of a step whose retry may help (sysexits.h); any other non-zero code fails the task."""
 TRACKING = "MLFLOW_TRACKING_URI"
 
 
 class BatchStepOperator(BaseOperator):
-    """One step of a nightly run, as a process of the batch's own environment.
+    """Run one step of a nightly run as a subprocess in the batch's environment.
 
-    Its lines go into the task's log, its summary is the result. `planned_by` is the task whose result is the plan:
-    `window`, `out` and `oracle_auc`. The step ends with the task, however that ends.
+    The subprocess logs into the task's log; its summary is the task's result. Killing the task kills the subprocess.
+
+    Args:
+        step: name of the step.
+        plan_task_id: task whose result is the plan: `window`, `out` and `oracle_auc`.
+        pool: Airflow pool that limits concurrent steps.
     """
 
     operator_extra_links = (MlflowRunLink(),)
@@ -38,7 +42,12 @@ class BatchStepOperator(BaseOperator):
         self._process = SubprocessHook()
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Run it; the summary."""
+        """Run the step and return its summary.
+
+        Raises:
+            AirflowException: a retry may help.
+            AirflowFailException: a retry cannot help.
+        """
         plan = context["ti"].xcom_pull(task_ids=self.plan_task_id)
         with verdicts():
             current = settings()
@@ -53,13 +62,17 @@ class BatchStepOperator(BaseOperator):
         return summary
 
     def on_kill(self) -> None:
-        """End the step with the task that is stopped."""
+        """Terminate the subprocess when the task is stopped."""
         if self._process.sub_process is not None:
             self._process.send_sigterm()  # type: ignore[no-untyped-call]
 
 
 def build_command(current: Settings, step: str, plan: Mapping[str, Any]) -> list[str]:
-    """The command of a step; SettingsError where the settings do not name the environment."""
+    """Build the command of a step.
+
+    Raises:
+        SettingsError: the settings do not name the batch's environment.
+    """
     # nice: the stream has priority for the CPU. setpriv: killing the task also kills its subprocess.
     before = [*_if_installed("nice", "-n", "10"), *_if_installed("setpriv", "--pdeathsig", "KILL")]
     options = ["--window", plan["window"], "--out", plan["out"]]
@@ -81,7 +94,7 @@ def build_environment(current: Settings, base: Mapping[str, str]) -> dict[str, s
 
 
 def raise_for_exit_code(step: str, code: int, output: str) -> None:
-    """Raise what a step's end means: AirflowException to try again, AirflowFailException to give up."""
+    """Translate an exit code: AirflowException for a retry, AirflowFailException for a permanent failure."""
     if code == 0:
         return
     reason = output.removeprefix("batch: ") or "see its log"

@@ -1,4 +1,4 @@
-"""What a nightly run is about, decided once for all of its steps."""
+"""Plan a nightly run: window, folder and oracle AUC, once for all of its steps."""
 
 import logging
 import re
@@ -28,20 +28,20 @@ _log = logging.getLogger(__name__)
 
 
 class IntervalLedger(msgspec.Struct, frozen=True):
-    """What counts here of an interval's ledger."""
+    """The fields of an interval's ledger that determine the oracle AUC."""
 
     plans: list[Plan]
     intent: Intent
 
 
 class ReplayLedger(msgspec.Struct, frozen=True):
-    """When the visits of a replayed log began; None where it held none."""
+    """First and last start time of the visits in a replayed log; None for an empty log."""
 
     first_started_at: datetime | None
     last_started_at: datetime | None
 
     def within(self, start: datetime, end: datetime) -> bool:
-        """Whether one may have begun in a window."""
+        """Whether a visit may have started in a window."""
         first, last = self.first_started_at, self.last_started_at
         return first is not None and last is not None and first < end and last >= start
 
@@ -75,7 +75,7 @@ def window_of(current: Settings, instant: datetime, params: Mapping[str, Any]) -
 
 
 def folder_name(run_id: str) -> str:
-    """A run's folder: its id, with nothing in it that means something in a path."""
+    """The name of a run's folder: its id without characters that have a meaning in a path."""
     return re.sub(r"[^A-Za-z0-9_-]", "_", run_id)[:MAX_NAME_LENGTH]
 
 
@@ -115,6 +115,6 @@ def _oracle_auc_from_ledgers(current: Settings, hook: MongoHook, start: datetime
 
 
 def _utc(text: str) -> datetime:
-    """An instant as Python's own class: Airflow's loses its zone in `astimezone`. Without an offset it is UTC."""
+    """Parse an instant as Python's datetime, because Airflow's loses its zone in `astimezone`; the default is UTC."""
     instant = datetime.fromisoformat(text)
     return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
