@@ -1,4 +1,4 @@
-"""Figures that look better than anything honest, and how they come about: rows of one session on both sides."""
+"""Examples of leakage: metrics that are too high because rows of one session are on both sides of the split."""
 
 from dataclasses import dataclass
 
@@ -10,26 +10,26 @@ from sklearn.model_selection import train_test_split
 from include.batch.samples import Labels, Matrix, Rows, Samples
 
 SESSIONS, NOISE = 4000, 12
-"""Sessions and columns of pure noise."""
+"""Number of sessions and of columns with pure noise."""
 TREES = 200
 THREADS = 2
 
 
 @dataclass(frozen=True)
 class LeakComparison:
-    """Accuracy, F1 and ROC-AUC of the same forest: with the mistake, and without."""
+    """Accuracy, F1 and ROC-AUC of the same forest: with the leak, and without."""
 
     leaky: tuple[float, float, float]
     honest: tuple[float, float, float]
 
 
 def comparisons(samples: Samples, seed: int) -> dict[str, LeakComparison]:
-    """Name of the mistake -> what it is worth."""
+    """Compare each kind of leak with the valid split, by name."""
     return {"oversampled before the split": oversampled(samples, seed), "noise, each session twice": copied(seed)}
 
 
 def oversampled(samples: Samples, seed: int) -> LeakComparison:
-    """Purchases repeated until they are half of all rows, before the split or only in its training part."""
+    """Oversample purchases to half of all rows, before the split or only in its training part."""
     rows = np.arange(len(samples))
     leaky = train_test_split(_balanced(samples.y, rows, seed), test_size=0.2, random_state=seed)
     train, test = train_test_split(rows, test_size=0.2, random_state=seed, stratify=samples.y)
@@ -38,7 +38,7 @@ def oversampled(samples: Samples, seed: int) -> LeakComparison:
 
 
 def copied(seed: int, sessions: int = SESSIONS) -> LeakComparison:
-    """Labels that mean nothing, every session there twice; split by row, or by session."""
+    """Random labels, with every session twice; split by row, or by session."""
     random = np.random.default_rng(seed)
     x = np.tile(random.normal(size=(sessions, NOISE)).astype(np.float32), (2, 1))
     y = np.tile(random.integers(0, 2, sessions).astype(np.bool_), 2)

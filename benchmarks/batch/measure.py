@@ -1,4 +1,4 @@
-"""Fit a kind of model on folds, and tell what it is worth there."""
+"""Fit a kind of model on folds, and compute its cross-validated scores."""
 
 import time
 from collections.abc import Sequence
@@ -19,19 +19,19 @@ from include.batch.parameters import ModelParameters
 from include.batch.samples import Floats, Samples
 
 PARTS = 7
-"""One of so many parts of the training groups is kept for early stopping."""
+"""One of this many parts of the training groups is the validation part for early stopping."""
 WITHOUT_VALIDATION = ("majority", "logistic", "forest")
-"""Kinds that choose nothing on an inner part and are fitted on all there is."""
+"""Kinds without early stopping; they are fitted on the whole training part."""
 DRAWS, CONFIDENCE = 200, 0.95
 Z = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
-"""Half an interval, in standard errors."""
+"""Half-width of an interval, in standard errors."""
 
 
 @dataclass(frozen=True)
 class CVScore:
     """Means over the folds; the intervals are by a bootstrap over groups within each fold.
 
-    `f1` and `accuracy` call as many of the best-ranked a purchase as the training part has purchases.
+    `f1` and `accuracy` predict as many purchases as the training part has, by rank.
     """
 
     kind: str
@@ -45,9 +45,9 @@ class CVScore:
 
 
 def fit(kind: str, train: Samples, models: ModelParameters, seed: int) -> Model:
-    """A model of that kind on all of `train`; where it needs an inner part, groups of `train` are taken for it.
+    """Fit a model on all of `train`; early stopping uses groups of `train` as validation part.
 
-    Boosting is fitted again on everything, with as many trees as were best on the inner part.
+    Boosting is fitted again on all rows, with the best number of trees on the validation part.
     """
     if kind in WITHOUT_VALIDATION:
         return FITS[kind](train, train, models, seed)
@@ -59,13 +59,13 @@ def fit(kind: str, train: Samples, models: ModelParameters, seed: int) -> Model:
 
 
 def split_validation(train: Samples, seed: int) -> tuple[Samples, Samples]:
-    """The larger part of the groups, and the inner one."""
+    """Split the groups into the larger part and the validation part."""
     part = assign_parts(train.group, PARTS, seed)
     return train.take(np.flatnonzero(part > 0)), train.take(np.flatnonzero(part == 0))
 
 
 def cross_validate(kind: str, folds: Sequence[Fold], models: ModelParameters, seed: int) -> CVScore:
-    """Fit on each fold's training part and judge on its test part."""
+    """Fit on each fold's training part and score on its test part."""
     began = time.monotonic()
     predictions = [fit(kind, fold.train, models, seed).probabilities(fold.test) for fold in folds]
     seconds = (time.monotonic() - began) / len(folds)
@@ -88,11 +88,11 @@ def cross_validate(kind: str, folds: Sequence[Fold], models: ModelParameters, se
 def choose_kind(
     task: Task, kinds: Sequence[str], models: ModelParameters, seed: int
 ) -> tuple[str, dict[str, ConfidenceInterval]]:
-    """The kind that must reach the target, and the ROC-AUC of each on the folds before the test.
+    """Choose the kind that must reach the target; return it with the ROC-AUC of each kind on the folds before the test.
 
-    The simplest, in the order of `kinds`, that is not more than a standard error worse than the best (Breiman et al.,
-    "Classification and Regression Trees", 1984, section 3.4.3). Not by PR-AUC: it moves with the base rate, which no
-    two stretches of time share.
+    It is the simplest, in the order of `kinds`, within one standard error of the best (Breiman et al., "Classification
+    and Regression Trees", 1984, section 3.4.3). PR-AUC is not used, because it depends on the base rate, which differs
+    between periods.
     """
     if task.target_kind is not None:
         return task.target_kind, {}
@@ -103,7 +103,7 @@ def choose_kind(
 
 
 def _mean(folds: Sequence[Fold], predictions: Sequence[Floats], metric: Ranking, seed: int) -> ConfidenceInterval:
-    """Of the folds' figures; their deviations are taken for independent."""
+    """Mean over the folds; their standard errors are treated as independent."""
     parts = [
         bootstrap_std(fold.test.y, p, fold.test.group, metric, DRAWS, seed)
         for fold, p in zip(folds, predictions, strict=True)

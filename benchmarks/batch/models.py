@@ -1,4 +1,4 @@
-"""All kinds of models on public data by honest splits, with controls, beside the bars and the flattering figures."""
+"""All kinds of models on public data by valid splits, with leakage checks, baselines and examples of leakage."""
 
 import sys
 import time
@@ -20,7 +20,7 @@ from include.contracts.errors import SettingsError, ShowroomError
 
 PACKAGES = ("numpy", "scikit-learn", "tensorflow", "xgboost-cpu")
 SHUFFLED_LABEL_KIND = "boost"
-"""What finds a leak of rows best; the kind that must reach the target is asked as well."""
+"""The kind that detects a leak of rows best; the kind that must reach the target is checked too."""
 
 
 def run(
@@ -53,7 +53,11 @@ def run(
 
 
 def _select(available: Sequence[str], requested: Sequence[str] | None, what: str) -> tuple[str, ...]:
-    """Those wanted, in the order in which they are known; all where none is. Raises SettingsError for another."""
+    """Select the requested names in the order of `available`; all without a request.
+
+    Raises:
+        SettingsError: a requested name is unknown.
+    """
     unknown = [name for name in requested or () if name not in available]
     if unknown:
         raise SettingsError(f"there is no {what} {', '.join(unknown)}", f"there are: {', '.join(available)}")
@@ -63,7 +67,7 @@ def _select(available: Sequence[str], requested: Sequence[str] | None, what: str
 def _task(
     task: Task, kinds: Sequence[str], models: ModelParameters, seed: int
 ) -> tuple[dict[str, Any], dict[str, tuple[str, float]]]:
-    """Figures of one task and the targets they must meet; prints its table."""
+    """Measure one task and print its table; return its metrics and their targets."""
     target_kind, earlier = choose_kind(task, kinds, models, seed)
     scores = {kind: cross_validate(kind, task.folds, models, seed) for kind in kinds}
     checks = {
@@ -92,7 +96,7 @@ def _task(
 
 
 def check_shuffled_labels(kind: str, fold: Fold, models: ModelParameters, seed: int) -> ShuffledLabelCheck:
-    """The kind on labels dealt at random: its ROC-AUC must have 0.5 within its interval."""
+    """Train the kind on shuffled labels: the interval of its ROC-AUC must contain 0.5."""
     return shuffled_label_check(FITS[kind], *split_validation(fold.train, seed), fold.test, models, DRAWS, seed)
 
 

@@ -1,4 +1,4 @@
-"""The private network at several epsilons on public data; each epsilon again from the numbers that were logged."""
+"""The private network at several epsilons on public data; each epsilon recomputed from the logged mechanism."""
 
 import sys
 import time
@@ -34,13 +34,13 @@ import matplotlib.pyplot as plt
 PACKAGES = ("dp-accounting", "numpy", "tensorflow", "tensorflow-privacy")
 EPSILONS = (1.0, 3.0, 8.0)
 BASE_RATE = 0.155
-"""Of the data set as its authors published it."""
+"""Base rate of the data set as published by its authors."""
 TASKS = {"all": "uci-all", "honest": "uci-honest"}
 BARS = {
     "all": {1.0: (0.914, 0.701), 3.0: (0.922, 0.718), 8.0: (0.927, 0.724)},
     "honest": {1.0: (0.745, 0.329), 3.0: (0.755, 0.346), 8.0: (0.758, 0.353)},
 }
-"""ROC-AUC and PR-AUC of the best figures known to us under the same protocol."""
+"""ROC-AUC and PR-AUC of the best published results under the same protocol."""
 TARGETS: dict[str, tuple[str, float]] = {
     "roc_auc_all_eps_1": ("at least", 0.910),
     "roc_auc_all_eps_3": ("at least", 0.918),
@@ -53,7 +53,7 @@ TARGETS: dict[str, tuple[str, float]] = {
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """One epsilon on one set of columns: figures are means over the folds, `logged` is the first fold's mechanism."""
+    """One epsilon on one set of columns: scores are means over the folds, `logged` is the first fold's mechanism."""
 
     columns: str
     epsilon: float
@@ -65,15 +65,15 @@ class CurvePoint:
 
     @property
     def mechanism(self) -> Mechanism:
-        """Out of the logged text alone."""
+        """The mechanism, decoded from the logged text alone."""
         return msgspec.json.decode(self.logged, type=Mechanism)
 
 
 def measure(columns: str, folds: Sequence[Fold], private: PrivateParameters, seed: int) -> CurvePoint:
-    """Train on each fold at `private.epsilon` and judge on its test rows."""
+    """Train on each fold at `private.epsilon` and score on its test rows."""
     figures, seconds, logged = [], [], []
     for number, fold in enumerate(folds):
-        # Each session of this data set is of another user; equal ones share a fold, not a user.
+        # Each session of this data set is of another user; equal sessions share a fold, not a user.
         data = users(_single(fold.train), 1)
         mechanism = calibrate(
             Request(
@@ -85,7 +85,7 @@ def measure(columns: str, folds: Sequence[Fold], private: PrivateParameters, see
                 clip=private.clip,
             )
         )
-        # The data are public, and so may the noise be.
+        # The data are public, so the noise need not be secret.
         noise = Noise(f"{seed}/{columns}/{private.epsilon}/{number}".encode())
         began = time.perf_counter()
         model = train(data, mechanism, private, noise, seed + number)
@@ -111,7 +111,7 @@ def non_private_auc(folds: Sequence[Fold], nightly: Parameters, seed: int) -> fl
 
 
 def epsilons_from_log(points: Sequence[CurvePoint]) -> list[dict[str, Any]]:
-    """Epsilons from logged numbers: by the accountant, by a second way, by the coarser bound; for more noise."""
+    """Epsilon of logged mechanisms: by the accountant, recomputed, by the Renyi bound, and with double noise."""
     rows = []
     for curve_point in points:
         mechanism = curve_point.mechanism
@@ -134,7 +134,7 @@ def epsilons_from_log(points: Sequence[CurvePoint]) -> list[dict[str, Any]]:
 
 
 def table(points: Sequence[CurvePoint], rows: Sequence[dict[str, Any]], plain: dict[str, float]) -> str:
-    """What is printed: the points beside the bars, then epsilon by several ways."""
+    """Format the printed tables: scores beside the bars, then epsilon by several methods."""
     lines = [f"{'columns':<8}{'epsilon':>8}{'ROC-AUC':>9}{'bar':>7}{'PR-AUC':>8}{'bar':>7}{'Brier':>8}{'seconds':>9}"]
     for curve_point in points:
         roc, pr = BARS[curve_point.columns].get(curve_point.epsilon, (np.nan, np.nan))
@@ -182,7 +182,7 @@ def run(
     private = msgspec.structs.replace(nightly.private, prior=BASE_RATE)
     tasks = {task.name: task for task in uci(read, seed)}
     folds = {name: tasks[task].folds for name, task in TASKS.items()}
-    # Its import takes longer than a training and is not part of one.
+    # Imported first, because the import takes longer than a training.
     tensorflow.load(seed)
     points = [
         measure(name, parts, msgspec.structs.replace(private, epsilon=epsilon), seed)

@@ -1,8 +1,8 @@
-"""Similar users: the array path, datasketch and brute force on the same sets, synthetic ones and Online Retail's.
+"""Similar users: the array path, datasketch and brute force on the same sets, synthetic and Online Retail.
 
-`python -m benchmarks.batch.similar`. Seconds are wall time of a warm process, the median of three runs for the array
-path and one run for datasketch and brute force: what numba compiles is told apart.
-Each size runs in a process of its own, so that peak memory is its own.
+`python -m benchmarks.batch.similar`. Seconds are wall time of a warm process: the median of three runs for the array
+path, one run for datasketch and brute force. Compilation by numba is reported separately. Each size runs in a
+separate process, so that its peak memory is measured.
 """
 
 import csv
@@ -35,7 +35,7 @@ ITEMS = 20_000
 GROUP = 5
 MAX_SWAPPED = 8
 SKEW = 1.5
-"""Half of the users stand in groups around one basket with up to MOST_SWAPPED items swapped, the others alone."""
+"""Half of the users are in groups around one basket with up to MAX_SWAPPED items swapped; the others are alone."""
 
 FEWEST_ITEMS = 3
 LARGEST_REFERENCE = 100_000
@@ -58,7 +58,7 @@ Row = dict[str, Any]
 
 
 def synthetic(users: int, seed: int) -> Sets:
-    """Baskets of about BASKET of ITEMS items, some far more often chosen than others."""
+    """Baskets of about BASKET of ITEMS items, with a skewed popularity."""
     draw = np.random.default_rng(seed)
 
     def items(count: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
@@ -74,7 +74,11 @@ def synthetic(users: int, seed: int) -> Sets:
 
 
 def online_retail(path: Path) -> Sets:
-    """What each customer bought, of those with FEWEST_ITEMS or more. Raises TerminalError where there is no file."""
+    """The products of each customer with at least FEWEST_ITEMS.
+
+    Raises:
+        TerminalError: the file is missing.
+    """
     bought: dict[str, set[str]] = {}
     for line in _lines(path):
         valid = line["CustomerID"] and not line["InvoiceNo"].startswith("C")
@@ -98,7 +102,7 @@ def _lines(path: Path) -> Iterator[dict[str, str]]:
 
 
 def measure(name: str, sets: Sets, banding: Banding, threshold: float, neighbours: int) -> Row:
-    """One row of the table: everything about one collection of sets."""
+    """Measure one collection of sets; return one row of the table."""
     hashes = np.random.default_rng(banding.seed).integers(0, 2**32, sets.vocabulary, dtype=np.uint32)
     first_s, _ = _timed(lambda: _find(sets.take(np.arange(10)), hashes, banding, threshold, neighbours))
     built, index = _repeated(lambda: Index.build(sets, hashes, banding))
@@ -133,7 +137,7 @@ def measure(name: str, sets: Sets, banding: Banding, threshold: float, neighbour
         reference_s, reference_pairs = _timed(lambda: Reference.build(sets, hashes, banding).pairs(threshold))
         row |= {
             "datasketch_s": round(reference_s, 2),
-            # Datasketch runs once: against the slowest of the array path's runs, never against a lucky one.
+            # Datasketch runs once; compare with the slowest run of the array path.
             "times_datasketch": round(reference_s / (max(built) + max(joined)), 1),
             "agree": bool(np.array_equal(reference_pairs.keys, result.keys)),
         }
@@ -158,7 +162,7 @@ def _timed(work: Callable[[], _T]) -> tuple[float, _T]:
 
 
 def _repeated(work: Callable[[], _T]) -> tuple[list[float], _T]:
-    """Seconds of each run, and what the last one made."""
+    """Return the seconds of each run, and the result of the last."""
     first, made = _timed(work)
     seconds = [first]
     for _ in range(REPEATS - 1):
@@ -174,13 +178,13 @@ def _banding(seed: int, wide: bool = False) -> Banding:
 
 
 def one_size(users: int, seed: int) -> Row:
-    """Measure synthetic users; runs in a process of its own."""
+    """Measure synthetic users; runs in a separate process."""
     similar = parameters.load().similar
     return measure("synthetic", synthetic(users, seed), _banding(seed), similar.threshold, similar.neighbours)
 
 
 def retail(path: Path, seed: int, wide: bool) -> Row:
-    """Measure Online Retail; runs in a process of its own."""
+    """Measure Online Retail; runs in a separate process."""
     similar = parameters.load().similar
     name = "online retail" + (" 42x3" if wide else "")
     return measure(name, online_retail(path), _banding(seed, wide), similar.threshold, similar.neighbours)
@@ -200,7 +204,7 @@ COLUMNS = (
 
 
 def _table(rows: list[Row]) -> str:
-    """One line for each figure, one column for each collection of sets."""
+    """One line per metric, one column per collection of sets."""
     return "\n".join(
         f"{name:<18}" + "".join(f"{row.get(name) if row.get(name) is not None else '-':>20}" for row in rows)
         for name in COLUMNS

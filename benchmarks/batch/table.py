@@ -1,4 +1,4 @@
-"""What the bench of the models prints: each figure beside the bar it has to be judged by."""
+"""The printed tables of the benchmark of the models: each metric beside its bar."""
 
 from collections.abc import Mapping
 
@@ -21,7 +21,7 @@ def format_task(
     earlier: Mapping[str, ConfidenceInterval],
     checks: Mapping[str, ShuffledLabelCheck],
 ) -> str:
-    """One task: its models, whether the target is met, and its controls."""
+    """Format one task: its models, whether the target is met, and its leakage checks."""
     tests = sum(len(fold.test) for fold in task.folds)
     lines = [f"\n{task.name}: {task.about}", f"  {tests:,} test rows, base rate {task.base_rate:.3f}", HEAD]
     lines += [_row(result, task.bars.get(kind), "*" if kind == target_kind else " ") for kind, result in scores.items()]
@@ -33,18 +33,18 @@ def format_task(
         lines.append(_verdict(task, scores[target_kind]))
     lines += [
         f"  shuffled labels, {kind}: ROC-AUC {result.roc_auc.value:.3f} {_bounds(result.roc_auc)}"
-        f" {'0.5 lies within' if result.ok else 'NOT CHANCE: there is a leak'}"
+        f" {'contains 0.5' if result.ok else 'NOT CHANCE: there is a leak'}"
         for kind, result in checks.items()
     ]
     return "\n".join(lines)
 
 
 def format_leakage(pairs: Mapping[str, LeakComparison]) -> str:
-    """The figures not to be believed, and what they come down to."""
-    lines = ["\nFLATTERING, not to be believed: accuracy / F1 / ROC-AUC of a forest"]
+    """Format the examples of leakage, each beside the valid split."""
+    lines = ["\nLEAKY SPLITS, for comparison only: accuracy / F1 / ROC-AUC of a forest"]
     for name, pair in pairs.items():
         leaky, honest = (" / ".join(f"{value:.3f}" for value in side) for side in (pair.leaky, pair.honest))
-        lines.append(f"  {name}: {leaky}; the same honestly: {honest}")
+        lines.append(f"  {name}: {leaky}; without the leak: {honest}")
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""Documents as the archive holds them, for the batch's tests: made, shuffled and cut into chunks."""
+"""Synthetic documents of the archive for the batch's tests."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta

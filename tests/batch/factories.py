@@ -1,4 +1,4 @@
-"""Samples made up for tests: a known signal, noise, unknown values, users with several visits."""
+"""Synthetic samples for tests: a signal, noise, missing values, users with several visits."""
 
 import numpy as np
 
@@ -25,7 +25,7 @@ MODELS = ModelParameters(
 
 
 def samples(rows: int, seed: int, columns: int = 6) -> Samples:
-    """Column `c0` tells much of the outcome, `c1` some, the others nothing; a tenth of `c1` is unknown."""
+    """Column `c0` is informative, `c1` less so, the others are noise; a tenth of `c1` is missing."""
     random = np.random.default_rng(seed)
     x = random.normal(size=(rows, columns)).astype(np.float32)
     y = random.random(rows) < 1.0 / (1.0 + np.exp(1.0 - 2.0 * x[:, 0] - 0.7 * x[:, 1]))

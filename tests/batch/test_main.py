@@ -1,4 +1,4 @@
-"""Windows, parameters and the command of a step: what is refused, and how."""
+"""Windows, parameters and the command line: invalid input."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The nightly batch's plan, and its operator on steps of its own making."""
+"""The plan of the nightly batch, and its operator on fake steps."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ if step == "sleeps":
     Path(options["--out"], "pid").write_text(str(os.getpid()))
     time.sleep(60)
 if step in ("1", "2", "75"):
-    print("batch: MongoDB is away: see that it runs", file=sys.stderr)
+    print("batch: MongoDB is unavailable: see that it runs", file=sys.stderr)
     raise SystemExit(int(step))
-told = {"step": step, "window": options["--window"], "noise": os.environ["SHOWROOM_NOISE_KEY"]}
-Path(options["--out"], f"{step}.json").write_text(json.dumps(told))
-print(json.dumps(told))
+summary = {"step": step, "window": options["--window"], "noise": os.environ["SHOWROOM_NOISE_KEY"]}
+Path(options["--out"], f"{step}.json").write_text(json.dumps(summary))
+print(json.dumps(summary))
 """
 
 
@@ -124,7 +124,7 @@ def test_replay_ledger_counts_inside_the_window(first: datetime | None, last: da
 
 @pytest.fixture
 def step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """An operator whose environment holds a program in place of the batch; calling it runs a step of a name."""
+    """An operator whose environment contains a fake batch program; a call runs a step by name."""
     (tmp_path / "include" / "batch").mkdir(parents=True)
     (tmp_path / "include" / "batch" / "__main__.py").write_text(STEP)
     out = tmp_path / "run"
@@ -153,7 +153,7 @@ def test_operator_logs_lines_and_returns_the_summary(step: Any, capsys: pytest.C
 )
 def test_operator_retries_only_ex_tempfail(step: Any, code: str, error: type[Exception]) -> None:
     operator, context = step(code)
-    with pytest.raises(error, match="MongoDB is away: see that it runs") as raised:
+    with pytest.raises(error, match="MongoDB is unavailable: see that it runs") as raised:
         operator.execute(context)
     assert isinstance(raised.value, AirflowFailException) == (error is AirflowFailException)
 
@@ -195,7 +195,7 @@ def test_step_environment_excludes_airflow_variables() -> None:
     assert result["MLFLOW_TRACKING_PASSWORD"] == "p"
     assert result["PATH"] == "/bin"
     assert result["SHOWROOM_NIGHTLY_DAYS"] == "9"
-    # As it is reached from here, which is not how a browser reaches it.
+    # The address as seen from Airflow, not from a browser.
     assert Settings.from_env(result).mlflow_url == "http://mlflow:5000"
     assert result["NUMBA_CACHE_DIR"].startswith("/state/")
 

@@ -1,4 +1,4 @@
-"""Which kind must reach a target: chosen before the test, the simplest that is not clearly worse."""
+"""Choice of the kind that must reach a target."""
 
 from collections.abc import Sequence
 

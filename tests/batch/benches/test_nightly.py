@@ -1,4 +1,4 @@
-"""What two runs of a night are compared by."""
+"""Comparison of two nightly runs."""
 
 from benchmarks.batch.nightly import result_of
 

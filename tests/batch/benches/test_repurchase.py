@@ -1,4 +1,4 @@
-"""Repurchase: nothing on or after a cut-off is known at it, and nobody is on both sides."""
+"""Repurchase: features end before the cut-off, and no customer is on both sides."""
 
 import gzip
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""The UCI sessions as samples: what stands on one side of a split, and which fields get in."""
+"""The UCI sessions as samples: groups, splits and fields."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Intervals are over users, hold what they should, and come out alike each time."""
+"""Bootstrap intervals: over users, with correct coverage, deterministic."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from include.contracts.errors import TerminalError
 
 
 def drawn(users: int, visits: int, seed: int = 3) -> tuple[Labels, Floats, Rows]:
-    """Visits of users; a user's visits are alike."""
+    """Visits of users; the visits of one user are correlated."""
     random = np.random.default_rng(seed)
     p = np.repeat(random.random(users), visits)
     y = np.repeat(random.random(users) < random.permutation(users) / users, visits)

@@ -1,4 +1,4 @@
-"""The controls find what they are for, and nothing else."""
+"""Leakage checks: true positives and true negatives."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Figures agree with scikit-learn's and refuse what cannot be judged."""
+"""Metrics equal scikit-learn's, and reject invalid input."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Nobody and nothing stands on both sides of the headline split, and time runs one way."""
+"""Splits: disjoint by user and session, ordered by time."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -140,7 +140,7 @@ def test_check_of_an_invalid_split_raises(result: Table, parts: Split, summary: 
 
 
 def test_check_detects_a_copy_under_another_id_and_user() -> None:
-    """Only the history differs, for the copy's user is another."""
+    """Only the history differs, because the copy has another user."""
     x = np.array([[np.nan, 0], [5, 1], [6, 2], [np.nan, 9]], dtype=np.float32)
     result = tiny(x=x, started_us=tiny().started_us[[0, 1, 2, 0]])
     with pytest.raises(TerminalError, match="copy of a session"):

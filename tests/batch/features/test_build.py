@@ -1,4 +1,4 @@
-"""The table of a window: the same whatever the order and the chunks, whole or not at all, and never from a leak."""
+"""The feature table: independent of order and chunks, and atomic."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace

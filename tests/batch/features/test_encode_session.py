@@ -1,4 +1,4 @@
-"""Documents to columns: every place is filled rightly, unknown values have one, denied fields reach none."""
+"""Encoding of sessions: columns, missing values and denied fields."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""History sees earlier visits that had ended, all of them and nothing else."""
+"""History: all earlier visits that had ended, and no others."""
 
 import time
 from typing import NamedTuple
@@ -33,7 +33,7 @@ def computed(seen: list[Seen], *, since: int = 0, days: float = 400) -> Matrix:
 
 
 def counted(seen: list[Seen], at: int, *, since: int, days: float) -> list[float]:
-    """The same, one visit at a time, by its definition."""
+    """The same by a naive loop."""
     one = seen[at]
     earlier = [
         other

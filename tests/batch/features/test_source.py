@@ -1,4 +1,4 @@
-"""Reading the archive: in chunks, only what is asked for, and a read that breaks says whether to try again."""
+"""Reading the archive: chunks, projections, and errors with their kind."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +14,7 @@ from tests.batch.documents import WINDOW, Document, document, shop
 
 
 class Server:
-    """Client, database and collection in one: finds by time or by id, and fails at the `breaks`-th answer."""
+    """Client, database and collection in one: finds by time or by id, and fails at the `breaks`-th request."""
 
     def __init__(self, documents: list[Document], failure: Exception | None = None, breaks: int = 1) -> None:
         self.documents, self.failure, self.breaks = documents, failure, breaks

@@ -1,4 +1,4 @@
-"""The array path against brute force and against datasketch, on sets of which many are alike."""
+"""The array path against brute force and datasketch."""
 
 import numba
 import numpy as np

@@ -1,4 +1,4 @@
-"""From visits to everyone's neighbours, and into the file."""
+"""From visits to published neighbours."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

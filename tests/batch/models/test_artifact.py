@@ -1,4 +1,4 @@
-"""A kept model is whole or refused, with the file that is wrong named; nothing in it is run."""
+"""Stored models: complete or rejected, with the file in the message; no code in them is executed."""
 
 import json
 import zipfile
@@ -25,7 +25,7 @@ DATA = samples(300, 1)
 
 
 def sealed(folder: Path) -> None:
-    """Make the manifest agree with the files, as somebody would who replaces one on purpose."""
+    """Make the manifest match the files, as an attacker would."""
     path = folder / artifact.MANIFEST
     summary = json.loads(path.read_text())
     summary["files"] = {name: artifact.sha256(folder / name) for name in summary["files"]}

@@ -1,4 +1,4 @@
-"""Every kind learns what can be learnt, comes out alike each time, and is the same once kept and loaded."""
+"""Every kind of model: learns, is deterministic, and round-trips through its folder."""
 
 from pathlib import Path
 

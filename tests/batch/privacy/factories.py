@@ -30,6 +30,6 @@ def mechanism(**changes: object) -> Mechanism:
 
 
 def visits(users: int, each: int, seed: int = 1) -> Samples:
-    """`each` visits of each user, in a mixed order."""
+    """`each` visits of each user, shuffled."""
     result = factories.samples(users * each, seed)
     return replace(result, group=np.random.default_rng(seed).permutation(np.arange(users * each) % users))

@@ -1,4 +1,4 @@
-"""What every store of ledger entries must do; asked of the stand-in for MongoDB and of the one the tests use."""
+"""The contract of every store of ledger entries; run against the MongoDB stand-in and the in-memory store."""
 
 import threading
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Epsilon is that of the object which is trained with, by ways that share no code."""
+"""Epsilon belongs to the mechanism of the training, by independent methods."""
 
 import math
 

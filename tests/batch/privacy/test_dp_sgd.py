@@ -21,7 +21,7 @@ def tf() -> Any:
 
 
 def ragged(counts: tuple[int, ...]) -> Rows:
-    """Rows 0, 1, ... given to users with so many visits each."""
+    """Rows 0, 1, ... assigned to users with these numbers of visits."""
     each, at = np.array(counts)[:, None], np.arange(max(counts))[None, :]
     return np.where(at < each, np.cumsum(each)[:, None] - each + at, -1)
 
@@ -164,7 +164,7 @@ def test_train_with_another_number_of_users_raises() -> None:
 
 
 def test_initial_output_is_the_public_prior() -> None:
-    """Before it has learnt anything the network says the prior, whatever the outcomes are."""
+    """Before any training the network predicts the prior, independent of the outcomes."""
     data = users(visits(300, 1), 1)
     still = train(data, mechanism(users=300, steps=1), with_learning_rate(1e-9), Noise(b"a"), 5)
     assert still.biases[-1][0] == pytest.approx(np.log(0.3 / 0.7), abs=1e-5)

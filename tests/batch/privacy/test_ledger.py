@@ -1,4 +1,4 @@
-"""The budget over all nights: charged first, composed, refused, and not to be slipped under."""
+"""The budget over all runs: charged first, composed, refused, safe against races."""
 
 import threading
 from collections.abc import Callable
@@ -58,7 +58,7 @@ def test_charge_survives_a_crash() -> None:
 
 
 def test_concurrent_charges_cannot_exceed_the_budget() -> None:
-    """Both read before either writes: the second finds its number taken, decides again, and is refused."""
+    """Both read before either writes: the second gets a duplicate number, decides again, and is refused."""
     together = threading.Barrier(2)
 
     class Racing(Memory):

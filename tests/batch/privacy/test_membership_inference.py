@@ -1,4 +1,4 @@
-"""The attack finds a model that learnt its users by heart, and nothing where there is nothing."""
+"""The attack detects memorization, and is at chance without it."""
 
 from dataclasses import replace
 

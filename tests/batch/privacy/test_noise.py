@@ -1,4 +1,4 @@
-"""Noise nobody else can foresee, and that is what it is accounted as."""
+"""Noise: unpredictable without the key, and distributed as accounted."""
 
 import numpy as np
 import pytest
@@ -44,7 +44,7 @@ def test_sample_users_is_independent_per_user() -> None:
     sizes = np.array([len(users) for users in drawn])
 
     assert sizes.mean() == pytest.approx(100, rel=0.03)
-    # A batch of a fixed size, or a shuffled one, would not vary as a binomial does.
+    # The variance distinguishes Poisson sampling from batches of a fixed size and from shuffling.
     assert sizes.var() == pytest.approx(90, rel=0.25)
     assert np.bincount(np.concatenate(drawn), minlength=1000).var() == pytest.approx(36, rel=0.25)
     assert len(noise.sample_users(50, 1.0)) == 50

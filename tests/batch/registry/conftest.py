@@ -1,4 +1,4 @@
-"""An MLflow of each test's own, over SQLite, and decisions kept in memory as MongoDB would keep them."""
+"""An MLflow per test on SQLite, and decisions in memory instead of MongoDB."""
 
 import shutil
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from include.contracts.settings import Secret, Settings
 
 
 class Records(dict[str, dict[str, Any]]):
-    """What the step asks of a collection."""
+    """The methods of a collection that the step calls."""
 
     def find_one(self, query: dict[str, str]) -> dict[str, Any] | None:
         collection = self.get(query["_id"])
@@ -39,7 +39,7 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def settings(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """An MLflow and a place for its artefacts of this test's own."""
+    """MLflow database and artefact folder of this test."""
     monkeypatch.chdir(tmp_path)
     own = tmp_path / "mlflow.db"
     shutil.copy(empty_store, own)

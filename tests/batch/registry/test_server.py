@@ -1,4 +1,4 @@
-"""The step against a real MLflow server, there and away."""
+"""The step promote against a real MLflow server, running and stopped."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""The step: what it charges, keeps, repeats and refuses."""
+"""The step privacy: charges, stored models, repeats and refusals."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ PARTS = Split(
 
 
 CALIBRATE = cache(calibrate)
-"""Each is looked for once in all these tests."""
+"""Cached, because each calibration is slow."""
 
 
 @pytest.fixture(autouse=True)

@@ -25,12 +25,12 @@ def client(settings: Settings) -> MlflowClient:
 
 
 def run_step(inputs: Inputs) -> Any:
-    """The step's summary, as the command line would write it."""
+    """The step's summary, decoded from JSON."""
     return msgspec.json.decode(msgspec.json.encode(promote.run(inputs, PARAMETERS)))
 
 
 def state(settings: Settings) -> tuple[Any, ...]:
-    """What a reader sees: runs, versions and aliases of both names."""
+    """The state that a reader sees: runs, versions and aliases of both names."""
     seen = client(settings)
     experiment = seen.get_experiment_by_name("batch_nightly")
     result = seen.search_runs([experiment.experiment_id]) if experiment else []
@@ -137,7 +137,7 @@ def test_better_model_of_a_later_run_becomes_champion(tmp_path: Path, settings: 
     decision = summary["decisions"]["purchase"]
     assert decision["outcome"] == "promoted", decision["reasons"]
     assert (decision["before"]["version"], decision["champion"]["version"]) == ("1", "2")
-    # The same private network again is the champion already.
+    # The same private network is already champion.
     assert summary["decisions"]["purchase-private"]["reasons"] == ["the challenger is the champion already"]
 
 
@@ -169,7 +169,7 @@ def test_champion_is_kept(case: str, first: Inputs, tmp_path: Path, settings: Se
 
 
 def ruin(settings: Settings) -> None:
-    """Alter one byte of the champion's booster where MLflow keeps it."""
+    """Flip one bit of the champion's booster in MLflow's artefacts."""
     run = client(settings).get_run(champion_run(settings))
     path = Path(run.info.artifact_uri.removeprefix("file://")) / "model/artifacts/boost/boost.ubj"
     changed = bytearray(path.read_bytes())
@@ -207,7 +207,7 @@ CRASHES = (
 
 
 class Crash(BaseException):
-    """The process dies."""
+    """Simulates a crash of the process."""
 
 
 def test_crash_leaves_a_champion_and_a_rerun_completes(tmp_path: Path, settings: Settings, decisions: Records) -> None:

@@ -1,4 +1,4 @@
-"""The step train: what it leaves in the run's folder, and that it comes out alike each time."""
+"""The step train: its files, its summary and its determinism."""
 
 import dataclasses
 from datetime import UTC, datetime
@@ -54,7 +54,7 @@ def inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Inputs:
 
 
 def run(inputs: Inputs) -> dict[str, Any]:
-    """The summary as it is read back."""
+    """The step's summary, decoded from JSON."""
     summary: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(train.run(inputs, PARAMETERS)))
     return summary
 

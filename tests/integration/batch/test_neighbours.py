@@ -1,4 +1,4 @@
-"""Neighbours on a real Elasticsearch and MongoDB's stand-in: readers see one run, whole, whatever happens."""
+"""Neighbours on a real Elasticsearch and MongoDB's stand-in: readers always see one complete run."""
 
 import os
 import signal
@@ -28,7 +28,7 @@ USERS = 60
 
 @pytest.fixture
 def own(stack: Stack) -> Iterator[Settings]:
-    """Settings of a database of this test only; the alias is taken down afterwards."""
+    """Settings with a database of this test; the alias is deleted afterwards."""
     stack.up(ARCHIVE)
     settings = stack.settings.replace(mongo_database=f"test-{uuid.uuid4().hex[:12]}")
     yield settings
@@ -86,7 +86,7 @@ def indices(settings: Settings) -> list[str]:
 
 
 def seen(settings: Settings) -> list[tuple[int, set[str]]]:
-    """For each store how many users it shows, and of which runs."""
+    """For each store the number of users, and their runs."""
     return [
         (len(result), {one["run"] for one in result}) for result in (in_mongo(settings), in_elasticsearch(settings))
     ]

@@ -1,4 +1,4 @@
-"""The privacy ledger on the stand-in for MongoDB: what the batch's tests take for granted."""
+"""The privacy ledger on the stand-in for MongoDB."""
 
 import uuid
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from tests.batch.privacy.ledger_contract import CONTRACT, entry
 
 @pytest.fixture
 def own(stack: Stack) -> Iterator[Settings]:
-    """Settings of a database of this test only."""
+    """Settings with a database of this test."""
     stack.up(("mongodb",))
     settings = stack.settings.replace(mongo_database=f"test-{uuid.uuid4().hex[:12]}")
     yield settings
