@@ -23,7 +23,7 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True)
 class Log:
-    """A count, a duration or an amount >= 0: its logarithm, 1 at `cap` and above, and an indicator of values above 0."""
+    """A count, a duration or an amount >= 0: its logarithm, 1 from `cap` on, and an indicator of values above 0."""
 
     cap: float
 

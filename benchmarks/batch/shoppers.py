@@ -112,7 +112,7 @@ def read(path: Path) -> ShopperData:
 
 
 def duplicates(rows: NDArray[np.float64]) -> Rows:
-    """(n,) numbers that are equal for equal rows of (n, d), regardless of the outcome, so that duplicates share a fold."""
+    """(n,) numbers that are equal for equal rows of (n, d), without the outcome, so that duplicates share a fold."""
     _, group = np.unique(rows, axis=0, return_inverse=True)
     return group.astype(np.int64).ravel()
 
