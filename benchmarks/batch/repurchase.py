@@ -70,18 +70,18 @@ def day(instant: datetime) -> float:
 def samples(purchases: Purchases, cutoffs: Sequence[float]) -> Samples:
     """One row for each existing customer at each cut-off (days since 1970); the customer is the group."""
     fields: list[dict[str, Floats]] = []
-    outcomes: list[Labels] = []
+    labels: list[Labels] = []
     groups: list[Rows] = []
     for cutoff in cutoffs:
         customers, features = features_at(purchases, cutoff)
         fields.append(features)
-        outcomes.append(outcomes(purchases, customers, cutoff))
+        labels.append(outcomes(purchases, customers, cutoff))
         groups.append(customers)
     joined = {name: np.concatenate([part[name] for part in fields]) for name in ENCODERS}
     return Samples(
         x=np.hstack([ENCODERS[name].raw(joined[name]) for name in ENCODERS]),
         z=np.hstack([ENCODERS[name].scaled(joined[name]) for name in ENCODERS]),
-        y=np.concatenate(outcomes),
+        y=np.concatenate(labels),
         group=np.concatenate(groups),
         columns=tuple(name for field in ENCODERS for name in ENCODERS[field].names(field)),
     )

@@ -50,7 +50,7 @@ class Mechanism(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         return self.rate * self.users
 
     @property
-    def bootstrap_std(self) -> float:
+    def noise_std(self) -> float:
         """Standard deviation of the noise on each coordinate of a step's sum."""
         return self.sigma * self.clip
 

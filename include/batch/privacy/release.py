@@ -159,8 +159,15 @@ def _shuffled_label_check(parameters: Parameters, plan: Plan, samples: Samples, 
         data = users(train_samples, plan.private.max_sessions_per_user)
         return train(data, plan.mechanism, plan.private, Noise(b"canary" + seed.to_bytes(8, "big", signed=True)), seed)
 
-    parts = (samples.take(part) for part in (rows.train, rows.validation, rows.test))
-    return shuffled_label_check(fit, *parts, parameters.models, parameters.evaluation.draws, parameters.seed)
+    return shuffled_label_check(
+        fit,
+        samples.take(rows.train),
+        samples.take(rows.validation),
+        samples.take(rows.test),
+        parameters.models,
+        parameters.evaluation.draws,
+        parameters.seed,
+    )
 
 
 def _store(out: Path, model: Model, samples: Samples, rows: Split) -> str:

@@ -30,7 +30,7 @@ LIMITATIONS: tuple[str, ...] = (
 
 def card(results: RunResults, kind: str) -> str:
     """The card of one kind of a run, in Markdown; equal runs give equal text."""
-    fit = results.model_results[kind]
+    fit = results.models[kind]
     return (
         "\n".join(
             [*_head(results, fit), *_data(results), *_metrics_section(fit), *_privacy(results, fit), *_limits(results)]

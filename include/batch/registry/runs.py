@@ -57,7 +57,7 @@ class RunRecord(Struct, frozen=True, kw_only=True):
 
 def build_run_record(results: RunResults, kind: str, digest: str) -> RunRecord:
     """Build the content of the run of one kind; `digest` is its model's."""
-    fit = results.model_results[kind]
+    fit = results.models[kind]
     return RunRecord(
         kind=kind,
         params=dict(_params(results, kind)),
@@ -118,7 +118,7 @@ def cleanup(
 def _artifacts(client: MlflowClient, run: str, results: RunResults, kind: str) -> None:
     plots = results.folder / "plots"
     for path in sorted(plots.glob("*.png")):
-        if f"-{kind}-" in path.name or not any(f"-{other}-" in path.name for other in results.model_results):
+        if f"-{kind}-" in path.name or not any(f"-{other}-" in path.name for other in results.models):
             client.log_artifact(run, str(path), "plots")
     table = results.folder / "importance.csv"
     if table.is_file():

@@ -43,7 +43,7 @@ def day(table: Table, at: int) -> float:
 @given(st.integers(0, 1_000), st.integers(20, 400), st.floats(1, 6), st.floats(0.2, 0.7))
 def test_temporal_split_passes_check(seed: int, users: int, test_days: float, test_users: float) -> None:
     result = table(1_500, users, seed)
-    chosen = parameters.Split(test_days=test_days, test_users=test_users, validation_days=2, random_test=0.25)
+    chosen = parameters.SplitParameters(test_days=test_days, test_users=test_users, validation_days=2, random_test=0.25)
     parts = splits.temporal(result, WINDOW, chosen)
     splits.check(result, parts)
     assert all(day(result, at) >= 14 - test_days for at in parts.test)
