@@ -43,9 +43,9 @@ def run(
             results, bounds = _task(candidate, kinds, models, seed)
             figures |= results
             targets |= bounds
-    format_leakage = leakage_demo.comparisons(data_of_shoppers.samples(), seed)
-    typer.echo(table.format_leakage(format_leakage))
-    figures["flattering"] = {name: asdict(pair) for name, pair in format_leakage.items()}
+    examples = leakage_demo.comparisons(data_of_shoppers.samples(), seed)
+    typer.echo(table.format_leakage(examples))
+    figures["flattering"] = {name: asdict(pair) for name, pair in examples.items()}
     figures |= {"wall_s": round(time.monotonic() - began, 1), "cpu_s": round(time.process_time(), 1)}
     config = {"folds": FOLDS, "origins": ORIGINS, "draws": DRAWS, "confidence": CONFIDENCE, "kinds": kinds}
     name = "models-part" if task or only else "models"

@@ -102,12 +102,12 @@ def check(table: Table, split: Split) -> None:
     """
     trained = np.concatenate((split.train, split.validation))
     users, visits, copies = (pd.factorize(keys)[0] for keys in (table.user_id, table.session_id, _contents(table)))
-    _apart(split.train, split.validation, "row", "train and inner")
+    _apart(split.train, split.validation, "row", "train and validation")
     _apart(trained, split.test, "row", "training and test")
     _apart(users[trained], users[split.test], "user", "training and test")
     for keys, what in ((visits, "session"), (copies, "copy of a session")):
         _apart(keys[trained], keys[split.test], what, "training and test")
-        _apart(keys[split.train], keys[split.validation], what, "train and inner")
+        _apart(keys[split.train], keys[split.validation], what, "train and validation")
     _in_order(table.started_us[split.train], table.started_us[split.validation], "validation")
     _in_order(table.started_us[trained], table.started_us[split.test], "test")
 

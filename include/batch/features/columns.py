@@ -24,7 +24,7 @@ EVENING = (18, 23)
 DENIED: dict[str, str] = {
     "purchase.made": "is the outcome",
     "purchase.amount": "is more than 0 only where something was bought",
-    "purchase.payment": "is asked only of who buys",
+    "purchase.payment": "is collected only from buyers",
     "last_action": "is `checkout` wherever something was bought, and is written down with the outcome",
     "exit_page": "is the order's confirmation wherever something was bought",
     "ended_at": "is when the outcome became known; the length of the visit is in duration_s",
@@ -34,14 +34,14 @@ DENIED: dict[str, str] = {
 
 UNUSED: dict[str, str] = {
     "v": "is the same everywhere",
-    "gender": "is a trait of a person, not of what he does, and must not decide what he is taken for",
-    "network": "would let a model learn single households by heart",
+    "gender": "is a trait of the person, not of the visit, and must not influence predictions",
+    "network": "would let a model memorize single households",
     "device.os": "adds little to device.type and names go out of date",
     "device.browser": "adds little to device.type and names go out of date",
-    "location.city": "would let a model learn small places by heart; state is coarse enough",
-    "location.zip": "would let a model learn single streets by heart",
-    "views.name": "is told by views.product_id",
-    "views.category": "is told by categories",
+    "location.city": "would let a model memorize small places; state is coarse enough",
+    "location.zip": "would let a model memorize single streets",
+    "views.name": "follows from views.product_id",
+    "views.category": "follows from categories",
 }
 """Field of the record -> why it could be a column and is none."""
 

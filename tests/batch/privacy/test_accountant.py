@@ -56,12 +56,12 @@ def test_clip_scales_noise_but_not_epsilon() -> None:
 
 
 def test_compose_is_between_maximum_and_sum() -> None:
-    nights = [mechanism(), mechanism(sigma=4.0), mechanism(rate=0.15)]
-    together = accountant.compose(nights, 1e-5)
+    releases = [mechanism(), mechanism(sigma=4.0), mechanism(rate=0.15)]
+    together = accountant.compose(releases, 1e-5)
 
-    assert max(map(accountant.epsilon, nights)) < together < sum(map(accountant.epsilon, nights))
+    assert max(map(accountant.epsilon, releases)) < together < sum(map(accountant.epsilon, releases))
     assert accountant.compose([], 1e-5) == 0.0
-    twice = accountant.compose([nights[0]] * 2, 1e-5)
+    twice = accountant.compose([releases[0]] * 2, 1e-5)
     assert twice == pytest.approx(accountant.epsilon(mechanism(steps=120)), rel=1e-6)
 
 

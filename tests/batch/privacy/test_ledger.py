@@ -15,8 +15,8 @@ from tests.batch.privacy.factories import mechanism
 from tests.batch.privacy.ledger_contract import CONTRACT, Memory, entry
 
 NOW = datetime(2026, 11, 23, 2, tzinfo=UTC)
-NIGHT = mechanism()
-COST = accountant.epsilon(NIGHT)
+MECHANISM = mechanism()
+COST = accountant.epsilon(MECHANISM)
 
 
 @pytest.mark.parametrize("contract", CONTRACT)
@@ -25,7 +25,7 @@ def test_memory_store_keeps_the_contract(contract: Callable[[Entries], None]) ->
 
 
 def charged(entries: Entries, key: str, budget: float = 100.0) -> Receipt:
-    return charge(entries, key, NIGHT, "2026-11-09/2026-11-23", budget, NOW)
+    return charge(entries, key, MECHANISM, "2026-11-09/2026-11-23", budget, NOW)
 
 
 def test_charge_is_idempotent_and_composes_releases() -> None:
@@ -38,7 +38,7 @@ def test_charge_is_idempotent_and_composes_releases() -> None:
     assert again.spent == second.spent
     assert [retained["number"] for retained in entries.read()] == [1, 2]
     assert entries.read()[0]["charged_at"] == NOW
-    assert decode(entries.read()[0]["mechanism"]) == NIGHT
+    assert decode(entries.read()[0]["mechanism"]) == MECHANISM
 
 
 def test_charge_above_the_budget_raises_but_a_repeat_is_free() -> None:
@@ -86,7 +86,10 @@ def test_concurrent_charges_cannot_exceed_the_budget() -> None:
     for thread in threads:
         thread.join()
     assert sorted(ended) == ["charged", "refused"]
-    assert accountant.compose([decode(retained["mechanism"]) for retained in entries.read()], NIGHT.delta) <= 1.2 * COST
+    assert (
+        accountant.compose([decode(retained["mechanism"]) for retained in entries.read()], MECHANISM.delta)
+        <= 1.2 * COST
+    )
 
 
 def test_charge_that_is_always_overtaken_raises_transient_error() -> None:
