@@ -75,7 +75,7 @@ PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_opt
 
 @app.command(context_settings=PASSED_ON)
 def models(context: typer.Context) -> None:
-    """All models on two public data sets, on honest and on flattering splits."""
+    """All models on two public data sets, on valid and on leaky splits."""
     _batch("models", context.args)
 
 

@@ -39,14 +39,14 @@ def _models(train: Told, privacy: Told) -> RenderableType:
     grid = _grid("Models, on later visits of users never trained on")
     for name in ("model", "private"):
         grid.add_column(name)
-    for name in ("PR-AUC", "ROC-AUC", "Brier", "random split", "dealt labels", "membership"):
+    for name in ("PR-AUC", "ROC-AUC", "Brier", "random split", "shuffled labels", "membership"):
         grid.add_column(name, justify="right", no_wrap=True)
     released = {privacy["scores"]["kind"]: privacy["scores"]} if privacy.get("scores") else {}
     epsilon, attacks = privacy.get("epsilon"), privacy.get("attack") or {}
     for kind, found in {**train["models"], **released}.items():
         private = f"epsilon {epsilon:.2f}" if found["private"] and epsilon is not None else "no"
         best = " *" if kind == train.get("best") else ""
-        flattering, canary = found.get("random"), found.get("canary")
+        flattering, canary = found.get("random"), found.get("shuffled_label_check")
         grid.add_row(
             f"{kind.replace('_', ' ')}{best}",
             private,
@@ -58,9 +58,9 @@ def _models(train: Told, privacy: Told) -> RenderableType:
             _interval(attacks.get(kind, {}).get("auc")),
         )
     base = next(iter(train["models"].values()))["scores"]["base_rate"]
-    ceiling = f"; the best reachable ROC-AUC is {train['ceiling']:.3f}" if train.get("ceiling") else ""
+    ceiling = f"; the best reachable ROC-AUC is {train['oracle_auc']:.3f}" if train.get("oracle_auc") else ""
     grid.caption = (
-        f"* chosen on the inner part; {base:.1%} buy, which is the PR-AUC of chance{ceiling}\n"
+        f"* chosen on the validation part; {base:.1%} buy, which is the PR-AUC of chance{ceiling}\n"
         "the last three are ROC-AUC too: the random split flatters, the other two should be near 0.5"
     )
     grid.caption_justify = "left"

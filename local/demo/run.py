@@ -133,7 +133,7 @@ def run(settings: Settings, show: Show, steps: Steps) -> Outcome:
 def has_night(show: Show) -> bool:
     """Whether the history is long enough to be split by time."""
     split = parameters.load().split
-    return show.days > split.test_days + split.inner_days
+    return show.days > split.test_days + split.validation_days
 
 
 def run_night(settings: Settings, show: Show, steps: Steps) -> nightly_run.Night | None:

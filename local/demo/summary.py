@@ -105,7 +105,7 @@ def _learned(night: Night | None) -> Iterator[tuple[str, str, str]]:
     model = train.get("models", {}).get(train.get("best"))
     if model:
         found = model["intervals"]["roc_auc"]
-        ceiling = f"; the shop's own ceiling is {train['ceiling']:.3f}" if train.get("ceiling") else ""
+        ceiling = f"; the shop's own ceiling is {train['oracle_auc']:.3f}" if train.get("oracle_auc") else ""
         kind = str(train["best"]).replace("_", " ")
         told_of = f"ROC-AUC of {kind} on later visits, {found['low']:.3f} to {found['high']:.3f}{ceiling}"
         yield "best model", f"{found['value']:.3f}", told_of

@@ -98,9 +98,9 @@ def test_a_night_ends_with_champions_neighbours_and_a_charged_budget(
 
     assert night.failed == {}
     assert night.complete
-    ceiling = night.told["train"]["ceiling"]
-    assert 0.7 < ceiling < 1
-    assert night.told["train"]["above_ceiling"] == []
+    oracle_auc = night.told["train"]["oracle_auc"]
+    assert 0.7 < oracle_auc < 1
+    assert night.told["train"]["above_oracle_auc"] == []
     assert night.told["privacy"]["epsilon"] <= 1
     assert mongo[PRIVACY].count_documents({}) == 1
     decided = night.told["promote"]["decisions"]

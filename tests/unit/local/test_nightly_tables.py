@@ -25,7 +25,10 @@ def fit(kind: str, private: bool = False, **more: Any) -> dict[str, Any]:
 
 
 def summaries() -> dict[str, dict[str, Any]]:
-    judged: dict[str, Any] = {"random": {"roc_auc": 0.861}, "canary": {"roc_auc": interval(0.5), "ok": True}}
+    judged: dict[str, Any] = {
+        "random": {"roc_auc": 0.861},
+        "shuffled_label_check": {"roc_auc": interval(0.5), "ok": True},
+    }
     first, second, winner = "first reason", "second reason", {"version": "3", "kind": "boost", "run": "r"}
     near = {"user_id": "b" * 64, "similarity": 0.667, "shared": ["product:p01", "state:Ohio"]}
     return {
@@ -39,14 +42,14 @@ def summaries() -> dict[str, dict[str, Any]]:
         "neighbours": {},
         "train": {
             "best": "boost",
-            "ceiling": 0.853,
-            "models": {"majority": fit("majority", canary=None), "boost": fit("boost", **judged)},
+            "oracle_auc": 0.853,
+            "models": {"majority": fit("majority", shuffled_label_check=None), "boost": fit("boost", **judged)},
         },
         "privacy": {
             "epsilon": 0.98,
             "spent": 2.5,
             "budget": 8.0,
-            "scores": fit("private_network", private=True, canary=judged["canary"]),
+            "scores": fit("private_network", private=True, shuffled_label_check=judged["shuffled_label_check"]),
             "attack": {"boost": {"auc": interval(0.55)}, "private_network": {"auc": interval(0.502)}},
         },
         "explain": {},
@@ -98,7 +101,7 @@ def test_a_spent_budget_is_said_and_no_private_model_is_shown() -> None:
 def test_a_night_without_neighbours_or_ceiling_is_shown_too() -> None:
     told = summaries()
     told["similar"]["example"] = None
-    told["train"]["ceiling"] = None
+    told["train"]["oracle_auc"] = None
 
     text = shown(told)
     assert "800 of 900" in text
