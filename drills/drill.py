@@ -17,7 +17,7 @@ from include.ingest.ledger import Ledger
 from include.ingest.plan import Plan
 from include.ingest.publisher import publish
 from include.ingest.shop import synthesize
-from include.supervise.journal import Entry, Journal
+from include.supervise.decision_log import Entry, Journal
 from local.airflow_login import connect_airflow
 from local.project import ROOT
 from local.stack import Stack

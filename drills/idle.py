@@ -8,7 +8,7 @@ from benchmarks.bench_stack import empty_stack, say
 from benchmarks.result import report
 from drills.drill import LAST_ENTRIES, RESULTS, drill_settings, start
 from include.supervise.flink_rest import FlinkRest
-from include.supervise.journal import Journal
+from include.supervise.decision_log import Journal
 from include.supervise.stream_job import observe
 
 TARGETS = {"restarts": ("at most", 0.0), "pages": ("at most", 0.0), "rounds": ("at least", 1.0)}

@@ -12,7 +12,7 @@ from include.contracts.stream import JOB_FILE
 from include.serving.client import connect
 from include.serving.templates import ensure_templates
 from include.supervise.flink_rest import FlinkRest
-from include.supervise.journal import Turn, my_turn
+from include.supervise.decision_log import Turn, my_turn
 from include.supervise.stream_job import (
     POLL_S,
     START_DEADLINE_S,

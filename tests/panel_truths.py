@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from include.contracts.session import ValidSession, View
 from include.serving.panels import Narrow
 from tests.known_day import Day, planted
-from tests.known_rounds import Told, told
+from tests.golden_cycles import Told, told
 
 LATE_AFTER_S = 3_600
 Rows = list[list[Any]]

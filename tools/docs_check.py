@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from include.contracts.metrics import METRICS
 from include.contracts.settings import PREFIX, Settings
-from include.supervise.alarms import ALARMS
+from include.supervise.alerts import ALARMS
 from local.project import ROOT
 from tools.dag_reference import read
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from include.supervise.observation import Archive, Away, Gate, Kafka, Observation, Restore, Search
-from include.supervise.view import GAP_S, Finding, Limits, Rule, View, absurd
+from include.supervise.rule_context import GAP_S, Finding, Limits, Rule, View, absurd
 
 REDIS_MEMORY_HIGH = 0.8
 

@@ -11,7 +11,7 @@ from include.contracts.documents import STREAM_INDICES, index_pattern
 from include.contracts.errors import TerminalError
 from include.contracts.settings import Settings
 from include.supervise.observation import Search
-from include.supervise.progress import REQUEST_S
+from include.supervise.consumer_lag import REQUEST_S
 
 SUMMARY = "session_summary"
 # Before the first document there is no index and so no alias.

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from include.contracts.documents import EventKind, PipelineEvent
 from include.contracts.topics import DEAD
-from include.supervise.journal import Entry
+from include.supervise.decision_log import Entry
 from include.supervise.observation import Gate, Kafka, Observation, Search
 from include.supervise.reconcile import Line, Reconciliation
 

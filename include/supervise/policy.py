@@ -10,7 +10,7 @@ import msgspec
 
 from include.supervise import alarm_rules, start_rules
 from include.supervise.observation import Observation
-from include.supervise.view import Action, Finding, Limits, View
+from include.supervise.rule_context import Action, Finding, Limits, View
 
 __all__ = ["ACTING", "HEALTHY", "Action", "Decision", "Finding", "Limits", "decide"]
 

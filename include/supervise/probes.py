@@ -20,7 +20,7 @@ from include.supervise.elasticsearch_probe import probe_elasticsearch
 from include.supervise.flink_progress import records_out
 from include.supervise.flink_rest import FlinkRest, JobSummary
 from include.supervise.observation import Away, Flink, Gate, Job, Kafka, Observation, Restore
-from include.supervise.progress import REQUEST_S, probe_kafka
+from include.supervise.consumer_lag import REQUEST_S, probe_kafka
 from include.supervise.stream_job import newest_restore_point
 
 DEADLINE_S = 3.0

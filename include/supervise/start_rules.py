@@ -6,7 +6,7 @@ A rule that only waits becomes a page once the same thing has been wrong for the
 from collections.abc import Sequence
 
 from include.supervise.observation import Away, Flink, Job, Kafka, Observation, Search
-from include.supervise.view import Action, Finding, Rule, View, absurd
+from include.supervise.rule_context import Action, Finding, Rule, View, absurd
 
 SLOW_FACTOR = 5.0
 """A job that is slow for so many times the limit of a stall calls a person."""

@@ -8,7 +8,7 @@ from typing import Any
 from include.clients.airflow import AirflowApi
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.settings import Settings
-from include.supervise.journal import Entry, Journal
+from include.supervise.decision_log import Entry, Journal
 
 TERMINAL = frozenset({"stream.start_failed", "stream.budget_spent", "stream.restore_unknown"})
 """Alerts after which the supervisor does not start the stream without a person."""

@@ -47,7 +47,7 @@ def _identity(name: str) -> str:
 
 def _alarms() -> Any:
     # Parsing a DAG must not load clients.
-    from include.supervise.alert import Alarms  # noqa: PLC0415
+    from include.supervise.alert_manager import Alarms  # noqa: PLC0415
     from showroom.environment import settings  # noqa: PLC0415
 
     return Alarms(settings())

@@ -11,7 +11,7 @@ from showroom.verdicts import verdicts
 if TYPE_CHECKING:
     from include.contracts.settings import Settings
     from include.supervise.flink_rest import FlinkRest
-    from include.supervise.journal import Turn
+    from include.supervise.decision_log import Turn
     from include.supervise.observation import Observation
     from include.supervise.stream_job import RestorePoint
 
@@ -32,7 +32,7 @@ class StreamOperator(BaseOperator):
 
     def execute(self, context: Context) -> Any:
         """Do it on the cluster."""
-        from include.supervise.journal import my_turn
+        from include.supervise.decision_log import my_turn
         from showroom.hooks import FlinkHook
 
         hook = FlinkHook(self.flink_conn_id)
@@ -101,8 +101,8 @@ class SuperviseOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, str | None]:
         """One round."""
-        from include.supervise.act import supervise_once
-        from include.supervise.report import decisions
+        from include.supervise.supervisor import supervise_once
+        from include.supervise.stage_status import decisions
         from showroom.environment import settings
         from showroom.tasks.pipeline import MISSED, tell_rounds
 

@@ -31,8 +31,8 @@ class StreamHealthSensor(BaseSensorOperator):
         """The first look, and the deferral."""
         # The DAG processor loads this module: no client before a task runs.
         from include.contracts.errors import TransientError
-        from include.supervise.act import look
-        from include.supervise.journal import Journal
+        from include.supervise.supervisor import look
+        from include.supervise.decision_log import Journal
         from showroom.environment import settings, state_folder
         from showroom.triggers import StreamHealthTrigger, needs_act, payload
 

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from include.supervise.act import look
-from include.supervise.journal import Entry
+from include.supervise.supervisor import look
+from include.supervise.decision_log import Entry
 from showroom.environment import settings, state_folder
 
 FIRST_PAUSE_S = 10.0

@@ -29,7 +29,7 @@ from include.ingest.ledger import Ledger
 from include.serving import queries as serving
 from include.serving.client import connect
 from include.supervise.flink_rest import FlinkRest
-from include.supervise.hours import Hours
+from include.supervise.kafka_counts import Hours
 from include.supervise.reconcile import HOUR
 from include.supervise.stream_job import cancel, observe, restore_points, running_job
 from local.servers.airflow import environment_of

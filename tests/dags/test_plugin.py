@@ -18,7 +18,7 @@ from include.contracts.errors import SettingsError, TerminalError, TransientErro
 from include.contracts.settings import Settings
 from include.serving.kibana import Imported
 from include.serving.retention import old_indices
-from include.supervise.journal import Entry
+from include.supervise.decision_log import Entry
 from include.supervise.observation import Away, Observation
 from include.supervise.policy import Action, Decision
 from include.supervise.reconcile import Line, Reconciliation

@@ -5,11 +5,11 @@ from typing import Any
 
 from include.contracts.reasons import Reason
 from include.gate.rejected import RejectedRecord
-from include.supervise.journal import Entry
+from include.supervise.decision_log import Entry
 from include.supervise.observation import Away as Unseen
 from include.supervise.observation import Kafka, Observation
 from include.supervise.policy import Decision
-from include.supervise.report import Figure, StageRow
+from include.supervise.stage_status import Figure, StageRow
 from showroom.pages import wording
 from showroom.pages.sources import Away
 from showroom.pages.stream import StreamPage, stream_page

@@ -15,11 +15,11 @@ from include.contracts.errors import ShowroomError
 from include.contracts.metrics import METRICS
 from include.gate.report import read_report
 from include.serving import queries as serving
-from include.supervise.alarms import ALARMS
+from include.supervise.alerts import ALARMS
 from include.supervise.observation import PARTS, Away, Kafka, Observation, Search
-from include.supervise.report import Now, observe_now
+from include.supervise.stage_status import Now, observe_now
 from include.supervise.state_file import StateFile
-from include.supervise.view import ACTIONS
+from include.supervise.rule_context import ACTIONS
 from showroom.pages.sources import Sources
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

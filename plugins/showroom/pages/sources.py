@@ -22,8 +22,8 @@ from include.serving import panels
 from include.serving.client import connect
 from include.serving.panels import Narrow, Panel, Table
 from include.serving.queries import newest_by
-from include.supervise.journal import Entry, Journal
-from include.supervise.report import StageRow, stages
+from include.supervise.decision_log import Entry, Journal
+from include.supervise.stage_status import StageRow, stages
 from showroom.pages.held import Held
 
 TIMEOUT_S = 3.0

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from include.contracts.reasons import MEANING, Reason
 from include.gate.rejected import RejectedRecord
-from include.supervise.journal import Entry
+from include.supervise.decision_log import Entry
 from include.supervise.observation import Kafka
-from include.supervise.report import Figure, StageRow
+from include.supervise.stage_status import Figure, StageRow
 from showroom.pages import wording
 from showroom.pages.sources import Away
 

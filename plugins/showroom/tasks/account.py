@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from include.contracts.settings import Settings
 from include.contracts.topics import KPI, KPI_GROUP, KPI_ROWS_GROUP, STREAM_GROUP, VALID
-from include.supervise.hours import Hours, committed, end_offsets
-from include.supervise.missing import Counting, Missing, find_missing
+from include.supervise.kafka_counts import Hours, committed, end_offsets
+from include.supervise.missing_sessions import Counting, Missing, find_missing
 from include.supervise.reconcile import (
     ADMITTED,
     BY_SESSION,

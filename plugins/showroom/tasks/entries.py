@@ -10,7 +10,7 @@ from pymongo.database import Database
 
 from include.archive.store import Document, errors
 from include.contracts.archive import RECONCILIATIONS
-from include.supervise.due import RAW_KEPT, Known
+from include.supervise.due_hours import RAW_KEPT, Known
 from include.supervise.reconcile import Evidence, Line, Reconciliation, State
 from showroom.tasks.account import Counted, Minutes
 

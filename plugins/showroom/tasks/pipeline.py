@@ -11,7 +11,7 @@ from include.contracts.settings import Settings
 from include.serving.client import connect
 from include.serving.pipeline import TIMEOUT_S, newest, write
 from include.supervise.events import of_round
-from include.supervise.journal import Entry
+from include.supervise.decision_log import Entry
 
 MISSED = 30
 """Rounds that are told later at most; one that could not be told is in the journal."""

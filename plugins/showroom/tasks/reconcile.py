@@ -14,7 +14,7 @@ from include.archive.store import Document, database
 from include.contracts.errors import ShowroomError, TerminalError
 from include.contracts.settings import Settings
 from include.serving.client import connect
-from include.supervise.due import floor, require_countable
+from include.supervise.due_hours import floor, require_countable
 from include.supervise.events import of_archive
 from showroom.environment import settings
 from showroom.tasks.entries import Entries

@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from include.contracts.settings import Settings
-from include.supervise.alert import Alarms
-from include.supervise.due import due_days, due_hours
+from include.supervise.alert_manager import Alarms
+from include.supervise.due_hours import due_days, due_hours
 from include.supervise.events import difference, of_hour
-from include.supervise.hours import oldest_raw
+from include.supervise.kafka_counts import oldest_raw
 from include.supervise.reconcile import HOUR, Reconciliation, merged
 from showroom.tasks.account import count_day, count_hour
 from showroom.tasks.entries import Entries

@@ -14,8 +14,8 @@ from include.contracts.settings import Settings
 from include.contracts.topics import VALID
 from include.serving import queries as serving
 from include.serving.arrivals import count_arrived, kpi_sessions, rows_by_session
-from include.supervise.admitted import SessionKey
-from include.supervise.missing import Lookup
+from include.supervise.admitted_session import SessionKey
+from include.supervise.missing_sessions import Lookup
 from include.supervise.reconcile import BY_SESSION, HOUR, IN_MONGODB, oldest_month
 
 

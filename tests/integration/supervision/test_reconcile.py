@@ -18,11 +18,11 @@ from include.contracts import topics
 from include.contracts.settings import Settings
 from include.serving.client import connect
 from include.serving.templates import ensure_templates
-from include.supervise.due import floor
+from include.supervise.due_hours import floor
 from include.supervise.reconcile import HOUR
 from local.stack import ARCHIVE, Stack
 from tests.integration.supervision.conftest import pass_over
-from tests.integration.supervision.shop_hours import ShopHour, let_raw_records_be_old
+from tests.integration.supervision.synthetic_hours import ShopHour, let_raw_records_be_old
 from tests.locking import turn
 from tests.valid_sessions import valid_session
 

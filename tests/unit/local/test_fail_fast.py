@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 import pytest
 
 from include.clients.airflow import broken_dag
-from include.supervise.journal import Entry
+from include.supervise.decision_log import Entry
 from include.supervise.observation import Away, Observation
 from include.supervise.policy import Decision
-from include.supervise.view import Action
+from include.supervise.rule_context import Action
 from local.demo.clean_start import unfinished
 from local.demo.fail_fast import failed_run, terminal_decision
 

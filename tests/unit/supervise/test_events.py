@@ -3,13 +3,13 @@
 from datetime import UTC, datetime
 
 from include.contracts.documents import PipelineEvent
-from include.supervise.alarms import ALARMS
+from include.supervise.alerts import ALARMS
 from include.supervise.events import LONGEST_DETAIL, difference, of_archive, of_hour, of_round
-from include.supervise.journal import Entry
+from include.supervise.decision_log import Entry
 from include.supervise.observation import Away, Gate, Observation, Search
 from include.supervise.policy import Decision, Finding, decide
 from include.supervise.reconcile import Line, Reconciliation
-from tests.unit.supervise.looks import LIMITS, NOW, at, kafka
+from tests.unit.supervise.factories import LIMITS, NOW, at, kafka
 
 HOUR = datetime(2026, 11, 23, 8, tzinfo=UTC)
 Told = dict[tuple[str, str, str], tuple[float, float | None]]

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 import pytest
 from msgspec.structs import replace as changed
 
-from include.supervise.alarms import ALARMS, judged
+from include.supervise.alerts import ALARMS, judged
 from include.supervise.observation import PARTS, Away, Observation
 from include.supervise.policy import decide
-from tests.unit.supervise.looks import (
+from tests.unit.supervise.factories import (
     FLINK,
     GATE,
     LIMITS,

@@ -7,7 +7,7 @@ from msgspec.structs import replace as changed
 
 from include.supervise.observation import Archive, Away, Flink, Gate, Job, Kafka, Observation, Restore, Search
 from include.supervise.policy import decide
-from tests.unit.supervise.looks import FLINK, LIMITS, NOW, POINT, at, kafka
+from tests.unit.supervise.factories import FLINK, LIMITS, NOW, POINT, at, kafka
 
 away = st.builds(Away, reason=st.just("refused"))
 counts = st.integers(0, 1_000_000)

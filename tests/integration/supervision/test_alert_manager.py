@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from include.contracts.settings import Settings
-from include.supervise.alert import Alarms
+from include.supervise.alert_manager import Alarms
 from local.stack import Stack
 from tests.locking import turn
 from tests.webhook import Webhook, serve_webhook

@@ -21,7 +21,7 @@ from include.contracts.letters import DeadLetter, Origin
 from include.contracts.session import ValidSession
 from include.contracts.settings import Settings
 from include.provision.topics import ensure_topics
-from include.supervise.hours import committed, end_offsets
+from include.supervise.kafka_counts import committed, end_offsets
 from include.supervise.reconcile import HOUR
 from showroom.tasks.entries import Entries
 from showroom.tasks.run import Run

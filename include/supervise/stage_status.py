@@ -11,7 +11,7 @@ import msgspec
 from include.contracts.errors import TransientError
 from include.contracts.metrics import Stage
 from include.contracts.settings import Settings
-from include.supervise.journal import Entry, Journal
+from include.supervise.decision_log import Entry, Journal
 from include.supervise.observation import Archive, Away, Gate, Kafka, Observation, Restore
 from include.supervise.policy import Decision, Limits, decide
 from include.supervise.probes import observe

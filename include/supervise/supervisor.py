@@ -7,15 +7,15 @@ from pathlib import Path
 
 from include.contracts.errors import ShowroomError, TransientError
 from include.contracts.settings import Settings
-from include.supervise.alarms import ALARMS, judged
-from include.supervise.alert import Alarms
+from include.supervise.alerts import ALARMS, judged
+from include.supervise.alert_manager import Alarms
 from include.supervise.flink_rest import FlinkRest
 from include.supervise.heartbeat import send_heartbeat
-from include.supervise.journal import Entry, Journal, Turn, acting
+from include.supervise.decision_log import Entry, Journal, Turn, acting
 from include.supervise.observation import Observation
 from include.supervise.policy import Action, Decision, Limits, decide
 from include.supervise.probes import observe
-from include.supervise.start import start_stream
+from include.supervise.restart import start_stream
 from include.supervise.stream_job import JobProgram
 
 HISTORY = 120

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
-from include.supervise.admitted import AdmittedSession, SessionKey
+from include.supervise.admitted_session import AdmittedSession, SessionKey
 from include.supervise.reconcile import IN_MONGODB
 
 BATCH = 1_000

@@ -12,7 +12,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 from include.contracts import topics
 from include.contracts.settings import Settings
 from include.supervise.observation import Kafka
-from include.supervise.visible import visible_records
+from include.supervise.visible_records import visible_records
 
 REQUEST_S = 2.0
 COORDINATOR_S = 1.0

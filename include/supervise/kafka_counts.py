@@ -13,7 +13,7 @@ from kafka.errors import KafkaError
 from include.contracts import letters, topics
 from include.contracts.errors import TransientError
 from include.contracts.settings import Settings
-from include.supervise.admitted import AdmittedSession, SessionKey, decode
+from include.supervise.admitted_session import AdmittedSession, SessionKey, decode
 from include.supervise.origins import Origins
 from include.supervise.reconcile import BY_SESSION, Evidence, Rows
 

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace as changed
 
-from include.supervise.journal import Entry
+from include.supervise.decision_log import Entry
 from include.supervise.observation import Away, Observation
 from include.supervise.policy import Decision, Finding, decide
-from include.supervise.report import SHOWN, Now, StageRow, rows
-from tests.unit.supervise.looks import FLINK, LIMITS, NOW, archived, at, gate, kafka, search
+from include.supervise.stage_status import SHOWN, Now, StageRow, rows
+from tests.unit.supervise.factories import FLINK, LIMITS, NOW, archived, at, gate, kafka, search
 
 AWAY = Away("refused")
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from include.contracts.documents import EventKind, PipelineEvent
 from include.ingest.emission import VALID
 from include.supervise.events import difference, of_archive, of_hour, of_round
-from include.supervise.journal import Entry
+from include.supervise.decision_log import Entry
 from include.supervise.observation import Away, Gate, Kafka, Observation, Search
 from include.supervise.policy import Action, Decision, Finding
 from include.supervise.reconcile import Line, Reconciliation

@@ -7,7 +7,7 @@ from kafka import KafkaProducer
 
 from include.contracts import topics
 from include.contracts.settings import Settings
-from include.supervise.progress import probe_kafka
+from include.supervise.consumer_lag import probe_kafka
 from tests.integration.supervision.conftest import pass_over
 from tests.polling import eventually
 

@@ -15,9 +15,9 @@ from include.contracts.settings import Settings
 from include.serving.client import connect
 from include.serving.templates import ensure_templates
 from include.supervise import act, flink_rest
-from include.supervise.act import look, supervise_once
+from include.supervise.supervisor import look, supervise_once
 from include.supervise.flink_rest import FlinkRest
-from include.supervise.journal import Entry, Journal, Turn, acting
+from include.supervise.decision_log import Entry, Journal, Turn, acting
 from include.supervise.observation import Observation
 from include.supervise.stream_job import cancel, restore_points, running_job, submit
 from local.demo.fail_fast import StreamVerdicts

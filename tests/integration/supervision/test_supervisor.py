@@ -10,13 +10,13 @@ from include.contracts import keys, topics
 from include.contracts.errors import TransientError
 from include.contracts.settings import Secret, Settings
 from include.supervise import journal as journal_module
-from include.supervise.act import look
-from include.supervise.alert import Alarms
+from include.supervise.supervisor import look
+from include.supervise.alert_manager import Alarms
 from include.supervise.elasticsearch_probe import probe_elasticsearch
-from include.supervise.journal import Entry, Journal, acting, my_turn
+from include.supervise.decision_log import Entry, Journal, acting, my_turn
 from include.supervise.observation import Away, Gate, Kafka, Search
 from include.supervise.probes import observe
-from include.supervise.report import SHOWN, stages
+from include.supervise.stage_status import SHOWN, stages
 from local.stack import Stack
 from local.stream_job import state_folder
 from tests.integration.supervision.conftest import leave_gate

@@ -10,7 +10,7 @@ from elasticsearch import Elasticsearch
 from include.contracts.documents import PipelineEvent
 from include.contracts.errors import TransientError
 from include.contracts.settings import Settings
-from include.supervise.journal import Entry
+from include.supervise.decision_log import Entry
 from include.supervise.observation import Away, Observation
 from include.supervise.policy import Decision
 from showroom.tasks import pipeline

@@ -13,8 +13,8 @@ from include.contracts import topics
 from include.contracts.errors import TransientError
 from include.contracts.letters import DeadLetter, Origin
 from include.contracts.settings import Settings
-from include.supervise.hours import Hours, committed, end_offsets, oldest_raw
-from include.supervise.progress import COMMITS, probe_kafka
+from include.supervise.kafka_counts import Hours, committed, end_offsets, oldest_raw
+from include.supervise.consumer_lag import COMMITS, probe_kafka
 from include.supervise.reconcile import HOUR, Evidence, Rows, gate_line
 from tests.integration.supervision.conftest import pass_over
 from tests.valid_sessions import encoded, valid_session

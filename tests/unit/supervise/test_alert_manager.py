@@ -8,15 +8,15 @@ import pytest
 
 from include.contracts.settings import Secret, Settings
 from include.supervise import act, alert, heartbeat
-from include.supervise.act import supervise_once
-from include.supervise.alert import Alarms
+from include.supervise.supervisor import supervise_once
+from include.supervise.alert_manager import Alarms
 from include.supervise.heartbeat import send_heartbeat
-from include.supervise.journal import Entry
+from include.supervise.decision_log import Entry
 from include.supervise.observation import Away
 from include.supervise.policy import decide
 from include.supervise.state_file import AlertRecord, StateFile
 from include.supervise.stream_job import JobProgram
-from tests.unit.supervise.looks import LIMITS, NOW, at, for_long, gate
+from tests.unit.supervise.factories import LIMITS, NOW, at, for_long, gate
 from tests.webhook import Webhook, serve_webhook
 
 AGAIN_S = 3_600

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from include.contracts.errors import TerminalError
-from include.supervise.due import Known, due_days, due_hours, oldest_verifiable, require_countable
+from include.supervise.due_hours import Known, due_days, due_hours, oldest_verifiable, require_countable
 from include.supervise.reconcile import HOUR
 
 NOW = datetime(2026, 11, 23, 15, 20, tzinfo=UTC)
