@@ -20,7 +20,7 @@ a command in an environment of its own; its progress is in the task's log, its s
 * **When:** at 02:00 UTC, for the days before midnight; one run at a time, one step at a time. By hand for another
   *start* and *end*.
 * **Late:** the champion and the neighbours of the last run go on being used.
-* **Failed:** a server was away (tried again twice), or a person must change something: the alarm names it. The
+* **Failed:** a server was away (tried again twice), or a person must change something: the alert names it. The
   champion stays as it was. See docs/runbooks/batch.md.
 * **Run again:** harmless. The same window and data give the same figures, replace their own runs in MLflow, and are
   charged to the privacy budget once.

@@ -1,4 +1,4 @@
-"""An admitted session as reconciliation reads it, pure: its identity, and the documents that it must become."""
+"""An admitted session as reconciliation reads it, pure: its key, and its expected documents."""
 
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from include.supervise.reconcile import Rows
 
 
 class SessionKey(NamedTuple):
-    """A session wherever it is stored; a session_id alone is unique for one user only."""
+    """Key of a session in every store; a session_id alone is unique for one user only."""
 
     user_id: str
     session_id: str
@@ -20,7 +20,7 @@ class _View(msgspec.Struct):
 
 
 class AdmittedSession(msgspec.Struct):
-    """What reconciliation reads of a record of `sessions.valid`."""
+    """The fields of a record of `sessions.valid` that reconciliation reads."""
 
     session_id: str
     user_id: str
@@ -30,7 +30,7 @@ class AdmittedSession(msgspec.Struct):
 
     @property
     def key(self) -> SessionKey:
-        """Its identity."""
+        """Its key."""
         return SessionKey(self.user_id, self.session_id)
 
     @property
@@ -41,7 +41,7 @@ class AdmittedSession(msgspec.Struct):
 
     @property
     def rows(self) -> Rows:
-        """The documents that the stream makes of it."""
+        """The documents that the stream indexes for it."""
         return Rows(
             session_summary=1,
             product_details=len(self.views),
@@ -53,7 +53,7 @@ _decoder = msgspec.json.Decoder(AdmittedSession)
 
 
 def decode(value: bytes | None) -> AdmittedSession | None:
-    """A record of `sessions.valid`; None for what is no session."""
+    """Decode a record of `sessions.valid`; None for a malformed one."""
     try:
         return _decoder.decode(value or b"")
     except (msgspec.MsgspecError, ValueError, RecursionError):

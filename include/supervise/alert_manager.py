@@ -1,4 +1,4 @@
-"""Alarms to people: into the log and to a webhook, each once until it is due again, and once when it is over."""
+"""Send alerts to the log and to a webhook: once per repeat interval, and once when an alert is resolved."""
 
 import logging
 import time
@@ -17,22 +17,22 @@ log = logging.getLogger(__name__)
 
 TIMEOUT_S = 5.0
 REDIS_TIMEOUT_S = 3.0
-POSTING_S = 60.0
-"""An alert whose sender has not come back for so long was not sent."""
+SEND_TIMEOUT_S = 60.0
+"""An alert whose sender has not reported for this long was not sent."""
 
 
-class Alarms:
-    """Raises and clears alarms. Never raises itself: an alarm that cannot be sent is logged and tried again."""
+class AlertManager:
+    """Fire and resolve alerts. Never raises: an alert that cannot be sent is logged and retried by the next cycle."""
 
     def __init__(self, settings: Settings, transport: httpx.BaseTransport | None = None) -> None:
         self._webhook = settings.alert_webhook
-        self._again_s = settings.alert_again_s
+        self._repeat_interval_s = settings.alert_again_s
         self._file = StateFile(settings)
         self._redis = redis.Redis.from_url(
             settings.redis_url.reveal(), socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=REDIS_TIMEOUT_S
         )
         self._http = httpx.Client(timeout=TIMEOUT_S, transport=transport)
-        # It logs addresses, and that of a webhook is a secret.
+        # httpx logs addresses, and that of a webhook is a secret.
         logging.getLogger("httpx").setLevel(logging.WARNING)
 
     def __enter__(self) -> Self:
@@ -44,116 +44,116 @@ class Alarms:
         self._http.close()
         self._redis.close()
 
-    def raise_(self, identity: str, title: str, detail: str, remedy: str) -> bool:
-        """Tell people, unless they were told of `identity` within SHOWROOM_ALERT_AGAIN_S; whether it was sent.
+    def fire(self, alert_id: str, title: str, detail: str, remedy: str) -> bool:
+        """Send an alert, unless it was sent within SHOWROOM_ALERT_AGAIN_S; return whether it was sent.
 
-        What they were told of is kept on this machine and in Redis, which other machines see; one of them is enough.
+        What was sent is stored on this machine and in Redis, which other machines read; one of them is enough.
         """
-        if not self._claim(identity, time.time()):
+        if not self._claim(alert_id, time.time()):
             return False
-        log.error("ALARM %s: %s: %s; %s", identity, title, detail, remedy)
-        is_delivered = self._post(identity, "raised", {"title": title, "detail": detail, "remedy": remedy})
+        log.error("ALERT %s: %s: %s; %s", alert_id, title, detail, remedy)
+        is_delivered = self._post(alert_id, "raised", {"title": title, "detail": detail, "remedy": remedy})
         with self._file.edit() as state:
-            record = state.alerts.get(identity)
+            record = state.alerts.get(alert_id)
             if record is not None:
                 record.is_delivered = is_delivered
                 record.sent_at = record.sent_at if is_delivered else 0.0
         if not is_delivered:
-            self._forget([identity])
+            self._remove([alert_id])
         return True
 
-    def clear(self, *identities: str, grace_s: float = 0.0) -> list[str]:
-        """Tell people, once, that these are over; returns those of which they had been told.
+    def resolve(self, *alert_ids: str, grace_s: float = 0.0) -> list[str]:
+        """Send one recovery for each of these alerts; return those that had been sent.
 
-        An alert that fired less than `grace_s` ago is kept: one that comes and goes is one alert.
+        An alert that fired less than `grace_s` ago is retained: a flapping condition is one alert.
         """
-        if not identities:
+        if not alert_ids:
             return []
         now = time.time()
         with self._file.edit() as state:
-            for identity in self._raised_elsewhere(identities):
-                if identity not in state.alerts and identity not in state.to_forget:
-                    state.alerts[identity] = AlertRecord(sent_at=now, fired_at=now, is_delivered=True)
-            known = {name: record for name in identities if (record := state.alerts.get(name)) is not None}
-        over = [name for name, record in known.items() if not 0 <= now - record.fired_at < grace_s]
-        ended = [identity for identity in over if self._end(identity, known[identity])]
-        self._forget(ended)
-        return [identity for identity in ended if known[identity].is_delivered]
+            for alert_id in self._fired_elsewhere(alert_ids):
+                if alert_id not in state.alerts and alert_id not in state.to_remove:
+                    state.alerts[alert_id] = AlertRecord(sent_at=now, fired_at=now, is_delivered=True)
+            already_sent = {name: record for name in alert_ids if (record := state.alerts.get(name)) is not None}
+        over = [name for name, record in already_sent.items() if not 0 <= now - record.fired_at < grace_s]
+        ended = [alert_id for alert_id in over if self._resolve(alert_id, already_sent[alert_id])]
+        self._remove(ended)
+        return [alert_id for alert_id in ended if already_sent[alert_id].is_delivered]
 
-    def _end(self, identity: str, record: AlertRecord) -> bool:
-        """Whether the alert is over for good; False where its message has to be sent again."""
+    def _resolve(self, alert_id: str, record: AlertRecord) -> bool:
+        """Send the recovery and remove the alert; return False where the message has to be sent again."""
         if record.is_delivered:
-            log.warning("RECOVERED %s", identity)
-            if not self._post(identity, "recovered", {"title": f"{identity} is over"}):
+            log.warning("RECOVERED %s", alert_id)
+            if not self._post(alert_id, "recovered", {"title": f"{alert_id} is over"}):
                 return False
         with self._file.edit() as state:
-            state.alerts.pop(identity, None)
+            state.alerts.pop(alert_id, None)
         return True
 
-    def _claim(self, identity: str, now: float) -> bool:
-        """Whether this process is to send it now; for others it then counts as sent."""
+    def _claim(self, alert_id: str, now: float) -> bool:
+        """Return whether this process sends the alert now; for other processes it then counts as sent."""
         with self._file.edit() as state:
-            record = state.alerts.get(identity)
+            record = state.alerts.get(alert_id)
             if record is not None:
                 record.fired_at = now
-                patience_s = self._again_s if record.is_delivered else POSTING_S
-                if 0 <= now - record.sent_at < patience_s:
+                interval_s = self._repeat_interval_s if record.is_delivered else SEND_TIMEOUT_S
+                if 0 <= now - record.sent_at < interval_s:
                     return False
-            remaining_s = self._remaining_s(identity, state)
+            remaining_s = self._remaining_s(alert_id, state)
             if remaining_s is not None and (record is None or record.is_delivered):
-                sent_at = now - self._again_s + remaining_s
-                state.alerts[identity] = AlertRecord(sent_at=sent_at, fired_at=now, is_delivered=True)
+                sent_at = now - self._repeat_interval_s + remaining_s
+                state.alerts[alert_id] = AlertRecord(sent_at=sent_at, fired_at=now, is_delivered=True)
                 return False
-            state.alerts[identity] = AlertRecord(sent_at=now, fired_at=now)
+            state.alerts[alert_id] = AlertRecord(sent_at=now, fired_at=now)
             return True
 
-    def _remaining_s(self, identity: str, state: SupervisorState) -> float | None:
-        """For how long the alert another machine has sent is not to be repeated; None where none has, or is known."""
-        key = keys.alarm(identity)
+    def _remaining_s(self, alert_id: str, state: SupervisorState) -> float | None:
+        """Return the seconds until the alert of another machine may be repeated; None without one, or without Redis."""
+        key = keys.alert(alert_id)
         try:
-            if identity in state.to_forget:
+            if alert_id in state.to_remove:
                 self._redis.delete(key)
-                state.to_forget.discard(identity)
-            if self._redis.set(key, f"{time.time():.0f}", nx=True, ex=self._again_s):
+                state.to_remove.discard(alert_id)
+            if self._redis.set(key, f"{time.time():.0f}", nx=True, ex=self._repeat_interval_s):
                 return None
             remaining: Any = self._redis.pttl(key)
         except redis.RedisError:
             return None
         return max(0.0, float(remaining) / 1_000)
 
-    def _raised_elsewhere(self, identities: Sequence[str]) -> list[str]:
+    def _fired_elsewhere(self, alert_ids: Sequence[str]) -> list[str]:
         try:
             with self._redis.pipeline(transaction=False) as pipe:
-                for identity in identities:
-                    pipe.exists(keys.alarm(identity))
-                answers: list[Any] = pipe.execute()
+                for alert_id in alert_ids:
+                    pipe.exists(keys.alert(alert_id))
+                responses: list[Any] = pipe.execute()
         except redis.RedisError as error:
-            log.warning("alarms of other machines are unknown: %s", type(error).__name__)
+            log.warning("read alerts of other machines failed: %s", type(error).__name__)
             return []
-        return [identity for identity, is_raised in zip(identities, answers, strict=True) if is_raised]
+        return [alert_id for alert_id, is_firing in zip(alert_ids, responses, strict=True) if is_firing]
 
-    def _post(self, identity: str, state: Literal["raised", "recovered"], told: Mapping[str, str]) -> bool:
-        """Whether it arrived, or there is nowhere to send it to."""
+    def _post(self, alert_id: str, state: Literal["raised", "recovered"], content: Mapping[str, str]) -> bool:
+        """Return whether the webhook accepted the message, or there is no webhook."""
         address = self._webhook.reveal()
         if not address:
             return True
-        body = {"identity": identity, "state": state, "at": round(time.time(), 3), **told}
+        body = {"identity": alert_id, "state": state, "at": round(time.time(), 3), **content}
         try:
-            answer = self._http.post(address, json=body)
+            response = self._http.post(address, json=body)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             log.warning("the alert webhook does not answer (%s)", type(error).__name__)
             return False
-        if answer.is_error:
-            log.warning("the alert webhook answered %d", answer.status_code)
-        return not answer.is_error
+        if response.is_error:
+            log.warning("the alert webhook answered %d", response.status_code)
+        return not response.is_error
 
-    def _forget(self, identities: Sequence[str]) -> None:
-        """Take alerts out of Redis; where it is away, later."""
-        if not identities:
+    def _remove(self, alert_ids: Sequence[str]) -> None:
+        """Remove alerts from Redis; while Redis is unavailable, a later cycle does."""
+        if not alert_ids:
             return
         try:
-            self._redis.delete(*map(keys.alarm, identities))
+            self._redis.delete(*map(keys.alert, alert_ids))
         except redis.RedisError as error:
-            log.warning("%d alarms cannot be forgotten: %s", len(identities), type(error).__name__)
+            log.warning("remove %d alerts from Redis failed: %s", len(alert_ids), type(error).__name__)
             with self._file.edit() as state:
-                state.to_forget |= set(identities)
+                state.to_remove |= set(alert_ids)

@@ -1,64 +1,66 @@
-"""The closed set of the supervisor's alarms, by identity; each has a heading in the runbooks."""
+"""The closed set of the supervisor's alerts, by id; each has a heading in the runbook of its stage."""
 
 from collections.abc import Collection
+from typing import NamedTuple
 
-ALARMS: dict[str, str] = {
-    "stream.no_cluster": "Flink does not answer",
-    "stream.no_taskmanager": "Flink has no TaskManager",
-    "stream.no_job": "the stream job is gone",
-    "stream.two_jobs": "more than one stream job runs",
-    "stream.not_running": "tasks of the stream job do not run",
-    "stream.restarting": "the stream job restarts again and again",
-    "stream.checkpoints_stalled": "the stream job completes no checkpoints",
-    "stream.slow": "the stream job makes progress but completes no checkpoints",
-    "stream.lagging": "the stream falls behind",
-    "stream.clock": "Flink's clock is wrong",
-    "stream.budget_spent": "starting the stream does not help",
-    "stream.start_failed": "the stream job cannot be started",
-    "stream.restore_unknown": "the stream's checkpoints cannot be read",
-    "ingest.no_kafka": "Kafka does not answer",
-    "gate.no_memory": "the gate's Redis does not answer",
-    "gate.redis_memory_high": "the gate's Redis is nearly full",
-    "gate.silent": "a partition has no gate process",
-    "gate.partition_stopped": "the gate stopped a partition whose offsets are lost",
-    "gate.lagging": "the gate falls behind",
-    "serving.away": "Elasticsearch does not answer",
-    "serving.refusing": "Elasticsearch takes no documents",
-    "serving.refused": "Elasticsearch refused documents",
-    "serving.stale": "admitted sessions do not become searchable",
-    "serving.no_templates": "the index templates cannot be made",
-    "archive.unreachable": "the archive's MongoDB does not answer",
-    "archive.lagging": "the archive falls behind",
-    "supervise.clock": "clocks disagree",
-    "supervise.no_journal": "the supervisor cannot act without its journal",
+from include.contracts.metrics import Stage
+
+
+class Alert(NamedTuple):
+    """An alert as people receive it.
+
+    Attributes:
+        summary: Title of its message.
+        runbook: Stage whose runbook in docs/runbooks has the heading, and whose status it changes.
+        sources: Parts of an observation that must be available to resolve it.
+    """
+
+    summary: str
+    runbook: Stage
+    sources: tuple[str, ...] = ()
+
+
+ALERTS: dict[str, Alert] = {
+    "flink.unreachable": Alert("Flink does not answer", "stream"),
+    "stream.no_taskmanager": Alert("Flink has no TaskManager", "stream", ("flink",)),
+    "stream.no_job": Alert("the stream job is not running", "stream", ("flink",)),
+    "stream.duplicate_job": Alert("more than one stream job runs", "stream", ("flink",)),
+    "stream.not_running": Alert("tasks of the stream job do not run", "stream", ("flink",)),
+    "stream.restarting": Alert("the stream job restarts repeatedly", "stream", ("flink",)),
+    "stream.checkpoints_stalled": Alert("the stream job completes no checkpoints", "stream", ("flink",)),
+    "stream.slow": Alert(
+        "the stream job makes progress but completes no checkpoints", "stream", ("flink", "elasticsearch", "kafka")
+    ),
+    "stream.lagging": Alert("the stream falls behind", "stream", ("kafka",)),
+    "stream.clock_skew": Alert("Flink's clock is incorrect", "stream", ("flink",)),
+    "stream.restart_limit_reached": Alert("restarts do not repair the stream", "stream", ("flink", "restore")),
+    "stream.start_failed": Alert("the stream job cannot be started", "stream", ("flink", "restore")),
+    "stream.restore_unknown": Alert("the stream's checkpoints cannot be read", "stream"),
+    "kafka.unreachable": Alert("Kafka does not answer", "ingest"),
+    "gate.redis_unreachable": Alert("the gate's Redis does not answer", "gate"),
+    "gate.redis_memory_high": Alert("the gate's Redis is nearly full", "gate", ("gate",)),
+    "gate.heartbeat_missing": Alert("a partition has no gate process", "gate", ("gate",)),
+    "gate.partition_stopped": Alert("the gate stopped a partition whose offsets are lost", "gate", ("gate",)),
+    "gate.lagging": Alert("the gate falls behind", "gate", ("kafka",)),
+    "elasticsearch.unreachable": Alert("Elasticsearch does not answer", "serving"),
+    "elasticsearch.write_blocked": Alert("Elasticsearch accepts no documents", "serving", ("elasticsearch",)),
+    "serving.dead_letters": Alert("Elasticsearch refused documents", "serving", ("kafka",)),
+    "serving.stale_data": Alert(
+        "admitted sessions do not become searchable", "serving", ("elasticsearch", "gate", "kafka")
+    ),
+    "serving.no_templates": Alert("the index templates cannot be created", "serving", ("elasticsearch",)),
+    "archive.unreachable": Alert("the archive's MongoDB does not answer", "archive"),
+    "archive.lagging": Alert("the archive falls behind", "archive", ("archive", "kafka")),
+    "supervise.clock_skew": Alert("clocks disagree", "supervise", ("elasticsearch", "gate")),
+    "supervise.decision_log_unavailable": Alert("the supervisor cannot act without its decision log", "supervise"),
 }
 
-NEEDS: dict[str, tuple[str, ...]] = {
-    "stream.no_taskmanager": ("flink",),
-    "stream.no_job": ("flink",),
-    "stream.two_jobs": ("flink",),
-    "stream.not_running": ("flink",),
-    "stream.restarting": ("flink",),
-    "stream.checkpoints_stalled": ("flink",),
-    "stream.slow": ("flink", "elasticsearch", "kafka"),
-    "stream.lagging": ("kafka",),
-    "stream.clock": ("flink",),
-    "stream.budget_spent": ("flink", "restore"),
-    "stream.start_failed": ("flink", "restore"),
-    "gate.redis_memory_high": ("gate",),
-    "gate.silent": ("gate",),
-    "gate.partition_stopped": ("gate",),
-    "gate.lagging": ("kafka",),
-    "serving.refusing": ("elasticsearch",),
-    "serving.refused": ("kafka",),
-    "serving.stale": ("elasticsearch", "gate", "kafka"),
-    "serving.no_templates": ("elasticsearch",),
-    "archive.lagging": ("archive", "kafka"),
-    "supervise.clock": ("elasticsearch", "gate"),
-}
-"""Alarm -> parts of an observation without which nobody can tell whether it is over."""
+
+def resolvable_alerts(unavailable: Collection[str]) -> list[str]:
+    """Return the alerts that an observation without these parts can resolve."""
+    return [name for name, alert in ALERTS.items() if not set(alert.sources) & set(unavailable)]
 
 
-def judged(unknown: Collection[str]) -> list[str]:
-    """The alarms of which a look could tell that they are over. `unknown`: the parts it could not read."""
-    return [alarm for alarm in ALARMS if not set(NEEDS.get(alarm, ())) & set(unknown)]
+def stage_of(alert_id: str) -> str:
+    """Return the stage of an alert; the first word of an id that this version does not have."""
+    return ALERTS[alert_id].runbook if alert_id in ALERTS else alert_id.split(".", maxsplit=1)[0]

@@ -1,4 +1,4 @@
-"""How far Kafka's topics reach, and how far those who read them have come."""
+"""End offsets of Kafka's topics, and the lag of their consumer groups."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,74 +11,87 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 
 from include.contracts import topics
 from include.contracts.settings import Settings
-from include.supervise.observation import Kafka
+from include.supervise.observation import KafkaState
 from include.supervise.visible_records import visible_records
 
-REQUEST_S = 2.0
-COORDINATOR_S = 1.0
-COORDINATOR_POLL_S = 0.1
+REQUEST_TIMEOUT_S = 2.0
+COORDINATOR_TIMEOUT_S = 1.0
+COORDINATOR_POLL_INTERVAL_S = 0.1
 COMMITS = "__consumer_offsets"
-"""The broker's own topic of committed offsets; it is made when a group is first asked for."""
+"""The broker's topic of committed offsets; it is created with the first group."""
 
 Readers = Mapping[str, list[TopicPartition]]
 
 
-def probe_kafka(settings: Settings) -> Kafka:
-    """Ends of the topics and how far their readers are. Raises the client's own errors."""
-    limit_ms = int(REQUEST_S * 1_000)
+def probe_kafka(settings: Settings) -> KafkaState:
+    """Return the ends of the topics and the lags of their groups. Raises the client's errors."""
+    limit_ms = int(REQUEST_TIMEOUT_S * 1_000)
     with KafkaAdminClient(
         bootstrap_servers=settings.kafka_bootstrap.split(","),
         bootstrap_timeout_ms=limit_ms,
         request_timeout_ms=limit_ms,
     ) as admin:
         names = (topics.RAW, topics.VALID, topics.REJECTED, topics.DEAD)
-        places = {name: [TopicPartition(name, number) for number in range(settings.partitions)] for name in names}
-        every = [place for name in names for place in places[name]]
-        ends = _offsets(admin, every, OffsetSpec.LATEST)
-        begins = _offsets(admin, [*places[topics.RAW], *places[topics.VALID]], OffsetSpec.EARLIEST)
-        readers = {topics.GATE_GROUP: places[topics.RAW], topics.STREAM_GROUP: places[topics.VALID]}
-        reached = _reached(admin, readers)
+        topic_partitions = {
+            name: [TopicPartition(name, number) for number in range(settings.partitions)] for name in names
+        }
+        all_partitions = [topic_partition for name in names for topic_partition in topic_partitions[name]]
+        ends = _offsets(admin, all_partitions, OffsetSpec.LATEST)
+        begins = _offsets(admin, [*topic_partitions[topics.RAW], *topic_partitions[topics.VALID]], OffsetSpec.EARLIEST)
+        readers = {topics.GATE_GROUP: topic_partitions[topics.RAW], topics.STREAM_GROUP: topic_partitions[topics.VALID]}
+        committed = _committed(admin, readers)
 
     def starts(group: str) -> dict[TopicPartition, int]:
-        return {place: max(begins[place], reached.get((group, place), 0)) for place in readers[group]}
+        return {
+            topic_partition: max(begins[topic_partition], committed.get((group, topic_partition), 0))
+            for topic_partition in readers[group]
+        }
 
     def end(topic: str) -> int:
-        return sum(ends[place] for place in places[topic])
+        return sum(ends[topic_partition] for topic_partition in topic_partitions[topic])
 
     read = starts(topics.STREAM_GROUP)
-    return Kafka(
+    return KafkaState(
         raw_end=end(topics.RAW),
-        gate_lag=sum(max(0, ends[place] - start) for place, start in starts(topics.GATE_GROUP).items()),
+        gate_lag=sum(
+            max(0, ends[topic_partition] - start) for topic_partition, start in starts(topics.GATE_GROUP).items()
+        ),
         valid_end=end(topics.VALID),
         stream_lag=sum(visible_records(settings, read, ends).values()),
         rejected_end=end(topics.REJECTED),
         dead_end=end(topics.DEAD),
         stream_read=sum(read.values()),
-        valid_ends={place.partition: ends[place] for place in places[topics.VALID]},
+        valid_ends={
+            topic_partition.partition: ends[topic_partition] for topic_partition in topic_partitions[topics.VALID]
+        },
     )
 
 
-def _offsets(admin: KafkaAdminClient, places: list[TopicPartition], spec: Any) -> dict[TopicPartition, int]:
-    answer = admin.list_partition_offsets(dict.fromkeys(places, spec), IsolationLevel.READ_COMMITTED)
-    return {place: answer[place].offset for place in places}
+def _offsets(admin: KafkaAdminClient, topic_partitions: list[TopicPartition], spec: Any) -> dict[TopicPartition, int]:
+    offsets = admin.list_partition_offsets(dict.fromkeys(topic_partitions, spec), IsolationLevel.READ_COMMITTED)
+    return {topic_partition: offsets[topic_partition].offset for topic_partition in topic_partitions}
 
 
-def _reached(admin: KafkaAdminClient, readers: Readers) -> dict[tuple[str, TopicPartition], int]:
-    """(group, partition) -> committed offset, of those that ever committed."""
-    # On a new broker nobody has; to ask for a group would make the topic, and fail until its partitions have leaders.
+def _committed(admin: KafkaAdminClient, readers: Readers) -> dict[tuple[str, TopicPartition], int]:
+    """Return (group, partition) -> committed offset, where there is one."""
+    # On a new broker a request for a group would create the topic, and fail until its partitions have leaders.
     if COMMITS not in admin.list_topics():
         return {}
-    found: dict[tuple[str, TopicPartition], int] = {}
-    for group, places in readers.items():
-        answer = _asking()(admin.list_group_offsets, {group: places})[group]
-        found |= {(group, place): known.offset for place, known in answer.items() if known.offset >= 0}
-    return found
+    offsets: dict[tuple[str, TopicPartition], int] = {}
+    for group, topic_partitions in readers.items():
+        response = _retrying()(admin.list_group_offsets, {group: topic_partitions})[group]
+        offsets |= {
+            (group, topic_partition): committed.offset
+            for topic_partition, committed in response.items()
+            if committed.offset >= 0
+        }
+    return offsets
 
 
-def _asking() -> Retrying:
+def _retrying() -> Retrying:
     return Retrying(
         retry=retry_if_exception_type((CoordinatorNotAvailableError, CoordinatorLoadInProgressError)),
-        stop=stop_after_delay(COORDINATOR_S),
-        wait=wait_fixed(COORDINATOR_POLL_S),
+        stop=stop_after_delay(COORDINATOR_TIMEOUT_S),
+        wait=wait_fixed(COORDINATOR_POLL_INTERVAL_S),
         reraise=True,
     )

@@ -1,4 +1,4 @@
-"""What was seen, decided and done, kept in Redis; and the lock that lets one supervisor act at a time."""
+"""The log of decisions in Redis, and the lock that lets one supervisor at a time change the stream job."""
 
 import secrets
 import threading
@@ -16,42 +16,50 @@ from include.contracts.settings import Settings
 from include.supervise.observation import Observation
 from include.supervise.policy import Decision
 
-KEPT = 10_000
-REPEATED_AFTER_S = 60.0
-# The lock is renewed while its owner lives, however long a call to Flink takes; a dead owner loses it after this.
+MAX_RECORDS = 10_000
+REPEAT_INTERVAL_S = 60.0
+# Renewed while its owner runs, because a call to Flink has no fixed duration; a dead owner loses it after this.
 LOCK_MS = 60_000
-RENEW_S = 15.0
-# Longer than any submission can take to reach Flink, so that one whose answer was lost cannot land under an old id.
+RENEW_INTERVAL_S = 15.0
+# Longer than any submission takes to reach Flink, so that one whose response was lost cannot use an old id.
 JOB_ID_MS = 900_000
 TIMEOUT_S = 3.0
 FIELD = b"record"
-# Entries carry the supervisor's own time, the stream's ids the server's.
-CLOCKS_APART_S = 3_600.0
+# Records carry the supervisor's time, the ids of the Redis stream that of the server.
+MAX_CLOCK_SKEW_S = 3_600.0
 
 _DELETE_IF_EQUAL = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 _EXTEND = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 0"
 
 
-class Entry(msgspec.Struct, frozen=True):
-    """One record of the journal. `acted`: it spends one of the budgeted restarts. `outcome`: what came of it."""
+class DecisionRecord(msgspec.Struct, frozen=True):
+    """One record of the log.
+
+    Attributes:
+        at: Unix s.
+        observation: What was observed.
+        decision: What was decided.
+        is_restart: Whether it spends one of the budgeted restarts.
+        outcome: Result of the restart.
+    """
 
     at: float
     observation: Observation
     decision: Decision
-    acted: bool = False
+    is_restart: bool = False
     outcome: str | None = None
 
-    def says_as(self, other: "Entry") -> bool:
-        """Whether this adds nothing to `other`, which came shortly before."""
-        told = self.acted or other.acted or self.outcome is not None or other.outcome is not None
-        same = [(found.action, found.alarm) for found in self.decision.findings] == [
-            (found.action, found.alarm) for found in other.decision.findings
+    def is_repeat_of(self, other: "DecisionRecord") -> bool:
+        """Return whether this repeats `other`, the record shortly before it."""
+        has_outcome = self.is_restart or other.is_restart or self.outcome is not None or other.outcome is not None
+        is_same = [(finding.action, finding.alert) for finding in self.decision.findings] == [
+            (finding.action, finding.alert) for finding in other.decision.findings
         ]
-        return same and not told and 0 <= self.at - other.at < REPEATED_AFTER_S
+        return is_same and not has_outcome and 0 <= self.at - other.at < REPEAT_INTERVAL_S
 
 
-class Journal:
-    """The decisions of all supervisors, in their order. Every call raises TransientError while Redis is away."""
+class DecisionLog:
+    """The decisions of all supervisors, in order. Every call raises TransientError while Redis is unavailable."""
 
     def __init__(self, settings: Settings) -> None:
         self._redis = _connect(settings)
@@ -64,114 +72,116 @@ class Journal:
     ) -> None:
         self._redis.close()
 
-    def record(self, entry: Entry) -> bool:
-        """Keep an entry; what only repeats the one before it is kept once a minute. Tells whether it was kept."""
+    def append(self, record: DecisionRecord) -> bool:
+        """Append a record, repeats once a minute; return whether it was appended."""
         before = self.last(1)
-        if before and entry.says_as(before[0]):
+        if before and record.is_repeat_of(before[0]):
             return False
         with _errors():
-            self._redis.xadd(keys.decisions(), {FIELD: msgspec.json.encode(entry)}, maxlen=KEPT, approximate=True)
+            self._redis.xadd(
+                keys.decisions(), {FIELD: msgspec.json.encode(record)}, maxlen=MAX_RECORDS, approximate=True
+            )
         return True
 
-    def last(self, number: int) -> list[Entry]:
-        """The newest entries, newest first; those of another version that cannot be read are left out."""
+    def last(self, number: int) -> list[DecisionRecord]:
+        """Return the newest records, newest first, without those of another version that cannot be decoded."""
         with _errors():
-            found: Any = self._redis.xrevrange(keys.decisions(), count=number)
-        return [entry for _, fields in found if (entry := _entry(fields)) is not None]
+            rows: Any = self._redis.xrevrange(keys.decisions(), count=number)
+        return [record for _, fields in rows if (record := _decode(fields)) is not None]
 
     def restarts_since(self, unix: float) -> list[float]:
-        """When the stream was started since then, Unix s, oldest first. An entry that cannot be read counts as one."""
+        """Return the times of restarts since then, Unix s, oldest first. An undecodable record counts as a restart."""
         with _errors():
-            oldest = max(0, int((unix - CLOCKS_APART_S) * 1_000))
-            found: Any = self._redis.xrange(keys.decisions(), min=oldest)
+            oldest = max(0, int((unix - MAX_CLOCK_SKEW_S) * 1_000))
+            rows: Any = self._redis.xrange(keys.decisions(), min=oldest)
         times: list[float] = []
-        for identity, fields in found:
-            entry = _entry(fields)
-            if entry is None:
-                times.append(int(identity.split(b"-")[0]) / 1_000)
-            elif entry.acted:
-                times.append(entry.at)
+        for stream_id, fields in rows:
+            record = _decode(fields)
+            if record is None:
+                times.append(int(stream_id.split(b"-")[0]) / 1_000)
+            elif record.is_restart:
+                times.append(record.at)
         return sorted(at for at in times if at >= unix)
 
 
-class Turn:
-    """The right to act, for a time, and the id that Flink is to give the job which is submitted by it."""
+class LockLease:
+    """The lock for a limited time, and the id under which its owner submits the job."""
 
     def __init__(self, client: "redis.Redis", token: str) -> None:
         self._redis = client
         self._token = token
 
     def extend(self) -> None:
-        """Ask for as much time again. Raises TransientError when the right was lost meanwhile."""
+        """Extend the lease by its whole duration. Raises TransientError where the lock was lost."""
         with _errors():
-            kept: Any = self._redis.eval(_EXTEND, 1, keys.supervising(), self._token, str(LOCK_MS))
-        if not kept:
+            extended: Any = self._redis.eval(_EXTEND, 1, keys.supervising(), self._token, str(LOCK_MS))
+        if not extended:
             raise TransientError("another supervisor has taken over", "none: it goes on with the stream")
 
     def job_id(self) -> str:
-        """Return the Flink id of the next submission: the same for everybody until it is spent.
+        """Return the Flink id of the next submission: the same for every caller until it is spent.
 
-        Flink refuses a second job of one id. So of two submissions that do not see each other, because one lost
-        its lock or the answer to it was lost, only one starts a job.
+        Flink refuses a second job of one id. So of two concurrent submissions, after a lost lock or a lost
+        response, only one starts a job.
         """
         with _errors():
             self._redis.set(keys.next_job(), secrets.token_hex(16), nx=True, px=JOB_ID_MS)
-            found: Any = self._redis.get(keys.next_job())
-        if not found:
+            value: Any = self._redis.get(keys.next_job())
+        if not value:
             raise TransientError("the id of the next job expired while it was read", "try again")
-        return str(found.decode())
+        return str(value.decode())
 
     def spend(self, job_id: str) -> None:
-        """Never submit under this id again: Flink knows a job of it."""
+        """Discard this id: Flink has a job of it."""
         with _errors():
             self._redis.eval(_DELETE_IF_EQUAL, 1, keys.next_job(), job_id)
 
 
 @contextmanager
-def acting(settings: Settings) -> Iterator[Turn | None]:
-    """The right to act, or None while another supervisor has it. Raises TransientError while Redis is away.
+def supervisor_lock(settings: Settings) -> Iterator[LockLease | None]:
+    """Yield the lock, or None while another supervisor has it. Raises TransientError while Redis is unavailable.
 
-    It is renewed until the block ends. A supervisor that dies loses it after LOCK_MS.
+    The lock is renewed until the block ends. A supervisor that dies loses it after LOCK_MS.
     """
     token = secrets.token_hex(16)
     with _connect(settings) as client:
         with _errors():
-            mine = client.set(keys.supervising(), token, nx=True, px=LOCK_MS)
-        if not mine:
+            is_acquired = client.set(keys.supervising(), token, nx=True, px=LOCK_MS)
+        if not is_acquired:
             yield None
             return
-        turn = Turn(client, token)
+        lease = LockLease(client, token)
         try:
-            with _renewed(turn):
-                yield turn
+            with _renewed(lease):
+                yield lease
         finally:
-            # What was done is done; a lock that cannot be released expires.
+            # A lock that cannot be released expires.
             with suppress(TransientError), _errors():
                 client.eval(_DELETE_IF_EQUAL, 1, keys.supervising(), token)
 
 
 @contextmanager
-def my_turn(settings: Settings) -> Iterator[Turn]:
-    """The right to act on the stream job, for people's commands and Airflow's operators.
+def require_supervisor_lock(settings: Settings) -> Iterator[LockLease]:
+    """Yield the lock, for the commands of a person and for Airflow's operators.
 
-    Raises TransientError while another has it or Redis is away.
+    Raises TransientError while another supervisor has it or Redis is unavailable.
     """
-    with acting(settings) as turn:
-        if turn is None:
+    with supervisor_lock(settings) as lease:
+        if lease is None:
             message = "the stream job is being changed by supervise_stream or by another command"
             raise TransientError(message, "try again in a minute")
-        yield turn
+        yield lease
 
 
 @contextmanager
-def _renewed(turn: Turn) -> Iterator[None]:
-    """Renew the lock in the background. A lost lock shows at the owner's next `extend`."""
+def _renewed(lease: LockLease) -> Iterator[None]:
+    """Renew the lock in the background. The owner's next `extend` raises where the lock was lost."""
     done = threading.Event()
 
     def renew() -> None:
-        while not done.wait(RENEW_S):
+        while not done.wait(RENEW_INTERVAL_S):
             with suppress(TransientError):
-                turn.extend()
+                lease.extend()
 
     thread = threading.Thread(target=renew, name="lock", daemon=True)
     thread.start()
@@ -182,9 +192,9 @@ def _renewed(turn: Turn) -> Iterator[None]:
         thread.join()
 
 
-def _entry(fields: dict[bytes, bytes]) -> Entry | None:
+def _decode(fields: dict[bytes, bytes]) -> DecisionRecord | None:
     try:
-        return msgspec.json.decode(fields.get(FIELD, b""), type=Entry)
+        return msgspec.json.decode(fields.get(FIELD, b""), type=DecisionRecord)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 

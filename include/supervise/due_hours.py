@@ -1,4 +1,4 @@
-"""Which hours a run of reconciliation has to count, pure."""
+"""The hours and days that a run of reconciliation counts, pure."""
 
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
@@ -8,56 +8,56 @@ from include.contracts.errors import TerminalError
 from include.contracts.topics import RAW, TOPICS
 from include.supervise.reconcile import DAY, HOUR, State
 
-RAW_KEPT = timedelta(days=next(topic.retention_days for topic in TOPICS if topic.name == RAW))
+RAW_RETENTION = timedelta(days=next(topic.retention_days for topic in TOPICS if topic.name == RAW))
 
 
-class Known(NamedTuple):
+class CountedHour(NamedTuple):
     """An hour that was counted before. `has_evidence`: Kafka's part is stored, so raw records are not needed again."""
 
     state: State
     has_evidence: bool
 
 
-class Due(NamedTuple):
-    """Hours to count, oldest first; and hours whose raw records expired before anybody counted them."""
+class DueHours(NamedTuple):
+    """Hours to count, oldest first, and hours whose raw records expired before they were counted."""
 
     hours: list[datetime]
     expired: list[datetime]
 
 
-def due_hours(now: datetime, known: Mapping[datetime, Known], oldest_raw: datetime | None) -> Due:
-    """Every hour that has ended and is not closed.
+def due_hours(now: datetime, counted: Mapping[datetime, CountedHour], oldest_raw: datetime | None) -> DueHours:
+    """Return every hour that has ended and is not closed.
 
     Args:
-        now: the time of the run.
-        known: hours with an entry.
-        oldest_raw: arrival of the oldest raw record; None for an empty topic. Only the first run needs it: it begins
-            with the day of that record, so that the day can be compared as a whole.
+        now: The time of the run.
+        counted: Hours with an entry.
+        oldest_raw: Arrival of the oldest raw record; None for an empty topic. Only the first run needs it: it begins
+            with the day of that record, so that the whole day can be compared.
 
     Returns:
         The last hour, hours that were missed since the first entry, pending hours, and recent hours with a
         difference, which may have been repaired.
     """
     last, oldest = floor(now) - HOUR, oldest_verifiable(now)
-    if known:
-        first = min(known)
+    if counted:
+        first = min(counted)
     elif oldest_raw is not None:
         first = max(floor(oldest_raw).replace(hour=0), oldest)
     else:
         first = last
-    missed = [hour for hour in _hours(min(first, last), last) if hour not in known]
-    open_hours = [hour for hour, entry in known.items() if entry.state == "pending"]
-    repaired = [hour for hour, entry in known.items() if entry.state == "difference" and hour >= oldest]
-    count = {hour for hour in (*missed, *open_hours) if hour >= oldest or _is_stored(known, hour)}
+    missed = [hour for hour in _hours(min(first, last), last) if hour not in counted]
+    open_hours = [hour for hour, entry in counted.items() if entry.state == "pending"]
+    repaired = [hour for hour, entry in counted.items() if entry.state == "difference" and hour >= oldest]
+    count = {hour for hour in (*missed, *open_hours) if hour >= oldest or _is_stored(counted, hour)}
     expired = {hour for hour in (*missed, *open_hours) if hour not in count}
-    return Due(sorted(count.union(repaired)), sorted(expired))
+    return DueHours(sorted(count.union(repaired)), sorted(expired))
 
 
-def due_days(now: datetime, known: Mapping[datetime, Known], closed: Collection[datetime]) -> list[datetime]:
-    """Days that have ended, whose 24 hours are all counted, and that are not compared yet; the recent ones."""
+def due_days(now: datetime, counted: Mapping[datetime, CountedHour], closed: Collection[datetime]) -> list[datetime]:
+    """Return the recent days that have ended, with all 24 hours counted, that are not compared yet."""
     today = floor(now).replace(hour=0)
-    days = [today - DAY * back for back in range(RAW_KEPT.days + 1, 0, -1)]
-    return [day for day in days if day not in closed and all(_has_evidence(known, day + HOUR * n) for n in range(24))]
+    days = [today - DAY * back for back in range(RAW_RETENTION.days + 1, 0, -1)]
+    return [day for day in days if day not in closed and all(_has_evidence(counted, day + HOUR * n) for n in range(24))]
 
 
 def require_countable(now: datetime, hour: datetime) -> None:
@@ -69,26 +69,26 @@ def require_countable(now: datetime, hour: datetime) -> None:
     if hour < oldest_verifiable(now):
         raise TerminalError(
             f"reconciliation failed: raw records of {hour:%Y-%m-%dT%H:%MZ} have expired",
-            f"they are kept for {RAW_KEPT.days} days",
+            f"they are kept for {RAW_RETENTION.days} days",
         )
 
 
 def floor(instant: datetime) -> datetime:
-    """The beginning of an instant's hour."""
+    """Return the beginning of an instant's hour."""
     return instant.replace(minute=0, second=0, microsecond=0)
 
 
 def oldest_verifiable(now: datetime) -> datetime:
-    """The first hour whose raw records are certainly all there, and stay while they are counted."""
-    return floor(now - RAW_KEPT) + 2 * HOUR
+    """Return the first hour whose raw records are certainly complete, and are retained while they are counted."""
+    return floor(now - RAW_RETENTION) + 2 * HOUR
 
 
-def _is_stored(known: Mapping[datetime, Known], hour: datetime) -> bool:
-    return hour in known and known[hour].has_evidence
+def _is_stored(counted: Mapping[datetime, CountedHour], hour: datetime) -> bool:
+    return hour in counted and counted[hour].has_evidence
 
 
-def _has_evidence(known: Mapping[datetime, Known], hour: datetime) -> bool:
-    return _is_stored(known, hour)
+def _has_evidence(counted: Mapping[datetime, CountedHour], hour: datetime) -> bool:
+    return _is_stored(counted, hour)
 
 
 def _hours(first: datetime, last: datetime) -> Iterator[datetime]:

@@ -16,7 +16,7 @@ from include.contracts.settings import Settings
 TIMEOUT_S = 10.0
 # Planning the job takes Flink's client seconds, on a busy machine tens of them.
 RUN_TIMEOUT_S = 180.0
-LONGEST_CAUSE = 500
+MAX_CAUSE_CHARS = 500
 DIGEST_LENGTH = 12
 NUMBER = r"^-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?$"
 ENDED = frozenset({"FINISHED", "CANCELED", "FAILED"})
@@ -289,4 +289,4 @@ def _root_cause(trace: str) -> str:
     """The line of a Java stack trace that tells most: its last cause, else its first line."""
     lines = [line.strip() for line in trace.splitlines()] or [""]
     causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")]
-    return (causes[-1] if causes else lines[0])[:LONGEST_CAUSE]
+    return (causes[-1] if causes else lines[0])[:MAX_CAUSE_CHARS]

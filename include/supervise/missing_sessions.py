@@ -1,4 +1,4 @@
-"""Which admitted sessions a store lacks, session by session; only asked where the counts differ."""
+"""The admitted sessions that a store lacks, one by one; only compared where the counts differ."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ BATCH = 1_000
 MAX_EXAMPLES = 5
 
 Lookup = Callable[[Collection[SessionKey]], Mapping[SessionKey, int]]
-"""Sessions -> how many documents of each a store holds."""
+"""Sessions -> number of documents of each in a store."""
 
 
 @dataclass
@@ -23,8 +23,8 @@ class Missing:
     examples: list[str] = field(default_factory=list)
 
 
-class Counting:
-    """Sessions, read once, and how many of them were there."""
+class CountingIterable:
+    """Sessions, read once, and their number."""
 
     def __init__(self, sessions: Iterable[AdmittedSession]) -> None:
         self._sessions = sessions
@@ -45,22 +45,22 @@ def find_missing(
     """Compare each session with each store, in batches.
 
     Args:
-        sessions: the admitted sessions of an hour.
-        lookups: store -> how to ask it.
-        dead: index -> session -> its dead letters.
-        oldest_month: sessions of an earlier month may have left the indices.
+        sessions: The admitted sessions of an hour.
+        lookups: Store -> its lookup.
+        dead: Index -> session -> its dead letters.
+        oldest_month: Sessions of an earlier month may have left the indices.
 
     Returns:
-        Store -> what it lacks. A document that a later session of the same id has replaced is there.
+        Store -> what it lacks. A document that a later session of the same id has replaced is not missing.
     """
     result = {what: Missing() for what in lookups}
     for batch in _batches(sessions):
         for what, lookup in lookups.items():
             expected = {session.key: _rows(session, what, oldest_month) for session in batch}
-            asked = [key for key, rows in expected.items() if rows]
-            found = lookup(asked) if asked else {}
-            for key in asked:
-                _compare(result[what], key, expected[key] - found.get(key, 0), dead.get(what, {}).get(key, 0))
+            requested = [key for key, rows in expected.items() if rows]
+            documents = lookup(requested) if requested else {}
+            for key in requested:
+                _compare(result[what], key, expected[key] - documents.get(key, 0), dead.get(what, {}).get(key, 0))
     return result
 
 

@@ -1,23 +1,21 @@
-"""What a rule of supervision gets to see, and what it may answer."""
+"""Input and output of a supervision rule."""
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import PurePath
+from dataclasses import dataclass, replace
 from typing import Literal, TypeGuard, get_args
 
 import msgspec
 
 from include.contracts.settings import Settings
-from include.supervise.observation import Away, Observation
+from include.supervise.observation import Observation
 
 Action = Literal["healthy", "wait", "submit", "resume", "page"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
-SKEW_S = 5.0
-ABSURD_S = 10 * 365 * 86_400.0
-# Observations further apart than this say nothing about the time between them.
-GAP_S = 300.0
-AUTOMATIC = "no action needed, the supervisor repairs this"
+MAX_CLOCK_SKEW_S = 5.0
+MAX_PLAUSIBLE_AGE_S = 10 * 365 * 86_400.0
+MAX_OBSERVATION_GAP_S = 300.0
+"""Two observations further apart give no evidence about the time between them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +34,7 @@ class Limits:
 
     @classmethod
     def of(cls, settings: Settings) -> "Limits":
-        """The thresholds as set."""
+        """Return the thresholds of these settings."""
         return cls(
             restarts=settings.supervise_restarts,
             window_s=settings.supervise_window_s,
@@ -51,77 +49,56 @@ class Limits:
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One thing that is wrong: what to do, which alarm it is (`stage.what`), why, and what a person can do."""
+    """A rule that matched: what to do, the id of its alert, why, and what a person can do."""
 
     action: Action
-    alarm: str
+    alert: str
     reason: str
     remedy: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class View:
-    """What a rule looks at. `history` holds only the past, oldest first; `restarts` those within the window."""
+class RuleContext:
+    """Input of a rule.
 
-    seen: Observation
+    Attributes:
+        observation: The newest observation.
+        history: Earlier observations, oldest first.
+        restarts: Times of the restarts within the window, Unix s.
+        limits: Thresholds.
+        now: Unix s.
+    """
+
+    observation: Observation
     history: Sequence[Observation]
     restarts: Sequence[float]
     limits: Limits
     now: float
 
-    def lasted(self, holds: Callable[[Observation], bool]) -> float:
-        """For how many seconds the observations up to now have said so without a break."""
+    def at(self, past: Observation) -> "RuleContext":
+        """Return the context of an earlier observation, without a history."""
+        return replace(self, observation=past, history=(), now=past.taken_at)
+
+    def duration(self, holds: Callable[[Observation], bool]) -> float:
+        """Return for how many seconds a condition has held in all observations up to now."""
         since = self.now
         for earlier in reversed(self.history):
-            if since - earlier.taken_at > GAP_S or not holds(earlier):
+            if since - earlier.taken_at > MAX_OBSERVATION_GAP_S or not holds(earlier):
                 break
             since = earlier.taken_at
         return self.now - since
 
-    def before(self, age_s: float) -> Observation | None:
-        """The newest observation that is at least so old, None without one that still tells something."""
-        old = [earlier for earlier in self.history if age_s <= self.now - earlier.taken_at <= age_s + GAP_S]
+    def observation_at(self, age_s: float) -> Observation | None:
+        """Return the newest observation of at least this age, None where none is recent enough to compare with."""
+        oldest_s = age_s + MAX_OBSERVATION_GAP_S
+        old = [earlier for earlier in self.history if age_s <= self.now - earlier.taken_at <= oldest_s]
         return old[-1] if old else None
 
     def since(self, age_s: float) -> list[Observation]:
-        """The observations of the last seconds before now, oldest first."""
+        """Return the observations of the last `age_s` seconds, oldest first."""
         return [earlier for earlier in self.history if self.now - earlier.taken_at <= age_s]
 
-    def patiently(self, alarm: str, reason: str, remedy: str, holds: Callable[[Observation], bool]) -> Finding:
-        """Wait, and page once it has lasted for the grace."""
-        lasted = self.lasted(holds)
-        action: Action = "page" if lasted >= self.limits.grace_s else "wait"
-        return Finding(action, alarm, f"{reason}, for {lasted:.0f} s" if lasted else reason, remedy)
 
-    def start(self, alarm: str, reason: str) -> Finding:
-        """Start the job: from its newest restore point, anew where there never was one; page when it must not."""
-        restore, spent = self.seen.restore, len(self.restarts)
-        if isinstance(restore, Away):
-            return Finding(
-                "page",
-                "stream.restore_unknown",
-                f"{reason}; checkpoints cannot be read: {restore.reason}",
-                "start Flink (./showroom up) or make its data folder readable, then ./showroom stream resume",
-            )
-        if spent >= self.limits.restarts:
-            return Finding(
-                "page",
-                "stream.budget_spent",
-                f"{reason}; {spent} starts within {self.limits.window_s:g} s did not help",
-                "./showroom stream status and ./showroom logs flink-taskmanager; repair, then ./showroom stream resume",
-            )
-        if restore.path is None:
-            return Finding("submit", alarm, f"{reason}; there is no checkpoint yet", f"{AUTOMATIC}: it submits the job")
-        # The outcome names the whole path.
-        newest = PurePath(restore.path).name
-        return Finding(
-            "resume", alarm, f"{reason}; the newest checkpoint is {newest}", f"{AUTOMATIC}: it resumes the job"
-        )
-
-
-Rule = Callable[[View], Finding | None]
-
-
-def absurd(age_s: float | None) -> TypeGuard[float]:
-    """Whether no healthy clocks can give this age, in s."""
-    return age_s is not None and not (math.isfinite(age_s) and -SKEW_S <= age_s <= ABSURD_S)
+def is_implausible_age(age_s: float | None) -> TypeGuard[float]:
+    """Return whether synchronised clocks cannot produce this age, in s."""
+    return age_s is not None and not (math.isfinite(age_s) and -MAX_CLOCK_SKEW_S <= age_s <= MAX_PLAUSIBLE_AGE_S)

@@ -1,4 +1,4 @@
-"""The stages as the Stream page and the status show them: one row each."""
+"""The status of each stage for the Stream page, `./showroom status` and the metrics."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -11,20 +11,21 @@ import msgspec
 from include.contracts.errors import TransientError
 from include.contracts.metrics import Stage
 from include.contracts.settings import Settings
-from include.supervise.decision_log import Entry, Journal
-from include.supervise.observation import Archive, Away, Gate, Kafka, Observation, Restore
+from include.supervise.alerts import stage_of
+from include.supervise.decision_log import DecisionLog, DecisionRecord
+from include.supervise.observation import ArchiveState, GateState, KafkaState, Observation, RestoreState, Unavailable
 from include.supervise.policy import Decision, Limits, decide
 from include.supervise.probes import observe
 
 State = Literal["ok", "waiting", "wrong", "away"]
 SHOWN: tuple[Stage, ...] = ("ingest", "gate", "stream", "serving", "archive", "supervise")
-RATE_OVER_S = 30.0
+RATE_WINDOW_S = 30.0
 HISTORY = 120
 
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """One figure of a stage: `name` as in contracts.metrics or a plain word, with its unit ("" for none)."""
+    """One value of a stage: `name` as in contracts.metrics or a plain word, with its unit ("" for none)."""
 
     name: str
     value: float | int | str | None
@@ -33,7 +34,7 @@ class Figure:
 
 @dataclass(frozen=True, kw_only=True)
 class StageRow:
-    """One stage now. `rate` and `lag` in records a second and records, None where unknown; `note` for a person."""
+    """One stage now. `rate` in records/s and `lag` in records, None where unknown; `note`: reason of its state."""
 
     stage: Stage
     state: State
@@ -44,71 +45,82 @@ class StageRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Now:
-    """What is seen now and what the policy makes of it. `earlier`: for rates. `newest`: the last kept decision.
+class CurrentStatus:
+    """What is observed and decided now.
 
-    `restarts`: times of the starts within the budget's window, Unix s.
+    Attributes:
+        observation: The present observation.
+        decision: The decision about it.
+        earlier: An earlier observation, for rates.
+        newest: The newest record of the decision log.
+        restarts: Times of the restarts within the window, Unix s.
     """
 
-    seen: Observation
+    observation: Observation
     decision: Decision
     earlier: Observation | None
-    newest: Entry | None
+    newest: DecisionRecord | None
     restarts: Sequence[float] = ()
 
 
 def stages(settings: Settings, state: Path | None = None) -> list[StageRow]:
-    """All stages but the batch, read now; never raises for a server that is away.
+    """Return all stages but the batch, read now; never raises for an unavailable server.
 
-    `state` is Flink's data folder; without it the restore point is that of the newest kept decision. Rates are means
-    since an observation of the journal that is at least RATE_OVER_S old.
+    Args:
+        settings: Addresses and limits.
+        state: Flink's data folder; without it the restore point is that of the newest record.
+
+    Returns:
+        One row for each stage. Rates are means over at least RATE_WINDOW_S.
     """
     return rows(observe_now(settings, state))
 
 
-def observe_now(settings: Settings, state: Path | None = None) -> Now:
+def observe_now(settings: Settings, state: Path | None = None) -> CurrentStatus:
     """Observe and decide as a supervision cycle does, without acting, recording or alerting."""
-    entries, restarts = _remembered(settings)
-    newest = entries[0] if entries else None
+    records, restarts = _read_log(settings)
+    newest = records[0] if records else None
     seen = observe(settings, newest.observation if newest else None, state=state)
     if state is None:
-        known = newest.observation.restore if newest else Restore(None)
-        seen = msgspec.structs.replace(seen, restore=known)
+        restore = newest.observation.restore if newest else RestoreState(None)
+        seen = msgspec.structs.replace(seen, restore=restore)
     now = time.time()
-    history = [entry.observation for entry in entries]
-    old = [past for past in history if seen.taken_at - past.taken_at >= RATE_OVER_S]
+    history = [record.observation for record in records]
+    old = [past for past in history if seen.taken_at - past.taken_at >= RATE_WINDOW_S]
     decision = decide(seen, history, restarts, Limits.of(settings), now)
-    return Now(seen=seen, decision=decision, earlier=old[0] if old else None, newest=newest, restarts=restarts)
+    return CurrentStatus(
+        observation=seen, decision=decision, earlier=old[0] if old else None, newest=newest, restarts=restarts
+    )
 
 
-def _remembered(settings: Settings) -> tuple[list[Entry], list[float]]:
-    """The newest kept decisions, newest first, and the starts within the budget's window; none while Redis is away."""
+def _read_log(settings: Settings) -> tuple[list[DecisionRecord], list[float]]:
+    """Return the newest records, newest first, and the restarts in the window; none while Redis is unavailable."""
     try:
-        with Journal(settings) as journal:
-            return journal.last(HISTORY), journal.restarts_since(time.time() - settings.supervise_window_s)
+        with DecisionLog(settings) as decision_log:
+            return decision_log.last(HISTORY), decision_log.restarts_since(time.time() - settings.supervise_window_s)
     except TransientError:
         return [], []
 
 
-def decisions(settings: Settings, number: int) -> list[Entry]:
-    """The supervisor's last decisions, newest first; none while its Redis is away."""
+def decisions(settings: Settings, number: int) -> list[DecisionRecord]:
+    """Return the supervisor's last decisions, newest first; none while its Redis is unavailable."""
     try:
-        with Journal(settings) as journal:
-            return journal.last(number)
+        with DecisionLog(settings) as decision_log:
+            return decision_log.last(number)
     except TransientError:
         return []
 
 
-def rows(now: Now) -> list[StageRow]:
-    """One row a stage: states by what is decided now, rates since the earlier observation."""
-    rates, parts = _rates(now.seen, now.earlier), _parts(now.seen)
-    wrong = _findings(now.decision)
+def rows(now: CurrentStatus) -> list[StageRow]:
+    """Return one row for each stage: its state by the present decision, its rate since the earlier observation."""
+    rates, parts = _rates(now.observation, now.earlier), _parts(now.observation)
+    findings = _findings(now.decision)
     built: list[StageRow] = []
     for stage in SHOWN:
-        away, lag, figures = parts[stage] if stage in parts else _supervision(now.newest)
-        state, note = wrong.get(stage, ("ok", ""))
-        if away is not None:
-            state, note = "away", away
+        unavailable, lag, figures = parts[stage] if stage in parts else _supervision(now.newest)
+        state, note = findings.get(stage, ("ok", ""))
+        if unavailable is not None:
+            state, note = "away", unavailable
         built.append(StageRow(stage=stage, state=state, note=note, rate=rates.get(stage), lag=lag, figures=figures))
     return built
 
@@ -117,19 +129,23 @@ _Part = tuple[str | None, int | None, tuple[Figure, ...]]
 
 
 def _parts(seen: Observation) -> dict[Stage, _Part]:
-    kafka = seen.kafka if isinstance(seen.kafka, Kafka) else None
-    away = seen.unknown
+    kafka = seen.kafka if isinstance(seen.kafka, KafkaState) else None
+    reasons = seen.unavailable
     return {
-        "ingest": (away.get("kafka"), None, (Figure(name="records", value=None if kafka is None else kafka.raw_end),)),
-        "gate": (away.get("gate"), None if kafka is None else kafka.gate_lag, _gate(seen.gate)),
-        "stream": (away.get("flink"), None if kafka is None else kafka.stream_lag, _stream(seen)),
-        "serving": (away.get("elasticsearch"), None, _serving(seen, kafka)),
-        "archive": (away.get("archive"), seen.archive_lag, _archive(seen)),
+        "ingest": (
+            reasons.get("kafka"),
+            None,
+            (Figure(name="records", value=None if kafka is None else kafka.raw_end),),
+        ),
+        "gate": (reasons.get("gate"), None if kafka is None else kafka.gate_lag, _gate(seen.gate)),
+        "stream": (reasons.get("flink"), None if kafka is None else kafka.stream_lag, _stream(seen)),
+        "serving": (reasons.get("elasticsearch"), None, _serving(seen, kafka)),
+        "archive": (reasons.get("archive"), seen.archive_lag, _archive(seen)),
     }
 
 
-def _gate(gate: Gate | Away) -> tuple[Figure, ...]:
-    if isinstance(gate, Away):
+def _gate(gate: GateState | Unavailable) -> tuple[Figure, ...]:
+    if isinstance(gate, Unavailable):
         return ()
     ages = [age for age in gate.heartbeat_age_s.values() if age is not None]
     beat = max(ages) if len(ages) == len(gate.heartbeat_age_s) and ages else None
@@ -154,9 +170,9 @@ def _stream(seen: Observation) -> tuple[Figure, ...]:
     )
 
 
-def _serving(seen: Observation, kafka: Kafka | None) -> tuple[Figure, ...]:
+def _serving(seen: Observation, kafka: KafkaState | None) -> tuple[Figure, ...]:
     search = seen.elasticsearch
-    if isinstance(search, Away):
+    if isinstance(search, Unavailable):
         return ()
     age = None if search.newest_at is None else seen.taken_at - search.newest_at
     return (
@@ -168,32 +184,32 @@ def _serving(seen: Observation, kafka: Kafka | None) -> tuple[Figure, ...]:
 
 
 def _archive(seen: Observation) -> tuple[Figure, ...]:
-    if not isinstance(seen.archive, Archive):
+    if not isinstance(seen.archive, ArchiveState):
         return ()
     age = None if seen.archive.written_at is None else seen.taken_at - seen.archive.written_at
     return (Figure(name="last write", value=age, unit="s"),)
 
 
-def _supervision(newest: Entry | None) -> _Part:
+def _supervision(newest: DecisionRecord | None) -> _Part:
     if newest is None:
-        return "no decision is kept, or Redis is away", None, ()
+        return "no decision is recorded, or Redis is unavailable", None, ()
     age = Figure(name="last decision", value=time.time() - newest.at, unit="s")
     return None, None, (age, Figure(name="action", value=newest.decision.action))
 
 
 def _findings(decision: Decision) -> Mapping[str, tuple[State, str]]:
-    """Stage -> state and why, the worst of each stage."""
-    found: dict[str, tuple[State, str]] = {}
+    """Return stage -> state and reason, the worst of each stage."""
+    states: dict[str, tuple[State, str]] = {}
     for finding in decision.findings:
         state: State = "waiting" if finding.action == "wait" else "wrong"
-        stage = finding.alarm.split(".", maxsplit=1)[0]
-        if found.get(stage, ("waiting", ""))[0] == "waiting":
-            found[stage] = (state, f"{finding.reason}; {finding.remedy}")
-    return found
+        stage = stage_of(finding.alert)
+        if states.get(stage, ("waiting", ""))[0] == "waiting":
+            states[stage] = (state, f"{finding.reason}; {finding.remedy}")
+    return states
 
 
 def _rates(seen: Observation, earlier: Observation | None) -> dict[str, float]:
-    if earlier is None or isinstance(seen.kafka, Away) or isinstance(earlier.kafka, Away):
+    if earlier is None or isinstance(seen.kafka, Unavailable) or isinstance(earlier.kafka, Unavailable):
         return {}
     span, now, then = seen.taken_at - earlier.taken_at, seen.kafka, earlier.kafka
 
@@ -203,8 +219,8 @@ def _rates(seen: Observation, earlier: Observation | None) -> dict[str, float]:
     decided = (now.raw_end, -now.gate_lag), (then.raw_end, -then.gate_lag)
     passed = (now.valid_end, -now.stream_lag), (then.valid_end, -then.stream_lag)
     rates = {"ingest": per_s([now.raw_end], [then.raw_end]), "gate": per_s(*decided), "stream": per_s(*passed)}
-    if not isinstance(seen.elasticsearch, Away) and not isinstance(earlier.elasticsearch, Away):
+    if not isinstance(seen.elasticsearch, Unavailable) and not isinstance(earlier.elasticsearch, Unavailable):
         rates["serving"] = per_s([seen.elasticsearch.sessions], [earlier.elasticsearch.sessions])
-    if isinstance(seen.archive, Archive) and isinstance(earlier.archive, Archive):
+    if isinstance(seen.archive, ArchiveState) and isinstance(earlier.archive, ArchiveState):
         rates["archive"] = per_s([*seen.archive.offsets.values()], [*earlier.archive.offsets.values()])
     return rates

@@ -51,7 +51,7 @@ class RestorePoint(NamedTuple):
         return self.path.parent.name if self.path.name.startswith("chk-") else None
 
 
-class Observation(NamedTuple):
+class JobStatus(NamedTuple):
     """The running job as it is now, `failures` newest first."""
 
     job_id: str
@@ -63,14 +63,14 @@ class Observation(NamedTuple):
     failures: list[str]
 
 
-def observe(flink: FlinkRest) -> Observation | None:
+def get_job_status(flink: FlinkRest) -> JobStatus | None:
     """What Flink says of the running job; None without one. Ages are by the cluster's own clock."""
     summary = running_job(flink)
     if summary is None:
         return None
     job, checkpoints = flink.job(summary.jid), flink.checkpoints(summary.jid)
     completed = checkpoints.latest.completed
-    return Observation(
+    return JobStatus(
         job_id=job.jid,
         state=job.state,
         idle_tasks=job.idle_tasks,

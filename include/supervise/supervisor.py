@@ -1,4 +1,4 @@
-"""One round of supervision: observe, decide, act under the one-supervisor lock, record, alert."""
+"""One supervision cycle: observe, decide, restart under the supervisor lock, record, alert."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -7,145 +7,162 @@ from pathlib import Path
 
 from include.contracts.errors import ShowroomError, TransientError
 from include.contracts.settings import Settings
-from include.supervise.alerts import ALARMS, judged
-from include.supervise.alert_manager import Alarms
+from include.supervise.alert_manager import AlertManager
+from include.supervise.alerts import ALERTS, resolvable_alerts
+from include.supervise.decision_log import DecisionLog, DecisionRecord, LockLease, supervisor_lock
 from include.supervise.flink_rest import FlinkRest
 from include.supervise.heartbeat import send_heartbeat
-from include.supervise.decision_log import Entry, Journal, Turn, acting
 from include.supervise.observation import Observation
 from include.supervise.policy import Action, Decision, Limits, decide
 from include.supervise.probes import observe
-from include.supervise.restart import start_stream
+from include.supervise.restart import restart_stream
 from include.supervise.stream_job import JobProgram
 
 HISTORY = 120
 
-Say = Callable[[str], None]
+OnProgress = Callable[[str], None]
 
 
-def look(settings: Settings, state: Path, remembered: Sequence[Observation] = ()) -> Entry:
-    """Observe and decide without acting, recording or alerting.
+def observe_and_decide(settings: Settings, state: Path, earlier: Sequence[Observation] = ()) -> DecisionRecord:
+    """Observe and decide without restarting, recording or alerting; never raises for an unavailable server.
 
-    `remembered`: observations the caller made that the journal need not hold. Never raises for a server that is away.
+    Args:
+        settings: Addresses and limits.
+        state: Flink's data folder with checkpoints and savepoints.
+        earlier: Observations of the caller that the decision log may not have.
     """
     try:
-        with Journal(settings) as journal:
-            history = [*(entry.observation for entry in reversed(journal.last(HISTORY))), *remembered]
-            restarts = journal.restarts_since(time.time() - settings.supervise_window_s)
+        with DecisionLog(settings) as decisions:
+            history = [*(record.observation for record in reversed(decisions.last(HISTORY))), *earlier]
+            restarts = decisions.restarts_since(time.time() - settings.supervise_window_s)
     except TransientError as error:
-        return _without_journal(settings, state, remembered, error)
+        return _decide_without_log(settings, state, earlier, error)
     history.sort(key=lambda past: past.taken_at)
-    seen = observe(settings, history[-1] if history else None, state=state)
+    observation = observe(settings, history[-1] if history else None, state=state)
     now = time.time()
-    return Entry(now, seen, decide(seen, history, restarts, Limits.of(settings), now))
+    return DecisionRecord(now, observation, decide(observation, history, restarts, Limits.of(settings), now))
 
 
-def supervise_once(
+def run_cycle(
     settings: Settings,
     program: JobProgram,
     state: Path,
     *,
     prepare: Callable[[], None],
-    say: Say,
-    remembered: Sequence[Observation] = (),
-) -> Entry:
-    """Look once and do what is to be done; returns what was seen, decided and done.
+    on_progress: OnProgress,
+    earlier: Sequence[Observation] = (),
+) -> DecisionRecord:
+    """Run one cycle; never raises for an unavailable server.
 
-    `state` is Flink's data folder with checkpoints and savepoints. `prepare` makes the index templates before a
-    job starts. Never raises for a server that is away.
+    Args:
+        settings: Addresses and limits.
+        program: Files of the stream job.
+        state: Flink's data folder with checkpoints and savepoints.
+        prepare: Creates the index templates before a job starts.
+        on_progress: Called with a line for each step.
+        earlier: Observations of the caller that the decision log may not have.
+
+    Returns:
+        The observation, the decision and its outcome.
     """
-    entry = look(settings, state, remembered)
-    if entry.decision.acts:
-        entry = _Round(settings, program, state, prepare, say, remembered).act(entry)
-    say(f"{entry.decision.action}: {entry.decision.alarm}: {entry.decision.reason}")
-    if entry.outcome:
-        say(entry.outcome)
+    record = observe_and_decide(settings, state, earlier)
+    if record.decision.should_restart:
+        record = _Restart(settings, program, state, prepare, on_progress, earlier).run(record)
+    on_progress(f"{record.decision.action}: {record.decision.alert}: {record.decision.reason}")
+    if record.outcome:
+        on_progress(record.outcome)
     try:
-        with Journal(settings) as journal:
-            journal.record(entry)
+        with DecisionLog(settings) as decisions:
+            decisions.append(record)
     except TransientError as error:
-        say(f"not recorded: {error}")
-    alert(settings, entry)
+        on_progress(f"not recorded: {error}")
+    send_alerts(settings, record)
     send_heartbeat(settings)
-    return entry
+    return record
 
 
-def alert(settings: Settings, entry: Entry) -> None:
-    """Raise the alarms of a decision that pages, and clear those of the supervisor that are over.
+def send_alerts(settings: Settings, record: DecisionRecord) -> None:
+    """Fire the alerts of a decision, and resolve those of the supervisor whose condition is over.
 
-    An alarm whose source is unavailable is not resolved: its state is unknown.
+    An alert whose source is unavailable is not resolved: its state is unknown.
     """
-    wrong = {finding.alarm for finding in entry.decision.findings}
-    with Alarms(settings) as alarms:
-        for page in entry.decision.pages:
-            alarms.raise_(page.alarm, ALARMS[page.alarm], page.reason, page.remedy)
-        over = (identity for identity in judged(entry.observation.unknown) if identity not in wrong)
-        alarms.clear(*over, grace_s=settings.supervise_grace_s)
+    firing = {finding.alert for finding in record.decision.findings}
+    with AlertManager(settings) as manager:
+        for finding in record.decision.alerts:
+            manager.fire(finding.alert, ALERTS[finding.alert].summary, finding.reason, finding.remedy)
+        over = (alert for alert in resolvable_alerts(record.observation.unavailable) if alert not in firing)
+        manager.resolve(*over, grace_s=settings.supervise_grace_s)
 
 
 @dataclass(frozen=True)
-class _Round:
-    """One act, once it was decided upon."""
+class _Restart:
+    """One restart that was decided."""
 
     settings: Settings
     program: JobProgram
     state: Path
     prepare: Callable[[], None]
-    say: Say
-    remembered: Sequence[Observation]
+    on_progress: OnProgress
+    earlier: Sequence[Observation]
 
-    def act(self, entry: Entry) -> Entry:
-        """Look again under the lock, where nobody else can act, and act if that still is the decision."""
+    def run(self, record: DecisionRecord) -> DecisionRecord:
+        """Decide again under the lock, because another supervisor may have acted, and restart if still necessary."""
         try:
-            with acting(self.settings) as turn:
-                if turn is None:
-                    return _instead(entry, "wait", entry.decision.alarm, "another supervisor has the lock", "none")
-                again = look(self.settings, self.state, self.remembered)
-                return self._start(again, turn) if again.decision.acts else again
+            with supervisor_lock(self.settings) as lease:
+                if lease is None:
+                    reason = "another supervisor has the lock"
+                    return _replace_decision(record, "wait", record.decision.alert, reason, "none")
+                current = observe_and_decide(self.settings, self.state, self.earlier)
+                return self._start(current, lease) if current.decision.should_restart else current
         except TransientError as error:
-            return _instead(entry, "page", "supervise.no_journal", error.message, error.remedy)
+            alert = "supervise.decision_log_unavailable"
+            return _replace_decision(record, "page", alert, error.message, error.remedy)
 
-    def _start(self, entry: Entry, turn: Turn) -> Entry:
+    def _start(self, record: DecisionRecord, lease: LockLease) -> DecisionRecord:
         try:
             self.prepare()
         except ShowroomError as error:
-            return _instead(entry, "page", "serving.no_templates", error.message, error.remedy)
-        # Recorded before it is done: a supervisor that dies in the act has spent its part of the budget.
-        begun = Entry(entry.at, entry.observation, entry.decision, acted=True, outcome="begun")
-        with Journal(self.settings) as journal:
-            journal.record(begun)
+            return _replace_decision(record, "page", "serving.no_templates", error.message, error.remedy)
+        # Recorded first, because a supervisor that dies during the restart has spent its part of the budget.
+        begun = DecisionRecord(record.at, record.observation, record.decision, is_restart=True, outcome="begun")
+        with DecisionLog(self.settings) as decisions:
+            decisions.append(begun)
         began = time.monotonic()
         try:
             with FlinkRest(self.settings) as flink:
-                outcome = start_stream(
+                outcome = restart_stream(
                     flink,
                     self.program,
                     self.state,
                     within_s=self.settings.supervise_grace_s,
-                    ids=turn,
-                    say=self.say,
+                    ids=lease,
+                    on_progress=self.on_progress,
                 )
         except TransientError as error:
-            return Entry(time.time(), entry.observation, entry.decision, outcome=f"not running yet: {error.message}")
+            return _with_outcome(record, f"not running yet: {error.message}")
         except ShowroomError as error:
-            failed = _instead(entry, "page", "stream.start_failed", error.message, error.remedy)
-            return Entry(time.time(), failed.observation, failed.decision, outcome=f"failed: {error.message}")
-        outcome = f"{outcome}, after {time.monotonic() - began:.1f} s"
-        return Entry(time.time(), entry.observation, entry.decision, outcome=outcome)
+            failed = _replace_decision(record, "page", "stream.start_failed", error.message, error.remedy)
+            return _with_outcome(failed, f"failed: {error.message}")
+        return _with_outcome(record, f"{outcome}, after {time.monotonic() - began:.1f} s")
 
 
-def _without_journal(
-    settings: Settings, state: Path, remembered: Sequence[Observation], error: TransientError
-) -> Entry:
-    """Without the journal no start can be budgeted: whatever would act, pages instead."""
-    seen = observe(settings, remembered[-1] if remembered else None, state=state)
+def _decide_without_log(
+    settings: Settings, state: Path, earlier: Sequence[Observation], error: TransientError
+) -> DecisionRecord:
+    """Decide without the decision log: no restart can be budgeted, so a restart becomes a page."""
+    observation = observe(settings, earlier[-1] if earlier else None, state=state)
     now = time.time()
-    entry = Entry(now, seen, decide(seen, remembered, (), Limits.of(settings), now))
-    if not entry.decision.acts:
-        return entry
-    reason = f"{entry.decision.reason}; but {error.message}"
-    return _instead(entry, "page", "supervise.no_journal", reason, error.remedy)
+    record = DecisionRecord(now, observation, decide(observation, earlier, (), Limits.of(settings), now))
+    if not record.decision.should_restart:
+        return record
+    reason = f"{record.decision.reason}; but {error.message}"
+    return _replace_decision(record, "page", "supervise.decision_log_unavailable", reason, error.remedy)
 
 
-def _instead(entry: Entry, action: Action, alarm: str, reason: str, remedy: str) -> Entry:
-    return Entry(entry.at, entry.observation, Decision(action, alarm, reason, remedy, entry.decision.also))
+def _replace_decision(record: DecisionRecord, action: Action, alert: str, reason: str, remedy: str) -> DecisionRecord:
+    decision = Decision(action, alert, reason, remedy, record.decision.other_findings)
+    return DecisionRecord(record.at, record.observation, decision)
+
+
+def _with_outcome(record: DecisionRecord, outcome: str) -> DecisionRecord:
+    return DecisionRecord(time.time(), record.observation, record.decision, outcome=outcome)

@@ -1,7 +1,7 @@
-"""How many records wait between two offsets of a transactional topic.
+"""Count the records between two offsets of a transactional topic.
 
-Markers of transactions take offsets, and so do the records of aborted transactions: a difference of offsets is no
-number of records. A short read tells whether any record is there at all.
+Markers and the records of aborted transactions take offsets, so a difference of offsets is not a number of records.
+A short read shows whether there is any record.
 """
 
 import time
@@ -16,7 +16,7 @@ from include.supervise.observation import records_between
 Offsets = Mapping[TopicPartition, int]
 
 MAX_SCAN_OFFSETS = 10_000
-"""Where more offsets wait, records do wait, and the few markers among them do not matter."""
+"""With more offsets there are records among them, and the few markers do not matter."""
 SCAN_TIMEOUT_S = 0.8
 POLL_MS = 100
 FETCH_BYTES = 64 * 1024
@@ -25,7 +25,7 @@ FETCH_BYTES = 64 * 1024
 def visible_records(settings: Settings, starts: Offsets, ends: Offsets) -> dict[TopicPartition, int]:
     """Count the committed records from each start to each end.
 
-    Exact where few wait, above all where none does; else at most the markers of transactions too many.
+    The count is exact for few offsets; otherwise it includes the markers of transactions.
 
     Args:
         settings: Kafka's address.
@@ -35,8 +35,10 @@ def visible_records(settings: Settings, starts: Offsets, ends: Offsets) -> dict[
     Returns:
         Partition -> records.
     """
-    waiting = {place: records_between(start, ends[place]) for place, start in starts.items()}
-    doubtful = {place: starts[place] for place, records in waiting.items() if records}
+    waiting = {
+        topic_partition: records_between(start, ends[topic_partition]) for topic_partition, start in starts.items()
+    }
+    doubtful = {topic_partition: starts[topic_partition] for topic_partition, records in waiting.items() if records}
     if not doubtful or sum(waiting.values()) > MAX_SCAN_OFFSETS:
         return waiting
     try:
@@ -46,21 +48,23 @@ def visible_records(settings: Settings, starts: Offsets, ends: Offsets) -> dict[
 
 
 def _scan(settings: Settings, starts: Offsets, ends: Offsets) -> dict[TopicPartition, int]:
-    """Read until each partition has shown a record or come to its end; leaves out those that did neither in time."""
+    """Read each partition to its first records or its end; omit partitions that reach neither in time."""
     counted: dict[TopicPartition, int] = {}
     deadline = time.monotonic() + SCAN_TIMEOUT_S
     consumer = _consumer(settings)
     try:
         consumer.assign(list(starts))
-        for place, start in starts.items():
-            consumer.seek(place, start)
+        for topic_partition, start in starts.items():
+            consumer.seek(topic_partition, start)
         while len(counted) < len(starts) and time.monotonic() < deadline:
             polled = consumer.poll(timeout_ms=POLL_MS)
-            for place in starts:
-                records = [record for record in polled.get(place, ()) if record.offset < ends[place]]
-                position = consumer.position(place)
-                if place not in counted and (records or position >= ends[place]):
-                    counted[place] = len(records) + records_between(position, ends[place])
+            for topic_partition in starts:
+                records = [
+                    record for record in polled.get(topic_partition, ()) if record.offset < ends[topic_partition]
+                ]
+                position = consumer.position(topic_partition)
+                if topic_partition not in counted and (records or position >= ends[topic_partition]):
+                    counted[topic_partition] = len(records) + records_between(position, ends[topic_partition])
     finally:
         consumer.close()
     return counted

@@ -12,9 +12,9 @@ from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from include.contracts.settings import Settings
-from showroom.environment import batch_folder, batch_python, settings
+from showroom.fail_fast import fail_fast_on_terminal
 from showroom.links import RUN_KEY, MlflowRunLink
-from showroom.verdicts import verdicts
+from showroom.settings import batch_folder, batch_python, load_settings
 
 POOL = "batch"
 TRY_AGAIN = 75
@@ -40,8 +40,8 @@ class BatchStepOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Run it; the summary."""
         plan = context["ti"].xcom_pull(task_ids=self.planned_by)
-        with verdicts():
-            current = settings()
+        with fail_fast_on_terminal():
+            current = load_settings()
             command = command_of(current, self.step, plan)
             environment = environment_of(current, os.environ)
         # Beside the code lies what must not be imported in its place.

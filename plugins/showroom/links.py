@@ -5,7 +5,7 @@ from typing import Any
 from airflow.sdk import BaseOperator, BaseOperatorLink, BaseXCom
 from airflow.sdk.types import TaskInstanceKey
 
-from showroom.environment import settings
+from showroom.settings import load_settings
 
 JOB_KEY = "flink_job_id"
 RUN_KEY = "mlflow_run"
@@ -20,7 +20,7 @@ class FlinkJobLink(BaseOperatorLink):
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """The address; the task pushed the job's id as XCom `flink_job_id`."""
         job_id = _pushed(ti_key, JOB_KEY)
-        return f"{settings().flink_url}/#/job/running{f'/{job_id}/overview' if job_id else ''}"
+        return f"{load_settings().flink_url}/#/job/running{f'/{job_id}/overview' if job_id else ''}"
 
 
 class MlflowRunLink(BaseOperatorLink):
@@ -31,7 +31,7 @@ class MlflowRunLink(BaseOperatorLink):
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """The address; the task pushed `experiment/run` as XCom `mlflow_run`."""
         experiment, _, run = str(_pushed(ti_key, RUN_KEY) or "").partition("/")
-        return f"{settings().mlflow_url}{f'/#/experiments/{experiment}/runs/{run}' if run else ''}"
+        return f"{load_settings().mlflow_url}{f'/#/experiments/{experiment}/runs/{run}' if run else ''}"
 
 
 class DashboardLink(BaseOperatorLink):
@@ -41,7 +41,7 @@ class DashboardLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """The address of the page."""
-        return f"{settings().airflow_url}{LIVE_PAGE}"
+        return f"{load_settings().airflow_url}{LIVE_PAGE}"
 
 
 LINKS: list[BaseOperatorLink] = [FlinkJobLink(), MlflowRunLink(), DashboardLink()]

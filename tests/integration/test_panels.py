@@ -19,8 +19,8 @@ from include.serving.panels import Narrow, Panel, ask, choices, find, load
 from include.serving.pipeline import write
 from include.serving.templates import ensure_templates
 from local.stack import Stack
-from tests.known_day import END, QUOTED, START, Day, known_day
 from tests.golden_cycles import events
+from tests.known_day import END, QUOTED, START, Day, known_day
 from tests.panel_answers import DOCUMENTS, FIGURES, NOT_TOLD, TABLES, Dated
 from tests.panel_truths import Shown
 from tests.valid_sessions import expected_kpis

@@ -5,9 +5,9 @@ from typing import Any
 
 from include.contracts.reasons import Reason
 from include.gate.rejected import RejectedRecord
-from include.supervise.decision_log import Entry
+from include.supervise.decision_log import DecisionRecord
 from include.supervise.observation import Away as Unseen
-from include.supervise.observation import Kafka, Observation
+from include.supervise.observation import KafkaState, Observation
 from include.supervise.policy import Decision
 from include.supervise.stage_status import Figure, StageRow
 from showroom.pages import wording
@@ -18,10 +18,12 @@ START = 1_800_000_000.0
 GONE = Away("MongoDB", "MongoDB does not answer", "start it")
 
 
-def entry(number: int, action: str, acted: bool = False, lag: int | None = None) -> Entry:
+def entry(number: int, action: str, is_restart: bool = False, lag: int | None = None) -> DecisionRecord:
     unseen = Unseen("not looked at")
     kafka = (
-        Kafka(raw_end=9, gate_lag=lag, valid_end=9, stream_lag=2 * lag, rejected_end=0, dead_end=0) if lag else unseen
+        KafkaState(raw_end=9, gate_lag=lag, valid_end=9, stream_lag=2 * lag, rejected_end=0, dead_end=0)
+        if lag
+        else unseen
     )
     observation = Observation(
         taken_at=START + number,
@@ -32,8 +34,8 @@ def entry(number: int, action: str, acted: bool = False, lag: int | None = None)
         restore=unseen,
         input_flowing=None,
     )
-    decision = Decision(action=action, alarm="", reason=f"it is {action}", remedy="none")  # type: ignore[arg-type]
-    return Entry(at=START + number, observation=observation, decision=decision, acted=acted)
+    decision = Decision(action=action, alert="", reason=f"it is {action}", remedy="none")  # type: ignore[arg-type]
+    return DecisionRecord(at=START + number, observation=observation, decision=decision, is_restart=is_restart)
 
 
 def page(**sources: Any) -> StreamPage:
@@ -43,7 +45,7 @@ def page(**sources: Any) -> StreamPage:
 
 def test_the_same_decision_in_a_row_is_one_line_and_an_act_never_is() -> None:
     entries = [entry(9 - number, action) for number, action in enumerate(("healthy", "healthy", "healthy", "wait"))]
-    entries += [entry(5, "resume", acted=True), entry(4, "resume", acted=True)]
+    entries += [entry(5, "resume", is_restart=True), entry(4, "resume", is_restart=True)]
     rows = page(decisions=entries).decisions
     assert isinstance(rows, tuple)
     assert [(row.action, row.times) for row in rows] == [("healthy", 3), ("wait", 1), ("resume", 1), ("resume", 1)]

@@ -15,11 +15,11 @@ from include.contracts.errors import ShowroomError
 from include.contracts.metrics import METRICS
 from include.gate.report import read_report
 from include.serving import queries as serving
-from include.supervise.alerts import ALARMS
-from include.supervise.observation import PARTS, Away, Kafka, Observation, Search
-from include.supervise.stage_status import Now, observe_now
-from include.supervise.state_file import StateFile
+from include.supervise.alerts import ALERTS
+from include.supervise.observation import PARTS, ElasticsearchState, KafkaState, Observation, Unavailable
 from include.supervise.rule_context import ACTIONS
+from include.supervise.stage_status import CurrentStatus, observe_now
+from include.supervise.state_file import StateFile
 from showroom.pages.sources import Sources
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -31,7 +31,7 @@ Value = float | Mapping[str, float]
 def read_metrics(sources: Sources) -> bytes:
     """Ask all servers and return the text; never raises for a server that is away."""
     now = observe_now(sources.settings, sources.flink_folder)
-    values = {**observed(now.seen), **supervised(now, sources, time.time()), **_asked(sources, now.seen)}
+    values = {**observed(now.observation), **supervised(now, sources, time.time()), **_asked(sources, now.observation)}
     return exposition(values)
 
 
@@ -45,16 +45,16 @@ def exposition(values: Mapping[str, Value]) -> bytes:
 def observed(seen: Observation) -> dict[str, Value]:
     """What one observation holds."""
     values: dict[str, Value] = {
-        "supervise.available": {part: float(not isinstance(getattr(seen, part), Away)) for part in PARTS}
+        "supervise.available": {part: float(not isinstance(getattr(seen, part), Unavailable)) for part in PARTS}
     }
-    if isinstance(seen.kafka, Kafka):
+    if isinstance(seen.kafka, KafkaState):
         values |= {
             "ingest.produced": seen.kafka.raw_end,
             "gate.lag": seen.kafka.gate_lag,
             "stream.lag": seen.kafka.stream_lag,
             "serving.refused": seen.kafka.dead_end,
         }
-    if isinstance(seen.elasticsearch, Search):
+    if isinstance(seen.elasticsearch, ElasticsearchState):
         values["serving.rejections"] = seen.elasticsearch.rejections
         if seen.elasticsearch.newest_at is not None:
             values["serving.newest_session_age_s"] = seen.taken_at - seen.elasticsearch.newest_at
@@ -67,13 +67,13 @@ def observed(seen: Observation) -> dict[str, Value]:
     return values
 
 
-def supervised(now: Now, sources: Sources, at: float) -> dict[str, Value]:
+def supervised(now: CurrentStatus, sources: Sources, at: float) -> dict[str, Value]:
     """What the supervisor decides now and what it remembers."""
     state = StateFile(sources.settings).read()
     values: dict[str, Value] = {
         "supervise.action": {action: float(action == now.decision.action) for action in ACTIONS},
         "supervise.starts": len(now.restarts),
-        "supervise.alerts": {alarm: float(alarm in state.alerts) for alarm in [*ALARMS, *state.alerts]},
+        "supervise.alerts": {alert: float(alert in state.alerts) for alert in [*ALERTS, *state.alerts]},
         "supervise.heartbeat_age_s": math.nan if state.heartbeat_at is None else at - state.heartbeat_at,
     }
     if now.newest is not None:
@@ -84,13 +84,13 @@ def supervised(now: Now, sources: Sources, at: float) -> dict[str, Value]:
 def _asked(sources: Sources, seen: Observation) -> dict[str, Value]:
     """What no observation holds. A server that did not answer just now is not asked again."""
     values: dict[str, Value] = {}
-    if not isinstance(seen.gate, Away):
+    if not isinstance(seen.gate, Unavailable):
         values |= _gate(sources)
         if seen.gate.redis_memory_ratio is not None:
             values["gate.redis_memory_ratio"] = seen.gate.redis_memory_ratio
-    if not isinstance(seen.archive, Away):
+    if not isinstance(seen.archive, Unavailable):
         values |= _archive(sources)
-    if not isinstance(seen.elasticsearch, Away):
+    if not isinstance(seen.elasticsearch, Unavailable):
         values |= _serving(sources)
     return values
 

@@ -22,7 +22,7 @@ from include.serving import panels
 from include.serving.client import connect
 from include.serving.panels import Narrow, Panel, Table
 from include.serving.queries import newest_by
-from include.supervise.decision_log import Entry, Journal
+from include.supervise.decision_log import DecisionLog, DecisionRecord
 from include.supervise.stage_status import StageRow, stages
 from showroom.pages.held import Held
 
@@ -88,9 +88,9 @@ class Sources:
         """Flink's data folder, None where the settings do not name it."""
         return Path(self.settings.flink_state) if self.settings.flink_state else None
 
-    def decisions(self) -> list[Entry] | Away:
+    def decisions(self) -> list[DecisionRecord] | Away:
         """The supervisor's newest decisions, newest first."""
-        return answer("Redis", lambda: _newest_first(self._journal.last(DECISIONS)))
+        return answer("Redis", lambda: _newest_first(self._decision_log.last(DECISIONS)))
 
     def rejected(self) -> dict[Reason, int] | Away:
         """Records the gate has refused since its memory was new, by reason, most first."""
@@ -121,8 +121,8 @@ class Sources:
         return connect(self.settings)
 
     @cached_property
-    def _journal(self) -> Journal:
-        return Journal(self.settings)
+    def _decision_log(self) -> DecisionLog:
+        return DecisionLog(self.settings)
 
     @property
     def quick_elasticsearch(self) -> Elasticsearch:
@@ -165,5 +165,5 @@ class Sources:
             ) from error
 
 
-def _newest_first(entries: list[Entry]) -> list[Entry]:
+def _newest_first(entries: list[DecisionRecord]) -> list[DecisionRecord]:
     return sorted(entries, key=lambda entry: -entry.at)

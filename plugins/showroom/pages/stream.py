@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from include.contracts.reasons import MEANING, Reason
 from include.gate.rejected import RejectedRecord
-from include.supervise.decision_log import Entry
-from include.supervise.observation import Kafka
+from include.supervise.decision_log import DecisionRecord
+from include.supervise.observation import KafkaState
 from include.supervise.stage_status import Figure, StageRow
 from showroom.pages import wording
 from showroom.pages.sources import Away
@@ -34,7 +34,7 @@ class DecisionRow(NamedTuple):
     at: str
     until: str
     action: str
-    alarm: str
+    alert: str
     reason: str
     remedy: str
     outcome: str
@@ -83,7 +83,7 @@ class StreamPage:
 
 def stream_page(
     stages: Sequence[StageRow] | Away,
-    decisions: Sequence[Entry] | Away,
+    decisions: Sequence[DecisionRecord] | Away,
     rejected: Mapping[Reason, int] | Away,
     hours: Sequence[Mapping[str, Any]] | Away,
     newest: Sequence[RejectedRecord] | Away = (),
@@ -127,13 +127,13 @@ def _figure(figure: Figure) -> str:
     return f"{text} {figure.unit}".strip()
 
 
-def _decisions(entries: Sequence[Entry]) -> list[DecisionRow]:
+def _decisions(entries: Sequence[DecisionRecord]) -> list[DecisionRow]:
     """Newest first; the same decision in a row is one line."""
     rows: list[DecisionRow] = []
     for entry in entries:
         row = _decision(entry)
         last = rows[-1] if rows else None
-        if last is not None and not entry.acted and _sort(last) == _sort(row):
+        if last is not None and not entry.is_restart and _sort(last) == _sort(row):
             rows[-1] = row._replace(until=last.until, times=last.times + 1)
         elif len(rows) < SHOWN_DECISIONS:
             rows.append(row)
@@ -143,14 +143,14 @@ def _decisions(entries: Sequence[Entry]) -> list[DecisionRow]:
 
 
 def _sort(row: DecisionRow) -> tuple[str, str, str]:
-    return row.action, row.alarm, row.outcome
+    return row.action, row.alert, row.outcome
 
 
-def _decision(entry: Entry) -> DecisionRow:
+def _decision(entry: DecisionRecord) -> DecisionRow:
     at = f"{datetime.fromtimestamp(entry.at, UTC):%d %b %H:%M:%S}"
     decision = entry.decision
     return DecisionRow(
-        at, at, decision.action, decision.alarm, decision.reason, decision.remedy, entry.outcome or "", times=1
+        at, at, decision.action, decision.alert, decision.reason, decision.remedy, entry.outcome or "", times=1
     )
 
 
@@ -197,11 +197,11 @@ def _value(value: Any) -> str:
     return wording.whole(value) if isinstance(value, int | float) else str(value)
 
 
-def _lag(entries: Sequence[Entry]) -> dict[str, Any]:
+def _lag(entries: Sequence[DecisionRecord]) -> dict[str, Any]:
     read = [
         (datetime.fromtimestamp(entry.at, UTC).isoformat(), entry.observation.kafka, entry.observation.archive_lag)
         for entry in reversed(entries)
-        if isinstance(entry.observation.kafka, Kafka)
+        if isinstance(entry.observation.kafka, KafkaState)
     ]
     lines: dict[str, list[tuple[str, int]]] = {
         "gate": [(at, kafka.gate_lag) for at, kafka, _ in read],

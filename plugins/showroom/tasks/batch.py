@@ -17,8 +17,8 @@ from include.contracts.errors import SettingsError
 from include.contracts.settings import Settings
 from include.ingest.intent import Intent, describe
 from include.ingest.plan import Plan
-from showroom.environment import batch_folder, settings
-from showroom.verdicts import verdicts
+from showroom.fail_fast import fail_fast_on_terminal
+from showroom.settings import batch_folder, load_settings
 
 RUNS = "runs"
 LONGEST_NAME = 120
@@ -48,8 +48,8 @@ class Replayed(msgspec.Struct, frozen=True):
 
 def plan_run(run_id: str, instant: datetime, params: Mapping[str, Any]) -> dict[str, Any]:
     """Window, folder and ceiling of a run, as its steps are told them; older runs' files are deleted."""
-    with verdicts():
-        current = settings()
+    with fail_fast_on_terminal():
+        current = load_settings()
         start, end = window_of(current, instant, params)
         folder = batch_folder(current) / RUNS / folder_name(run_id)
         folder.mkdir(parents=True, exist_ok=True)

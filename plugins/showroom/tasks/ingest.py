@@ -15,13 +15,13 @@ from include.ingest.plan import Limits, Plan
 from include.ingest.publisher import publish
 from include.ingest.replay import replay
 from include.ingest.shop import synthesize
-from showroom.environment import settings
-from showroom.verdicts import verdicts
+from showroom.fail_fast import fail_fast_on_terminal
+from showroom.settings import load_settings
 
 MINUTE_S = 60.0
 
 
-def plan_of(current: Settings, start: datetime, end: datetime, params: Mapping[str, Any]) -> Plan:
+def plan_of(settings: Settings, start: datetime, end: datetime, params: Mapping[str, Any]) -> Plan:
     """The plan of a run: its data interval at the usual volume, or what a person asked for.
 
     `params`: `sessions` (None: the usual volume), `days` before `end` (None: from `start`), `seed` (None: the
@@ -29,10 +29,10 @@ def plan_of(current: Settings, start: datetime, end: datetime, params: Mapping[s
     """
     start, end = _plain(start), _plain(end)
     since = end - timedelta(days=params["days"]) if params.get("days") else start
-    usual = round(current.synthetic_per_minute * (end - since).total_seconds() / MINUTE_S)
+    usual = round(settings.synthetic_per_minute * (end - since).total_seconds() / MINUTE_S)
     sessions = params["sessions"] if params.get("sessions") is not None else usual
-    seed = params["seed"] if params.get("seed") is not None else current.synthetic_seed
-    return Plan.of(current, seed=seed, start=since, end=end, sessions=sessions)
+    seed = params["seed"] if params.get("seed") is not None else settings.synthetic_seed
+    return Plan.of(settings, seed=seed, start=since, end=end, sessions=sessions)
 
 
 def _plain(instant: datetime) -> datetime:
@@ -42,25 +42,25 @@ def _plain(instant: datetime) -> datetime:
 
 def synthesize_interval(start: datetime, end: datetime, params: Mapping[str, Any]) -> dict[str, Any]:
     """Publish the interval's sessions, then keep its ledger of truth; what was sent and must be counted."""
-    with verdicts():
-        current = settings()
-        plan = plan_of(current, start, end, params)
+    with fail_fast_on_terminal():
+        settings = load_settings()
+        plan = plan_of(settings, start, end, params)
         plan.check_clock(datetime.now(UTC))
         shop = synthesize(plan)
-        report = publish(current, shop)
-        _keep(plan.tag, msgspec.json.encode(shop.ledger), current)
+        report = publish(settings, shop)
+        _keep(plan.tag, msgspec.json.encode(shop.ledger), settings)
         expected = shop.ledger.expected
         return {"tag": plan.tag, "produced": report.acknowledged, "verdicts": dict(expected.verdicts)}
 
 
 def replay_log(params: Mapping[str, Any]) -> dict[str, Any]:
     """Publish the sessions of a log: `path`, `format`, `rate` a second, `limit` of sessions; what it held."""
-    with verdicts():
-        current = settings()
-        log = replay(Path(params["path"]), Limits.of(current), format=params["format"], limit=params.get("limit"))
-        report = publish(current, log, rate=params.get("rate"))
+    with fail_fast_on_terminal():
+        settings = load_settings()
+        log = replay(Path(params["path"]), Limits.of(settings), format=params["format"], limit=params.get("limit"))
+        report = publish(settings, log, rate=params.get("rate"))
         told = log.report
-        _keep(f"replay:{Path(params['path']).name}", msgspec.json.encode(told), current)
+        _keep(f"replay:{Path(params['path']).name}", msgspec.json.encode(told), settings)
         first = [msgspec.to_builtins(line) for line in told.first_bad_lines]
         return {
             "format": told.format,
@@ -72,8 +72,8 @@ def replay_log(params: Mapping[str, Any]) -> dict[str, Any]:
         }
 
 
-def _keep(identity: str, ledger: bytes, current: Settings) -> None:
+def _keep(identity: str, ledger: bytes, settings: Settings) -> None:
     """Keep the truth under its name; the same interval again replaces it."""
     entry = {"ledger": ledger.decode(), "written_at": datetime.now(UTC)}
     with MongoHook() as hook, errors("keep the ledger"):
-        database(hook.get_conn(), current)[LEDGERS].replace_one({"_id": identity}, entry, upsert=True)
+        database(hook.get_conn(), settings)[LEDGERS].replace_one({"_id": identity}, entry, upsert=True)

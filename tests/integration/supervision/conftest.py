@@ -1,4 +1,4 @@
-"""What these tests start from: no stream and an empty journal on the shared stack, and a Kafka that is new."""
+"""What these tests start from: no stream and an empty decision_log on the shared stack, and a Kafka that is new."""
 
 import shutil
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ def no_stream(stack: Stack) -> Iterator[Stack]:
 
 
 @pytest.fixture
-def journal(stack: Stack) -> Settings:
+def decision_log(stack: Stack) -> Settings:
     """Settings of the shared stack, where nothing was decided, no alarm raised and nobody acts."""
     with redis.Redis.from_url(stack.settings.redis_url.reveal()) as client:
         client.delete(keys.decisions(), keys.supervising(), *client.keys("{supervise}:alarm:*"))

@@ -23,8 +23,8 @@ from include.contracts.settings import Settings
 from include.provision.topics import ensure_topics
 from include.supervise.kafka_counts import committed, end_offsets
 from include.supervise.reconcile import HOUR
-from showroom.tasks.entries import Entries
-from showroom.tasks.run import Run
+from showroom.tasks.reconciliation_run import ReconciliationRun
+from showroom.tasks.reconciliation_store import ReconciliationStore
 from showroom.tasks.stores import Stores
 from tests.integration.supervision.conftest import pass_over
 from tests.polling import eventually
@@ -51,7 +51,7 @@ class ShopHour:
     ) -> None:  # fmt: skip
         self.settings, self.start = settings, start
         self._producer, self._client, self.database = producer, client, database
-        self.entries = Entries(database)
+        self.entries = ReconciliationStore(database)
         self.close(start - HOUR)
 
     def close(self, hour: datetime) -> None:
@@ -179,7 +179,9 @@ class ShopHour:
     def run(self, after: timedelta = timedelta(hours=1, minutes=20)) -> list[dict[str, Any]]:
         """A run of reconciliation, by default at twenty past the next hour."""
         now = self.start + after
-        return Run(self.settings, Stores(self.settings, self._client, self.database, now), self.entries).due(now)
+        return ReconciliationRun(
+            self.settings, Stores(self.settings, self._client, self.database, now), self.entries
+        ).due(now)
 
 
 def rows_of(session: ValidSession) -> list[dict[str, Any]]:

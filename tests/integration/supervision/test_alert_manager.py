@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from include.contracts.settings import Settings
-from include.supervise.alert_manager import Alarms
+from include.supervise.alert_manager import AlertManager
 from local.stack import Stack
 from tests.locking import turn
 from tests.webhook import Webhook, serve_webhook
 
 OFFSET = 1_600
-ALERT = ("gate.silent", "a partition has no gate process", "partition 1", "start it")
-RAISED, RECOVERED = ("gate.silent", "raised"), ("gate.silent", "recovered")
+ALERT = ("gate.heartbeat_missing", "a partition has no gate process", "partition 1", "start it")
+RAISED, RECOVERED = ("gate.heartbeat_missing", "raised"), ("gate.heartbeat_missing", "recovered")
 
 
 @pytest.fixture(scope="module")
@@ -43,13 +43,13 @@ def machine(redis_stack: Stack, webhook: Webhook, tmp_path: Path) -> Settings:
 
 def fire(settings: Settings, cycles: int = 1) -> None:
     for _ in range(cycles):
-        with Alarms(settings) as alarms:
-            alarms.raise_(*ALERT)
+        with AlertManager(settings) as manager:
+            manager.fire(*ALERT)
 
 
 def resolve(settings: Settings) -> None:
-    with Alarms(settings) as alarms:
-        alarms.clear(ALERT[0])
+    with AlertManager(settings) as manager:
+        manager.resolve(ALERT[0])
 
 
 def test_alert_raised_before_redis_stops_is_not_repeated(

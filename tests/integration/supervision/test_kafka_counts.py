@@ -13,8 +13,8 @@ from include.contracts import topics
 from include.contracts.errors import TransientError
 from include.contracts.letters import DeadLetter, Origin
 from include.contracts.settings import Settings
-from include.supervise.kafka_counts import Hours, committed, end_offsets, oldest_raw
 from include.supervise.consumer_lag import COMMITS, probe_kafka
+from include.supervise.kafka_counts import HourlyCounts, committed, end_offsets, oldest_raw
 from include.supervise.reconcile import HOUR, Evidence, Rows, gate_line
 from tests.integration.supervision.conftest import pass_over
 from tests.valid_sessions import encoded, valid_session
@@ -31,9 +31,9 @@ class Planted:
     settings: Settings
     start: datetime
 
-    def hours(self) -> Hours:
+    def hours(self) -> HourlyCounts:
         """The span in which all was planted."""
-        return Hours(self.settings, self.start, self.start + HOUR)
+        return HourlyCounts(self.settings, self.start, self.start + HOUR)
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,7 @@ def test_evidence_of_a_span_counts_what_lies_in_it(planted: Planted) -> None:
         "product_details": 1,
         "product_sentiment": 0,
     }
-    with Hours(planted.settings, planted.start - HOUR, planted.start) as before:
+    with HourlyCounts(planted.settings, planted.start - HOUR, planted.start) as before:
         assert (before.evidence().rejected, before.evidence().valid) == ({"empty": before.raw()}, 0)
 
 
@@ -143,7 +143,7 @@ def test_bounds_of_a_span_lie_behind_its_last_session_whatever_comes_later(
 
 def test_evidence_of_a_span_without_records_is_empty(planted: Planted) -> None:
     start = datetime.now(UTC) + 10 * HOUR
-    with Hours(planted.settings, start, start + HOUR) as hours:
+    with HourlyCounts(planted.settings, start, start + HOUR) as hours:
         assert (hours.undecided(), hours.evidence()) == (0, Evidence(raw=0, rejected={}, months={}, bounds={}))
 
 
@@ -176,7 +176,7 @@ def test_evidence_of_one_lost_and_one_repeated_record_shows_both(broker: Setting
     refuse(producer, "empty", raw[9].partition, raw[9].offset)
     producer.flush()
 
-    with Hours(broker, start, start + HOUR) as hours:
+    with HourlyCounts(broker, start, start + HOUR) as hours:
         line = gate_line(hours.evidence())
 
     assert (line.wrong, line.difference) == (True, -1)
@@ -201,11 +201,11 @@ def test_evidence_of_a_transactional_source_counts_records_without_markers(
     for place in places[:-1]:
         admit(producer, place.partition, place.offset)
     producer.flush()
-    with Hours(broker, start, start + HOUR) as hours:
+    with HourlyCounts(broker, start, start + HOUR) as hours:
         incomplete = gate_line(hours.evidence())
     admit(producer, places[-1].partition, places[-1].offset)
     producer.flush()
-    with Hours(broker, start, start + HOUR) as hours:
+    with HourlyCounts(broker, start, start + HOUR) as hours:
         complete = gate_line(hours.evidence())
 
     assert incomplete.text == "admitted 11 of 12 expected, 1 missing"
@@ -216,7 +216,7 @@ def test_without_kafka_nothing_is_counted(broker: Settings) -> None:
     away = broker.replace(kafka_bootstrap="127.0.0.1:1")
     with (
         pytest.raises(TransientError, match="Kafka does not answer"),
-        Hours(away, datetime.now(UTC), datetime.now(UTC), bootstrap_ms=AWAY_MS),
+        HourlyCounts(away, datetime.now(UTC), datetime.now(UTC), bootstrap_ms=AWAY_MS),
     ):
         pass
     with pytest.raises(TransientError, match="Kafka does not answer"):

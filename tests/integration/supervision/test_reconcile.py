@@ -238,7 +238,7 @@ def test_run_long_after_an_outage_records_expired_hours_once(hour: ShopHour, cap
     entry = hour.database.reconciliations.find_one({"_id": hour.start.isoformat()})
     assert entry is not None
     assert entry["state"] == "unverifiable"
-    assert [line for line in caplog.messages if line.startswith("ALARM reconcile.unverifiable")]
+    assert [line for line in caplog.messages if line.startswith("ALERT reconcile.unverifiable")]
     caplog.clear()
     hour.run(timedelta(days=3, hours=1))
     assert not [line for line in caplog.messages if "unverifiable" in line]

@@ -1,4 +1,4 @@
-"""The stream lost on a real cluster: one supervisor gets it back, from what can be restored, within its budget."""
+"""Restarts of a lost job on a real cluster: one supervisor, from a restorable checkpoint, within the budget."""
 
 import shutil
 import time
@@ -14,12 +14,12 @@ from include.contracts.errors import TerminalError, TransientError
 from include.contracts.settings import Settings
 from include.serving.client import connect
 from include.serving.templates import ensure_templates
-from include.supervise import act, flink_rest
-from include.supervise.supervisor import look, supervise_once
+from include.supervise import flink_rest, supervisor
+from include.supervise.decision_log import DecisionLog, DecisionRecord, LockLease, supervisor_lock
 from include.supervise.flink_rest import FlinkRest
-from include.supervise.decision_log import Entry, Journal, Turn, acting
 from include.supervise.observation import Observation
 from include.supervise.stream_job import cancel, restore_points, running_job, submit
+from include.supervise.supervisor import observe_and_decide, run_cycle
 from local.demo.fail_fast import StreamVerdicts
 from local.servers.flink import probe_slots
 from local.stream_job import job_program, state_folder, wait_started
@@ -39,13 +39,13 @@ def templates(settings: Settings) -> Callable[[], None]:
     return prepare
 
 
-def once(settings: Settings, prepare: Callable[[], None]) -> Entry:
-    """One full round of supervision."""
-    return supervise_once(settings, job_program(), state_folder(settings), prepare=prepare, say=lambda _: None)
+def once(settings: Settings, prepare: Callable[[], None]) -> DecisionRecord:
+    """Run one full supervision cycle."""
+    return run_cycle(settings, job_program(), state_folder(settings), prepare=prepare, on_progress=lambda _: None)
 
 
 def starts(settings: Settings) -> int:
-    with Journal(settings) as kept:
+    with DecisionLog(settings) as kept:
         return len(kept.restarts_since(time.time() - WINDOW_S))
 
 
@@ -63,18 +63,18 @@ def lose_job(settings: Settings) -> None:
 
 
 class Late:
-    """Ids as the journal gives them, to one who looked before another submission landed."""
+    """Ids as the decision_log gives them, to one who looked before another submission landed."""
 
-    def __init__(self, turn: Turn, meanwhile: Callable[[], None]) -> None:
+    def __init__(self, turn: LockLease, meanwhile: Callable[[], None]) -> None:
         self.job_id, self.spend, self.extend = turn.job_id, turn.spend, meanwhile
 
 
-def test_a_submission_that_lands_after_its_time_out_is_the_only_job(
-    journal: Settings, monkeypatch: pytest.MonkeyPatch
+def test_submit_after_a_timeout_of_the_first_leaves_one_job(
+    decision_log: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    templates(journal)()
-    known = jobs(journal)
-    with acting(journal) as turn, FlinkRest(journal) as flink:
+    templates(decision_log)()
+    known = jobs(decision_log)
+    with supervisor_lock(decision_log) as turn, FlinkRest(decision_log) as flink:
         assert turn is not None
 
         def lose_answer() -> None:
@@ -86,63 +86,65 @@ def test_a_submission_that_lands_after_its_time_out_is_the_only_job(
         # The second has seen that there is no job when the first one lands; only Flink can refuse it.
         with pytest.raises(TerminalError, match="is there already"):
             submit(flink, job_program(), None, Late(turn, lose_answer))
-    assert jobs(journal) == known + 1
-    lose_job(journal)
+    assert jobs(decision_log) == known + 1
+    lose_job(decision_log)
 
 
-def test_of_two_supervisors_at_once_exactly_one_submits(journal: Settings) -> None:
-    known = jobs(journal)
-    stale = look(journal, state_folder(journal))
-    assert (stale.decision.action, stale.decision.alarm) == ("submit", "stream.no_job"), stale
-    others: list[Entry] = []
+def test_run_cycle_by_two_supervisors_submits_once(decision_log: Settings) -> None:
+    known = jobs(decision_log)
+    stale = observe_and_decide(decision_log, state_folder(decision_log))
+    assert (stale.decision.action, stale.decision.alert) == ("submit", "stream.no_job"), stale
+    others: list[DecisionRecord] = []
 
     def other() -> None:
         raise AssertionError("two supervisors act at once")
 
     def prepare() -> None:
-        # The first has the lock and has started nothing yet: a whole round of a second one fits in here.
+        # The first has the lock and has started nothing yet: a whole cycle of a second one runs here.
         with ThreadPoolExecutor(1) as elsewhere:
-            others.append(elsewhere.submit(once, journal, other).result(PATIENCE_S))
-        templates(journal)()
+            others.append(elsewhere.submit(once, decision_log, other).result(PATIENCE_S))
+        templates(decision_log)()
 
-    first = once(journal, prepare)
+    first = once(decision_log, prepare)
     assert first.outcome is not None
     assert "runs, started without a state" in first.outcome, first
-    assert [(entry.decision.action, entry.decision.reason) for entry in others] == [
+    assert [(record.decision.action, record.decision.reason) for record in others] == [
         ("wait", "another supervisor has the lock")
     ]
-    assert (starts(journal), jobs(journal)) == (1, known + 1)
+    assert (starts(decision_log), jobs(decision_log)) == (1, known + 1)
 
 
-def test_a_decision_that_is_no_longer_true_is_not_acted_upon(
+def test_run_cycle_with_an_outdated_decision_does_not_restart(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known, begun = jobs(settings), starts(settings)
-    with Journal(settings) as kept:
-        stale = next(entry for entry in kept.last(10) if entry.decision.acts)
-    taken: list[Entry] = []
+    with DecisionLog(settings) as kept:
+        stale = next(record for record in kept.last(10) if record.decision.should_restart)
+    taken: list[DecisionRecord] = []
 
-    def first_stale(settings: Settings, state: Path, remembered: Sequence[Observation] = ()) -> Entry:
-        taken.append(look(settings, state, remembered) if taken else stale)
+    def first_stale(settings: Settings, state: Path, earlier: Sequence[Observation] = ()) -> DecisionRecord:
+        taken.append(observe_and_decide(settings, state, earlier) if taken else stale)
         return taken[-1]
 
-    monkeypatch.setattr(act, "look", first_stale)
-    entry = once(settings, templates(settings))
-    assert not entry.decision.acts
+    monkeypatch.setattr(supervisor, "observe_and_decide", first_stale)
+    record = once(settings, templates(settings))
+    assert not record.decision.should_restart
     assert len(taken) == 2
     assert (jobs(settings), starts(settings)) == (known, begun)
 
 
-def test_from_a_broken_checkpoint_it_goes_back_to_the_older_one(settings: Settings) -> None:
+def test_run_cycle_with_a_broken_checkpoint_resumes_the_older_one(settings: Settings) -> None:
     state = state_folder(settings)
     eventually(lambda: len(restore_points(state)) >= 2, PATIENCE_S)
     lose_job(settings)
     newest, older = restore_points(state)[:2]
     (newest.path / "_metadata").write_bytes(b"broken")
-    entry = once(settings, templates(settings))
-    assert (entry.decision.action, entry.decision.alarm) == ("resume", "stream.no_job"), entry
-    assert entry.outcome is not None
-    assert f"runs, started from {older.path}; older than what could be had: from {newest.path}: " in entry.outcome
+    record = once(settings, templates(settings))
+    assert (record.decision.action, record.decision.alert) == ("resume", "stream.no_job"), record
+    assert record.outcome is not None
+    assert (
+        f"runs, started from {older.path}; older than the newest, which failed: from {newest.path}: " in record.outcome
+    )
     assert starts(settings) == 2
     with FlinkRest(settings) as flink:
         running = running_job(flink)
@@ -150,22 +152,22 @@ def test_from_a_broken_checkpoint_it_goes_back_to_the_older_one(settings: Settin
         assert flink.checkpoints(running.jid).counts.restored == 1
 
 
-def test_a_stream_that_was_started_often_enough_is_left_to_people(settings: Settings) -> None:
+def test_run_cycle_at_the_restart_limit_pages(settings: Settings) -> None:
     lose_job(settings)
     known = jobs(settings)
-    entry = once(settings.replace(supervise_restarts=2), templates(settings))
-    assert (entry.decision.action, entry.decision.alarm) == ("page", "stream.budget_spent"), entry
+    record = once(settings.replace(supervise_restarts=2), templates(settings))
+    assert (record.decision.action, record.decision.alert) == ("page", "stream.restart_limit_reached"), record
     assert (jobs(settings), starts(settings)) == (known, 2)
 
 
-def test_where_no_checkpoint_can_be_restored_nothing_is_started_anew(settings: Settings) -> None:
+def test_run_cycle_without_a_restorable_checkpoint_pages(settings: Settings) -> None:
     newest, *others = restore_points(state_folder(settings))
     for point in others:
         shutil.rmtree(point.path)
     (newest.path / "_metadata").write_bytes(b"broken")
-    entry = once(settings, templates(settings))
-    assert (entry.decision.action, entry.decision.alarm) == ("page", "stream.start_failed"), entry
-    assert str(newest.path) in entry.decision.reason
+    record = once(settings, templates(settings))
+    assert (record.decision.action, record.decision.alert) == ("page", "stream.start_failed"), record
+    assert str(newest.path) in record.decision.reason
     with FlinkRest(settings) as flink:
         assert running_job(flink) is None
 

@@ -1,4 +1,4 @@
-"""Observations for the tests of the policy: a healthy platform, and what is to be different about it."""
+"""Observations for the tests of the policy: a healthy platform with changes."""
 
 from dataclasses import replace
 from typing import Any
@@ -6,17 +6,26 @@ from typing import Any
 from msgspec.structs import replace as changed
 
 from include.contracts.settings import Settings
-from include.supervise.observation import Archive, Flink, Gate, Job, Kafka, Observation, Restore, Search
+from include.supervise.observation import (
+    ArchiveState,
+    ElasticsearchState,
+    FlinkState,
+    GateState,
+    Job,
+    KafkaState,
+    Observation,
+    RestoreState,
+)
 from include.supervise.policy import Limits
 
 NOW = 1_800_000_000.0
 LIMITS = replace(Limits.of(Settings()), grace_s=60, window_s=900, restarts=3)
-POINT = Restore("/data/checkpoints/j1/chk-7")
-NEVER = Restore(None)
+POINT = RestoreState("/data/checkpoints/j1/chk-7")
+NEVER = RestoreState(None)
 
 JOB = Job(id="j1", state="RUNNING", age_s=5_000.0, idle_tasks={}, checkpoints=400, checkpoint_age_s=4.0, restarts=0)
-FLINK = Flink(taskmanagers=1, slots=3, free_slots=2, job=JOB, jobs=1)
-KAFKA = Kafka(
+FLINK = FlinkState(taskmanagers=1, slots=3, free_slots=2, job=JOB, jobs=1)
+KAFKA = KafkaState(
     raw_end=9_000,
     gate_lag=0,
     valid_end=8_000,
@@ -26,30 +35,30 @@ KAFKA = Kafka(
     stream_read=7_998,
     valid_ends={0: 4_000, 1: 4_000},
 )
-GATE = Gate(heartbeat_age_s={0: 0.5, 1: 0.9}, verdicts={"valid": 8_000, "duplicate": 1_000})
-ARCHIVE = Archive(offsets={0: 4_000, 1: 3_999}, written_at=NOW - 100)
-SEARCH = Search(health="green", refusing=None, sessions=8_000, newest_id="s-1", newest_at=NOW - 2)
+GATE = GateState(heartbeat_age_s={0: 0.5, 1: 0.9}, verdicts={"valid": 8_000, "duplicate": 1_000})
+ARCHIVE = ArchiveState(offsets={0: 4_000, 1: 3_999}, written_at=NOW - 100)
+SEARCH = ElasticsearchState(health="green", write_block=None, sessions=8_000, newest_id="s-1", newest_at=NOW - 2)
 
 
-def cluster(**job: Any) -> Flink:
-    """A cluster whose job is different."""
+def cluster(**job: Any) -> FlinkState:
+    """Return a cluster whose job has these changes."""
     return changed(FLINK, job=changed(JOB, **job))
 
 
-def kafka(**different: Any) -> Kafka:
-    return changed(KAFKA, **different)
+def kafka(**changes: Any) -> KafkaState:
+    return changed(KAFKA, **changes)
 
 
-def search(**different: Any) -> Search:
-    return changed(SEARCH, **different)
+def search(**changes: Any) -> ElasticsearchState:
+    return changed(SEARCH, **changes)
 
 
-def gate(*ages: float | None) -> Gate:
+def gate(*ages: float | None) -> GateState:
     return changed(GATE, heartbeat_age_s=dict(enumerate(ages)))
 
 
 def admitted(sessions: int) -> dict[str, Any]:
-    """A gate that has admitted so many, with their transactions committed."""
+    """Return the parts after so many admitted sessions, with their transactions committed."""
     return {
         "gate": changed(GATE, verdicts={"valid": sessions, "duplicate": 1_000}),
         "kafka": kafka(raw_end=sessions + 1_000, valid_end=sessions),
@@ -57,15 +66,15 @@ def admitted(sessions: int) -> dict[str, Any]:
 
 
 def archived(offset: int, end: int, written_ago_s: float) -> dict[str, Any]:
-    """An archive that has read so far of one partition."""
+    """Return the parts after the archive has read one partition up to an offset."""
     return {
         "kafka": kafka(valid_ends={0: end}),
-        "archive": Archive(offsets={0: offset}, written_at=NOW - written_ago_s),
+        "archive": ArchiveState(offsets={0: offset}, written_at=NOW - written_ago_s),
     }
 
 
-def at(ago_s: float = 0.0, **different: Any) -> Observation:
-    """What was seen `ago_s` before NOW."""
+def at(ago_s: float = 0.0, **changes: Any) -> Observation:
+    """Return an observation `ago_s` before NOW."""
     parts: dict[str, Any] = {
         "flink": FLINK,
         "kafka": KAFKA,
@@ -75,10 +84,10 @@ def at(ago_s: float = 0.0, **different: Any) -> Observation:
         "input_flowing": True,
         "archive": ARCHIVE,
     }
-    return Observation(taken_at=NOW - ago_s, **(parts | different))
+    return Observation(taken_at=NOW - ago_s, **(parts | changes))
 
 
-def for_long(seconds: float = 120.0, every_s: float = 20.0, **different: Any) -> list[Observation]:
-    """The same thing seen again and again up to now, oldest first."""
+def for_long(seconds: float = 120.0, every_s: float = 20.0, **changes: Any) -> list[Observation]:
+    """Return repeated observations up to now, oldest first."""
     steps = int(seconds // every_s)
-    return [at(every_s * step, **different) for step in range(steps, 0, -1)]
+    return [at(every_s * step, **changes) for step in range(steps, 0, -1)]

@@ -7,21 +7,21 @@ from pathlib import Path
 import pytest
 
 from include.contracts.settings import Secret, Settings
-from include.supervise import act, alert, heartbeat
-from include.supervise.supervisor import supervise_once
-from include.supervise.alert_manager import Alarms
+from include.supervise import alert_manager, heartbeat, supervisor
+from include.supervise.alert_manager import AlertManager
+from include.supervise.decision_log import DecisionRecord
 from include.supervise.heartbeat import send_heartbeat
-from include.supervise.decision_log import Entry
-from include.supervise.observation import Away
+from include.supervise.observation import Unavailable
 from include.supervise.policy import decide
 from include.supervise.state_file import AlertRecord, StateFile
 from include.supervise.stream_job import JobProgram
+from include.supervise.supervisor import run_cycle
 from tests.unit.supervise.factories import LIMITS, NOW, at, for_long, gate
 from tests.webhook import Webhook, serve_webhook
 
 AGAIN_S = 3_600
 GRACE_S = 60.0
-ALERT = ("gate.no_memory", "Redis is away", "refused", "start it")
+ALERT = ("gate.redis_unreachable", "Redis is unavailable", "refused", "start it")
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def webhook() -> Iterator[Webhook]:
 
 @pytest.fixture
 def settings(tmp_path: Path, webhook: Webhook) -> Settings:
-    """Redis is away: nothing listens on its port."""
+    """Redis is unavailable: nothing listens on its port."""
     return Settings(
         supervise_folder=str(tmp_path / "supervise"),
         redis_url=Secret("redis://127.0.0.1:1/0"),
@@ -55,38 +55,38 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(alert, "time", clock)
+    monkeypatch.setattr(alert_manager, "time", clock)
     return clock
 
 
 def cycle(settings: Settings, *, fires: bool) -> None:
-    """One supervision cycle: a process of its own, so nothing but the file remembers."""
-    with Alarms(settings) as alarms:
+    """Run one supervision cycle: a separate process, so only the file has a state."""
+    with AlertManager(settings) as manager:
         if fires:
-            alarms.raise_(*ALERT)
+            manager.fire(*ALERT)
         else:
-            alarms.clear(ALERT[0], grace_s=GRACE_S)
+            manager.resolve(ALERT[0], grace_s=GRACE_S)
 
 
 def test_alert_without_redis_is_sent_once_an_interval(settings: Settings, webhook: Webhook, clock: Clock) -> None:
     for _ in range(10):
         cycle(settings, fires=True)
         clock.now += 60
-    assert webhook.summary == [("gate.no_memory", "raised")]
+    assert webhook.summary == [("gate.redis_unreachable", "raised")]
     clock.now += AGAIN_S
     cycle(settings, fires=True)
-    assert webhook.summary == [("gate.no_memory", "raised")] * 2
+    assert webhook.summary == [("gate.redis_unreachable", "raised")] * 2
 
 
 def test_alert_that_flaps_is_one_pair(settings: Settings, webhook: Webhook, clock: Clock) -> None:
     for step in range(20):
         cycle(settings, fires=step % 2 == 0)
         clock.now += 20
-    assert webhook.summary == [("gate.no_memory", "raised")]
+    assert webhook.summary == [("gate.redis_unreachable", "raised")]
     clock.now += GRACE_S
     cycle(settings, fires=False)
     cycle(settings, fires=False)
-    assert webhook.summary == [("gate.no_memory", "raised"), ("gate.no_memory", "recovered")]
+    assert webhook.summary == [("gate.redis_unreachable", "raised"), ("gate.redis_unreachable", "recovered")]
 
 
 def test_alert_the_webhook_refuses_is_sent_again(settings: Settings, webhook: Webhook, clock: Clock) -> None:
@@ -94,13 +94,13 @@ def test_alert_the_webhook_refuses_is_sent_again(settings: Settings, webhook: We
     cycle(settings, fires=True)
     webhook.status = 200
     cycle(settings, fires=True)
-    assert webhook.summary == [("gate.no_memory", "raised")]
+    assert webhook.summary == [("gate.redis_unreachable", "raised")]
     clock.now += GRACE_S
     webhook.status = 503
     cycle(settings, fires=False)
     webhook.status = 200
     cycle(settings, fires=False)
-    assert webhook.summary == [("gate.no_memory", "raised"), ("gate.no_memory", "recovered")]
+    assert webhook.summary == [("gate.redis_unreachable", "raised"), ("gate.redis_unreachable", "recovered")]
 
 
 def test_alert_whose_sender_died_is_sent_by_a_later_cycle(settings: Settings, webhook: Webhook, clock: Clock) -> None:
@@ -111,7 +111,7 @@ def test_alert_whose_sender_died_is_sent_by_a_later_cycle(settings: Settings, we
     assert webhook.summary == []
     clock.now += 60
     cycle(settings, fires=True)
-    assert webhook.summary == [("gate.no_memory", "raised")]
+    assert webhook.summary == [("gate.redis_unreachable", "raised")]
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff", b"[]", b'{"alerts": 1}'])
@@ -121,16 +121,16 @@ def test_state_file_that_is_broken_starts_empty(settings: Settings, webhook: Web
     path.write_bytes(content)
     cycle(settings, fires=True)
     cycle(settings, fires=True)
-    assert webhook.summary == [("gate.no_memory", "raised")]
+    assert webhook.summary == [("gate.redis_unreachable", "raised")]
 
 
 def test_state_folder_that_cannot_be_made_stops_no_alert(settings: Settings, webhook: Webhook) -> None:
     Path(settings.supervise_folder).touch()
     cycle(settings, fires=True)
-    assert webhook.summary == [("gate.no_memory", "raised")]
+    assert webhook.summary == [("gate.redis_unreachable", "raised")]
 
 
-def test_heartbeat_is_sent_and_remembered(settings: Settings, webhook: Webhook) -> None:
+def test_heartbeat_is_sent_and_stored(settings: Settings, webhook: Webhook) -> None:
     assert send_heartbeat(settings)
     assert webhook.heartbeats == 1
     assert StateFile(settings).read().heartbeat_at is not None
@@ -146,41 +146,46 @@ def test_heartbeat_that_fails_is_logged_without_its_address(
     assert StateFile(settings).read().heartbeat_at is None
 
 
-def test_heartbeat_the_service_refuses_is_none(settings: Settings, webhook: Webhook) -> None:
+def test_heartbeat_that_the_service_rejects_is_not_stored(settings: Settings, webhook: Webhook) -> None:
     webhook.status = 404
     assert not send_heartbeat(settings)
     assert StateFile(settings).read().heartbeat_at is None
 
 
 def test_cycle_without_any_server_ends_with_a_heartbeat(settings: Settings, webhook: Webhook, tmp_path: Path) -> None:
-    place = "127.0.0.1:1"
+    address = "127.0.0.1:1"
     away = settings.replace(
-        kafka_bootstrap=place,
-        elasticsearch_url=f"http://{place}",
-        flink_url=f"http://{place}",
-        mongo_url=Secret(f"mongodb://{place}"),
+        kafka_bootstrap=address,
+        elasticsearch_url=f"http://{address}",
+        flink_url=f"http://{address}",
+        mongo_url=Secret(f"mongodb://{address}"),
     )
     program = JobProgram(tmp_path / "none.jar", "/", "/none.py")
-    entry = supervise_once(away, program, tmp_path, prepare=lambda: None, say=lambda _: None)
-    assert entry.decision.action == "wait"
+    record = run_cycle(away, program, tmp_path, prepare=lambda: None, on_progress=lambda _: None)
+    assert record.decision.action == "wait"
     assert webhook.heartbeats == 1
 
 
 def test_heartbeat_to_a_service_that_never_ends_is_given_up(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(heartbeat, "LIMIT_S", 0.3)
+    monkeypatch.setattr(heartbeat, "REQUEST_TIMEOUT_S", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = Secret(f"http://127.0.0.1:{silent.getsockname()[1]}/secret")
         assert not send_heartbeat(settings.replace(heartbeat_url=url))
     assert "no response within 0.3 s" in caplog.text
 
 
-def test_alert_whose_source_is_away_is_not_over(settings: Settings, webhook: Webhook, clock: Clock) -> None:
+def test_alert_whose_source_is_unavailable_is_not_resolved(settings: Settings, webhook: Webhook, clock: Clock) -> None:
     silent = at(0, gate=gate(0.2, None))
-    for seen in (silent, at(0, gate=Away("refused")), at(0)):
+    for seen in (silent, at(0, gate=Unavailable("refused")), at(0)):
         decision = decide(seen, for_long(gate=gate(0.2, None)), (), LIMITS, NOW)
-        act.alert(settings, Entry(NOW, seen, decision))
+        supervisor.send_alerts(settings, DecisionRecord(NOW, seen, decision))
         clock.now += 2 * settings.supervise_grace_s
-        told = [message for message in webhook.summary if message[0] == "gate.silent"]
-        assert told == [("gate.silent", "raised"), ("gate.silent", "recovered")][: 2 if seen == at(0) else 1]
+        sent = [message for message in webhook.summary if message[0] == "gate.heartbeat_missing"]
+        assert (
+            sent
+            == [("gate.heartbeat_missing", "raised"), ("gate.heartbeat_missing", "recovered")][
+                : 2 if seen == at(0) else 1
+            ]
+        )

@@ -5,16 +5,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from include.contracts.errors import TerminalError
-from include.supervise.due_hours import Known, due_days, due_hours, oldest_verifiable, require_countable
+from include.supervise.due_hours import CountedHour, due_days, due_hours, oldest_verifiable, require_countable
 from include.supervise.reconcile import HOUR
 
 NOW = datetime(2026, 11, 23, 15, 20, tzinfo=UTC)
 LAST = datetime(2026, 11, 23, 14, tzinfo=UTC)
 CLOSED, OPEN, OPEN_STORED, DIFFERENT = (
-    Known("balanced", True),
-    Known("pending", False),
-    Known("pending", True),
-    Known("difference", True),
+    CountedHour("balanced", True),
+    CountedHour("pending", False),
+    CountedHour("pending", True),
+    CountedHour("difference", True),
 )
 
 
@@ -42,7 +42,7 @@ def test_due_hours_whose_raw_records_expired_are_unverifiable_once() -> None:
     oldest = oldest_verifiable(NOW)
     assert due.expired == [ago(85), *(ago(n) for n in range(79, 0, -1) if ago(n) < oldest)]
     assert due.hours == [ago(84), *(ago(n) for n in range(79, -1, -1) if ago(n) >= oldest)]
-    known |= dict.fromkeys(due.expired, Known("unverifiable", False)) | dict.fromkeys(due.hours, CLOSED)
+    known |= dict.fromkeys(due.expired, CountedHour("unverifiable", False)) | dict.fromkeys(due.hours, CLOSED)
     assert due_hours(NOW, known, None) == ([], [])
 
 
@@ -61,7 +61,7 @@ def test_due_days_are_those_whose_24_hours_are_counted() -> None:
     assert due_days(NOW, known, set()) == [day]
     assert due_days(NOW, known, {day}) == []
     assert due_days(NOW, known | {day + 5 * HOUR: OPEN}, set()) == []
-    assert due_days(NOW, {hour: entry for hour, entry in known.items() if hour.hour != 23}, set()) == []
+    assert due_days(NOW, {hour: record for hour, record in known.items() if hour.hour != 23}, set()) == []
 
 
 def test_an_hour_that_is_not_over_or_has_expired_is_refused() -> None:

@@ -16,7 +16,7 @@ from include.supervise.flink_rest import FlinkRest
 from include.supervise.stream_job import (
     JobProgram,
     RestorePoint,
-    observe,
+    get_job_status,
     running_job,
     stop_with_savepoint,
     submit,
@@ -214,7 +214,7 @@ def test_running_means_all_tasks_run_and_a_checkpoint_is_complete() -> None:
 
 
 def test_an_observation_is_plain_data() -> None:
-    seen = observe(flink(overview(job("RUNNING")) | details("RUNNING", RUNNING=1, SCHEDULED=2) | checkpoints(4)))
+    seen = get_job_status(flink(overview(job("RUNNING")) | details("RUNNING", RUNNING=1, SCHEDULED=2) | checkpoints(4)))
     assert seen is not None
     assert (seen.state, seen.idle_tasks, seen.checkpoints, seen.restarts) == ("RUNNING", {"SCHEDULED": 2}, 4, 2)
     assert (seen.checkpoint_age_s, seen.failures) == (60.0, ["java.Boom: why"])

@@ -12,7 +12,7 @@ import pytest
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.settings import Secret, Settings
 from include.supervise.flink_rest import FlinkRest
-from include.supervise.observation import Restore
+from include.supervise.observation import RestoreState
 from include.supervise.policy import Limits, decide
 from include.supervise.probes import DEADLINE_S, observe
 
@@ -105,12 +105,12 @@ def test_a_look_ends_in_time_and_knows_nothing(strange: Strange, tmp_path: Path,
     began = time.monotonic()
     seen = observe(settings, state=tmp_path)
     assert time.monotonic() - began < DEADLINE_S + SLACK_S
-    assert seen.unknown.keys() == {"flink", "kafka", "gate", "elasticsearch", "archive"}, seen
-    assert all(reason and "\n" not in reason for reason in seen.unknown.values())
-    assert seen.restore == Restore(None)
+    assert seen.unavailable.keys() == {"flink", "kafka", "gate", "elasticsearch", "archive"}, seen
+    assert all(reason and "\n" not in reason for reason in seen.unavailable.values())
+    assert seen.restore == RestoreState(None)
     decision = decide(seen, (), (), Limits.of(settings), time.time())
     assert decision.action == "wait"
-    assert decision.alarm == "stream.no_cluster"
+    assert decision.alert == "flink.unreachable"
 
 
 CALLS: dict[str, Callable[[FlinkRest], object]] = {

@@ -10,11 +10,11 @@ from include.supervise.reconcile import (
     BY_SESSION,
     IN_MONGODB,
     Evidence,
-    Line,
     Reconciliation,
     Rows,
+    StageCount,
     gate_line,
-    merged,
+    merge,
     oldest_month,
     store_line,
     undecided_line,
@@ -88,7 +88,7 @@ def test_hour_with_counts_has_owner_and_state(
     what: str, found: dict[str, int], waiting: tuple[int, int], changes: dict[str, Any], owner: str | None, state: str
 ) -> None:
     result = hour(found, *waiting, **changes)
-    assert (result.owner, result.state) == (owner, state), what
+    assert (result.first_mismatched_stage, result.state) == (owner, state), what
     assert (result.balanced, result.pending) == (owner is None, state == "pending" or result.pending)
 
 
@@ -98,14 +98,17 @@ def test_hour_that_is_not_decided_is_pending() -> None:
 
 
 def test_dead_letters_explain_what_is_missing() -> None:
-    line = Line(stage="stream", what="session_summary", expected=80, found=79, dead=1)
+    line = StageCount(stage="stream", what="session_summary", expected=80, found=79, dead=1)
     assert (line.wrong, line.text) == (False, "session_summary 79 of 80 expected, 1 dead letters")
 
 
 def test_line_text_names_what_is_missing() -> None:
-    line = Line(stage="stream", what="session_summary", expected=52_890, found=52_889)
+    line = StageCount(stage="stream", what="session_summary", expected=52_890, found=52_889)
     assert line.text == "session_summary 52,889 of 52,890 expected, 1 missing"
-    assert Line(stage="archive", what=IN_MONGODB, expected=1, found=2).text == "in MongoDB 2 of 1 expected, 1 too many"
+    assert (
+        StageCount(stage="archive", what=IN_MONGODB, expected=1, found=2).text
+        == "in MongoDB 2 of 1 expected, 1 too many"
+    )
 
 
 def test_gate_line_text_names_lost_and_repeated_records() -> None:
@@ -138,7 +141,7 @@ def test_oldest_month_is_the_oldest_that_retention_keeps(now: datetime, months: 
 
 
 def test_merged_adds_hours_up_and_keeps_the_last_bounds() -> None:
-    day = merged([evidence(), evidence(bounds={"1": 900, "2": 3}), evidence(raw=0, months={}, bounds={}, rejected={})])
+    day = merge([evidence(), evidence(bounds={"1": 900, "2": 3}), evidence(raw=0, months={}, bounds={}, rejected={})])
     assert (day.raw, day.valid, day.rejected) == (200, 160, {"duplicate": 30, "empty": 10})
     assert day.bounds == {"0": 500, "1": 900, "2": 3}
     assert evidence().valid == VALID, "merging has changed an hour"

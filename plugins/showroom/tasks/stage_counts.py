@@ -1,4 +1,4 @@
-"""One hour, or one day, counted at every stage. Positions of the readers are read before the stores are counted."""
+"""Counts of one hour, or one day, at every stage. Offsets of the readers are read before the stores are counted."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from include.contracts.settings import Settings
 from include.contracts.topics import KPI, KPI_GROUP, KPI_ROWS_GROUP, STREAM_GROUP, VALID
-from include.supervise.kafka_counts import Hours, committed, end_offsets
-from include.supervise.missing_sessions import Counting, Missing, find_missing
+from include.supervise.kafka_counts import HourlyCounts, committed, end_offsets
+from include.supervise.missing_sessions import CountingIterable, Missing, find_missing
 from include.supervise.reconcile import (
     ADMITTED,
     BY_SESSION,
@@ -16,8 +16,8 @@ from include.supervise.reconcile import (
     IN_MONGODB,
     KPI_INDEX,
     Evidence,
-    Line,
     Reconciliation,
+    StageCount,
     gate_line,
     store_line,
     undecided_line,
@@ -26,7 +26,7 @@ from showroom.tasks.stores import Stores
 
 
 class Counted(NamedTuple):
-    """The equation, what Kafka holds (None while the gate is not done), the bare counts, and missing session ids."""
+    """The equation, Kafka's counts (None until the gate has decided all), the counts of stores, and missing ids."""
 
     result: Reconciliation
     evidence: Evidence | None
@@ -38,12 +38,12 @@ def count_hour(settings: Settings, stores: Stores, hour: datetime, evidence: Evi
     """Count an hour. Raises TransientError while a server is unavailable.
 
     Args:
-        settings: where Kafka is.
-        stores: the stores behind the gate.
-        hour: its start, UTC.
-        evidence: what an earlier run has read of it; raw records are then not needed again.
+        settings: Address of Kafka.
+        stores: The downstream stores.
+        hour: Its start, UTC.
+        evidence: Counts of an earlier run; raw records are then not required.
     """
-    with Hours(settings, hour, hour + HOUR) as hours:
+    with HourlyCounts(settings, hour, hour + HOUR) as hours:
         if evidence is None:
             undecided = hours.undecided()
             if undecided:
@@ -53,13 +53,13 @@ def count_hour(settings: Settings, stores: Stores, hour: datetime, evidence: Evi
         reachable = evidence.reachable(end_offsets(settings, VALID))
         counts = stores.counts(hour)
         lines = [gate_line(evidence), *_store_lines(reachable, counts, passed, stores.oldest_month)]
-        lines, examples = _look_up(hours, stores, lines, evidence.valid)
+        lines, examples = _find_missing(hours, stores, lines, evidence.valid)
     return Counted(Reconciliation(hour, tuple(lines)), evidence, counts, examples)
 
 
 def _store_lines(
     evidence: Evidence, counts: Mapping[str, int], passed: Mapping[str, Mapping[int, int]], oldest: str
-) -> list[Line]:
+) -> list[StageCount]:
     lines = [
         store_line(
             "stream",
@@ -76,10 +76,12 @@ def _store_lines(
     return lines
 
 
-def _look_up(hours: Hours, stores: Stores, lines: list[Line], admitted: int) -> tuple[list[Line], dict[str, list[str]]]:
-    """Where documents are missing and nothing is in flight, ask for each session: a count alone accuses nobody.
+def _find_missing(
+    hours: HourlyCounts, stores: Stores, lines: list[StageCount], admitted: int
+) -> tuple[list[StageCount], dict[str, list[str]]]:
+    """Look up each session where documents are missing and none is in flight, because a count can be misleading.
 
-    Unless `sessions.valid` no longer holds all `admitted` sessions: what cannot be asked for stays missing.
+    Where `sessions.valid` no longer has all `admitted` sessions, documents that cannot be looked up stay missing.
     """
     short = [line.what for line in lines if line.what != ADMITTED and line.difference < 0 and not line.in_flight]
     # With more missing than in flight too: a later session of the same id may have replaced them.
@@ -87,21 +89,21 @@ def _look_up(hours: Hours, stores: Stores, lines: list[Line], admitted: int) -> 
     if not short:
         return lines, {}
     lookups = {what: stores.lookup(what) for what in short}
-    sessions = Counting(hours.sessions())
-    found = find_missing(sessions, lookups, hours.dead(), stores.oldest_month)
+    sessions = CountingIterable(hours.sessions())
+    missing = find_missing(sessions, lookups, hours.dead(), stores.oldest_month)
     is_complete = sessions.count >= admitted
-    judged = [_judge(line, found[line.what], is_complete) if line.what in found else line for line in lines]
-    return judged, {what: missing.examples for what, missing in found.items() if missing.examples}
+    counts = [_correct(line, missing[line.what], is_complete) if line.what in missing else line for line in lines]
+    return counts, {what: store.examples for what, store in missing.items() if store.examples}
 
 
-def _judge(line: Line, missing: Missing, is_complete: bool) -> Line:
+def _correct(line: StageCount, missing: Missing, is_complete: bool) -> StageCount:
     if is_complete:
         return replace(line, found=line.expected - missing.documents, dead=missing.dead)
     return replace(line, dead=min(missing.dead, -line.difference))
 
 
 class Minutes(NamedTuple):
-    """The minutes of a day, and the ends of `kpi.minute` that its rows lie below, once they are known."""
+    """The minutes of a day, and the ends of `kpi.minute` after its rows, once they are available."""
 
     result: Reconciliation
     bounds: dict[str, int] | None
@@ -112,8 +114,8 @@ def count_day(
 ) -> Minutes:
     """Compare the sessions in `kpi_minute` of one day of arrival. Raises TransientError while a server is unavailable.
 
-    A row holds a minute and a day of arrival, no hour, so a whole day is compared. Two readers must have passed it:
-    that of `sessions.valid`, and behind its results that of `kpi.minute`.
+    A row has a minute and a day of arrival, but no hour, so a whole day is compared. Two readers must have passed it:
+    that of `sessions.valid`, then that of `kpi.minute`.
     """
     expected = evidence.expected("session_summary", stores.oldest_month)
     if bounds is None:
@@ -122,7 +124,7 @@ def count_day(
             bounds = {str(partition): end for partition, end in end_offsets(settings, KPI).items() if end}
     if bounds is not None:
         passed, ends = committed(settings, KPI_ROWS_GROUP, KPI), end_offsets(settings, KPI)
-        # A topic that was created anew ends below the old bounds.
+        # A recreated topic ends below the old bounds.
         reachable = {int(name): min(bound, ends[int(name)]) for name, bound in bounds.items()}
         waiting = sum(max(0, bound - passed.get(partition, 0)) for partition, bound in reachable.items())
     found = stores.kpi_sessions(day)

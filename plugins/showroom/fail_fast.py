@@ -1,4 +1,4 @@
-"""What an error of this project means to Airflow: try again, or fail at once."""
+"""Map errors of this project to Airflow: retry, or fail at once."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,8 +9,8 @@ from include.contracts.errors import ShowroomError
 
 
 @contextmanager
-def verdicts() -> Iterator[None]:
-    """Raise what no retry can help as AirflowFailException; everything else passes and is retried."""
+def fail_fast_on_terminal() -> Iterator[None]:
+    """Raise AirflowFailException for errors that a retry cannot repair; others pass and are retried."""
     try:
         yield
     except ShowroomError as error:
