@@ -97,7 +97,7 @@ def prune(
 
     settings = load_settings()
     with FlinkRest(settings) as flink:
-        running = [job.jid for job in flink.jobs() if not job.ended]
+        running = [job.jid for job in flink.jobs() if not job.has_ended]
     for folder in prune_folders(state_folder(settings), running, delete=yes):
         typer.echo(f"{'deleted' if yes else 'would delete'} {folder}")
 

@@ -13,8 +13,8 @@ Counts every hour that has ended at every stage: raw = rejected + admitted, and 
 (`session_summary`, `product_details`, `product_sentiment`) = archived. A day of arrival whose hours are all counted is
 also compared with `kpi_minute`. The results go to MongoDB and onto the Stream page.
 
-A stage is compared once it has passed the last record of the hour, an offset in `sessions.valid`; until then the hour is
-*pending*, and later runs count it again. An hour with a difference is counted again for three days, so that a repair
+A stage is compared once it has passed the last record of the hour, an offset in `sessions.valid`; until then the hour
+is *pending*, and later runs count it again. An hour with a difference is counted again for three days, so that a repair
 resolves the alert.
 
 * **When:** at twenty past each hour, for all hours since the last run. Hours in which Airflow was down are counted

@@ -14,7 +14,7 @@ from include.serving.templates import ensure_templates
 from include.supervise.decision_log import LockLease, require_supervisor_lock
 from include.supervise.flink_rest import FlinkRest
 from include.supervise.stream_job import (
-    POLL_S,
+    POLL_INTERVAL_S,
     START_DEADLINE_S,
     JobProgram,
     RestorePoint,
@@ -109,7 +109,7 @@ def wait_started(settings: Settings, deadline_s: float, check: Callable[[], None
 
     retrying = Retrying(
         stop=stop_after_delay(deadline_s),
-        wait=wait_fixed(POLL_S),
+        wait=wait_fixed(POLL_INTERVAL_S),
         retry=retry_if_exception_type(TransientError),
         reraise=True,
     )

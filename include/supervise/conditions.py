@@ -91,13 +91,13 @@ def not_running(context: RuleContext) -> str | None:
 
 def clock_skew(context: RuleContext) -> str | None:
     """Times lie in the future: a clock is incorrect, and ages are meaningless."""
-    seen = context.observation
-    beats = seen.gate.heartbeat_age_s.values() if isinstance(seen.gate, GateState) else ()
-    newest = seen.elasticsearch.newest_at if isinstance(seen.elasticsearch, ElasticsearchState) else None
+    observation = context.observation
+    beats = observation.gate.heartbeat_age_s.values() if isinstance(observation.gate, GateState) else ()
+    newest = observation.elasticsearch.newest_at if isinstance(observation.elasticsearch, ElasticsearchState) else None
     is_skewed = any(map(is_implausible_age, beats)) or (
-        newest is not None and is_implausible_age(seen.taken_at - newest)
+        newest is not None and is_implausible_age(observation.taken_at - newest)
     )
-    if not is_skewed and abs(context.now - seen.taken_at) <= MAX_OBSERVATION_GAP_S:
+    if not is_skewed and abs(context.now - observation.taken_at) <= MAX_OBSERVATION_GAP_S:
         return None
     return "times lie in the future or far in the past"
 
@@ -115,10 +115,10 @@ def heartbeat_missing(context: RuleContext) -> str | None:
     return f"no gate process reads partition {', '.join(map(str, silent))}" if silent else None
 
 
-def _silent_partitions(seen: Observation, limits: Limits) -> list[int]:
-    if isinstance(seen.gate, Unavailable):
+def _silent_partitions(observation: Observation, limits: Limits) -> list[int]:
+    if isinstance(observation.gate, Unavailable):
         return []
-    ages = seen.gate.heartbeat_age_s
+    ages = observation.gate.heartbeat_age_s
     return sorted(partition for partition, age in ages.items() if age is None or age > limits.gate_silent_s)
 
 
@@ -131,8 +131,8 @@ def partition_stopped(context: RuleContext) -> str | None:
 def lagging(lag_of: Callable[[KafkaState], int], what: str) -> Condition:
     """Return the condition that a lag is above its threshold and, once it has been for the grace, does not fall."""
 
-    def is_high(seen: Observation, limits: Limits) -> bool:
-        return isinstance(seen.kafka, KafkaState) and lag_of(seen.kafka) > limits.lag_high
+    def is_high(observation: Observation, limits: Limits) -> bool:
+        return isinstance(observation.kafka, KafkaState) and lag_of(observation.kafka) > limits.lag_high
 
     def condition(context: RuleContext) -> str | None:
         kafka, limits = context.observation.kafka, context.limits
@@ -161,14 +161,14 @@ def dead_letters(context: RuleContext) -> str | None:
 
 def stale_data(context: RuleContext) -> str | None:
     """Sessions were admitted long enough ago, and none has become searchable since."""
-    seen, base = context.observation, context.observation_at(context.limits.canary_stale_s)
-    if base is None or isinstance(seen.elasticsearch, Unavailable):
+    observation, base = context.observation, context.observation_at(context.limits.canary_stale_s)
+    if base is None or isinstance(observation.elasticsearch, Unavailable):
         return None
     for earlier in reversed(context.history):
         is_before = 0 < base.taken_at - earlier.taken_at <= MAX_OBSERVATION_GAP_S
         if not is_before or isinstance(earlier.elasticsearch, Unavailable):
             continue
-        if _has_new_documents(earlier.elasticsearch, seen.elasticsearch):
+        if _has_new_documents(earlier.elasticsearch, observation.elasticsearch):
             return None
         if _has_admitted(earlier, base):
             return f"sessions admitted {context.now - base.taken_at:.0f} s ago are not searchable"
@@ -197,8 +197,8 @@ def _has_admitted(earlier: Observation, base: Observation) -> bool:
 
 def archive_lagging(context: RuleContext) -> str | None:
     """Valid records arrive faster than they are archived, or none is archived any more."""
-    limits, seen = context.limits, context.observation
-    lag, base = seen.archive_lag, context.observation_at(limits.archive_timeout_s)
+    limits, observation = context.limits, context.observation
+    lag, base = observation.archive_lag, context.observation_at(limits.archive_timeout_s)
     if not lag or base is None or not base.archive_lag:
         return None
     since = context.since(limits.archive_timeout_s)
@@ -207,16 +207,16 @@ def archive_lagging(context: RuleContext) -> str | None:
     # The minimum counts, because each run takes the lag down to almost nothing.
     if min([lag, base.archive_lag, *past]) > limits.archive_lag_alert_threshold and lag >= base.archive_lag:
         return f"{lag} valid records are not archived, {base.archive_lag} were {age_s:.0f} s ago"
-    if _is_archive_stopped(base, seen):
+    if _is_archive_stopped(base, observation):
         return f"nothing was archived for {age_s:.0f} s while {lag} valid records wait"
     return None
 
 
-def _is_archive_stopped(base: Observation, seen: Observation) -> bool:
+def _is_archive_stopped(base: Observation, observation: Observation) -> bool:
     """Return whether an archive that has run before has written nothing since."""
-    if not isinstance(base.archive, ArchiveState) or not isinstance(seen.archive, ArchiveState):
+    if not isinstance(base.archive, ArchiveState) or not isinstance(observation.archive, ArchiveState):
         return False
-    return seen.archive.written_at is not None and seen.archive == base.archive
+    return observation.archive.written_at is not None and observation.archive == base.archive
 
 
 def is_running(job: Job) -> bool:
@@ -226,22 +226,24 @@ def is_running(job: Job) -> bool:
 
 def progress(context: RuleContext) -> str | None:
     """Return what has advanced within the limit of a stall, so that the job is slow; None where it is stuck."""
-    seen = context.observation
-    if isinstance(seen.elasticsearch, ElasticsearchState) and seen.elasticsearch.has_reached_shard_limit:
+    observation = context.observation
+    if isinstance(observation.elasticsearch, ElasticsearchState) and observation.elasticsearch.has_reached_shard_limit:
         return "Elasticsearch has reached its limit of shards"
     past = context.since(context.limits.checkpoint_stalled_s)
     if not past:
         return None
     earlier = past[0]
-    if isinstance(earlier.elasticsearch, ElasticsearchState) and isinstance(seen.elasticsearch, ElasticsearchState):
-        if seen.elasticsearch.rejections > earlier.elasticsearch.rejections:
+    if isinstance(earlier.elasticsearch, ElasticsearchState) and isinstance(
+        observation.elasticsearch, ElasticsearchState
+    ):
+        if observation.elasticsearch.rejections > earlier.elasticsearch.rejections:
             return "Elasticsearch rejects writes (429)"
-        if seen.elasticsearch.sessions > earlier.elasticsearch.sessions:
+        if observation.elasticsearch.sessions > earlier.elasticsearch.sessions:
             return "documents still become searchable"
-    kafka, before = seen.kafka, earlier.kafka
+    kafka, before = observation.kafka, earlier.kafka
     if isinstance(kafka, KafkaState) and isinstance(before, KafkaState) and kafka.stream_read > before.stream_read:
         return "its committed offsets still advance"
-    return "its operators still emit records" if _emits_records(past, seen.job) else None
+    return "its operators still emit records" if _emits_records(past, observation.job) else None
 
 
 def _emits_records(past: Sequence[Observation], job: Job | None) -> bool:

@@ -84,7 +84,7 @@ def _lags(at: datetime, observation: Observation) -> Iterable[PipelineEvent]:
 
 
 def _reconciled(hour: datetime, count: StageCount) -> PipelineEvent:
-    detail = "different" if count.wrong else "pending" if count.pending else "balanced"
+    detail = "different" if count.is_mismatched else "pending" if count.is_pending else "balanced"
     return _event(
         hour, "reconciled", count.stage, count.what, value=count.difference, total=count.expected, detail=detail
     )

@@ -60,7 +60,7 @@ def probe_flink(settings: Settings) -> FlinkState:
     """Return the cluster and its stream job. Raises the errors of FlinkRest."""
     with FlinkRest(settings, timeout_s=REQUEST_TIMEOUT_S) as flink:
         workers = flink.taskmanagers()
-        running = [job for job in flink.jobs() if job.name == JOB_NAME and not job.ended]
+        running = [job for job in flink.jobs() if job.name == JOB_NAME and not job.has_ended]
         return FlinkState(
             taskmanagers=len(workers),
             slots=sum(worker.slots_number for worker in workers),

@@ -129,7 +129,7 @@ class StageCount:
         return self.found + self.dead - self.expected
 
     @property
-    def wrong(self) -> bool:
+    def is_mismatched(self) -> bool:
         """Whether it differs by more than what is in flight."""
         return self.repeated > 0 or self.difference > 0 or self.is_short
 
@@ -139,9 +139,9 @@ class StageCount:
         return -self.difference > self.in_flight
 
     @property
-    def pending(self) -> bool:
+    def is_pending(self) -> bool:
         """Whether the comparison is not possible yet."""
-        return self.in_flight > 0 and not self.wrong
+        return self.in_flight > 0 and not self.is_mismatched
 
     @property
     def text(self) -> str:
@@ -170,22 +170,22 @@ class Reconciliation:
     @property
     def first_mismatched_stage(self) -> ReconciledStage | None:
         """The first stage with a difference; the gate comes before the stages that read from it."""
-        return next((line.stage for line in self.lines if line.wrong), None)
+        return next((line.stage for line in self.lines if line.is_mismatched), None)
 
     @property
-    def balanced(self) -> bool:
+    def is_balanced(self) -> bool:
         """Whether no difference is known."""
         return self.first_mismatched_stage is None
 
     @property
-    def pending(self) -> bool:
+    def is_pending(self) -> bool:
         """Whether a stage has not passed the hour yet."""
-        return any(line.pending for line in self.lines)
+        return any(line.is_pending for line in self.lines)
 
     @property
     def state(self) -> State:
         """The state of all lines."""
-        return "difference" if not self.balanced else "pending" if self.pending else "balanced"
+        return "difference" if not self.is_balanced else "pending" if self.is_pending else "balanced"
 
 
 def undecided_line(raw: int, undecided: int) -> StageCount:

@@ -80,7 +80,7 @@ def _note_older_job(point: RestorePoint | None, newest: RestorePoint | None) -> 
 def _wait_until_running(flink: FlinkRest, job_id: str, within_s: float) -> None:
     def check() -> None:
         job = flink.job(job_id)
-        if job.ended:
+        if job.has_ended:
             raise TerminalError(f"the job is {job.state}: {_failure(flink, job_id)}", "see the JobManager's log")
         if job.state == "RUNNING" and not job.idle_tasks:
             return

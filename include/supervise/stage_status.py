@@ -80,16 +80,16 @@ def observe_now(settings: Settings, state: Path | None = None) -> CurrentStatus:
     """Observe and decide as a supervision cycle does, without acting, recording or alerting."""
     records, restarts = _read_log(settings)
     newest = records[0] if records else None
-    seen = observe(settings, newest.observation if newest else None, state=state)
+    observation = observe(settings, newest.observation if newest else None, state=state)
     if state is None:
         restore = newest.observation.restore if newest else RestoreState(None)
-        seen = msgspec.structs.replace(seen, restore=restore)
+        observation = msgspec.structs.replace(observation, restore=restore)
     now = time.time()
     history = [record.observation for record in records]
-    old = [past for past in history if seen.taken_at - past.taken_at >= RATE_WINDOW_S]
-    decision = decide(seen, history, restarts, Limits.of(settings), now)
+    old = [past for past in history if observation.taken_at - past.taken_at >= RATE_WINDOW_S]
+    decision = decide(observation, history, restarts, Limits.of(settings), now)
     return CurrentStatus(
-        observation=seen, decision=decision, earlier=old[0] if old else None, newest=newest, restarts=restarts
+        observation=observation, decision=decision, earlier=old[0] if old else None, newest=newest, restarts=restarts
     )
 
 
@@ -128,19 +128,19 @@ def rows(now: CurrentStatus) -> list[StageRow]:
 _Part = tuple[str | None, int | None, tuple[Figure, ...]]
 
 
-def _parts(seen: Observation) -> dict[Stage, _Part]:
-    kafka = seen.kafka if isinstance(seen.kafka, KafkaState) else None
-    reasons = seen.unavailable
+def _parts(observation: Observation) -> dict[Stage, _Part]:
+    kafka = observation.kafka if isinstance(observation.kafka, KafkaState) else None
+    reasons = observation.unavailable
     return {
         "ingest": (
             reasons.get("kafka"),
             None,
             (Figure(name="records", value=None if kafka is None else kafka.raw_end),),
         ),
-        "gate": (reasons.get("gate"), None if kafka is None else kafka.gate_lag, _gate(seen.gate)),
-        "stream": (reasons.get("flink"), None if kafka is None else kafka.stream_lag, _stream(seen)),
-        "serving": (reasons.get("elasticsearch"), None, _serving(seen, kafka)),
-        "archive": (reasons.get("archive"), seen.archive_lag, _archive(seen)),
+        "gate": (reasons.get("gate"), None if kafka is None else kafka.gate_lag, _gate(observation.gate)),
+        "stream": (reasons.get("flink"), None if kafka is None else kafka.stream_lag, _stream(observation)),
+        "serving": (reasons.get("elasticsearch"), None, _serving(observation, kafka)),
+        "archive": (reasons.get("archive"), observation.archive_lag, _archive(observation)),
     }
 
 
@@ -156,8 +156,8 @@ def _gate(gate: GateState | Unavailable) -> tuple[Figure, ...]:
     return (Figure(name="gate.heartbeat_age_s", value=beat, unit="s"), *memory, *verdicts)
 
 
-def _stream(seen: Observation) -> tuple[Figure, ...]:
-    job = seen.job
+def _stream(observation: Observation) -> tuple[Figure, ...]:
+    job = observation.job
     if job is None:
         return (Figure(name="job", value=None),)
     return (
@@ -170,11 +170,11 @@ def _stream(seen: Observation) -> tuple[Figure, ...]:
     )
 
 
-def _serving(seen: Observation, kafka: KafkaState | None) -> tuple[Figure, ...]:
-    search = seen.elasticsearch
+def _serving(observation: Observation, kafka: KafkaState | None) -> tuple[Figure, ...]:
+    search = observation.elasticsearch
     if isinstance(search, Unavailable):
         return ()
-    age = None if search.newest_at is None else seen.taken_at - search.newest_at
+    age = None if search.newest_at is None else observation.taken_at - search.newest_at
     return (
         Figure(name="health", value=search.health),
         Figure(name="sessions", value=search.sessions, unit="documents"),
@@ -183,10 +183,10 @@ def _serving(seen: Observation, kafka: KafkaState | None) -> tuple[Figure, ...]:
     )
 
 
-def _archive(seen: Observation) -> tuple[Figure, ...]:
-    if not isinstance(seen.archive, ArchiveState):
+def _archive(observation: Observation) -> tuple[Figure, ...]:
+    if not isinstance(observation.archive, ArchiveState):
         return ()
-    age = None if seen.archive.written_at is None else seen.taken_at - seen.archive.written_at
+    age = None if observation.archive.written_at is None else observation.taken_at - observation.archive.written_at
     return (Figure(name="last write", value=age, unit="s"),)
 
 
@@ -208,10 +208,10 @@ def _findings(decision: Decision) -> Mapping[str, tuple[State, str]]:
     return states
 
 
-def _rates(seen: Observation, earlier: Observation | None) -> dict[str, float]:
-    if earlier is None or isinstance(seen.kafka, Unavailable) or isinstance(earlier.kafka, Unavailable):
+def _rates(observation: Observation, earlier: Observation | None) -> dict[str, float]:
+    if earlier is None or isinstance(observation.kafka, Unavailable) or isinstance(earlier.kafka, Unavailable):
         return {}
-    span, now, then = seen.taken_at - earlier.taken_at, seen.kafka, earlier.kafka
+    span, now, then = observation.taken_at - earlier.taken_at, observation.kafka, earlier.kafka
 
     def per_s(after: Sequence[int], before: Sequence[int]) -> float:
         return max(0, sum(after) - sum(before)) / span
@@ -219,8 +219,8 @@ def _rates(seen: Observation, earlier: Observation | None) -> dict[str, float]:
     decided = (now.raw_end, -now.gate_lag), (then.raw_end, -then.gate_lag)
     passed = (now.valid_end, -now.stream_lag), (then.valid_end, -then.stream_lag)
     rates = {"ingest": per_s([now.raw_end], [then.raw_end]), "gate": per_s(*decided), "stream": per_s(*passed)}
-    if not isinstance(seen.elasticsearch, Unavailable) and not isinstance(earlier.elasticsearch, Unavailable):
-        rates["serving"] = per_s([seen.elasticsearch.sessions], [earlier.elasticsearch.sessions])
-    if isinstance(seen.archive, ArchiveState) and isinstance(earlier.archive, ArchiveState):
-        rates["archive"] = per_s([*seen.archive.offsets.values()], [*earlier.archive.offsets.values()])
+    if not isinstance(observation.elasticsearch, Unavailable) and not isinstance(earlier.elasticsearch, Unavailable):
+        rates["serving"] = per_s([observation.elasticsearch.sessions], [earlier.elasticsearch.sessions])
+    if isinstance(observation.archive, ArchiveState) and isinstance(earlier.archive, ArchiveState):
+        rates["archive"] = per_s([*observation.archive.offsets.values()], [*earlier.archive.offsets.values()])
     return rates

@@ -70,9 +70,11 @@ def _is_recovering(context: RuleContext) -> bool:
     return context.duration(_has_healthy_dependencies) < context.limits.grace_s
 
 
-def _has_healthy_dependencies(seen: Observation) -> bool:
-    search = seen.elasticsearch
+def _has_healthy_dependencies(observation: Observation) -> bool:
+    search = observation.elasticsearch
     is_healthy = (
-        isinstance(seen.kafka, KafkaState) and isinstance(search, ElasticsearchState) and search.write_block is None
+        isinstance(observation.kafka, KafkaState)
+        and isinstance(search, ElasticsearchState)
+        and search.write_block is None
     )
-    return is_healthy and (seen.job is None or is_running(seen.job))
+    return is_healthy and (observation.job is None or is_running(observation.job))

@@ -275,7 +275,7 @@ def test_the_operators_change_the_job(
     assert restore_points(state_folder(settings_of(platform, settings)))[0].path == Path(savepoint)
     resumed = ResumeStreamOperator(task_id="resume").execute(context)
     assert pushed["flink_job_id"] == resumed
-    with pytest.raises(AirflowFailException, match="is there already"):
+    with pytest.raises(AirflowFailException, match="already exists"):
         SubmitStreamOperator(task_id="submit").execute(context)
     assert CancelStreamOperator(task_id="cancel").execute(context) == resumed
     with pytest.raises(AirflowFailException, match="no job"):

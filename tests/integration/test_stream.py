@@ -236,7 +236,7 @@ def _users(shop: Shop, identity: str) -> dict[str, list[str]] | None:
 
 
 def test_a_second_job_is_refused(shop: Shop, flink: FlinkRest) -> None:
-    with pytest.raises(TerminalError, match="is there already"):
+    with pytest.raises(TerminalError, match="already exists"):
         submit(flink, job_program())
 
 

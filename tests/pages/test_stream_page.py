@@ -6,8 +6,7 @@ from typing import Any
 from include.contracts.reasons import Reason
 from include.gate.rejected import RejectedRecord
 from include.supervise.decision_log import DecisionRecord
-from include.supervise.observation import Away as Unseen
-from include.supervise.observation import KafkaState, Observation
+from include.supervise.observation import KafkaState, Observation, Unavailable
 from include.supervise.policy import Decision
 from include.supervise.stage_status import Figure, StageRow
 from showroom.pages import wording
@@ -19,7 +18,7 @@ GONE = Away("MongoDB", "MongoDB does not answer", "start it")
 
 
 def entry(number: int, action: str, is_restart: bool = False, lag: int | None = None) -> DecisionRecord:
-    unseen = Unseen("not looked at")
+    unseen = Unavailable("not looked at")
     kafka = (
         KafkaState(raw_end=9, gate_lag=lag, valid_end=9, stream_lag=2 * lag, rejected_end=0, dead_end=0)
         if lag

@@ -58,7 +58,7 @@ class ReconciliationRun:
         # With the hour's time, so that the same difference is the same event.
         alerts = (
             []
-            if result.balanced
+            if result.is_balanced
             else [reconciliation_alert(DIFFERENCE, self.store.describe_difference(plain), result.hour)]
         )
         index_events(self._settings, [*events_from_reconciliation(result), *alerts])

@@ -113,15 +113,15 @@ def as_plain(result: Reconciliation) -> dict[str, Any]:
     return {
         "hour": result.hour.isoformat(),
         "state": result.state,
-        "balanced": result.balanced,
-        "pending": result.pending,
+        "balanced": result.is_balanced,
+        "pending": result.is_pending,
         "owner": result.first_mismatched_stage,
         "lines": [_plain_line(line) for line in result.lines],
     }
 
 
 def _plain_line(line: StageCount) -> dict[str, Any]:
-    derived = {"difference": line.difference, "wrong": line.wrong, "text": line.text}
+    derived = {"difference": line.difference, "wrong": line.is_mismatched, "text": line.text}
     return {"name": line.stage, **msgspec.to_builtins(line), **derived}
 
 

@@ -179,7 +179,7 @@ def test_evidence_of_one_lost_and_one_repeated_record_shows_both(broker: Setting
     with HourlyCounts(broker, start, start + HOUR) as hours:
         line = gate_line(hours.evidence())
 
-    assert (line.wrong, line.difference) == (True, -1)
+    assert (line.is_mismatched, line.difference) == (True, -1)
     assert line.text == "admitted 8 of 9 expected, 1 missing, 1 decided twice"
 
 
@@ -209,7 +209,7 @@ def test_evidence_of_a_transactional_source_counts_records_without_markers(
         complete = gate_line(hours.evidence())
 
     assert incomplete.text == "admitted 11 of 12 expected, 1 missing"
-    assert (complete.expected, complete.found, complete.wrong) == (12, 12, False)
+    assert (complete.expected, complete.found, complete.is_mismatched) == (12, 12, False)
 
 
 def test_without_kafka_nothing_is_counted(broker: Settings) -> None:

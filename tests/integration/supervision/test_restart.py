@@ -84,7 +84,7 @@ def test_submit_after_a_timeout_of_the_first_leaves_one_job(
             eventually(lambda: running_job(flink), PATIENCE_S)
 
         # The second has seen that there is no job when the first one lands; only Flink can refuse it.
-        with pytest.raises(TerminalError, match="is there already"):
+        with pytest.raises(TerminalError, match="already exists"):
             submit(flink, job_program(), None, Late(turn, lose_answer))
     assert jobs(decision_log) == known + 1
     lose_job(decision_log)

@@ -73,7 +73,7 @@ def checkpoints(completed: int) -> Answers:
 
 @pytest.mark.parametrize("state", ["CREATED", "RUNNING", "RESTARTING", "FAILING", "CANCELLING", "SUSPENDED"])
 def test_a_job_that_has_not_ended_forbids_a_second(state: str) -> None:
-    with pytest.raises(TerminalError, match="is there already"):
+    with pytest.raises(TerminalError, match="already exists"):
         submit(flink(overview(job(state))), JobProgram(Path("x.jar"), "/p", "/p/flink/job.py"))
 
 
@@ -165,7 +165,7 @@ def test_submit_whose_answer_is_lost_keeps_the_id(program: JobProgram) -> None:
 def test_submit_while_another_lands_says_that_it_is_there(program: JobProgram) -> None:
     jobs = iter([[], [job("RUNNING", jid="a")]])
     answers = ready([], 400) | {"GET /jobs/overview": lambda: {"jobs": next(jobs)}}
-    with pytest.raises(TerminalError, match="is there already"):
+    with pytest.raises(TerminalError, match="already exists"):
         submit(flink(answers), program, ids=Ids("a", "b"))
 
 

@@ -89,7 +89,7 @@ def test_hour_with_counts_has_owner_and_state(
 ) -> None:
     result = hour(found, *waiting, **changes)
     assert (result.first_mismatched_stage, result.state) == (owner, state), what
-    assert (result.balanced, result.pending) == (owner is None, state == "pending" or result.pending)
+    assert (result.is_balanced, result.is_pending) == (owner is None, state == "pending" or result.is_pending)
 
 
 def test_hour_that_is_not_decided_is_pending() -> None:
@@ -99,7 +99,7 @@ def test_hour_that_is_not_decided_is_pending() -> None:
 
 def test_dead_letters_explain_what_is_missing() -> None:
     line = StageCount(stage="stream", what="session_summary", expected=80, found=79, dead=1)
-    assert (line.wrong, line.text) == (False, "session_summary 79 of 80 expected, 1 dead letters")
+    assert (line.is_mismatched, line.text) == (False, "session_summary 79 of 80 expected, 1 dead letters")
 
 
 def test_line_text_names_what_is_missing() -> None:
