@@ -170,7 +170,7 @@ def test_a_plan_holds_plain_times_whatever_airflow_hands_over() -> None:
     plan.check_clock(END + timedelta(minutes=1))
 
 
-def test_missing_places_are_named() -> None:
+def test_missing_paths_are_named() -> None:
     with pytest.raises(SettingsError, match="SHOWROOM_FLINK_JAR and SHOWROOM_FLINK_PROJECT"):
         job_program(Settings())
     with pytest.raises(SettingsError, match="SHOWROOM_FLINK_STATE"):

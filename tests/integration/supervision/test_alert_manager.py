@@ -52,7 +52,7 @@ def resolve(settings: Settings) -> None:
         manager.resolve(ALERT[0])
 
 
-def test_alert_raised_before_redis_stops_is_not_repeated(
+def test_alert_fired_before_redis_stops_is_not_repeated(
     redis_stack: Stack, machine: Settings, webhook: Webhook, tmp_path: Path
 ) -> None:
     fire(machine, cycles=2)
@@ -67,7 +67,7 @@ def test_alert_raised_before_redis_stops_is_not_repeated(
     assert webhook.summary == [RAISED, RECOVERED]
 
 
-def test_alert_raised_while_redis_is_away_is_sent_once_and_again_after_its_end(
+def test_alert_fired_while_redis_is_unavailable_is_sent_once_and_again_after_its_end(
     redis_stack: Stack, machine: Settings, webhook: Webhook
 ) -> None:
     redis_stack.stop("redis")

@@ -106,7 +106,7 @@ def test_a_new_broker_has_lags_though_no_group_has_a_coordinator(broker: Setting
     refuse(producer, "empty", place.partition, place.offset)
 
 
-def test_evidence_of_a_span_counts_what_lies_in_it(planted: Planted) -> None:
+def test_evidence_of_a_span_counts_its_records(planted: Planted) -> None:
     with planted.hours() as hours:
         assert (hours.raw(), hours.undecided()) == (RAW, 0)
         found = hours.evidence()
@@ -125,9 +125,7 @@ def test_evidence_of_a_span_counts_what_lies_in_it(planted: Planted) -> None:
         assert (before.evidence().rejected, before.evidence().valid) == ({"empty": before.raw()}, 0)
 
 
-def test_bounds_of_a_span_lie_behind_its_last_session_whatever_comes_later(
-    planted: Planted, producer: KafkaProducer
-) -> None:
+def test_bounds_of_a_span_are_after_its_last_session(planted: Planted, producer: KafkaProducer) -> None:
     with planted.hours() as hours:
         bounds = hours.evidence().bounds
     later = valid_session(session_id="later", received_at=planted.start + 2 * HOUR)
@@ -212,7 +210,7 @@ def test_evidence_of_a_transactional_source_counts_records_without_markers(
     assert (complete.expected, complete.found, complete.is_mismatched) == (12, 12, False)
 
 
-def test_without_kafka_nothing_is_counted(broker: Settings) -> None:
+def test_counts_without_kafka_raise_transient_error(broker: Settings) -> None:
     away = broker.replace(kafka_bootstrap="127.0.0.1:1")
     with (
         pytest.raises(TransientError, match="Kafka does not answer"),

@@ -338,7 +338,7 @@ def test_run_whose_valid_sessions_are_deleted_keeps_the_counted_difference(hour:
     assert [found["state"] for found in hour.run()] == ["balanced"]
 
 
-def test_run_whose_valid_topic_was_created_anew_judges_by_the_counts(hour: ShopHour) -> None:
+def test_run_with_a_recreated_valid_topic_compares_the_counts(hour: ShopHour) -> None:
     sessions = hour.sessions(8)
     hour.gate(sessions)
     hour.index(sessions)

@@ -42,7 +42,7 @@ def test_observe_real_servers_returns_their_states(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("alias", ["session_summary", "kpi_minute"])
-def test_probe_with_a_closed_index_says_which_takes_no_documents(stack: Stack, alias: str) -> None:
+def test_probe_elasticsearch_with_a_closed_index_returns_its_write_block(stack: Stack, alias: str) -> None:
     index = f"{alias}-1999.01"
     assert probe_elasticsearch(stack.settings).write_block is None
     with Elasticsearch(stack.settings.elasticsearch_url) as client:
@@ -58,7 +58,7 @@ def test_probe_with_a_closed_index_says_which_takes_no_documents(stack: Stack, a
 
 
 @pytest.mark.parametrize("alias", ["session_summary", "kpi_minute"])
-def test_probe_with_a_write_block_says_which_index_takes_no_documents(stack: Stack, alias: str) -> None:
+def test_probe_elasticsearch_with_a_blocked_index_returns_its_write_block(stack: Stack, alias: str) -> None:
     index = f"{alias}-1999.01"
     with Elasticsearch(stack.settings.elasticsearch_url) as client:
         client.indices.create(index=index, settings={"index.blocks.write": True})

@@ -78,7 +78,7 @@ def test_alert_without_redis_is_sent_once_an_interval(settings: Settings, webhoo
     assert webhook.summary == [("gate.redis_unreachable", "raised")] * 2
 
 
-def test_alert_that_flaps_is_one_pair(settings: Settings, webhook: Webhook, clock: Clock) -> None:
+def test_flapping_alert_is_one_alert_and_one_recovery(settings: Settings, webhook: Webhook, clock: Clock) -> None:
     for step in range(20):
         cycle(settings, fires=step % 2 == 0)
         clock.now += 20
@@ -124,7 +124,7 @@ def test_state_file_that_is_broken_starts_empty(settings: Settings, webhook: Web
     assert webhook.summary == [("gate.redis_unreachable", "raised")]
 
 
-def test_state_folder_that_cannot_be_made_stops_no_alert(settings: Settings, webhook: Webhook) -> None:
+def test_alert_without_a_state_folder_is_sent(settings: Settings, webhook: Webhook) -> None:
     Path(settings.supervise_folder).touch()
     cycle(settings, fires=True)
     assert webhook.summary == [("gate.redis_unreachable", "raised")]
@@ -166,7 +166,7 @@ def test_cycle_without_any_server_ends_with_a_heartbeat(settings: Settings, webh
     assert webhook.heartbeats == 1
 
 
-def test_heartbeat_to_a_service_that_never_ends_is_given_up(
+def test_heartbeat_to_a_service_without_response_times_out(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(heartbeat, "REQUEST_TIMEOUT_S", 0.3)

@@ -31,7 +31,7 @@ def test_due_hours_after_an_outage_are_all_that_were_missed() -> None:
     assert due_hours(NOW, {ago(n): CLOSED for n in (9, 10)}, None) == ([ago(n) for n in range(8, -1, -1)], [])
 
 
-def test_due_hours_hold_pending_ones_and_recent_differences() -> None:
+def test_due_hours_include_pending_ones_and_recent_differences() -> None:
     known = {ago(n): CLOSED for n in range(1, 60)} | {ago(3): OPEN, ago(5): OPEN_STORED, ago(7): DIFFERENT}
     assert due_hours(NOW, known, None).hours == [ago(7), ago(5), ago(3), LAST]
 
@@ -64,7 +64,7 @@ def test_due_days_are_those_whose_24_hours_are_counted() -> None:
     assert due_days(NOW, {hour: record for hour, record in known.items() if hour.hour != 23}, set()) == []
 
 
-def test_an_hour_that_is_not_over_or_has_expired_is_refused() -> None:
+def test_require_countable_of_an_open_or_expired_hour_raises() -> None:
     require_countable(NOW, LAST)
     with pytest.raises(TerminalError, match="is not over"):
         require_countable(NOW, LAST + HOUR)

@@ -1,4 +1,4 @@
-"""Servers that answer nonsense, slowly or with an error: each part is away, and nothing hangs or acts."""
+"""Malformed, slow and failed responses: each part is unavailable, and the supervisor neither hangs nor restarts."""
 
 import threading
 import time
@@ -26,31 +26,31 @@ BODIES: dict[str, bytes] = {
     "broken": b'{"jobs": [{"jid": "j1"',
 }
 STATUS = {"error": 500, "unavailable": 503}
-QUICK_S = 0.3
-# What the look may take beyond its deadline on a machine that is busy.
-SLACK_S = 5.0
+SHORT_TIMEOUT_S = 0.3
+# How much longer than its deadline an observation may take on a busy machine.
+MARGIN_S = 5.0
 
 
-class Strange(ThreadingHTTPServer):
-    """Answers everything in one manner; `over` ends what still waits."""
+class MalformedServer(ThreadingHTTPServer):
+    """Respond to every request in one manner; `stopped` ends pending responses."""
 
     daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.manner: Manner = "object"
-        self.over = threading.Event()
+        self.stopped = threading.Event()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         pass
 
     @property
-    def place(self) -> str:
+    def address(self) -> str:
         return f"127.0.0.1:{self.server_port}"
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: Strange
+    server: MalformedServer
     protocol_version = "HTTP/1.1"
 
     def log_message(self, format: str, *args: Any) -> None:
@@ -60,7 +60,7 @@ class _Handler(BaseHTTPRequestHandler):
         manner = self.server.manner
         self.rfile.read(int(self.headers.get("content-length", 0)))
         if manner == "silent":
-            self.server.over.wait()
+            self.server.stopped.wait()
         if manner in ("silent", "hangup"):
             self.close_connection = True
             return
@@ -70,41 +70,43 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         for start in range(0, len(body), 1 if manner == "drip" else len(body)):
             self.wfile.write(body[start : start + 1] if manner == "drip" else body)
-            if manner == "drip" and self.server.over.wait(0.1):
+            if manner == "drip" and self.server.stopped.wait(0.1):
                 return
 
     do_GET = do_POST = do_PATCH = _handle
 
 
 @pytest.fixture
-def strange() -> Iterator[Strange]:
-    with Strange() as server:
+def malformed_server() -> Iterator[MalformedServer]:
+    with MalformedServer() as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         yield server
-        server.over.set()
+        server.stopped.set()
         server.shutdown()
         thread.join()
 
 
-def everything_at(place: str) -> Settings:
+def settings_at(address: str) -> Settings:
     return Settings(
-        kafka_bootstrap=place,
-        redis_url=Secret(f"redis://{place}/0"),
-        elasticsearch_url=f"http://{place}",
-        flink_url=f"http://{place}",
-        mongo_url=Secret(f"mongodb://{place}"),
+        kafka_bootstrap=address,
+        redis_url=Secret(f"redis://{address}/0"),
+        elasticsearch_url=f"http://{address}",
+        flink_url=f"http://{address}",
+        mongo_url=Secret(f"mongodb://{address}"),
         partitions=2,
     )
 
 
 @pytest.mark.parametrize("manner", ["html", "object", "error", "silent", "drip"])
-def test_a_look_ends_in_time_and_knows_nothing(strange: Strange, tmp_path: Path, manner: Manner) -> None:
-    strange.manner = manner
-    settings = everything_at(strange.place)
+def test_observe_malformed_servers_is_unavailable_within_the_deadline(
+    malformed_server: MalformedServer, tmp_path: Path, manner: Manner
+) -> None:
+    malformed_server.manner = manner
+    settings = settings_at(malformed_server.address)
     began = time.monotonic()
     seen = observe(settings, state=tmp_path)
-    assert time.monotonic() - began < DEADLINE_S + SLACK_S
+    assert time.monotonic() - began < DEADLINE_S + MARGIN_S
     assert seen.unavailable.keys() == {"flink", "kafka", "gate", "elasticsearch", "archive"}, seen
     assert all(reason and "\n" not in reason for reason in seen.unavailable.values())
     assert seen.restore == RestoreState(None)
@@ -124,23 +126,28 @@ CALLS: dict[str, Callable[[FlinkRest], object]] = {
     "stop": lambda flink: flink.start_stop("j"),
     "stop result": lambda flink: flink.stop_result("j", "r"),
 }
-ORDERS = ("run", "stop")
+COMMANDS = ("run", "stop")
 
 
 @pytest.mark.parametrize("manner", [*BODIES, "error", "unavailable", "hangup"])
 @pytest.mark.parametrize("call", CALLS)
-def test_what_is_not_flink_is_an_error_of_ours(strange: Strange, manner: Manner, call: str) -> None:
-    strange.manner = manner
-    # Flink answers 500 to an order it refuses.
-    refused = manner == "error" and call in ORDERS
-    with FlinkRest(everything_at(strange.place)) as flink, pytest.raises(TerminalError if refused else TransientError):
+def test_flink_rest_with_a_malformed_response_raises_the_project_error(
+    malformed_server: MalformedServer, manner: Manner, call: str
+) -> None:
+    malformed_server.manner = manner
+    # Flink responds 500 to a command that it refuses.
+    is_refused = manner == "error" and call in COMMANDS
+    with (
+        FlinkRest(settings_at(malformed_server.address)) as flink,
+        pytest.raises(TerminalError if is_refused else TransientError),
+    ):
         CALLS[call](flink)
 
 
-def test_a_silent_flink_is_given_up_after_the_timeout(strange: Strange) -> None:
-    strange.manner = "silent"
+def test_flink_rest_without_a_response_raises_after_the_timeout(malformed_server: MalformedServer) -> None:
+    malformed_server.manner = "silent"
     with (
-        FlinkRest(everything_at(strange.place), timeout_s=QUICK_S) as flink,
+        FlinkRest(settings_at(malformed_server.address), timeout_s=SHORT_TIMEOUT_S) as flink,
         pytest.raises(TransientError, match="ReadTimeout"),
     ):
         flink.jobs()

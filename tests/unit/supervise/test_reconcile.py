@@ -84,7 +84,7 @@ def hour(found: dict[str, int], stream: int = 0, archive: int = 0, **changes: An
     ],
     ids=lambda value: value if isinstance(value, str) and " " in value else "",
 )
-def test_hour_with_counts_has_owner_and_state(
+def test_hour_with_counts_has_first_mismatched_stage_and_state(
     what: str, found: dict[str, int], waiting: tuple[int, int], changes: dict[str, Any], owner: str | None, state: str
 ) -> None:
     result = hour(found, *waiting, **changes)
@@ -123,7 +123,7 @@ def test_waiting_counts_offsets_below_the_bounds_of_the_hour_only() -> None:
     assert kafka.waiting({}) == 1_200
 
 
-def test_months_that_retention_deletes_are_not_expected() -> None:
+def test_expected_omits_months_that_retention_deletes() -> None:
     old = Rows(session_summary=7, product_details=9)
     kafka = evidence(months={"2019-02": old, "2026-11": Rows(session_summary=73, product_details=1)})
     assert (kafka.expected("session_summary", "2025-10"), kafka.expected("product_details", "2025-10")) == (73, 1)
@@ -140,7 +140,7 @@ def test_oldest_month_is_the_oldest_that_retention_keeps(now: datetime, months: 
     assert old_indices([name, before], "session_summary", months, now) == [before]
 
 
-def test_merged_adds_hours_up_and_keeps_the_last_bounds() -> None:
+def test_merge_adds_hours_and_retains_the_last_bounds() -> None:
     day = merge([evidence(), evidence(bounds={"1": 900, "2": 3}), evidence(raw=0, months={}, bounds={}, rejected={})])
     assert (day.raw, day.valid, day.rejected) == (200, 160, {"duplicate": 30, "empty": 10})
     assert day.bounds == {"0": 500, "1": 900, "2": 3}
