@@ -21,7 +21,7 @@ class Alert(NamedTuple):
 
 
 ALERTS: dict[str, Alert] = {
-    "flink.unreachable": Alert("Flink does not answer", "stream"),
+    "flink.unreachable": Alert("Flink is unreachable", "stream"),
     "stream.no_taskmanager": Alert("Flink has no TaskManager", "stream", ("flink",)),
     "stream.no_job": Alert("the stream job is not running", "stream", ("flink",)),
     "stream.duplicate_job": Alert("more than one stream job runs", "stream", ("flink",)),
@@ -36,20 +36,20 @@ ALERTS: dict[str, Alert] = {
     "stream.restart_limit_reached": Alert("restarts do not repair the stream", "stream", ("flink", "restore")),
     "stream.start_failed": Alert("the stream job cannot be started", "stream", ("flink", "restore")),
     "stream.restore_unknown": Alert("the stream's checkpoints cannot be read", "stream"),
-    "kafka.unreachable": Alert("Kafka does not answer", "ingest"),
-    "gate.redis_unreachable": Alert("the gate's Redis does not answer", "gate"),
+    "kafka.unreachable": Alert("Kafka is unreachable", "ingest"),
+    "gate.redis_unreachable": Alert("the gate's Redis is unreachable", "gate"),
     "gate.redis_memory_high": Alert("the gate's Redis is nearly full", "gate", ("gate",)),
     "gate.heartbeat_missing": Alert("a partition has no gate process", "gate", ("gate",)),
     "gate.partition_stopped": Alert("the gate stopped a partition whose offsets are lost", "gate", ("gate",)),
     "gate.lagging": Alert("the gate falls behind", "gate", ("kafka",)),
-    "elasticsearch.unreachable": Alert("Elasticsearch does not answer", "serving"),
+    "elasticsearch.unreachable": Alert("Elasticsearch is unreachable", "serving"),
     "elasticsearch.write_blocked": Alert("Elasticsearch accepts no documents", "serving", ("elasticsearch",)),
     "serving.dead_letters": Alert("Elasticsearch refused documents", "serving", ("kafka",)),
     "serving.stale_data": Alert(
         "admitted sessions do not become searchable", "serving", ("elasticsearch", "gate", "kafka")
     ),
     "serving.no_templates": Alert("the index templates cannot be created", "serving", ("elasticsearch",)),
-    "archive.unreachable": Alert("the archive's MongoDB does not answer", "archive"),
+    "archive.unreachable": Alert("the archive's MongoDB is unreachable", "archive"),
     "archive.lagging": Alert("the archive falls behind", "archive", ("archive", "kafka")),
     "supervise.clock_skew": Alert("clocks disagree", "supervise", ("elasticsearch", "gate")),
     "supervise.decision_log_unavailable": Alert("the supervisor cannot act without its decision log", "supervise"),

@@ -69,7 +69,7 @@ def require_countable(now: datetime, hour: datetime) -> None:
     if hour < oldest_verifiable(now):
         raise TerminalError(
             f"reconciliation failed: raw records of {hour:%Y-%m-%dT%H:%MZ} have expired",
-            f"they are kept for {RAW_RETENTION.days} days",
+            f"they are retained for {RAW_RETENTION.days} days",
         )
 
 

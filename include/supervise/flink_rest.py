@@ -216,12 +216,12 @@ class FlinkRest:
 
     def metrics(self, job_id: str, names: Sequence[str]) -> dict[str, float]:
         """Return the existing metrics of these names."""
-        answer = self.get(f"/jobs/{job_id}/metrics?get={','.join(names)}", list[_Metric])
-        return {metric.id: float(metric.value) for metric in answer if metric.value is not None}
+        metrics = self.get(f"/jobs/{job_id}/metrics?get={','.join(names)}", list[_Metric])
+        return {metric.id: float(metric.value) for metric in metrics if metric.value is not None}
 
     def get(self, path: str, kind: type[_T]) -> _T:
         """Request an address that has no method."""
-        return self._ask("GET", path, kind)
+        return self._request("GET", path, kind)
 
     def ensure_jar(self, jar: Path) -> str:
         """Return the id of the jar in the cluster; upload the jar unless one of its name and content exists."""
@@ -232,27 +232,27 @@ class FlinkRest:
         if existing:
             return max(existing, key=lambda file: file.uploaded).id
         files = {"jarfile": (name, content, "application/java-archive")}
-        answer = self._ask("POST", "/jars/upload", _Uploaded, files=files, timeout=RUN_TIMEOUT_S)
-        return Path(answer.filename).name
+        uploaded = self._request("POST", "/jars/upload", _Uploaded, files=files, timeout=RUN_TIMEOUT_S)
+        return Path(uploaded.filename).name
 
     def run(self, jar_id: str, body: Mapping[str, Any]) -> str:
         """Run a jar's program; return the id of the submitted job.
 
         After a timeout the program may still submit the job.
         """
-        return self._ask("POST", f"/jars/{jar_id}/run", _Submitted, json=dict(body), timeout=RUN_TIMEOUT_S).jobid
+        return self._request("POST", f"/jars/{jar_id}/run", _Submitted, json=dict(body), timeout=RUN_TIMEOUT_S).jobid
 
     def start_stop(self, job_id: str) -> str:
         """Begin to stop a job with a savepoint; return the request id for `stop_result`."""
         body = {"drain": False}
-        return self._ask("POST", f"/jobs/{job_id}/stop", _Triggered, json=body).request_id
+        return self._request("POST", f"/jobs/{job_id}/stop", _Triggered, json=body).request_id
 
     def stop_result(self, job_id: str, request_id: str) -> str | None:
         """Return the savepoint's location, None while it is written. Raises TerminalError where it failed."""
-        answer = self.get(f"/jobs/{job_id}/savepoints/{request_id}", _Savepoint)
-        if answer.status.id != "COMPLETED":
+        savepoint = self.get(f"/jobs/{job_id}/savepoints/{request_id}", _Savepoint)
+        if savepoint.status.id != "COMPLETED":
             return None
-        operation = answer.operation or _Written()
+        operation = savepoint.operation or _Written()
         if operation.location is not None:
             return operation.location
         cause = _root_cause(operation.failure_cause.stack_trace)
@@ -260,9 +260,9 @@ class FlinkRest:
 
     def cancel(self, job_id: str) -> None:
         """Cancel a job; its checkpoints remain."""
-        self._ask("PATCH", f"/jobs/{job_id}?mode=cancel", dict[str, Any])
+        self._request("PATCH", f"/jobs/{job_id}?mode=cancel", dict[str, Any])
 
-    def _ask(self, method: str, path: str, kind: type[_T], **options: Any) -> _T:
+    def _request(self, method: str, path: str, kind: type[_T], **options: Any) -> _T:
         try:
             response = self._http.request(method, path, **options)
         except httpx.HTTPError as error:

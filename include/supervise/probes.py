@@ -107,7 +107,7 @@ def probe_restore(state: Path | None) -> RestoreState:
     if state is None:
         raise TerminalError("the folder of checkpoints was not named", "give Flink's data folder")
     if not state.is_dir():
-        raise TerminalError(f"there is no folder {state}", "see where Flink keeps its checkpoints")
+        raise TerminalError(f"there is no folder {state}", "see the settings of Flink's checkpoints")
     point = newest_restore_point(state)
     return RestoreState(None if point is None else str(point.path))
 

@@ -194,10 +194,10 @@ def test_index_events_without_elasticsearch_logs_a_warning(caplog: pytest.LogCap
 
 def test_dashboards_are_left_for_another_day_where_kibana_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(AirflowSkipException, match="SHOWROOM_KIBANA_URL is not set"):
-        upkeep.publish_dashboards()
+        upkeep.import_dashboards()
     monkeypatch.setenv("SHOWROOM_KIBANA_URL", "http://127.0.0.1:9")
     with pytest.raises(AirflowSkipException, match="does not answer"):
-        upkeep.publish_dashboards()
+        upkeep.import_dashboards()
 
 
 def test_a_kibana_that_takes_too_few_objects_fails_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,6 +206,6 @@ def test_a_kibana_that_takes_too_few_objects_fails_the_task(monkeypatch: pytest.
 
     monkeypatch.setattr(upkeep, "import_objects", refuse)
     with pytest.raises(AirflowFailException, match="1 of 13"):
-        upkeep.publish_dashboards()
+        upkeep.import_dashboards()
     monkeypatch.setattr(upkeep, "import_objects", lambda _: Imported(13, True))
-    assert upkeep.publish_dashboards() == 13
+    assert upkeep.import_dashboards() == 13

@@ -1,4 +1,4 @@
-"""`sessions.valid` into MongoDB, and the end of old sessions there."""
+"""Archive `sessions.valid` in MongoDB, and delete expired sessions there."""
 
 import dataclasses
 import logging
@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 def archive_sessions() -> dict[str, Any]:
-    """Archive until nothing is left, or the deadline; the report. The next run goes on where this one stopped."""
+    """Archive to the end of the topic or the deadline; return the report. The next run continues there."""
     with fail_fast_on_terminal(), MongoHook() as hook:
         settings = load_settings()
         archive = database(hook.get_conn(), settings)
@@ -31,7 +31,7 @@ def archive_sessions() -> dict[str, Any]:
 
 
 def drop_old_sessions(now: datetime, dry_run: bool) -> int:
-    """Delete archived sessions older than the retention, or only count them."""
+    """Delete archived sessions older than the retention, or only count them with `dry_run`."""
     with fail_fast_on_terminal(), MongoHook() as hook:
         settings = load_settings()
         archive = database(hook.get_conn(), settings)

@@ -1,4 +1,4 @@
-"""Reconciliation on real servers: one lost session is found in every store, and nothing else raises an alarm."""
+"""Reconciliation on real servers: one lost session is found in every store, and nothing else fires an alert."""
 
 import logging
 import uuid

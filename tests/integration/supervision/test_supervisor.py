@@ -1,4 +1,4 @@
-"""The supervisor's decision_log, its lock and its alarms on real servers, and what it sees of them."""
+"""The decision log, the supervisor lock, the alerts and the probes on real servers."""
 
 import httpx
 import pytest

@@ -77,13 +77,13 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def malformed_server() -> Iterator[MalformedServer]:
-    with MalformedServer() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+def server() -> Iterator[MalformedServer]:
+    with MalformedServer() as malformed:
+        thread = threading.Thread(target=malformed.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
-        yield server
-        server.stopped.set()
-        server.shutdown()
+        yield malformed
+        malformed.stopped.set()
+        malformed.shutdown()
         thread.join()
 
 
@@ -100,10 +100,10 @@ def settings_at(address: str) -> Settings:
 
 @pytest.mark.parametrize("manner", ["html", "object", "error", "silent", "drip"])
 def test_observe_malformed_servers_is_unavailable_within_the_deadline(
-    malformed_server: MalformedServer, tmp_path: Path, manner: Manner
+    server: MalformedServer, tmp_path: Path, manner: Manner
 ) -> None:
-    malformed_server.manner = manner
-    settings = settings_at(malformed_server.address)
+    server.manner = manner
+    settings = settings_at(server.address)
     began = time.monotonic()
     seen = observe(settings, state=tmp_path)
     assert time.monotonic() - began < DEADLINE_S + MARGIN_S
@@ -132,22 +132,22 @@ COMMANDS = ("run", "stop")
 @pytest.mark.parametrize("manner", [*BODIES, "error", "unavailable", "hangup"])
 @pytest.mark.parametrize("call", CALLS)
 def test_flink_rest_with_a_malformed_response_raises_the_project_error(
-    malformed_server: MalformedServer, manner: Manner, call: str
+    server: MalformedServer, manner: Manner, call: str
 ) -> None:
-    malformed_server.manner = manner
+    server.manner = manner
     # Flink responds 500 to a command that it refuses.
     is_refused = manner == "error" and call in COMMANDS
     with (
-        FlinkRest(settings_at(malformed_server.address)) as flink,
+        FlinkRest(settings_at(server.address)) as flink,
         pytest.raises(TerminalError if is_refused else TransientError),
     ):
         CALLS[call](flink)
 
 
-def test_flink_rest_without_a_response_raises_after_the_timeout(malformed_server: MalformedServer) -> None:
-    malformed_server.manner = "silent"
+def test_flink_rest_without_a_response_raises_after_the_timeout(server: MalformedServer) -> None:
+    server.manner = "silent"
     with (
-        FlinkRest(settings_at(malformed_server.address), timeout_s=SHORT_TIMEOUT_S) as flink,
+        FlinkRest(settings_at(server.address), timeout_s=SHORT_TIMEOUT_S) as flink,
         pytest.raises(TransientError, match="ReadTimeout"),
     ):
         flink.jobs()
