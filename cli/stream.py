@@ -72,10 +72,10 @@ def cancel(
 def status() -> None:
     """Show the job's state, checkpoints, restarts and last failures."""
     from include.supervise.flink_rest import FlinkRest
-    from include.supervise.stream_job import observe
+    from include.supervise.stream_job import get_job_status
 
     with FlinkRest(load_settings()) as flink:
-        seen = observe(flink)
+        seen = get_job_status(flink)
     if seen is None:
         typer.echo("no job is running")
         raise typer.Exit(1)
@@ -97,7 +97,7 @@ def prune(
 
     settings = load_settings()
     with FlinkRest(settings) as flink:
-        running = [job.jid for job in flink.jobs() if not job.ended]
+        running = [job.jid for job in flink.jobs() if not job.has_ended]
     for folder in prune_folders(state_folder(settings), running, delete=yes):
         typer.echo(f"{'deleted' if yes else 'would delete'} {folder}")
 

@@ -1,4 +1,4 @@
-"""`./showroom supervise`: what the supervisor sees and decides, and with `--apply` what it does."""
+"""`./showroom supervise`: observe and decide, and with `--apply` run a supervision cycle."""
 
 import time
 from typing import Annotated
@@ -7,8 +7,8 @@ import typer
 
 from local.project import load_settings
 
-EVERY_S = 5.0
-EXIT_WRONG = 1
+INTERVAL_S = 5.0
+EXIT_UNHEALTHY = 1
 
 
 def register(app: typer.Typer) -> None:
@@ -17,22 +17,22 @@ def register(app: typer.Typer) -> None:
 
 
 def supervise(
-    watch: Annotated[bool, typer.Option(help=f"Look every {EVERY_S:g} s until interrupted.")] = False,
-    apply: Annotated[bool, typer.Option("--apply", help="Apply the decision, record it and send alerts.")] = False,
+    watch: Annotated[bool, typer.Option(help=f"Observe every {INTERVAL_S:g} s until interrupted.")] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Also apply the decision, record it and send alerts.")] = False,
 ) -> None:
-    """Look at all stages and decide; exits 1 when something is wrong."""
+    """Observe all stages and decide; exits 1 unless all are healthy."""
     while True:
-        wrong = _run_cycle(apply)
+        is_healthy = _run_cycle(apply)
         if not watch:
-            raise typer.Exit(EXIT_WRONG if wrong else 0)
-        time.sleep(EVERY_S)
+            raise typer.Exit(0 if is_healthy else EXIT_UNHEALTHY)
+        time.sleep(INTERVAL_S)
 
 
 def _run_cycle(apply: bool) -> bool:
-    """Print one cycle; return whether something is wrong."""
+    """Print one cycle; return whether all stages are healthy."""
     from include.serving.client import connect
     from include.serving.templates import ensure_templates
-    from include.supervise.act import look, supervise_once
+    from include.supervise.supervisor import observe_and_decide, run_cycle
     from local.stream_job import job_program, state_folder, supervise_folder
 
     settings = load_settings()
@@ -43,12 +43,12 @@ def _run_cycle(apply: bool) -> bool:
             ensure_templates(client, settings)
 
     if apply:
-        entry = supervise_once(settings, job_program(), state_folder(settings), prepare=prepare, say=typer.echo)
+        record = run_cycle(settings, job_program(), state_folder(settings), prepare=prepare, on_progress=typer.echo)
     else:
-        entry = look(settings, state_folder(settings))
-        typer.echo(f"{entry.decision.action}: {entry.decision.alarm}: {entry.decision.reason}")
-    for part, reason in entry.observation.unknown.items():
-        typer.echo(f"  {part} is away: {reason}")
-    for finding in entry.decision.findings:
-        typer.echo(f"  {finding.action} {finding.alarm}: {finding.reason}; {finding.remedy}")
-    return entry.decision.action != "healthy"
+        record = observe_and_decide(settings, state_folder(settings))
+        typer.echo(f"{record.decision.action}: {record.decision.alert}: {record.decision.reason}")
+    for part, reason in record.observation.unavailable.items():
+        typer.echo(f"  {part} is unavailable: {reason}")
+    for finding in record.decision.findings:
+        typer.echo(f"  {finding.action} {finding.alert}: {finding.reason}; {finding.remedy}")
+    return record.decision.action == "healthy"

@@ -17,7 +17,7 @@ from include.ingest.ledger import Ledger
 from include.ingest.plan import Plan
 from include.ingest.publisher import publish
 from include.ingest.shop import synthesize
-from include.supervise.journal import Entry, Journal
+from include.supervise.decision_log import DecisionLog, DecisionRecord
 from local.airflow_login import connect_airflow
 from local.project import ROOT
 from local.stack import Stack
@@ -133,24 +133,24 @@ def _archive(stack: Stack) -> None:
 
 def _decisions(settings: Settings, fault_at: float) -> list[dict[str, Any]]:
     """What the supervisor decided after the fault, until it was healthy again for the first time."""
-    with Journal(settings) as journal:
-        entries = [entry for entry in reversed(journal.last(LAST_ENTRIES)) if entry.at > fault_at]
+    with DecisionLog(settings) as decision_log:
+        records = [record for record in reversed(decision_log.last(LAST_ENTRIES)) if record.at > fault_at]
     told: list[dict[str, Any]] = []
-    for entry in entries:
-        told.append(_told(entry, fault_at))
-        if entry.decision.action == "healthy" and len(told) > 1:
+    for record in records:
+        told.append(_told(record, fault_at))
+        if record.decision.action == "healthy" and len(told) > 1:
             break
     return told
 
 
-def _told(entry: Entry, fault_at: float) -> dict[str, Any]:
-    decision = entry.decision
+def _told(record: DecisionRecord, fault_at: float) -> dict[str, Any]:
+    decision = record.decision
     return {
-        "after_s": round(entry.at - fault_at, 1),
+        "after_s": round(record.at - fault_at, 1),
         "action": decision.action,
-        "alarm": decision.alarm,
+        "alarm": decision.alert,
         "reason": _here(decision.reason),
-        "outcome": entry.outcome and _here(entry.outcome),
+        "outcome": record.outcome and _here(record.outcome),
     }
 
 

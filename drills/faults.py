@@ -16,7 +16,7 @@ from include.archive import store
 from include.contracts.archive import LOAD_DAG
 from include.contracts.errors import NotReadyError, ShowroomError
 from include.supervise.flink_rest import FlinkRest
-from include.supervise.stream_job import observe
+from include.supervise.stream_job import get_job_status
 from local import processes
 from local.airflow_login import connect_airflow
 from local.stack import SERVERS, Stack
@@ -141,7 +141,7 @@ def _kill_scheduler(stack: Stack) -> Struck:
 def _job(stack: Stack) -> Any:
     """The stream job now; NotReadyError without one."""
     with FlinkRest(stack.settings) as flink:
-        job = observe(flink)
+        job = get_job_status(flink)
     if job is None:
         raise NotReadyError("the stream job is not there", "see ./showroom stream status")
     return job

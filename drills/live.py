@@ -14,9 +14,9 @@ from include.contracts.errors import NotReadyError
 from include.contracts.settings import Settings
 from include.contracts.topics import DEAD
 from include.ingest.expected import Expected
+from include.supervise.decision_log import DecisionLog
 from include.supervise.flink_rest import FlinkRest
-from include.supervise.journal import Journal
-from include.supervise.stream_job import observe
+from include.supervise.stream_job import get_job_status
 from local.verification.count_check import Line, Position, account, wait_until_indexed
 
 PATIENCE_S = 240.0
@@ -67,23 +67,23 @@ class Calm:
         self._settings = settings
         self._since = time.time()
         with FlinkRest(settings) as flink:
-            self._before = observe(flink)
+            self._before = get_job_status(flink)
 
     def restarts(self) -> int:
         """Restarts so far."""
-        with Journal(self._settings) as journal:
-            acted = len(journal.restarts_since(self._since))
+        with DecisionLog(self._settings) as decision_log:
+            restarts = len(decision_log.restarts_since(self._since))
         with FlinkRest(self._settings) as flink:
-            now = observe(flink)
+            now = get_job_status(flink)
         if now is None or self._before is None or now.job_id != self._before.job_id:
-            return acted + 1
-        return acted + now.restarts - self._before.restarts
+            return restarts + 1
+        return restarts + now.restarts - self._before.restarts
 
     def decisions(self) -> dict[str, int]:
         """How often supervision decided what."""
-        with Journal(self._settings) as journal:
-            entries = [entry for entry in journal.last(LAST_ENTRIES) if entry.at > self._since]
-        return dict(Counter(f"{entry.decision.action} {entry.decision.alarm}".strip() for entry in entries))
+        with DecisionLog(self._settings) as decision_log:
+            records = [record for record in decision_log.last(LAST_ENTRIES) if record.at > self._since]
+        return dict(Counter(f"{record.decision.action} {record.decision.alert}".strip() for record in records))
 
 
 class WaitLog:

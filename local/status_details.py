@@ -16,7 +16,7 @@ from include.gate.report import GateReport, read_report
 from include.serving import queries
 from include.serving.client import connect
 from include.supervise.flink_rest import FlinkRest
-from include.supervise.stream_job import observe
+from include.supervise.stream_job import get_job_status
 from local.airflow_login import login, viewer_login
 from local.layout import Layout, write_text
 from local.servers import mlflow as mlflow_server
@@ -86,7 +86,7 @@ def mlflow(settings: Settings) -> RenderableType:
 def stream(settings: Settings) -> RenderableType:
     """The job's state, checkpoints and restarts."""
     with _or_away("stream") as away, FlinkRest(settings) as flink:
-        seen = observe(flink)
+        seen = get_job_status(flink)
         if seen is None:
             return Group(_titled("stream"), "  no job is running: ./showroom stream resume")
         age = "none yet" if seen.checkpoint_age_s is None else f"{seen.checkpoint_age_s:.0f} s ago"

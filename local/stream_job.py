@@ -11,16 +11,16 @@ from include.contracts.settings import Settings
 from include.contracts.stream import JOB_FILE
 from include.serving.client import connect
 from include.serving.templates import ensure_templates
+from include.supervise.decision_log import LockLease, require_supervisor_lock
 from include.supervise.flink_rest import FlinkRest
-from include.supervise.journal import Turn, my_turn
 from include.supervise.stream_job import (
-    POLL_S,
+    POLL_INTERVAL_S,
     START_DEADLINE_S,
     JobProgram,
     RestorePoint,
     cancel,
+    get_job_status,
     newest_restore_point,
-    observe,
     stop_with_savepoint,
     submit,
     wait_running,
@@ -52,30 +52,30 @@ def start_job(settings: Settings, *, restore: RestorePoint | None = None, deadli
 
     Raises TransientError while another command or the supervisor changes the job, or Redis is away.
     """
-    with my_turn(settings) as turn:
+    with require_supervisor_lock(settings) as turn:
         return _start(settings, restore, deadline_s, turn)
 
 
 def resume_job(settings: Settings, *, deadline_s: float = START_DEADLINE_S) -> tuple[str, RestorePoint | None]:
     """`start_job` from the newest complete checkpoint or savepoint, from nothing where there is none."""
-    with my_turn(settings) as turn:
+    with require_supervisor_lock(settings) as turn:
         restore = newest_restore_point(state_folder(settings))
         return _start(settings, restore, deadline_s, turn), restore
 
 
 def stop_job(settings: Settings, deadline_s: float) -> RestorePoint:
     """Stop the job with a savepoint; returns the savepoint. Raises as `start_job` does."""
-    with my_turn(settings), FlinkRest(settings) as flink:
+    with require_supervisor_lock(settings), FlinkRest(settings) as flink:
         return stop_with_savepoint(flink, deadline_s)
 
 
 def cancel_job(settings: Settings, deadline_s: float, *, locked: bool = True) -> str:
     """End the job at once; returns its id. Raises as `start_job` does, unless it is not to be `locked`."""
-    with my_turn(settings) if locked else nullcontext(), FlinkRest(settings) as flink:
+    with require_supervisor_lock(settings) if locked else nullcontext(), FlinkRest(settings) as flink:
         return cancel(flink, deadline_s)
 
 
-def _start(settings: Settings, restore: RestorePoint | None, deadline_s: float, turn: Turn) -> str:
+def _start(settings: Settings, restore: RestorePoint | None, deadline_s: float, turn: LockLease) -> str:
     with connect(settings) as client:
         ensure_templates(client, settings)
     with FlinkRest(settings) as flink:
@@ -99,7 +99,7 @@ def wait_started(settings: Settings, deadline_s: float, check: Callable[[], None
     def look() -> str:
         check()
         with FlinkRest(settings) as flink:
-            job = observe(flink)
+            job = get_job_status(flink)
         if job is None:
             raise NotReadyError("nobody has started the stream job", "see supervise_stream in Airflow")
         if job.state != "RUNNING" or job.idle_tasks or not job.checkpoints:
@@ -109,7 +109,7 @@ def wait_started(settings: Settings, deadline_s: float, check: Callable[[], None
 
     retrying = Retrying(
         stop=stop_after_delay(deadline_s),
-        wait=wait_fixed(POLL_S),
+        wait=wait_fixed(POLL_INTERVAL_S),
         retry=retry_if_exception_type(TransientError),
         reraise=True,
     )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from include.contracts.settings import Settings
-from include.supervise.report import StageRow, stages
+from include.supervise.stage_status import StageRow, stages
 from local.stream_job import state_folder
 
 PROCESSES: dict[str, str] = {

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 from include.contracts.session import ValidSession, View
 from include.dashboards.model import Filters
+from tests.golden_cycles import ExpectedEvent, expected_events
 from tests.known_day import Day, planted
-from tests.known_rounds import Told, told
 
 LATE_AFTER_S = 3_600
 Rows = list[list[Any]]
@@ -65,14 +65,14 @@ class Selection:
         return [product_view for product_view in every if self.filters.category in ("", product_view.view.category)]
 
     @cached_property
-    def events(self) -> list[Told]:
-        return [event for event in told(self.day) if self.within(event.at)]
+    def events(self) -> list[ExpectedEvent]:
+        return [event for event in expected_events(self.day) if self.within(event.at)]
 
     @property
     def buyers(self) -> list[ValidSession]:
         return [session for session in self.sessions if session.purchase.made]
 
-    def kind(self, kind: str) -> list[Told]:
+    def kind(self, kind: str) -> list[ExpectedEvent]:
         return [event for event in self.events if event.kind == kind]
 
     def _fits(self, session: ValidSession) -> bool:
@@ -146,15 +146,15 @@ def conversion(sessions: Sequence[ValidSession]) -> float | None:
     return ratio(purchases(sessions), len(sessions))
 
 
-def values(events: Sequence[Told]) -> float:
+def values(events: Sequence[ExpectedEvent]) -> float:
     return sum(event.value for event in events)
 
 
-def highest(events: Sequence[Told]) -> float | None:
+def highest(events: Sequence[ExpectedEvent]) -> float | None:
     return max((event.value for event in events), default=None)
 
 
-def highest_total(events: Sequence[Told]) -> float | None:
+def highest_total(events: Sequence[ExpectedEvent]) -> float | None:
     return max((event.total for event in events if event.total is not None), default=None)
 
 

@@ -1,4 +1,4 @@
-"""What the documentation must hold: links that lead somewhere, and each DAG, setting, metric and alarm."""
+"""What the documentation must hold: links that lead somewhere, and each DAG, setting, metric and alert."""
 
 import re
 from collections import Counter
@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from include.contracts.metrics import METRICS
 from include.contracts.settings import PREFIX, Settings
-from include.supervise.alarms import ALARMS
+from include.supervise.alerts import ALERTS
 from local.project import ROOT
 from tools.dag_reference import read
 
@@ -19,7 +19,7 @@ BESIDES_STAGES = {
     "reconcile.unverifiable": "supervise",
     "airflow.task_failed": "local",
 }
-"""Alarms that no rule of the supervisor raises, and the runbook of each."""
+"""Alerts outside the supervision rules, and the runbook of each."""
 TOLD = ("**Run again:**",)
 """What every DAG's text says."""
 
@@ -32,7 +32,7 @@ _ELSEWHERE = re.compile(r"^[a-z][a-z0-9+.-]*:|^//")
 _DOCUMENT = re.compile(r"\bdocs/[\w/-]+\.md\b")
 _SETTING = re.compile(rf"\b{PREFIX}[A-Z0-9]+(?:_[A-Z0-9]+)*\b")
 _FIGURE = re.compile(r"""Figure\(\s*name=["']([a-z]+\.[a-z0-9_]+)["']""")
-_ALARM = re.compile(r"[a-z]+\.[a-z_]+")
+_ALERT = re.compile(r"[a-z]+\.[a-z_]+")
 
 
 def complaints(root: Path = ROOT) -> list[str]:
@@ -43,7 +43,7 @@ def complaints(root: Path = ROOT) -> list[str]:
         *_dags(root),
         *_settings(root, pages),
         *_metrics(root),
-        *_alarms(root),
+        *_alerts(root),
     ]
 
 
@@ -152,23 +152,23 @@ def _metrics(root: Path) -> Iterator[str]:
             yield f"{where}: the metric {name} is not declared in include/contracts/metrics.py"
 
 
-def _alarms(root: Path) -> Iterator[str]:
-    """An alarm needs a heading of its name in the runbook of its stage, and no other heading looks like one."""
-    wanted = {**{name: name.split(".", maxsplit=1)[0] for name in ALARMS}, **BESIDES_STAGES}
+def _alerts(root: Path) -> Iterator[str]:
+    """Require one heading for each alert in the runbook of its stage, and no heading of an unknown alert."""
+    wanted = {**{name: alert.runbook for name, alert in ALERTS.items()}, **BESIDES_STAGES}
     found: dict[str, list[str]] = {}
     for path in sorted((root / "docs/runbooks").glob("*.md")):
         for heading in _HEADING.findall(_FENCE.sub("", _text(path))):
-            if _ALARM.fullmatch(heading):
+            if _ALERT.fullmatch(heading):
                 found.setdefault(heading, []).append(path.stem)
     for name, stage in wanted.items():
         if found.get(name) != [stage]:
-            yield f"the alarm {name} needs one heading of its name, in docs/runbooks/{stage}.md"
+            yield f"the alert {name} needs one heading of its name, in docs/runbooks/{stage}.md"
     yield from _unknown(found.keys() - wanted.keys())
 
 
 def _unknown(names: Iterable[str]) -> Iterator[str]:
     for name in sorted(names):
-        yield f"docs/runbooks has a heading {name}, and there is no such alarm"
+        yield f"docs/runbooks has a heading {name}, and there is no such alert"
 
 
 def _text(path: Path) -> str:

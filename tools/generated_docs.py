@@ -79,7 +79,7 @@ _KEYS = (
     (keys.decisions, ()),
     (keys.supervising, ()),
     (keys.next_job, ()),
-    (keys.alarm, ("stream.no_job",)),
+    (keys.alert, ("stream.no_job",)),
 )
 _CLOSED = (
     "Every field is required, any other is a contract violation; "

@@ -145,7 +145,7 @@ class AirflowApi:
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
         attempt = int(self._ask("GET", path)["try_number"])
         lines = [line.strip() for line in self.log(dag_id, run_id, task_id, max(1, attempt)).splitlines()]
-        telling = [line for line in lines if line and not line.startswith(("::", "ALARM "))]
+        telling = [line for line in lines if line and not line.startswith(("::", "ALERT "))]
         return telling[-1] if telling else "see its log"
 
     def _ask(self, method: str, path: str, **options: Any) -> Any:

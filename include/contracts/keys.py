@@ -113,6 +113,6 @@ def next_job() -> str:
     return "{supervise}:next_job"
 
 
-def alarm(identity: str) -> str:
-    """String: when this alarm was last sent, Unix seconds; expires when it may be sent again."""
-    return f"{{supervise}}:alarm:{identity}"
+def alert(alert_id: str) -> str:
+    """String: when this alert was last sent, Unix seconds; expires when it may be sent again."""
+    return f"{{supervise}}:alarm:{alert_id}"

@@ -9,7 +9,7 @@ from kafka.errors import KafkaError
 from include.clients.airflow import ENDED, AirflowApi
 from include.contracts.errors import TransientError
 from include.contracts.settings import Settings
-from include.supervise.progress import probe_kafka
+from include.supervise.consumer_lag import probe_kafka
 from local.verification.count_check import Position, position
 
 ACTIVE = ("queued", "running", "restarting", "deferred")

@@ -8,9 +8,9 @@ from typing import Any
 from include.clients.airflow import AirflowApi
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.settings import Settings
-from include.supervise.journal import Entry, Journal
+from include.supervise.decision_log import DecisionLog, DecisionRecord
 
-TERMINAL = frozenset({"stream.start_failed", "stream.budget_spent", "stream.restore_unknown"})
+TERMINAL = frozenset({"stream.start_failed", "stream.restart_limit_reached", "stream.restore_unknown"})
 """Alerts after which the supervisor does not start the stream without a person."""
 AIRFLOW_INTERVAL_S = 5.0
 
@@ -39,8 +39,8 @@ class StreamVerdicts:
             TerminalError: The supervisor cannot start the stream, or its DAG run failed.
         """
         try:
-            with Journal(self._settings) as journal:
-                verdict = terminal_decision(journal.last(1), self._since)
+            with DecisionLog(self._settings) as decision_log:
+                verdict = terminal_decision(decision_log.last(1), self._since)
             if verdict is None and time.monotonic() >= self._airflow_due:
                 self._airflow_due = time.monotonic() + AIRFLOW_INTERVAL_S
                 verdict = self._failed_run()
@@ -57,20 +57,20 @@ class StreamVerdicts:
         return TerminalError(f"{self._dag_id} failed: {reason}", "see its log in Airflow")
 
 
-def terminal_decision(entries: Iterable[Entry], since: float) -> TerminalError | None:
+def terminal_decision(records: Iterable[DecisionRecord], since: float) -> TerminalError | None:
     """Return the error of the newest decision if that decision is terminal.
 
     Args:
         entries: Decisions, newest first.
         since: Unix time in s; older decisions are ignored.
     """
-    newest = next(iter(entries), None)
+    newest = next(iter(records), None)
     if newest is None or newest.at < since:
         return None
-    finding = next((finding for finding in newest.decision.pages if finding.alarm in TERMINAL), None)
+    finding = next((finding for finding in newest.decision.alerts if finding.alert in TERMINAL), None)
     if finding is None:
         return None
-    return TerminalError(f"start of the stream failed: {finding.alarm}: {finding.reason}", finding.remedy)
+    return TerminalError(f"start of the stream failed: {finding.alert}: {finding.reason}", finding.remedy)
 
 
 def failed_run(runs: Iterable[Mapping[str, Any]], since: float) -> str | None:

@@ -29,9 +29,9 @@ from include.ingest.ledger import Ledger
 from include.serving import queries as serving
 from include.serving.client import connect
 from include.supervise.flink_rest import FlinkRest
-from include.supervise.hours import Hours
+from include.supervise.kafka_counts import HourlyCounts
 from include.supervise.reconcile import HOUR
-from include.supervise.stream_job import cancel, observe, restore_points, running_job
+from include.supervise.stream_job import cancel, get_job_status, restore_points, running_job
 from local.servers.airflow import environment_of
 from local.stack import Stack
 from showroom.operators import (
@@ -41,7 +41,7 @@ from showroom.operators import (
     SubmitStreamOperator,
 )
 from showroom.settings import job_program, state_folder
-from showroom.tasks.account import Counted, count_day, count_hour
+from showroom.tasks.stage_counts import Counted, count_day, count_hour
 from showroom.tasks.stores import Stores
 from tests.polling import eventually
 
@@ -66,7 +66,7 @@ def indexed(settings: Settings) -> int:
 def healthy_job(settings: Settings) -> str | None:
     """The id of the job once all of it runs and a checkpoint is complete."""
     with FlinkRest(settings) as flink:
-        seen = observe(flink)
+        seen = get_job_status(flink)
     if seen is None or seen.state != "RUNNING" or seen.idle_tasks or not seen.checkpoints:
         return None
     return seen.job_id
@@ -219,7 +219,7 @@ def test_all_that_came_balances_in_every_store(
 def test_the_minutes_of_today_hold_every_session(settings: Settings, mongo: Database[dict[str, Any]]) -> None:
     now = datetime.now(UTC)
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    with Hours(settings, midnight, now) as hours:
+    with HourlyCounts(settings, midnight, now) as hours:
         evidence = hours.evidence()
     with connect(settings) as client:
         stores = Stores(settings, client, mongo, now)
@@ -275,7 +275,7 @@ def test_the_operators_change_the_job(
     assert restore_points(state_folder(settings_of(platform, settings)))[0].path == Path(savepoint)
     resumed = ResumeStreamOperator(task_id="resume").execute(context)
     assert pushed["flink_job_id"] == resumed
-    with pytest.raises(AirflowFailException, match="is there already"):
+    with pytest.raises(AirflowFailException, match="already exists"):
         SubmitStreamOperator(task_id="submit").execute(context)
     assert CancelStreamOperator(task_id="cancel").execute(context) == resumed
     with pytest.raises(AirflowFailException, match="no job"):

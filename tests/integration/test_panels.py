@@ -21,8 +21,8 @@ from include.serving.pipeline_events import write_events
 from include.serving.templates import ensure_templates
 from local.stack import Stack
 from tests.expected_panels import DOCUMENTS, METRICS, NOT_COMPARED, TABLES, Dated
+from tests.golden_cycles import events
 from tests.known_day import END, QUOTED, START, Day, known_day
-from tests.known_rounds import events
 from tests.panel_reference import Selection
 from tests.valid_sessions import expected_kpis
 

@@ -22,7 +22,7 @@ from include.contracts.topics import DEAD, VALID
 from include.serving import queries
 from include.serving.client import connect
 from include.supervise.flink_rest import FlinkRest
-from include.supervise.stream_job import cancel, observe, prune, running_job, stop_with_savepoint, submit
+from include.supervise.stream_job import cancel, get_job_status, prune, running_job, stop_with_savepoint, submit
 from local.stack import Stack
 from local.stream_job import job_program, resume_job, start_job, state_folder
 from tests.polling import eventually
@@ -159,7 +159,7 @@ def letters(settings: Settings) -> dict[tuple[int, int, str | None], DeadLetter]
 
 def held_back(flink: FlinkRest) -> bool:
     """No checkpoint for three intervals: the sink keeps the barrier until Elasticsearch has answered."""
-    seen = observe(flink)
+    seen = get_job_status(flink)
     return seen is not None and (seen.checkpoint_age_s or 0) > 3 * CHECKPOINT_S
 
 
@@ -190,7 +190,7 @@ def test_what_cannot_be_read_becomes_a_dead_letter_and_stops_nothing(shop: Shop,
         assert letter.origin.topic == VALID
         assert letter.reason.startswith("unreadable: ")
         assert letter.document == (value or b"").decode("utf-8", "backslashreplace")
-    seen = observe(flink)
+    seen = get_job_status(flink)
     assert seen is not None
     assert (seen.state, seen.restarts) == ("RUNNING", 0)
 
@@ -236,7 +236,7 @@ def _users(shop: Shop, identity: str) -> dict[str, list[str]] | None:
 
 
 def test_a_second_job_is_refused(shop: Shop, flink: FlinkRest) -> None:
-    with pytest.raises(TerminalError, match="is there already"):
+    with pytest.raises(TerminalError, match="already exists"):
         submit(flink, job_program())
 
 
@@ -294,6 +294,6 @@ def test_an_elasticsearch_that_does_not_answer_is_waited_for(shop: Shop, stack: 
         for pid in reversed(pids):
             os.kill(pid, signal.SIGCONT)
     shop.assert_exact()
-    seen = observe(flink)
+    seen = get_job_status(flink)
     assert seen is not None
     assert (seen.state, seen.idle_tasks) == ("RUNNING", {})

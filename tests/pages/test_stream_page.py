@@ -5,11 +5,11 @@ from typing import Any
 
 from include.contracts.reasons import Reason
 from include.gate.rejected import RejectedRecord
-from include.supervise.journal import Entry
-from include.supervise.observation import Away as Unavailable
-from include.supervise.observation import Kafka, Observation
+from include.supervise.decision_log import DecisionRecord
+from include.supervise.observation import KafkaState, Observation
+from include.supervise.observation import Unavailable
 from include.supervise.policy import Decision
-from include.supervise.report import Figure, StageRow
+from include.supervise.stage_status import Figure, StageRow
 from showroom.web import formatting
 from showroom.web.data_sources import SourceFailure
 from showroom.web.stream import StreamPage, stream_page
@@ -18,10 +18,10 @@ START = 1_800_000_000.0
 FAILURE = SourceFailure("MongoDB", "MongoDB does not answer", "start it")
 
 
-def entry(number: int, action: str, acted: bool = False, lag: int | None = None) -> Entry:
+def entry(number: int, action: str, is_restart: bool = False, lag: int | None = None) -> DecisionRecord:
     unavailable = Unavailable("not probed")
     kafka = (
-        Kafka(raw_end=9, gate_lag=lag, valid_end=9, stream_lag=2 * lag, rejected_end=0, dead_end=0)
+        KafkaState(raw_end=9, gate_lag=lag, valid_end=9, stream_lag=2 * lag, rejected_end=0, dead_end=0)
         if lag
         else unavailable
     )
@@ -34,8 +34,8 @@ def entry(number: int, action: str, acted: bool = False, lag: int | None = None)
         restore=unavailable,
         input_flowing=None,
     )
-    decision = Decision(action=action, alarm="", reason=f"it is {action}", remedy="none")  # type: ignore[arg-type]
-    return Entry(at=START + number, observation=observation, decision=decision, acted=acted)
+    decision = Decision(action=action, alert="", reason=f"it is {action}", remedy="none")  # type: ignore[arg-type]
+    return DecisionRecord(at=START + number, observation=observation, decision=decision, is_restart=is_restart)
 
 
 def page(**sources: Any) -> StreamPage:
@@ -45,7 +45,7 @@ def page(**sources: Any) -> StreamPage:
 
 def test_stream_page_repeated_decisions_are_one_row_but_not_actions() -> None:
     entries = [entry(9 - number, action) for number, action in enumerate(("healthy", "healthy", "healthy", "wait"))]
-    entries += [entry(5, "resume", acted=True), entry(4, "resume", acted=True)]
+    entries += [entry(5, "resume", is_restart=True), entry(4, "resume", is_restart=True)]
     rows = page(decisions=entries).decisions
     assert isinstance(rows, tuple)
     assert [(row.action, row.times) for row in rows] == [("healthy", 3), ("wait", 1), ("resume", 1), ("resume", 1)]

@@ -1,4 +1,4 @@
-"""`sessions.valid` into MongoDB, and the end of old sessions there."""
+"""Archive `sessions.valid` in MongoDB, and delete expired sessions there."""
 
 import dataclasses
 import logging
@@ -20,22 +20,22 @@ _log = logging.getLogger(__name__)
 
 
 def archive_sessions() -> dict[str, Any]:
-    """Archive until nothing is left, or the deadline; the report. The next run goes on where this one stopped."""
+    """Archive to the end of the topic or the deadline; return the report. The next run continues there."""
     with fail_fast_on_terminal(), MongoHook() as hook:
-        current = load_settings()
-        archive = database(hook.get_conn(), current)
+        settings = load_settings()
+        archive = database(hook.get_conn(), settings)
         ensure_indexes(archive)
-        report = load(current, archive, deadline_s=LOAD_DEADLINE_S, say=_log.info)
+        report = load(settings, archive, deadline_s=LOAD_DEADLINE_S, say=_log.info)
         _log.info("%s", report)
         return dataclasses.asdict(report)
 
 
 def drop_old_sessions(now: datetime, dry_run: bool) -> int:
-    """Delete archived sessions older than the retention, or only count them."""
+    """Delete archived sessions older than the retention, or only count them with `dry_run`."""
     with fail_fast_on_terminal(), MongoHook() as hook:
-        current = load_settings()
-        archive = database(hook.get_conn(), current)
-        days = current.archive_retention_days
+        settings = load_settings()
+        archive = database(hook.get_conn(), settings)
+        days = settings.archive_retention_days
         count = delete_expired(archive, days, now, dry_run=dry_run, deadline_s=RETENTION_DEADLINE_S, say=_log.info)
         _log.info("%s%d sessions older than %d days", "dry run: " if dry_run else "deleted ", count, days)
         return count

@@ -22,8 +22,8 @@ from include.dashboards.model import Filters, Panel, Table
 from include.gate.rejected import Query, RejectedRecord, find_rejected
 from include.serving.client import connect
 from include.serving.queries import latest_session_by
-from include.supervise.journal import Entry, Journal
-from include.supervise.report import StageRow, stages
+from include.supervise.decision_log import DecisionLog, DecisionRecord
+from include.supervise.stage_status import StageRow, stages
 from showroom.web.cache import cached_value
 
 TIMEOUT_S = 3.0
@@ -93,9 +93,9 @@ class DataSources:
         """Flink's data folder; None if the settings do not name it."""
         return Path(self.settings.flink_state) if self.settings.flink_state else None
 
-    def decisions(self) -> list[Entry] | SourceFailure:
+    def decisions(self) -> list[DecisionRecord] | SourceFailure:
         """Return the supervisor's latest decisions, newest first."""
-        return read_source("Redis", lambda: _newest_first(self._journal.last(MAX_DECISIONS)))
+        return read_source("Redis", lambda: _newest_first(self._decision_log.last(MAX_DECISIONS)))
 
     def rejected(self) -> dict[Reason, int] | SourceFailure:
         """Count the rejected records by reason, most frequent first, since the gate's state was created."""
@@ -126,8 +126,8 @@ class DataSources:
         return connect(self.settings)
 
     @cached_property
-    def _journal(self) -> Journal:
-        return Journal(self.settings)
+    def _decision_log(self) -> DecisionLog:
+        return DecisionLog(self.settings)
 
     @property
     def quick_elasticsearch(self) -> Elasticsearch:
@@ -170,5 +170,5 @@ class DataSources:
             ) from error
 
 
-def _newest_first(entries: list[Entry]) -> list[Entry]:
+def _newest_first(entries: list[DecisionRecord]) -> list[DecisionRecord]:
     return sorted(entries, key=lambda entry: -entry.at)

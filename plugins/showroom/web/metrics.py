@@ -15,11 +15,11 @@ from include.contracts.errors import ShowroomError
 from include.contracts.metrics import METRICS
 from include.gate.report import read_report
 from include.serving import queries as serving_queries
-from include.supervise.alarms import ALARMS
-from include.supervise.observation import PARTS, Away, Kafka, Observation, Search
-from include.supervise.report import Now, observe_now
+from include.supervise.alerts import ALERTS
+from include.supervise.observation import PARTS, ElasticsearchState, KafkaState, Observation, Unavailable
+from include.supervise.rule_context import ACTIONS
+from include.supervise.stage_status import CurrentStatus, observe_now
 from include.supervise.state_file import StateFile
-from include.supervise.view import ACTIONS
 from showroom.web.data_sources import DataSources
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -32,9 +32,9 @@ def read_metrics(sources: DataSources) -> bytes:
     """Read all servers and return the text; never raises for an unavailable server."""
     now = observe_now(sources.settings, sources.flink_folder)
     values = {
-        **observation_metrics(now.seen),
+        **observation_metrics(now.observation),
         **supervisor_metrics(now, sources, time.time()),
-        **_from_servers(sources, now.seen),
+        **_from_servers(sources, now.observation),
     }
     return exposition(values)
 
@@ -49,16 +49,16 @@ def exposition(values: Mapping[str, Value]) -> bytes:
 def observation_metrics(observation: Observation) -> dict[str, Value]:
     """Return the metrics of one observation."""
     values: dict[str, Value] = {
-        "supervise.available": {part: float(not isinstance(getattr(observation, part), Away)) for part in PARTS}
+        "supervise.available": {part: float(not isinstance(getattr(observation, part), Unavailable)) for part in PARTS}
     }
-    if isinstance(observation.kafka, Kafka):
+    if isinstance(observation.kafka, KafkaState):
         values |= {
             "ingest.produced": observation.kafka.raw_end,
             "gate.lag": observation.kafka.gate_lag,
             "stream.lag": observation.kafka.stream_lag,
             "serving.refused": observation.kafka.dead_end,
         }
-    if isinstance(observation.elasticsearch, Search):
+    if isinstance(observation.elasticsearch, ElasticsearchState):
         values["serving.rejections"] = observation.elasticsearch.rejections
         if observation.elasticsearch.newest_at is not None:
             values["serving.newest_session_age_s"] = observation.taken_at - observation.elasticsearch.newest_at
@@ -71,13 +71,13 @@ def observation_metrics(observation: Observation) -> dict[str, Value]:
     return values
 
 
-def supervisor_metrics(now: Now, sources: DataSources, timestamp: float) -> dict[str, Value]:
+def supervisor_metrics(now: CurrentStatus, sources: DataSources, timestamp: float) -> dict[str, Value]:
     """Return the metrics of the supervisor's current decision and of its state file."""
     state = StateFile(sources.settings).read()
     values: dict[str, Value] = {
         "supervise.action": {action: float(action == now.decision.action) for action in ACTIONS},
         "supervise.starts": len(now.restarts),
-        "supervise.alerts": {alarm: float(alarm in state.alerts) for alarm in [*ALARMS, *state.alerts]},
+        "supervise.alerts": {alert: float(alert in state.alerts) for alert in [*ALERTS, *state.alerts]},
         "supervise.heartbeat_age_s": math.nan if state.heartbeat_at is None else timestamp - state.heartbeat_at,
     }
     if now.newest is not None:
@@ -88,13 +88,13 @@ def supervisor_metrics(now: Now, sources: DataSources, timestamp: float) -> dict
 def _from_servers(sources: DataSources, observation: Observation) -> dict[str, Value]:
     """Return the metrics that are not in the observation. Servers that were just unavailable are not queried again."""
     values: dict[str, Value] = {}
-    if not isinstance(observation.gate, Away):
+    if not isinstance(observation.gate, Unavailable):
         values |= _gate(sources)
         if observation.gate.redis_memory_ratio is not None:
             values["gate.redis_memory_ratio"] = observation.gate.redis_memory_ratio
-    if not isinstance(observation.archive, Away):
+    if not isinstance(observation.archive, Unavailable):
         values |= _archive(sources)
-    if not isinstance(observation.elasticsearch, Away):
+    if not isinstance(observation.elasticsearch, Unavailable):
         values |= _serving(sources)
     return values
 

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from include.contracts.reasons import MEANING, Reason
 from include.gate.rejected import RejectedRecord
-from include.supervise.journal import Entry
-from include.supervise.observation import Kafka
-from include.supervise.report import Figure, StageRow
+from include.supervise.decision_log import DecisionRecord
+from include.supervise.observation import KafkaState
+from include.supervise.stage_status import Figure, StageRow
 from showroom.web.data_sources import SourceFailure
 from showroom.web.formatting import MISSING, format_count, format_duration, format_name, format_time
 
@@ -34,7 +34,7 @@ class DecisionRow(NamedTuple):
     at: str
     until: str
     action: str
-    alarm: str
+    alert: str
     reason: str
     remedy: str
     outcome: str
@@ -83,7 +83,7 @@ class StreamPage:
 
 def stream_page(
     stages: Sequence[StageRow] | SourceFailure,
-    decisions: Sequence[Entry] | SourceFailure,
+    decisions: Sequence[DecisionRecord] | SourceFailure,
     rejected: Mapping[Reason, int] | SourceFailure,
     hours: Sequence[Mapping[str, Any]] | SourceFailure,
     newest: Sequence[RejectedRecord] | SourceFailure = (),
@@ -127,13 +127,13 @@ def _metric_value(figure: Figure) -> str:
     return f"{text} {figure.unit}".strip()
 
 
-def _decisions(entries: Sequence[Entry]) -> list[DecisionRow]:
+def _decisions(entries: Sequence[DecisionRecord]) -> list[DecisionRow]:
     """Return the decisions, newest first; repetitions of a decision are one row."""
     rows: list[DecisionRow] = []
     for entry in entries:
         row = _decision(entry)
         last = rows[-1] if rows else None
-        if last is not None and not entry.acted and _decision_key(last) == _decision_key(row):
+        if last is not None and not entry.is_restart and _decision_key(last) == _decision_key(row):
             rows[-1] = row._replace(until=last.until, times=last.times + 1)
         elif len(rows) < MAX_SHOWN_DECISIONS:
             rows.append(row)
@@ -143,14 +143,14 @@ def _decisions(entries: Sequence[Entry]) -> list[DecisionRow]:
 
 
 def _decision_key(row: DecisionRow) -> tuple[str, str, str]:
-    return row.action, row.alarm, row.outcome
+    return row.action, row.alert, row.outcome
 
 
-def _decision(entry: Entry) -> DecisionRow:
+def _decision(entry: DecisionRecord) -> DecisionRow:
     at = f"{datetime.fromtimestamp(entry.at, UTC):%d %b %H:%M:%S}"
     decision = entry.decision
     return DecisionRow(
-        at, at, decision.action, decision.alarm, decision.reason, decision.remedy, entry.outcome or "", times=1
+        at, at, decision.action, decision.alert, decision.reason, decision.remedy, entry.outcome or "", times=1
     )
 
 
@@ -201,11 +201,11 @@ def _value(value: Any) -> str:
     return format_count(value) if isinstance(value, int | float) else str(value)
 
 
-def _lag_chart(entries: Sequence[Entry]) -> dict[str, Any]:
+def _lag_chart(entries: Sequence[DecisionRecord]) -> dict[str, Any]:
     observations = [
         (datetime.fromtimestamp(entry.at, UTC).isoformat(), entry.observation.kafka, entry.observation.archive_lag)
         for entry in reversed(entries)
-        if isinstance(entry.observation.kafka, Kafka)
+        if isinstance(entry.observation.kafka, KafkaState)
     ]
     lines: dict[str, list[tuple[str, int]]] = {
         "gate": [(at, kafka.gate_lag) for at, kafka, _ in observations],

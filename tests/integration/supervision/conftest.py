@@ -1,4 +1,4 @@
-"""What these tests start from: no stream and an empty journal on the shared stack, and a Kafka that is new."""
+"""Fixtures: no stream and an empty decision log on the shared stack, and a new Kafka."""
 
 import shutil
 from collections.abc import Iterator
@@ -30,8 +30,8 @@ def no_stream(stack: Stack) -> Iterator[Stack]:
 
 
 @pytest.fixture
-def journal(stack: Stack) -> Settings:
-    """Settings of the shared stack, where nothing was decided, no alarm raised and nobody acts."""
+def decision_log(stack: Stack) -> Settings:
+    """Settings of the shared stack, without decisions, alerts and supervisors."""
     with redis.Redis.from_url(stack.settings.redis_url.reveal()) as client:
         client.delete(keys.decisions(), keys.supervising(), *client.keys("{supervise}:alarm:*"))
     shutil.rmtree(supervise_folder(stack.settings), ignore_errors=True)

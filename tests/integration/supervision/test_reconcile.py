@@ -1,4 +1,4 @@
-"""Reconciliation on real servers: one lost session is found in every store, and nothing else raises an alarm."""
+"""Reconciliation on real servers: one lost session is found in every store, and nothing else fires an alert."""
 
 import logging
 import uuid
@@ -18,11 +18,11 @@ from include.contracts import topics
 from include.contracts.settings import Settings
 from include.serving.client import connect
 from include.serving.templates import ensure_templates
-from include.supervise.due import floor
+from include.supervise.due_hours import floor
 from include.supervise.reconcile import HOUR
 from local.stack import ARCHIVE, Stack
 from tests.integration.supervision.conftest import pass_over
-from tests.integration.supervision.shop_hours import ShopHour, let_raw_records_be_old
+from tests.integration.supervision.synthetic_hours import ShopHour, let_raw_records_be_old
 from tests.locking import turn
 from tests.valid_sessions import valid_session
 
@@ -238,7 +238,7 @@ def test_run_long_after_an_outage_records_expired_hours_once(hour: ShopHour, cap
     entry = hour.database.reconciliations.find_one({"_id": hour.start.isoformat()})
     assert entry is not None
     assert entry["state"] == "unverifiable"
-    assert [line for line in caplog.messages if line.startswith("ALARM reconcile.unverifiable")]
+    assert [line for line in caplog.messages if line.startswith("ALERT reconcile.unverifiable")]
     caplog.clear()
     hour.run(timedelta(days=3, hours=1))
     assert not [line for line in caplog.messages if "unverifiable" in line]
@@ -338,7 +338,7 @@ def test_run_whose_valid_sessions_are_deleted_keeps_the_counted_difference(hour:
     assert [found["state"] for found in hour.run()] == ["balanced"]
 
 
-def test_run_whose_valid_topic_was_created_anew_judges_by_the_counts(hour: ShopHour) -> None:
+def test_run_with_a_recreated_valid_topic_compares_the_counts(hour: ShopHour) -> None:
     sessions = hour.sessions(8)
     hour.gate(sessions)
     hour.index(sessions)

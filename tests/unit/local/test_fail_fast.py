@@ -5,43 +5,43 @@ from datetime import UTC, datetime
 import pytest
 
 from include.clients.airflow import broken_dag
-from include.supervise.journal import Entry
-from include.supervise.observation import Away, Observation
+from include.supervise.decision_log import DecisionRecord
+from include.supervise.observation import Observation, Unavailable
 from include.supervise.policy import Decision
-from include.supervise.view import Action
+from include.supervise.rule_context import Action
 from local.demo.clean_start import unfinished
 from local.demo.fail_fast import failed_run, terminal_decision
 
-AWAY = Away("unavailable")
+AWAY = Unavailable("unavailable")
 SEEN = Observation(
     taken_at=0.0, flink=AWAY, kafka=AWAY, gate=AWAY, elasticsearch=AWAY, restore=AWAY, input_flowing=None
 )
 
 
-def entry(at: float, action: Action, alarm: str) -> Entry:
-    return Entry(at, SEEN, Decision(action, alarm, "no memory", "add memory"))
+def record(at: float, action: Action, alert: str) -> DecisionRecord:
+    return DecisionRecord(at, SEEN, Decision(action, alert, "no memory", "add memory"))
 
 
-@pytest.mark.parametrize("alarm", ["stream.start_failed", "stream.budget_spent", "stream.restore_unknown"])
-def test_terminal_decision_after_a_failed_start_has_its_reason_and_remedy(alarm: str) -> None:
-    error = terminal_decision([entry(11.0, "page", alarm), entry(9.0, "wait", "stream.no_job")], since=10.0)
+@pytest.mark.parametrize("alert", ["stream.start_failed", "stream.restart_limit_reached", "stream.restore_unknown"])
+def test_terminal_decision_after_a_failed_start_has_its_reason_and_remedy(alert: str) -> None:
+    error = terminal_decision([record(11.0, "page", alert), record(9.0, "wait", "stream.no_job")], since=10.0)
 
-    assert str(error) == f"start of the stream failed: {alarm}: no memory: add memory"
+    assert str(error) == f"start of the stream failed: {alert}: no memory: add memory"
 
 
 @pytest.mark.parametrize(
     "entries",
     [
         [],
-        [entry(9.0, "page", "stream.start_failed")],
-        [entry(11.0, "wait", "stream.no_cluster")],
-        [entry(11.0, "page", "serving.away")],
-        [entry(12.0, "submit", "stream.no_job"), entry(11.0, "page", "stream.start_failed")],
+        [record(9.0, "page", "stream.start_failed")],
+        [record(11.0, "wait", "flink.unreachable")],
+        [record(11.0, "page", "elasticsearch.unreachable")],
+        [record(12.0, "submit", "stream.no_job"), record(11.0, "page", "stream.start_failed")],
     ],
     ids=["none", "old", "waits", "transient", "tried again"],
 )
-def test_terminal_decision_on_what_may_still_pass_is_none(entries: list[Entry]) -> None:
-    assert terminal_decision(entries, since=10.0) is None
+def test_terminal_decision_on_what_may_still_pass_is_none(records: list[DecisionRecord]) -> None:
+    assert terminal_decision(records, since=10.0) is None
 
 
 def run(state: str, minute: int) -> dict[str, str]:

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from cli.status import remarks, table
-from include.supervise.report import StageRow
+from include.supervise.stage_status import StageRow
 from local import processes
 from local.stack import ProgramStatus
 from local.throughput import Flow, by_process

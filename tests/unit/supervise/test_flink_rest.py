@@ -16,7 +16,7 @@ from include.supervise.flink_rest import FlinkRest
 from include.supervise.stream_job import (
     JobProgram,
     RestorePoint,
-    observe,
+    get_job_status,
     running_job,
     stop_with_savepoint,
     submit,
@@ -72,17 +72,17 @@ def checkpoints(completed: int) -> Answers:
 
 
 @pytest.mark.parametrize("state", ["CREATED", "RUNNING", "RESTARTING", "FAILING", "CANCELLING", "SUSPENDED"])
-def test_a_job_that_has_not_ended_forbids_a_second(state: str) -> None:
-    with pytest.raises(TerminalError, match="is there already"):
+def test_submit_while_a_job_exists_raises(state: str) -> None:
+    with pytest.raises(TerminalError, match="already exists"):
         submit(flink(overview(job(state))), JobProgram(Path("x.jar"), "/p", "/p/flink/job.py"))
 
 
-def test_ended_jobs_and_other_names_do_not_count() -> None:
+def test_running_job_ignores_ended_jobs_and_other_names() -> None:
     jobs = [job("FINISHED"), job("CANCELED"), job("FAILED"), job("RUNNING", name="other")]
     assert running_job(flink(overview(*jobs))) is None
 
 
-def test_a_job_is_submitted_with_its_file_its_path_and_its_state(tmp_path: Path) -> None:
+def test_submit_sends_script_path_and_restore_point(tmp_path: Path) -> None:
     jar = tmp_path / "f.jar"
     jar.write_bytes(b"jar")
     asked: list[httpx.Request] = []
@@ -101,7 +101,7 @@ def test_a_job_is_submitted_with_its_file_its_path_and_its_state(tmp_path: Path)
     }
 
 
-def test_a_job_that_cannot_start_says_why(tmp_path: Path) -> None:
+def test_submit_of_a_job_that_fails_to_start_raises_its_cause(tmp_path: Path) -> None:
     (tmp_path / "x.jar").write_bytes(b"")
     jobs = iter([[], [job("FAILED", jid="j1")]])
     answers: Answers = checkpoints(0) | {
@@ -155,28 +155,28 @@ def test_submit_with_the_id_of_a_job_that_has_ended_takes_the_next(program: JobP
     assert json.loads(asked[-1].content)["jobId"] == "b"
 
 
-def test_submit_whose_answer_is_lost_keeps_the_id(program: JobProgram) -> None:
+def test_submit_with_a_lost_response_retains_the_id(program: JobProgram) -> None:
     ids = Ids("a", "b")
     with pytest.raises(TransientError):
         submit(flink(ready([], httpx.ReadTimeout("slow"))), program, ids=ids)
     assert ids.left == ["a", "b"]
 
 
-def test_submit_while_another_lands_says_that_it_is_there(program: JobProgram) -> None:
+def test_submit_concurrent_with_another_raises(program: JobProgram) -> None:
     jobs = iter([[], [job("RUNNING", jid="a")]])
     answers = ready([], 400) | {"GET /jobs/overview": lambda: {"jobs": next(jobs)}}
-    with pytest.raises(TerminalError, match="is there already"):
+    with pytest.raises(TerminalError, match="already exists"):
         submit(flink(answers), program, ids=Ids("a", "b"))
 
 
-def test_a_jar_that_is_there_is_not_uploaded_again(tmp_path: Path) -> None:
+def test_ensure_jar_that_exists_is_not_uploaded(tmp_path: Path) -> None:
     (tmp_path / "f.jar").write_bytes(b"")
     name = "e3b0c44298fc-f.jar"  # SHA-256 of nothing
     files = [{"id": "old", "name": name, "uploaded": 1}, {"id": "new", "name": name, "uploaded": 2}]
     assert flink({"GET /jars": {"files": files}}).ensure_jar(tmp_path / "f.jar") == "new"
 
 
-def test_ensure_jar_another_content_of_the_same_name_is_uploaded(tmp_path: Path) -> None:
+def test_ensure_jar_with_new_content_is_uploaded(tmp_path: Path) -> None:
     (tmp_path / "f.jar").write_bytes(b"newer")
     answers = {
         "GET /jars": {"files": [{"id": "old", "name": "e3b0c44298fc-f.jar", "uploaded": 1}]},
@@ -193,7 +193,7 @@ def test_ensure_jar_another_content_of_the_same_name_is_uploaded(tmp_path: Path)
         ({"GET /jobs/overview": 400}, TerminalError, "no such thing"),
     ],
 )
-def test_errors_say_whether_to_try_again(answers: Answers, error: type[Exception], said: str) -> None:
+def test_errors_are_transient_or_terminal(answers: Answers, error: type[Exception], said: str) -> None:
     with pytest.raises(error, match=said):
         flink(answers).jobs()
 
@@ -202,7 +202,7 @@ def healthy(answers: Answers) -> Callable[[], None]:
     return lambda: wait_running(flink(answers), "j1", deadline_s=0.01)
 
 
-def test_running_means_all_tasks_run_and_a_checkpoint_is_complete() -> None:
+def test_wait_running_requires_all_tasks_and_a_checkpoint() -> None:
     healthy(details("RUNNING", RUNNING=2) | checkpoints(1))()
     # A dead TaskManager: the job still says RUNNING.
     with pytest.raises(NotReadyError, match=r"SCHEDULED.*java\.Boom: why"):
@@ -213,14 +213,14 @@ def test_running_means_all_tasks_run_and_a_checkpoint_is_complete() -> None:
         healthy(details("FAILED") | checkpoints(0))()
 
 
-def test_an_observation_is_plain_data() -> None:
-    seen = observe(flink(overview(job("RUNNING")) | details("RUNNING", RUNNING=1, SCHEDULED=2) | checkpoints(4)))
+def test_get_job_status_returns_plain_data() -> None:
+    seen = get_job_status(flink(overview(job("RUNNING")) | details("RUNNING", RUNNING=1, SCHEDULED=2) | checkpoints(4)))
     assert seen is not None
     assert (seen.state, seen.idle_tasks, seen.checkpoints, seen.restarts) == ("RUNNING", {"SCHEDULED": 2}, 4, 2)
     assert (seen.checkpoint_age_s, seen.failures) == (60.0, ["java.Boom: why"])
 
 
-def test_a_failed_savepoint_says_why() -> None:
+def test_stop_with_a_failed_savepoint_raises_its_cause() -> None:
     failure = {"status": {"id": "COMPLETED"}, "operation": {"failure-cause": {"stack-trace": "Disk full\n\tat y"}}}
     answers = overview(job("RUNNING")) | {
         "POST /jobs/j1/stop": {"request-id": "r"},
@@ -230,7 +230,7 @@ def test_a_failed_savepoint_says_why() -> None:
         stop_with_savepoint(flink(answers), deadline_s=0.01)
 
 
-def test_without_a_job_there_is_nothing_to_stop() -> None:
+def test_stop_without_a_job_raises() -> None:
     with pytest.raises(TerminalError, match="no job"):
         stop_with_savepoint(flink(overview()))
 

@@ -114,16 +114,16 @@ BREAKS: dict[str, tuple[Callable[[Path], None], str]] = {
         "the metric gate.lag is undocumented: docs/runbooks/gate.md does not say what to make of it",
     ),
     "metric that is not declared": (
-        lambda root: append(root / "include/supervise/report.py", '\nX = Figure(name="gate.hidden")\n'),
-        "include/supervise/report.py: the metric gate.hidden is not declared in include/contracts/metrics.py",
+        lambda root: append(root / "include/supervise/stage_status.py", '\nX = Figure(name="gate.hidden")\n'),
+        "include/supervise/stage_status.py: the metric gate.hidden is not declared in include/contracts/metrics.py",
     ),
-    "alarm without a heading": (
-        lambda root: edit(root / "docs/runbooks/gate.md", "### gate.silent", "### Silence"),
-        "the alarm gate.silent needs one heading of its name, in docs/runbooks/gate.md",
+    "alert without a heading": (
+        lambda root: edit(root / "docs/runbooks/gate.md", "### gate.heartbeat_missing", "### Silence"),
+        "the alert gate.heartbeat_missing needs one heading of its name, in docs/runbooks/gate.md",
     ),
-    "alarm that is none": (
+    "heading of no alert": (
         lambda root: append(root / "docs/runbooks/gate.md", "\n### gate.asleep\n"),
-        "docs/runbooks has a heading gate.asleep, and there is no such alarm",
+        "docs/runbooks has a heading gate.asleep, and there is no such alert",
     ),
 }
 
@@ -147,5 +147,5 @@ def test_links_in_code_and_comments_are_none() -> None:
 
 
 def test_anchors_are_those_of_github() -> None:
-    text = "# Is it well?\n## stream.no_cluster\n## `a` b, c\n```\n# none\n```\n## Twice\n## Twice\n## [x](y) z\n"
-    assert anchors(text) == {"is-it-well", "streamno_cluster", "a-b-c", "twice", "twice-1", "x-z"}
+    text = "# Is it well?\n## flink.unreachable\n## `a` b, c\n```\n# none\n```\n## Twice\n## Twice\n## [x](y) z\n"
+    assert anchors(text) == {"is-it-well", "flinkunreachable", "a-b-c", "twice", "twice-1", "x-z"}
