@@ -35,7 +35,7 @@ KEY, KIND, CONTENT = "showroom.run", "showroom.kind", "showroom.content"
 TRAINED_UNTIL, DIGEST = "showroom.trained_until", "showroom.model"
 COMMIT = "mlflow.source.git.commit"
 CARD = "card.md"
-SHARED_SECTIONS = ("features", "split", "evaluate", "promotion")
+SHARED_SECTIONS = ("features", "split", "evaluation", "promotion")
 REQUIREMENTS = ("mlflow", "numpy", "scikit-learn", "xgboost-cpu", "skops", "msgspec", "pandas", "pyarrow")
 GIT_TIMEOUT_S = 10
 

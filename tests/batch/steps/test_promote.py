@@ -15,9 +15,9 @@ from include.batch.registry.run_results import read
 from include.batch.steps import promote
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.settings import Settings
-from tests.batch.registry import run_folder
-from tests.batch.registry.conftest import Records
-from tests.batch.registry.run_folder import PARAMETERS
+from tests.batch.steps import run_folder
+from tests.batch.steps.conftest import Records
+from tests.batch.steps.run_folder import PARAMETERS
 
 
 def client(settings: Settings) -> MlflowClient:

@@ -15,8 +15,8 @@ from include.batch.registry import load, tracking, versions
 from include.batch.steps import promote
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.settings import Settings
-from tests.batch.registry import run_folder
-from tests.batch.registry.conftest import Records
+from tests.batch.steps import run_folder
+from tests.batch.steps.conftest import Records
 
 DEADLINE_S = 90
 
