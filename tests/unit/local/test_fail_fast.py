@@ -30,7 +30,7 @@ def test_terminal_decision_after_a_failed_start_has_its_reason_and_remedy(alert:
 
 
 @pytest.mark.parametrize(
-    "entries",
+    "records",
     [
         [],
         [record(9.0, "page", "stream.start_failed")],
