@@ -29,7 +29,7 @@ def empty_stack(settings: Settings) -> Iterator[Stack]:
     Raises TerminalError while another drill or bench uses the folder.
     """
     with _only_user(state_dir(settings)):
-        stack = Stack(settings, say)
+        stack = Stack(settings, on_progress)
         stack.purge()
         try:
             yield stack
@@ -52,6 +52,6 @@ def _only_user(folder: Path) -> Iterator[None]:
         yield
 
 
-def say(line: str) -> None:
+def on_progress(line: str) -> None:
     """Progress goes to standard error: the last line of standard output is the result."""
     typer.echo(line, err=True)

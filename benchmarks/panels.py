@@ -7,7 +7,7 @@ from typing import Any
 
 from elasticsearch import Elasticsearch
 
-from benchmarks.bench_stack import bench_settings, empty_stack, say
+from benchmarks.bench_stack import bench_settings, empty_stack, on_progress
 from benchmarks.fill_indices import DAYS, SUMMARY, fill
 from benchmarks.result import report
 from include.dashboards.model import Dashboard, Filters, Panel
@@ -30,12 +30,12 @@ def run(documents: int, repeats: int, seed: int) -> str:
         with connect(settings) as client:
             ensure_templates(client, settings)
             began = time.monotonic()
-            filled = fill(client, settings, sessions=documents, end=end, seed=seed, say=say)
-            say(f"filled in {time.monotonic() - began:.0f} s: {dict(filled)}")
+            filled = fill(client, settings, sessions=documents, end=end, seed=seed, on_progress=on_progress)
+            on_progress(f"filled in {time.monotonic() - began:.0f} s: {dict(filled)}")
             figures = _measure(client, end, repeats)
     worst = max(figures["panels"].items(), key=lambda panel: panel[1]["fortnight_p95_ms"])
     figures |= {"documents": dict(filled), "slowest": worst[0], "p95_ms": worst[1]["fortnight_p95_ms"]}
-    say(f"slowest: {worst[0]}, {worst[1]['fortnight_p95_ms']} ms")
+    on_progress(f"slowest: {worst[0]}, {worst[1]['fortnight_p95_ms']} ms")
     return report(
         "panels" if documents == TARGET_AT else f"panels-{documents}",
         figures=figures,
@@ -51,25 +51,25 @@ def _measure(client: Elasticsearch, end: datetime, repeats: int) -> dict[str, An
     for dashboard in load_dashboards().values():
         for panel in _panels_with_data(dashboard):
             panels[panel.id] = _panel(client, panel, end, repeats)
-            say(f"{panel.id}: {panels[panel.id]}")
+            on_progress(f"{panel.id}: {panels[panel.id]}")
         dashboards[dashboard.id] = _dashboard(client, dashboard, end, repeats)
-        say(f"all of {dashboard.id} at once: {dashboards[dashboard.id]}")
+        on_progress(f"all of {dashboard.id} at once: {dashboards[dashboard.id]}")
     return {"panels": panels, "boards": dashboards}
 
 
 def _panel(client: Elasticsearch, panel: Panel, end: datetime, repeats: int) -> dict[str, float]:
     """Each time for a time of its own, so that no cache of Elasticsearch has the answer."""
-    found: dict[str, float] = {}
+    results: dict[str, float] = {}
     for name, span in SPANS.items():
         took = [_timed(client, panel, _filters(end, span, number)) for number in range(WARM_UP + repeats)][WARM_UP:]
-        found |= {f"{name}_p50_ms": _rank(took, 0.5), f"{name}_p95_ms": _rank(took, 0.95)}
-    return found
+        results |= {f"{name}_p50_ms": _rank(took, 0.5), f"{name}_p95_ms": _rank(took, 0.95)}
+    return results
 
 
 def _dashboard(client: Elasticsearch, dashboard: Dashboard, end: datetime, repeats: int) -> dict[str, float]:
     """All panels side by side, as a page that is opened asks them: until the last one is there."""
     panels = _panels_with_data(dashboard)
-    found: dict[str, float] = {}
+    results: dict[str, float] = {}
     with ThreadPoolExecutor(len(panels)) as viewers:
         for name, span in SPANS.items():
             took = []
@@ -78,8 +78,8 @@ def _dashboard(client: Elasticsearch, dashboard: Dashboard, end: datetime, repea
                 began = time.monotonic()
                 list(viewers.map(lambda panel, filters=filters: query_panel(client, panel, filters), panels))
                 took.append((time.monotonic() - began) * 1_000)
-            found[f"{name}_p95_ms"] = _rank(took[WARM_UP:], 0.95)
-    return found
+            results[f"{name}_p95_ms"] = _rank(took[WARM_UP:], 0.95)
+    return results
 
 
 def _panels_with_data(dashboard: Dashboard) -> list[Panel]:
@@ -100,5 +100,5 @@ def _timed(client: Elasticsearch, panel: Panel, filters: Filters) -> float:
 def _rank(took: list[float], share: float) -> float:
     """The smallest time that at least `share` of them do not exceed."""
     ordered = sorted(took)
-    place = max(0, -(-int(share * 1_000) * len(ordered) // 1_000) - 1)
-    return round(ordered[place], 1)
+    location = max(0, -(-int(share * 1_000) * len(ordered) // 1_000) - 1)
+    return round(ordered[location], 1)

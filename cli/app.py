@@ -26,8 +26,8 @@ def project_version() -> str:
     return str(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(expected: bool) -> None:
+    if expected:
         typer.echo(f"showroom {project_version()}")
         raise typer.Exit
 
@@ -66,8 +66,8 @@ def main() -> NoReturn:
         # Nobody foresaw it: the line is for who runs the command, the trace for who repairs it.
         with suppress(OSError):
             write_text(TRACE, traceback.format_exc())
-        told = " ".join(f"{type(error).__name__}: {error}".split())[:MAX_LINE]
-        typer.echo(f"showroom: {told}: see ./showroom status and {TRACE.relative_to(ROOT)}", err=True)
+        message = " ".join(f"{type(error).__name__}: {error}".split())[:MAX_LINE]
+        typer.echo(f"showroom: {message}: see ./showroom status and {TRACE.relative_to(ROOT)}", err=True)
         raise SystemExit(EXIT_FAILED) from None
     except KeyboardInterrupt:
         raise SystemExit(EXIT_INTERRUPTED) from None

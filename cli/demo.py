@@ -13,7 +13,7 @@ from local.project import load_settings
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from local.demo.run import Outcome
+    from local.demo.run import DemoResult
 
 
 WIDTH = 150
@@ -52,13 +52,13 @@ def demo(
     from local.demo import plan as demo_plan
     from local.demo import summary as demo_screen
     from local.demo.progress import Steps, remember, remembered
-    from local.demo.run import Show, run, run_night, run_replay, start_platform
+    from local.demo.run import DemoConfig, run, run_night, run_replay, start_platform
     from local.layout import Layout
     from local.supervisord import Supervisor
 
     plain = Console()
     console = plain if plain.is_terminal else Console(width=WIDTH)
-    show = Show(sessions=sessions, days=days, live_s=live_seconds, live_per_s=rate, seed=seed)
+    show = DemoConfig(sessions=sessions, days=days, live_s=live_seconds, live_per_s=rate, seed=seed)
     layout = Layout.of(settings)
     running = Supervisor(layout).running()
     plan = demo_plan.replayed(replay, running=running) if replay else demo_plan.synthetic(show, running=running)
@@ -70,20 +70,20 @@ def demo(
             if replay is None:
                 outcome = run(settings, show, steps)
                 _account(console, outcome)
-                night = run_night(settings, show, steps)
+                nightly = run_night(settings, show, steps)
             else:
-                outcome, night = run_replay(settings, replay, format, steps, console), None
+                outcome, nightly = run_replay(settings, replay, format, steps, console), None
                 _account(console, outcome)
         steps.end()
     finally:
         remember(durations, steps.took)
-    if night is not None:
+    if nightly is not None:
         from local.demo.nightly_tables import tables
 
-        console.print(f"\nNightly run, {night.seconds:.0f} s", style="bold")
-        console.print(*tables(night), sep="\n")
-    console.print(demo_screen.screen(settings, outcome, night, steps.seconds), soft_wrap=True)
-    if demo_screen.wrong(outcome, night):
+        console.print(f"\nNightly run, {nightly.seconds:.0f} s", style="bold")
+        console.print(*tables(nightly), sep="\n")
+    console.print(demo_screen.screen(settings, outcome, nightly, steps.seconds), soft_wrap=True)
+    if demo_screen.wrong(outcome, nightly):
         raise typer.Exit(1)
 
 
@@ -91,14 +91,14 @@ def _line(console: Console, line: str) -> None:
     console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def _account(console: Console, outcome: Outcome) -> None:
+def _account(console: Console, outcome: DemoResult) -> None:
     from rich.table import Table
 
     grid = Table("stage", "what", "truth", "found", "difference", title="Account", title_justify="left", box=None)
     for line in outcome.lines:
         colour = "green" if line.difference == 0 else "bold red"
         grid.add_row(
-            line.stage, line.what, _number(line.expected), _number(line.found), f"[{colour}]{line.difference:+g}[/]"
+            line.stage, line.what, _number(line.expected), _number(line.actual), f"[{colour}]{line.difference:+g}[/]"
         )
     for column in grid.columns[2:]:
         column.justify = "right"
@@ -118,10 +118,10 @@ def _account(console: Console, outcome: Outcome) -> None:
     console.print(kpis)
     if outcome.freshness:
         fresh = outcome.freshness
-        told = (
+        message = (
             f"p50 {fresh.p50_s:.2f} s, p95 {fresh.p95_s:.2f} s over {fresh.sampled:,} sessions, {fresh.lost} not found"
         )
-        _line(console, f"\nFrom produced to searchable: {told}\n")
+        _line(console, f"\nFrom produced to searchable: {message}\n")
 
 
 def _number(value: float) -> str:

@@ -78,7 +78,7 @@ def elasticsearch_blocked(
     fault_s: Annotated[float, typer.Option("--fault-s", help="How long each fault lasts, s.", min=5)] = 60.0,
 ) -> None:
     """Block the indices three times (write block, shard limit, full disk): the stream waits and loses nothing."""
-    from drills.blocked import run
+    from drills.elasticsearch_blocked import run
 
     typer.echo(run(rate, seed, fault_s))
 

@@ -134,11 +134,11 @@ def rejected(
 
 
 def _summary(result: "SearchResult", timeout_s: float) -> str:
-    found = f"{len(result.records)} shown, {result.scanned:,} rejected records read"
+    match = f"{len(result.records)} shown, {result.scanned:,} rejected records read"
     back = f", back to {result.back_to:%Y-%m-%d %H:%M:%S} UTC" if result.back_to else ""
     if result.complete:
-        return found + back
-    return f"{found}{back}; the search stopped after {timeout_s:g} s: use --since, or a longer --timeout"
+        return match + back
+    return f"{match}{back}; the search stopped after {timeout_s:g} s: use --since, or a longer --timeout"
 
 
 def _since(text: str) -> datetime:

@@ -30,9 +30,9 @@ def up(
     from local.stack import Stack
 
     settings = load_settings()
-    Stack(settings, _say).up(programs or None, deadline)
+    Stack(settings, _on_progress).up(programs or None, deadline)
     if pause := demo_pause.remark(settings):
-        _say(pause)
+        _on_progress(pause)
 
 
 def down(
@@ -42,7 +42,7 @@ def down(
     """Stop the local stack; its data stays without --volumes."""
     from local.stack import Stack
 
-    stack = Stack(load_settings(), _say)
+    stack = Stack(load_settings(), _on_progress)
     if volumes and not yes:
         typer.echo(f"would stop the stack and delete {stack.layout.root}; add --yes to do it")
     elif volumes:
@@ -56,18 +56,18 @@ def logs(
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Follow the log output.")] = False,
     lines: Annotated[int, typer.Option("-n", "--lines", help="Lines from the end.", min=0)] = LINES,
 ) -> None:
-    """Show the end of a program's log."""
+    """DemoConfig the end of a program's log."""
     folder = Layout.of(load_settings()).log
-    known = sorted(path.stem for path in folder.glob("*.log"))
-    numbered = [log for log in known if re.fullmatch(rf"{re.escape(name)}-\d+", log)]
-    if name not in known and len(numbered) == 1:
+    existing = sorted(path.stem for path in folder.glob("*.log"))
+    numbered = [log for log in existing if re.fullmatch(rf"{re.escape(name)}-\d+", log)]
+    if name not in existing and len(numbered) == 1:
         (name,) = numbered
-    if name not in known:
+    if name not in existing:
         raise TerminalError(
-            f"no log of {name!r}", f"there are logs of: {', '.join(known) or 'nothing, run ./showroom up'}"
+            f"no log of {name!r}", f"there are logs of: {', '.join(existing) or 'nothing, run ./showroom up'}"
         )
     os.execvp("tail", ["tail", "-n", str(lines), *(["-F"] if follow else []), str(folder / f"{name}.log")])
 
 
-def _say(line: str) -> None:
+def _on_progress(line: str) -> None:
     typer.echo(line)

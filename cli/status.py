@@ -35,7 +35,7 @@ def status(
         bool, typer.Option("--details", help="Also what gate, archive, stream and serving say.")
     ] = False,
 ) -> None:
-    """Show each process: state, time since its start, memory, address; and the stage it serves: rate and lag."""
+    """DemoConfig each process: state, time since its start, memory, address; and the stage it serves: rate and lag."""
     from rich.console import Console
 
     from local import status_details

@@ -124,7 +124,7 @@ def redrive(
         summary = survey(settings)
         for index, number in sorted(summary.indices.items()):
             typer.echo(f"would index {number} into {index}")
-    if not summary.letters:
+    if not summary.dead_letters:
         typer.echo("no new dead letters since the last redrive")
     if summary.undecodable or summary.truncated:
         typer.echo(f"cannot be redriven: {summary.undecodable} without a document, {summary.truncated} truncated")

@@ -4,7 +4,7 @@ import threading
 from collections import Counter
 from typing import Any
 
-from benchmarks.bench_stack import empty_stack, say
+from benchmarks.bench_stack import empty_stack, on_progress
 from benchmarks.result import report
 from drills.drill import LAST_ENTRIES, RESULTS, drill_settings, start
 from include.supervise.decision_log import DecisionLog
@@ -22,7 +22,7 @@ def run(minutes: float) -> str:
         with FlinkRest(settings) as flink, DecisionLog(settings) as decision_log:
             began = get_job_status(flink)
             earlier = {record.at for record in decision_log.last(LAST_ENTRIES)}
-            say(f"nothing happens for {minutes:g} minutes")
+            on_progress(f"nothing happens for {minutes:g} minutes")
             threading.Event().wait(minutes * 60)
             ended = get_job_status(flink)
             records = [record for record in decision_log.last(LAST_ENTRIES) if record.at not in earlier]

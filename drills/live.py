@@ -9,11 +9,11 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.bench_stack import say
+from benchmarks.bench_stack import on_progress
 from include.contracts.errors import NotReadyError
 from include.contracts.settings import Settings
 from include.contracts.topics import DEAD
-from include.ingest.expected import Expected
+from include.ingest.expected_counts import Expected
 from include.supervise.decision_log import DecisionLog
 from include.supervise.flink_rest import FlinkRest
 from include.supervise.stream_job import get_job_status
@@ -42,11 +42,11 @@ def lines_of(settings: Settings, expected: Expected, since: Position) -> list[Li
     try:
         wait_until_indexed(settings, expected, since, PATIENCE_S)
     except NotReadyError as error:
-        say(str(error))
+        on_progress(str(error))
     lines = account(settings, expected, since)
     for line in lines:
         if line.difference:
-            say(f"{line.stage}: {line.what}: {line.expected:g} expected, {line.found:g} found")
+            on_progress(f"{line.stage}: {line.what}: {line.expected:g} expected, {line.actual:g} found")
     return lines
 
 
@@ -56,11 +56,11 @@ def balance_of(lines: Sequence[Line]) -> dict[str, int]:
     return {
         "lost": round(max(0.0, *(-line.difference for line in counts))),
         "duplicated": round(max(0.0, *(line.difference for line in counts))),
-        "dead_letters": round(next(line.found for line in lines if line.what == DEAD)),
+        "dead_letters": round(next(line.actual for line in lines if line.what == DEAD)),
     }
 
 
-class Calm:
+class RestartCounter:
     """Counts restarts of the stream job since it was made: by Flink, by supervision, or by anybody else."""
 
     def __init__(self, settings: Settings) -> None:

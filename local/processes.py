@@ -13,7 +13,7 @@ GRACE_S = 20.0
 KILL_WAIT_S = 10.0
 
 
-def of_stack(layout: Layout) -> list[psutil.Process]:
+def find_processes(layout: Layout) -> list[psutil.Process]:
     """All live processes that carry the mark of this stack, except the caller and its parents."""
     me = psutil.Process()
     kin = {me.pid, *(parent.pid for parent in me.parents())}
@@ -39,8 +39,8 @@ def tree(pid: int) -> list[psutil.Process]:
 
 def memory(pid: int) -> int | None:
     """Bytes that a process and all below it keep in memory, shared ones shared out; None when they are gone."""
-    found = [size for process in tree(pid) if (size := _memory(process)) is not None]
-    return sum(found) if found else None
+    results = [size for process in tree(pid) if (size := _memory(process)) is not None]
+    return sum(results) if results else None
 
 
 def end(processes: Iterable[psutil.Process], grace_s: float = GRACE_S) -> None:

@@ -25,7 +25,7 @@ def wait_until_ready(
     states: States,
     log_path: Callable[[str], Path],
     deadline_s: float,
-    say: Callable[[str], None],
+    on_progress: Callable[[str], None],
 ) -> None:
     """Probe all programs until each answers once.
 
@@ -37,14 +37,14 @@ def wait_until_ready(
     missing: dict[str, str] = {}
     pids: dict[str, set[int]] = {name: set() for name in waiting}
     while waiting:
-        known = states()
+        existing = states()
         for name, program in list(waiting.items()):
-            info = known.get(name, {})
+            info = existing.get(name, {})
             pids[name] |= {info.get("pid") or 0} - {0}
             missing[name] = _ask(program)
             if not missing[name]:
                 del waiting[name]
-                say(f"{program.title} is ready after {time.monotonic() - started:.1f} s")
+                on_progress(f"{program.title} is ready after {time.monotonic() - started:.1f} s")
             elif info.get("statename") == GIVEN_UP or len(pids[name]) > STARTS:
                 raise _not_ready(program, "it ends soon after each start", log_path(name))
         if waiting and time.monotonic() - started > deadline_s:
@@ -65,10 +65,10 @@ def _ask(program: Program) -> str:
 
 
 def _not_ready(program: Program, reason: str, log: Path) -> NotReadyError:
-    return NotReadyError(f"{program.title} is not ready: {reason}; its log says: {last_words(log)}", f"see {log}")
+    return NotReadyError(f"{program.title} is not ready: {reason}; its log says: {last_error_line(log)}", f"see {log}")
 
 
-def last_words(log: Path) -> str:
+def last_error_line(log: Path) -> str:
     """The most telling of a log's last lines: the last cause, else the last error, else the last line; or a dash."""
     try:
         with log.open("rb") as file:
@@ -77,8 +77,10 @@ def last_words(log: Path) -> str:
             lines = file.read().decode(errors="replace").splitlines()
     except OSError:
         return "-"
-    told = [line.strip() for line in lines[-REASON_LINES:] if line.strip() and not re.match(r"\s+(at|\.\.\.)\s", line)]
+    messages = [
+        line.strip() for line in lines[-REASON_LINES:] if line.strip() and not re.match(r"\s+(at|\.\.\.)\s", line)
+    ]
     for reason in REASONS:
-        if found := [line for line in told if reason.search(line)]:
-            return found[-1][:LONGEST_REASON]
-    return told[-1][:LONGEST_REASON] if told else "-"
+        if result := [line for line in messages if reason.search(line)]:
+            return result[-1][:LONGEST_REASON]
+    return messages[-1][:LONGEST_REASON] if messages else "-"

@@ -32,7 +32,7 @@ ARCHIVE = ("mongodb",)
 AIRFLOW = tuple(name for name, *_ in airflow.COMPONENTS)
 """Airflow's four processes."""
 
-Say = Callable[[str], None]
+OnProgress = Callable[[str], None]
 
 
 def _silent(_: str) -> None:
@@ -58,10 +58,10 @@ class ProgramStatus:
 class Stack:
     """One stack of servers, named by its settings' state folder. `say` gets progress lines."""
 
-    def __init__(self, settings: Settings, say: Say = _silent) -> None:
+    def __init__(self, settings: Settings, on_progress: OnProgress = _silent) -> None:
         self.settings = settings
         self.layout = Layout.of(settings)
-        self._say = say
+        self._on_progress = on_progress
         self._supervisor = Supervisor(self.layout)
 
     def up(self, programs: Collection[str] | None = None, deadline_s: float = DEADLINE_S) -> None:
@@ -72,30 +72,30 @@ class Stack:
         """
         # Before the minutes that an installation may take.
         self._select(self._define(), programs)
-        ensure_java(self._say)
-        ensure_environment("flink", self._say)
+        ensure_java(self._on_progress)
+        ensure_environment("flink", self._on_progress)
         with self._exclusive():
             gate.ensure_pseudonym_key(self.settings, self.layout)
             airflow.ensure_keys(self.layout)
             mlflow.ensure_keys(self.settings, self.layout)
             defined = self._define()
-            wanted = self._select(defined, programs)
-            if any(program.name in AIRFLOW for program in wanted):
-                ensure_environment("airflow", self._say)
+            expected = self._select(defined, programs)
+            if any(program.name in AIRFLOW for program in expected):
+                ensure_environment("airflow", self._on_progress)
             # Airflow runs the nightly batch in it.
-            if any(program.name in (*AIRFLOW, mlflow.NAME) for program in wanted):
-                ensure_environment("ml", self._say)
+            if any(program.name in (*AIRFLOW, mlflow.NAME) for program in expected):
+                ensure_environment("ml", self._on_progress)
             self._supervise(defined)
             self.layout.close()
             users = (gate.NAME, airflow.NAME)
-            servers = [program for program in wanted if not program.name.startswith(users)]
-            gates = [program for program in wanted if program.name.startswith(gate.NAME)]
+            servers = [program for program in expected if not program.name.startswith(users)]
+            gates = [program for program in expected if program.name.startswith(gate.NAME)]
             self._start(servers, deadline_s)
             if any(program.name == "kafka" for program in servers):
                 ensure_topics(self.settings)
             self._start(gates, deadline_s)
             # Last: what its DAGs find must be there when they begin.
-            self._start([program for program in wanted if program.name in AIRFLOW], deadline_s)
+            self._start([program for program in expected if program.name in AIRFLOW], deadline_s)
 
     def down(self) -> None:
         """Stop everything, in order where supervisord still lives, and whatever of the stack runs without it."""
@@ -103,7 +103,7 @@ class Stack:
             return
         with self._exclusive():
             if self._supervisor.running():
-                self._say("stopping")
+                self._on_progress("stopping")
                 supervisor = processes.tree(self._supervisor.shutdown())[:1]
                 psutil.wait_procs(supervisor, timeout=SHUTDOWN_S)
             self._end_orphans()
@@ -145,9 +145,9 @@ class Stack:
 
     def status(self) -> list[ProgramStatus]:
         """All programs, in the order of their start."""
-        known = self._supervisor.processes()
-        orphans = {} if known else self._orphans()
-        return [self._status(program, known.get(program.name, {}), orphans) for program in self._define()]
+        existing = self._supervisor.processes()
+        orphans = {} if existing else self._orphans()
+        return [self._status(program, existing.get(program.name, {}), orphans) for program in self._define()]
 
     def log_path(self, program: str) -> Path:
         """Where the output of a program goes."""
@@ -173,26 +173,26 @@ class Stack:
         self._end_orphans()
         self._supervisor.launch()
 
-    def _start(self, wanted: list[Program], deadline_s: float) -> None:
-        known = self._supervisor.processes()
-        idle = [program for program in wanted if known[program.name]["statename"] not in ACTIVE]
+    def _start(self, expected: list[Program], deadline_s: float) -> None:
+        existing = self._supervisor.processes()
+        idle = [program for program in expected if existing[program.name]["statename"] not in ACTIVE]
         ports.require_free(idle)
         for program in idle:
             with private_files():
                 for path, text in program.files().items():
                     write_text(path, text, mode=0o600)
                 program.prepare()
-            self._say(f"starting {program.title}")
+            self._on_progress(f"starting {program.title}")
             self._supervisor.start(program.name)
-        self._wait(wanted, deadline_s)
+        self._wait(expected, deadline_s)
 
-    def _wait(self, wanted: list[Program], deadline_s: float) -> None:
-        wait_until_ready(wanted, self._supervisor.processes, self.log_path, deadline_s, self._say)
+    def _wait(self, expected: list[Program], deadline_s: float) -> None:
+        wait_until_ready(expected, self._supervisor.processes, self.log_path, deadline_s, self._on_progress)
 
     def _end_orphans(self) -> None:
-        left = processes.of_stack(self.layout)
+        left = processes.find_processes(self.layout)
         if left:
-            self._say(f"ending {len(left)} processes that nothing supervises")
+            self._on_progress(f"ending {len(left)} processes that nothing supervises")
             processes.end(left)
 
     def _status(self, program: Program, info: dict[str, object], orphans: dict[str, int]) -> ProgramStatus:
@@ -210,10 +210,10 @@ class Stack:
 
     def _orphans(self) -> dict[str, int]:
         """Programs that outlived their supervisord, by name, with the process that was started first."""
-        found: dict[str, int] = {}
-        for process in sorted(processes.of_stack(self.layout), key=psutil.Process.create_time):
-            found.setdefault(processes.program_of(process), process.pid)
-        return found
+        results: dict[str, int] = {}
+        for process in sorted(processes.find_processes(self.layout), key=psutil.Process.create_time):
+            results.setdefault(processes.program_of(process), process.pid)
+        return results
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from include.contracts.documents import EventKind, PipelineEvent
-from include.ingest.emission import VALID
+from include.contracts.index_documents import EventKind, PipelineEvent
+from include.ingest.labelled_record import VALID
 from include.supervise.decision_log import DecisionRecord
 from include.supervise.events import (
     events_from_archive,
@@ -119,11 +119,11 @@ def events(day: Day) -> Iterator[list[PipelineEvent]]:
         yield events_from_decision(cycle.record(), already_sent)
         already_sent = {finding.alert for finding in cycle.record().decision.alerts}
     archived = 0
-    for found, valid in hours(day):
-        now = found.hour + HOUR + timedelta(minutes=20)
+    for result, valid in hours(day):
+        now = result.hour + HOUR + timedelta(minutes=20)
         archived += valid
-        yield [*events_from_reconciliation(found), *events_from_archive(archived, 9, now)]
-        if found.hour == START + UNEQUAL_HOUR * HOUR:
+        yield [*events_from_reconciliation(result), *events_from_archive(archived, 9, now)]
+        if result.hour == START + UNEQUAL_HOUR * HOUR:
             yield [reconciliation_alert("reconcile.difference", "stream: too few", now)]
 
 

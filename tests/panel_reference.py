@@ -76,20 +76,20 @@ class Selection:
         return [event for event in self.events if event.kind == kind]
 
     def _fits(self, session: ValidSession) -> bool:
-        asked = self.filters
-        return asked.device in ("", session.device.type) and asked.referrer in ("", session.referrer)
+        request = self.filters
+        return request.device in ("", session.device.type) and request.referrer in ("", session.referrer)
 
     def over_time(self, items: Iterable[T], at: Callable[[T], datetime], *measures: Measure) -> Rows:
         """Return one row for each interval, including those without items."""
-        found: dict[int, list[T]] = {}
+        results: dict[int, list[T]] = {}
         for item in items:
-            found.setdefault(int(at(item).timestamp()) // self.width, []).append(item)
+            results.setdefault(int(at(item).timestamp()) // self.width, []).append(item)
         first = int(self.filters.since.timestamp()) // self.width
         last = int((self.filters.until - timedelta(milliseconds=1)).timestamp()) // self.width
         return [
             [
                 datetime.fromtimestamp(point * self.width, UTC).isoformat(),
-                *(measure(found.get(point, [])) for measure in measures),
+                *(measure(results.get(point, [])) for measure in measures),
             ]
             for point in range(first, last + 1)
         ]
@@ -97,11 +97,11 @@ class Selection:
 
 def grouped(items: Iterable[T], keys: Callable[[T], Iterable[Any]]) -> dict[Any, list[T]]:
     """Group items by each of their distinct keys; items without a key are omitted."""
-    found: dict[Any, list[T]] = {}
+    results: dict[Any, list[T]] = {}
     for item in items:
         for key in {key for key in keys(item) if key is not None}:
-            found.setdefault(key, []).append(item)
-    return found
+            results.setdefault(key, []).append(item)
+    return results
 
 
 def most(groups: dict[Any, list[T]], size: int, by: Measure = len) -> list[tuple[Any, list[T]]]:
@@ -122,8 +122,8 @@ def ratio(above: float, below: float) -> float | None:
 
 
 def mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return ratio(sum(known), len(known))
+    existing = [value for value in values if value is not None]
+    return ratio(sum(existing), len(existing))
 
 
 def started(session: ValidSession) -> datetime:
@@ -162,13 +162,13 @@ def by_sentiment(selection: Selection, keys: Callable[[ProductView], Iterable[An
     """Group reviews by the sentiment they were generated with, not by the predicted one."""
     rows: Rows = []
     for label in ("negative", "neutral", "positive"):
-        found = [product_view for product_view in selection.reviews if planted(product_view.review) == label]
-        rows += prefixed(label, table(most(grouped(found, keys), size), len))
+        results = [product_view for product_view in selection.reviews if planted(product_view.review) == label]
+        rows += prefixed(label, table(most(grouped(results, keys), size), len))
     return rows
 
 
 def event_lines(selection: Selection, kind: str, measure: Measure, size: int) -> Rows:
     rows: Rows = []
-    for name, found in most(grouped(selection.kind(kind), lambda event: [event.name]), size, measure):
-        rows += prefixed(name, selection.over_time(found, lambda event: event.at, measure))
+    for name, result in most(grouped(selection.kind(kind), lambda event: [event.name]), size, measure):
+        rows += prefixed(name, selection.over_time(result, lambda event: event.at, measure))
     return rows

@@ -36,13 +36,13 @@ class Dag(NamedTuple):
 
 def page(folder: Path) -> str:
     """The reference of all DAGs whose files lie in a folder."""
-    found = read(folder)
+    result = read(folder)
     rows = [
         f"| [`{dag.name}`](#{dag.name}) | {dag.stage} | {_when(dag)} | {dag.does.rstrip('.')} |"
-        for dag in sorted(found, key=lambda dag: dag.name)
+        for dag in sorted(result, key=lambda dag: dag.name)
     ]
     table = "\n".join(["| DAG | stage | schedule | subject |", "| --- | --- | --- | --- |", *rows])
-    return "\n\n".join([HEAD, table, *(_section(dag) for dag in sorted(found, key=lambda dag: dag.name))]) + "\n"
+    return "\n\n".join([HEAD, table, *(_section(dag) for dag in sorted(result, key=lambda dag: dag.name))]) + "\n"
 
 
 def read(folder: Path) -> list[Dag]:
@@ -68,8 +68,8 @@ def _dag(call: ast.Call, does: str, constants: Mapping[str, object]) -> Dag:
 
     def text(name: str) -> str:
         value = given.get(name)
-        known = constants.get(value.id) if isinstance(value, ast.Name) else _constant(value)
-        return str(known or "")
+        existing = constants.get(value.id) if isinstance(value, ast.Name) else _constant(value)
+        return str(existing or "")
 
     tags = given.get("tags")
     paused = given.get("is_paused_upon_creation")
@@ -93,15 +93,15 @@ def _schedule(value: ast.expr | None) -> str:
 
 
 def _parameters(params: ast.Dict) -> list[Parameter]:
-    found = []
+    results = []
     for key, value in zip(params.keys, params.values, strict=True):
         call = value if isinstance(value, ast.Call) else ast.Call(func=value, args=[value], keywords=[])
         words = {keyword.arg: keyword.value for keyword in call.keywords}
         meaning = [str(_constant(words[name])) for name in ("title", "description") if name in words]
         default = _constant(call.args[0]) if call.args else None
         shown = "" if default in (None, "") else f"`{str(default).lower() if isinstance(default, bool) else default}`"
-        found.append(Parameter(str(_constant(key)), shown, "; ".join(meaning)))
-    return found
+        results.append(Parameter(str(_constant(key)), shown, "; ".join(meaning)))
+    return results
 
 
 def _when(dag: Dag) -> str:

@@ -17,8 +17,8 @@ from typing import Any
 import msgspec
 import yaml
 
-from include.contracts.documents import INDICES, TIME_FIELD
 from include.contracts.errors import TerminalError
+from include.contracts.index_documents import INDICES, TIME_FIELD
 from include.dashboards.compiler.translate import DEFINITIONS, compile_dashboards
 from include.dashboards.model import Dashboard, Panel
 from include.dashboards.validation.parity import parity_errors

@@ -20,7 +20,7 @@ BESIDES_STAGES = {
     "airflow.task_failed": "local",
 }
 """Alerts outside the supervision rules, and the runbook of each."""
-TOLD = ("**Run again:**",)
+REQUIRED_PHRASES = ("**Run again:**",)
 """What every DAG's text says."""
 
 _FENCE = re.compile(r"^```.*?^```[^\S\n]*$", re.MULTILINE | re.DOTALL)
@@ -50,19 +50,19 @@ def complaints(root: Path = ROOT) -> list[str]:
 def anchors(markdown: str) -> set[str]:
     """The places inside a page that a link may name, as GitHub forms them."""
     seen: Counter[str] = Counter()
-    found = set()
+    results = set()
     for heading in _HEADING.findall(_FENCE.sub("", markdown)):
         plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).replace("`", "").replace("*", "").lower()
         slug = re.sub(r"[^\w\- ]", "", plain).replace(" ", "-")
-        found.add(f"{slug}-{seen[slug]}" if seen[slug] else slug)
+        results.add(f"{slug}-{seen[slug]}" if seen[slug] else slug)
         seen[slug] += 1
-    return found
+    return results
 
 
 def links(markdown: str) -> list[str]:
     """Where a page's links and pictures lead; those in code and comments are none."""
     prose = _CODE.sub("", _COMMENT.sub("", _FENCE.sub("", markdown)))
-    return [next(filter(None, found)) for found in _LINK.findall(prose)]
+    return [next(filter(None, result)) for result in _LINK.findall(prose)]
 
 
 def _pages(root: Path) -> dict[Path, str]:
@@ -99,8 +99,8 @@ def _dead(root: Path, page: Path, link: str, pages: dict[Path, str]) -> str:
     if not target.exists():
         return "no such file"
     if anchor and target.suffix == ".md":
-        known = anchors(pages.get(target) or target.read_text(encoding="utf-8"))
-        return "" if anchor in known else "no such heading"
+        existing = anchors(pages.get(target) or target.read_text(encoding="utf-8"))
+        return "" if anchor in existing else "no such heading"
     return ""
 
 
@@ -109,38 +109,38 @@ def _dags(root: Path) -> Iterator[str]:
     reference, readme = _text(root / "docs/dags.md"), _text(root / "README.md")
     section = readme.partition("## Airflow\n")[2].partition("\n## ")[0]
     listed = set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE))
-    known = {dag.name: dag for dag in read(root / "dags")}
-    for name, dag in known.items():
+    existing = {dag.name: dag for dag in read(root / "dags")}
+    for name, dag in existing.items():
         if not dag.document:
             yield f"the DAG {name} is undocumented: it has no doc_md"
-        elif missing := [words for words in TOLD if words not in dag.document]:
+        elif missing := [words for words in REQUIRED_PHRASES if words not in dag.document]:
             yield f"the DAG {name} is undocumented: its doc_md lacks {', '.join(missing)}"
         if f"\n## {name}\n" not in reference:
             yield f"the DAG {name} is undocumented: docs/dags.md has no section for it"
         if name not in listed:
             yield f"the DAG {name} is undocumented: README.md, Airflow, has no row for it"
     yield from (
-        f"README.md, Airflow, names the DAG {name}, which does not exist" for name in sorted(listed - set(known))
+        f"README.md, Airflow, names the DAG {name}, which does not exist" for name in sorted(listed - set(existing))
     )
 
 
 def _settings(root: Path, pages: dict[Path, str]) -> Iterator[str]:
     """A setting needs its row, and what looks like one in pages and code has to be one."""
     table = _text(root / "docs/contracts.md")
-    known = {f"{PREFIX}{item.name.upper()}": str(item.metadata["meaning"]) for item in fields(Settings)}
-    for name, meaning in known.items():
+    existing = {f"{PREFIX}{item.name.upper()}": str(item.metadata["meaning"]) for item in fields(Settings)}
+    for name, meaning in existing.items():
         if not meaning or f"| `{name}` |" not in table:
             yield f"the setting {name} is undocumented: docs/contracts.md has no row for it"
     named = [(path.relative_to(root), text) for path, text in pages.items()]
     for where, text in (*named, *_sources(root)):
-        for name in sorted(set(_SETTING.findall(text)) - set(known)):
-            if not any(other.startswith(f"{name}_") for other in known):
+        for name in sorted(set(_SETTING.findall(text)) - set(existing)):
+            if not any(other.startswith(f"{name}_") for other in existing):
                 yield f"{where}: {name} is no setting"
 
 
 def _metrics(root: Path) -> Iterator[str]:
     """A metric needs its row and its stage's runbook; a figure that is named like one has to be one."""
-    table, known = _text(root / "docs/contracts.md"), {metric.name for metric in METRICS}
+    table, existing = _text(root / "docs/contracts.md"), {metric.name for metric in METRICS}
     for metric in METRICS:
         if not metric.meaning or f"| `{metric.name}` |" not in table:
             yield f"the metric {metric.name} is undocumented: docs/contracts.md has no row for it"
@@ -148,22 +148,22 @@ def _metrics(root: Path) -> Iterator[str]:
         if f"`{metric.name}`" not in _text(root / runbook):
             yield f"the metric {metric.name} is undocumented: {runbook} does not say what to make of it"
     for where, text in _sources(root):
-        for name in sorted(set(_FIGURE.findall(text)) - known):
+        for name in sorted(set(_FIGURE.findall(text)) - existing):
             yield f"{where}: the metric {name} is not declared in include/contracts/metrics.py"
 
 
 def _alerts(root: Path) -> Iterator[str]:
     """Require one heading for each alert in the runbook of its stage, and no heading of an unknown alert."""
-    wanted = {**{name: alert.runbook for name, alert in ALERTS.items()}, **BESIDES_STAGES}
-    found: dict[str, list[str]] = {}
+    expected = {**{name: alert.runbook for name, alert in ALERTS.items()}, **BESIDES_STAGES}
+    results: dict[str, list[str]] = {}
     for path in sorted((root / "docs/runbooks").glob("*.md")):
         for heading in _HEADING.findall(_FENCE.sub("", _text(path))):
             if _ALERT.fullmatch(heading):
-                found.setdefault(heading, []).append(path.stem)
-    for name, stage in wanted.items():
-        if found.get(name) != [stage]:
+                results.setdefault(heading, []).append(path.stem)
+    for name, stage in expected.items():
+        if results.get(name) != [stage]:
             yield f"the alert {name} needs one heading of its name, in docs/runbooks/{stage}.md"
-    yield from _unknown(found.keys() - wanted.keys())
+    yield from _unknown(results.keys() - expected.keys())
 
 
 def _unknown(names: Iterable[str]) -> Iterator[str]:

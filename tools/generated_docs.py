@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from include.contracts import archive, keys, reasons, topics
-from include.contracts.documents import INDICES, KPI_ALL, TIME_FIELD, index_pattern, mapping
+from include.contracts import collections, redis_keys, reject_reasons, topics
+from include.contracts.index_documents import INDICES, KPI_ALL, TIME_FIELD, index_pattern, mapping
 from include.contracts.metrics import METRICS
 from include.contracts.ports import Ports
 from include.contracts.session import Session, ValidSession
@@ -62,24 +62,24 @@ _NOT_IN_CONTAINERS = (
 
 # One example of each key: (call, what it holds) with the arguments of partition 0.
 _KEYS = (
-    (keys.seen, (0, 498_720)),
-    (keys.seen_filter, (0, 20_780)),
-    (keys.users_known, (0,)),
-    (keys.users_unique, (0,)),
-    (keys.users_unique, (0, "2026-11-23")),
-    (keys.counts, (0,)),
-    (keys.heartbeat, (0,)),
-    (keys.blocked_users, (0,)),
-    (keys.blocked_networks, (0,)),
-    (keys.function_used, ("showroom_gate_0123456789ab",)),
-    (keys.stopped, (0,)),
-    (keys.gaps, (0,)),
-    (keys.gate_lease, (0,)),
-    (keys.pseudonym_check, ()),
-    (keys.decisions, ()),
-    (keys.supervising, ()),
-    (keys.next_job, ()),
-    (keys.alert, ("stream.no_job",)),
+    (redis_keys.seen, (0, 498_720)),
+    (redis_keys.seen_filter, (0, 20_780)),
+    (redis_keys.users_known, (0,)),
+    (redis_keys.users_unique, (0,)),
+    (redis_keys.users_unique, (0, "2026-11-23")),
+    (redis_keys.counts, (0,)),
+    (redis_keys.heartbeat, (0,)),
+    (redis_keys.blocked_users, (0,)),
+    (redis_keys.blocked_networks, (0,)),
+    (redis_keys.function_used, ("showroom_gate_0123456789ab",)),
+    (redis_keys.stopped, (0,)),
+    (redis_keys.gaps, (0,)),
+    (redis_keys.gate_lease, (0,)),
+    (redis_keys.pseudonym_check, ()),
+    (redis_keys.decisions, ()),
+    (redis_keys.supervising, ()),
+    (redis_keys.next_job, ()),
+    (redis_keys.alert, ("stream.no_job",)),
 )
 _CLOSED = (
     "Every field is required, any other is a contract violation; "
@@ -162,8 +162,8 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
 def _record(record: type[msgspec.Struct], shown: tuple[type[msgspec.Struct], ...]) -> str:
     """A table for the record and each record inside it that the tables of `shown` do not have already."""
     definitions = msgspec.json.schema(record)["$defs"]
-    known = {name for other in shown for name in msgspec.json.schema(other)["$defs"]}
-    order = [record.__name__, *(name for name in definitions if name not in {record.__name__, *known})]
+    existing = {name for other in shown for name in msgspec.json.schema(other)["$defs"]}
+    order = [record.__name__, *(name for name in definitions if name not in {record.__name__, *existing})]
     return "\n\n".join([*(_definition(name, definitions[name]) for name in order), _CLOSED])
 
 
@@ -225,7 +225,7 @@ def _topics() -> str:
 
 
 def _reasons() -> str:
-    rows = ((f"`{reason.value}`", reasons.MEANING[reason]) for reason in reasons.Reason)
+    rows = ((f"`{reason.value}`", reject_reasons.MEANING[reason]) for reason in reject_reasons.Reason)
     table = _table(("reason", "meaning"), rows)
     return f"In the order in which the gate asks; the first that applies decides.\n\n{table}"
 
@@ -247,7 +247,7 @@ def _indices() -> str:
 
 
 def _archive() -> str:
-    rows = ((f"`{name}`", *meaning) for name, meaning in archive.COLLECTIONS.items())
+    rows = ((f"`{name}`", *meaning) for name, meaning in collections.COLLECTIONS.items())
     table = _table(("collection", "`_id`", "a document holds"), rows)
     return f"Collections of the MongoDB database that `{PREFIX}MONGO_DATABASE` names.\n\n{table}"
 

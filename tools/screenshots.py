@@ -78,21 +78,25 @@ def settle(page: Page) -> None:
     page.wait_for_load_state("networkidle")
 
 
-def take(browser: Browser, settings: Settings, layout: Layout, folder: Path, say: Callable[[str], None]) -> list[Path]:
+def take(
+    browser: Browser, settings: Settings, layout: Layout, folder: Path, on_progress: Callable[[str], None]
+) -> list[Path]:
     """Take all pictures into a folder; the files. Raises TransientError where a page does not come up."""
     folder.mkdir(parents=True, exist_ok=True)
-    known = log_in(browser, settings, layout)
+    existing = log_in(browser, settings, layout)
     paths = []
     for picture in PICTURES:
         path = folder / picture.name
-        _take(browser, known, f"{settings.airflow_url}/showroom/{picture.address}", picture.theme, path)
-        say(f"{path} ({path.stat().st_size / 1024:.0f} KiB)")
+        _take(browser, existing, f"{settings.airflow_url}/showroom/{picture.address}", picture.theme, path)
+        on_progress(f"{path} ({path.stat().st_size / 1024:.0f} KiB)")
         paths.append(path)
     return paths
 
 
-def _take(browser: Browser, known: Any, address: str, theme: Any, path: Path) -> None:
-    context = browser.new_context(storage_state=known, color_scheme=theme, viewport={"width": WIDTH, "height": HEIGHT})
+def _take(browser: Browser, existing: Any, address: str, theme: Any, path: Path) -> None:
+    context = browser.new_context(
+        storage_state=existing, color_scheme=theme, viewport={"width": WIDTH, "height": HEIGHT}
+    )
     try:
         page = context.new_page()
         page.goto(address)

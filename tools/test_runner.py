@@ -72,13 +72,13 @@ def plan(paths: Sequence[str], folder: Path = ROOT) -> list[Run]:
     """
     chosen: list[tuple[str, str]] = []
     for path in paths or ["tests"]:
-        place = path.split("::")[0].rstrip("/")
-        if not (folder / place).exists():
-            raise TerminalError(f"{place} does not exist", f"test folders are: {', '.join(FOLDERS)}")
-        inside = [(name, path) for name in FOLDERS if f"{place}/".startswith(f"{name}/")]
-        around = [(name, name) for name in FOLDERS if name.startswith(f"{place}/") and _has_tests(folder / name)]
+        location = path.split("::")[0].rstrip("/")
+        if not (folder / location).exists():
+            raise TerminalError(f"{location} does not exist", f"test folders are: {', '.join(FOLDERS)}")
+        inside = [(name, path) for name in FOLDERS if f"{location}/".startswith(f"{name}/")]
+        around = [(name, name) for name in FOLDERS if name.startswith(f"{location}/") and _has_tests(folder / name)]
         if not inside and not around:
-            raise TerminalError(f"{place} holds no tests", f"test folders are: {', '.join(FOLDERS)}")
+            raise TerminalError(f"{location} holds no tests", f"test folders are: {', '.join(FOLDERS)}")
         chosen += inside or around
     order = list(FOLDERS)
     chosen.sort(key=lambda pair: order.index(pair[0]))
@@ -86,7 +86,7 @@ def plan(paths: Sequence[str], folder: Path = ROOT) -> list[Run]:
     return [Run(FOLDERS[name], tuple(path for _, path in members)) for name, members in groups]
 
 
-def execute_all(runs: Sequence[Run], arguments: Sequence[str], say: Callable[[str], None]) -> Counts:
+def execute_all(runs: Sequence[Run], arguments: Sequence[str], on_progress: Callable[[str], None]) -> Counts:
     """Run everything: tests that start servers one after the other, all others beside them.
 
     Tests on servers mostly wait, so the others cost next to no time. What those print is shown as a whole.
@@ -98,24 +98,24 @@ def execute_all(runs: Sequence[Run], arguments: Sequence[str], say: Callable[[st
     if not ahead:
         aside, ahead = [], aside
     with ThreadPoolExecutor(1) as lane:
-        quiet = lane.submit(_lane, aside, arguments, say, captured=True)
-        total = _lane(ahead, arguments, say, captured=False)
+        quiet = lane.submit(_lane, aside, arguments, on_progress, captured=True)
+        total = _lane(ahead, arguments, on_progress, captured=False)
         return total + quiet.result()
 
 
 def _lane(
-    runs: Sequence[tuple[int, Run]], arguments: Sequence[str], say: Callable[[str], None], *, captured: bool
+    runs: Sequence[tuple[int, Run]], arguments: Sequence[str], on_progress: Callable[[str], None], *, captured: bool
 ) -> Counts:
     total = Counts()
     for number, run in runs:
-        ensure_environment(run.environment, say)
+        ensure_environment(run.environment, on_progress)
         title = f"== {', '.join(run.paths)} in environment {run.environment}"
-        say(f"{title}, beside the others" if captured else title)
-        found, printed = execute(run, number, arguments, captured=captured)
+        on_progress(f"{title}, beside the others" if captured else title)
+        result, printed = execute(run, number, arguments, captured=captured)
         if captured:
-            say(f"{title}:\n{printed.rstrip()}")
-        total += found
-        if found.failed and "-x" in arguments:
+            on_progress(f"{title}:\n{printed.rstrip()}")
+        total += result
+        if result.failed and "-x" in arguments:
             break
     return total
 

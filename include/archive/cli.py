@@ -11,7 +11,7 @@ import typer
 from pymongo.database import Database
 
 from include.archive import store, watermark
-from include.archive.load import load
+from include.archive.consume import load
 from include.archive.retention import delete_expired
 from include.archive.store import Document
 from include.contracts import topics
@@ -28,7 +28,7 @@ def run() -> None:
     """Archive what is committed in sessions.valid, and what arrives meanwhile, until nothing is left."""
     with _database() as (settings, database):
         store.ensure_indexes(database)
-        report = load(settings, database, say=typer.echo)
+        report = load(settings, database, on_progress=typer.echo)
     typer.echo(f"{report.sessions:,} sessions archived in {report.seconds:.1f} s, {report.behind:,} offsets are left")
 
 
@@ -37,7 +37,7 @@ def expire(yes: Yes = False) -> None:
     """Delete sessions that are older than SHOWROOM_ARCHIVE_RETENTION_DAYS."""
     with _database() as (settings, database):
         days = settings.archive_retention_days
-        count = delete_expired(database, days, datetime.now(UTC), dry_run=not yes, say=typer.echo)
+        count = delete_expired(database, days, datetime.now(UTC), dry_run=not yes, on_progress=typer.echo)
     typer.echo(f"{count:,} sessions older than {days} days {'deleted' if yes else 'would be deleted; add --yes'}")
 
 

@@ -8,7 +8,7 @@ from pymongo import UpdateOne
 from pymongo.database import Database
 
 from include.archive.store import Document, errors
-from include.contracts.archive import GAPS, PROGRESS, progress_id
+from include.contracts.collections import GAPS, PROGRESS, progress_id
 from include.contracts.errors import TerminalError
 
 RESET_HINT = (
@@ -39,11 +39,11 @@ def read(database: Database[Document], topic: str, topic_id: str, partitions: in
     """
     names = {progress_id(topic, partition): partition for partition in range(partitions)}
     with errors("read the watermark"):
-        found = list(database[PROGRESS].find({"_id": {"$in": list(names)}}))
-    strangers = [str(entry["_id"]) for entry in found if entry.get("topic_id") != topic_id]
+        results = list(database[PROGRESS].find({"_id": {"$in": list(names)}}))
+    strangers = [str(entry["_id"]) for entry in results if entry.get("topic_id") != topic_id]
     if strangers:
         raise TerminalError(f"the archive's watermark of {', '.join(strangers)} is of an earlier topic", RESET_HINT)
-    return {partition: 0 for partition in names.values()} | {names[entry["_id"]]: entry["offset"] for entry in found}
+    return {partition: 0 for partition in names.values()} | {names[entry["_id"]]: entry["offset"] for entry in results}
 
 
 def advance(database: Database[Document], topic: str, topic_id: str, offsets: Mapping[int, int]) -> None:

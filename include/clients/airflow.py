@@ -48,10 +48,10 @@ class AirflowApi:
 
     def token(self) -> str:
         """A new token for the stack's own user."""
-        answer = self._send(
+        response = self._send(
             "POST", "/auth/token", json={"username": self._login.user, "password": self._login.password}
         )
-        return str(_checked(answer, "log in")["access_token"])
+        return str(_checked(response, "log in")["access_token"])
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
         """Start a run by hand with these params; returns its id. A paused DAG's run waits until it is unpaused."""
@@ -102,8 +102,8 @@ class AirflowApi:
         dags = self._ask("GET", "/api/v2/importErrors")["import_errors"]
         plugins = self._ask("GET", "/api/v2/plugins/importErrors")["import_errors"]
         return [
-            *(f"{found['filename']}: {found['stack_trace']}" for found in dags),
-            *(f"{found['source']}: {found['error']}" for found in plugins),
+            *(f"{result['filename']}: {result['stack_trace']}" for result in dags),
+            *(f"{result['source']}: {result['error']}" for result in plugins),
         ]
 
     def runs(self, dag_id: str) -> list[dict[str, Any]]:
@@ -122,8 +122,8 @@ class AirflowApi:
     def result(self, dag_id: str, run_id: str, task_id: str) -> Any:
         """What a task returned; None where it has not."""
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value"
-        answer = self._request("GET", path, {})
-        return None if answer.status_code == NOT_FOUND else _checked(answer, path)["value"]
+        response = self._request("GET", path, {})
+        return None if response.status_code == NOT_FOUND else _checked(response, path)["value"]
 
     def log(self, dag_id: str, run_id: str, task_id: str, attempt: int = 1) -> str:
         """What a task logged, a line each, errors with their causes."""
@@ -138,9 +138,9 @@ class AirflowApi:
         """Return the failed tasks of a run, each with the last line of its log."""
         states = self.task_states(dag_id, run_id)
         failed = [task for task, state in states.items() if state == "failed"]
-        return "; ".join(f"{task}: {self.last_words(dag_id, run_id, task)}" for task in failed) or "no task failed"
+        return "; ".join(f"{task}: {self.last_error_line(dag_id, run_id, task)}" for task in failed) or "no task failed"
 
-    def last_words(self, dag_id: str, run_id: str, task_id: str) -> str:
+    def last_error_line(self, dag_id: str, run_id: str, task_id: str) -> str:
         """Return the last line of a task's newest log that says something about the task."""
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
         attempt = int(self._ask("GET", path)["try_number"])
@@ -158,12 +158,12 @@ class AirflowApi:
         return retrying(lambda: _checked(self._request(method, path, options), f"{method} {path}"))
 
     def _request(self, method: str, path: str, options: Mapping[str, Any]) -> httpx.Response:
-        answer = self._send(method, path, **options)
-        if answer.status_code == UNAUTHORIZED:
+        response = self._send(method, path, **options)
+        if response.status_code == UNAUTHORIZED:
             # The first request, or a token that has expired.
             self._http.headers["Authorization"] = f"Bearer {self.token()}"
-            answer = self._send(method, path, **options)
-        return answer
+            response = self._send(method, path, **options)
+        return response
 
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
@@ -182,13 +182,13 @@ def broken_dag(import_errors: Iterable[str], dag_ids: Iterable[str]) -> str | No
     return None
 
 
-def _checked(answer: httpx.Response, doing: str) -> Any:
-    if answer.status_code in (httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE):
-        raise TransientError(f"{doing}: Airflow answered {answer.status_code}", "try again in some seconds")
-    if answer.status_code == httpx.codes.INTERNAL_SERVER_ERROR and "Database error" in answer.text:
+def _checked(response: httpx.Response, doing: str) -> Any:
+    if response.status_code in (httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE):
+        raise TransientError(f"{doing}: Airflow answered {response.status_code}", "try again in some seconds")
+    if response.status_code == httpx.codes.INTERNAL_SERVER_ERROR and "Database error" in response.text:
         raise DatabaseBusyError(f"{doing}: Airflow's database refused a statement", "try again in some seconds")
-    if answer.is_error:
+    if response.is_error:
         raise TerminalError(
-            f"{doing}: Airflow answered {answer.status_code} {answer.text[:200]}", "see airflow-api's log"
+            f"{doing}: Airflow answered {response.status_code} {response.text[:200]}", "see airflow-api's log"
         )
-    return answer.json() if answer.content else None
+    return response.json() if response.content else None

@@ -165,16 +165,16 @@ class Settings:
         Raises SettingsError that names every unknown and every wrong setting at once.
         """
         hints = get_type_hints(cls)
-        known = {PREFIX + item.name.upper(): item for item in fields(cls)}
+        existing = {PREFIX + item.name.upper(): item for item in fields(cls)}
         problems: list[str] = []
         values: dict[str, Any] = {}
         for name in sorted(environment):
             if not name.startswith(PREFIX):
                 continue
-            if name not in known:
+            if name not in existing:
                 problems.append(f"{name} is unknown")
                 continue
-            item = known[name]
+            item = existing[name]
             try:
                 values[item.name] = _parse(environment[name], hints[item.name], item)
             except ValueError as error:

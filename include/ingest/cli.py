@@ -14,13 +14,13 @@ from rich.table import Table
 
 from include.contracts.errors import ShowroomError
 from include.contracts.settings import Settings
-from include.ingest.emission import Emission
-from include.ingest.expected import Expected
+from include.ingest.expected_counts import Expected
+from include.ingest.generator import synthesize
+from include.ingest.labelled_record import LabelledRecord
 from include.ingest.plan import Fault, FaultRates, Limits, Plan
 from include.ingest.progress import progress_bar
 from include.ingest.publisher import Pace, PublishReport, publish
 from include.ingest.replay import AUTO, replay
-from include.ingest.shop import synthesize
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Bring sessions into Kafka.")
 
@@ -88,10 +88,10 @@ def replay_command(
     sent = _send(settings, log, path.name, limit, rate, "fast", dry_run)
     if report is not None:
         report.write_bytes(msgspec.json.format(msgspec.json.encode(log.report), indent=1) + b"\n")
-    found = log.report
-    rows = {"lines read": found.lines, "bad lines": found.bad_lines, **found.counts, "sessions": found.sessions}
-    _show(found.expected, sent, rows)
-    for bad in found.first_bad_lines:
+    result = log.report
+    rows = {"lines read": result.lines, "bad lines": result.bad_lines, **result.counts, "sessions": result.sessions}
+    _show(result.expected, sent, rows)
+    for bad in result.first_bad_lines:
         typer.echo(f"line {bad.line} {bad.reason}", err=True)
 
 
@@ -133,7 +133,7 @@ def _utc(instant: datetime) -> datetime:
 
 def _send(
     settings: Settings,
-    emissions: Iterable[Emission],
+    labelled_records: Iterable[LabelledRecord],
     label: str,
     total: int | None,
     rate: float | None,
@@ -141,11 +141,11 @@ def _send(
     dry_run: bool,
 ) -> PublishReport | None:
     if dry_run:
-        for _ in emissions:
+        for _ in labelled_records:
             pass
         return None
     with progress_bar(label, total) as update:
-        return publish(settings, emissions, rate=rate, pace=pace, on_progress=update)
+        return publish(settings, labelled_records, rate=rate, pace=pace, on_progress=update)
 
 
 def _show(expected: Expected, sent: PublishReport | None, rows: dict[str, int]) -> None:

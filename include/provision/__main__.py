@@ -35,10 +35,10 @@ def prepare(settings: Settings, logins: Logins | None = None, deadline_s: float 
 
     Raises TransientError when a server is away past its deadline, TerminalError where one refuses.
     """
-    created = _patiently(lambda: _topics(settings), deadline_s)
+    created = _with_retries(lambda: _topics(settings), deadline_s)
     _log.info("topics are there, %s", f"new: {', '.join(created)}" if created else "none is new")
     with _client(settings, logins) as client:
-        _patiently(lambda: _require_health(client), deadline_s)
+        _with_retries(lambda: _require_health(client), deadline_s)
         ensure_templates(client, settings)
         _log.info("index templates are there")
         if logins is not None:
@@ -70,18 +70,18 @@ def _require_health(client: Elasticsearch) -> None:
         raise TransientError(f"Elasticsearch's health is {status}", "see its log")
 
 
-def _patiently(call: Callable[[], _T], deadline_s: float) -> _T:
+def _with_retries(call: Callable[[], _T], deadline_s: float) -> _T:
     retrying = Retrying(
         stop=stop_after_delay(deadline_s),
         wait=wait_fixed(PAUSE_S),
         retry=retry_if_exception_type(TransientError),
-        before_sleep=_say,
+        before_sleep=_on_progress,
         reraise=True,
     )
     return retrying(call)
 
 
-def _say(state: RetryCallState) -> None:
+def _on_progress(state: RetryCallState) -> None:
     _log.info("waiting: %s", state.outcome.exception() if state.outcome else "")
 
 

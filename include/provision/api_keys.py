@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Self
 
 from elasticsearch import Elasticsearch
 
-from include.contracts.documents import INDICES, NEIGHBOURS_ALIAS, PIPELINE, STREAM_INDICES, index_pattern
+from include.contracts.index_documents import INDICES, NEIGHBOURS_ALIAS, PIPELINE, STREAM_INDICES, index_pattern
 from include.contracts.settings import Secret, Settings
 from include.serving.client import errors
 
@@ -62,16 +62,16 @@ def ensure_access(client: Elasticsearch, settings: Settings, logins: Logins) -> 
         client.security.change_password(username="kibana_system", password=logins.kibana_system.reveal())
     made = []
     for name, file in logins.key_files.items():
-        known = _key_in(settings, name, file)
-        if known:
+        existing = _key_in(settings, name, file)
+        if existing:
             with errors(f"rights of {name}"):
-                client.security.update_api_key(id=known, role_descriptors={name: ROLES[name]})
+                client.security.update_api_key(id=existing, role_descriptors={name: ROLES[name]})
             continue
         with errors(f"key of {name}"):
             # A replaced key stays valid until it is invalidated. First, so that a crash in between leaves none behind.
             client.options(ignore_status=NOT_FOUND).security.invalidate_api_key(name=name)
-            answer = client.security.create_api_key(name=name, role_descriptors={name: ROLES[name]})
-        _keep(file, answer["encoded"])
+            response = client.security.create_api_key(name=name, role_descriptors={name: ROLES[name]})
+        _keep(file, response["encoded"])
         made.append(name)
     return made
 
@@ -82,8 +82,8 @@ def _key_in(settings: Settings, name: str, file: Path) -> str:
     if not key:
         return ""
     with Elasticsearch(settings.elasticsearch_url, api_key=key) as client, errors(f"test of the key of {name}"):
-        answer = client.options(ignore_status=UNAUTHORIZED).security.authenticate()
-    return "" if answer.meta.status == UNAUTHORIZED else str(answer["api_key"]["id"])
+        response = client.options(ignore_status=UNAUTHORIZED).security.authenticate()
+    return "" if response.meta.status == UNAUTHORIZED else str(response["api_key"]["id"])
 
 
 def _keep(file: Path, key: str) -> None:

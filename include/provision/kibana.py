@@ -33,17 +33,17 @@ def publish(
         stop=stop_after_delay(deadline_s),
         wait=wait_fixed(PAUSE_S),
         retry=retry_if_exception_type(TransientError),
-        before_sleep=_say,
+        before_sleep=_on_progress,
         reraise=True,
     )
     login = (USER, password) if password else None
-    found = retrying(lambda: import_objects(settings, login, transport))
-    if found is None:
+    result = retrying(lambda: import_objects(settings, login, transport))
+    if result is None:
         raise SettingsError("SHOWROOM_KIBANA_URL is not set", "set it to Kibana's address")
-    return found
+    return result
 
 
-def _say(state: RetryCallState) -> None:
+def _on_progress(state: RetryCallState) -> None:
     _log.info("waiting: %s", state.outcome.exception() if state.outcome else "")
 
 

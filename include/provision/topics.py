@@ -29,9 +29,9 @@ def ensure_topics(settings: Settings) -> list[str]:
         missing = [topic for topic in TOPICS if topic.name not in present]
         for topic in missing:
             config = topic.config(settings.replication)
-            wanted = NewTopic(topic.name, settings.partitions, settings.replication, topic_configs=config)
+            expected = NewTopic(topic.name, settings.partitions, settings.replication, topic_configs=config)
             try:
-                admin.create_topics([wanted])
+                admin.create_topics([expected])
             except TopicAlreadyExistsError:
                 continue
         _require_partitions(_partitions(admin), settings)
@@ -56,8 +56,8 @@ def _partitions(admin: KafkaAdminClient) -> dict[str, int]:
 def _correct_retention(admin: KafkaAdminClient) -> None:
     """Set the contract's retention where a topic has another: personal data must not outlive it."""
     expected = {topic.name: topic.config()[RETENTION] for topic in TOPICS if RETENTION in topic.config()}
-    asked = [ConfigResource(ConfigResourceType.TOPIC, name, [RETENTION]) for name in expected]
-    described = admin.describe_configs(asked, config_filter="all")["topic"]
+    requests = [ConfigResource(ConfigResourceType.TOPIC, name, [RETENTION]) for name in expected]
+    described = admin.describe_configs(requests, config_filter="all")["topic"]
     actual = {name: str(config[RETENTION]["value"]) for name, config in described.items()}
     wrong = {name: retention for name, retention in expected.items() if actual[name] != retention}
     if not wrong:

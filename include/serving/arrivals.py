@@ -6,7 +6,7 @@ from typing import Any
 
 from elasticsearch import Elasticsearch
 
-from include.contracts.documents import KPI_ALL
+from include.contracts.index_documents import KPI_ALL
 from include.serving.client import errors, patiently
 from include.serving.queries import count
 

@@ -12,8 +12,8 @@ import msgspec
 from elasticsearch import Elasticsearch
 from msgspec.structs import replace
 
-from include.contracts.documents import COUNTED, PIPELINE, PipelineEvent, index_name, index_pattern
 from include.contracts.errors import TerminalError, TransientError
+from include.contracts.index_documents import COUNTED, PIPELINE, PipelineEvent, index_name, index_pattern
 from include.contracts.settings import Settings
 from include.serving.client import errors
 from include.serving.templates import ensure_templates

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from elasticsearch import Elasticsearch
 
-from include.contracts.documents import INDICES, KPI_ALL
+from include.contracts.index_documents import INDICES, KPI_ALL
 from include.serving.client import errors, patiently
 
 MAX_CATEGORIES = 1_000

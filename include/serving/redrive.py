@@ -20,9 +20,9 @@ from kafka import KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartitio
 from kafka.errors import KafkaError
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
-from include.contracts.documents import TIME_FIELD, index_name
+from include.contracts.dead_letters import DOCUMENT_ERRORS, DeadLetter, Origin, StoredDeadLetter, decode
 from include.contracts.errors import TransientError
-from include.contracts.letters import DOCUMENT_ERRORS, DeadLetter, Origin, PlacedLetter, decode
+from include.contracts.index_documents import TIME_FIELD, index_name
 from include.contracts.settings import Settings
 from include.contracts.topics import DEAD, MAX_MESSAGE_BYTES, REDRIVE_GROUP
 from include.serving.client import errors
@@ -42,7 +42,7 @@ Progress = Callable[[int], None]
 class Summary:
     """Result counts. `rejected`: reason -> number; `indices`: index -> number of redrivable dead letters."""
 
-    letters: int = 0
+    dead_letters: int = 0
     stored: int = 0
     present: int = 0
     undecodable: int = 0
@@ -50,13 +50,13 @@ class Summary:
     rejected: Counter[str] = field(default_factory=Counter)
     indices: Counter[str] = field(default_factory=Counter)
 
-    def add(self, batch: Sequence[PlacedLetter]) -> list[PlacedLetter]:
+    def add(self, batch: Sequence[StoredDeadLetter]) -> list[StoredDeadLetter]:
         """Count letters; returns those that can be redriven."""
-        self.letters += len(batch)
-        self.undecodable += sum(each.letter.id is None for each in batch)
-        self.truncated += sum(each.letter.id is not None and each.letter.truncated for each in batch)
-        redrivable = [each for each in batch if each.letter.redrivable]
-        self.indices.update(target_of(each.letter) for each in redrivable)
+        self.dead_letters += len(batch)
+        self.undecodable += sum(each.dead_letter.id is None for each in batch)
+        self.truncated += sum(each.dead_letter.id is not None and each.dead_letter.truncated for each in batch)
+        redrivable = [each for each in batch if each.dead_letter.redrivable]
+        self.indices.update(target_of(each.dead_letter) for each in redrivable)
         return redrivable
 
 
@@ -92,35 +92,37 @@ def redrive(settings: Settings, client: Elasticsearch, on_progress: Progress) ->
             rejected = _index(client, summary.add(batch), summary)
             _write_again(producer, rejected)
             consumer.commit({partition: OffsetAndMetadata(offset, "", -1) for partition, offset in offsets.items()})
-            on_progress(summary.letters)
+            on_progress(summary.dead_letters)
     return summary
 
 
-def target_of(letter: DeadLetter) -> str:
+def target_of(dead_letter: DeadLetter) -> str:
     """Return the index that a letter's document belongs to."""
-    if letter.target is not None:
-        return letter.target
-    document = msgspec.json.decode(letter.document)
-    return index_name(letter.index, _instant(document[TIME_FIELD[letter.index]]), _arrival(document))
+    if dead_letter.target is not None:
+        return dead_letter.target
+    document = msgspec.json.decode(dead_letter.document)
+    return index_name(dead_letter.index, _instant(document[TIME_FIELD[dead_letter.index]]), _arrival(document))
 
 
-def action_of(letter: DeadLetter) -> dict[str, Any]:
+def action_of(dead_letter: DeadLetter) -> dict[str, Any]:
     """Return the bulk action that puts a letter's document into its index without replacing a later state."""
-    identity = {"_index": target_of(letter), "_id": letter.id}
-    if letter.index == "kpi_minute":
-        sessions = msgspec.json.decode(letter.document)["sessions"]
+    identity = {"_index": target_of(dead_letter), "_id": dead_letter.id}
+    if dead_letter.index == "kpi_minute":
+        sessions = msgspec.json.decode(dead_letter.document)["sessions"]
         return {"index": {**identity, "version_type": "external_gte", "version": sessions}}
     return {"create": identity}
 
 
-def _index(client: Elasticsearch, letters: Sequence[PlacedLetter], summary: Summary) -> list[tuple[PlacedLetter, str]]:
+def _index(
+    client: Elasticsearch, dead_letters: Sequence[StoredDeadLetter], summary: Summary
+) -> list[tuple[StoredDeadLetter, str]]:
     """Store documents; returns the letters that are rejected again, with the reason. Retries what an index delays."""
-    waiting = list(letters)
-    rejected: list[tuple[PlacedLetter, str]] = []
+    waiting = list(dead_letters)
+    rejected: list[tuple[StoredDeadLetter, str]] = []
 
     def attempt() -> None:
-        results = _bulk(client, [each.letter for each in waiting])
-        delayed: list[PlacedLetter] = []
+        results = _bulk(client, [each.dead_letter for each in waiting])
+        delayed: list[StoredDeadLetter] = []
         reason = ""
         for each, result in zip(tuple(waiting), results, strict=True):
             error = result.get("error") or {}
@@ -149,16 +151,16 @@ def _index(client: Elasticsearch, letters: Sequence[PlacedLetter], summary: Summ
     return rejected
 
 
-def _bulk(client: Elasticsearch, letters: Iterable[DeadLetter]) -> list[dict[str, Any]]:
+def _bulk(client: Elasticsearch, dead_letters: Iterable[DeadLetter]) -> list[dict[str, Any]]:
     lines: list[Any] = []
-    for letter in letters:
-        lines += [msgspec.json.encode(action_of(letter)), letter.document.encode()]
+    for dead_letter in dead_letters:
+        lines += [msgspec.json.encode(action_of(dead_letter)), dead_letter.document.encode()]
     with errors("redrive"):
         response = client.bulk(operations=lines)
     return [next(iter(item.values())) for item in response["items"]]
 
 
-def _batches(consumer: KafkaConsumer, settings: Settings) -> Iterator[tuple[list[PlacedLetter], Offsets]]:
+def _batches(consumer: KafkaConsumer, settings: Settings) -> Iterator[tuple[list[StoredDeadLetter], Offsets]]:
     """Yield dead letters that were not redriven before, up to the current ends; each batch with its end offsets."""
     partitions = _dead_letter_partitions(settings)
     begins, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
@@ -175,7 +177,7 @@ def _batches(consumer: KafkaConsumer, settings: Settings) -> Iterator[tuple[list
             raise TransientError(f"{DEAD} cannot be read to its end", "see that Kafka runs: ./showroom status")
         # Records beyond the ends are dead letters that this run wrote.
         batch = [
-            PlacedLetter(record.partition, record.offset, decode(record.value) or _not_a_letter(record))
+            StoredDeadLetter(record.partition, record.offset, decode(record.value) or _not_a_letter(record))
             for partition, records in polled.items()
             for record in records
             if record.offset < ends[partition]
@@ -225,12 +227,12 @@ def _producer(settings: Settings) -> Iterator[KafkaProducer]:
         producer.close(timeout=REQUEST_MS / 1_000)
 
 
-def _write_again(producer: KafkaProducer, rejected: Iterable[tuple[PlacedLetter, str]]) -> None:
+def _write_again(producer: KafkaProducer, rejected: Iterable[tuple[StoredDeadLetter, str]]) -> None:
     """Append letters that were rejected again and wait for their acknowledgement, which must precede the commit."""
     sent = [
         producer.send(
             DEAD,
-            value=msgspec.json.encode(msgspec.structs.replace(each.letter, reason=reason)),
+            value=msgspec.json.encode(msgspec.structs.replace(each.dead_letter, reason=reason)),
             partition=each.partition,
         )
         for each, reason in rejected

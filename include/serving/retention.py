@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from elasticsearch import Elasticsearch
 
-from include.contracts.documents import (
+from include.contracts.index_documents import (
     INDICES,
     MONTHS_A_YEAR,
     TIME_FIELD,

@@ -7,7 +7,7 @@ from typing import Any
 
 from elasticsearch import Elasticsearch
 
-from include.contracts.documents import INDICES, index_pattern, mapping
+from include.contracts.index_documents import INDICES, index_pattern, mapping
 from include.contracts.settings import Settings
 from include.serving.client import errors
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 import httpx
 import redis
 
-from include.contracts import keys
+from include.contracts import redis_keys
 from include.contracts.settings import Settings
 from include.supervise.state_file import AlertRecord, StateFile, SupervisorState
 
@@ -109,7 +109,7 @@ class AlertManager:
 
     def _remaining_s(self, alert_id: str, state: SupervisorState) -> float | None:
         """Return the seconds until the alert of another machine may be repeated; None without one, or without Redis."""
-        key = keys.alert(alert_id)
+        key = redis_keys.alert(alert_id)
         try:
             if alert_id in state.to_remove:
                 self._redis.delete(key)
@@ -125,7 +125,7 @@ class AlertManager:
         try:
             with self._redis.pipeline(transaction=False) as pipe:
                 for alert_id in alert_ids:
-                    pipe.exists(keys.alert(alert_id))
+                    pipe.exists(redis_keys.alert(alert_id))
                 responses: list[Any] = pipe.execute()
         except redis.RedisError as error:
             log.warning("read alerts of other machines failed: %s", type(error).__name__)
@@ -152,7 +152,7 @@ class AlertManager:
         if not alert_ids:
             return
         try:
-            self._redis.delete(*map(keys.alert, alert_ids))
+            self._redis.delete(*map(redis_keys.alert, alert_ids))
         except redis.RedisError as error:
             log.warning("remove %d alerts from Redis failed: %s", len(alert_ids), type(error).__name__)
             with self._file.edit() as state:

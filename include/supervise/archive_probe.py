@@ -7,7 +7,7 @@ from typing import Any
 import pymongo
 from bson.codec_options import CodecOptions
 
-from include.contracts.archive import PROGRESS, progress_id
+from include.contracts.collections import PROGRESS, progress_id
 from include.contracts.settings import Settings
 from include.contracts.topics import VALID
 from include.supervise.observation import ArchiveState

@@ -10,7 +10,7 @@ from typing import Any, Self
 import msgspec
 import redis
 
-from include.contracts import keys
+from include.contracts import redis_keys
 from include.contracts.errors import TransientError
 from include.contracts.settings import Settings
 from include.supervise.observation import Observation
@@ -79,21 +79,21 @@ class DecisionLog:
             return False
         with _errors():
             self._redis.xadd(
-                keys.decisions(), {FIELD: msgspec.json.encode(record)}, maxlen=MAX_RECORDS, approximate=True
+                redis_keys.decisions(), {FIELD: msgspec.json.encode(record)}, maxlen=MAX_RECORDS, approximate=True
             )
         return True
 
     def last(self, number: int) -> list[DecisionRecord]:
         """Return the newest records, newest first, without those of another version that cannot be decoded."""
         with _errors():
-            rows: Any = self._redis.xrevrange(keys.decisions(), count=number)
+            rows: Any = self._redis.xrevrange(redis_keys.decisions(), count=number)
         return [record for _, fields in rows if (record := _decode(fields)) is not None]
 
     def restarts_since(self, unix: float) -> list[float]:
         """Return the times of restarts since then, Unix s, oldest first. An undecodable record counts as a restart."""
         with _errors():
             oldest = max(0, int((unix - MAX_CLOCK_SKEW_S) * 1_000))
-            rows: Any = self._redis.xrange(keys.decisions(), min=oldest)
+            rows: Any = self._redis.xrange(redis_keys.decisions(), min=oldest)
         times: list[float] = []
         for stream_id, fields in rows:
             record = _decode(fields)
@@ -114,7 +114,7 @@ class LockLease:
     def extend(self) -> None:
         """Extend the lease by its whole duration. Raises TransientError where the lock was lost."""
         with _errors():
-            extended: Any = self._redis.eval(_EXTEND, 1, keys.supervising(), self._token, str(LOCK_MS))
+            extended: Any = self._redis.eval(_EXTEND, 1, redis_keys.supervising(), self._token, str(LOCK_MS))
         if not extended:
             raise TransientError("another supervisor has taken over", "none: it goes on with the stream")
 
@@ -125,8 +125,8 @@ class LockLease:
         response, only one starts a job.
         """
         with _errors():
-            self._redis.set(keys.next_job(), secrets.token_hex(16), nx=True, px=JOB_ID_MS)
-            value: Any = self._redis.get(keys.next_job())
+            self._redis.set(redis_keys.next_job(), secrets.token_hex(16), nx=True, px=JOB_ID_MS)
+            value: Any = self._redis.get(redis_keys.next_job())
         if not value:
             raise TransientError("the id of the next job expired while it was read", "try again")
         return str(value.decode())
@@ -134,7 +134,7 @@ class LockLease:
     def spend(self, job_id: str) -> None:
         """Discard this id: Flink has a job of it."""
         with _errors():
-            self._redis.eval(_DELETE_IF_EQUAL, 1, keys.next_job(), job_id)
+            self._redis.eval(_DELETE_IF_EQUAL, 1, redis_keys.next_job(), job_id)
 
 
 @contextmanager
@@ -146,7 +146,7 @@ def supervisor_lock(settings: Settings) -> Iterator[LockLease | None]:
     token = secrets.token_hex(16)
     with _connect(settings) as client:
         with _errors():
-            is_acquired = client.set(keys.supervising(), token, nx=True, px=LOCK_MS)
+            is_acquired = client.set(redis_keys.supervising(), token, nx=True, px=LOCK_MS)
         if not is_acquired:
             yield None
             return
@@ -157,7 +157,7 @@ def supervisor_lock(settings: Settings) -> Iterator[LockLease | None]:
         finally:
             # A lock that cannot be released expires.
             with suppress(TransientError), _errors():
-                client.eval(_DELETE_IF_EQUAL, 1, keys.supervising(), token)
+                client.eval(_DELETE_IF_EQUAL, 1, redis_keys.supervising(), token)
 
 
 @contextmanager

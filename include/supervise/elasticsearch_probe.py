@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 import httpx
 import msgspec
 
-from include.contracts.documents import STREAM_INDICES, index_pattern
 from include.contracts.errors import TerminalError
+from include.contracts.index_documents import STREAM_INDICES, index_pattern
 from include.contracts.settings import Settings
 from include.supervise.consumer_lag import REQUEST_TIMEOUT_S
 from include.supervise.observation import ElasticsearchState

@@ -6,7 +6,7 @@ Counter events carry only the running total; the writer computes the increment.
 from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime
 
-from include.contracts.documents import EventKind, PipelineEvent
+from include.contracts.index_documents import EventKind, PipelineEvent
 from include.contracts.topics import DEAD
 from include.supervise.alerts import stage_of
 from include.supervise.decision_log import DecisionRecord

@@ -10,7 +10,7 @@ from typing import Any, Self
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
-from include.contracts import letters, topics
+from include.contracts import dead_letters, topics
 from include.contracts.errors import TransientError
 from include.contracts.settings import Settings
 from include.supervise.admitted_session import AdmittedSession, SessionKey, decode
@@ -102,14 +102,14 @@ class HourlyCounts:
         """Return index -> session -> distinct documents that became dead letters."""
         ids: dict[str, defaultdict[SessionKey, set[str]]] = {index: defaultdict(set) for index in BY_SESSION}
         for record in self._read(topics.DEAD, end_offsets(self._settings, topics.DEAD), lambda _: False):
-            letter = letters.decode(record.value)
-            if letter is None:
+            dead_letter = dead_letters.decode(record.value)
+            if dead_letter is None:
                 continue
-            index = next((name for name in BY_SESSION if letter.index.startswith(name)), None)
-            session, user = _SESSION.search(letter.document), _USER.search(letter.document)
-            received = _RECEIVED.search(letter.document)
-            if index and letter.id and session and user and (received is None or self._is_in_span(received[1])):
-                ids[index][SessionKey(user[1], session[1])].add(letter.id)
+            index = next((name for name in BY_SESSION if dead_letter.index.startswith(name)), None)
+            session, user = _SESSION.search(dead_letter.document), _USER.search(dead_letter.document)
+            received = _RECEIVED.search(dead_letter.document)
+            if index and dead_letter.id and session and user and (received is None or self._is_in_span(received[1])):
+                ids[index][SessionKey(user[1], session[1])].add(dead_letter.id)
         return {index: {key: len(documents) for key, documents in by_key.items()} for index, by_key in ids.items()}
 
     def _undecided_records(self, origins: Origins) -> int:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import redis
 
-from include.contracts import keys
+from include.contracts import redis_keys
 from include.contracts.errors import ShowroomError, TerminalError
 from include.contracts.offset_gap import OffsetGap, decode_gap
 from include.contracts.settings import Settings
@@ -79,16 +79,16 @@ def probe_gate(settings: Settings) -> GateState:
         client.pipeline(transaction=False) as pipe,
     ):
         for partition in partitions:
-            pipe.get(keys.heartbeat(partition))
-            pipe.hgetall(keys.counts(partition))
-            pipe.get(keys.stopped(partition))
+            pipe.get(redis_keys.heartbeat(partition))
+            pipe.hgetall(redis_keys.counts(partition))
+            pipe.get(redis_keys.stopped(partition))
         pipe.info("memory")
         *responses, memory = pipe.execute()
     now = time.time()
     verdicts: dict[str, int] = {}
     for counts in responses[1::3]:
         for name, count in counts.items():
-            if name not in keys.BOOKKEEPING:
+            if name not in redis_keys.BOOKKEEPING:
                 verdicts[name.decode()] = verdicts.get(name.decode(), 0) + int(count)
     beats = dict(zip(partitions, responses[::3], strict=True))
     ages = {number: None if beat is None else now - int(beat) / 1_000 for number, beat in beats.items()}

@@ -208,11 +208,11 @@ def gate_line(evidence: Evidence) -> StageCount:
 
 
 def store_line(
-    stage: ReconciledStage, what: str, expected: int, found: int, in_flight: int, *, dead: int = 0
+    stage: ReconciledStage, what: str, expected: int, result: int, in_flight: int, *, dead: int = 0
 ) -> StageCount:
     """Compare a downstream store; the documents in flight are limited to the expected ones."""
     return StageCount(
-        stage=stage, what=what, expected=expected, found=found, dead=dead, in_flight=min(in_flight, expected)
+        stage=stage, what=what, expected=expected, found=result, dead=dead, in_flight=min(in_flight, expected)
     )
 
 

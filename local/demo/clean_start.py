@@ -19,16 +19,16 @@ IDLE_S = 5.0
 STALLED_S = 45.0
 IDLE_DEADLINE_S = 180.0
 
-Say = Callable[[str], None]
+OnProgress = Callable[[str], None]
 
 
-def resume_dags(airflow: AirflowApi, dag_ids: Iterable[str], say: Say) -> None:
+def resume_dags(airflow: AirflowApi, dag_ids: Iterable[str], on_progress: OnProgress) -> None:
     """Unpause these DAGs, because a run of a paused DAG waits without limit."""
     paused = airflow.dags()
     for dag_id in dag_ids:
         if paused[dag_id]:
             airflow.unpause(dag_id)
-            say(f"{dag_id} was paused, unpaused it")
+            on_progress(f"{dag_id} was paused, unpaused it")
 
 
 def pause_dag(airflow: AirflowApi, dag_id: str, deadline_s: float) -> None:
@@ -43,20 +43,20 @@ def pause_dag(airflow: AirflowApi, dag_id: str, deadline_s: float) -> None:
             time.sleep(POLL_S)
 
 
-def end_waiting_runs(airflow: AirflowApi, dag_id: str, say: Say) -> None:
+def end_waiting_runs(airflow: AirflowApi, dag_id: str, on_progress: OnProgress) -> None:
     """End the runs that a paused DAG would go on with as soon as it is unpaused."""
     for run_id in unfinished(airflow.runs(dag_id)):
         # Airflow does not close a paused DAG's run, even when all its tasks are done.
         if set(airflow.task_states(dag_id, run_id).values()) == {"success"}:
             continue
         airflow.end(dag_id, run_id)
-        say(f"ended {dag_id} {run_id}, which was not finished")
+        on_progress(f"ended {dag_id} {run_id}, which was not finished")
 
 
-def wait_for_runs(airflow: AirflowApi, dag_id: str, deadline_s: float, say: Say) -> None:
+def wait_for_runs(airflow: AirflowApi, dag_id: str, deadline_s: float, on_progress: OnProgress) -> None:
     """Wait until the runs of a DAG that were started before have ended; NotReadyError past the deadline of one."""
     for run_id in unfinished(airflow.runs(dag_id)):
-        say(f"{dag_id} {run_id} was started before, waiting for its end")
+        on_progress(f"{dag_id} {run_id} was started before, waiting for its end")
         airflow.wait(dag_id, run_id, deadline_s)
 
 
@@ -65,7 +65,7 @@ def unfinished(runs: Iterable[dict[str, Any]]) -> list[str]:
     return [str(run["dag_run_id"]) for run in runs if run["state"] not in ENDED][::-1]
 
 
-def wait_until_idle(settings: Settings, say: Say, deadline_s: float = IDLE_DEADLINE_S) -> None:
+def wait_until_idle(settings: Settings, on_progress: OnProgress, deadline_s: float = IDLE_DEADLINE_S) -> None:
     """Wait until records that were sent before have passed gate and stream; goes on past the deadline.
 
     Sessions still under way would be counted as those of the demo.
@@ -88,6 +88,6 @@ def wait_until_idle(settings: Settings, say: Say, deadline_s: float = IDLE_DEADL
         if last is not None and time.monotonic() - since >= (STALLED_S if under_way else IDLE_S):
             return
         if time.monotonic() > until:
-            say("other sources still send sessions; the demo counts their sessions too")
+            on_progress("other sources still send sessions; the demo counts their sessions too")
             return
         time.sleep(POLL_S)

@@ -19,37 +19,41 @@ POLL_S = 1.0
 AWAY_S = 60.0
 TASK_ENDED = (*ENDED, "upstream_failed", "skipped", "removed")
 
-Say = Callable[[str], None]
+OnProgress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Night:
+class NightlyRunResult:
     """How a run ended: what each step told, and the last line of the steps that failed."""
 
     run_id: str
     seconds: float
-    told: dict[str, dict[str, Any]]
+    summaries: dict[str, dict[str, Any]]
     failed: dict[str, str]
 
     @property
     def complete(self) -> bool:
         """Whether every step told its summary."""
-        return not self.failed and set(STEPS) <= set(self.told)
+        return not self.failed and set(STEPS) <= set(self.summaries)
 
 
-def run(settings: Settings, start: datetime, end: datetime, say: Say, deadline_s: float = DEADLINE_S) -> Night:
+def run(
+    settings: Settings, start: datetime, end: datetime, on_progress: OnProgress, deadline_s: float = DEADLINE_S
+) -> NightlyRunResult:
     """One run on the sessions that began in [start, end); a step that fails does not raise, it is told."""
     began = time.monotonic()
     with connect_airflow(settings, Layout.of(settings)) as airflow:
         airflow.wait_for_dags({DAG})
         run_id = airflow.trigger(DAG, {"start": start.isoformat(), "end": end.isoformat()})
-        states = _follow(airflow, run_id, say, deadline_s)
-        told = {step: airflow.result(DAG, run_id, step) for step in STEPS if states.get(step) == "success"}
-        failed = {name: airflow.last_words(DAG, run_id, name) for name, state in states.items() if state == "failed"}
-    return Night(run_id, time.monotonic() - began, told, failed)
+        states = _follow(airflow, run_id, on_progress, deadline_s)
+        messages = {step: airflow.result(DAG, run_id, step) for step in STEPS if states.get(step) == "success"}
+        failed = {
+            name: airflow.last_error_line(DAG, run_id, name) for name, state in states.items() if state == "failed"
+        }
+    return NightlyRunResult(run_id, time.monotonic() - began, messages, failed)
 
 
-def _follow(airflow: AirflowApi, run_id: str, say: Say, deadline_s: float) -> dict[str, str]:
+def _follow(airflow: AirflowApi, run_id: str, on_progress: OnProgress, deadline_s: float) -> dict[str, str]:
     """The states in which the tasks ended, each said as it comes; NotReadyError past the deadline."""
     began = last = time.monotonic()
     shown: dict[str, str] = {}
@@ -66,7 +70,7 @@ def _follow(airflow: AirflowApi, run_id: str, say: Say, deadline_s: float) -> di
         for name, state in states.items():
             if state in TASK_ENDED and shown.get(name) != state:
                 shown[name] = state
-                say(f"{DAG}: {name} {'is done' if state == 'success' else state}")
+                on_progress(f"{DAG}: {name} {'is done' if state == 'success' else state}")
         if ended:
             return states
         if time.monotonic() - began > deadline_s:

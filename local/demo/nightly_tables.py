@@ -7,34 +7,34 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from local.demo.nightly_run import STEPS, Night
+from local.demo.nightly_run import STEPS, NightlyRunResult
 
 SHOWN = 5
 SHORT = 12
 """Characters of a pseudonym that are shown."""
 
-Told = Mapping[str, Any]
+Summary = Mapping[str, Any]
 
 
-def tables(night: Night) -> Iterator[RenderableType]:
+def tables(nightly: NightlyRunResult) -> Iterator[RenderableType]:
     """All that the run's steps told, best known first; steps that failed with their last words."""
-    told = night.told
-    if "train" in told:
-        yield _models(told["train"], told.get("privacy", {}))
-    if "promote" in told:
-        yield _champions(told["promote"])
-    if "privacy" in told:
-        yield _epsilon(told["privacy"])
-    if "similar" in told:
-        yield _similar(told["similar"])
-    for name, words in night.failed.items():
+    message = nightly.summaries
+    if "train" in message:
+        yield _models(message["train"], message.get("privacy", {}))
+    if "promote" in message:
+        yield _champions(message["promote"])
+    if "privacy" in message:
+        yield _epsilon(message["privacy"])
+    if "similar" in message:
+        yield _similar(message["similar"])
+    for name, words in nightly.failed.items():
         yield Text(f"\n{name} failed: {words}", style="red")
-    left_out = [name for name in STEPS if name not in told and name not in night.failed]
+    left_out = [name for name in STEPS if name not in message and name not in nightly.failed]
     if left_out:
         yield Text(f"not run: {', '.join(left_out)}", style="red")
 
 
-def _models(train: Told, privacy: Told) -> RenderableType:
+def _models(train: Summary, privacy: Summary) -> RenderableType:
     """Figures of every kind, the private network's from its own step, where one was released."""
     grid = _grid("Models, on later visits of users never trained on")
     for name in ("model", "private"):
@@ -43,16 +43,16 @@ def _models(train: Told, privacy: Told) -> RenderableType:
         grid.add_column(name, justify="right", no_wrap=True)
     released = {privacy["scores"]["kind"]: privacy["scores"]} if privacy.get("scores") else {}
     epsilon, attacks = privacy.get("epsilon"), privacy.get("attack") or {}
-    for kind, found in {**train["models"], **released}.items():
-        private = f"epsilon {epsilon:.2f}" if found["private"] and epsilon is not None else "no"
+    for kind, result in {**train["models"], **released}.items():
+        private = f"epsilon {epsilon:.2f}" if result["private"] and epsilon is not None else "no"
         best = " *" if kind == train.get("best") else ""
-        flattering, canary = found.get("random"), found.get("shuffled_label_check")
+        flattering, canary = result.get("random"), result.get("shuffled_label_check")
         grid.add_row(
             f"{kind.replace('_', ' ')}{best}",
             private,
-            _interval(found["intervals"].get("pr_auc")),
-            _interval(found["intervals"].get("roc_auc")),
-            f"{found['scores']['brier']:.4f}" if "brier" in found["scores"] else "",
+            _interval(result["intervals"].get("pr_auc")),
+            _interval(result["intervals"].get("roc_auc")),
+            f"{result['scores']['brier']:.4f}" if "brier" in result["scores"] else "",
             f"{flattering['roc_auc']:.3f}" if flattering else "",
             _interval(canary["roc_auc"]) if canary else "",
             _interval(attacks.get(kind, {}).get("auc")),
@@ -67,7 +67,7 @@ def _models(train: Told, privacy: Told) -> RenderableType:
     return grid
 
 
-def _champions(promote: Told) -> RenderableType:
+def _champions(promote: Summary) -> RenderableType:
     grid = _grid("Champions")
     for name in ("name", "decision", "champion", "why"):
         grid.add_column(name)
@@ -78,19 +78,19 @@ def _champions(promote: Told) -> RenderableType:
     return grid
 
 
-def _epsilon(privacy: Told) -> RenderableType:
+def _epsilon(privacy: Summary) -> RenderableType:
     if privacy.get("refused"):
         return Text(f"\nPrivacy: nothing was released: {privacy['refused']}", style="yellow")
     spent, budget = privacy.get("spent"), privacy.get("budget")
-    known = [
+    existing = [
         f"{what} {value:.2f}"
         for what, value in (("this night", privacy.get("epsilon")), ("all nights", spent), ("budget", budget))
         if value is not None
     ]
-    return Text(f"\nPrivacy, epsilon of a user with all visits: {', '.join(known)}")
+    return Text(f"\nPrivacy, epsilon of a user with all visits: {', '.join(existing)}")
 
 
-def _similar(similar: Told) -> RenderableType:
+def _similar(similar: Summary) -> RenderableType:
     example = similar.get("example")
     title = f"{similar['with_neighbours']:,} of {similar['users']:,} have neighbours, recall {similar['recall']:.3f}"
     if example is None:
@@ -109,5 +109,5 @@ def _grid(title: str) -> Table:
     return Table(title=f"\n{title}", title_justify="left", box=None)
 
 
-def _interval(found: Told | None) -> str:
-    return f"{found['value']:.3f} [{found['low']:.3f}, {found['high']:.3f}]" if found else ""
+def _interval(result: Summary | None) -> str:
+    return f"{result['value']:.3f} [{result['low']:.3f}, {result['high']:.3f}]" if result else ""

@@ -33,7 +33,7 @@ def record(settings: Settings, layout: Layout) -> None:
 
 
 @contextmanager
-def undone(settings: Settings, say: Callable[[str], None]) -> Iterator[None]:
+def undone(settings: Settings, on_progress: Callable[[str], None]) -> Iterator[None]:
     """Unpause the DAG at the end of the block, also after an error, Ctrl-C, SIGTERM or a closed terminal.
 
     An ignored signal stays ignored, because `nohup` starts the demo with SIGHUP ignored.
@@ -45,7 +45,7 @@ def undone(settings: Settings, say: Callable[[str], None]) -> Iterator[None]:
         yield
     finally:
         try:
-            _undo(settings, layout, say)
+            _undo(settings, layout, on_progress)
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)
@@ -66,14 +66,14 @@ def remark(settings: Settings) -> str | None:
     return f"{DAG} is paused, because a demo was killed: {_remedy(settings)}, or run ./showroom demo"
 
 
-def _undo(settings: Settings, layout: Layout, say: Callable[[str], None]) -> None:
+def _undo(settings: Settings, layout: Layout, on_progress: Callable[[str], None]) -> None:
     if not _file(layout).exists():
         return
     try:
         with connect_airflow(settings, layout) as airflow:
             airflow.unpause(DAG)
     except ShowroomError as error:
-        say(f"{DAG} stays paused, because {error.message}: {_remedy(settings)}")
+        on_progress(f"{DAG} stays paused, because {error.message}: {_remedy(settings)}")
         return
     _file(layout).unlink(missing_ok=True)
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from local.demo.progress import Step
-from local.demo.run import ENVIRONMENTS, Show, has_night
+from local.demo.run import ENVIRONMENTS, DemoConfig, has_night
 from local.install.java import STAMP
 from local.project import VENVS
 
@@ -20,7 +20,7 @@ BYTES_A_SESSION = 400.0
 """Of a log; a guess like all the others here."""
 
 
-def synthetic(show: Show, *, running: bool = False) -> tuple[Step, ...]:
+def synthetic(show: DemoConfig, *, running: bool = False) -> tuple[Step, ...]:
     """Of history and live sessions; `running` where the platform runs already."""
     history = f"{show.sessions}/{show.days}"
     made = HISTORY_S + show.sessions / HISTORY_PER_S
@@ -90,5 +90,5 @@ def _archive(size: str) -> Step:
     return Step(name="archive", title=title, seconds=ARCHIVE_S, size=size)
 
 
-def _days(show: Show) -> str:
+def _days(show: DemoConfig) -> str:
     return "1 day" if show.days == 1 else f"{show.days} days"

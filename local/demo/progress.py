@@ -8,7 +8,7 @@ from pathlib import Path
 
 from local.layout import write_text
 
-KEPT = 64
+MAX_DURATIONS = 64
 """Durations that are remembered: those of the last sizes that were asked for."""
 MINUTE_S = 60.0
 GRACE_S = 10.0
@@ -37,13 +37,13 @@ class Steps:
     def __init__(
         self,
         plan: Sequence[Step],
-        say: Callable[[str], None],
-        known: Mapping[str, float] | None = None,
+        on_progress: Callable[[str], None],
+        existing: Mapping[str, float] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._plan = tuple(plan)
-        self._say = say
-        self._known = known or {}
+        self._on_progress = on_progress
+        self._known = existing or {}
         self._clock = clock
         self._place = -1
         self._began = self._started = clock()
@@ -53,8 +53,8 @@ class Steps:
     def __call__(self, line: str) -> None:
         """Say a line of the step at hand."""
         number = f"{self._place + 1}/{len(self._plan)}"
-        left = OVERDUE if self.overdue else f"{roughly(self.left)} left"
-        self._say(f"{self.seconds:6.1f} s  {number}  {left:<17}  {line}")
+        left = OVERDUE if self.overdue else f"{format_duration(self.left)} left"
+        self._on_progress(f"{self.seconds:6.1f} s  {number}  {left:<17}  {line}")
 
     def begin(self, name: str) -> None:
         """End the step at hand, go to the one of that name, which must come later, and say its title."""
@@ -99,7 +99,7 @@ class Steps:
         self._began = now
 
 
-def roughly(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """A duration as a person would guess it: in tens of seconds, from two minutes on in minutes."""
     if seconds < 10:  # noqa: PLR2004 - the width of a guess
         return "some seconds"
@@ -111,14 +111,14 @@ def roughly(seconds: float) -> str:
 def remembered(path: Path) -> dict[str, float]:
     """The durations that `remember` has kept; none where the file is missing or is not its own."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return {str(key): float(seconds) for key, seconds in found.items()}
+        result = json.loads(path.read_text(encoding="utf-8"))
+        return {str(key): float(seconds) for key, seconds in result.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}
 
 
 def remember(path: Path, took: Mapping[str, float]) -> None:
     """Keep durations beside those that are there already; the newest of each key, and no more than KEPT."""
-    kept = {key: seconds for key, seconds in remembered(path).items() if key not in took}
-    kept |= {key: round(seconds, 1) for key, seconds in took.items()}
-    write_text(path, json.dumps(dict(list(kept.items())[-KEPT:]), indent=2) + "\n")
+    retained = {key: seconds for key, seconds in remembered(path).items() if key not in took}
+    retained |= {key: round(seconds, 1) for key, seconds in took.items()}
+    write_text(path, json.dumps(dict(list(retained.items())[-MAX_DURATIONS:]), indent=2) + "\n")

@@ -15,13 +15,13 @@ from rich.progress import Progress
 from include.batch import parameters
 from include.contracts.errors import NotReadyError, TerminalError
 from include.contracts.settings import Settings
-from include.ingest.emission import Emission
-from include.ingest.expected import Expected
-from include.ingest.ledger import Ledger, merge
+from include.ingest.expected_counts import Expected
+from include.ingest.generator import synthesize
+from include.ingest.ground_truth import GroundTruth, merge
+from include.ingest.labelled_record import LabelledRecord
 from include.ingest.plan import Limits, Plan
 from include.ingest.publisher import PublishReport, publish
 from include.ingest.replay import replay
-from include.ingest.shop import synthesize
 from include.serving import queries
 from include.serving.client import connect
 from local.airflow_login import connect_airflow
@@ -36,7 +36,7 @@ from local.stack import Stack
 from local.stream_job import wait_started
 from local.verification.count_check import Line, Position, account, position, wait_until_indexed
 from local.verification.freshness import Freshness, Probe
-from local.verification.ground_truth_store import keep_ledger, keep_replay, kept_ledgers
+from local.verification.ground_truth_store import load_ground_truths, store_ground_truth, store_replay
 
 PATIENCE_S = 45.0
 FRESHNESS_DEADLINE_S = 30.0
@@ -50,11 +50,11 @@ INGEST, ARCHIVE, SUPERVISE = "ingest_synthetic", "archive_sessions", "supervise_
 
 ENVIRONMENTS: tuple[Environment, ...] = ("flink", "airflow", "ml")
 
-Say = Callable[[str], None]
+OnProgress = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Show:
+class DemoConfig:
     """What the demo makes: history of `days`, then live sessions for `live_s` seconds."""
 
     sessions: int
@@ -65,7 +65,7 @@ class Show:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class DemoResult:
     """What the demo found. `freshness` is None for a replay, whose sessions are years old."""
 
     lines: list[Line]
@@ -100,7 +100,7 @@ def start_platform(settings: Settings, steps: Steps) -> None:
     steps("the stream runs")
 
 
-def run(settings: Settings, show: Show, steps: Steps) -> Outcome:
+def run(settings: Settings, show: DemoConfig, steps: Steps) -> DemoResult:
     """History, then live sessions, then the account of both."""
     before = _before(settings, steps)
     steps.begin("history")
@@ -122,7 +122,7 @@ def run(settings: Settings, show: Show, steps: Steps) -> Outcome:
     with Probe(settings) as probe:
         publish(settings, probe.watch(live), pace="arrival", on_acknowledged=probe.produced)
         freshness = probe.result(FRESHNESS_DEADLINE_S)
-    keep_ledger(settings, live.ledger)
+    store_ground_truth(settings, live.ledger)
     ledger = merge([past, live.ledger])
     _wait(settings, ledger.expected, before, steps)
     intent = ledger.intent
@@ -130,13 +130,13 @@ def run(settings: Settings, show: Show, steps: Steps) -> Outcome:
     return _outcome(settings, ledger.expected, before, freshness, now - timedelta(days=show.days + 2), steps)
 
 
-def has_night(show: Show) -> bool:
+def has_night(show: DemoConfig) -> bool:
     """Whether the history is long enough to be split by time."""
     split = parameters.load().split
     return show.days > split.test_days + split.validation_days
 
 
-def run_night(settings: Settings, show: Show, steps: Steps) -> nightly_run.Night | None:
+def run_night(settings: Settings, show: DemoConfig, steps: Steps) -> nightly_run.NightlyRunResult | None:
     """One run of the nightly batch on the history; None where that is too short to be split by time."""
     if not has_night(show):
         steps(f"no nightly run: a history of {show.days} d is too short to learn from a part and be judged on the rest")
@@ -148,29 +148,29 @@ def run_night(settings: Settings, show: Show, steps: Steps) -> nightly_run.Night
     return nightly_run.run(settings, end - timedelta(days=show.days), end, steps)
 
 
-def _before(settings: Settings, say: Say) -> Position:
+def _before(settings: Settings, on_progress: OnProgress) -> Position:
     """Where the platform stands. What came before is archived first, lest it be counted as the demo's."""
-    found = position(settings, archive=True)
+    result = position(settings, archive=True)
     for _ in range(CATCH_UP_TRIES):
-        if found.archived == found.documents["session_summary"]:
+        if result.archived == result.documents["session_summary"]:
             break
-        say(f"{ARCHIVE} copies what came before")
-        _archive(settings, say)
-        found = position(settings, archive=True)
-    return found
+        on_progress(f"{ARCHIVE} copies what came before")
+        _archive(settings, on_progress)
+        result = position(settings, archive=True)
+    return result
 
 
-def _archive(settings: Settings, say: Say) -> None:
+def _archive(settings: Settings, on_progress: OnProgress) -> None:
     """One run of the archive's DAG; that it has failed is said, and the account tells what is missing."""
     with connect_airflow(settings, Layout.of(settings)) as airflow:
         run_id = airflow.trigger(ARCHIVE)
         if airflow.wait(ARCHIVE, run_id, RUN_DEADLINE_S) != "success":
-            say(f"{ARCHIVE} failed: {airflow.failure(ARCHIVE, run_id)}: see its log in Airflow")
+            on_progress(f"{ARCHIVE} failed: {airflow.failure(ARCHIVE, run_id)}: see its log in Airflow")
 
 
-def _history(settings: Settings, show: Show) -> Ledger:
+def _history(settings: Settings, show: DemoConfig) -> GroundTruth:
     """The history, made and sent by Airflow; the truth about it and about the interval that was due meanwhile."""
-    known = kept_ledgers(settings).keys()
+    existing = load_ground_truths(settings).keys()
     conf = {"sessions": show.sessions, "days": show.days, "seed": show.seed}
     with connect_airflow(settings, Layout.of(settings)) as airflow:
         # No run of a paused DAG begins; one that is not paused also sends its last ten minutes at once.
@@ -181,58 +181,62 @@ def _history(settings: Settings, show: Show) -> Ledger:
         reason = "" if state == "success" else airflow.failure(INGEST, run_id)
     if state != "success":
         raise TerminalError(f"{INGEST} failed: {reason}", "see its log in Airflow")
-    return merge([ledger for tag, ledger in kept_ledgers(settings).items() if tag not in known])
+    return merge([ledger for tag, ledger in load_ground_truths(settings).items() if tag not in existing])
 
 
-def run_replay(settings: Settings, path: Path, shape: str, say: Steps, console: Console) -> Outcome:
+def run_replay(settings: Settings, path: Path, shape: str, on_progress: Steps, console: Console) -> DemoResult:
     """A real shop's log through the same path, and the account of it."""
-    before = _before(settings, say)
-    say.begin("replay")
+    before = _before(settings, on_progress)
+    on_progress.begin("replay")
     source = replay(path, Limits.of(settings), format=shape)
-    _produce(settings, source, say, console)
-    say.begin("index")
-    told = source.report
-    say(f"{told.lines:,} lines read, worth {told.amount:,.2f} in {told.sessions:,} sessions")
-    for what, count in told.counts.items():
-        say(f"{what.replace('_', ' ')}: {count:,}")
-    if told.bad_lines:
-        say(f"{told.bad_lines:,} bad lines, the first: {told.first_bad_lines[:3]}")
-    _wait(settings, told.expected, before, say)
-    keep_replay(settings, path.name, told)
-    return _outcome(settings, told.expected, before, None, None, say)
+    _produce(settings, source, on_progress, console)
+    on_progress.begin("index")
+    message = source.report
+    on_progress(f"{message.lines:,} lines read, worth {message.amount:,.2f} in {message.sessions:,} sessions")
+    for what, count in message.counts.items():
+        on_progress(f"{what.replace('_', ' ')}: {count:,}")
+    if message.bad_lines:
+        on_progress(f"{message.bad_lines:,} bad lines, the first: {message.first_bad_lines[:3]}")
+    _wait(settings, message.expected, before, on_progress)
+    store_replay(settings, path.name, message)
+    return _outcome(settings, message.expected, before, None, None, on_progress)
 
 
 def _produce(
-    settings: Settings, emissions: Iterable[Emission], say: Say, console: Console, total: int | None = None
+    settings: Settings,
+    labelled_records: Iterable[LabelledRecord],
+    on_progress: OnProgress,
+    console: Console,
+    total: int | None = None,
 ) -> PublishReport:
     """Publish as fast as Kafka takes it, with a progress bar on a terminal."""
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("producing", total=total)
-        report = publish(settings, emissions, on_progress=lambda sent, _: progress.update(task, completed=sent))
-    say(f"{report.acknowledged:,} records produced in {report.seconds:.1f} s")
+        report = publish(settings, labelled_records, on_progress=lambda sent, _: progress.update(task, completed=sent))
+    on_progress(f"{report.acknowledged:,} records produced in {report.seconds:.1f} s")
     return report
 
 
-def _wait(settings: Settings, expected: Expected, before: Position, say: Say) -> None:
+def _wait(settings: Settings, expected: Expected, before: Position, on_progress: OnProgress) -> None:
     """Wait for the indices; that something is missing is for the account to tell."""
     began = time.monotonic()
     with connect_airflow(settings, Layout.of(settings)) as airflow:
         check = StreamVerdicts(settings, airflow, SUPERVISE, time.time()).check
         try:
-            wait_until_indexed(settings, expected, before, PATIENCE_S, _sparingly(say, expected.valid), check)
-            say(f"everything is indexed, {time.monotonic() - began:.1f} s after the last record was produced")
+            wait_until_indexed(settings, expected, before, PATIENCE_S, _sparingly(on_progress, expected.valid), check)
+            on_progress(f"everything is indexed, {time.monotonic() - began:.1f} s after the last record was produced")
         except (NotReadyError, TerminalError) as error:
-            say(str(error))
+            on_progress(str(error))
 
 
-def _sparingly(say: Say, goal: int, every_s: float = 5.0) -> Callable[[int], None]:
+def _sparingly(on_progress: OnProgress, goal: int, every_s: float = 5.0) -> Callable[[int], None]:
     last = time.monotonic()
 
     def indexed(sessions: int) -> None:
         nonlocal last
         if time.monotonic() - last > every_s:
             last = time.monotonic()
-            say(f"{sessions:,} of {goal:,} sessions indexed")
+            on_progress(f"{sessions:,} of {goal:,} sessions indexed")
 
     return indexed
 
@@ -243,13 +247,13 @@ def _outcome(
     before: Position,
     freshness: Freshness | None,
     since: datetime | None,
-    say: Steps,
-) -> Outcome:
-    say.begin("archive")
-    _archive(settings, say)
+    on_progress: Steps,
+) -> DemoResult:
+    on_progress.begin("archive")
+    _archive(settings, on_progress)
     lines = account(settings, expected, before, archive=True)
     with connect_airflow(settings, Layout.of(settings)) as airflow:
         airflow.unpause(INGEST)
     with connect(settings) as client:
         kpis = queries.kpi_by_category(client, since)
-    return Outcome(lines, kpis, freshness)
+    return DemoResult(lines, kpis, freshness)

@@ -32,22 +32,22 @@ def python_of(name: Environment) -> Path:
     return VENVS / name / "bin" / "python"
 
 
-def ensure_environment(name: Environment, say: Callable[[str], None] = lambda _: None) -> Path:
+def ensure_environment(name: Environment, on_progress: Callable[[str], None] = lambda _: None) -> Path:
     """Build an environment unless it fits its lock; returns its interpreter. `say` gets progress lines."""
-    python, stamp, wanted = python_of(name), VENVS / name / "stamp", _fingerprint(name)
-    if _fits(python, stamp, wanted):
+    python, stamp, expected = python_of(name), VENVS / name / "stamp", _fingerprint(name)
+    if _fits(python, stamp, expected):
         return python
     VENVS.mkdir(parents=True, exist_ok=True)
     with (VENVS / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if _fits(python, stamp, wanted):
+        if _fits(python, stamp, expected):
             return python
-        say(f"installing environment {name} from {LOCKS[name].relative_to(ROOT)}")
+        on_progress(f"installing environment {name} from {LOCKS[name].relative_to(ROOT)}")
         stamp.unlink(missing_ok=True)
         if not os.access(python, os.X_OK):
             _uv("venv", "--quiet", "--clear", "--python", str(base_python(name)), str(VENVS / name))
         _uv("pip", "sync", "--quiet", "--require-hashes", "--python", str(python), str(LOCKS[name]))
-        write_text(stamp, wanted)
+        write_text(stamp, expected)
         return python
 
 
@@ -56,8 +56,8 @@ def _fingerprint(name: Environment) -> str:
     return hashlib.sha256(LOCKS[name].read_bytes() + str(VENVS).encode()).hexdigest()
 
 
-def _fits(python: Path, stamp: Path, wanted: str) -> bool:
-    return os.access(python, os.X_OK) and stamp.exists() and stamp.read_text().strip() == wanted
+def _fits(python: Path, stamp: Path, expected: str) -> bool:
+    return os.access(python, os.X_OK) and stamp.exists() and stamp.read_text().strip() == expected
 
 
 def base_python(name: Environment) -> Path:
@@ -68,14 +68,14 @@ def base_python(name: Environment) -> Path:
     if name not in NEWER:
         return VENVS / "bootstrap" / "bin" / "python"
     least = NEWER[name]
-    found = next((python for python in _newer_pythons(least) if _fits_version(python, least)), None)
-    if found is None:
-        wanted = ".".join(map(str, least))
+    result = next((python for python in _newer_pythons(least) if _fits_version(python, least)), None)
+    if result is None:
+        expected = ".".join(map(str, least))
         raise PrerequisiteError(
-            f"environment {name} needs Python {wanted} or newer, and none is on PATH or under pyenv",
-            f"run: pyenv install {wanted}, or put a python{wanted} on PATH",
+            f"environment {name} needs Python {expected} or newer, and none is on PATH or under pyenv",
+            f"run: pyenv install {expected}, or put a python{expected} on PATH",
         )
-    return found
+    return result
 
 
 def _newer_pythons(least: tuple[int, int]) -> Iterator[Path]:
@@ -91,9 +91,11 @@ def _newer_pythons(least: tuple[int, int]) -> Iterator[Path]:
 
 def _fits_version(python: Path, least: tuple[int, int]) -> bool:
     """Whether it starts and is that new: a shim of pyenv may lead nowhere."""
-    asked = f"import sys, venv; sys.exit(sys.version_info[:2] < {least})"
+    request = f"import sys, venv; sys.exit(sys.version_info[:2] < {least})"
     try:
-        return subprocess.run([str(python), "-c", asked], capture_output=True, timeout=20, check=False).returncode == 0
+        return (
+            subprocess.run([str(python), "-c", request], capture_output=True, timeout=20, check=False).returncode == 0
+        )
     except (OSError, subprocess.TimeoutExpired):
         return False
 

@@ -33,7 +33,7 @@ def jar_path() -> Path:
     return FOLDER / jar_name()
 
 
-def ensure_flink_jar(say: Callable[[str], None] = lambda _: None) -> Path:
+def ensure_flink_jar(on_progress: Callable[[str], None] = lambda _: None) -> Path:
     """Compile the jar unless the one of these sources exists; needs the Java servers and the flink environment."""
     jar = jar_path()
     if jar.exists():
@@ -42,7 +42,7 @@ def ensure_flink_jar(say: Callable[[str], None] = lambda _: None) -> Path:
     with (SHOWROOM / "flink-jar.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not jar.exists():
-            say(f"compiling {SOURCES.relative_to(ROOT)}")
+            on_progress(f"compiling {SOURCES.relative_to(ROOT)}")
             _build(jar)
     return jar
 

@@ -23,10 +23,10 @@ def java_home() -> Path:
     """The folder of the Java that runs all servers; PrerequisiteError when there is none."""
     if named := os.environ.get("JAVA_HOME"):
         return Path(named)
-    found = shutil.which("java")
-    if found is None:
+    result = shutil.which("java")
+    if result is None:
         raise PrerequisiteError("java is not installed", "run ./showroom --help once, it installs Java or says how to")
-    return Path(found).resolve().parents[1]
+    return Path(result).resolve().parents[1]
 
 
 def java() -> str:
@@ -59,17 +59,19 @@ def flink_kafka_connector() -> Path:
     return JAVA / "flink" / "flink-sql-connector-kafka.jar"
 
 
-def ensure_java(say: Callable[[str], None] = lambda _: None) -> None:
+def ensure_java(on_progress: Callable[[str], None] = lambda _: None) -> None:
     """Fetch the servers with Maven unless those of these sources are there; `say` gets progress lines."""
-    wanted = hashlib.sha256(b"".join(path.read_bytes() for path in (POM, MONGODB_POM, *MONGODB_SOURCES))).hexdigest()
-    if _stamp() == wanted:
+    expected = hashlib.sha256(b"".join(path.read_bytes() for path in (POM, MONGODB_POM, *MONGODB_SOURCES))).hexdigest()
+    if _stamp() == expected:
         return
     SHOWROOM.mkdir(exist_ok=True)
     with (SHOWROOM / "java.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if _stamp() == wanted:
+        if _stamp() == expected:
             return
-        say("fetching Kafka, Elasticsearch, MongoDB's stand-in and Flink's connector with Maven (180 MB at first)")
+        on_progress(
+            "fetching Kafka, Elasticsearch, MongoDB's stand-in and Flink's connector with Maven (180 MB at first)"
+        )
         shutil.rmtree(JAVA, ignore_errors=True)
         for pom in (POM, MONGODB_POM):
             _maven(pom, JAVA, lock.fileno())
@@ -77,8 +79,8 @@ def ensure_java(say: Callable[[str], None] = lambda _: None) -> None:
         # The archive holds one folder, named after its version.
         next((JAVA / "build" / "elasticsearch").iterdir()).rename(elasticsearch_home())
         shutil.rmtree(JAVA / "build")
-        write_text(STAMP, wanted)
-        say(f"servers are in {JAVA.relative_to(ROOT)}")
+        write_text(STAMP, expected)
+        on_progress(f"servers are in {JAVA.relative_to(ROOT)}")
 
 
 def _stamp() -> str:

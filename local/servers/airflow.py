@@ -195,8 +195,8 @@ def _mongo_connection(settings: Settings) -> str:
 def _prepare(environment: dict[str, str], layout: Layout) -> None:
     """Bring the database to this version's shape and make the pools, once for each lock and pool file."""
     stamp = home(layout) / "prepared"
-    wanted = hashlib.sha256(LOCKS["airflow"].read_bytes() + POOLS.read_bytes()).hexdigest()
-    if stamp.exists() and stamp.read_text().strip() == wanted:
+    expected = hashlib.sha256(LOCKS["airflow"].read_bytes() + POOLS.read_bytes()).hexdigest()
+    if stamp.exists() and stamp.read_text().strip() == expected:
         return
     home(layout).mkdir(parents=True, exist_ok=True)
     with (home(layout) / "prepare.lock").open("w") as lock:
@@ -204,7 +204,7 @@ def _prepare(environment: dict[str, str], layout: Layout) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for arguments in (("db", "migrate"), ("pools", "import", str(POOLS))):
             _airflow(environment, lock.fileno(), *arguments)
-        write_text(stamp, wanted + "\n", mode=0o600)
+        write_text(stamp, expected + "\n", mode=0o600)
 
 
 def _airflow(environment: dict[str, str], lock: int, *arguments: str) -> None:

@@ -124,8 +124,8 @@ def data_dir(layout: Layout) -> Path:
 
 def _overview(settings: Settings) -> dict[str, Any]:
     url = f"http://{LOOPBACK}:{settings.ports.flink_rest}/overview"
-    answer: dict[str, Any] = httpx.get(url, timeout=PROBE_TIMEOUT_S).raise_for_status().json()
-    return answer
+    response: dict[str, Any] = httpx.get(url, timeout=PROBE_TIMEOUT_S).raise_for_status().json()
+    return response
 
 
 def _link_libraries(folder: Path, home: Path) -> None:

@@ -6,7 +6,7 @@ import time
 
 import redis
 
-from include.contracts import keys
+from include.contracts import redis_keys
 from include.contracts.settings import LOOPBACK, Secret, Settings
 from local.layout import Layout, write_text
 from local.program import Program
@@ -65,7 +65,7 @@ def probe(settings: Settings) -> str | None:
         decode_responses=True,
     )
     with client:
-        beats = client.mget([keys.heartbeat(partition) for partition in range(settings.partitions)])
+        beats = client.mget([redis_keys.heartbeat(partition) for partition in range(settings.partitions)])
     oldest = (time.time() - HEARTBEAT_MAX_AGE_S) * 1_000
     silent = [str(partition) for partition, beat in enumerate(beats) if beat is None or float(beat) < oldest]
     return f"no heartbeat from partition {', '.join(silent)}" if silent else None

@@ -38,5 +38,5 @@ def probe(settings: Settings) -> str | None:
     """A ping that must be answered."""
     address = f"mongodb://{LOOPBACK}:{settings.ports.mongodb}"
     with pymongo.MongoClient[dict[str, object]](address, serverSelectionTimeoutMS=PROBE_TIMEOUT_MS) as client:
-        answer = client.admin.command("ping")
-    return None if answer.get("ok") else f"a ping was answered {answer}"
+        response = client.admin.command("ping")
+    return None if response.get("ok") else f"a ping was answered {response}"

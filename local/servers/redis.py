@@ -59,12 +59,12 @@ def bloom_module() -> Path:
 
 
 def _server() -> str:
-    found = shutil.which("redis-server")
-    if found is None:
+    result = shutil.which("redis-server")
+    if result is None:
         raise PrerequisiteError(
             "redis-server is not installed", "run ./showroom --help once, it installs it or says how to"
         )
-    return found
+    return result
 
 
 def _conf(settings: Settings, data: Path) -> str:

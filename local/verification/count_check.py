@@ -17,11 +17,11 @@ from tenacity import Retrying, retry_if_exception_type, retry_if_result, wait_fi
 from include.archive import queries as archived
 from include.archive import store
 from include.contracts import topics
-from include.contracts.documents import STREAM_INDICES
 from include.contracts.errors import NotReadyError, TransientError
-from include.contracts.reasons import Reason
+from include.contracts.index_documents import STREAM_INDICES
+from include.contracts.reject_reasons import Reason
 from include.contracts.settings import Settings
-from include.ingest.expected import Expected
+from include.ingest.expected_counts import Expected
 from include.serving import queries
 from include.serving.client import connect
 from local.program import nothing
@@ -55,12 +55,12 @@ class Line:
     stage: str
     what: str
     expected: float
-    found: float
+    actual: float
 
     @property
     def difference(self) -> float:
         """Found less expected; money within half a cent counts as equal."""
-        gap = self.found - self.expected
+        gap = self.actual - self.expected
         return 0 if abs(gap) < CENT else gap
 
 
@@ -87,7 +87,7 @@ def wait_until_indexed(
     expected: Expected,
     since: Position,
     patience_s: float,
-    say: Callable[[int], None] | None = None,
+    on_progress: Callable[[int], None] | None = None,
     check: Callable[[], None] = nothing,
 ) -> None:
     """Wait until the indices hold what is expected; gives up once nothing has moved for `patience_s`.
@@ -103,13 +103,13 @@ def wait_until_indexed(
             queries.refresh(client)
             documents, kpi = queries.counts(client), queries.kpi_total(client)
         indexed = documents["session_summary"] - since.documents["session_summary"]
-        if say:
-            say(indexed)
-        wanted = {name: count for name, count in expected.documents.items() if name != KPI}
-        found = {name: documents[name] - since.documents[name] for name in wanted}
+        if on_progress:
+            on_progress(indexed)
+        required = {name: count for name, count in expected.documents.items() if name != KPI}
+        results = {name: documents[name] - since.documents[name] for name in required}
         sessions = kpi.sessions - since.kpi.sessions
-        moved.see((tuple(found.values()), sessions))
-        return found != wanted or sessions != expected.valid
+        moved.see((tuple(results.values()), sessions))
+        return results != required or sessions != expected.valid
 
     retrying = Retrying(
         wait=wait_fixed(1.0),
@@ -177,14 +177,14 @@ class _Stall:
 
 def read_since(settings: Settings, topic: str, since: Position) -> Iterator[Any]:
     """Committed records of a topic from the position to the end it had at the call, in bounded memory."""
-    places = [place for place in since.offsets if place.topic == topic]
+    topic_partitions = [topic_partition for topic_partition in since.offsets if topic_partition.topic == topic]
     with _consumer(settings) as consumer:
-        consumer.assign(places)
-        ends = consumer.end_offsets(places)
-        for place in places:
-            consumer.seek(place, since.offsets[place])
+        consumer.assign(topic_partitions)
+        ends = consumer.end_offsets(topic_partitions)
+        for topic_partition in topic_partitions:
+            consumer.seek(topic_partition, since.offsets[topic_partition])
         empty = 0
-        while any(consumer.position(place) < ends[place] for place in places):
+        while any(consumer.position(topic_partition) < ends[topic_partition] for topic_partition in topic_partitions):
             polled = consumer.poll(timeout_ms=READ_TIMEOUT_MS // EMPTY_POLLS)
             empty = 0 if polled else empty + 1
             if empty > EMPTY_POLLS:

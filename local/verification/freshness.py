@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from include.contracts.errors import TransientError
 from include.contracts.settings import Settings
-from include.ingest.emission import VALID, Emission
+from include.ingest.labelled_record import VALID, LabelledRecord
 from include.serving import queries
 from include.serving.client import connect
 
@@ -32,7 +32,7 @@ class Probe:
     def __init__(self, settings: Settings, every: int = 1) -> None:
         self._settings = settings
         self._every = every
-        self._told = 0
+        self._reported = 0
         self._expected: set[str] = set()
         self.waiting: dict[str, float] = {}
         """Produced and not yet found: session id -> when it was produced, Unix seconds."""
@@ -50,14 +50,14 @@ class Probe:
         self._done.set()
         self._thread.join()
 
-    def watch(self, emissions: Iterable[Emission]) -> Iterator[Emission]:
+    def watch(self, labelled_records: Iterable[LabelledRecord]) -> Iterator[LabelledRecord]:
         """The same records; those that must become searchable are remembered until they are produced."""
-        for emission in emissions:
-            if emission.verdict == VALID:
-                self._told += 1
-                if self._told % self._every == 0:
-                    self._expected.add(emission.session_id)
-            yield emission
+        for labelled in labelled_records:
+            if labelled.verdict == VALID:
+                self._reported += 1
+                if self._reported % self._every == 0:
+                    self._expected.add(labelled.session_id)
+            yield labelled
 
     def produced(self, session_id: str, produced_at: float) -> None:
         """Note that Kafka has taken a session, at a Unix time by the broker's clock."""
@@ -86,15 +86,15 @@ class Probe:
         with connect(self._settings) as client:
             while not self._done.wait(POLL_S):
                 with self._lock:
-                    wanted = list(self.waiting)[:MOST_ASKED]
-                if not wanted:
+                    expected = list(self.waiting)[:MOST_ASKED]
+                if not expected:
                     continue
                 try:
-                    found = queries.searchable_sessions(client, wanted)
+                    result = queries.searchable_sessions(client, expected)
                 except TransientError:
                     continue
                 now = time.time()
                 with self._lock:
-                    for session_id in found:
+                    for session_id in result:
                         produced_at = self.waiting.pop(session_id)
                         self.delays[session_id] = (produced_at, now - produced_at)

@@ -7,9 +7,9 @@ import msgspec
 from pymongo.collection import Collection
 
 from include.archive import store
-from include.contracts.archive import LEDGERS
+from include.contracts.collections import LEDGERS
 from include.contracts.settings import Settings
-from include.ingest.ledger import Ledger, merge
+from include.ingest.ground_truth import GroundTruth, merge
 from include.ingest.replay import ReplayReport
 
 REPLAY = "replay:"
@@ -17,41 +17,45 @@ REPLAY = "replay:"
 MOST_LEDGERS = 1_000
 
 
-def keep_ledger(settings: Settings, ledger: Ledger) -> None:
+def store_ground_truth(settings: Settings, ledger: GroundTruth) -> None:
     """Keep the ledger of one plan whose records have been published; the same plan again replaces it."""
     _keep(settings, ledger.plans[0].tag, msgspec.json.encode(ledger))
 
 
-def keep_replay(settings: Settings, name: str, report: ReplayReport) -> None:
+def store_replay(settings: Settings, name: str, report: ReplayReport) -> None:
     """Keep what a replayed log held; the same log replayed again counts once."""
     _keep(settings, f"{REPLAY}{name}", msgspec.json.encode(report))
 
 
-def kept_ledgers(settings: Settings) -> dict[str, Ledger]:
+def load_ground_truths(settings: Settings) -> dict[str, GroundTruth]:
     """Tag of a plan -> its ledger, of all intervals of the synthetic shop. Raises TransientError without MongoDB."""
     with store.connect(settings) as client, store.errors("read the ledgers"):
-        found = {entry["_id"]: entry["ledger"] for entry in _ledgers(client, settings).find({}, {"ledger": True})}
-    return {tag: msgspec.json.decode(text, type=Ledger) for tag, text in found.items() if not tag.startswith(REPLAY)}
+        results = {entry["_id"]: entry["ledger"] for entry in _ledgers(client, settings).find({}, {"ledger": True})}
+    return {
+        tag: msgspec.json.decode(text, type=GroundTruth) for tag, text in results.items() if not tag.startswith(REPLAY)
+    }
 
 
-class GroundTruth(NamedTuple):
+class ExpectedTotals(NamedTuple):
     """Admitted sessions of all kept ledgers, and the users who have one."""
 
     sessions: int
     users: int
 
 
-def ground_truth(settings: Settings) -> GroundTruth | None:
+def ground_truth(settings: Settings) -> ExpectedTotals | None:
     """Return the truth about all sources that keep a ledger; None where none or too many to unite were kept."""
     with store.connect(settings) as client, store.errors("read the ledgers"):
-        kept = _ledgers(client, settings)
-        if not 0 < kept.estimated_document_count() <= MOST_LEDGERS:
+        retained = _ledgers(client, settings)
+        if not 0 < retained.estimated_document_count() <= MOST_LEDGERS:
             return None
-        found = {entry["_id"]: entry["ledger"] for entry in kept.find({}, {"ledger": True})}
-    shops = [msgspec.json.decode(text, type=Ledger) for name, text in found.items() if not name.startswith(REPLAY)]
-    logs = [msgspec.json.decode(text, type=ReplayReport) for name, text in found.items() if name.startswith(REPLAY)]
+        results = {entry["_id"]: entry["ledger"] for entry in retained.find({}, {"ledger": True})}
+    shops = [
+        msgspec.json.decode(text, type=GroundTruth) for name, text in results.items() if not name.startswith(REPLAY)
+    ]
+    logs = [msgspec.json.decode(text, type=ReplayReport) for name, text in results.items() if name.startswith(REPLAY)]
     expected = [log.expected for log in logs] + ([merge(shops).expected] if shops else [])
-    return GroundTruth(sum(one.valid for one in expected), sum(one.unique_users or 0 for one in expected))
+    return ExpectedTotals(sum(one.valid for one in expected), sum(one.unique_users or 0 for one in expected))
 
 
 def unique_users(settings: Settings, admitted: int) -> int | None:

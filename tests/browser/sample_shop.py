@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from elasticsearch import Elasticsearch, helpers
 
-from include.contracts.documents import (
+from include.contracts.index_documents import (
     INDICES,
     KPI_ALL,
     Document,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from playwright.sync_api import Route, expect
 
-from include.contracts.documents import INDICES
+from include.contracts.index_documents import INDICES
 from include.serving.client import connect
 from include.serving.templates import ensure_templates
 from local.stack import Stack

@@ -37,6 +37,6 @@ def test_viewer_login_lands_on_live(chromium: Browser, stack: Stack, screenshots
 def test_viewer_landing_forged_or_missing_token_shows_nothing(stack: Stack) -> None:
     for token in ("", "e30.eyJyb2xlIjoidmlld2VyIn0.x", "a.b", "..", "x" * 5_000):
         with httpx.Client(base_url=stack.settings.airflow_url, cookies={"_token": token}, timeout=60) as client:
-            answer = client.get("/", headers={"Accept": "text/html"})
-            assert answer.status_code < httpx.codes.INTERNAL_SERVER_ERROR
+            response = client.get("/", headers={"Accept": "text/html"})
+            assert response.status_code < httpx.codes.INTERNAL_SERVER_ERROR
             assert client.get("/showroom/live").status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from include.contracts.documents import INDICES, NEIGHBOURS_ALIAS, PIPELINE, STREAM_INDICES, index_pattern
+from include.contracts.index_documents import INDICES, NEIGHBOURS_ALIAS, PIPELINE, STREAM_INDICES, index_pattern
 from include.contracts.settings import PREFIX
 from include.provision.api_keys import AIRFLOW_ROLE, STREAM_ROLE
 from tests.contract.compose_file import (
@@ -55,8 +55,8 @@ def test_secrets_are_known_to_those_who_need_them(name: str) -> None:
         "AIRFLOW_PASSWORD": {"airflow-init"},
         "AIRFLOW_VIEWER_PASSWORD": {"airflow-init"},
     }
-    known = SERVICES[name].get("environment", {})
-    assert {secret for secret in owners if secret in known} == {key for key, who in owners.items() if name in who}
+    existing = SERVICES[name].get("environment", {})
+    assert {secret for secret in owners if secret in existing} == {key for key, who in owners.items() if name in who}
 
 
 def test_the_streams_key_may_write_its_indices_and_nothing_else() -> None:

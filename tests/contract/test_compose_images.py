@@ -20,10 +20,10 @@ LOCAL_RUNBOOK = PROJECT / "docs/runbooks/local.md"
 
 def builders() -> dict[str, list[str]]:
     """Own image -> the services that build it."""
-    found: dict[str, list[str]] = defaultdict(list)
+    results: dict[str, list[str]] = defaultdict(list)
     for name in own_images():
-        found[SERVICES[name]["image"]] += [name] if "build" in SERVICES[name] else []
-    return found
+        results[SERVICES[name]["image"]] += [name] if "build" in SERVICES[name] else []
+    return results
 
 
 def all_needed(name: str) -> set[str]:

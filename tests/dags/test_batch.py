@@ -17,8 +17,8 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from include.contracts.errors import SettingsError
 from include.contracts.settings import Settings
-from include.ingest.intent import NEVER, describe
 from include.ingest.plan import Plan
+from include.ingest.purchase_model import NEVER, describe
 from showroom.batch import BatchStepOperator, build_command, build_environment, challenger_run, raise_for_exit_code
 from showroom.tasks.batch import IntervalLedger, ReplayLedger, combined_oracle_auc, folder_name, prune, window_of
 from tests.polling import eventually

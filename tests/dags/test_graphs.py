@@ -87,10 +87,10 @@ def test_parsing_opens_no_socket_loads_no_client_and_is_quick() -> None:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr[-2000:]
-    found = json.loads(done.stdout[done.stdout.index("{") :])
-    assert set(found) == {f"{name}.py" for name in DAGS}
-    assert {name: about["clients"] for name, about in found.items() if about["clients"]} == {}
-    assert {name: about["seconds"] for name, about in found.items() if about["seconds"] > PARSE_S} == {}
+    result = json.loads(done.stdout[done.stdout.index("{") :])
+    assert set(result) == {f"{name}.py" for name in DAGS}
+    assert {name: about["clients"] for name, about in result.items() if about["clients"]} == {}
+    assert {name: about["seconds"] for name, about in result.items() if about["seconds"] > PARSE_S} == {}
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pytest
 from elasticsearch import Elasticsearch
 
-from include.contracts.documents import PipelineEvent
 from include.contracts.errors import TransientError
+from include.contracts.index_documents import PipelineEvent
 from include.contracts.settings import Settings
 from include.supervise.decision_log import DecisionRecord
 from include.supervise.observation import Observation, Unavailable

@@ -14,8 +14,8 @@ from pymongo.database import Database
 from include.archive.store import connect as connect_mongo
 from include.archive.store import database
 from include.clients.airflow import AirflowApi
-from include.contracts.archive import NEIGHBOURS, PRIVACY, PROMOTIONS
-from include.contracts.documents import NEIGHBOURS_ALIAS
+from include.contracts.collections import NEIGHBOURS, PRIVACY, PROMOTIONS
+from include.contracts.index_documents import NEIGHBOURS_ALIAS
 from include.contracts.settings import Settings
 from include.serving import queries as serving
 from include.serving.client import connect
@@ -69,13 +69,13 @@ def test_mlflow_shows_nothing_without_login(platform: Stack, settings: Settings)
 
 
 def test_an_empty_window_fails_at_once_and_says_why(api: AirflowApi, settings: Settings) -> None:
-    night = nightly_run.run(settings, datetime(2001, 1, 1, tzinfo=UTC), datetime(2001, 1, 15, tzinfo=UTC), print, 240)
+    nightly = nightly_run.run(settings, datetime(2001, 1, 1, tzinfo=UTC), datetime(2001, 1, 15, tzinfo=UTC), print, 240)
 
-    assert set(night.failed) == {"features"}
-    assert not night.told
-    log = api.log(nightly_run.DAG, night.run_id, "features", attempt=1)
+    assert set(nightly.failed) == {"features"}
+    assert not nightly.summaries
+    log = api.log(nightly_run.DAG, nightly.run_id, "features", attempt=1)
     assert "the archive holds no session that began in" in log
-    assert api.task_states(nightly_run.DAG, night.run_id)["promote"] == "upstream_failed"
+    assert api.task_states(nightly_run.DAG, nightly.run_id)["promote"] == "upstream_failed"
 
 
 def test_a_run_that_is_ended_ends_its_step(api: AirflowApi, platform: Stack, history: datetime) -> None:
@@ -94,18 +94,18 @@ def test_a_run_that_is_ended_ends_its_step(api: AirflowApi, platform: Stack, his
 def test_a_night_ends_with_champions_neighbours_and_a_charged_budget(
     settings: Settings, mongo: Database[dict[str, Any]], history: datetime
 ) -> None:
-    night = nightly_run.run(settings, history - timedelta(days=14), history, print, 900)
+    nightly = nightly_run.run(settings, history - timedelta(days=14), history, print, 900)
 
-    assert night.failed == {}
-    assert night.complete
-    oracle_auc = night.told["train"]["oracle_auc"]
+    assert nightly.failed == {}
+    assert nightly.complete
+    oracle_auc = nightly.summaries["train"]["oracle_auc"]
     assert 0.7 < oracle_auc < 1
-    assert night.told["train"]["above_oracle_auc"] == []
-    assert night.told["privacy"]["epsilon"] <= 1
+    assert nightly.summaries["train"]["above_oracle_auc"] == []
+    assert nightly.summaries["privacy"]["epsilon"] <= 1
     assert mongo[PRIVACY].count_documents({}) == 1
-    decided = night.told["promote"]["decisions"]
+    decided = nightly.summaries["promote"]["decisions"]
     assert mongo[PROMOTIONS].count_documents({"confirmed": True}) == len(decided) == 2
-    users = night.told["similar"]["users"]
+    users = nightly.summaries["similar"]["users"]
     assert mongo[NEIGHBOURS].count_documents({}) == users
     with connect(settings) as client:
         assert serving.count(client, NEIGHBOURS_ALIAS) == users

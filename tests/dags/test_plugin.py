@@ -13,8 +13,8 @@ import pytest
 from airflow.sdk import timezone
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from include.contracts.documents import PipelineEvent
 from include.contracts.errors import SettingsError, TerminalError, TransientError
+from include.contracts.index_documents import PipelineEvent
 from include.contracts.settings import Settings
 from include.dashboards.kibana import Imported
 from include.serving.retention import old_indices

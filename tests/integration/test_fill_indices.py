@@ -8,7 +8,7 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from benchmarks import fill_indices, panels
-from include.contracts.documents import INDICES, PIPELINE
+from include.contracts.index_documents import INDICES, PIPELINE
 from include.dashboards.panels import find_panel, query_panel
 from include.serving.client import connect
 from include.serving.templates import ensure_templates
@@ -33,7 +33,7 @@ def test_a_filled_fortnight_adds_up_and_can_be_measured(
     monkeypatch.setattr(fill_indices, "_events", lambda end, seed: islice(events(end, seed), 600))
     monkeypatch.setattr(fill_indices, "OF_A_DAY", 50)
     said: list[str] = []
-    filled = fill_indices.fill(client, stack.settings, sessions=SESSIONS, end=END, seed=3, say=said.append)
+    filled = fill_indices.fill(client, stack.settings, sessions=SESSIONS, end=END, seed=3, on_progress=said.append)
 
     assert abs(filled[fill_indices.SUMMARY] - SESSIONS) <= 50
     assert filled[PIPELINE] == 600

@@ -10,11 +10,11 @@ import msgspec
 import pytest
 from elasticsearch import Elasticsearch
 
-from include.contracts.documents import INDICES, index_name
 from include.contracts.errors import TerminalError, TransientError
+from include.contracts.index_documents import INDICES, index_name
 from include.dashboards.model import Filters, Panel
 from include.dashboards.panels import filter_choices, find_panel, load_dashboards, query_panel
-from include.ingest.emission import VALID
+from include.ingest.labelled_record import VALID
 from include.serving import queries
 from include.serving.client import connect
 from include.serving.pipeline_events import write_events
@@ -74,8 +74,8 @@ def loaded(stack: Stack) -> Iterator[Loaded]:
 
 
 def send(client: Elasticsearch, body: Any) -> None:
-    answer = client.bulk(body=body)
-    assert not answer["errors"], answer
+    response = client.bulk(body=body)
+    assert not response["errors"], response
 
 
 def kpi_index(row: dict[str, Any]) -> str:
@@ -90,27 +90,27 @@ def test_indices_match_the_ground_truth(loaded: Loaded) -> None:
     assert sum(round(session.purchase.amount * 100) for session in own) == expected.revenue * 100
     assert len({session.user_id for session in own}) == expected.unique_users
     june = {"range": {"started_at": {"gte": "2054-06-01", "lt": "2054-07-01"}}}
-    found = {alias: queries.count(loaded.client, alias, june) for alias in ("session_summary", "product_details")}
-    assert found["session_summary"] == expected.documents["session_summary"] + len(extra)
-    assert found["product_details"] == expected.documents["product_details"] + sum(len(one.views) for one in extra)
+    results = {alias: queries.count(loaded.client, alias, june) for alias in ("session_summary", "product_details")}
+    assert results["session_summary"] == expected.documents["session_summary"] + len(extra)
+    assert results["product_details"] == expected.documents["product_details"] + sum(len(one.views) for one in extra)
 
 
 def test_predicted_sentiments_match_the_ground_truth(loaded: Loaded) -> None:
     extra = {session.session_id for session in loaded.day.extra}
     query = {"bool": {"must_not": [{"terms": {"session_id": sorted(extra)}}]}}
     aggs = {"label": {"terms": {"field": "label"}}}
-    answer = loaded.client.search(index="product_sentiment", size=0, query=query, aggs=aggs)
-    found = {bucket["key"]: bucket["doc_count"] for bucket in answer["aggregations"]["label"]["buckets"]}
-    assert found == loaded.day.ledger.expected.sentiments
+    response = loaded.client.search(index="product_sentiment", size=0, query=query, aggs=aggs)
+    results = {bucket["key"]: bucket["doc_count"] for bucket in response["aggregations"]["label"]["buckets"]}
+    assert results == loaded.day.ledger.expected.sentiments
 
 
 def test_reject_reasons_match_the_ground_truth(loaded: Loaded) -> None:
     rows = query_panel(loaded.client, find_panel("pipeline-reasons"), DAY).rows
-    found: Counter[str] = Counter()
+    results: Counter[str] = Counter()
     for reason, _, records in rows:
-        found[reason] += records or 0
+        results[reason] += records or 0
     verdicts = loaded.day.ledger.expected.verdicts
-    assert dict(found) == {reason: count for reason, count in verdicts.items() if reason != VALID}
+    assert dict(results) == {reason: count for reason, count in verdicts.items() if reason != VALID}
 
 
 def test_every_panel_with_data_has_a_reference() -> None:
@@ -143,14 +143,14 @@ def test_query_panel_returns_the_newest_documents(loaded: Loaded, name: str, vie
     expected = documents(Selection(loaded.day, filters, width))
     rows = query_panel(loaded.client, panel, filters).rows
     skipped = [number for number, column in enumerate(panel.columns) if column.key in NOT_COMPARED.get(name, ())]
-    found = [
+    results = [
         (datetime.fromisoformat(row[0]), [cell for number, cell in enumerate(row) if number and number not in skipped])
         for row in rows
     ]
-    assert len(found) == min(size, len(expected))
-    assert [at for at, _ in found] == sorted((at for at, _ in expected), reverse=True)[: len(found)]
+    assert len(results) == min(size, len(expected))
+    assert [at for at, _ in results] == sorted((at for at, _ in expected), reverse=True)[: len(results)]
     # Documents with the same time have no defined order.
-    assert not Counter(map(line, found)) - Counter(map(line, expected))
+    assert not Counter(map(line, results)) - Counter(map(line, expected))
 
 
 def near(number: float | None) -> Any:
@@ -163,12 +163,12 @@ def line(dated: Dated) -> str:
 
 
 def test_filter_choices_are_those_of_the_time_range(loaded: Loaded) -> None:
-    found = filter_choices(loaded.client, DAY)
+    result = filter_choices(loaded.client, DAY)
     selection = Selection(loaded.day, DAY, HALF_HOUR)
-    assert set(found["category"]) == {category for session in selection.every for category in session.categories}
-    assert QUOTED in found["category"]
-    assert set(found["device"]) == {session.device.type for session in selection.every}
-    assert found["referrer"][0] == Counter(session.referrer for session in selection.every).most_common(1)[0][0]
+    assert set(result["category"]) == {category for session in selection.every for category in session.categories}
+    assert QUOTED in result["category"]
+    assert set(result["device"]) == {session.device.type for session in selection.every}
+    assert result["referrer"][0] == Counter(session.referrer for session in selection.every).most_common(1)[0][0]
     assert filter_choices(loaded.client, NEVER) == {"category": [], "device": [], "referrer": []}
 
 

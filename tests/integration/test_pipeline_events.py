@@ -7,8 +7,8 @@ import pytest
 from elasticsearch import BadRequestError, Elasticsearch
 from msgspec.structs import replace
 
-from include.contracts.documents import INDICES, PIPELINE, PipelineEvent, index_name, mapping
 from include.contracts.errors import TerminalError, TransientError
+from include.contracts.index_documents import INDICES, PIPELINE, PipelineEvent, index_name, mapping
 from include.contracts.settings import Settings
 from include.serving.client import connect
 from include.serving.pipeline_events import latest_event_time, write_events

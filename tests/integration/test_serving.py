@@ -8,9 +8,9 @@ import msgspec
 import pytest
 from elasticsearch import Elasticsearch
 
-from include.contracts.documents import INDICES, KpiMinute, index_name, older_index
 from include.contracts.errors import TerminalError, TransientError
-from include.ingest.emission import VALID, Emission
+from include.contracts.index_documents import INDICES, KpiMinute, index_name, older_index
+from include.ingest.labelled_record import VALID, LabelledRecord
 from include.serving import queries, retention
 from include.serving.client import connect
 from include.serving.retention import drop_old
@@ -94,8 +94,8 @@ def test_freshness_probe_finds_a_session_indexed_under_its_user(stack: Stack, cl
     name = index_name("session_summary", MONTH)
     client.index(index=name, id="u-1:fresh-1", document=document, refresh=True)
     probe = Probe(stack.settings)
-    emission = Emission(key=b"u-1", value=b"", arrives_at=MONTH, session_id="fresh-1", verdict=VALID)
-    assert list(probe.watch([emission])) == [emission]
+    labelled = LabelledRecord(key=b"u-1", value=b"", arrives_at=MONTH, session_id="fresh-1", verdict=VALID)
+    assert list(probe.watch([labelled])) == [labelled]
     probe.produced("fresh-1", time.time())
     with probe:
         fresh = probe.result(30)
@@ -162,11 +162,11 @@ def test_drop_old_after_a_killed_run_lifts_the_write_block(client: Elasticsearch
 def test_drop_old_interrupted_while_blocked_lifts_the_write_block(
     client: Elasticsearch, older_events: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answers = iter([0])
+    responses = iter([0])
 
     def end_on_second_call(*_: object) -> int:
-        for answer in answers:
-            return answer
+        for response in responses:
+            return response
         raise SystemExit
 
     monkeypatch.setattr(retention, "_kept", end_on_second_call)

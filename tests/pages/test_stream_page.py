@@ -3,11 +3,10 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from include.contracts.reasons import Reason
+from include.contracts.reject_reasons import Reason
 from include.gate.rejected import RejectedRecord
 from include.supervise.decision_log import DecisionRecord
-from include.supervise.observation import KafkaState, Observation
-from include.supervise.observation import Unavailable
+from include.supervise.observation import KafkaState, Observation, Unavailable
 from include.supervise.policy import Decision
 from include.supervise.stage_status import Figure, StageRow
 from showroom.web import formatting

@@ -12,7 +12,7 @@ from pymongo.collection import Collection
 from pymongo.errors import ConnectionFailure, PyMongoError, WaitQueueTimeoutError
 
 from include.batch.window import Window
-from include.contracts.archive import SESSIONS
+from include.contracts.collections import SESSIONS
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.settings import Settings
 

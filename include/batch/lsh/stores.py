@@ -14,9 +14,9 @@ import pymongo
 from elasticsearch import ApiError, Elasticsearch, TransportError, helpers
 
 from include.batch.features.source import errors as mongo_errors
-from include.contracts.archive import NEIGHBOURS
-from include.contracts.documents import NEIGHBOURS_ALIAS
+from include.contracts.collections import NEIGHBOURS
 from include.contracts.errors import TerminalError, TransientError
+from include.contracts.index_documents import NEIGHBOURS_ALIAS
 from include.contracts.settings import Settings
 
 STAGED = f"{NEIGHBOURS}.staged."

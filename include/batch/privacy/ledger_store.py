@@ -11,7 +11,7 @@ from pymongo.collection import Collection
 from pymongo.errors import DuplicateKeyError
 
 from include.batch.features.source import errors
-from include.contracts.archive import PRIVACY
+from include.contracts.collections import PRIVACY
 from include.contracts.errors import TerminalError
 from include.contracts.settings import Settings
 

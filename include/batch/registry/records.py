@@ -10,7 +10,7 @@ from bson.codec_options import CodecOptions
 from pymongo.collection import Collection
 
 from include.batch.features.source import ANSWER_MS, CONNECT_MS, Document, errors
-from include.contracts.archive import PROMOTIONS
+from include.contracts.collections import PROMOTIONS
 from include.contracts.settings import Settings
 
 

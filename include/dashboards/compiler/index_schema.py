@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from include.contracts.documents import INDICES, TIME_FIELD, mapping
 from include.contracts.errors import TerminalError
+from include.contracts.index_documents import INDICES, TIME_FIELD, mapping
 
 # KQL and Lucene parse alike: field:value, field:* and field:(a OR b), joined by AND, OR, NOT.
 _VALUE = r'(?:\*|[\w.@-]+|"[^"\\]*")'

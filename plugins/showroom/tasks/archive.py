@@ -7,10 +7,10 @@ from typing import Any
 
 from airflow.providers.mongo.hooks.mongo import MongoHook
 
-from include.archive.load import load
+from include.archive.consume import load
 from include.archive.retention import delete_expired
 from include.archive.store import database, ensure_indexes
-from include.contracts.archive import LOAD_DEADLINE_S
+from include.contracts.collections import LOAD_DEADLINE_S
 from showroom.fail_fast import fail_fast_on_terminal
 from showroom.settings import load_settings
 
@@ -25,7 +25,7 @@ def archive_sessions() -> dict[str, Any]:
         settings = load_settings()
         archive = database(hook.get_conn(), settings)
         ensure_indexes(archive)
-        report = load(settings, archive, deadline_s=LOAD_DEADLINE_S, say=_log.info)
+        report = load(settings, archive, deadline_s=LOAD_DEADLINE_S, on_progress=_log.info)
         _log.info("%s", report)
         return dataclasses.asdict(report)
 
@@ -36,6 +36,8 @@ def drop_old_sessions(now: datetime, dry_run: bool) -> int:
         settings = load_settings()
         archive = database(hook.get_conn(), settings)
         days = settings.archive_retention_days
-        count = delete_expired(archive, days, now, dry_run=dry_run, deadline_s=RETENTION_DEADLINE_S, say=_log.info)
+        count = delete_expired(
+            archive, days, now, dry_run=dry_run, deadline_s=RETENTION_DEADLINE_S, on_progress=_log.info
+        )
         _log.info("%s%d sessions older than %d days", "dry run: " if dry_run else "deleted ", count, days)
         return count

@@ -12,11 +12,11 @@ import msgspec
 from airflow.providers.mongo.hooks.mongo import MongoHook
 
 from include.archive.store import database, errors
-from include.contracts.archive import LEDGERS
+from include.contracts.collections import LEDGERS
 from include.contracts.errors import SettingsError
 from include.contracts.settings import Settings
-from include.ingest.intent import Intent, describe
 from include.ingest.plan import Plan
+from include.ingest.purchase_model import Intent, describe
 from showroom.fail_fast import fail_fast_on_terminal
 from showroom.settings import batch_folder, load_settings
 

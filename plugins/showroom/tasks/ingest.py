@@ -9,12 +9,12 @@ import msgspec
 from airflow.providers.mongo.hooks.mongo import MongoHook
 
 from include.archive.store import database, errors
-from include.contracts.archive import LEDGERS
+from include.contracts.collections import LEDGERS
 from include.contracts.settings import Settings
+from include.ingest.generator import synthesize
 from include.ingest.plan import Limits, Plan
 from include.ingest.publisher import publish
 from include.ingest.replay import replay
-from include.ingest.shop import synthesize
 from showroom.fail_fast import fail_fast_on_terminal
 from showroom.settings import load_settings
 

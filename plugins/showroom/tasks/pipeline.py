@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 
-from include.contracts.documents import PipelineEvent
 from include.contracts.errors import ShowroomError
+from include.contracts.index_documents import PipelineEvent
 from include.contracts.settings import Settings
 from include.serving.client import connect
 from include.serving.pipeline_events import TIMEOUT_S, latest_event_time, write_events

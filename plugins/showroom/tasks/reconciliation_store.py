@@ -9,7 +9,7 @@ import pymongo
 from pymongo.database import Database
 
 from include.archive.store import Document, errors
-from include.contracts.archive import RECONCILIATIONS
+from include.contracts.collections import RECONCILIATIONS
 from include.supervise.due_hours import RAW_RETENTION, CountedHour
 from include.supervise.reconcile import Evidence, Reconciliation, StageCount, State
 from showroom.tasks.stage_counts import Counted, Minutes

@@ -127,6 +127,6 @@ def count_day(
         # A recreated topic ends below the old bounds.
         reachable = {int(name): min(bound, ends[int(name)]) for name, bound in bounds.items()}
         waiting = sum(max(0, bound - passed.get(partition, 0)) for partition, bound in reachable.items())
-    found = stores.kpi_sessions(day)
-    line = store_line("stream", KPI_INDEX, expected, found, expected if waiting else 0)
+    result = stores.kpi_sessions(day)
+    line = store_line("stream", KPI_INDEX, expected, result, expected if waiting else 0)
     return Minutes(Reconciliation(day, (line,)), None if bounds is None else dict(bounds))

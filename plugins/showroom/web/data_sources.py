@@ -13,9 +13,9 @@ import redis
 from elasticsearch import Elasticsearch
 from pymongo.errors import PyMongoError
 
-from include.contracts import archive, keys
+from include.contracts import collections, redis_keys
 from include.contracts.errors import ShowroomError, TransientError
-from include.contracts.reasons import Reason
+from include.contracts.reject_reasons import Reason
 from include.contracts.settings import Settings
 from include.dashboards import panels
 from include.dashboards.model import Filters, Panel, Table
@@ -151,7 +151,7 @@ class DataSources:
         try:
             with self.redis.pipeline(transaction=False) as pipe:
                 for partition in range(self.settings.partitions):
-                    pipe.hmget(keys.counts(partition), list(Reason))
+                    pipe.hmget(redis_keys.counts(partition), list(Reason))
                 rows = pipe.execute()
         except redis.RedisError as error:
             raise TransientError(
@@ -161,7 +161,7 @@ class DataSources:
         return {reason: count for reason, count in sorted(sums.items(), key=lambda item: -item[1]) if count}
 
     def _find_reconciliations(self) -> list[dict[str, Any]]:
-        collection = self.mongo[self.settings.mongo_database][archive.RECONCILIATIONS]
+        collection = self.mongo[self.settings.mongo_database][collections.RECONCILIATIONS]
         try:
             return list(collection.find().sort("_id", pymongo.DESCENDING).limit(MAX_RECONCILIATIONS))
         except PyMongoError as error:

@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 from include.archive import queries as archive_queries
 from include.contracts.errors import ShowroomError
 from include.contracts.metrics import METRICS
-from include.gate.report import read_report
+from include.gate.stats import read_stats
 from include.serving import queries as serving_queries
 from include.supervise.alerts import ALERTS
 from include.supervise.observation import PARTS, ElasticsearchState, KafkaState, Observation, Unavailable
@@ -101,7 +101,7 @@ def _from_servers(sources: DataSources, observation: Observation) -> dict[str, V
 
 def _gate(sources: DataSources) -> dict[str, Value]:
     try:
-        report = read_report(sources.redis, sources.settings)
+        report = read_stats(sources.redis, sources.settings)
     except redis.RedisError:
         return {}
     ages = {str(number): math.nan if age is None else age for number, age in report.heartbeat_age_s.items()}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from include.contracts.reasons import MEANING, Reason
+from include.contracts.reject_reasons import MEANING, Reason
 from include.gate.rejected import RejectedRecord
 from include.supervise.decision_log import DecisionRecord
 from include.supervise.observation import KafkaState

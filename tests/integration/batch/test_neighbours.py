@@ -17,9 +17,9 @@ from pymongo import MongoClient
 
 from include.batch.lsh.publish import Rows, publish
 from include.batch.lsh.stores import STAGED, ElasticStore, MongoStore, Store
-from include.contracts.archive import NEIGHBOURS
-from include.contracts.documents import NEIGHBOURS_ALIAS
+from include.contracts.collections import NEIGHBOURS
 from include.contracts.errors import TerminalError, TransientError
+from include.contracts.index_documents import NEIGHBOURS_ALIAS
 from include.contracts.settings import Secret, Settings
 from local.stack import ARCHIVE, Stack
 

@@ -14,10 +14,10 @@ from include.archive import documents, watermark
 from include.archive.source import describe
 from include.archive.store import Document
 from include.contracts import topics
-from include.contracts.archive import RECONCILIATIONS, SESSIONS
-from include.contracts.documents import index_name
+from include.contracts.collections import RECONCILIATIONS, SESSIONS
+from include.contracts.dead_letters import DeadLetter, Origin
 from include.contracts.errors import TerminalError, TransientError
-from include.contracts.letters import DeadLetter, Origin
+from include.contracts.index_documents import index_name
 from include.contracts.session import ValidSession
 from include.contracts.settings import Settings
 from include.provision.topics import ensure_topics
@@ -84,10 +84,10 @@ class ShopHour:
         self._producer.flush()
         put(self.settings, sessions)
         for n in range(rejected):
-            place = self._producer.send(topics.RAW, b"x", partition=n % 2, timestamp_ms=at + 600_000 + n).get(
+            topic_partition = self._producer.send(topics.RAW, b"x", partition=n % 2, timestamp_ms=at + 600_000 + n).get(
                 timeout=30
             )
-            self.reject(place.partition, place.offset)
+            self.reject(topic_partition.partition, topic_partition.offset)
         self._producer.flush()
 
     def reject(self, partition: int, offset: int) -> None:
@@ -132,7 +132,7 @@ class ShopHour:
 
     def bury(self, session: ValidSession) -> None:
         """A dead letter of the session's summary, delivered twice."""
-        letter = DeadLetter(
+        dead_letter = DeadLetter(
             index="session_summary-2026.11",
             id=session.session_id,
             reason="refused",
@@ -143,7 +143,7 @@ class ShopHour:
             origin=Origin(topic=topics.VALID, partition=0, offset=0),
         )
         for _ in range(2):
-            self._producer.send(topics.DEAD, msgspec.json.encode(letter))
+            self._producer.send(topics.DEAD, msgspec.json.encode(dead_letter))
         self._producer.flush()
 
     def delete_valid(self) -> None:

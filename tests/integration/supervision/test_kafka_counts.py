@@ -10,8 +10,8 @@ import pytest
 from kafka import KafkaAdminClient, KafkaProducer
 
 from include.contracts import topics
+from include.contracts.dead_letters import DeadLetter, Origin
 from include.contracts.errors import TransientError
-from include.contracts.letters import DeadLetter, Origin
 from include.contracts.settings import Settings
 from include.supervise.consumer_lag import COMMITS, probe_kafka
 from include.supervise.kafka_counts import HourlyCounts, committed, end_offsets, oldest_raw
@@ -45,12 +45,12 @@ def producer(broker: Settings) -> Iterator[KafkaProducer]:
 @pytest.fixture(scope="module")
 def planted(broker: Settings, producer: KafkaProducer) -> Planted:
     start = datetime.now(UTC)
-    places = [producer.send(topics.RAW, b"x", key=b"u", partition=n % 2).get(timeout=30) for n in range(RAW)]
+    topic_partitions = [producer.send(topics.RAW, b"x", key=b"u", partition=n % 2).get(timeout=30) for n in range(RAW)]
     reasons = ["empty"] * EMPTY + ["duplicate"] * DUPLICATE
-    for reason, place in zip(reasons, places, strict=False):
-        refuse(producer, reason, place.partition, place.offset)
+    for reason, topic_partition in zip(reasons, topic_partitions, strict=False):
+        refuse(producer, reason, topic_partition.partition, topic_partition.offset)
     # Of another hour: its record lies before this one's.
-    refuse(producer, "empty", 0, places[0].offset - 1_000)
+    refuse(producer, "empty", 0, topic_partitions[0].offset - 1_000)
     sessions = [valid_session(session_id=f"h-{n}", received_at=datetime.now(UTC)) for n in range(VALID)]
     # Two have one id under two users, one came twice, one is of another hour, one is nothing.
     sessions[1] = valid_session(session_id="h-0", user_id="another", received_at=sessions[1].received_at)
@@ -84,7 +84,7 @@ def refuse(producer: KafkaProducer, reason: str, partition: int, offset: int) ->
 
 
 def bury(producer: KafkaProducer, index: str, identity: str | None, document: bytes) -> None:
-    letter = DeadLetter(
+    dead_letter = DeadLetter(
         index=index,
         id=identity,
         reason="refused",
@@ -92,28 +92,28 @@ def bury(producer: KafkaProducer, index: str, identity: str | None, document: by
         truncated=False,
         origin=Origin(topic=topics.VALID, partition=0, offset=0),
     )
-    producer.send(topics.DEAD, msgspec.json.encode(letter))
+    producer.send(topics.DEAD, msgspec.json.encode(dead_letter))
 
 
 def test_a_new_broker_has_lags_though_no_group_has_a_coordinator(broker: Settings, producer: KafkaProducer) -> None:
     before = probe_kafka(broker)
     assert (before.raw_end, before.gate_lag, before.stream_lag) == (0, 0, 0)
-    place = producer.send(topics.RAW, b"", key=b"u").get(timeout=30)
+    topic_partition = producer.send(topics.RAW, b"", key=b"u").get(timeout=30)
     after = probe_kafka(broker)
     assert (after.raw_end, after.gate_lag) == (1, 1)
     with KafkaAdminClient(bootstrap_servers=broker.kafka_bootstrap) as admin:
         assert COMMITS not in admin.list_topics(), "a look has changed the broker"
-    refuse(producer, "empty", place.partition, place.offset)
+    refuse(producer, "empty", topic_partition.partition, topic_partition.offset)
 
 
 def test_evidence_of_a_span_counts_its_records(planted: Planted) -> None:
     with planted.hours() as hours:
         assert (hours.raw(), hours.undecided()) == (RAW, 0)
-        found = hours.evidence()
+        result = hours.evidence()
         dead = hours.dead()
     # Admitted records: one session came twice.
-    assert (found.raw, found.rejected) == (RAW, {"empty": EMPTY, "duplicate": DUPLICATE})
-    assert found.months == {
+    assert (result.raw, result.rejected) == (RAW, {"empty": EMPTY, "duplicate": DUPLICATE})
+    assert result.months == {
         "2026-11": Rows(session_summary=VALID + 1, product_details=VALID + 1, product_sentiment=VALID + 1)
     }
     assert {index: sum(rows.values()) for index, rows in dead.items()} == {
@@ -185,7 +185,7 @@ def test_evidence_of_a_transactional_source_counts_records_without_markers(
     broker: Settings, producer: KafkaProducer
 ) -> None:
     start = datetime.now(UTC)
-    places = []
+    topic_partitions = []
     with KafkaProducer(bootstrap_servers=broker.kafka_bootstrap, transactional_id=uuid.uuid4().hex) as source:
         source.init_transactions()
         for transaction in range(4):
@@ -194,14 +194,14 @@ def test_evidence_of_a_transactional_source_counts_records_without_markers(
             if transaction == 1:
                 source.abort_transaction()
                 continue
-            places += [future.get(timeout=30) for future in sent]
+            topic_partitions += [future.get(timeout=30) for future in sent]
             source.commit_transaction()
-    for place in places[:-1]:
-        admit(producer, place.partition, place.offset)
+    for topic_partition in topic_partitions[:-1]:
+        admit(producer, topic_partition.partition, topic_partition.offset)
     producer.flush()
     with HourlyCounts(broker, start, start + HOUR) as hours:
         incomplete = gate_line(hours.evidence())
-    admit(producer, places[-1].partition, places[-1].offset)
+    admit(producer, topic_partitions[-1].partition, topic_partitions[-1].offset)
     producer.flush()
     with HourlyCounts(broker, start, start + HOUR) as hours:
         complete = gate_line(hours.evidence())
@@ -211,13 +211,13 @@ def test_evidence_of_a_transactional_source_counts_records_without_markers(
 
 
 def test_counts_without_kafka_raise_transient_error(broker: Settings) -> None:
-    away = broker.replace(kafka_bootstrap="127.0.0.1:1")
+    unavailable = broker.replace(kafka_bootstrap="127.0.0.1:1")
     with (
         pytest.raises(TransientError, match="Kafka does not answer"),
-        HourlyCounts(away, datetime.now(UTC), datetime.now(UTC), bootstrap_ms=AWAY_MS),
+        HourlyCounts(unavailable, datetime.now(UTC), datetime.now(UTC), bootstrap_ms=AWAY_MS),
     ):
         pass
     with pytest.raises(TransientError, match="Kafka does not answer"):
-        committed(away, topics.GATE_GROUP, topics.RAW, bootstrap_ms=AWAY_MS)
+        committed(unavailable, topics.GATE_GROUP, topics.RAW, bootstrap_ms=AWAY_MS)
     with pytest.raises(TransientError, match="Kafka does not answer"):
-        end_offsets(away, topics.RAW, bootstrap_ms=AWAY_MS)
+        end_offsets(unavailable, topics.RAW, bootstrap_ms=AWAY_MS)

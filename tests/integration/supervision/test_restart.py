@@ -45,8 +45,8 @@ def once(settings: Settings, prepare: Callable[[], None]) -> DecisionRecord:
 
 
 def starts(settings: Settings) -> int:
-    with DecisionLog(settings) as kept:
-        return len(kept.restarts_since(time.time() - WINDOW_S))
+    with DecisionLog(settings) as retained:
+        return len(retained.restarts_since(time.time() - WINDOW_S))
 
 
 def jobs(settings: Settings) -> int:
@@ -73,7 +73,7 @@ def test_submit_after_a_timeout_of_the_first_leaves_one_job(
     decision_log: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     templates(decision_log)()
-    known = jobs(decision_log)
+    existing = jobs(decision_log)
     with supervisor_lock(decision_log) as turn, FlinkRest(decision_log) as flink:
         assert turn is not None
 
@@ -86,12 +86,12 @@ def test_submit_after_a_timeout_of_the_first_leaves_one_job(
         # The second has seen that there is no job when the first one lands; only Flink can refuse it.
         with pytest.raises(TerminalError, match="already exists"):
             submit(flink, job_program(), None, Late(turn, lose_answer))
-    assert jobs(decision_log) == known + 1
+    assert jobs(decision_log) == existing + 1
     lose_job(decision_log)
 
 
 def test_run_cycle_by_two_supervisors_submits_once(decision_log: Settings) -> None:
-    known = jobs(decision_log)
+    existing = jobs(decision_log)
     stale = observe_and_decide(decision_log, state_folder(decision_log))
     assert (stale.decision.action, stale.decision.alert) == ("submit", "stream.no_job"), stale
     others: list[DecisionRecord] = []
@@ -111,15 +111,15 @@ def test_run_cycle_by_two_supervisors_submits_once(decision_log: Settings) -> No
     assert [(record.decision.action, record.decision.reason) for record in others] == [
         ("wait", "another supervisor has the lock")
     ]
-    assert (starts(decision_log), jobs(decision_log)) == (1, known + 1)
+    assert (starts(decision_log), jobs(decision_log)) == (1, existing + 1)
 
 
 def test_run_cycle_with_an_outdated_decision_does_not_restart(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known, begun = jobs(settings), starts(settings)
-    with DecisionLog(settings) as kept:
-        stale = next(record for record in kept.last(10) if record.decision.should_restart)
+    existing, begun = jobs(settings), starts(settings)
+    with DecisionLog(settings) as retained:
+        stale = next(record for record in retained.last(10) if record.decision.should_restart)
     taken: list[DecisionRecord] = []
 
     def first_stale(settings: Settings, state: Path, earlier: Sequence[Observation] = ()) -> DecisionRecord:
@@ -130,7 +130,7 @@ def test_run_cycle_with_an_outdated_decision_does_not_restart(
     record = once(settings, templates(settings))
     assert not record.decision.should_restart
     assert len(taken) == 2
-    assert (jobs(settings), starts(settings)) == (known, begun)
+    assert (jobs(settings), starts(settings)) == (existing, begun)
 
 
 def test_run_cycle_with_a_broken_checkpoint_resumes_the_older_one(settings: Settings) -> None:
@@ -154,10 +154,10 @@ def test_run_cycle_with_a_broken_checkpoint_resumes_the_older_one(settings: Sett
 
 def test_run_cycle_at_the_restart_limit_pages(settings: Settings) -> None:
     lose_job(settings)
-    known = jobs(settings)
+    existing = jobs(settings)
     record = once(settings.replace(supervise_restarts=2), templates(settings))
     assert (record.decision.action, record.decision.alert) == ("page", "stream.restart_limit_reached"), record
-    assert (jobs(settings), starts(settings)) == (known, 2)
+    assert (jobs(settings), starts(settings)) == (existing, 2)
 
 
 def test_run_cycle_without_a_restorable_checkpoint_pages(settings: Settings) -> None:

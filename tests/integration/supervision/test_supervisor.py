@@ -6,7 +6,7 @@ import redis
 from elasticsearch import Elasticsearch
 from kafka import KafkaProducer
 
-from include.contracts import keys, topics
+from include.contracts import redis_keys, topics
 from include.contracts.errors import TransientError
 from include.contracts.settings import Secret, Settings
 from include.supervise import decision_log as decision_log_module
@@ -85,10 +85,10 @@ def test_supervisor_lock_is_renewed_while_its_block_runs(settings: Settings, mon
     with supervisor_lock(settings) as mine, redis.Redis.from_url(settings.redis_url.reveal()) as client:
         assert mine is not None
         # Whoever waits for longer than the lock's time still finds it held, by the same owner.
-        token = client.get(keys.supervising())
+        token = client.get(redis_keys.supervising())
         for _ in range(3):
             client.blpop(["nothing comes"], timeout=0.4)
-            assert client.get(keys.supervising()) == token
+            assert client.get(redis_keys.supervising()) == token
 
 
 def test_require_supervisor_lock_while_another_owns_it_raises(settings: Settings) -> None:
@@ -98,8 +98,8 @@ def test_require_supervisor_lock_while_another_owns_it_raises(settings: Settings
 
 
 def test_require_supervisor_lock_without_redis_raises(settings: Settings) -> None:
-    away = settings.replace(redis_url=Secret("redis://127.0.0.1:1/0"))
-    with pytest.raises(TransientError, match="Redis does not answer"), require_supervisor_lock(away):
+    unavailable = settings.replace(redis_url=Secret("redis://127.0.0.1:1/0"))
+    with pytest.raises(TransientError, match="Redis does not answer"), require_supervisor_lock(unavailable):
         raise AssertionError("nobody may act without the lock")
 
 
@@ -124,7 +124,7 @@ def test_decision_log_appends_a_repeat_once_a_minute(settings: Settings) -> None
         assert decision_log.append(DecisionRecord(record.at + 62, record.observation, record.decision, is_restart=True))
         assert decision_log.restarts_since(record.at) == [record.at + 62]
         with redis.Redis.from_url(settings.redis_url.reveal()) as client:
-            client.xadd(keys.decisions(), {"record": b"\xff of another version"})
+            client.xadd(redis_keys.decisions(), {"record": b"\xff of another version"})
         assert len(decision_log.last(10)) == 3
         assert len(decision_log.restarts_since(record.at - 60)) == 2
 
@@ -148,8 +148,8 @@ def test_alert_manager_alert_and_recovery_are_sent_once(settings: Settings) -> N
 
 
 def test_decision_without_redis_does_not_restart(settings: Settings) -> None:
-    away = settings.replace(redis_url=Secret("redis://127.0.0.1:1/0"))
-    record = observe_and_decide(away, state_folder(settings))
+    unavailable = settings.replace(redis_url=Secret("redis://127.0.0.1:1/0"))
+    record = observe_and_decide(unavailable, state_folder(settings))
     assert isinstance(record.observation.gate, Unavailable)
     assert not record.decision.should_restart
     assert record.decision.action != "healthy"

@@ -13,11 +13,11 @@ SHOWROOM = ROOT / "showroom"
 
 
 def showroom(*arguments: str, folder: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("SHOWROOM_")}
+    retained = {name: value for name, value in os.environ.items() if not name.startswith("SHOWROOM_")}
     return subprocess.run(
         [SHOWROOM, *arguments],
         cwd=folder,
-        env=kept | environment,
+        env=retained | environment,
         capture_output=True,
         text=True,
         timeout=60,
@@ -94,9 +94,9 @@ def test_purge_asks_first(tmp_path: Path) -> None:
     (state / "data").mkdir(parents=True)
     (state / "mine").touch()
 
-    asked = showroom("down", "--volumes", SHOWROOM_STATE_DIR=str(state))
-    assert asked.returncode == 0
-    assert "--yes" in asked.stdout
+    request = showroom("down", "--volumes", SHOWROOM_STATE_DIR=str(state))
+    assert request.returncode == 0
+    assert "--yes" in request.stdout
     assert (state / "data").exists()
 
     assert showroom("down", "--volumes", "--yes", SHOWROOM_STATE_DIR=str(state)).returncode == 0

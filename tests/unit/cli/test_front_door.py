@@ -112,9 +112,9 @@ class Machine:
         for path in (self.bin, self.stubs, self.jvms, self.project / "requirements", self.links):
             path.mkdir(parents=True)
         for tool in TOOLS:
-            found = shutil.which(tool)
-            assert found is not None, tool
-            (self.bin / tool).symlink_to(found)
+            result = shutil.which(tool)
+            assert result is not None, tool
+            (self.bin / tool).symlink_to(result)
         self._stub(self.stubs / "python-3.11", PYTHON.format(version="3.11", venv="venv"))
         self._stub(self.stubs / "python-3.13", PYTHON.format(version="3.13", venv="venv"))
         self._stub(self.stubs / "python-3.13-without-venv", PYTHON.format(version="3.13", venv=""))

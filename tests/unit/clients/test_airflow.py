@@ -20,14 +20,14 @@ class Airflow:
     """A server that gives its answers in turn, the last one again and again."""
 
     def __init__(self, *answers: Answer) -> None:
-        self.answers, self.asked = list(answers), 0
+        self.answers, self.requests = list(answers), 0
         airflow = self
 
         class Handler(BaseHTTPRequestHandler):
             def _answer(self) -> None:
                 self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                status, body = airflow.answers[min(airflow.asked, len(airflow.answers) - 1)]
-                airflow.asked += 1
+                status, body = airflow.answers[min(airflow.requests, len(airflow.answers) - 1)]
+                airflow.requests += 1
                 content = json.dumps(body).encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(content)))
@@ -71,14 +71,14 @@ class Serve:
 def test_a_busy_database_is_asked_again(serve: Serve) -> None:
     airflow, api = serve(BUSY, BUSY, WELL)
     api.pause("ingest_synthetic")
-    assert airflow.asked == 3
+    assert airflow.requests == 3
 
 
 def test_a_database_that_stays_busy_is_a_transient_error(serve: Serve) -> None:
     airflow, api = serve(BUSY)
     with pytest.raises(DatabaseBusyError, match="PATCH /api/v2/dags/x: Airflow's database refused"):
         api.pause("x")
-    assert airflow.asked == DATABASE_ATTEMPTS
+    assert airflow.requests == DATABASE_ATTEMPTS
 
 
 def test_a_run_is_requested_once(serve: Serve) -> None:
@@ -86,11 +86,11 @@ def test_a_run_is_requested_once(serve: Serve) -> None:
     airflow, api = serve(BUSY, WELL)
     with pytest.raises(DatabaseBusyError):
         api.trigger("x")
-    assert airflow.asked == 1
+    assert airflow.requests == 1
 
 
 def test_another_error_is_terminal(serve: Serve) -> None:
     airflow, api = serve(BROKEN, WELL)
     with pytest.raises(TerminalError, match="500"):
         api.dags()
-    assert airflow.asked == 1
+    assert airflow.requests == 1

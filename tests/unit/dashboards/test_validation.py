@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from include.contracts.documents import INDICES, TIME_FIELD
+from include.contracts.index_documents import INDICES, TIME_FIELD
 from include.dashboards.compiler.translate import DEFINITIONS, compile_dashboards
 from include.dashboards.kibana import OBJECTS_FILE
 from include.dashboards.validation.parity import parity_errors

@@ -12,9 +12,15 @@ from include.supervise.rule_context import Action
 from local.demo.clean_start import unfinished
 from local.demo.fail_fast import failed_run, terminal_decision
 
-AWAY = Unavailable("unavailable")
+UNAVAILABLE = Unavailable("unavailable")
 SEEN = Observation(
-    taken_at=0.0, flink=AWAY, kafka=AWAY, gate=AWAY, elasticsearch=AWAY, restore=AWAY, input_flowing=None
+    taken_at=0.0,
+    flink=UNAVAILABLE,
+    kafka=UNAVAILABLE,
+    gate=UNAVAILABLE,
+    elasticsearch=UNAVAILABLE,
+    restore=UNAVAILABLE,
+    input_flowing=None,
 )
 
 

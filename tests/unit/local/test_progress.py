@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from local.demo.progress import KEPT, Step, Steps, remember, remembered, roughly
+from local.demo.progress import MAX_DURATIONS, Step, Steps, format_duration, remember, remembered
 
 PLAN = (
     Step(name="wash", title="washing", seconds=30),
@@ -84,9 +84,9 @@ def test_durations_are_kept_by_size(said: list[str], clock: Clock, tmp_path: Pat
 
 def test_no_more_is_kept_than_needed(tmp_path: Path) -> None:
     path = tmp_path / "steps.json"
-    remember(path, {f"step {number}": 1.0 for number in range(KEPT + 5)})
+    remember(path, {f"step {number}": 1.0 for number in range(MAX_DURATIONS + 5)})
     remember(path, {"new": 2.0})
-    assert len(remembered(path)) == KEPT
+    assert len(remembered(path)) == MAX_DURATIONS
     assert remembered(path)["new"] == 2.0
 
 
@@ -100,8 +100,8 @@ def test_a_broken_file_is_no_obstacle(tmp_path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"),
+    ("seconds", "message"),
     [(0, "some seconds"), (14, "about 10 s"), (96, "about 100 s"), (121, "about 2 min"), (600, "about 10 min")],
 )
-def test_guesses_are_round(seconds: float, told: str) -> None:
-    assert roughly(seconds) == told
+def test_guesses_are_round(seconds: float, message: str) -> None:
+    assert format_duration(seconds) == message

@@ -9,7 +9,7 @@ import pytest
 
 from include.contracts.errors import NotReadyError
 from local.program import Probe, Program
-from local.readiness import last_words, wait_until_ready
+from local.readiness import last_error_line, wait_until_ready
 
 
 def program(probe: Probe) -> Program:
@@ -17,13 +17,13 @@ def program(probe: Probe) -> Program:
 
 
 def answers(*given: str | Exception | None) -> Callable[[], str | None]:
-    told: Iterator[str | Exception | None] = iter(given)
+    message: Iterator[str | Exception | None] = iter(given)
 
     def probe() -> str | None:
-        answer = next(told)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        response = next(message)
+        if isinstance(response, Exception):
+            raise response
+        return response
 
     return probe
 
@@ -64,17 +64,17 @@ def test_a_program_that_was_given_up_is_not_waited_for(tmp_path: Path) -> None:
 def test_a_missing_or_empty_log_is_a_dash(tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("\n\n")
 
-    assert last_words(tmp_path / "missing") == "-"
-    assert last_words(tmp_path / "empty") == "-"
+    assert last_error_line(tmp_path / "missing") == "-"
+    assert last_error_line(tmp_path / "empty") == "-"
 
 
 def test_a_cause_tells_more_than_an_error_and_an_error_more_than_what_follows(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text("starting\nERROR no luck\nbye\n")
-    assert last_words(log) == "ERROR no luck"
+    assert last_error_line(log) == "ERROR no luck"
 
     log.write_text("Caused by: no disk\n\tat a.b(C.java:1)\nERROR no luck\nbye\n")
-    assert last_words(log) == "Caused by: no disk"
+    assert last_error_line(log) == "Caused by: no disk"
 
 
 def test_a_program_that_is_started_again_and_again_is_not_waited_for(tmp_path: Path) -> None:

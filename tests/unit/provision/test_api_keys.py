@@ -94,7 +94,7 @@ def logins(tmp_path: Path) -> Logins:
     return Logins.of(elastic="secret", kibana_system="kibana's", stream_key_file=stream, airflow_key_file=airflow)
 
 
-def kept(logins: Logins) -> dict[str, str]:
+def stored_keys(logins: Logins) -> dict[str, str]:
     return {name: file.read_text() for name, file in logins.key_files.items()}
 
 
@@ -107,7 +107,7 @@ def ensure(server: Security, logins: Logins) -> list[str]:
 def test_a_new_stack_gets_kibanas_password_and_the_keys(server: Security, logins: Logins) -> None:
     assert ensure(server, logins) == ["stream", "airflow"]
     assert server.passwords == {"kibana_system": "kibana's"}
-    assert kept(logins) == {"stream": "key-1\n", "airflow": "key-2\n"}
+    assert stored_keys(logins) == {"stream": "key-1\n", "airflow": "key-2\n"}
     assert {file.stat().st_mode & 0o777 for file in logins.key_files.values()} == {0o600}
     assert server.created == [
         {"name": "stream", "role_descriptors": {"stream": STREAM_ROLE}},
@@ -119,7 +119,7 @@ def test_keys_that_work_are_kept_and_may_do_what_this_version_needs(server: Secu
     ensure(server, logins)
     assert server.updated == {}
     assert ensure(server, logins) == []
-    assert kept(logins) == {"stream": "key-1\n", "airflow": "key-2\n"}
+    assert stored_keys(logins) == {"stream": "key-1\n", "airflow": "key-2\n"}
     assert len(server.created) == 2
     assert server.updated == {
         "1": {"role_descriptors": {"stream": STREAM_ROLE}},
@@ -131,12 +131,12 @@ def test_keys_that_work_are_kept_and_may_do_what_this_version_needs(server: Secu
 @pytest.mark.parametrize("name", ["stream", "airflow"])
 def test_only_the_key_that_does_not_work_is_replaced(server: Security, logins: Logins, name: str, content: str) -> None:
     ensure(server, logins)
-    before = kept(logins)
+    before = stored_keys(logins)
     file = logins.key_files[name]
     file.write_text(content)
     file.chmod(0o644)
     assert ensure(server, logins) == [name]
-    assert kept(logins) == before | {name: "key-3\n"}
+    assert stored_keys(logins) == before | {name: "key-3\n"}
     assert file.stat().st_mode & 0o777 == 0o600
 
 
@@ -170,10 +170,10 @@ def test_logins_come_from_the_environment(tmp_path: Path) -> None:
         "STREAM_KEY_FILE": str(tmp_path / "stream"),
         "AIRFLOW_KEY_FILE": str(tmp_path / "airflow"),
     }
-    found = logins_of(environment)
-    assert found is not None
-    assert (found.elastic.reveal(), found.kibana_system.reveal()) == ("secret", "other")
-    assert found.key_files == {"stream": tmp_path / "stream", "airflow": tmp_path / "airflow"}
+    result = logins_of(environment)
+    assert result is not None
+    assert (result.elastic.reveal(), result.kibana_system.reveal()) == ("secret", "other")
+    assert result.key_files == {"stream": tmp_path / "stream", "airflow": tmp_path / "airflow"}
 
 
 def test_ensure_access_with_a_lost_key_file_invalidates_the_key_that_it_replaces(
@@ -183,7 +183,7 @@ def test_ensure_access_with_a_lost_key_file_invalidates_the_key_that_it_replaces
     logins.key_files["stream"].unlink()
     assert ensure(server, logins) == ["stream"]
     assert server.valid_keys == {"key-2", "key-3"}
-    assert kept(logins) == {"stream": "key-3\n", "airflow": "key-2\n"}
+    assert stored_keys(logins) == {"stream": "key-3\n", "airflow": "key-2\n"}
 
 
 @pytest.mark.parametrize("key", ["", "k" * 31])

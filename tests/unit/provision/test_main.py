@@ -19,7 +19,7 @@ def closed_port() -> int:
 def test_it_gives_up_on_a_broker_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prepare, "PAUSE_S", 0.01)
     settings = Settings(kafka_bootstrap=f"127.0.0.1:{closed_port()}")
-    monkeypatch.setattr(prepare, "ensure_topics", _away)
+    monkeypatch.setattr(prepare, "ensure_topics", _unavailable)
     with pytest.raises(TransientError, match=f"Kafka does not answer at {settings.kafka_bootstrap}"):
         prepare.prepare(settings, deadline_s=0.05)
 
@@ -35,16 +35,16 @@ def test_it_gives_up_on_an_elasticsearch_that_is_away(monkeypatch: pytest.Monkey
 def test_a_server_that_comes_late_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prepare, "PAUSE_S", 0.01)
     first, second = ConnectionRefusedError("not yet"), ConnectionRefusedError("not yet")
-    answers: Iterator[list[str] | Exception] = iter([first, second, ["sessions.raw"]])
+    responses: Iterator[list[str] | Exception] = iter([first, second, ["sessions.raw"]])
 
     def ensure_topics(_: Settings) -> list[str]:
-        answer = next(answers)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        response = next(responses)
+        if isinstance(response, Exception):
+            raise response
+        return response
 
     monkeypatch.setattr(prepare, "ensure_topics", ensure_topics)
-    assert prepare._patiently(lambda: prepare._topics(Settings()), 5.0) == ["sessions.raw"]
+    assert prepare._with_retries(lambda: prepare._topics(Settings()), 5.0) == ["sessions.raw"]
 
 
 @pytest.mark.parametrize(("name", "code"), [("SHOWROOM_NONSENSE", 2), ("SHOWROOM_PARTITIONS", 2)])
@@ -57,5 +57,5 @@ def test_wrong_settings_end_it_with_one_line(
     assert error.startswith("prepare: ") and name in error and error.count("\n") == 1
 
 
-def _away(_: Settings) -> list[str]:
+def _unavailable(_: Settings) -> list[str]:
     raise ConnectionRefusedError("nobody listens")

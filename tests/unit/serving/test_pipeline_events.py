@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from include.contracts.documents import COUNTED, PipelineEvent
+from include.contracts.index_documents import COUNTED, PipelineEvent
 from include.serving.pipeline_events import Counter, counter_increments, document_id
 
 AT = datetime(2026, 11, 23, 8, 15, 30, 250_900, tzinfo=UTC)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from include.contracts.documents import INDICES
+from include.contracts.index_documents import INDICES
 from include.contracts.settings import Settings
 from include.serving.templates import template_body
 

@@ -154,14 +154,14 @@ def test_heartbeat_that_the_service_rejects_is_not_stored(settings: Settings, we
 
 def test_cycle_without_any_server_ends_with_a_heartbeat(settings: Settings, webhook: Webhook, tmp_path: Path) -> None:
     address = "127.0.0.1:1"
-    away = settings.replace(
+    unavailable = settings.replace(
         kafka_bootstrap=address,
         elasticsearch_url=f"http://{address}",
         flink_url=f"http://{address}",
         mongo_url=Secret(f"mongodb://{address}"),
     )
     program = JobProgram(tmp_path / "none.jar", "/", "/none.py")
-    record = run_cycle(away, program, tmp_path, prepare=lambda: None, on_progress=lambda _: None)
+    record = run_cycle(unavailable, program, tmp_path, prepare=lambda: None, on_progress=lambda _: None)
     assert record.decision.action == "wait"
     assert webhook.heartbeats == 1
 

@@ -32,18 +32,18 @@ def test_due_hours_after_an_outage_are_all_that_were_missed() -> None:
 
 
 def test_due_hours_include_pending_ones_and_recent_differences() -> None:
-    known = {ago(n): CLOSED for n in range(1, 60)} | {ago(3): OPEN, ago(5): OPEN_STORED, ago(7): DIFFERENT}
-    assert due_hours(NOW, known, None).hours == [ago(7), ago(5), ago(3), LAST]
+    existing = {ago(n): CLOSED for n in range(1, 60)} | {ago(3): OPEN, ago(5): OPEN_STORED, ago(7): DIFFERENT}
+    assert due_hours(NOW, existing, None).hours == [ago(7), ago(5), ago(3), LAST]
 
 
 def test_due_hours_whose_raw_records_expired_are_unverifiable_once() -> None:
-    known = {ago(n): CLOSED for n in range(80, 90)} | {ago(85): OPEN, ago(84): OPEN_STORED, ago(83): DIFFERENT}
-    due = due_hours(NOW, known, None)
+    existing = {ago(n): CLOSED for n in range(80, 90)} | {ago(85): OPEN, ago(84): OPEN_STORED, ago(83): DIFFERENT}
+    due = due_hours(NOW, existing, None)
     oldest = oldest_verifiable(NOW)
     assert due.expired == [ago(85), *(ago(n) for n in range(79, 0, -1) if ago(n) < oldest)]
     assert due.hours == [ago(84), *(ago(n) for n in range(79, -1, -1) if ago(n) >= oldest)]
-    known |= dict.fromkeys(due.expired, CountedHour("unverifiable", False)) | dict.fromkeys(due.hours, CLOSED)
-    assert due_hours(NOW, known, None) == ([], [])
+    existing |= dict.fromkeys(due.expired, CountedHour("unverifiable", False)) | dict.fromkeys(due.hours, CLOSED)
+    assert due_hours(NOW, existing, None) == ([], [])
 
 
 def test_due_hours_of_a_first_run_begin_with_the_day_of_the_oldest_record() -> None:
@@ -57,11 +57,11 @@ def test_due_hours_of_a_first_run_begin_with_the_day_of_the_oldest_record() -> N
 
 def test_due_days_are_those_whose_24_hours_are_counted() -> None:
     day = datetime(2026, 11, 22, tzinfo=UTC)
-    known = {day + n * HOUR: CLOSED for n in range(24)}
-    assert due_days(NOW, known, set()) == [day]
-    assert due_days(NOW, known, {day}) == []
-    assert due_days(NOW, known | {day + 5 * HOUR: OPEN}, set()) == []
-    assert due_days(NOW, {hour: record for hour, record in known.items() if hour.hour != 23}, set()) == []
+    existing = {day + n * HOUR: CLOSED for n in range(24)}
+    assert due_days(NOW, existing, set()) == [day]
+    assert due_days(NOW, existing, {day}) == []
+    assert due_days(NOW, existing | {day + 5 * HOUR: OPEN}, set()) == []
+    assert due_days(NOW, {hour: record for hour, record in existing.items() if hour.hour != 23}, set()) == []
 
 
 def test_require_countable_of_an_open_or_expired_hour_raises() -> None:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from include.contracts.documents import PipelineEvent
+from include.contracts.index_documents import PipelineEvent
 from include.supervise.alerts import ALERTS, stage_of
 from include.supervise.decision_log import DecisionRecord
 from include.supervise.events import (

@@ -57,7 +57,7 @@ def hour(found: dict[str, int], stream: int = 0, archive: int = 0, **changes: An
 
 
 @pytest.mark.parametrize(
-    ("what", "found", "waiting", "changes", "owner", "state"),
+    ("what", "match", "waiting", "changes", "owner", "state"),
     [
         ("all is well", {}, (0, 0), {}, None, "balanced"),
         ("no input", {}, (0, 0), {"raw": 0, "rejected": {}, "months": {}, "bounds": {}}, None, "balanced"),
@@ -85,9 +85,9 @@ def hour(found: dict[str, int], stream: int = 0, archive: int = 0, **changes: An
     ids=lambda value: value if isinstance(value, str) and " " in value else "",
 )
 def test_hour_with_counts_has_first_mismatched_stage_and_state(
-    what: str, found: dict[str, int], waiting: tuple[int, int], changes: dict[str, Any], owner: str | None, state: str
+    what: str, match: dict[str, int], waiting: tuple[int, int], changes: dict[str, Any], owner: str | None, state: str
 ) -> None:
-    result = hour(found, *waiting, **changes)
+    result = hour(match, *waiting, **changes)
     assert (result.first_mismatched_stage, result.state) == (owner, state), what
     assert (result.is_balanced, result.is_pending) == (owner is None, state == "pending" or result.is_pending)
 

@@ -24,24 +24,24 @@ def test_newest_restore_point_is_the_newest_complete_one_of_all_jobs(tmp_path: P
     point(tmp_path, "savepoints/savepoint-a-1", 200)
     point(tmp_path, "checkpoints/b/chk-3", 400, complete=False)
     (tmp_path / "checkpoints/b/shared").mkdir()
-    assert [found.written for found in restore_points(tmp_path)] == [300, 200, 100]
-    found = newest_restore_point(tmp_path)
-    assert found is not None
-    assert found.path == newest
-    assert found.uri == newest.as_uri()
+    assert [result.written for result in restore_points(tmp_path)] == [300, 200, 100]
+    result = newest_restore_point(tmp_path)
+    assert result is not None
+    assert result.path == newest
+    assert result.uri == newest.as_uri()
 
 
 def test_restore_points_omit_a_checkpoint_deleted_concurrently(tmp_path: Path) -> None:
-    kept = point(tmp_path, "checkpoints/a/chk-8", 100)
+    retained = point(tmp_path, "checkpoints/a/chk-8", 100)
     # Listed, and gone when its time is read.
     (point(tmp_path, "checkpoints/a/chk-7", 50, complete=False) / "_metadata").symlink_to(tmp_path / "gone")
-    assert [found.path for found in restore_points(tmp_path)] == [kept]
+    assert [result.path for result in restore_points(tmp_path)] == [retained]
 
 
 def test_restore_point_job_is_that_of_a_checkpoint_only(tmp_path: Path) -> None:
     point(tmp_path, "checkpoints/a/chk-8", 200)
     point(tmp_path, "savepoints/savepoint-a-1", 100)
-    assert [found.job for found in restore_points(tmp_path)] == ["a", None]
+    assert [result.job for result in restore_points(tmp_path)] == ["a", None]
 
 
 def test_newest_restore_point_of_an_empty_folder_is_none(tmp_path: Path) -> None:

@@ -153,8 +153,8 @@ def test_a_newer_python_is_found_on_the_path_and_under_pyenv(tmp_path: Path, mon
     fake(tmp_path / "python3.12", 127)
     newer = fake(tmp_path / "python3.14", 0)
     assert environments.base_python("dashboards") == newer
-    kept = fake(tmp_path / "pyenv" / "versions" / "3.12.9" / "bin" / "python3.12", 0)
-    assert environments.base_python("dashboards") == kept
+    retained = fake(tmp_path / "pyenv" / "versions" / "3.12.9" / "bin" / "python3.12", 0)
+    assert environments.base_python("dashboards") == retained
     assert os.access(environments.base_python("dev"), os.X_OK)
 
 

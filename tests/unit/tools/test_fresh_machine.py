@@ -61,10 +61,10 @@ def test_build_mirror_makes_an_archive_that_uv_can_verify_and_move(prefix: Path,
     ],
 )
 def test_remedy_is_the_command_that_the_front_door_names(line: str, command: str) -> None:
-    found = fresh_machine.REMEDY.search(line)
+    result = fresh_machine.REMEDY.search(line)
 
-    assert found is not None
-    assert found[1] == command
+    assert result is not None
+    assert result[1] == command
 
 
 def test_fresh_machine_as_an_ordinary_user_is_one_line(

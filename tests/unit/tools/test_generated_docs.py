@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from include.contracts.documents import INDICES, mapping
+from include.contracts.index_documents import INDICES, mapping
 from include.contracts.metrics import METRICS
 from include.contracts.ports import Ports
-from include.contracts.reasons import MEANING, Reason
+from include.contracts.reject_reasons import MEANING, Reason
 from include.contracts.settings import PREFIX, Secret, Settings
 from include.contracts.topics import TOPICS
 from tools.generated_docs import CONTAINER_SECRETS, PROJECT, drift, generate

@@ -11,7 +11,7 @@ import kafka
 import pytest
 
 from include.contracts.settings import Settings
-from include.gate.check import Candidate, Limits, check
+from include.gate.validation import Candidate, Limits, check
 from local.project import ROOT
 
 GUIDE = (ROOT / "docs/bring-your-own-shop.md").read_text(encoding="utf-8")
@@ -53,8 +53,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def block(language: str) -> str:
     """The guide's one block in a language."""
-    (found,) = re.findall(rf"```{language}\n(.*?)```", GUIDE, re.DOTALL)
-    return str(found)
+    (result,) = re.findall(rf"```{language}\n(.*?)```", GUIDE, re.DOTALL)
+    return str(result)
 
 
 def verdict(value: bytes, key: bytes) -> object:

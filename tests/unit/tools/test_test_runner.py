@@ -73,10 +73,10 @@ def report(folder: Path, **numbers: int) -> Path:
 
 
 def test_failures_and_errors_are_failed(tmp_path: Path) -> None:
-    found = counts(report(tmp_path, tests=10, failures=2, errors=1, skipped=3), exit_code=1)
+    result = counts(report(tmp_path, tests=10, failures=2, errors=1, skipped=3), exit_code=1)
 
-    assert found == Counts(passed=4, failed=3, skipped=3)
-    assert str(found) == "4 passed, 3 failed, 3 skipped"
+    assert result == Counts(passed=4, failed=3, skipped=3)
+    assert str(result) == "4 passed, 3 failed, 3 skipped"
 
 
 def test_a_run_that_died_is_a_failure_even_without_a_report(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ LOG_INTERVAL_S = 5.0
 CAUGHT_UP_S = 1.0
 """A worker that reads to the ends in less time has caught up: what arrived meanwhile is less than this."""
 
-Say = Callable[[str], None]
+OnProgress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,11 @@ class LoadReport:
 
 
 def load(
-    settings: Settings, database: Database[Document], *, deadline_s: float | None = None, say: Say = lambda _: None
+    settings: Settings,
+    database: Database[Document],
+    *,
+    deadline_s: float | None = None,
+    on_progress: OnProgress = lambda _: None,
 ) -> LoadReport:
     """Archive what is committed in `sessions.valid`, and what arrives meanwhile, until nothing is left.
 
@@ -66,9 +70,9 @@ def load(
     positions = watermark.read(store, topics.VALID, topic.topic_id, topic.partitions)
     bounds = source.bounds(settings, topics.VALID, topic.partitions)
     watermark.require_below(positions, bounds.ends, topics.VALID)
-    gaps = _record_gaps(store, topic.topic_id, positions, bounds.beginnings, say)
+    gaps = _record_gaps(store, topic.topic_id, positions, bounds.beginnings, on_progress)
     positions |= {gap.partition: gap.until for gap in gaps}
-    run = _Run(settings, store, topic.topic_id, None if deadline_s is None else began + deadline_s, say)
+    run = _Run(settings, store, topic.topic_id, None if deadline_s is None else began + deadline_s, on_progress)
     behind = _load_shares(run, positions, bounds.ends)
     return LoadReport(
         sessions=run.sessions,
@@ -85,11 +89,11 @@ class _Run:
     """What the workers of one load share: where to write, when to stop, and the counts so far."""
 
     def __init__(
-        self, settings: Settings, store: Database[Document], topic_id: str, until: float | None, say: Say
+        self, settings: Settings, store: Database[Document], topic_id: str, until: float | None, on_progress: OnProgress
     ) -> None:
         self.settings, self.store, self.topic_id = settings, store, topic_id
         self.sessions = self.batches = self.unreadable = 0
-        self._until, self._say = until, say
+        self._until, self._on_progress = until, on_progress
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._logged_at = time.monotonic()
@@ -108,7 +112,7 @@ class _Run:
             self.sessions += written.sessions
             self.unreadable += written.unreadable
             if time.monotonic() - self._logged_at >= LOG_INTERVAL_S:
-                self._say(f"{self.sessions:,} sessions archived")
+                self._on_progress(f"{self.sessions:,} sessions archived")
                 self._logged_at = time.monotonic()
 
 
@@ -158,7 +162,11 @@ def _behind(positions: dict[int, int], ends: dict[int, int]) -> int:
 
 
 def _record_gaps(
-    store: Database[Document], topic_id: str, starts: dict[int, int], beginnings: dict[int, int], say: Say
+    store: Database[Document],
+    topic_id: str,
+    starts: dict[int, int],
+    beginnings: dict[int, int],
+    on_progress: OnProgress,
 ) -> list[watermark.Gap]:
     gaps = [
         watermark.Gap(topics.VALID, partition, start, beginnings[partition])
@@ -167,7 +175,9 @@ def _record_gaps(
     ]
     watermark.keep_gaps(store, gaps)
     for gap in gaps:
-        say(f"{gap.topic}:{gap.partition} offsets {gap.start} to {gap.until - 1} expired before they were archived")
+        on_progress(
+            f"{gap.topic}:{gap.partition} offsets {gap.start} to {gap.until - 1} expired before they were archived"
+        )
     # A gap is behind us once it is recorded, even where nothing is left to read.
     watermark.advance(store, topics.VALID, topic_id, {gap.partition: gap.until for gap in gaps})
     return gaps

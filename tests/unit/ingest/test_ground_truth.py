@@ -14,15 +14,15 @@ from msgspec import structs
 from include.contracts.errors import SourceFormatError
 from include.contracts.session import Session
 from include.contracts.settings import Settings
-from include.gate.check import Limits as GateLimits
-from include.gate.check import Rejection, check
-from include.ingest.emission import VALID, Emission
-from include.ingest.exact import Distinct, ExactSet
-from include.ingest.expected import kpi_table
-from include.ingest.intent import area
-from include.ingest.ledger import Ledger, merge
+from include.gate.validation import Limits as GateLimits
+from include.gate.validation import Rejection, check
+from include.ingest.distinct import DistinctCounter, IntSet
+from include.ingest.expected_counts import kpi_table
+from include.ingest.generator import synthesize
+from include.ingest.ground_truth import GroundTruth, merge
+from include.ingest.labelled_record import VALID, LabelledRecord
 from include.ingest.plan import Fault, FaultRates, Plan
-from include.ingest.shop import synthesize
+from include.ingest.purchase_model import area
 from tests.unit.ingest.reference_gate import minute, recount, rows
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
@@ -31,7 +31,7 @@ MEMORY_REASONS = {"duplicate", "impossible_pace", "rate_user", "rate_network", "
 
 def build(
     seed: int, sessions: int, hours: float, factor: float, limits: Settings | None = None, end: datetime = NOW
-) -> tuple[Plan, list[Emission], Ledger, Settings]:
+) -> tuple[Plan, list[LabelledRecord], GroundTruth, Settings]:
     chosen = limits or Settings()
     what = Plan.of(
         chosen,
@@ -43,16 +43,16 @@ def build(
     )
     what.check_clock(NOW)
     shop = synthesize(what)
-    emissions = list(shop)
-    return what, emissions, shop.ledger, chosen
+    labelled_records = list(shop)
+    return what, labelled_records, shop.ledger, chosen
 
 
-def agree(emissions: list[Emission], ledger: Ledger, chosen: Settings) -> None:
+def agree(labelled_records: list[LabelledRecord], ledger: GroundTruth, chosen: Settings) -> None:
     """Every figure of the ledger equals what the slow gate counts, and every verdict what it says."""
-    slow = recount(emissions, chosen, NOW)
-    assert [str(emission.verdict) for emission in emissions] == slow.verdicts
+    slow = recount(labelled_records, chosen, NOW)
+    assert [str(labelled.verdict) for labelled in labelled_records] == slow.verdicts
     expected = ledger.expected
-    assert expected.produced == len(emissions)
+    assert expected.produced == len(labelled_records)
     assert expected.verdicts == slow.counts
     assert expected.documents == slow.documents
     assert expected.unique_users == len({session.user_id for session in slow.admitted})
@@ -66,7 +66,7 @@ def agree(emissions: list[Emission], ledger: Ledger, chosen: Settings) -> None:
     for session in slow.admitted:
         for category in rows(session):
             inside[minute(session), category].append(session)
-    table = kpi_table(emissions)
+    table = kpi_table(labelled_records)
     assert {key: (row.total.sessions, row.users) for key, row in table.items()} == {
         key: (len(sessions), len({session.user_id for session in sessions})) for key, sessions in inside.items()
     }
@@ -74,9 +74,9 @@ def agree(emissions: list[Emission], ledger: Ledger, chosen: Settings) -> None:
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_every_figure_equals_a_slow_recount(seed: int) -> None:
-    _, emissions, ledger, chosen = build(seed, 1_500, 48.0, 10.0)
+    _, labelled_records, ledger, chosen = build(seed, 1_500, 48.0, 10.0)
     assert set(ledger.planted) == set(Fault)
-    agree(emissions, ledger, chosen)
+    agree(labelled_records, ledger, chosen)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -100,20 +100,20 @@ def test_every_figure_equals_a_slow_recount_under_any_plan(
         max_record_bytes=20_000,
         duplicate_window_s=window,
     )
-    _, emissions, ledger, _ = build(seed, sessions, hours, factor, chosen)
-    agree(emissions, ledger, chosen)
+    _, labelled_records, ledger, _ = build(seed, sessions, hours, factor, chosen)
+    agree(labelled_records, ledger, chosen)
 
 
 def test_the_gates_own_checks_say_the_same() -> None:
-    _, emissions, _, chosen = build(5, 3_000, 24.0, 10.0)
+    _, labelled_records, _, chosen = build(5, 3_000, 24.0, 10.0)
     limits = GateLimits.of(chosen)
-    for emission in emissions:
-        said = check(emission.value, emission.key, int(NOW.timestamp() * 1_000), limits)
+    for labelled in labelled_records:
+        said = check(labelled.value, labelled.key, int(NOW.timestamp() * 1_000), limits)
         if isinstance(said, Rejection):
-            assert said.reason == emission.verdict
+            assert said.reason == labelled.verdict
         else:
-            assert emission.verdict == VALID or emission.verdict in MEMORY_REASONS
-            assert said.too_fast == (emission.verdict == "impossible_pace")
+            assert labelled.verdict == VALID or labelled.verdict in MEMORY_REASONS
+            assert said.too_fast == (labelled.verdict == "impossible_pace")
 
 
 def test_the_ceiling_is_the_auc_of_the_true_probability() -> None:
@@ -131,16 +131,16 @@ def test_the_ceiling_is_the_auc_of_the_true_probability() -> None:
 
 def test_the_area_equals_counting_every_pair() -> None:
     ranked = [(3.0, 10.0), (0.0, 4.0), (5.0, 5.0), (2.0, 0.0)]
-    scored = [(place, yes, no) for place, (yes, no) in enumerate(ranked)]
+    scored = [(location, yes, no) for location, (yes, no) in enumerate(ranked)]
     wins = sum(yes * no * (1.0 if a > b else 0.5) for a, yes, _ in scored for b, _, no in scored if a >= b)
     assert area(ranked) == pytest.approx(wins / (10 * 19))
     assert area([(0.0, 5.0)]) is None
 
 
 def test_reviews_in_the_records_are_those_in_the_ledger() -> None:
-    _, emissions, ledger, _ = build(1, 2_000, 24.0, 1.0)
+    _, labelled_records, ledger, _ = build(1, 2_000, 24.0, 1.0)
     assert sum(ledger.expected.sentiments.values()) == ledger.expected.documents["product_sentiment"]
-    sessions = [msgspec.json.decode(e.value, type=Session) for e in emissions if e.verdict == VALID]
+    sessions = [msgspec.json.decode(e.value, type=Session) for e in labelled_records if e.verdict == VALID]
     assert any("\n" in (view.review or "") for session in sessions for view in session.views)
 
 
@@ -148,8 +148,8 @@ def test_a_ledger_comes_back_from_its_file(tmp_path: Path) -> None:
     *_, ledger, _ = build(1, 400, 10.0, 5.0)
     path = tmp_path / "kept" / "ledger.json"
     ledger.save(path)
-    assert Ledger.load(path) == ledger
-    assert [found.name for found in path.parent.iterdir()] == ["ledger.json"]
+    assert GroundTruth.load(path) == ledger
+    assert [result.name for result in path.parent.iterdir()] == ["ledger.json"]
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{}", b"[1"])
@@ -158,13 +158,13 @@ def test_a_file_that_is_no_ledger_is_named(tmp_path: Path, content: bytes | None
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(SourceFormatError, match=r"ledger\.json"):
-        Ledger.load(path)
+        GroundTruth.load(path)
 
 
 def test_ledgers_of_several_intervals_unite_as_one_recount() -> None:
     parts = [build(4, 600, 6.0, 5.0, end=NOW - timedelta(hours=6 * back)) for back in (2, 1, 0)]
     united = merge([ledger for _, _, ledger, _ in parts])
-    everything = [emission for _, emissions, _, _ in parts for emission in emissions]
+    everything = [labelled for _, labelled_records, _, _ in parts for labelled in labelled_records]
     agree(everything, united, Settings())
     alone = [ledger.expected.unique_users or 0 for _, _, ledger, _ in parts]
     assert united.expected.unique_users is not None
@@ -182,16 +182,16 @@ def test_merging_the_same_interval_twice_is_refused() -> None:
 
 @given(st.sets(st.integers(0, 5_000)), st.sets(st.integers(0, 2**40)))
 def test_exact_sets_behave_as_sets(some: set[int], others: set[int]) -> None:
-    packed = ExactSet.unpack(ExactSet(some).pack())
+    packed = IntSet.unpack(IntSet(some).pack())
     assert list(packed) == sorted(some)
     assert len(packed) == len(some)
     assert all(member in packed for member in some)
-    packed.unite(ExactSet(others))
+    packed.unite(IntSet(others))
     assert set(packed) == some | others
 
 
 def test_distinct_counts_and_gives_up_beyond_its_limit() -> None:
-    distinct = Distinct(3)
+    distinct = DistinctCounter(3)
     assert [distinct.add(text) for text in "abab"] == [True, True, False, False]
     assert distinct.count == 2
     for text in "cd":

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Meta, Struct
 
-from include.contracts.documents import (
+from include.contracts.index_documents import (
     INDICES,
     MAX_ID_BYTES,
     MONTHS_APART,

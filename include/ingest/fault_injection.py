@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import structs
 
-from include.contracts.reasons import Reason
+from include.contracts.reject_reasons import Reason
 from include.contracts.session import Session, View
-from include.ingest.people import UNKNOWN_DEVICE
+from include.ingest.customers import UNKNOWN_DEVICE
 from include.ingest.plan import EPOCH, FUTURE_DAYS, PAST_DAYS, Fault, Limits
 
 _encode = msgspec.json.Encoder().encode
@@ -20,7 +20,7 @@ _REVIEW = 4_000
 _PADDING = "The table has four legs and a drawer on the left side. "
 
 
-class Spoiled(NamedTuple):
+class FaultyRecord(NamedTuple):
     """What is sent instead of the good record, and the reason the gate must give."""
 
     key: bytes | None
@@ -28,18 +28,18 @@ class Spoiled(NamedTuple):
     reason: Reason
 
 
-def spoil(fault: Fault, rng: Random, session: Session, limits: Limits, ends_at_us: int) -> Spoiled:
+def inject_fault(fault: Fault, rng: Random, session: Session, limits: Limits, ends_at_us: int) -> FaultyRecord:
     """The bad record made of `session`; `ends_at_us` is the end of the plan, from which future clocks count."""
     key = session.user_id.encode()
     if fault in _CLOCKS:
-        return Spoiled(key, _encode(_clock(fault, rng, session, ends_at_us)), _CLOCKS[fault])
+        return FaultyRecord(key, _encode(_clock(fault, rng, session, ends_at_us)), _CLOCKS[fault])
     if fault in _BYTES:
         reason, kinds = _BYTES[fault]
-        return Spoiled(key, rng.choice(kinds)(_encode(session)), reason)
+        return FaultyRecord(key, rng.choice(kinds)(_encode(session)), reason)
     if fault in _KEYS:
-        return Spoiled(_KEYS[fault](rng, session), _encode(session), Reason.WRONG_KEY)
+        return FaultyRecord(_KEYS[fault](rng, session), _encode(session), Reason.WRONG_KEY)
     reason, make = _VALUES[fault]
-    return Spoiled(key, make(rng, session, limits), reason)
+    return FaultyRecord(key, make(rng, session, limits), reason)
 
 
 def _clock(fault: Fault, rng: Random, session: Session, ends_at_us: int) -> Session:

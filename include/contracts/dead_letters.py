@@ -51,9 +51,9 @@ def decode(value: bytes | None) -> DeadLetter | None:
         return None
 
 
-class PlacedLetter(NamedTuple):
+class StoredDeadLetter(NamedTuple):
     """A letter with its place in `documents.dead`."""
 
     partition: int
     offset: int
-    letter: DeadLetter
+    dead_letter: DeadLetter

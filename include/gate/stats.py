@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import redis
 
-from include.contracts import keys
+from include.contracts import redis_keys
 from include.contracts.settings import Settings
 
 
 @dataclass(frozen=True)
-class GateReport:
+class GateStats:
     """State of the gate over all partitions.
 
     `verdicts`: records by `valid` or reason. `users_unique`: HyperLogLog estimate, `users_known`: items of
@@ -29,45 +29,47 @@ class GateReport:
     heartbeat_age_s: dict[int, float | None]
 
     @property
-    def silent_s(self) -> float:
+    def max_heartbeat_age_s(self) -> float:
         """Age of the oldest heartbeat; infinite where a partition has none."""
         ages = [float("inf") if age is None else age for age in self.heartbeat_age_s.values()]
         return max(ages, default=float("inf"))
 
 
-def read_report(client: "redis.Redis", settings: Settings, now: float | None = None) -> GateReport:
+def read_stats(client: "redis.Redis", settings: Settings, now: float | None = None) -> GateStats:
     """The gate's state at `now` (Unix s). Raises redis' own connection errors."""
     now = time.time() if now is None else now
-    window_ms, sub_ms = settings.duplicate_window_s * 1000, keys.sub_window_ms(settings.duplicate_window_s)
+    window_ms, sub_ms = settings.duplicate_window_s * 1000, redis_keys.sub_window_ms(settings.duplicate_window_s)
     now_ms = int(now * 1000)
     sub_windows = range((now_ms - window_ms) // sub_ms, now_ms // sub_ms + 1)
     windows = range(now_ms // window_ms - 1, now_ms // window_ms + 1)
     partitions = range(settings.partitions)
     with client.pipeline(transaction=False) as pipe:
         for partition in partitions:
-            pipe.hgetall(keys.counts(partition))
-            pipe.pfcount(keys.users_unique(partition))
-            pipe.bf().info(keys.users_known(partition))
-            pipe.get(keys.heartbeat(partition))
+            pipe.hgetall(redis_keys.counts(partition))
+            pipe.pfcount(redis_keys.users_unique(partition))
+            pipe.bf().info(redis_keys.users_known(partition))
+            pipe.get(redis_keys.heartbeat(partition))
             for sub_window in sub_windows:
-                pipe.hlen(keys.seen(partition, sub_window))
+                pipe.hlen(redis_keys.seen(partition, sub_window))
             for sub_window in sub_windows:
-                pipe.memory_usage(keys.seen(partition, sub_window), samples=100)
+                pipe.memory_usage(redis_keys.seen(partition, sub_window), samples=100)
             for window in windows:
-                pipe.memory_usage(keys.seen_filter(partition, window))
-        answers = pipe.execute(raise_on_error=False)
-    width = len(answers) // settings.partitions
-    rows = [answers[place : place + width] for place in range(0, len(answers), width)]
+                pipe.memory_usage(redis_keys.seen_filter(partition, window))
+        responses = pipe.execute(raise_on_error=False)
+    width = len(responses) // settings.partitions
+    rows = [responses[topic_partition : topic_partition + width] for topic_partition in range(0, len(responses), width)]
     for row in rows:
-        for answer in row:
-            if isinstance(answer, redis.ConnectionError | redis.TimeoutError):
-                raise answer
+        for response in row:
+            if isinstance(response, redis.ConnectionError | redis.TimeoutError):
+                raise response
     sizes = 4 + len(sub_windows)
     blooms = [_bloom(row[2]) for row in rows]
     verdicts: Counter[str] = Counter()
     for row in rows:
-        verdicts.update({name.decode(): int(count) for name, count in row[0].items() if name not in keys.BOOKKEEPING})
-    return GateReport(
+        verdicts.update(
+            {name.decode(): int(count) for name, count in row[0].items() if name not in redis_keys.BOOKKEEPING}
+        )
+    return GateStats(
         verdicts=dict(verdicts),
         users_unique=sum(int(row[1]) for row in rows),
         users_known=sum(items for items, _ in blooms),

@@ -11,7 +11,7 @@ PAGE_BITS = 10
 _MASK = (1 << PAGE_BITS) - 1
 
 
-class ExactSet:
+class IntSet:
     """A set of non-negative integers as a paged bitmap: 1,024 neighbours take about 200 bytes."""
 
     def __init__(self, members: Iterable[int] = ()) -> None:
@@ -32,11 +32,11 @@ class ExactSet:
 
     def __iter__(self) -> Iterator[int]:
         for page, bits in sorted(self._pages.items()):
-            for place in range(bits.bit_length()):
-                if bits >> place & 1:
-                    yield page << PAGE_BITS | place
+            for location in range(bits.bit_length()):
+                if bits >> location & 1:
+                    yield page << PAGE_BITS | location
 
-    def unite(self, other: "ExactSet") -> None:
+    def unite(self, other: "IntSet") -> None:
         """Put in all that `other` holds."""
         for page, bits in other._pages.items():
             self._pages[page] = self._pages.get(page, 0) | bits
@@ -47,7 +47,7 @@ class ExactSet:
         return b64encode(zlib.compress(msgspec.json.encode(pages), 9)).decode()
 
     @classmethod
-    def unpack(cls, text: str) -> "ExactSet":
+    def unpack(cls, text: str) -> "IntSet":
         """The set that `pack` wrote."""
         packed = cls()
         pages = msgspec.json.decode(zlib.decompress(b64decode(text)), type=dict[str, str])
@@ -55,7 +55,7 @@ class ExactSet:
         return packed
 
 
-class Distinct:
+class DistinctCounter:
     """Counts distinct texts by 64-bit fingerprints, and gives up (`count` None) beyond `limit` of them."""
 
     def __init__(self, limit: int) -> None:

@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from include.contracts import topics
-from include.contracts.reasons import Reason
-from include.gate.admit import admit
-from include.gate.check import Candidate, Limits, Rejection, check, utc
-from include.gate.memory import KNOWN, NEW, REFUSALS, REFUSED_BEFORE, Batch, Row, refused_row
+from include.contracts.reject_reasons import Reason
+from include.gate.state import ALREADY_REJECTED, KNOWN, NEW, REFUSALS, Batch, Row, refused_row
+from include.gate.valid_session import build_valid_session
+from include.gate.validation import Candidate, Limits, Rejection, check, utc
 
 UNKNOWN = "unknown"
 MAX_KEY_BYTES = 4 * 1024
@@ -45,8 +45,8 @@ class Output(NamedTuple):
     origin: tuple[int, int]
 
 
-class Remember(Protocol):
-    """The gate's memory: verdict letters of each batch (include/gate/memory.py)."""
+class StateStore(Protocol):
+    """The gate's memory: verdict letters of each batch (include/gate/state.py)."""
 
     def __call__(self, batches: Sequence[Batch]) -> list[str]:
         """One string a batch, one letter a row."""
@@ -54,26 +54,26 @@ class Remember(Protocol):
 
 
 @dataclass(frozen=True)
-class Judge:
+class BatchProcessor:
     """Decides polled records. Exactly one output for each record, in the order of the records."""
 
     limits: Limits
     pseudonym: Callable[[str], str]
-    remember: Remember
+    remember: StateStore
     oversize: Set[tuple[int, int]] = frozenset()
     """Origins (partition, offset) of records whose output the broker refused for its size."""
 
     def decide(self, polled: Sequence[Sequence[Record]]) -> list[Output]:
         """Outputs for records grouped by partition, each group in offset order."""
         checked = [[self._check(record) for record in records] for records in polled]
-        users = [[self._user(found) for found in group] for group in checked]
+        users = [[self._user(result) for result in group] for group in checked]
         batches = [
             Batch(records[0].partition, [_row(*parts) for parts in zip(records, group, names, strict=True)])
             for records, group, names in zip(polled, checked, users, strict=True)
         ]
         outputs: list[Output] = []
-        for records, group, names, letters in zip(polled, checked, users, self.remember(batches), strict=True):
-            outputs += [_output(*parts) for parts in zip(records, group, names, letters, strict=True)]
+        for records, group, names, dead_letters in zip(polled, checked, users, self.remember(batches), strict=True):
+            outputs += [_output(*parts) for parts in zip(records, group, names, dead_letters, strict=True)]
         return outputs
 
     def _check(self, record: Record) -> Candidate | Rejection:
@@ -81,44 +81,44 @@ class Judge:
             return Rejection(Reason.TOO_LONG, "the broker refused the output for its size")
         return check(record.value, record.key, record.timestamp, self.limits)
 
-    def _user(self, found: Candidate | Rejection) -> str:
-        return self.pseudonym(found.session.user_id) if isinstance(found, Candidate) else ""
+    def _user(self, result: Candidate | Rejection) -> str:
+        return self.pseudonym(result.session.user_id) if isinstance(result, Candidate) else ""
 
 
-def _row(record: Record, found: Candidate | Rejection, user: str) -> Row:
-    if isinstance(found, Rejection):
-        return refused_row(record.offset, found.reason)
-    session = found.session
+def _row(record: Record, result: Candidate | Rejection, user: str) -> Row:
+    if isinstance(result, Rejection):
+        return refused_row(record.offset, result.reason)
+    session = result.session
     started_at: datetime = utc(session.started_at)
     return (
         record.offset,
         session.session_id,
         user,
-        found.network or "",
+        result.network or "",
         int(started_at.timestamp()) // 60,
         started_at.date().isoformat(),
         record.timestamp,
-        found.too_fast,
+        result.too_fast,
         session.device.type == UNKNOWN,
         session.referrer == UNKNOWN,
     )
 
 
-def _output(record: Record, found: Candidate | Rejection, user: str, letter: str) -> Output:
-    if isinstance(found, Candidate) and letter in (NEW, KNOWN):
-        value = admit(found, user, returning=letter == KNOWN, received_ms=record.timestamp)
+def _output(record: Record, result: Candidate | Rejection, user: str, dead_letter: str) -> Output:
+    if isinstance(result, Candidate) and dead_letter in (NEW, KNOWN):
+        value = build_valid_session(result, user, returning=dead_letter == KNOWN, received_ms=record.timestamp)
         headers = [(topics.HEADER_ORIGIN, b"%d:%d" % (record.partition, record.offset))]
         return Output(topics.VALID, record.partition, user.encode(), value, headers, (record.partition, record.offset))
-    if isinstance(found, Candidate):
-        reason = REFUSALS[letter]
-        return _rejected(record, reason, _detail(reason, found))
-    if letter != REFUSED_BEFORE:
-        raise AssertionError(f"memory judged a refused record: {letter!r}")
-    return _rejected(record, found.reason, found.detail)
+    if isinstance(result, Candidate):
+        reason = REFUSALS[dead_letter]
+        return _rejected(record, reason, _detail(reason, result))
+    if dead_letter != ALREADY_REJECTED:
+        raise AssertionError(f"memory judged a refused record: {dead_letter!r}")
+    return _rejected(record, result.reason, result.detail)
 
 
-def _detail(reason: Reason, found: Candidate) -> str:
-    session = found.session
+def _detail(reason: Reason, result: Candidate) -> str:
+    session = result.session
     if reason is Reason.IMPOSSIBLE_PACE:
         return f"{session.clicks} clicks in {session.duration_s} s"
     if reason in (Reason.RATE_USER, Reason.RATE_NETWORK):

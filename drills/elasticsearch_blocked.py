@@ -17,18 +17,18 @@ from typing import Any, NamedTuple
 
 from elasticsearch import Elasticsearch
 
-from benchmarks.bench_stack import empty_stack, say
+from benchmarks.bench_stack import empty_stack, on_progress
 from benchmarks.result import report
 from drills.drill import RESULTS, drill_settings, start
-from drills.live import Calm, WaitLog, balance_of, combined, lines_of, pause
+from drills.live import RestartCounter, WaitLog, balance_of, combined, lines_of, pause
 from drills.watch import FRESH_S, Sample, Watch, recovery
-from include.contracts.documents import STREAM_INDICES, index_name
+from include.contracts.index_documents import STREAM_INDICES, index_name
 from include.contracts.settings import Settings
-from include.ingest.emission import Emission
-from include.ingest.expected import Expected
+from include.ingest.expected_counts import Expected
+from include.ingest.generator import synthesize
+from include.ingest.labelled_record import LabelledRecord
 from include.ingest.plan import Plan
 from include.ingest.publisher import publish
-from include.ingest.shop import synthesize
 from include.serving.client import connect
 from local.verification.count_check import position
 
@@ -66,7 +66,7 @@ def run(per_s: float, seed: int, fault_s: float) -> str:
         start(stack)
         since = position(settings)
         load, expected = _load(settings, per_s, seed, fault_s)
-        calm, log = Calm(settings), WaitLog(stack.log_path("flink-taskmanager"))
+        calm, log = RestartCounter(settings), WaitLog(stack.log_path("flink-taskmanager"))
         effects: dict[str, int] = {}
         stood_still: dict[str, float] = {}
         overlapping = 0
@@ -77,7 +77,7 @@ def run(per_s: float, seed: int, fault_s: float) -> str:
                 began = time.time()
                 overlapping += not _is_fresh(watch.samples, began)
                 log.count("")
-                say(f"{fault.name} for {fault_s:g} s")
+                on_progress(f"{fault.name} for {fault_s:g} s")
                 fault.hold(client, fault_s)
                 effects[fault.name] = log.count(fault.cause)
                 pause(BETWEEN_S)
@@ -109,7 +109,7 @@ def _is_fresh(samples: Sequence[Sample], now: float) -> bool:
     return bool(samples) and now - samples[-1].newest <= FRESH_S
 
 
-def _load(settings: Settings, per_s: float, seed: int, fault_s: float) -> tuple[list[Emission], Expected]:
+def _load(settings: Settings, per_s: float, seed: int, fault_s: float) -> tuple[list[LabelledRecord], Expected]:
     """The steady load, and each second a session of a month that has no index before the second fault."""
     now = datetime.now(UTC)
     until_limit_s = BEFORE_S + fault_s + BETWEEN_S
@@ -122,13 +122,13 @@ def _load(settings: Settings, per_s: float, seed: int, fault_s: float) -> tuple[
     rare = synthesize(Plan.of(settings, seed=seed + 1, start=then - day, end=then, sessions=seconds))
     # The second fault has begun when the first of them arrives. The steady part goes out at the rate of both.
     first = round((per_s + PER_SECOND_OF_ANOTHER_MONTH) * (until_limit_s + LIMIT_MARGIN_S))
-    mixed: list[Emission] = load[:first]
+    mixed: list[LabelledRecord] = load[:first]
     others = list(rare)
     step = max(1, (len(load) - first) // max(1, len(others)))
-    for number, emission in enumerate(load[first:]):
+    for number, labelled in enumerate(load[first:]):
         if number % step == 0 and others:
             mixed.append(others.pop(0))
-        mixed.append(emission)
+        mixed.append(labelled)
     return [*mixed, *others], combined(steady.ledger.expected, rare.ledger.expected)
 
 

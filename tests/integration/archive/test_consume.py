@@ -12,14 +12,14 @@ from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient
 from pymongo.database import Database
 
+from include.archive import consume as loading
 from include.archive import documents, queries, watermark
-from include.archive import load as loading
+from include.archive.consume import LoadReport, load
 from include.archive.lag import partition_lag
-from include.archive.load import LoadReport, load
 from include.archive.source import Source, describe
 from include.archive.store import Document, connect, database
 from include.archive.write import Written, write
-from include.contracts.archive import GAPS, PROGRESS, SESSIONS, UNREADABLE
+from include.contracts.collections import GAPS, PROGRESS, SESSIONS, UNREADABLE
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.session import ValidSession
 from include.contracts.settings import Settings
@@ -33,7 +33,7 @@ from tests.valid_topic import put, sessions
 # The loader dies by signal 9 with documents written and their watermark not.
 DIES_AT_WATERMARK = """
 import itertools, os, signal
-from include.archive import load as loading, store, watermark
+from include.archive import consume as loading, store, watermark
 from include.contracts.settings import Settings
 
 settings = Settings.from_env(os.environ)
@@ -52,8 +52,8 @@ with store.connect(settings) as client:
 
 def require_all(archive: Database[Document], expected: list[ValidSession]) -> None:
     """The archive holds these sessions, each once and as it was sent."""
-    found = {entry["_id"]: documents.session(entry) for entry in archive[SESSIONS].find({})}
-    assert found == {session.document_id: session for session in expected}
+    results = {entry["_id"]: documents.session(entry) for entry in archive[SESSIONS].find({})}
+    assert results == {session.document_id: session for session in expected}
     assert queries.count(archive) == len(expected)
 
 
@@ -62,16 +62,16 @@ def offsets(archive: Database[Document]) -> int:
 
 
 def test_every_committed_session_is_archived_once_and_no_other(own: Settings, archive: Database[Document]) -> None:
-    wanted = sessions(230)
-    put(own, wanted[:120])
+    expected = sessions(230)
+    put(own, expected[:120])
     put(own, sessions(30), commit=False)
-    put(own, wanted[120:])
+    put(own, expected[120:])
 
     report = load(own, archive)
 
     assert (report.sessions, report.unreadable, report.gaps, report.behind) == (230, 0, 0, 0)
     assert (report.partitions, report.batches >= 5) == (2, True)
-    require_all(archive, wanted)
+    require_all(archive, expected)
     again = load(own, archive)
     assert (again.sessions, again.batches, again.behind) == (0, 0, 0)
 
@@ -81,11 +81,11 @@ def test_times_are_dates_and_aware(own: Settings, archive: Database[Document]) -
 
     load(own, archive)
 
-    found = archive[SESSIONS].find_one({"_id": session.document_id})
-    assert found is not None
-    assert (found["started_at"], found["started_at"].tzinfo) == (STARTED, UTC)
+    result = archive[SESSIONS].find_one({"_id": session.document_id})
+    assert result is not None
+    assert (result["started_at"], result["started_at"].tzinfo) == (STARTED, UTC)
     assert archive[SESSIONS].count_documents({"received_at": {"$type": "date"}}) == 1
-    assert found["session_id"] == "s-times"
+    assert result["session_id"] == "s-times"
 
 
 def test_one_session_id_under_two_users_leaves_both_documents(own: Settings, archive: Database[Document]) -> None:
@@ -94,8 +94,8 @@ def test_one_session_id_under_two_users_leaves_both_documents(own: Settings, arc
     assert load(own, archive).sessions == 2
 
     assert queries.count(archive) == 2
-    found = archive[SESSIONS].find({"session_id": "s-shared"})
-    assert sorted(entry["_id"] for entry in found) == ["a:s-shared", "b:s-shared"]
+    result = archive[SESSIONS].find({"session_id": "s-shared"})
+    assert sorted(entry["_id"] for entry in result) == ["a:s-shared", "b:s-shared"]
 
 
 def test_counts_are_of_the_time_of_arrival(own: Settings, archive: Database[Document]) -> None:
@@ -110,8 +110,8 @@ def test_counts_are_of_the_time_of_arrival(own: Settings, archive: Database[Docu
 
 
 def test_load_after_its_deadline_leaves_the_rest_to_the_next_one(own: Settings, archive: Database[Document]) -> None:
-    wanted = sessions(200)
-    put(own, wanted)
+    expected = sessions(200)
+    put(own, expected)
 
     late = load(own, archive, deadline_s=0.0)
     rest = load(own, archive)
@@ -119,41 +119,41 @@ def test_load_after_its_deadline_leaves_the_rest_to_the_next_one(own: Settings, 
     assert late.sessions == 0
     assert late.behind >= 200
     assert (rest.sessions, rest.behind) == (200, 0)
-    require_all(archive, wanted)
+    require_all(archive, expected)
 
 
 def test_load_while_sessions_arrive_goes_on_until_nothing_is_left(
     own: Settings, archive: Database[Document], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wanted = sessions(100)
-    put(own, wanted[:60])
+    expected = sessions(100)
+    put(own, expected[:60])
     # The first pass is slow, so what arrives in it is read by a second one.
     arrived = threading.Event()
 
     def write_slowly(store: Database[Document], records: Any) -> Written:
         if not arrived.is_set():
             arrived.set()
-            put(own, wanted[60:])
+            put(own, expected[60:])
         return write(store, records)
 
     monkeypatch.setattr(loading, "write", write_slowly)
     monkeypatch.setattr(loading, "CAUGHT_UP_S", 0.0)
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(load, own, archive)
-        eventually(lambda: queries.count(archive) == len(wanted))
+        eventually(lambda: queries.count(archive) == len(expected))
         monkeypatch.setattr(loading, "CAUGHT_UP_S", 60.0)
         report = running.result(timeout=30)
 
     assert (report.sessions, report.behind) == (100, 0)
     assert partition_lag(own) == {0: 0, 1: 0}
-    require_all(archive, wanted)
+    require_all(archive, expected)
 
 
 def test_load_that_fails_in_one_partition_moves_no_watermark_over_unwritten_sessions(
     own: Settings, archive: Database[Document], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wanted = sessions(300)
-    put(own, wanted)
+    expected = sessions(300)
+    put(own, expected)
 
     def refuse_partition_0(store: Database[Document], records: list[Any]) -> Written:
         if any(record.partition == 0 for record in records):
@@ -169,27 +169,27 @@ def test_load_that_fails_in_one_partition_moves_no_watermark_over_unwritten_sess
     after = {mark.place: mark.offset for mark in queries.progress(archive)}
     assert after[f"{VALID}:0"] == before[f"{VALID}:0"]
     load(own, archive)
-    require_all(archive, wanted)
+    require_all(archive, expected)
 
 
 def test_what_is_no_session_is_kept_with_its_bytes_and_reason(own: Settings, archive: Database[Document]) -> None:
     bad = [b"{", b"\xff\xfe", None, b'{"v": 2}', b"[" * 100_000]
-    wanted = sessions(4)
-    put(own, [*wanted[:2], *bad, *wanted[2:]])
+    expected = sessions(4)
+    put(own, [*expected[:2], *bad, *expected[2:]])
 
     report = load(own, archive)
 
     assert (report.sessions, report.unreadable) == (4, len(bad))
-    require_all(archive, wanted)
-    kept = list(archive[UNREADABLE].find({}))
-    assert {entry["value"] for entry in kept} == set(bad)
-    assert all(entry["reason"] for entry in kept)
+    require_all(archive, expected)
+    retained = list(archive[UNREADABLE].find({}))
+    assert {entry["value"] for entry in retained} == set(bad)
+    assert all(entry["reason"] for entry in retained)
     assert queries.unreadable(archive) == len(bad)
 
 
 def test_two_loads_at_once_archive_each_session_once(own: Settings, archive: Database[Document]) -> None:
-    wanted = sessions(1_500)
-    put(own, wanted)
+    expected = sessions(1_500)
+    put(own, expected)
     start = threading.Barrier(2)
 
     def one() -> LoadReport:
@@ -201,14 +201,14 @@ def test_two_loads_at_once_archive_each_session_once(own: Settings, archive: Dat
         reports = [done.result() for done in [pool.submit(one) for _ in range(2)]]
 
     assert [report.behind for report in reports] == [0, 0]
-    require_all(archive, wanted)
+    require_all(archive, expected)
 
 
 def test_a_loader_killed_between_documents_and_watermark_loses_and_doubles_nothing(
     own: Settings, archive: Database[Document]
 ) -> None:
-    wanted = sessions(600)
-    put(own, wanted)
+    expected = sessions(600)
+    put(own, expected)
     before = offsets(archive)
 
     done = subprocess.run([sys.executable, "-c", DIES_AT_WATERMARK], cwd=ROOT, env=own.to_env(), check=False)
@@ -218,14 +218,14 @@ def test_a_loader_killed_between_documents_and_watermark_loses_and_doubles_nothi
     assert 0 < offsets(archive) - before < written < 600
     report = load(own, archive)
     assert written < 600 < written + report.sessions
-    require_all(archive, wanted)
+    require_all(archive, expected)
 
 
 def test_mongodb_killed_during_a_load_loses_and_doubles_nothing(
     archive_stack: Stack, own: Settings, archive: Database[Document]
 ) -> None:
-    wanted = sessions(6_000)
-    put(own, wanted)
+    expected = sessions(6_000)
+    put(own, expected)
     before = offsets(archive)
 
     with ThreadPoolExecutor(1) as pool:
@@ -237,17 +237,17 @@ def test_mongodb_killed_during_a_load_loses_and_doubles_nothing(
 
     assert "./showroom status" in raised.value.remedy
     archive_stack.wait(ARCHIVE)
-    known = queries.count(archive)
-    assert 200 <= offsets(archive) - before <= known < 6_000
+    existing = queries.count(archive)
+    assert 200 <= offsets(archive) - before <= existing < 6_000
     load(own, archive)
-    require_all(archive, wanted)
+    require_all(archive, expected)
 
 
 def test_without_mongodb_a_load_says_so_and_the_next_one_has_everything(
     archive_stack: Stack, own: Settings, archive: Database[Document]
 ) -> None:
-    wanted = sessions(50)
-    put(own, wanted)
+    expected = sessions(50)
+    put(own, expected)
     archive_stack.stop("mongodb")
     try:
         with pytest.raises(TransientError, match="MongoDB does not answer"):
@@ -257,7 +257,7 @@ def test_without_mongodb_a_load_says_so_and_the_next_one_has_everything(
         archive_stack.wait(ARCHIVE)
 
     assert load(own, archive).sessions == 50
-    require_all(archive, wanted)
+    require_all(archive, expected)
 
 
 def test_without_kafka_a_load_says_so(own: Settings, archive: Database[Document]) -> None:
@@ -286,20 +286,20 @@ def test_a_topic_made_anew_is_refused_until_someone_decides(own: Settings, archi
 def test_what_expired_before_it_was_archived_is_recorded_and_told(own: Settings, archive: Database[Document]) -> None:
     marks = {mark.place: mark.offset for mark in queries.progress(archive)}
     put(own, sessions(20))
-    wanted = sessions(6)
+    expected = sessions(6)
     with Source(own, VALID, range(own.partitions)) as source:
         cut = source.ends()[0]
-    put(own, wanted)
+    put(own, expected)
     expire(own, 0, cut)
-    told: list[str] = []
+    messages: list[str] = []
 
-    report = load(own, archive, say=told.append)
+    report = load(own, archive, on_progress=messages.append)
 
     lost = cut - marks[f"{VALID}:0"]
     assert (report.gaps, queries.expired(archive)) == (lost, lost)
-    assert told == [f"{VALID}:0 offsets {cut - lost} to {cut - 1} expired before they were archived"]
+    assert messages == [f"{VALID}:0 offsets {cut - lost} to {cut - 1} expired before they were archived"]
     assert [(entry["_id"], entry["until"]) for entry in archive[GAPS].find({})] == [(f"{VALID}:0:{cut - lost}", cut)]
-    assert report.sessions == 10 + len(wanted)
+    assert report.sessions == 10 + len(expected)
     assert load(own, archive).gaps == 0
 
 

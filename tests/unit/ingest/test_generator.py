@@ -13,10 +13,10 @@ import pytest
 from include.contracts.errors import TerminalError
 from include.contracts.session import Session
 from include.contracts.settings import Settings
-from include.ingest.emission import VALID, Emission
+from include.ingest.generator import ledger_of, synthesize
+from include.ingest.labelled_record import VALID, LabelledRecord
 from include.ingest.plan import Fault, FaultRates, Plan, microseconds
-from include.ingest.rhythm import MAX_SLICE_SESSIONS, slices
-from include.ingest.shop import ledger_of, synthesize
+from include.ingest.seasonality import MAX_SLICE_SESSIONS, slices
 from tests.unit.ingest.reference_gate import per_minute
 
 SETTINGS = Settings()
@@ -25,7 +25,7 @@ ONE_RECORD_FAULTS = set(Fault) - {Fault.BOT_USER, Fault.BOT_NETWORK, Fault.DUPLI
 DIGEST = """
 import hashlib, sys
 sys.path.insert(0, {root!r})
-from tests.unit.ingest.test_shop import digest, plan
+from tests.unit.ingest.test_generator import digest, plan
 print(digest(plan(sessions=300)))
 """
 
@@ -39,14 +39,14 @@ def plan(
 
 def digest(what: Plan) -> str:
     seal = hashlib.sha256()
-    for emission in synthesize(what):
-        seal.update(msgspec.json.encode((emission.key, emission.value, emission.arrives_at, emission.verdict)))
+    for labelled in synthesize(what):
+        seal.update(msgspec.json.encode((labelled.key, labelled.value, labelled.arrives_at, labelled.verdict)))
     return seal.hexdigest()
 
 
-def sessions_of(emissions: list[Emission]) -> list[Session]:
+def sessions_of(labelled_records: list[LabelledRecord]) -> list[Session]:
     decoder = msgspec.json.Decoder(Session)
-    return [decoder.decode(emission.value) for emission in emissions if emission.verdict == VALID]
+    return [decoder.decode(labelled.value) for labelled in labelled_records if labelled.verdict == VALID]
 
 
 def test_the_same_plan_gives_the_same_records_and_ledger() -> None:
@@ -59,32 +59,32 @@ def test_the_same_plan_gives_the_same_records_and_ledger() -> None:
 
 def test_another_process_makes_the_same_bytes(pytestconfig: pytest.Config) -> None:
     command = [sys.executable, "-c", DIGEST.format(root=str(pytestconfig.rootpath))]
-    found = [
+    results = [
         subprocess.run(command, env={"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True).stdout.strip()
         for seed in ("1", "2")
     ]
-    assert found == [digest(plan(sessions=300))] * 2
+    assert results == [digest(plan(sessions=300))] * 2
 
 
 def test_another_seed_is_another_shop() -> None:
     one, two = list(synthesize(plan(seed=1, sessions=300))), list(synthesize(plan(seed=2, sessions=300)))
-    assert {emission.value for emission in one}.isdisjoint(emission.value for emission in two if emission.value)
-    assert {emission.session_id for emission in one}.isdisjoint(emission.session_id for emission in two)
+    assert {labelled.value for labelled in one}.isdisjoint(labelled.value for labelled in two if labelled.value)
+    assert {labelled.session_id for labelled in one}.isdisjoint(labelled.session_id for labelled in two)
 
 
 def test_records_come_in_order_inside_the_interval() -> None:
     what = plan(rates=FaultRates.scaled(5))
-    found = [emission.arrives_at for emission in synthesize(what)]
-    assert all(before <= after for before, after in pairwise(found))
-    assert what.start <= found[0]
-    assert found[-1] < what.end
+    results = [labelled.arrives_at for labelled in synthesize(what)]
+    assert all(before <= after for before, after in pairwise(results))
+    assert what.start <= results[0]
+    assert results[-1] < what.end
 
 
 def test_every_visit_is_there_and_has_an_id_of_its_own() -> None:
-    found = list(synthesize(plan()))
-    firsts = [emission for emission in found if emission.fault is not Fault.DUPLICATE]
-    assert len({emission.session_id for emission in firsts}) == len(firsts)
-    bots = sum(emission.fault in (Fault.BOT_USER, Fault.BOT_NETWORK) for emission in found)
+    results = list(synthesize(plan()))
+    firsts = [labelled for labelled in results if labelled.fault is not Fault.DUPLICATE]
+    assert len({labelled.session_id for labelled in firsts}) == len(firsts)
+    bots = sum(labelled.fault in (Fault.BOT_USER, Fault.BOT_NETWORK) for labelled in results)
     assert len(firsts) - bots == 2_000
 
 
@@ -99,26 +99,26 @@ def test_intervals_cut_anywhere_share_no_session() -> None:
 
 def test_faults_do_not_meet_and_duplicates_repeat_a_good_record() -> None:
     faults: dict[str, list[Fault]] = defaultdict(list)
-    good: dict[str, Emission] = {}
-    found = list(synthesize(plan(sessions=4_000, rates=FaultRates.scaled(8))))
-    for emission in found:
-        if emission.fault is Fault.DUPLICATE:
-            original = good[emission.session_id]
-            assert (original.key, original.value) == (emission.key, emission.value)
+    good: dict[str, LabelledRecord] = {}
+    results = list(synthesize(plan(sessions=4_000, rates=FaultRates.scaled(8))))
+    for labelled in results:
+        if labelled.fault is Fault.DUPLICATE:
+            original = good[labelled.session_id]
+            assert (original.key, original.value) == (labelled.key, labelled.value)
             assert original.fault is None
-        elif emission.fault is not None:
-            faults[emission.session_id].append(emission.fault)
+        elif labelled.fault is not None:
+            faults[labelled.session_id].append(labelled.fault)
         else:
-            good[emission.session_id] = emission
+            good[labelled.session_id] = labelled
     assert all(len(kinds) == 1 for kinds in faults.values())
     assert ONE_RECORD_FAULTS | {Fault.BOT_USER, Fault.BOT_NETWORK} == {kinds[0] for kinds in faults.values()}
     shop = synthesize(plan(sessions=4_000, rates=FaultRates.scaled(8)))
-    assert Counter(str(emission.fault) for emission in shop if emission.fault) == shop.ledger.planted
+    assert Counter(str(labelled.fault) for labelled in shop if labelled.fault) == shop.ledger.planted
 
 
 def test_without_faults_every_record_is_admitted() -> None:
     shop = synthesize(plan(rates=FaultRates.none()))
-    assert {emission.verdict for emission in shop} == {VALID}
+    assert {labelled.verdict for labelled in shop} == {VALID}
     assert shop.ledger.expected.verdicts == {"valid": 2_000}
     assert shop.ledger.planted == {}
 
@@ -140,10 +140,10 @@ def test_documents_a_session_are_about_four() -> None:
 
 def test_late_sessions_ended_long_before_they_arrive_and_others_just_now() -> None:
     limit = timedelta(seconds=SETTINGS.late_after_s)
-    found = [e for e in synthesize(plan(rates=FaultRates.scaled(4))) if e.verdict == VALID]
-    for emission, session in zip(found, sessions_of(found), strict=True):
-        age = emission.arrives_at - session.started_at - timedelta(seconds=session.duration_s)
-        assert (age > limit) == (emission.fault is Fault.LATE)
+    results = [e for e in synthesize(plan(rates=FaultRates.scaled(4))) if e.verdict == VALID]
+    for labelled, session in zip(results, sessions_of(results), strict=True):
+        age = labelled.arrives_at - session.started_at - timedelta(seconds=session.duration_s)
+        assert (age > limit) == (labelled.fault is Fault.LATE)
         assert age >= timedelta(0)
 
 

@@ -8,10 +8,10 @@ from decimal import Decimal
 import msgspec
 from msgspec import Struct
 
-from include.contracts.documents import KPI_ALL
+from include.contracts.index_documents import KPI_ALL
 from include.contracts.session import Session
-from include.ingest.emission import VALID, Emission, Verdict
-from include.ingest.exact import ExactSet
+from include.ingest.distinct import IntSet
+from include.ingest.labelled_record import VALID, LabelledRecord, Verdict
 from include.ingest.plan import EPOCH
 
 MINUTE = timedelta(minutes=1)
@@ -77,7 +77,7 @@ class Account:
         self.sentiments: Counter[str] = Counter()
         self.views = 0
         self.reviews = 0
-        self.rows: dict[str, ExactSet] = defaultdict(ExactSet)
+        self.rows: dict[str, IntSet] = defaultdict(IntSet)
         self._kpi: dict[str, list[Decimal | int]] = {}
 
     def refuse(self, verdict: Verdict) -> None:
@@ -130,7 +130,7 @@ def categories(session: Session) -> list[str]:
     return [*dict.fromkeys(view.category for view in session.views if view.category is not None), KPI_ALL]
 
 
-def kpi_table(emissions: Iterable[Emission]) -> dict[tuple[datetime, str], KpiRow]:
+def kpi_table(labelled_records: Iterable[LabelledRecord]) -> dict[tuple[datetime, str], KpiRow]:
     """The kpi_minute rows of the records that must be admitted, by (minute, category).
 
     Holds the whole table, and the users of each row, in memory: for tests.
@@ -138,10 +138,10 @@ def kpi_table(emissions: Iterable[Emission]) -> dict[tuple[datetime, str], KpiRo
     decoder = msgspec.json.Decoder(Session)
     totals: dict[tuple[datetime, str], KpiTotal] = defaultdict(KpiTotal)
     users: dict[tuple[datetime, str], set[str]] = defaultdict(set)
-    for emission in emissions:
-        if emission.verdict != VALID:
+    for labelled in labelled_records:
+        if labelled.verdict != VALID:
             continue
-        session = decoder.decode(emission.value)
+        session = decoder.decode(labelled.value)
         minute = session.started_at.replace(second=0, microsecond=0)
         one = KpiTotal(
             sessions=1,

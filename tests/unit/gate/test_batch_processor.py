@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include.contracts import topics
-from include.contracts.reasons import MEANING, Reason
+from include.contracts.reject_reasons import MEANING, Reason
 from include.contracts.session import ValidSession
 from include.contracts.settings import Settings
-from include.gate.check import Limits
-from include.gate.decide import Judge, Output, Record
-from include.gate.memory import REFUSALS, Batch
+from include.gate.batch_processor import BatchProcessor, Output, Record
 from include.gate.pseudonym import network_of, pseudonymizer
+from include.gate.state import REFUSALS, Batch
+from include.gate.validation import Limits
 from tests.sessions import ARRIVED_MS, encoded, view
 
 PSEUDONYM = pseudonymizer(b"k" * 32)
@@ -33,15 +33,15 @@ class Polled:
     timestamp: int = ARRIVED_MS
 
 
-def decided(records: Sequence[Record], letters: str) -> tuple[list[Output], list[Batch]]:
-    asked: list[Batch] = []
+def decided(records: Sequence[Record], dead_letters: str) -> tuple[list[Output], list[Batch]]:
+    requests: list[Batch] = []
 
     def remember(batches: Sequence[Batch]) -> list[str]:
-        asked.extend(batches)
-        return [letters]
+        requests.extend(batches)
+        return [dead_letters]
 
-    judge = Judge(Limits.of(Settings()), PSEUDONYM, remember)
-    return judge.decide([records]), asked
+    processor = BatchProcessor(Limits.of(Settings()), PSEUDONYM, remember)
+    return processor.decide([records]), requests
 
 
 def test_an_admitted_session_leaves_without_personal_data() -> None:
@@ -85,10 +85,10 @@ def test_a_record_without_key_and_value_is_kept_as_empty() -> None:
     assert (output.key, output.value, dict(output.headers)["reason"]) == (None, b"", b"empty")
 
 
-@pytest.mark.parametrize(("letter", "reason"), REFUSALS.items())
-def test_each_refusal_of_the_memory_is_a_rejection(letter: str, reason: Reason) -> None:
+@pytest.mark.parametrize(("dead_letter", "reason"), REFUSALS.items())
+def test_each_refusal_of_the_memory_is_a_rejection(dead_letter: str, reason: Reason) -> None:
     value = encoded()
-    (output,), _ = decided([Polled(7, b"u-4711", value)], letter)
+    (output,), _ = decided([Polled(7, b"u-4711", value)], dead_letter)
     assert (output.topic, output.value, dict(output.headers)["reason"]) == (topics.REJECTED, value, reason.encode())
 
 
@@ -165,6 +165,6 @@ def test_judge_long_key_is_cut_and_its_length_kept() -> None:
 
 
 def test_judge_oversize_origin_becomes_too_long() -> None:
-    judge = Judge(Limits.of(Settings()), PSEUDONYM, lambda _: ["-"], {(2, 7)})
-    (output,) = judge.decide([[Polled(7, b"u-4711", encoded())]])
+    processor = BatchProcessor(Limits.of(Settings()), PSEUDONYM, lambda _: ["-"], {(2, 7)})
+    (output,) = processor.decide([[Polled(7, b"u-4711", encoded())]])
     assert (output.topic, dict(output.headers)["reason"]) == (topics.REJECTED, b"too_long")

@@ -9,14 +9,14 @@ from msgspec import structs
 
 from include.contracts.session import Device, Location, Session
 from include.contracts.settings import Settings
-from include.ingest.emission import Emission
+from include.ingest.fault_injection import inject_fault
+from include.ingest.generator import synthesize
+from include.ingest.labelled_record import LabelledRecord
 from include.ingest.plan import Fault, FaultRates, Limits, Plan, microseconds
 from include.ingest.population import Population
-from include.ingest.shop import synthesize
-from include.ingest.spoil import spoil
 from include.ingest.visits import attention, visit
 from tests.unit.ingest.reference_gate import by_itself, minute
-from tests.unit.ingest.test_shop import sessions_of
+from tests.unit.ingest.test_generator import sessions_of
 
 SETTINGS = Settings()
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
@@ -28,14 +28,14 @@ ONE_RECORD = [
 ]
 
 
-def session(rng: Random, letters: int = 1) -> Session:
+def session(rng: Random, dead_letters: int = 1) -> Session:
     """A visit whose city and review are written in letters of several bytes, so that any cut may part one."""
     profile = PEOPLE.profile(rng.randrange(5_000))
     made = visit(rng, profile, attention(rng, profile), "s-1", microseconds(NOW) - 3_600_000_000)
-    place = Location(country="DE", state=None, city="ü" * letters, zip=None)
-    views = [structs.replace(made.session.views[0], review="ü" * (100 + letters))]
+    position = Location(country="DE", state=None, city="ü" * dead_letters, zip=None)
+    views = [structs.replace(made.session.views[0], review="ü" * (100 + dead_letters))]
     return structs.replace(
-        made.session, views=views, location=place, device=Device(type="desktop", os=None, browser=None)
+        made.session, views=views, location=position, device=Device(type="desktop", os=None, browser=None)
     )
 
 
@@ -44,9 +44,9 @@ def test_a_spoiled_record_has_one_reason(fault: Fault) -> None:
     rng = Random(1)
     values = set()
     for number in range(12 if fault is Fault.TOO_LONG else 150):
-        bad = spoil(fault, rng, session(rng, 1 + number), Limits.of(SETTINGS), microseconds(NOW))
-        emission = Emission(key=bad.key, value=bad.value, arrives_at=NOW, session_id="s-1", verdict=bad.reason)
-        refused, read = by_itself(emission, SETTINGS, NOW)
+        bad = inject_fault(fault, rng, session(rng, 1 + number), Limits.of(SETTINGS), microseconds(NOW))
+        labelled = LabelledRecord(key=bad.key, value=bad.value, arrives_at=NOW, session_id="s-1", verdict=bad.reason)
+        refused, read = by_itself(labelled, SETTINGS, NOW)
         if read is None:
             assert refused == bad.reason
         elif fault is Fault.PACE:
@@ -69,6 +69,6 @@ def test_a_user_has_one_late_visit_a_minute_at_most() -> None:
         population=25,
         faults=structs.replace(FaultRates.none(), late=0.9),
     )
-    late = [emission for emission in synthesize(what) if emission.fault is Fault.LATE]
+    late = [labelled for labelled in synthesize(what) if labelled.fault is Fault.LATE]
     assert len(late) > 4_000
     assert max(Counter((one.user_id, minute(one)) for one in sessions_of(late)).values()) == 1

@@ -9,18 +9,18 @@ import msgspec
 from msgspec import Struct
 
 from include.contracts.errors import SourceFormatError
-from include.ingest.exact import ExactSet
-from include.ingest.expected import Expected, KpiTotal
-from include.ingest.intent import Intent, describe
+from include.ingest.distinct import IntSet
+from include.ingest.expected_counts import Expected, KpiTotal
 from include.ingest.plan import GENERATOR, Plan
+from include.ingest.purchase_model import Intent, describe
 
 
-class Ledger(Struct, frozen=True, kw_only=True):
+class GroundTruth(Struct, frozen=True, kw_only=True):
     """Truth about the records of `plans`, all made by generator version `generator`.
 
     `planted` counts records by fault. `users` and `rows` are packed exact sets (admitted people by seed,
     minutes of kpi rows by category), so that ledgers of several intervals unite without double counting;
-    `passing_users` are admitted users of one plan only (bots).
+    `transient_users` are admitted users of one plan only (bots).
     """
 
     generator: str
@@ -30,7 +30,7 @@ class Ledger(Struct, frozen=True, kw_only=True):
     intent: Intent
     users: dict[str, str]
     rows: dict[str, str]
-    passing_users: int
+    transient_users: int
 
     def save(self, path: Path) -> None:
         """Write the ledger as JSON, at once or not at all."""
@@ -40,7 +40,7 @@ class Ledger(Struct, frozen=True, kw_only=True):
         fresh.replace(path)
 
     @classmethod
-    def load(cls, path: Path) -> "Ledger":
+    def load(cls, path: Path) -> "GroundTruth":
         """Read a ledger; SourceFormatError where the file is missing or something else."""
         try:
             return msgspec.json.decode(path.read_bytes(), type=cls)
@@ -50,7 +50,7 @@ class Ledger(Struct, frozen=True, kw_only=True):
             raise SourceFormatError(f"{path} is not a ledger", str(error)) from None
 
 
-def merge(ledgers: Sequence[Ledger]) -> Ledger:
+def merge(ledgers: Sequence[GroundTruth]) -> GroundTruth:
     """One ledger for all; users and kpi rows are united exactly, everything else adds up.
 
     Raises SourceFormatError for none, for another generator version, and for a plan that occurs twice.
@@ -68,13 +68,13 @@ def merge(ledgers: Sequence[Ledger]) -> Ledger:
         raise SourceFormatError("ledgers of different generator versions", "generate them again with one version")
     users = _united([ledger.users for ledger in ledgers])
     rows = _united([ledger.rows for ledger in ledgers])
-    passing = sum(ledger.passing_users for ledger in ledgers)
+    passing = sum(ledger.transient_users for ledger in ledgers)
     buckets: dict[int, tuple[int, int]] = {}
     for ledger in ledgers:
         for step, (sessions, purchases) in ledger.intent.buckets.items():
             before = buckets.get(int(step), (0, 0))
             buckets[int(step)] = (before[0] + sessions, before[1] + purchases)
-    return Ledger(
+    return GroundTruth(
         generator=GENERATOR,
         plans=plans,
         expected=_sum([ledger.expected for ledger in ledgers], users, rows, passing),
@@ -82,11 +82,11 @@ def merge(ledgers: Sequence[Ledger]) -> Ledger:
         intent=describe(buckets),
         users={seed: people.pack() for seed, people in users.items()},
         rows={category: minutes.pack() for category, minutes in rows.items()},
-        passing_users=passing,
+        transient_users=passing,
     )
 
 
-def _sum(parts: list[Expected], users: dict[str, ExactSet], rows: dict[str, ExactSet], passing: int) -> Expected:
+def _sum(parts: list[Expected], users: dict[str, IntSet], rows: dict[str, IntSet], passing: int) -> Expected:
     kpi: dict[str, KpiTotal] = {}
     for part in parts:
         for category, total in part.kpi.items():
@@ -112,9 +112,9 @@ def _added(parts: list[dict[str, int]]) -> dict[str, int]:
     return dict(sorted(total.items()))
 
 
-def _united(parts: list[dict[str, str]]) -> dict[str, ExactSet]:
-    united: dict[str, ExactSet] = {}
+def _united(parts: list[dict[str, str]]) -> dict[str, IntSet]:
+    united: dict[str, IntSet] = {}
     for part in parts:
         for name, packed in sorted(part.items()):
-            united.setdefault(name, ExactSet()).unite(ExactSet.unpack(packed))
+            united.setdefault(name, IntSet()).unite(IntSet.unpack(packed))
     return united

@@ -6,17 +6,17 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import redis
 
-from include.contracts import keys
+from include.contracts import redis_keys
 from include.contracts.errors import TerminalError
 from include.contracts.offset_gap import OffsetGap
-from include.contracts.reasons import Reason
+from include.contracts.reject_reasons import Reason
 from include.contracts.settings import Secret, Settings
 from include.gate.block import block_network, block_user
 from include.gate.gaps import GapStore
-from include.gate.memory import Batch, Memory, Row, refused_row
 from include.gate.pseudonym import key_check, pseudonymizer
-from include.gate.report import GateReport, read_report
-from include.gate.stop import Stop
+from include.gate.shutdown import ShutdownSignal
+from include.gate.state import Batch, GateState, Row, refused_row
+from include.gate.stats import GateStats, read_stats
 from include.supervise.probes import probe_gate
 from local.stack import Stack
 from tests.polling import eventually
@@ -64,14 +64,14 @@ class Gatekeeper:
 
     def __init__(self, settings: Settings, topic: str = "t-1") -> None:
         self.settings = settings
-        self.memory = Memory(settings, topic, Stop())
+        self.memory = GateState(settings, topic, ShutdownSignal())
 
     def __call__(self, *rows: Row, partition: int = 0) -> str:
         return self.memory.decide([Batch(partition, rows)])[0]
 
-    def report(self) -> GateReport:
+    def report(self) -> GateStats:
         with redis.Redis.from_url(self.settings.redis_url.reveal()) as client:
-            return read_report(client, self.settings, now=NOW_MS / 1000)
+            return read_stats(client, self.settings, now=NOW_MS / 1000)
 
 
 def test_a_user_is_new_once(limited: Settings) -> None:
@@ -137,7 +137,10 @@ def test_claims_last_for_the_window_and_are_bounded(limited: Settings) -> None:
     assert ask(row(1, "a", received_ms=NOW_MS + DAY_MS)) == "D"
     assert ask(row(2, "a", received_ms=NOW_MS + DAY_MS + 1)) == "k"
     assert ask(row(3, "a", received_ms=NOW_MS + 2 * DAY_MS + 1)) == "D"
-    first, second = keys.seen(0, 20_000 * keys.SUB_WINDOWS), keys.seen(0, 20_001 * keys.SUB_WINDOWS)
+    first, second = (
+        redis_keys.seen(0, 20_000 * redis_keys.SUB_WINDOWS),
+        redis_keys.seen(0, 20_001 * redis_keys.SUB_WINDOWS),
+    )
     with redis.Redis.from_url(limited.redis_url.reveal()) as client:
         claims = {name.decode() for name in client.scan_iter("*:seen:*", _type="hash")}
         assert claims == {first, second}
@@ -148,10 +151,12 @@ def test_claims_last_for_the_window_and_are_bounded(limited: Settings) -> None:
 @pytest.mark.parametrize("window_s", [60, 86_400, 100_003])
 def test_a_claim_is_found_from_each_sub_window_and_not_beyond_the_window(limited: Settings, window_s: int) -> None:
     ask = Gatekeeper(limited.replace(duplicate_window_s=window_s))
-    step = keys.sub_window_ms(window_s)
+    step = redis_keys.sub_window_ms(window_s)
     assert ask(row(0, "a")) == "n"
-    later = [row(n, "a", received_ms=NOW_MS + min(n * step, window_s * 1000)) for n in range(1, keys.SUB_WINDOWS + 1)]
-    assert ask(*later) == "D" * keys.SUB_WINDOWS
+    later = [
+        row(n, "a", received_ms=NOW_MS + min(n * step, window_s * 1000)) for n in range(1, redis_keys.SUB_WINDOWS + 1)
+    ]
+    assert ask(*later) == "D" * redis_keys.SUB_WINDOWS
     # the broker's clock steps back across the border of a window
     assert (
         ask(row(30, "b", "bob", received_ms=NOW_MS // step * step), row(31, "b", received_ms=NOW_MS // step * step - 1))
@@ -190,12 +195,12 @@ def test_networks_are_rated_over_admissible_sessions_only(limited: Settings) -> 
     assert ask(row(0, "s9", "u9", network="203.0.113.0/24"), partition=1) == "n"
 
 
-@pytest.mark.parametrize(("odd", "letter"), [("device", "V"), ("referrer", "F")])
-def test_the_unknown_is_refused_to_users_not_seen_before(limited: Settings, odd: str, letter: str) -> None:
+@pytest.mark.parametrize(("odd", "dead_letter"), [("device", "V"), ("referrer", "F")])
+def test_the_unknown_is_refused_to_users_not_seen_before(limited: Settings, odd: str, dead_letter: str) -> None:
     ask = Gatekeeper(limited)
     # a refused user stays unknown
     rows = (row(0, "a", minute=1, odd=odd), row(1, "b", minute=2, odd=odd), row(2, "c"), row(3, "d", odd=odd))
-    assert ask(*rows) == f"{letter}{letter}nk"
+    assert ask(*rows) == f"{dead_letter}{dead_letter}nk"
 
 
 def test_blocked_users_and_networks_are_refused_until_lifted(limited: Settings) -> None:
@@ -214,7 +219,7 @@ def test_blocked_users_and_networks_are_refused_until_lifted(limited: Settings) 
 def test_block_with_another_key_than_the_gate_s_is_refused(limited: Settings) -> None:
     other = limited.replace(pseudonym_key=Secret("another key of at least thirty-two characters"))
     with redis.Redis.from_url(limited.redis_url.reveal()) as client:
-        client.set(keys.pseudonym_check(), key_check(pseudonymizer(limited.require_pseudonym_key())))
+        client.set(redis_keys.pseudonym_check(), key_check(pseudonymizer(limited.require_pseudonym_key())))
         with pytest.raises(TerminalError, match="another SHOWROOM_PSEUDONYM_KEY"):
             block_user(client, other, "u-1")
         assert block_user(client, limited, "u-1").changed
@@ -233,7 +238,7 @@ def test_resume_from_elsewhere_than_requested_is_refused(limited: Settings) -> N
                 gaps.request_resume(1, "latest")
             assert probe_gate(limited).stopped == {1: f"{gap.description}; --from gap is requested"}
         finally:
-            client.delete(keys.stopped(1))
+            client.delete(redis_keys.stopped(1))
 
 
 def test_large_batches_pass(limited: Settings) -> None:
@@ -323,13 +328,13 @@ def test_gates_of_two_releases_decide_side_by_side(limited: Settings) -> None:
     with redis.Redis.from_url(limited.redis_url.reveal()) as client:
         client.function_load(old, replace=True)
         client.function_load(unused, replace=True)
-        client.set(keys.function_used("showroom_gate_older"), 1)
+        client.set(redis_keys.function_used("showroom_gate_older"), 1)
         ask = Gatekeeper(limited)
         assert ask(row(0, "a")) == "n"
         assert client.fcall("gate_decide_older", 0) == b"old"
         with pytest.raises(redis.ResponseError, match="Function not found"):
             client.fcall("gate_decide_unused", 0)
-        client.delete(keys.function_used("showroom_gate_older"))
+        client.delete(redis_keys.function_used("showroom_gate_older"))
         Gatekeeper(limited)
         with pytest.raises(redis.ResponseError, match="Function not found"):
             client.fcall("gate_decide_older", 0)
@@ -341,10 +346,10 @@ def test_the_heartbeat_is_fresh(limited: Settings) -> None:
     ask(row(0, "a"))
     ask.memory.beat([1])
     with redis.Redis.from_url(limited.redis_url.reveal()) as client:
-        report = read_report(client, limited)
-        assert report.silent_s < 5
-        client.delete(keys.heartbeat(1))
-        assert read_report(client, limited).silent_s == float("inf")
+        report = read_stats(client, limited)
+        assert report.max_heartbeat_age_s < 5
+        client.delete(redis_keys.heartbeat(1))
+        assert read_stats(client, limited).max_heartbeat_age_s == float("inf")
 
 
 def forget_claims(settings: Settings) -> None:
@@ -368,8 +373,8 @@ def test_redelivery_after_claim_expiry_never_admits_and_counts_nothing(limited: 
     before = ask.report().verdicts
     forget_claims(limited)
     with redis.Redis.from_url(limited.redis_url.reveal()) as client:
-        client.sadd(keys.blocked_users(0), "new")
-        client.sadd(keys.blocked_networks(0), "203.0.113.0/24")
+        client.sadd(redis_keys.blocked_users(0), "new")
+        client.sadd(redis_keys.blocked_networks(0), "203.0.113.0/24")
     assert ask(*batch) == "EEPUN-"
     assert ask.report().verdicts == before
     assert ask(row(6, "a")) == "k"

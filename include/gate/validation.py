@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from include.contracts.reasons import Reason
+from include.contracts.reject_reasons import Reason
 from include.contracts.session import VERSION, Device, Location, Purchase, Session, User, View
 from include.contracts.settings import Settings
 from include.gate.pseudonym import network_of
@@ -82,12 +82,12 @@ def check(value: bytes | None, key: bytes | None, received_ms: int, limits: Limi
         return _explain(value, error)
     if _may_repeat_keys(value, session) and (repeated := _repeated_key(value)) is not None:
         return Rejection(Reason.REPEATED_KEY, _cut(f"key {repeated!r} stands twice in one object"))
-    if _may_hold_control(value, session) and (place := _control_character(session)):
-        return Rejection(Reason.CONTROL_CHARACTER, _cut(place))
-    return _judge_facts(session, key, received_ms, limits)
+    if _may_hold_control(value, session) and (location := _control_character(session)):
+        return Rejection(Reason.CONTROL_CHARACTER, _cut(location))
+    return _validate_semantics(session, key, received_ms, limits)
 
 
-def _judge_facts(session: Session, key: bytes | None, received_ms: int, limits: Limits) -> Candidate | Rejection:
+def _validate_semantics(session: Session, key: bytes | None, received_ms: int, limits: Limits) -> Candidate | Rejection:
     if key is None or key != session.user_id.encode():
         return Rejection(Reason.WRONG_KEY, "no key" if key is None else "the key is not the session's user_id")
     ahead_s = session.started_at.timestamp() - received_ms / 1000
@@ -134,8 +134,8 @@ def _without_values(message: str) -> str:
         return _cut(message)
     # A key may itself look like the end of a message; only a path of the contract's own names is repeated.
     path = _PATH.search(message)
-    known = path is not None and FIELD_NAMES.issuperset(_PATH_NAME.findall(path[1]))
-    return _cut(f"{quoting} - at `{path[1]}`" if path is not None and known else quoting)
+    existing = path is not None and FIELD_NAMES.issuperset(_PATH_NAME.findall(path[1]))
+    return _cut(f"{quoting} - at `{path[1]}`" if path is not None and existing else quoting)
 
 
 def _may_repeat_keys(value: bytes, session: Session) -> bool:
@@ -181,8 +181,8 @@ def _no_repeats(pairs: list[tuple[str, Any]]) -> None:
 def _repeated_key(value: bytes) -> str | None:
     try:
         json.loads(value, object_pairs_hook=_no_repeats)
-    except _Repeated as found:
-        return str(found)
+    except _Repeated as result:
+        return str(result)
     return None
 
 
@@ -200,9 +200,9 @@ def _strings(node: Any, path: str) -> list[tuple[str, str]]:
     if isinstance(node, str):
         return [(path, node)]
     if isinstance(node, dict):
-        return [found for name, part in node.items() for found in _strings(part, f"{path}.{name}")]
+        return [result for name, part in node.items() for result in _strings(part, f"{path}.{name}")]
     if isinstance(node, list):
-        return [found for number, part in enumerate(node) for found in _strings(part, f"{path}[{number}]")]
+        return [result for number, part in enumerate(node) for result in _strings(part, f"{path}[{number}]")]
     return []
 
 

@@ -14,16 +14,16 @@ TIMEOUT_S = 30.0
 
 def one_by_one(settings: Settings, documents: list[dict[str, object]], seconds: float) -> float:
     """Documents a second, posted one after the other for some seconds."""
-    place = urlsplit(settings.elasticsearch_url)
+    location = urlsplit(settings.elasticsearch_url)
     bodies = [msgspec.json.encode(document) for document in documents]
     began, sent = time.monotonic(), 0
     while time.monotonic() - began < seconds:
-        connection = HTTPConnection(place.hostname or "", place.port or 0, timeout=TIMEOUT_S)
+        connection = HTTPConnection(location.hostname or "", location.port or 0, timeout=TIMEOUT_S)
         connection.request("POST", f"/{INDEX}/_doc", bodies[sent % len(bodies)], {"content-type": "application/json"})
-        answer = connection.getresponse()
-        answer.read()
+        response = connection.getresponse()
+        response.read()
         connection.close()
-        if answer.status != 201:  # noqa: PLR2004 - created
-            raise RuntimeError(f"Elasticsearch answered {answer.status}")
+        if response.status != 201:  # noqa: PLR2004 - created
+            raise RuntimeError(f"Elasticsearch answered {response.status}")
         sent += 1
     return sent / (time.monotonic() - began)

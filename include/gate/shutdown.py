@@ -14,12 +14,12 @@ DRAIN_LIMIT_S = 8.0
 FORCED_EXIT = 70
 
 
-class Stopped(Exception):
+class ShutdownError(Exception):
     """The gate was asked to stop while it waited for a server."""
 
 
-class Stop:
-    """Set once by SIGTERM or SIGINT; waiting on it raises Stopped as soon as it is set."""
+class ShutdownSignal:
+    """Set once by SIGTERM or SIGINT; waiting on it raises ShutdownError as soon as it is set."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
@@ -44,14 +44,14 @@ class Stop:
         self._event.set()
 
     @property
-    def asked(self) -> bool:
+    def is_requested(self) -> bool:
         """Whether the stop was asked for."""
         return self._event.is_set()
 
     def wait(self, seconds: float) -> None:
-        """Wait; raises Stopped if the stop is asked for before or meanwhile."""
+        """Wait; raises ShutdownError if the stop is asked for before or meanwhile."""
         if self._event.wait(seconds):
-            raise Stopped
+            raise ShutdownError
 
 
 def exit_now(reason: str) -> None:

@@ -1,6 +1,6 @@
 """The gate's memory in Redis: one call decides a batch of a partition, atomically and idempotently.
 
-The rules that need state live in claims.lua and memory.lua, one Redis Function that persists with the data.
+The rules that need state live in claims.lua and state.lua, one Redis Function that persists with the data.
 """
 
 import logging
@@ -14,12 +14,12 @@ import redis
 from redis.exceptions import ResponseError
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_exponential_jitter
 
-from include.contracts import keys
-from include.contracts.reasons import Reason
+from include.contracts import redis_keys
+from include.contracts.reject_reasons import Reason
 from include.contracts.settings import Settings
 from include.gate.function import Function
 from include.gate.redis_errors import is_redis_unavailable
-from include.gate.stop import Stop
+from include.gate.shutdown import ShutdownSignal
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ DAY_TTL_S = 90 * 86_400
 TIMEOUT_S = 10.0
 LONGEST_WAIT_S = 5.0
 
-REFUSED_BEFORE, NEW, KNOWN = "-", "n", "k"
+ALREADY_REJECTED, NEW, KNOWN = "-", "n", "k"
 REFUSALS: dict[str, Reason] = {
     "D": Reason.DUPLICATE,
     "U": Reason.BLOCKED_USER,
@@ -56,16 +56,16 @@ def refused_row(offset: int, reason: Reason) -> Row:
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows of one partition in offset order; shapes as memory.lua says."""
+    """Rows of one partition in offset order; shapes as state.lua says."""
 
     partition: int
     rows: Sequence[Row]
 
 
-class Memory:
+class GateState:
     """Redis as the gate sees it. Waits, and says so, while Redis is away; stops waiting when told to stop."""
 
-    def __init__(self, settings: Settings, topic_id: str, stop: Stop) -> None:
+    def __init__(self, settings: Settings, topic_id: str, stop: ShutdownSignal) -> None:
         self._redis = redis.Redis.from_url(
             settings.redis_url.reveal(), socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S
         )
@@ -80,18 +80,18 @@ class Memory:
                 RATE_TTL_S,
                 DAY_TTL_S,
                 str(BLOOM_ERROR),
-                keys.sub_window_ms(window_s),
+                redis_keys.sub_window_ms(window_s),
                 window_s + max(window_s, CLAIM_MIN_GRACE_S),
             ]
         )
         self._encode = msgspec.msgpack.Encoder().encode
         self._stop = stop
         self._function = Function(self._redis)
-        self._patiently(self._function.load)
+        self._with_retries(self._function.load)
 
     def decide(self, batches: Sequence[Batch]) -> list[str]:
         """The verdict letters of each batch, in one round trip."""
-        return self._patiently(lambda: self._decide(batches))
+        return self._with_retries(lambda: self._decide(batches))
 
     def beat(self, partitions: Sequence[int]) -> None:
         """Say that an idle gate process looks after these partitions."""
@@ -99,11 +99,11 @@ class Memory:
         def beat() -> None:
             with self._redis.pipeline(transaction=False) as pipe:
                 for partition in partitions:
-                    pipe.set(keys.heartbeat(partition), _now_ms())
+                    pipe.set(redis_keys.heartbeat(partition), _now_ms())
                 self._function.mark_used(pipe)
                 pipe.execute()
 
-        self._patiently(beat)
+        self._with_retries(beat)
 
     def close(self) -> None:
         """Give the connections back."""
@@ -126,10 +126,10 @@ class Memory:
                 pipe.fcall(
                     self._function.name, len(names), *names, self._limits, self._encode(batch.rows), str(_now_ms())
                 )
-            answers: list[bytes] = pipe.execute()
-        return [answer.decode() for answer in answers]
+            responses: list[bytes] = pipe.execute()
+        return [response.decode() for response in responses]
 
-    def _patiently(self, call: Callable[[], Result]) -> Result:
+    def _with_retries(self, call: Callable[[], Result]) -> Result:
         retrying = Retrying(
             retry=retry_if_exception(is_redis_unavailable),
             wait=wait_exponential_jitter(multiplier=0.1, max=LONGEST_WAIT_S),
@@ -141,13 +141,13 @@ class Memory:
 
 def _keys_of(partition: int) -> tuple[str, ...]:
     return (
-        keys.tag(partition),
-        keys.counts(partition),
-        keys.users_known(partition),
-        keys.users_unique(partition),
-        keys.heartbeat(partition),
-        keys.blocked_users(partition),
-        keys.blocked_networks(partition),
+        redis_keys.tag(partition),
+        redis_keys.counts(partition),
+        redis_keys.users_known(partition),
+        redis_keys.users_unique(partition),
+        redis_keys.heartbeat(partition),
+        redis_keys.blocked_users(partition),
+        redis_keys.blocked_networks(partition),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 from kafka.partitioner.default import murmur2
 from msgspec import Struct
 
-from include.contracts.reasons import Reason
+from include.contracts.reject_reasons import Reason
 from include.ingest.plan import Fault
 
 VALID: Literal["valid"] = "valid"
@@ -15,7 +15,7 @@ Verdict = Reason | Literal["valid"]
 KEYS_KEPT = 200_000
 
 
-class Emission(Struct, frozen=True, kw_only=True, gc=False):
+class LabelledRecord(Struct, frozen=True, kw_only=True, gc=False):
     """A record in the order of arrival. `verdict` is what the gate must decide, `fault` what was planted.
 
     `session_id` is the visit's own, also where the value is too broken to hold it.

@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from include.contracts.session import ValidSession, View
-from include.gate.check import Candidate, utc
 from include.gate.masking import mask_page, mask_text, may_need_masks
+from include.gate.validation import Candidate, utc
 
 _encoder = msgspec.json.Encoder()
 
 
-def admit(candidate: Candidate, user: str, *, returning: bool, received_ms: int) -> bytes:
+def build_valid_session(candidate: Candidate, user: str, *, returning: bool, received_ms: int) -> bytes:
     """JSON of the ValidSession; `user` is the pseudonym, `received_ms` the broker's time (Unix ms)."""
     session = candidate.session
     started_at = utc(session.started_at)

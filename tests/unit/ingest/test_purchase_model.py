@@ -9,7 +9,9 @@ import msgspec
 import pytest
 
 from include.contracts.session import Session
-from include.ingest.intent import (
+from include.ingest.plan import microseconds
+from include.ingest.population import Population
+from include.ingest.purchase_model import (
     LIMIT,
     NEVER,
     POST_OUTCOME_FIELDS,
@@ -19,8 +21,6 @@ from include.ingest.intent import (
     describe,
     probability,
 )
-from include.ingest.plan import microseconds
-from include.ingest.population import Population
 from include.ingest.visits import attention, visit
 
 EVENING = microseconds(datetime(2026, 11, 21, 20, 0, tzinfo=UTC))
@@ -43,12 +43,12 @@ LOOKING = Behaviour(
 
 def visits(count: int) -> list[tuple[Session, int]]:
     rng = Random(9)
-    found = []
+    results = []
     for number in range(count):
         profile = PEOPLE.profile(PEOPLE.draw(rng.random()))
         made = visit(rng, profile, attention(rng, profile), f"s-{number}", EVENING)
-        found.append((made.session, made.step))
-    return found
+        results.append((made.session, made.step))
+    return results
 
 
 @pytest.mark.parametrize(
@@ -94,18 +94,18 @@ def test_fields_after_the_outcome_are_those_that_differ_only_by_it() -> None:
 
 
 def test_bots_count_apart_and_never_buy() -> None:
-    told = describe({NEVER: (50, 0), -100: (100, 10), 50: (20, 15)})
-    assert (told.sessions, told.purchases, told.bots) == (120, 25, 50)
-    assert told.roc_auc is not None
-    assert told.roc_auc_admitted is not None
-    assert told.roc_auc_admitted > told.roc_auc
+    message = describe({NEVER: (50, 0), -100: (100, 10), 50: (20, 15)})
+    assert (message.sessions, message.purchases, message.bots) == (120, 25, 50)
+    assert message.roc_auc is not None
+    assert message.roc_auc_admitted is not None
+    assert message.roc_auc_admitted > message.roc_auc
     assert probability(NEVER) == 0.0
     assert probability(0) == 0.5
     assert probability(LIMIT) == pytest.approx(1 / (1 + 2.718281828459045 ** (-LIMIT * STEP)))
 
 
 def test_without_purchases_there_is_no_area() -> None:
-    told = describe({-100: (5, 0)})
-    assert told.roc_auc is None
-    assert told.base_rate == 0.0
+    message = describe({-100: (5, 0)})
+    assert message.roc_auc is None
+    assert message.base_rate == 0.0
     assert describe({}).base_rate is None

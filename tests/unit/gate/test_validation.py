@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from include.contracts.reasons import Reason
+from include.contracts.reject_reasons import Reason
 from include.contracts.session import Session
 from include.contracts.settings import Settings
-from include.gate.check import FIXED_KEYS, VIEW_KEYS, Candidate, Limits, Rejection, check
+from include.gate.validation import FIXED_KEYS, VIEW_KEYS, Candidate, Limits, Rejection, check
 from tests.bad_records import BAD
 from tests.sessions import ARRIVED_MS, encoded, raw_session, view
 
@@ -24,26 +24,26 @@ def judged(value: bytes | None, key: bytes | None = KEY) -> Candidate | Rejectio
 
 
 def test_a_complete_session_is_a_candidate() -> None:
-    found = judged(encoded())
-    assert isinstance(found, Candidate)
-    assert found.session == msgspec.convert(raw_session(), Session, strict=False)
-    assert found.network == "203.0.113.0/24"
-    assert not found.too_fast
+    result = judged(encoded())
+    assert isinstance(result, Candidate)
+    assert result.session == msgspec.convert(raw_session(), Session, strict=False)
+    assert result.network == "203.0.113.0/24"
+    assert not result.too_fast
 
 
 @pytest.mark.parametrize(("value", "reason"), [case[1:] for case in BAD], ids=[case[0] for case in BAD])
 def test_bad_input_gets_its_reason(value: bytes | None, reason: Reason) -> None:
-    found = judged(value)
-    assert isinstance(found, Rejection)
-    assert (found.reason, bool(found.detail)) == (reason, True)
-    assert len(found.detail) <= 300
+    result = judged(value)
+    assert isinstance(result, Rejection)
+    assert (result.reason, bool(result.detail)) == (reason, True)
+    assert len(result.detail) <= 300
 
 
 @pytest.mark.parametrize("key", [None, b"", b"u-4712", b"u-4711 ", b"\xff"])
 def test_a_key_other_than_the_user_is_wrong(key: bytes | None) -> None:
-    found = judged(encoded(), key)
-    assert isinstance(found, Rejection)
-    assert found.reason is Reason.WRONG_KEY
+    result = judged(encoded(), key)
+    assert isinstance(result, Rejection)
+    assert result.reason is Reason.WRONG_KEY
 
 
 @pytest.mark.parametrize(
@@ -87,10 +87,10 @@ def test_the_number_of_keys_is_that_of_the_contract() -> None:
 
 def test_details_never_quote_the_visitor() -> None:
     for _, value, _ in BAD:
-        found = judged(value)
-        assert isinstance(found, Rejection)
-        assert "ada@example.com" not in found.detail
-        assert "203.0.113.7" not in found.detail
+        result = judged(value)
+        assert isinstance(result, Rejection)
+        assert "ada@example.com" not in result.detail
+        assert "203.0.113.7" not in result.detail
 
 
 @pytest.mark.parametrize(
@@ -106,17 +106,17 @@ def test_details_never_quote_the_visitor() -> None:
     ],
 )
 def test_check_invalid_record_names_the_path_and_not_the_value(changes: dict[str, Any], detail: str) -> None:
-    found = judged(encoded(**changes))
-    assert isinstance(found, Rejection)
-    assert found.detail == detail
+    result = judged(encoded(**changes))
+    assert isinstance(result, Rejection)
+    assert result.detail == detail
 
 
 @given(st.text(st.sampled_from("ada$.`[0]- t"), min_size=1, max_size=30), st.booleans())
 def test_check_any_unknown_key_is_never_quoted(key: str, nested: bool) -> None:
     user = raw_session()["user"]
-    found = judged(encoded(user={**user, key: 1}) if nested else encoded(**{key: 1}))
-    assert isinstance(found, Rejection)
-    assert found.detail in ("Object contains unknown field", "Object contains unknown field - at `$.user`")
+    result = judged(encoded(user={**user, key: 1}) if nested else encoded(**{key: 1}))
+    assert isinstance(result, Rejection)
+    assert result.detail in ("Object contains unknown field", "Object contains unknown field - at `$.user`")
 
 
 @settings(max_examples=300, deadline=None)
@@ -135,15 +135,15 @@ JSON = st.recursive(
 @settings(max_examples=400, deadline=None)
 @given(st.sampled_from(sorted(raw_session())), JSON)
 def test_any_value_in_any_field_is_judged(field: str, value: Any) -> None:
-    found = judged(json.dumps(raw_session(**{field: value})).encode())
-    if isinstance(found, Candidate):
-        msgspec.json.encode(found.session)  # whatever passes can be written again
+    result = judged(json.dumps(raw_session(**{field: value})).encode())
+    if isinstance(result, Candidate):
+        msgspec.json.encode(result.session)  # whatever passes can be written again
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.integers(min_value=0, max_value=len(encoded()) - 1), st.binary(max_size=3))
 def test_any_damage_is_judged(place: int, junk: bytes) -> None:
     value = encoded()
-    found = judged(value[:place] + junk + value[place + 1 :])
-    if isinstance(found, Candidate):
-        msgspec.json.encode(found.session)
+    result = judged(value[:place] + junk + value[place + 1 :])
+    if isinstance(result, Candidate):
+        msgspec.json.encode(result.session)

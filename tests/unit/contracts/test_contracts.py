@@ -9,23 +9,23 @@ from typing import get_args
 
 import pytest
 
-from include.contracts import errors, keys, topics
+from include.contracts import errors, redis_keys, topics
 from include.contracts.metrics import METRICS, Stage
 from include.contracts.ports import Ports
-from include.contracts.reasons import MEANING, Reason
+from include.contracts.reject_reasons import MEANING, Reason
 
-CONTRACTS = Path(keys.__file__).parent
+CONTRACTS = Path(redis_keys.__file__).parent
 FAMILY = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.ShowroomError)]
 KEYS = [
-    keys.seen(3, 7),
-    keys.users_known(3),
-    keys.users_unique(3),
-    keys.users_unique(3, "2026-11-23"),
-    keys.seen_filter(3, 7),
-    keys.counts(3),
-    keys.heartbeat(3),
-    keys.blocked_users(3),
-    keys.blocked_networks(3),
+    redis_keys.seen(3, 7),
+    redis_keys.users_known(3),
+    redis_keys.users_unique(3),
+    redis_keys.users_unique(3, "2026-11-23"),
+    redis_keys.seen_filter(3, 7),
+    redis_keys.counts(3),
+    redis_keys.heartbeat(3),
+    redis_keys.blocked_users(3),
+    redis_keys.blocked_networks(3),
 ]
 
 
@@ -46,13 +46,13 @@ def test_contracts_import_the_standard_library_and_msgspec_only() -> None:
 
 def test_keys_of_one_partition_share_its_hash_tag() -> None:
     assert {key[key.index("{") : key.index("}") + 1] for key in KEYS} == {"{3}"}
-    assert all(key.startswith(keys.tag(3)) for key in KEYS)
+    assert all(key.startswith(redis_keys.tag(3)) for key in KEYS)
     assert len(set(KEYS)) == len(KEYS)
 
 
 def test_keys_of_partitions_differ() -> None:
-    assert keys.counts(1) != keys.counts(11)
-    assert keys.tag(1) != keys.tag(11)
+    assert redis_keys.counts(1) != redis_keys.counts(11)
+    assert redis_keys.tag(1) != redis_keys.tag(11)
 
 
 def test_every_reason_has_its_own_meaning() -> None:

@@ -14,20 +14,20 @@ import msgspec
 from msgspec import structs
 
 from include.contracts.errors import TerminalError
-from include.contracts.reasons import Reason
+from include.contracts.reject_reasons import Reason
 from include.contracts.session import User
 from include.ingest.bots import MINUTE_US, Bots
-from include.ingest.emission import VALID, Emission
-from include.ingest.exact import ExactSet
-from include.ingest.expected import Account
-from include.ingest.intent import NEVER, describe
-from include.ingest.ledger import Ledger
-from include.ingest.people import UNKNOWN_DEVICE
+from include.ingest.customers import UNKNOWN_DEVICE
+from include.ingest.distinct import IntSet
+from include.ingest.expected_counts import Account
+from include.ingest.fault_injection import inject_fault
+from include.ingest.ground_truth import GroundTruth
+from include.ingest.labelled_record import VALID, LabelledRecord
 from include.ingest.plan import GENERATOR, Fault, Plan, instant, microseconds
 from include.ingest.population import Population, Profile
-from include.ingest.rhythm import HOUR_US, Slice, local_hour, slices
-from include.ingest.spoil import spoil
-from include.ingest.visits import MAX_DURATION_S, SECOND_US, Attention, Visit, attention, delivery_us, visit
+from include.ingest.purchase_model import NEVER, describe
+from include.ingest.seasonality import HOUR_US, Slice, local_hour, slices
+from include.ingest.visits import MAX_DURATION_S, SECOND_US, Engagement, Visit, attention, delivery_us, visit
 
 MAX_TRIES = 4
 MAX_PER_USER_MINUTE = 2
@@ -41,7 +41,7 @@ _AS_USUAL = (None, Fault.LATE, Fault.DUPLICATE, Fault.KNOWN_USER_UNKNOWN_DEVICE)
 _NEWCOMERS = (Fault.NEW_USER_UNKNOWN_DEVICE, Fault.NEW_USER_UNKNOWN_REFERRER)
 
 
-class Synthesis:
+class SessionGenerator:
     """The records of a plan. Each iteration makes them afresh, and equal; memory is bounded by one slice.
 
     `ledger` is there once an iteration has come to its end.
@@ -50,27 +50,27 @@ class Synthesis:
     def __init__(self, plan: Plan) -> None:
         plan.check()
         self.plan = plan
-        self._ledger: Ledger | None = None
+        self._ledger: GroundTruth | None = None
 
-    def __iter__(self) -> Iterator[Emission]:
+    def __iter__(self) -> Iterator[LabelledRecord]:
         run = _Run(self.plan)
-        yield from run.emissions()
+        yield from run.labelled_records()
         self._ledger = run.ledger()
 
     @property
-    def ledger(self) -> Ledger:
+    def ledger(self) -> GroundTruth:
         """The truth about all records; TerminalError before they have all been made."""
         if self._ledger is None:
             raise TerminalError("the ledger is not complete", "go through all records first")
         return self._ledger
 
 
-def synthesize(plan: Plan) -> Synthesis:
-    """The synthetic shop over one interval, as an iterable of `Emission` with a `ledger` at its end."""
-    return Synthesis(plan)
+def synthesize(plan: Plan) -> SessionGenerator:
+    """The synthetic shop over one interval, as an iterable of `LabelledRecord` with a `ledger` at its end."""
+    return SessionGenerator(plan)
 
 
-def ledger_of(plan: Plan) -> Ledger:
+def ledger_of(plan: Plan) -> GroundTruth:
     """The ledger alone; makes and drops every record."""
     synthesis = synthesize(plan)
     for _ in synthesis:
@@ -83,7 +83,7 @@ class _Who(NamedTuple):
 
     person: int
     profile: Profile
-    depth: Attention
+    depth: Engagement
     started_us: int
 
 
@@ -105,30 +105,30 @@ class _Run:
         self._account = Account()
         self._planted: Counter[str] = Counter()
         self._buckets: dict[int, list[int]] = defaultdict(lambda: [0, 0])
-        self._admitted = ExactSet()
+        self._admitted = IntSet()
         self._passing = 0
         self._newcomers = 0
         self._number = 0
 
-    def emissions(self) -> Iterator[Emission]:
-        waiting: list[Emission] = []
+    def labelled_records(self) -> Iterator[LabelledRecord]:
+        waiting: list[LabelledRecord] = []
         for part in slices(self._plan):
             rng = Random(f"{GENERATOR}:{self._plan.seed}:{part.start}:{part.end}")
             self._forget(part.start)
-            ready: list[Emission] = []
+            ready: list[LabelledRecord] = []
             for position in sorted(rng.random() for _ in range(part.sessions)):
                 arrives_us = part.start + int(position * (part.end - part.start))
                 ready.append(self._visit(rng, arrives_us, waiting))
             waiting.extend(self._bursts(rng, part))
             stop = instant(part.end)
-            ready.extend(emission for emission in waiting if emission.arrives_at < stop)
-            waiting = [emission for emission in waiting if emission.arrives_at >= stop]
+            ready.extend(labelled for labelled in waiting if labelled.arrives_at < stop)
+            waiting = [labelled for labelled in waiting if labelled.arrives_at >= stop]
             ready.sort(key=attrgetter("arrives_at"))
             yield from ready
 
-    def ledger(self) -> Ledger:
+    def ledger(self) -> GroundTruth:
         unique = len(self._admitted) + self._passing
-        return Ledger(
+        return GroundTruth(
             generator=GENERATOR,
             plans=[self._plan],
             expected=self._account.expected(unique),
@@ -136,10 +136,10 @@ class _Run:
             intent=describe({step: (counts[0], counts[1]) for step, counts in self._buckets.items()}),
             users={str(self._plan.seed): self._admitted.pack()},
             rows={category: minutes.pack() for category, minutes in sorted(self._account.rows.items())},
-            passing_users=self._passing,
+            transient_users=self._passing,
         )
 
-    def _visit(self, rng: Random, arrives_us: int, waiting: list[Emission]) -> Emission:
+    def _visit(self, rng: Random, arrives_us: int, waiting: list[LabelledRecord]) -> LabelledRecord:
         """The record of one visit; a repetition of it is put into `waiting`."""
         self._number += 1
         session_id = f"s-{self._tag}-{self._number:07d}"
@@ -154,7 +154,7 @@ class _Run:
             return self._spoiled(rng, made, fault, arrives_us)
         self._admitted.add(who.person)
         self._admit(made)
-        emission = Emission(
+        labelled = LabelledRecord(
             key=made.session.user_id.encode(),
             value=self._encode(made.session),
             arrives_at=instant(arrives_us),
@@ -163,8 +163,8 @@ class _Run:
             fault=None if fault is Fault.DUPLICATE else fault,
         )
         if fault is Fault.DUPLICATE:
-            waiting.append(self._repeated(rng, emission, arrives_us))
-        return emission
+            waiting.append(self._repeated(rng, labelled, arrives_us))
+        return labelled
 
     def _who(self, rng: Random, arrives_us: int, fault: Fault | None) -> _Who:
         """A visitor who likes the hour and has not begun too many visits in the same minute."""
@@ -220,10 +220,10 @@ class _Run:
             loyalty=0,
         )
 
-    def _spoiled(self, rng: Random, made: Visit, fault: Fault, arrives_us: int) -> Emission:
-        bad = spoil(fault, rng, made.session, self._plan.limits, self._end_us)
+    def _spoiled(self, rng: Random, made: Visit, fault: Fault, arrives_us: int) -> LabelledRecord:
+        bad = inject_fault(fault, rng, made.session, self._plan.limits, self._end_us)
         self._account.refuse(bad.reason)
-        return Emission(
+        return LabelledRecord(
             key=bad.key,
             value=bad.value,
             arrives_at=instant(arrives_us),
@@ -240,15 +240,15 @@ class _Run:
         counts[0] += 1
         counts[1] += session.purchase.made
 
-    def _repeated(self, rng: Random, emission: Emission, arrives_us: int) -> Emission:
+    def _repeated(self, rng: Random, labelled: LabelledRecord, arrives_us: int) -> LabelledRecord:
         """The same bytes once more: mostly within half a minute, else within hours, never after the plan's end."""
         longest = min(MAX_REPEAT_GAP_S, self._plan.limits.duplicate_window_s // 2)
         gap_s = rng.uniform(0.5, 30.0) if rng.random() < REPEAT_SHARE_SOON else rng.uniform(30.0, max(31.0, longest))
         again_us = min(arrives_us + int(gap_s * SECOND_US), self._end_us - 1)
         self._account.refuse(Reason.DUPLICATE)
-        return structs.replace(emission, arrives_at=instant(again_us), verdict=Reason.DUPLICATE, fault=Fault.DUPLICATE)
+        return structs.replace(labelled, arrives_at=instant(again_us), verdict=Reason.DUPLICATE, fault=Fault.DUPLICATE)
 
-    def _bursts(self, rng: Random, part: Slice) -> Iterator[Emission]:
+    def _bursts(self, rng: Random, part: Slice) -> Iterator[LabelledRecord]:
         for bot in self._bots.bursts(rng, part):
             self._planted[bot.fault] += 1
             if bot.verdict == VALID:
@@ -256,7 +256,7 @@ class _Run:
                 self._passing += bot.first
             else:
                 self._account.refuse(bot.verdict)
-            yield Emission(
+            yield LabelledRecord(
                 key=bot.session.user_id.encode(),
                 value=self._encode(bot.session),
                 arrives_at=instant(bot.arrives_us),
