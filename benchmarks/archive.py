@@ -15,23 +15,23 @@ from pathlib import Path
 
 from kafka import KafkaProducer
 
-from benchmarks.bench_stack import bench_settings, empty_stack, say
+from benchmarks.bench_stack import bench_settings, empty_stack, on_progress
 from benchmarks.fill_archive import records
 from benchmarks.load import DAYS
 from benchmarks.result import FOLDER, PACKAGES, machine, report
 from benchmarks.usage import cpu_us_per_session, usage
 from include.archive import queries, store
+from include.archive.consume import LoadReport, load
 from include.archive.lag import database_lag
-from include.archive.load import LoadReport, load
-from include.contracts.archive import LOAD_DAG, LOAD_DEADLINE_S
+from include.contracts.collections import LOAD_DAG, LOAD_DEADLINE_S
 from include.contracts.errors import PrerequisiteError
 from include.contracts.settings import Settings
 from include.contracts.topics import VALID
+from include.ingest.generator import synthesize
 from include.ingest.plan import FaultRates, Plan
-from include.ingest.shop import synthesize
-from include.local import dag_reference
-from include.local.project import ROOT
-from include.local.stack import ARCHIVE
+from local.project import ROOT
+from local.stack import ARCHIVE
+from tools import dag_reference
 
 TARGETS = {"unaccounted": ("at most", 0.0), "lag": ("at most", 0.0)}
 PROGRAMS = ("kafka", *ARCHIVE)
@@ -42,21 +42,21 @@ def run(sessions: int, warm_up: int, seed: int) -> str:
     """Measure; returns the JSON line. Raises PrerequisiteError where this machine has no result of `bench live`."""
     settings = bench_settings()
     live, duty = live_rate(), duty_cycle(ROOT / "dags")
-    say(f"bench live did {live:,} sessions/s; {LOAD_DAG} archives {duty:.0%} of the time")
+    on_progress(f"bench live did {live:,} sessions/s; {LOAD_DAG} archives {duty:.0%} of the time")
     with empty_stack(settings) as stack:
         stack.up(PROGRAMS)
         with store.connect(settings) as client:
             database = store.database(client, settings)
             store.ensure_indexes(database)
             if warm_up:
-                say("warming up")
+                on_progress("warming up")
                 fill(settings, sessions=warm_up, seed=seed + 1)
-                load(settings, database, say=say)
-            say(f"filling {VALID} with {sessions:,} visits")
+                load(settings, database, on_progress=on_progress)
+            on_progress(f"filling {VALID} with {sessions:,} visits")
             expected = fill(settings, sessions=sessions, seed=seed)
-            held, before = queries.count(database), usage(stack, PROGRAMS)
-            say("archiving")
-            done: LoadReport = load(settings, database, say=say)
+            stored, before = queries.count(database), usage(stack, PROGRAMS)
+            on_progress("archiving")
+            done: LoadReport = load(settings, database, on_progress=on_progress)
             after = usage(stack, PROGRAMS)
             figures = {
                 "sessions_per_s": round(done.sessions / done.seconds),
@@ -65,7 +65,7 @@ def run(sessions: int, warm_up: int, seed: int) -> str:
                 "sustained_sessions_per_s": round(done.sessions / done.seconds * duty),
                 "ratio_to_live": round(done.sessions / done.seconds / live, 2),
                 "lag": sum(database_lag(settings, database).values()),
-                "unaccounted": abs(queries.count(database) - held - expected),
+                "unaccounted": abs(queries.count(database) - stored - expected),
                 "cpu_us_per_session": cpu_us_per_session(before, after, expected),
                 "rss_mb": {name: round(one.rss_mb) for name, one in after.items()},
             }

@@ -10,8 +10,8 @@ import typer
 
 from include.contracts.errors import TerminalError
 from include.contracts.settings import Secret, Settings
-from include.local.project import state_dir
-from include.local.stack import Stack
+from local.project import state_dir
+from local.stack import Stack
 
 PORT_OFFSET = 2_000
 KEY = "a key for benches only, never used elsewhere"
@@ -29,7 +29,7 @@ def empty_stack(settings: Settings) -> Iterator[Stack]:
     Raises TerminalError while another drill or bench uses the folder.
     """
     with _only_user(state_dir(settings)):
-        stack = Stack(settings, say)
+        stack = Stack(settings, on_progress)
         stack.purge()
         try:
             yield stack
@@ -52,6 +52,6 @@ def _only_user(folder: Path) -> Iterator[None]:
         yield
 
 
-def say(line: str) -> None:
+def on_progress(line: str) -> None:
     """Progress goes to standard error: the last line of standard output is the result."""
     typer.echo(line, err=True)

@@ -9,14 +9,14 @@ import msgspec
 import typer
 
 from include.archive import documents, store
-from include.contracts.archive import SESSIONS
+from include.contracts.collections import SESSIONS
 from include.contracts.settings import Settings
-from include.gate.admit import admit
-from include.gate.check import Candidate, Limits, check
 from include.gate.pseudonym import pseudonymizer
-from include.ingest.emission import VALID, Emission
+from include.gate.valid_session import build_valid_session
+from include.gate.validation import Candidate, Limits, check
+from include.ingest.generator import SessionGenerator, synthesize
+from include.ingest.labelled_record import VALID, LabelledRecord
 from include.ingest.plan import Plan
-from include.ingest.shop import Synthesis, synthesize
 
 BATCH = 2_000
 
@@ -46,26 +46,26 @@ def run(
     typer.echo(msgspec.json.encode(shop.ledger.intent).decode())
 
 
-def admitted(shop: Synthesis, settings: Settings) -> Iterator[store.Document]:
+def admitted(shop: SessionGenerator, settings: Settings) -> Iterator[store.Document]:
     """The archive's documents of the visits that the gate must admit."""
     return (documents.document(documents.decode(value)) for value in records(shop, settings))
 
 
-def records(emissions: Iterable[Emission], settings: Settings) -> Iterator[bytes]:
+def records(labelled_records: Iterable[LabelledRecord], settings: Settings) -> Iterator[bytes]:
     """What leaves the gate of the visits that it must admit; its filter's answer about known users made exact."""
     pseudonym = pseudonymizer(settings.require_pseudonym_key())
     limits = Limits.of(settings)
-    known: set[str] = set()
-    for emission in emissions:
-        if emission.verdict != VALID:
+    existing: set[str] = set()
+    for labelled in labelled_records:
+        if labelled.verdict != VALID:
             continue
-        received_ms = int(emission.arrives_at.timestamp() * 1_000)
-        found = check(emission.value, emission.key, received_ms, limits)
-        if not isinstance(found, Candidate):
-            raise ValueError(f"a record that must pass does not: {found}")
-        user = pseudonym(found.session.user_id)
-        yield admit(found, user, returning=user in known, received_ms=received_ms)
-        known.add(user)
+        received_ms = int(labelled.arrives_at.timestamp() * 1_000)
+        result = check(labelled.value, labelled.key, received_ms, limits)
+        if not isinstance(result, Candidate):
+            raise ValueError(f"a record that must pass does not: {result}")
+        user = pseudonym(result.session.user_id)
+        yield build_valid_session(result, user, returning=user in existing, received_ms=received_ms)
+        existing.add(user)
 
 
 def _utc(moment: datetime) -> datetime:

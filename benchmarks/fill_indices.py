@@ -14,14 +14,14 @@ import msgspec
 from elasticsearch import Elasticsearch
 
 from benchmarks.fill_archive import records
-from include.contracts.documents import KPI_ALL, PIPELINE, TIME_FIELD, index_name
 from include.contracts.errors import TerminalError
+from include.contracts.index_documents import KPI_ALL, PIPELINE, TIME_FIELD, index_name
 from include.contracts.settings import Settings
+from include.ingest.generator import synthesize
 from include.ingest.plan import Plan
-from include.ingest.shop import synthesize
-from include.local.environments import ensure_environment
-from include.local.project import ROOT
 from include.serving.client import errors
+from local.install.environments import ensure_environment
+from local.project import ROOT
 
 DAYS = 14
 OF_A_DAY = 20_000
@@ -47,7 +47,7 @@ Action = tuple[str, str, Document]
 """Alias, id and document."""
 
 
-class Kept(NamedTuple):
+class DayDocument(NamedTuple):
     """One document of the day; its times are read once."""
 
     alias: str
@@ -56,14 +56,20 @@ class Kept(NamedTuple):
 
 
 def fill(
-    client: Elasticsearch, settings: Settings, *, sessions: int, end: datetime, seed: int, say: Callable[[str], None]
+    client: Elasticsearch,
+    settings: Settings,
+    *,
+    sessions: int,
+    end: datetime,
+    seed: int,
+    on_progress: Callable[[str], None],
 ) -> Counter[str]:
     """Index about so many sessions of the fortnight before `end`, with everything that belongs to them; how many."""
     sent: Counter[str] = Counter()
     day = _day(settings, end - DAY, end, min(sessions, OF_A_DAY), seed)
-    own = sum(kept.alias == SUMMARY for kept in day)
+    own = sum(retained.alias == SUMMARY for retained in day)
     copies = max(1, round(sessions / own))
-    say(f"{copies} times {own} sessions with {len(day)} documents")
+    on_progress(f"{copies} times {own} sessions with {len(day)} documents")
     with ThreadPoolExecutor(SENDERS) as senders:
         running: set[Future[int]] = set()
         for number, batch in enumerate(_chunks(_everything(day, copies, end, seed), sent)):
@@ -72,14 +78,14 @@ def fill(
                 _ = [future.result() for future in done]
             running.add(senders.submit(_send, client, batch))
             if number % 100 == 0:
-                say(f"{sent.total()} documents")
+                on_progress(f"{sent.total()} documents")
         _ = [future.result() for future in running]
     with errors("refresh"):
         client.indices.refresh(index=",".join(f"{alias}-*" for alias in sent))
     return sent
 
 
-def _day(settings: Settings, start: datetime, end: datetime, sessions: int, seed: int) -> list[Kept]:
+def _day(settings: Settings, start: datetime, end: datetime, sessions: int, seed: int) -> list[DayDocument]:
     """A day's documents, by the stream's function in the stream's environment."""
     shop = synthesize(Plan.of(settings, seed=seed, start=start, end=end, sessions=sessions))
     with tempfile.TemporaryFile() as lines:
@@ -87,22 +93,22 @@ def _day(settings: Settings, start: datetime, end: datetime, sessions: int, seed
         lines.seek(0)
         command = [str(ensure_environment("flink")), "-P", "-c", _DOCUMENTS]
         made = subprocess.run(command, stdin=lines, stdout=subprocess.PIPE, check=True, env={"PYTHONPATH": str(ROOT)})
-    found = [Kept(*msgspec.json.decode(line)) for line in made.stdout.splitlines()]
-    for kept in found:
+    results = [DayDocument(*msgspec.json.decode(line)) for line in made.stdout.splitlines()]
+    for retained in results:
         for name in ("started_at", "ended_at", "received_at"):
-            if name in kept.document:
-                kept.document[name] = datetime.fromisoformat(kept.document[name])
-    return found
+            if name in retained.document:
+                retained.document[name] = datetime.fromisoformat(retained.document[name])
+    return results
 
 
-def _everything(day: list[Kept], copies: int, end: datetime, seed: int) -> Iterator[Action]:
+def _everything(day: list[DayDocument], copies: int, end: datetime, seed: int) -> Iterator[Action]:
     for copy in range(copies):
         yield from _copied(day, copy, copy % DAYS)
     yield from _minutes(day, copies)
     yield from _events(end, seed)
 
 
-def _copied(day: list[Kept], copy: int, days: int) -> Iterator[Action]:
+def _copied(day: list[DayDocument], copy: int, days: int) -> Iterator[Action]:
     """The day once more, `days` earlier. Every few copies the same visitors come again."""
     back = days * DAY
     for alias, identity, document in day:
@@ -125,7 +131,7 @@ def _copied(day: list[Kept], copy: int, days: int) -> Iterator[Action]:
         yield alias, f"{copy}-{identity}", fresh
 
 
-def _minutes(day: list[Kept], copies: int) -> Iterator[Action]:
+def _minutes(day: list[DayDocument], copies: int) -> Iterator[Action]:
     """Rows of the minutes of each day: those of the day, as often as it was copied there."""
     rows: dict[tuple[datetime, str], Counter[str]] = {}
     for alias, _, document in day:
@@ -164,13 +170,13 @@ def _minute(minute: datetime, category: str, row: Counter[str], times: int) -> A
 def _events(end: datetime, seed: int) -> Iterator[Action]:
     """What supervision tells every minute, of a platform that is well."""
     passed = [("ingest", "raw"), ("gate", "decided"), ("gate", "valid"), ("gate", "rejected"), ("stream", "searchable")]
-    told = [("stage", stage, name, 50.0) for stage, name in passed]
-    told += [("rejected", "gate", reason, 1.0) for reason in ("duplicate", "rate_user", "impossible_pace")]
-    told += [("lag", stage, stage, 3.0) for stage in ("gate", "stream", "archive")]
-    told += [("decision", "supervise", "healthy", 1.0)]
+    messages = [("stage", stage, name, 50.0) for stage, name in passed]
+    messages += [("rejected", "gate", reason, 1.0) for reason in ("duplicate", "rate_user", "impossible_pace")]
+    messages += [("lag", stage, stage, 3.0) for stage in ("gate", "stream", "archive")]
+    messages += [("decision", "supervise", "healthy", 1.0)]
     for number in range(DAYS * DAY // MINUTE):
         at = end - number * MINUTE
-        for kind, stage, name, value in told:
+        for kind, stage, name, value in messages:
             total = 1e6 - value * number if kind in ("stage", "rejected") else None
             event = {"at": at, "kind": kind, "stage": stage, "name": name, "value": value + number * seed % 7}
             yield PIPELINE, f"{at.isoformat()}|{kind}|{stage}|{name}", {**event, "total": total, "detail": None}
@@ -192,7 +198,7 @@ def _chunks(actions: Iterable[Action], sent: Counter[str]) -> Iterator[bytes]:
 
 def _send(client: Elasticsearch, body: Any) -> int:
     with errors("fill"):
-        answer = client.options(request_timeout=120).bulk(body=body, filter_path="errors,items.*.error")
-    if answer["errors"]:
-        raise TerminalError(f"Elasticsearch refused documents: {answer['items'][0]}", "see its log")
+        response = client.options(request_timeout=120).bulk(body=body, filter_path="errors,items.*.error")
+    if response["errors"]:
+        raise TerminalError(f"Elasticsearch refused documents: {response['items'][0]}", "see its log")
     return len(body)

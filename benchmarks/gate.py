@@ -2,11 +2,11 @@
 
 import redis
 
-from benchmarks.bench_stack import bench_settings, empty_stack, say
+from benchmarks.bench_stack import bench_settings, empty_stack, on_progress
 from benchmarks.load import GateProgress, preload, rate, timed
 from benchmarks.result import report
 from benchmarks.usage import cpu_us_per_session, usage
-from include.gate.report import read_report
+from include.gate.stats import read_stats
 
 TARGETS = {"sessions_per_s": ("at least", 24_000.0)}
 PROGRAMS = ("kafka", "redis", "gate-0")
@@ -17,26 +17,26 @@ def run(sessions: int, seed: int) -> str:
     settings = bench_settings()
     with empty_stack(settings) as stack:
         stack.up(["kafka", "redis"])
-        say(f"filling sessions.raw with {sessions:,} visits")
+        on_progress(f"filling sessions.raw with {sessions:,} visits")
         truth = preload(settings, sessions=sessions, seed=seed).expected
         before = usage(stack, PROGRAMS[:2])
         stack.start("gate-0")
         progress = GateProgress(settings)
-        say("the gate is running")
+        on_progress("the gate is running")
         samples = timed(progress, truth.produced)
         progress.close()
         after = usage(stack, PROGRAMS)
         with redis.Redis.from_url(settings.redis_url.reveal()) as client:
-            found = read_report(client, settings)
+            result = read_stats(client, settings)
     figures = {
         "sessions_per_s": round(rate(samples)),
         "records": truth.produced,
-        "verdicts_exact": found.verdicts == truth.verdicts,
+        "verdicts_exact": result.verdicts == truth.verdicts,
         "cpu_us_per_session": cpu_us_per_session(before, after, truth.produced),
         "rss_mb": {name: round(one.rss_mb) for name, one in after.items()},
-        "seen_bytes_per_session": round(found.claims_bytes / found.claims, 1),
-        "users_unique_error": round(found.users_unique / (truth.unique_users or 1) - 1, 5),
-        "users_known_error": round(found.users_known / (truth.unique_users or 1) - 1, 5),
+        "seen_bytes_per_session": round(result.claims_bytes / result.claims, 1),
+        "users_unique_error": round(result.users_unique / (truth.unique_users or 1) - 1, 5),
+        "users_known_error": round(result.users_known / (truth.unique_users or 1) - 1, 5),
     }
     config = {"sessions": sessions, "partitions": settings.partitions, "gate_batch": settings.gate_batch}
     return report("gate", figures=figures, targets=TARGETS, seed=seed, config=config)

@@ -3,21 +3,21 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from benchmarks.bench_stack import bench_settings, empty_stack, say
+from benchmarks.baseline_http import one_by_one
+from benchmarks.bench_stack import bench_settings, empty_stack, on_progress
 from benchmarks.load import DAYS, preload, rate, timed
-from benchmarks.original import one_by_one
 from benchmarks.result import report
 from benchmarks.usage import cpu_us_per_session, usage
 from include.contracts.settings import Settings
+from include.ingest.generator import synthesize
 from include.ingest.plan import Plan
 from include.ingest.publisher import publish
-from include.ingest.shop import synthesize
-from include.local.account import Position, account, position, wait_until_indexed
-from include.local.freshness import Freshness, Probe
-from include.local.stack import SERVERS, Stack
-from include.local.stream import start_job
 from include.serving import queries
 from include.serving.client import connect
+from local.stack import SERVERS, Stack
+from local.stream_job import start_job
+from local.verification.count_check import Position, account, position, wait_until_indexed
+from local.verification.freshness import Freshness, Probe
 
 TARGETS = {
     "sessions_per_s": ("at least", 4_000.0),
@@ -37,9 +37,9 @@ def run(sessions: int, warm_up: int, seed: int) -> str:
     with empty_stack(settings) as stack:
         figures = saturated(stack, settings, sessions=sessions, warm_up=warm_up, seed=seed)
         half = figures["sessions_per_s"] / 2
-        say(f"{figures['sessions_per_s']:,} sessions/s; now {half:,.0f} a second for {STEADY_S} s")
+        on_progress(f"{figures['sessions_per_s']:,} sessions/s; now {half:,.0f} a second for {STEADY_S} s")
         fresh = steady(settings, half, seed + 2)
-        say("the original's way")
+        on_progress("the original's way")
         figures |= {
             "p50_s": round(fresh.p50_s, 2),
             "p95_s": round(fresh.p95_s, 2),
@@ -72,7 +72,7 @@ def saturated(
     start_job(settings)
     gates = [f"gate-{number}" for number in range(settings.gate_processes)]
     if warm_up:
-        say("warming up")
+        on_progress("warming up")
         _through(stack, settings, gates, sessions=warm_up, seed=seed + 1, population=population)
         for gate in gates:
             stack.stop(gate)
@@ -84,12 +84,12 @@ def _through(
 ) -> dict[str, Any]:
     """Fill the raw topic, then let the gate loose on it; figures once everything is indexed."""
     since = position(settings)
-    say(f"filling sessions.raw with {sessions:,} visits")
+    on_progress(f"filling sessions.raw with {sessions:,} visits")
     expected = preload(settings, sessions=sessions, seed=seed, population=population).expected
     before = usage(stack, SERVERS)
     for gate in gates:
         stack.start(gate)
-    say("the gate is running")
+    on_progress("the gate is running")
     indexed = since.documents["session_summary"]
     with connect(settings) as client:
         samples = timed(lambda: queries.count(client, "session_summary") - indexed, expected.valid, PATIENCE_S)

@@ -10,16 +10,16 @@ from kafka.errors import RetriableError
 from include.contracts import topics
 from include.contracts.errors import NotReadyError
 from include.contracts.settings import Settings
-from include.ingest.ledger import Ledger
+from include.ingest.generator import synthesize
+from include.ingest.ground_truth import GroundTruth
 from include.ingest.plan import FaultRates, Plan
 from include.ingest.publisher import publish
-from include.ingest.shop import synthesize
 
 DAYS = 1
 POLL_S = 0.2
 
 
-def preload(settings: Settings, *, sessions: int, seed: int, population: int | None = None) -> Ledger:
+def preload(settings: Settings, *, sessions: int, seed: int, population: int | None = None) -> GroundTruth:
     """Fill sessions.raw before the measurement; returns the truth about it."""
     end = datetime.now(UTC)
     plan = Plan.of(
@@ -48,7 +48,7 @@ class GateProgress:
             offsets = self._admin.list_group_offsets([topics.GATE_GROUP])[topics.GATE_GROUP]
         except RetriableError:  # the group has no coordinator before the gate has joined it
             return 0
-        return sum(max(0, place.offset) for place in offsets.values())
+        return sum(max(0, location.offset) for location in offsets.values())
 
     def close(self) -> None:
         """Give the connection back."""

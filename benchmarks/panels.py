@@ -7,11 +7,12 @@ from typing import Any
 
 from elasticsearch import Elasticsearch
 
-from benchmarks.bench_stack import bench_settings, empty_stack, say
+from benchmarks.bench_stack import bench_settings, empty_stack, on_progress
 from benchmarks.fill_indices import DAYS, SUMMARY, fill
 from benchmarks.result import report
+from include.dashboards.model import Dashboard, Filters, Panel
+from include.dashboards.panels import load_dashboards, query_panel
 from include.serving.client import connect
-from include.serving.panels import Board, Narrow, Panel, ask, load
 from include.serving.templates import ensure_templates
 
 TARGET_MS = 500
@@ -29,12 +30,12 @@ def run(documents: int, repeats: int, seed: int) -> str:
         with connect(settings) as client:
             ensure_templates(client, settings)
             began = time.monotonic()
-            filled = fill(client, settings, sessions=documents, end=end, seed=seed, say=say)
-            say(f"filled in {time.monotonic() - began:.0f} s: {dict(filled)}")
+            filled = fill(client, settings, sessions=documents, end=end, seed=seed, on_progress=on_progress)
+            on_progress(f"filled in {time.monotonic() - began:.0f} s: {dict(filled)}")
             figures = _measure(client, end, repeats)
     worst = max(figures["panels"].items(), key=lambda panel: panel[1]["fortnight_p95_ms"])
     figures |= {"documents": dict(filled), "slowest": worst[0], "p95_ms": worst[1]["fortnight_p95_ms"]}
-    say(f"slowest: {worst[0]}, {worst[1]['fortnight_p95_ms']} ms")
+    on_progress(f"slowest: {worst[0]}, {worst[1]['fortnight_p95_ms']} ms")
     return report(
         "panels" if documents == TARGET_AT else f"panels-{documents}",
         figures=figures,
@@ -46,58 +47,58 @@ def run(documents: int, repeats: int, seed: int) -> str:
 
 def _measure(client: Elasticsearch, end: datetime, repeats: int) -> dict[str, Any]:
     panels: dict[str, dict[str, float]] = {}
-    boards: dict[str, dict[str, float]] = {}
-    for board in load().values():
-        for panel in _asking(board):
+    dashboards: dict[str, dict[str, float]] = {}
+    for dashboard in load_dashboards().values():
+        for panel in _panels_with_data(dashboard):
             panels[panel.id] = _panel(client, panel, end, repeats)
-            say(f"{panel.id}: {panels[panel.id]}")
-        boards[board.id] = _board(client, board, end, repeats)
-        say(f"all of {board.id} at once: {boards[board.id]}")
-    return {"panels": panels, "boards": boards}
+            on_progress(f"{panel.id}: {panels[panel.id]}")
+        dashboards[dashboard.id] = _dashboard(client, dashboard, end, repeats)
+        on_progress(f"all of {dashboard.id} at once: {dashboards[dashboard.id]}")
+    return {"panels": panels, "boards": dashboards}
 
 
 def _panel(client: Elasticsearch, panel: Panel, end: datetime, repeats: int) -> dict[str, float]:
     """Each time for a time of its own, so that no cache of Elasticsearch has the answer."""
-    found: dict[str, float] = {}
+    results: dict[str, float] = {}
     for name, span in SPANS.items():
-        took = [_timed(client, panel, _narrow(end, span, number)) for number in range(WARM_UP + repeats)][WARM_UP:]
-        found |= {f"{name}_p50_ms": _rank(took, 0.5), f"{name}_p95_ms": _rank(took, 0.95)}
-    return found
+        took = [_timed(client, panel, _filters(end, span, number)) for number in range(WARM_UP + repeats)][WARM_UP:]
+        results |= {f"{name}_p50_ms": _rank(took, 0.5), f"{name}_p95_ms": _rank(took, 0.95)}
+    return results
 
 
-def _board(client: Elasticsearch, board: Board, end: datetime, repeats: int) -> dict[str, float]:
+def _dashboard(client: Elasticsearch, dashboard: Dashboard, end: datetime, repeats: int) -> dict[str, float]:
     """All panels side by side, as a page that is opened asks them: until the last one is there."""
-    asking = _asking(board)
-    found: dict[str, float] = {}
-    with ThreadPoolExecutor(len(asking)) as viewers:
+    panels = _panels_with_data(dashboard)
+    results: dict[str, float] = {}
+    with ThreadPoolExecutor(len(panels)) as viewers:
         for name, span in SPANS.items():
             took = []
             for number in range(WARM_UP + repeats // 2):
-                narrow = _narrow(end, span, 1_000 + number)
+                filters = _filters(end, span, 1_000 + number)
                 began = time.monotonic()
-                list(viewers.map(lambda panel, narrow=narrow: ask(client, panel, narrow), asking))
+                list(viewers.map(lambda panel, filters=filters: query_panel(client, panel, filters), panels))
                 took.append((time.monotonic() - began) * 1_000)
-            found[f"{name}_p95_ms"] = _rank(took[WARM_UP:], 0.95)
-    return found
+            results[f"{name}_p95_ms"] = _rank(took[WARM_UP:], 0.95)
+    return results
 
 
-def _asking(board: Board) -> list[Panel]:
-    return [panel for panel in board.panels if panel.index]
+def _panels_with_data(dashboard: Dashboard) -> list[Panel]:
+    return [panel for panel in dashboard.panels if panel.index]
 
 
-def _narrow(end: datetime, span: timedelta, number: int) -> Narrow:
+def _filters(end: datetime, span: timedelta, number: int) -> Filters:
     until = end - timedelta(milliseconds=number)
-    return Narrow(since=until - span, until=until)
+    return Filters(since=until - span, until=until)
 
 
-def _timed(client: Elasticsearch, panel: Panel, narrow: Narrow) -> float:
+def _timed(client: Elasticsearch, panel: Panel, filters: Filters) -> float:
     began = time.monotonic()
-    ask(client, panel, narrow)
+    query_panel(client, panel, filters)
     return (time.monotonic() - began) * 1_000
 
 
 def _rank(took: list[float], share: float) -> float:
     """The smallest time that at least `share` of them do not exceed."""
     ordered = sorted(took)
-    place = max(0, -(-int(share * 1_000) * len(ordered) // 1_000) - 1)
-    return round(ordered[place], 1)
+    location = max(0, -(-int(share * 1_000) * len(ordered) // 1_000) - 1)
+    return round(ordered[location], 1)

@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from include.local import java
+from local.install import java
 
 FOLDER = Path(__file__).parent / "results"
 PACKAGES = ("kafka-python", "confluent-kafka", "redis", "elasticsearch", "msgspec")

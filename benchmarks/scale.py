@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from benchmarks.bench_stack import bench_settings, empty_stack, say
+from benchmarks.bench_stack import bench_settings, empty_stack, on_progress
 from benchmarks.live import saturated
 from benchmarks.result import report
 
@@ -15,9 +15,9 @@ def run(sessions: int, warm_up: int, seed: int) -> str:
     """Measure; returns the JSON line."""
     figures: dict[str, Any] = {}
     for step in STEPS:
-        say(f"{step} partitions and gate processes")
+        on_progress(f"{step} partitions and gate processes")
         figures[f"partitions_{step}"] = _measure(step, sessions, warm_up, seed, USERS)
-    say(f"{MORE} times the users")
+    on_progress(f"{MORE} times the users")
     figures["users_x10"] = _measure(STEPS[-1], sessions, warm_up, seed, USERS * MORE)
     figures["unaccounted"] = sum(step["unaccounted"] for step in figures.values())
     base, more = figures[f"partitions_{STEPS[-1]}"], figures["users_x10"]

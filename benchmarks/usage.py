@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import psutil
 
-from include.local.stack import Stack
+from local.stack import Stack
 
 
 class Usage(NamedTuple):
@@ -17,7 +17,7 @@ class Usage(NamedTuple):
 
 def usage(stack: Stack, programs: tuple[str, ...]) -> dict[str, Usage]:
     """Usage by program; Python workers of the TaskManager count as `python-worker`, gates together as `gate`."""
-    found: dict[str, Usage] = {}
+    results: dict[str, Usage] = {}
     for program in programs:
         for pid in stack.pids(program):
             process = psutil.Process(pid)
@@ -25,9 +25,9 @@ def usage(stack: Stack, programs: tuple[str, ...]) -> dict[str, Usage]:
                 times = process.cpu_times()
                 one = Usage(times.user + times.system, process.memory_info().rss / 1e6)
                 name = _name(program, process.name())
-            before = found.get(name, Usage(0.0, 0.0))
-            found[name] = Usage(before.cpu_s + one.cpu_s, before.rss_mb + one.rss_mb)
-    return found
+            before = results.get(name, Usage(0.0, 0.0))
+            results[name] = Usage(before.cpu_s + one.cpu_s, before.rss_mb + one.rss_mb)
+    return results
 
 
 def cpu_us_per_session(before: Mapping[str, Usage], after: Mapping[str, Usage], sessions: int) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Every hour's counts, stage against stage."""
+"""Reconcile the counts of all stages, hour by hour."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -13,15 +13,15 @@ Counts every hour that has ended at every stage: raw = rejected + admitted, and 
 (`session_summary`, `product_details`, `product_sentiment`) = archived. A day of arrival whose hours are all counted is
 also compared with `kpi_minute`. The results go to MongoDB and onto the Stream page.
 
-A stage is judged once it has passed the last record of the hour, an offset in `sessions.valid`; until then the hour is
-*pending*, and later runs count it again. An hour with a difference is counted again for three days, so that a repair
+A stage is compared once it has passed the last record of the hour, an offset in `sessions.valid`; until then the hour
+is *pending*, and later runs count it again. An hour with a difference is counted again for three days, so that a repair
 resolves the alert.
 
 * **When:** at twenty past each hour, for all hours since the last run. Hours in which Airflow was down are counted
   later, as long as raw records are retained (3 days). Older ones are recorded as *unverifiable*, with an alert. A
   manual run with *hour* counts one hour again.
 * **Failed in `count`:** a server is unavailable. The task retries; clear it once the server is back.
-* **Failed in `judge`:** counts differ. The result names the stage that owns the difference, and some of the sessions;
+* **Failed in `assert_balanced`:** counts differ. The result names the first mismatched stage, and some of the sessions;
   see docs/runbooks/supervise.md, reconcile.difference.
 * **Run again:** harmless, it reads, and replaces its own result.
 """
@@ -42,16 +42,16 @@ with DAG(
 
     @task
     def count(params: Any = None, dag_run: Any = None) -> Any:
-        """All stages' counts of the hours that are due."""
-        from showroom.tasks.reconcile import asked_hour, reconcile_hours
+        """Count the due hours at all stages."""
+        from showroom.tasks.reconcile import parse_hour, reconcile_hours
 
-        return reconcile_hours(dag_run.run_after, asked_hour(params["hour"]))
+        return reconcile_hours(dag_run.run_after, parse_hour(params["hour"]))
 
     @task(retries=0, on_failure_callback=None, on_success_callback=None)
-    def judge(found: Any) -> None:
-        """Red where they differ; the alarm was raised with the counts."""
+    def assert_balanced(result: Any) -> None:
+        """Fail where counts differ; `count` has fired the alert."""
         from showroom.tasks.reconcile import require_balance
 
-        require_balance(found)
+        require_balance(result)
 
-    judge(count())
+    assert_balanced(count())

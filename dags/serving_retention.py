@@ -58,9 +58,9 @@ with DAG(
     @task
     def dashboards() -> Any:
         """Dashboards."""
-        from showroom.tasks.serving import publish_dashboards
+        from showroom.tasks.serving import import_dashboards
 
-        return publish_dashboards()
+        return import_dashboards()
 
     ensure() >> drop()
     sessions()

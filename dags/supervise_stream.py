@@ -1,4 +1,4 @@
-"""The stream kept alive without a person."""
+"""Monitor the Flink job and restart it from its latest checkpoint."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -10,15 +10,15 @@ from showroom.sensors import StreamHealthSensor
 
 DOC = """
 ### supervise_stream
-Watches job, checkpoints, lag, gate and freshness, and starts the stream again from its newest checkpoint when it is
-lost; tells people what it cannot mend.
+Monitors the Flink job, checkpoints, lag, gate and freshness. Restarts the job from its latest checkpoint, and sends
+alerts for conditions that a restart cannot repair.
 
-* **When:** every minute; `watch` looks every few seconds and ends as soon as something is to be done, `act` looks
-  once more and does it.
-* **What was decided and why:** the result of `act`, the Stream page, `./showroom supervise`.
-* **Late:** it makes up for nothing, the next run looks at what is. At most `SHOWROOM_SUPERVISE_RESTARTS` starts
-  within `SHOWROOM_SUPERVISE_WINDOW_S`, then people are told.
-* **Run again:** harmless; two at once cannot both act.
+* **When:** every minute. `watch` observes every few seconds and ends as soon as an action is required; `act` observes
+  again and acts.
+* **Decisions and reasons:** the result of `act`, the Stream page, `./showroom supervise`.
+* **Late:** no backfill, the next run observes the present state. At most `SHOWROOM_SUPERVISE_RESTARTS` restarts within
+  `SHOWROOM_SUPERVISE_WINDOW_S`, then an alert.
+* **Run again:** harmless; the supervisor lock lets one run at a time act.
 """
 
 with DAG(
@@ -34,8 +34,8 @@ with DAG(
     watch = StreamHealthSensor(task_id="watch")
     act = SuperviseOperator(
         task_id="act",
-        watched_by=watch.task_id,
-        # A round is due whether or not the watch could be kept.
+        sensor_task_id=watch.task_id,
+        # The cycle runs even if the sensor failed.
         trigger_rule="all_done",
         execution_timeout=timedelta(minutes=10),
     )

@@ -32,7 +32,15 @@ COPY --from=environment /opt/venv /opt/venv
 COPY --from=batch /opt/batch /opt/batch
 # What a submission of the stream job uploads.
 COPY --from=jar /build/showroom-flink.jar /opt/showroom/jars/
-COPY include /opt/showroom/include
+COPY include/__init__.py /opt/showroom/include/
+COPY include/contracts /opt/showroom/include/contracts
+COPY include/ingest /opt/showroom/include/ingest
+COPY include/gate /opt/showroom/include/gate
+COPY include/archive /opt/showroom/include/archive
+COPY include/dashboards /opt/showroom/include/dashboards
+COPY include/serving /opt/showroom/include/serving
+COPY include/batch /opt/showroom/include/batch
+COPY include/supervise /opt/showroom/include/supervise
 COPY plugins /opt/showroom/plugins
 COPY dags /opt/showroom/dags
 COPY docker/airflow /opt/showroom/docker/airflow

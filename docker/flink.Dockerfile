@@ -3,7 +3,7 @@
 FROM flink:2.3.0 AS flink
 
 FROM maven:3.9.11-eclipse-temurin-17 AS connector
-COPY include/local/pom.xml /build/pom.xml
+COPY local/install/pom.xml /build/pom.xml
 # The one execution of the local stack's pom.xml that fetches the Kafka connector; Maven checks its sum.
 RUN mvn --batch-mode --no-transfer-progress --file /build/pom.xml dependency:copy@flink -Dinto=/build/jars
 

@@ -10,7 +10,13 @@ RUN groupadd --system --gid 10001 showroom \
     && useradd --system --uid 10001 --gid showroom --home-dir /nonexistent --shell /usr/sbin/nologin showroom \
     && install -d -o showroom -g showroom -m 0700 /run/showroom /run/showroom/stream /run/showroom/airflow
 COPY --from=environment /opt/venv /opt/venv
-COPY include /opt/showroom/include
+COPY include/__init__.py /opt/showroom/include/
+COPY include/contracts /opt/showroom/include/contracts
+COPY include/gate /opt/showroom/include/gate
+COPY include/ingest /opt/showroom/include/ingest
+COPY include/provision /opt/showroom/include/provision
+COPY include/dashboards /opt/showroom/include/dashboards
+COPY include/serving /opt/showroom/include/serving
 COPY docker/gate_health.py /opt/showroom/docker/
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONPATH=/opt/showroom \

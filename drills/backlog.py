@@ -12,9 +12,9 @@ from confluent_kafka import Producer
 from include.contracts import topics
 from include.contracts.errors import NotReadyError
 from include.contracts.settings import Settings
-from include.ingest.emission import VALID
+from include.ingest.generator import synthesize
+from include.ingest.labelled_record import VALID
 from include.ingest.plan import Plan
-from include.ingest.shop import synthesize
 
 TEMPLATES = 500
 FLUSH_S = 60.0
@@ -27,7 +27,7 @@ class Backlog:
         now = datetime.now(UTC)
         plan = Plan.of(settings, seed=seed, start=now - timedelta(hours=6), end=now, sessions=TEMPLATES)
         self._templates: list[dict[str, Any]] = [
-            msgspec.json.decode(emission.value) for emission in synthesize(plan) if emission.verdict == VALID
+            msgspec.json.decode(labelled.value) for labelled in synthesize(plan) if labelled.verdict == VALID
         ]
         self._settings = settings
         self.sessions = 0

@@ -7,22 +7,22 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from benchmarks.bench_stack import empty_stack, say
+from benchmarks.bench_stack import empty_stack, on_progress
 from benchmarks.result import report
 from drills.faults import FAULTS
 from drills.watch import Watch, recovery
 from include.contracts.errors import NotReadyError
 from include.contracts.settings import Secret, Settings
-from include.ingest.ledger import Ledger
+from include.ingest.generator import synthesize
+from include.ingest.ground_truth import GroundTruth
 from include.ingest.plan import Plan
 from include.ingest.publisher import publish
-from include.ingest.shop import synthesize
-from include.local.account import Line, account, position, wait_until_indexed
-from include.local.airflow import AirflowApi
-from include.local.project import ROOT
-from include.local.stack import Stack
-from include.local.stream import start_job, wait_started
-from include.supervise.journal import Entry, Journal
+from include.supervise.decision_log import DecisionLog, DecisionRecord
+from local.airflow_login import connect_airflow
+from local.project import ROOT
+from local.stack import Stack
+from local.stream_job import start_job, wait_started
+from local.verification.count_check import Line, account, position, wait_until_indexed
 
 RESULTS = Path(__file__).parent / "results"
 PORT_OFFSET = 2_500
@@ -54,23 +54,23 @@ def run(name: str, per_s: float, seed: int) -> str:
         started_s = start(stack, fault.programs)
         since = position(settings, archive=everything)
         load, ledger = _load(settings, per_s, seed)
-        say(f"{per_s:g} sessions a second for {BEFORE_S + AFTER_S:g} s; the fault comes after {BEFORE_S:g} s")
+        on_progress(f"{per_s:g} sessions a second for {BEFORE_S + AFTER_S:g} s; the fault comes after {BEFORE_S:g} s")
         with ThreadPoolExecutor(1) as background, Watch(settings) as watch:
             published = background.submit(publish, settings, load, rate=per_s)
             threading.Event().wait(BEFORE_S)
-            struck = fault.strike(stack)
+            struck = fault.inject(stack)
             fault_at = time.time()
-            say(f"{name}: done")
+            on_progress(f"{name}: done")
             published.result()
             samples = watch.samples
-        found = recovery(samples, fault_at)
+        match = recovery(samples, fault_at)
         lines = _account(stack, ledger, since, archive=everything)
         decisions = _decisions(settings, fault_at)
         effects, own_figures = struck.effects(), struck.figures()
     figures: dict[str, Any] = {
-        "recovery_s": found.rising_s,
-        "stood_still_s": found.stood_still_s,
-        "fresh_again_s": found.fresh_s,
+        "recovery_s": match.rising_s,
+        "stood_still_s": match.stood_still_s,
+        "fresh_again_s": match.fresh_s,
         "lost": round(max(0.0, *(-line.difference for line in lines))),
         "duplicated": round(max(0.0, *(line.difference for line in lines))),
         "fault_effects": effects,
@@ -92,14 +92,14 @@ def start(stack: Stack, programs: tuple[str, ...] | None = None) -> float:
     stack.up(programs)
     began = time.monotonic()
     if programs is None:
-        say("waiting for supervise_stream to start the stream")
+        on_progress("waiting for supervise_stream to start the stream")
     else:
         start_job(stack.settings, deadline_s=START_DEADLINE_S)
     wait_started(stack.settings, START_DEADLINE_S)
     return time.monotonic() - began
 
 
-def _load(settings: Settings, per_s: float, seed: int) -> tuple[list[Any], Ledger]:
+def _load(settings: Settings, per_s: float, seed: int) -> tuple[list[Any], GroundTruth]:
     """Made before, so that making them does not disturb the measurement."""
     now = datetime.now(UTC)
     sessions = round(per_s * (BEFORE_S + AFTER_S))
@@ -107,7 +107,7 @@ def _load(settings: Settings, per_s: float, seed: int) -> tuple[list[Any], Ledge
     return list(synthesis), synthesis.ledger
 
 
-def _account(stack: Stack, ledger: Ledger, since: Any, *, archive: bool) -> list[Line]:
+def _account(stack: Stack, ledger: GroundTruth, since: Any, *, archive: bool) -> list[Line]:
     """Once everything has come through, MongoDB included; what is missing is for the lines to tell."""
     settings = stack.settings
     try:
@@ -115,16 +115,16 @@ def _account(stack: Stack, ledger: Ledger, since: Any, *, archive: bool) -> list
         if archive:
             _archive(stack)
     except NotReadyError as error:
-        say(str(error))
+        on_progress(str(error))
     lines = account(settings, ledger.expected, since, archive=archive)
     for line in lines:
         if line.difference:
-            say(f"{line.stage}: {line.what}: {line.expected:g} expected, {line.found:g} found")
+            on_progress(f"{line.stage}: {line.what}: {line.expected:g} expected, {line.actual:g} found")
     return lines
 
 
 def _archive(stack: Stack) -> None:
-    with AirflowApi(stack.settings, stack.layout) as airflow:
+    with connect_airflow(stack.settings, stack.layout) as airflow:
         for _ in range(ARCHIVE_TRIES):
             run_id = airflow.trigger("archive_sessions")
             if airflow.wait("archive_sessions", run_id, PATIENCE_S) == "success":
@@ -133,24 +133,24 @@ def _archive(stack: Stack) -> None:
 
 def _decisions(settings: Settings, fault_at: float) -> list[dict[str, Any]]:
     """What the supervisor decided after the fault, until it was healthy again for the first time."""
-    with Journal(settings) as journal:
-        entries = [entry for entry in reversed(journal.last(LAST_ENTRIES)) if entry.at > fault_at]
-    told: list[dict[str, Any]] = []
-    for entry in entries:
-        told.append(_told(entry, fault_at))
-        if entry.decision.action == "healthy" and len(told) > 1:
+    with DecisionLog(settings) as decision_log:
+        records = [record for record in reversed(decision_log.last(LAST_ENTRIES)) if record.at > fault_at]
+    messages: list[dict[str, Any]] = []
+    for record in records:
+        messages.append(_summarize(record, fault_at))
+        if record.decision.action == "healthy" and len(messages) > 1:
             break
-    return told
+    return messages
 
 
-def _told(entry: Entry, fault_at: float) -> dict[str, Any]:
-    decision = entry.decision
+def _summarize(record: DecisionRecord, fault_at: float) -> dict[str, Any]:
+    decision = record.decision
     return {
-        "after_s": round(entry.at - fault_at, 1),
+        "after_s": round(record.at - fault_at, 1),
         "action": decision.action,
-        "alarm": decision.alarm,
+        "alarm": decision.alert,
         "reason": _here(decision.reason),
-        "outcome": entry.outcome and _here(entry.outcome),
+        "outcome": record.outcome and _here(record.outcome),
     }
 
 

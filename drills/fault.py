@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from include.local.stack import Stack
+from local.stack import Stack
 
 
 @dataclass(frozen=True)
-class Struck:
+class InjectedFault:
     """A fault that was caused. Both are called once the load has ended and everything is settled.
 
     `effects`: how often the fault took effect; a drill with none fails. `figures`: further figures of the drill.
@@ -18,7 +18,7 @@ class Struck:
     figures: Callable[[], Mapping[str, Any]] = dict
 
 
-Strike = Callable[[Stack], Struck]
+Injection = Callable[[Stack], InjectedFault]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class Fault:
     of the drill's settings. `targets`: bounds of the figures of `strike`.
     """
 
-    strike: Strike
+    inject: Injection
     programs: tuple[str, ...] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     targets: Mapping[str, tuple[str, float]] = field(default_factory=dict)

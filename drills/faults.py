@@ -7,19 +7,19 @@ from typing import Any
 
 from tenacity import Retrying, retry_if_exception_type, retry_if_result, stop_after_delay, wait_fixed
 
-from benchmarks.bench_stack import say
-from drills.fault import Fault, Struck
+from benchmarks.bench_stack import on_progress
+from drills.fault import Fault, InjectedFault
 from drills.redis_full import fill_redis
 from drills.transactions import Transactions
 from include.archive import queries as archived
 from include.archive import store
-from include.contracts.archive import LOAD_DAG
+from include.contracts.collections import LOAD_DAG
 from include.contracts.errors import NotReadyError, ShowroomError
-from include.local import processes
-from include.local.airflow import AirflowApi
-from include.local.stack import SERVERS, Stack
 from include.supervise.flink_rest import FlinkRest
-from include.supervise.stream_job import observe
+from include.supervise.stream_job import get_job_status
+from local import processes
+from local.airflow_login import connect_airflow
+from local.stack import SERVERS, Stack
 
 ARCHIVE_DEADLINE_S = 60.0
 OPEN_DEADLINE_S = 20.0
@@ -32,7 +32,7 @@ SCHEDULER_KILLS = 3
 SUPERVISOR, ACT = "supervise_stream", "act"
 
 
-def _kill_taskmanager(stack: Stack) -> Struck:
+def _kill_taskmanager(stack: Stack) -> InjectedFault:
     """The effects are restarts of the job, by Flink or by the supervisor."""
     before = _job(stack)
     stack.kill("flink-taskmanager")
@@ -41,10 +41,10 @@ def _kill_taskmanager(stack: Stack) -> Struck:
         after = _job(stack)
         return 1 if after.job_id != before.job_id else after.restarts - before.restarts
 
-    return Struck(effects)
+    return InjectedFault(effects)
 
 
-def _kill_jobmanager(stack: Stack) -> Struck:
+def _kill_jobmanager(stack: Stack) -> InjectedFault:
     """A new JobManager does not know the job."""
     before = _job(stack).job_id
     stack.kill("flink-jobmanager")
@@ -53,10 +53,10 @@ def _kill_jobmanager(stack: Stack) -> Struck:
         with FlinkRest(stack.settings) as flink:
             return int(before not in {job.jid for job in flink.jobs()})
 
-    return Struck(effects)
+    return InjectedFault(effects)
 
 
-def _cancel(stack: Stack) -> Struck:
+def _cancel(stack: Stack) -> InjectedFault:
     """Behind Airflow's back; Flink must list the job as canceled."""
     before = _job(stack).job_id
     with FlinkRest(stack.settings) as flink:
@@ -66,10 +66,10 @@ def _cancel(stack: Stack) -> Struck:
         with FlinkRest(stack.settings) as flink:
             return int((before, "CANCELED") in {(job.jid, job.state) for job in flink.jobs()})
 
-    return Struck(effects)
+    return InjectedFault(effects)
 
 
-def _kill_gate(stack: Stack) -> Struck:
+def _kill_gate(stack: Stack) -> InjectedFault:
     """Again and again, until one kill has left a transaction open. The effects are records of aborted transactions."""
     transactions = Transactions(stack.settings)
     kills: list[int] = []
@@ -83,13 +83,13 @@ def _kill_gate(stack: Stack) -> Struck:
             kills.append(victims[0].pid)
             if is_open():
                 break
-    return Struck(transactions.aborted_records, lambda: {"kills": len(kills)})
+    return InjectedFault(transactions.aborted_records, lambda: {"kills": len(kills)})
 
 
-def _kill_mongodb(stack: Stack) -> Struck:
+def _kill_mongodb(stack: Stack) -> InjectedFault:
     """In the middle of an archive run. The effects are attempts of the archive's tasks that failed after the kill."""
     before = _failed_attempts(_tasks(stack, LOAD_DAG))
-    with store.connect(stack.settings) as client, AirflowApi(stack.settings, stack.layout) as airflow:
+    with store.connect(stack.settings) as client, connect_airflow(stack.settings, stack.layout) as airflow:
         database = store.database(client, stack.settings)
         archived_before = archived.count(database)
         airflow.trigger(LOAD_DAG)
@@ -104,10 +104,10 @@ def _kill_mongodb(stack: Stack) -> Struck:
         after = _failed_attempts(_tasks(stack, LOAD_DAG))
         return sum(max(0, count - before.get(task, 0)) for task, count in after.items())
 
-    return Struck(effects)
+    return InjectedFault(effects)
 
 
-def _kill_scheduler(stack: Stack) -> Struck:
+def _kill_scheduler(stack: Stack) -> InjectedFault:
     """While the supervisor's `act` runs, so that a task dies with it. Both must be there again without a person.
 
     The effects are interrupted attempts of `act`. An attempt that ends just before the kill is none, so the kill is
@@ -120,7 +120,7 @@ def _kill_scheduler(stack: Stack) -> Struck:
         # The API server shows what the task has reported until its death.
         if _is_interrupted(running, _task(stack, running)):
             break
-        say("the task ended before the kill; the next one is awaited")
+        on_progress("the task ended before the kill; the next one is awaited")
         _restarted(stack, SCHEDULER)
 
     def effects() -> int:
@@ -135,13 +135,13 @@ def _kill_scheduler(stack: Stack) -> Struck:
         after = [at - killed_at for at in ended if at > killed_at]
         return {"next_cycle_s": round(min(after), 1) if after else float("inf")}
 
-    return Struck(effects, figures)
+    return InjectedFault(effects, figures)
 
 
 def _job(stack: Stack) -> Any:
     """The stream job now; NotReadyError without one."""
     with FlinkRest(stack.settings) as flink:
-        job = observe(flink)
+        job = get_job_status(flink)
     if job is None:
         raise NotReadyError("the stream job is not there", "see ./showroom stream status")
     return job
@@ -149,7 +149,7 @@ def _job(stack: Stack) -> Any:
 
 def _tasks(stack: Stack, dag_id: str, runs: int = 10) -> Iterable[dict[str, Any]]:
     """Task instances of the newest runs of a DAG."""
-    with AirflowApi(stack.settings, stack.layout) as airflow:
+    with connect_airflow(stack.settings, stack.layout) as airflow:
         return [task for run in airflow.runs(dag_id)[:runs] for task in airflow.tasks(dag_id, run["dag_run_id"])]
 
 
@@ -163,15 +163,15 @@ def _failed_attempts(tasks: Iterable[dict[str, Any]]) -> dict[tuple[str, str], i
 
 def _running_act(stack: Stack) -> dict[str, Any]:
     """The supervisor's `act` once it runs. Raises RetryError if none does in time."""
-    found: list[dict[str, Any]] = Retrying(
+    results: list[dict[str, Any]] = Retrying(
         stop=stop_after_delay(CYCLE_DEADLINE_S), wait=wait_fixed(0.2), retry=retry_if_result(lambda tasks: not tasks)
     )(lambda: [task for task in _tasks(stack, SUPERVISOR, 1) if task["task_id"] == ACT and task["state"] == "running"])
-    return found[0]
+    return results[0]
 
 
 def _task(stack: Stack, earlier: dict[str, Any]) -> dict[str, Any]:
     """The same task instance as it is now."""
-    with AirflowApi(stack.settings, stack.layout) as airflow:
+    with connect_airflow(stack.settings, stack.layout) as airflow:
         tasks = airflow.tasks(earlier["dag_id"], earlier["dag_run_id"])
     return next(task for task in tasks if task["task_id"] == earlier["task_id"])
 
@@ -194,14 +194,14 @@ def _restarted(stack: Stack, program: str) -> int:
 
 
 FAULTS: dict[str, Fault] = {
-    "taskmanager": Fault(strike=_kill_taskmanager),
-    "jobmanager": Fault(strike=_kill_jobmanager),
-    "cancel": Fault(strike=_cancel),
-    "gate": Fault(strike=_kill_gate),
-    "airflow": Fault(strike=_kill_scheduler, targets={"next_cycle_s": ("at most", 60.0)}),
-    "mongo": Fault(strike=_kill_mongodb),
+    "taskmanager": Fault(inject=_kill_taskmanager),
+    "jobmanager": Fault(inject=_kill_jobmanager),
+    "cancel": Fault(inject=_cancel),
+    "gate": Fault(inject=_kill_gate),
+    "airflow": Fault(inject=_kill_scheduler, targets={"next_cycle_s": ("at most", 60.0)}),
+    "mongo": Fault(inject=_kill_mongodb),
     "redis-full": Fault(
-        strike=fill_redis,
+        inject=fill_redis,
         programs=(*SERVERS, GATE),
         settings={"redis_max_memory_mb": 64},
         # One start follows the kill; a second one would be a gate that ends instead of waiting.

@@ -7,9 +7,9 @@ import sys
 import threading
 from pathlib import Path
 
-from benchmarks.bench_stack import say
+from benchmarks.bench_stack import on_progress
 from include.contracts.settings import Settings
-from include.local.project import ROOT, state_dir
+from local.project import ROOT, state_dir
 
 INDEX = 0
 RESTART_S = 1.0
@@ -22,10 +22,10 @@ def log_of(settings: Settings, drill: str) -> Path:
     return state_dir(settings).parent / LOGS / f"{drill}-gate.log"
 
 
-def say_where_the_log_is(settings: Settings, drill: str, result: str) -> None:
+def log_gate_log_path(settings: Settings, drill: str, result: str) -> None:
     """Point to the gate's log if a target of the result is missed."""
     if not json.loads(result)["met"]:
-        say(f"a target is missed; the gate's log is {log_of(settings, drill)}")
+        on_progress(f"a target is missed; the gate's log is {log_of(settings, drill)}")
 
 
 class GateProcess:

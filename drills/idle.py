@@ -4,12 +4,12 @@ import threading
 from collections import Counter
 from typing import Any
 
-from benchmarks.bench_stack import empty_stack, say
+from benchmarks.bench_stack import empty_stack, on_progress
 from benchmarks.result import report
 from drills.drill import LAST_ENTRIES, RESULTS, drill_settings, start
+from include.supervise.decision_log import DecisionLog
 from include.supervise.flink_rest import FlinkRest
-from include.supervise.journal import Journal
-from include.supervise.stream_job import observe
+from include.supervise.stream_job import get_job_status
 
 TARGETS = {"restarts": ("at most", 0.0), "pages": ("at most", 0.0), "rounds": ("at least", 1.0)}
 
@@ -19,19 +19,19 @@ def run(minutes: float) -> str:
     settings = drill_settings()
     with empty_stack(settings) as stack:
         start(stack)
-        with FlinkRest(settings) as flink, Journal(settings) as journal:
-            began = observe(flink)
-            earlier = {entry.at for entry in journal.last(LAST_ENTRIES)}
-            say(f"nothing happens for {minutes:g} minutes")
+        with FlinkRest(settings) as flink, DecisionLog(settings) as decision_log:
+            began = get_job_status(flink)
+            earlier = {record.at for record in decision_log.last(LAST_ENTRIES)}
+            on_progress(f"nothing happens for {minutes:g} minutes")
             threading.Event().wait(minutes * 60)
-            ended = observe(flink)
-            entries = [entry for entry in journal.last(LAST_ENTRIES) if entry.at not in earlier]
-    actions = Counter(entry.decision.action for entry in entries)
+            ended = get_job_status(flink)
+            records = [record for record in decision_log.last(LAST_ENTRIES) if record.at not in earlier]
+    actions = Counter(record.decision.action for record in records)
     same_job = began is not None and ended is not None and began.job_id == ended.job_id
     figures: dict[str, Any] = {
-        "restarts": sum(entry.acted for entry in entries) + (ended.restarts if same_job and ended else 1),
+        "restarts": sum(record.is_restart for record in records) + (ended.restarts if same_job and ended else 1),
         "pages": actions["page"],
-        "rounds": len(entries),
+        "rounds": len(records),
         "actions": dict(actions),
         "same_job": same_job,
     }

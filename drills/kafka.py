@@ -12,17 +12,17 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from benchmarks.bench_stack import empty_stack, say
+from benchmarks.bench_stack import empty_stack, on_progress
 from benchmarks.result import report
 from drills.backlog import Backlog
 from drills.broker_probe import BrokerProbe
-from drills.gate_process import GateProcess, log_of, say_where_the_log_is
+from drills.gate_process import GateProcess, log_gate_log_path, log_of
 from drills.origins import History, check_history
 from drills.progress import Progress
 from include.contracts.errors import NotReadyError
 from include.contracts.settings import Secret, Settings
-from include.local.project import ROOT
-from include.local.stack import Stack
+from local.project import ROOT
+from local.stack import Stack
 
 FOLDER = Path(__file__).parent
 RESULTS = FOLDER / "results"
@@ -69,13 +69,13 @@ class Kill(NamedTuple):
 def run(*, short: bool = False, seed: int = 1, checkout: Path = ROOT) -> str:
     """Do the drill; returns the JSON line. `checkout`: the folder whose gate is tried."""
     settings = Settings(state_dir=Path(".showroom/drill"), port_offset=PORT_OFFSET, pseudonym_key=Secret(KEY))
-    away = SHORT_AWAY_S if short else AWAY_S
+    unavailable = SHORT_AWAY_S if short else AWAY_S
     with empty_stack(settings) as stack:
         stack.up(["kafka", "redis"])
         backlog, rng = Backlog(settings, seed), random.Random(seed)
         with GateProcess(settings, log_of(settings, "kafka"), checkout) as gate:
             progress = Progress(settings)
-            kills = [_kill(stack, gate, backlog, progress, seconds, rng) for seconds in away]
+            kills = [_kill(stack, gate, backlog, progress, seconds, rng) for seconds in unavailable]
             done = progress.wait(lambda count: count >= backlog.sessions, DRAIN_S)
             progress.close()
             starts, killed, hangs = gate.starts, gate.kills, gate.count_lines(HANGING_COMMIT)
@@ -91,9 +91,9 @@ def run(*, short: bool = False, seed: int = 1, checkout: Path = ROOT) -> str:
         "gate_starts": ("at most", 1.0 + killed + hangs),
         "fault_effects": ("at least", float((len(kills) + 1) // 2)),
     }
-    config = {"away_s": list(away), "sessions_ahead": SESSIONS_AHEAD}
+    config = {"away_s": list(unavailable), "sessions_ahead": SESSIONS_AHEAD}
     result = report("kafka", figures=figures, targets=targets, seed=seed, config=config, folder=RESULTS)
-    say_where_the_log_is(settings, "kafka", result)
+    log_gate_log_path(settings, "kafka", result)
     return result
 
 
@@ -129,8 +129,8 @@ def _kill(
     stack: Stack, gate: GateProcess, backlog: Backlog, progress: Progress, away_s: float, rng: random.Random
 ) -> Kill:
     in_doubt = _count_in_doubt(gate)
-    _strike(stack, backlog, progress, rng)
-    say(f"Kafka is away for {away_s:g} s")
+    _inject(stack, backlog, progress, rng)
+    on_progress(f"Kafka is away for {away_s:g} s")
     time.sleep(away_s)
     probe = BrokerProbe(stack.settings.ports.kafka)
     stack.start("kafka")
@@ -142,13 +142,13 @@ def _kill(
     took = progress.wait(lambda count: count > before, HUNG_S) if is_measured else 0.0
     again_s = None if took is None else round(time.monotonic() - returned_at, 1)
     if again_s is None:
-        say("the gate hangs; it is killed")
+        on_progress("the gate hangs; it is killed")
         gate.kill()
         progress.wait(lambda count: count > before, FIRST_WAIT_S)
     elif is_measured:
-        say(f"the gate commits again {again_s:g} s after the broker's first answer")
+        on_progress(f"the gate commits again {again_s:g} s after the broker's first answer")
     else:
-        say("nothing was left at the broker's return: this kill measures nothing")
+        on_progress("nothing was left at the broker's return: this kill measures nothing")
     is_in_doubt = _count_in_doubt(gate) > in_doubt
     return Kill(away_s, round(returned_at - probe.started_at, 1), again_s, is_measured, is_in_doubt)
 
@@ -157,13 +157,13 @@ def _count_in_doubt(gate: GateProcess) -> int:
     return gate.count_lines(IN_DOUBT) + gate.count_lines(HANGING_COMMIT)
 
 
-def _strike(stack: Stack, backlog: Backlog, progress: Progress, rng: random.Random) -> None:
+def _inject(stack: Stack, backlog: Backlog, progress: Progress, rng: random.Random) -> None:
     """Kill Kafka while the gate works on a backlog that outlasts the kill."""
     backlog.append(SESSIONS_AHEAD - (backlog.sessions - _first(progress)))
     now = _first(progress)
     goal = now + round((backlog.sessions - now) * rng.uniform(0.05, MAX_DONE))
     if progress.wait(lambda count: count >= goal, FIRST_WAIT_S) is None:
-        say("the gate does not work before the kill")
+        on_progress("the gate does not work before the kill")
     # Commits come in steps; the moment within a transaction is random too.
     time.sleep(rng.uniform(0, 0.5))
     stack.kill("kafka")

@@ -10,10 +10,10 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-from benchmarks.bench_stack import empty_stack, say
+from benchmarks.bench_stack import empty_stack, on_progress
 from benchmarks.result import report
 from drills.backlog import Backlog
-from drills.gate_process import GateProcess, log_of, say_where_the_log_is
+from drills.gate_process import GateProcess, log_gate_log_path, log_of
 from drills.kafka import DRAIN_S, IN_DOUBT, KEY, PORT_OFFSET, RESULTS, red_before
 from drills.origins import check_history
 from drills.progress import Progress
@@ -21,8 +21,8 @@ from drills.proxy import HoldingProxy
 from drills.visibility import PartialWatch
 from include.contracts.settings import Secret, Settings
 from include.gate.sink import COMMIT_TIMEOUT_S
-from include.local.project import ROOT
-from include.local.servers import kafka
+from local.project import ROOT
+from local.servers import kafka
 
 PROXY_PORT_STEP = 50
 TIMES, SHORT_TIMES = 20, 4
@@ -68,7 +68,7 @@ def run(*, short: bool = False, seed: int = 1, checkout: Path = ROOT) -> str:
             progress = Progress(settings)
             for number in range(times):
                 timeouts += _hold_one(backlog, proxy, progress, watch, rng)
-                say(f"{len(proxy.held)} of {number + 1} commits were held")
+                on_progress(f"{len(proxy.held_commits)} of {number + 1} commits were held")
             done = progress.wait(lambda count: count >= backlog.sessions, DRAIN_S)
             progress.close()
             effects, starts = gate.count_lines(IN_DOUBT), gate.starts
@@ -81,7 +81,7 @@ def run(*, short: bool = False, seed: int = 1, checkout: Path = ROOT) -> str:
         "rejected": history.rejected,
         "resent_commits": proxy.resent,
         # Late commits that the broker answered; those that it fenced came after the new producer's start.
-        "fault_effects": sum(answer != NO_ANSWER for answer in proxy.answers),
+        "fault_effects": sum(response != NO_ANSWER for response in proxy.answers),
         "late_commits_fenced": proxy.answers.count(FENCED),
         "gate_renewed_producers": effects,
         "broker_answers_to_late_commits": sorted(set(proxy.answers)),
@@ -94,7 +94,7 @@ def run(*, short: bool = False, seed: int = 1, checkout: Path = ROOT) -> str:
     }
     config = {"times": times, "gate_batch": BATCH, "late_s": [SOON_S, AFTER_LIMIT_S]}
     result = report("late-commit", figures=figures, targets=_targets(times), seed=seed, config=config, folder=RESULTS)
-    say_where_the_log_is(settings, "late-commit", result)
+    log_gate_log_path(settings, "late-commit", result)
     return result
 
 
@@ -115,7 +115,7 @@ def _hold_one(
 
     Returns what did not happen in time.
     """
-    done, held = backlog.sessions, len(proxy.held)
+    done, stored = backlog.sessions, len(proxy.held_commits)
     backlog.append(SESSIONS_PER_TIME)
     goal = done + round(SESSIONS_PER_TIME * rng.uniform(0.05, 0.6))
     missed: list[str] = []
@@ -123,13 +123,13 @@ def _hold_one(
     def wait(event: str, happened: Callable[[int], bool]) -> None:
         if progress.wait(happened, SETTLE_S) is None:
             missed.append(event)
-            say(f"not within {SETTLE_S:g} s: {event}")
+            on_progress(f"not within {SETTLE_S:g} s: {event}")
 
     wait("the gate commits before the fault", lambda count: count >= goal)
     proxy.hold = 1
-    wait("a commit is held", lambda _: len(proxy.held) > held)
+    wait("a commit is held", lambda _: len(proxy.held_commits) > stored)
     compared = watch.comparisons
-    wait("the held commit is delivered", lambda _: proxy.delivered > held)
+    wait("the held commit is delivered", lambda _: proxy.delivered > stored)
     wait("the gate commits again", lambda count: count >= backlog.sessions - SESSIONS_PER_TIME // 4)
     wait("the reader compares", lambda _: watch.comparisons > compared)
     return missed

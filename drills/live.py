@@ -9,15 +9,15 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.bench_stack import say
+from benchmarks.bench_stack import on_progress
 from include.contracts.errors import NotReadyError
 from include.contracts.settings import Settings
 from include.contracts.topics import DEAD
-from include.ingest.expected import Expected
-from include.local.account import Line, Position, account, wait_until_indexed
+from include.ingest.expected_counts import Expected
+from include.supervise.decision_log import DecisionLog
 from include.supervise.flink_rest import FlinkRest
-from include.supervise.journal import Journal
-from include.supervise.stream_job import observe
+from include.supervise.stream_job import get_job_status
+from local.verification.count_check import Line, Position, account, wait_until_indexed
 
 PATIENCE_S = 240.0
 LAST_ENTRIES = 500
@@ -42,11 +42,11 @@ def lines_of(settings: Settings, expected: Expected, since: Position) -> list[Li
     try:
         wait_until_indexed(settings, expected, since, PATIENCE_S)
     except NotReadyError as error:
-        say(str(error))
+        on_progress(str(error))
     lines = account(settings, expected, since)
     for line in lines:
         if line.difference:
-            say(f"{line.stage}: {line.what}: {line.expected:g} expected, {line.found:g} found")
+            on_progress(f"{line.stage}: {line.what}: {line.expected:g} expected, {line.actual:g} found")
     return lines
 
 
@@ -56,34 +56,34 @@ def balance_of(lines: Sequence[Line]) -> dict[str, int]:
     return {
         "lost": round(max(0.0, *(-line.difference for line in counts))),
         "duplicated": round(max(0.0, *(line.difference for line in counts))),
-        "dead_letters": round(next(line.found for line in lines if line.what == DEAD)),
+        "dead_letters": round(next(line.actual for line in lines if line.what == DEAD)),
     }
 
 
-class Calm:
+class RestartCounter:
     """Counts restarts of the stream job since it was made: by Flink, by supervision, or by anybody else."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._since = time.time()
         with FlinkRest(settings) as flink:
-            self._before = observe(flink)
+            self._before = get_job_status(flink)
 
     def restarts(self) -> int:
         """Restarts so far."""
-        with Journal(self._settings) as journal:
-            acted = len(journal.restarts_since(self._since))
+        with DecisionLog(self._settings) as decision_log:
+            restarts = len(decision_log.restarts_since(self._since))
         with FlinkRest(self._settings) as flink:
-            now = observe(flink)
+            now = get_job_status(flink)
         if now is None or self._before is None or now.job_id != self._before.job_id:
-            return acted + 1
-        return acted + now.restarts - self._before.restarts
+            return restarts + 1
+        return restarts + now.restarts - self._before.restarts
 
     def decisions(self) -> dict[str, int]:
         """How often supervision decided what."""
-        with Journal(self._settings) as journal:
-            entries = [entry for entry in journal.last(LAST_ENTRIES) if entry.at > self._since]
-        return dict(Counter(f"{entry.decision.action} {entry.decision.alarm}".strip() for entry in entries))
+        with DecisionLog(self._settings) as decision_log:
+            records = [record for record in decision_log.last(LAST_ENTRIES) if record.at > self._since]
+        return dict(Counter(f"{record.decision.action} {record.decision.alert}".strip() for record in records))
 
 
 class WaitLog:

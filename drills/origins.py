@@ -89,7 +89,7 @@ def read(settings: Settings, names: tuple[str, ...], isolation: str = "read_comm
     try:
         partitions = [TopicPartition(name, number, 0) for name in names for number in range(settings.partitions)]
         consumer.assign(partitions)
-        open_ = {(place.topic, place.partition) for place in partitions}
+        open_ = {(topic_partition.topic, topic_partition.partition) for topic_partition in partitions}
         while open_:
             messages = consumer.consume(CHUNK, READ_S)
             for message in messages:

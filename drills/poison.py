@@ -14,25 +14,25 @@ import msgspec
 from elasticsearch import Elasticsearch
 from kafka import KafkaProducer
 
-from benchmarks.bench_stack import empty_stack, say
+from benchmarks.bench_stack import empty_stack, on_progress
 from benchmarks.result import report
 from drills.drill import RESULTS, drill_settings, start
-from drills.live import Calm, balance_of, combined, lines_of, pause
-from include.contracts.documents import MONTHS_APART, older_index
-from include.contracts.reasons import Reason
+from drills.live import RestartCounter, balance_of, combined, lines_of, pause
+from include.contracts.index_documents import MONTHS_APART, older_index
+from include.contracts.reject_reasons import Reason
 from include.contracts.session import Device, Location, Purchase, Session, User, View
 from include.contracts.settings import Settings
 from include.contracts.topics import RAW
-from include.ingest.emission import Emission, partition_of
-from include.ingest.expected import Account, Expected
-from include.ingest.ledger import Ledger
+from include.ingest.expected_counts import Account, Expected
+from include.ingest.generator import synthesize
+from include.ingest.ground_truth import GroundTruth
+from include.ingest.labelled_record import LabelledRecord, partition_of
 from include.ingest.plan import Plan
 from include.ingest.publisher import publish
-from include.ingest.shop import synthesize
-from include.local.account import Line, position
-from include.local.freshness import Freshness, Probe
 from include.serving import queries
 from include.serving.client import connect
+from local.verification.count_check import Line, position
+from local.verification.freshness import Freshness, Probe
 
 TOTAL_S = 150.0
 BETWEEN_S = 20.0
@@ -156,7 +156,7 @@ def run(per_s: float, seed: int) -> str:
         start(stack)
         since = position(settings)
         load, ledger = _load(settings, per_s, seed)
-        calm = Calm(settings)
+        calm = RestartCounter(settings)
         with Probe(settings, SAMPLE_EVERY) as probe, ThreadPoolExecutor(1) as aside, _sender(settings) as sender:
             poison = Poison(sender)
             send = functools.partial(publish, settings, rate=per_s, on_acknowledged=probe.produced)
@@ -164,7 +164,7 @@ def run(per_s: float, seed: int) -> str:
             doses_after_load = 0
             for name, put in _doses(poison).items():
                 pause(BETWEEN_S)
-                say(name)
+                on_progress(name)
                 put()
                 doses_after_load += published.done()
             published.result()
@@ -173,8 +173,8 @@ def run(per_s: float, seed: int) -> str:
         with connect(settings) as client:
             effects = _effects(client, lines, ledger.expected)
         figures = _freshness(fresh, probe.delays.values(), probe.waiting.values()) | {
-            "fault_effects": sum(found >= required for found, required in effects.values()),
-            "effects": {name: found for name, (found, _) in effects.items()},
+            "fault_effects": sum(match >= required for match, required in effects.values()),
+            "effects": {name: match for name, (match, _) in effects.items()},
             "doses_after_load": doses_after_load,
             **balance_of(lines),
             "poison_records": poison.expected.produced,
@@ -226,7 +226,7 @@ def worst_window_p95(delays: Iterable[tuple[float, float]]) -> float:
 
 def _effects(client: Elasticsearch, lines: list[Line], ordinary: Expected) -> dict[str, tuple[int, int]]:
     """Evidence that each kind of poison came through the stages it was made for: what was found, and the least."""
-    rejected = [line.found for line in lines if line.what == f"rejected: {Reason.TOO_LONG}"]
+    rejected = [line.actual for line in lines if line.what == f"rejected: {Reason.TOO_LONG}"]
     # The ordinary load has faults of the same kind.
     compressed = round(sum(rejected)) - ordinary.verdicts.get(Reason.TOO_LONG, 0)
     scored = queries.count(client, "product_sentiment", {"prefix": {"session_id": SESSIONS}})
@@ -240,7 +240,7 @@ def _effects(client: Elasticsearch, lines: list[Line], ordinary: Expected) -> di
     }
 
 
-def _load(settings: Settings, per_s: float, seed: int) -> tuple[list[Emission], Ledger]:
+def _load(settings: Settings, per_s: float, seed: int) -> tuple[list[LabelledRecord], GroundTruth]:
     now = datetime.now(UTC)
     sessions = round(per_s * TOTAL_S)
     synthesis = synthesize(Plan.of(settings, seed=seed, start=now - timedelta(days=1), end=now, sessions=sessions))

@@ -36,9 +36,9 @@ class Progress:
         except KafkaException:
             return -1
         # A partition without an answer is not 0: its return would look like a commit.
-        if any(place.error is not None for place in committed):
+        if any(topic_partition.error is not None for topic_partition in committed):
             return -1
-        return sum(max(0, place.offset) for place in committed)
+        return sum(max(0, topic_partition.offset) for topic_partition in committed)
 
     def wait(self, reached: Callable[[int], bool], limit_s: float) -> float | None:
         """Seconds until the sum satisfies a condition; None where it does not in time."""

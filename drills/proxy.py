@@ -41,7 +41,7 @@ class HoldingProxy:
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._late: set[asyncio.Task[None]] = set()
         self.hold = 0
-        self.held: list[EndTxn] = []
+        self.held_commits: list[EndTxn] = []
         self.resent = 0
         """Commits or aborts that a producer sent again after one of its commits was held."""
         self.delivered = 0
@@ -64,17 +64,17 @@ class HoldingProxy:
             writer.transport.abort()
             return
         back = asyncio.create_task(_copy(upstream[0], writer))
-        held = False
+        stored = False
         try:
-            while not held:
+            while not stored:
                 frame = await _frame(reader)
                 request = end_txn_of(frame)
-                if request is not None and any(request[:2] == held_one[:2] for held_one in self.held):
+                if request is not None and any(request[:2] == held_one[:2] for held_one in self.held_commits):
                     self.resent += 1
                 if request is not None and request.is_commit and self.hold > 0:
                     self.hold -= 1
-                    self.held.append(request)
-                    held = True
+                    self.held_commits.append(request)
+                    stored = True
                     back.cancel()
                     writer.transport.abort()
                     self._keep(asyncio.create_task(self._deliver(frame, *upstream)))
@@ -84,7 +84,7 @@ class HoldingProxy:
         except (asyncio.IncompleteReadError, OSError):
             pass
         finally:
-            if not held:
+            if not stored:
                 back.cancel()
                 upstream[1].transport.abort()
                 writer.transport.abort()
@@ -99,8 +99,8 @@ class HoldingProxy:
         try:
             writer.write(frame)
             await writer.drain()
-            answer = await asyncio.wait_for(_frame(reader), 10)
-            self.answers.append(_error_code(frame, answer))
+            response = await asyncio.wait_for(_frame(reader), 10)
+            self.answers.append(_error_code(frame, response))
         except (asyncio.IncompleteReadError, OSError, TimeoutError):
             self.answers.append(-1)
         finally:
@@ -120,10 +120,10 @@ def end_txn_of(frame: bytes) -> EndTxn | None:
     return EndTxn(*PRODUCER.unpack_from(frame, at + 2 + name))
 
 
-def _error_code(request: bytes, answer: bytes) -> int:
+def _error_code(request: bytes, response: bytes) -> int:
     """Behind length, correlation id (and tags from the flexible version on) and throttle time."""
     (version,) = struct.unpack_from(">h", request, LENGTH.size + 2)
-    code: int = struct.unpack_from(">h", answer, 4 + 4 + 4 + (version >= FIRST_FLEXIBLE))[0]
+    code: int = struct.unpack_from(">h", response, 4 + 4 + 4 + (version >= FIRST_FLEXIBLE))[0]
     return code
 
 

@@ -4,9 +4,9 @@ import time
 
 import redis
 
-from drills.fault import Struck
+from drills.fault import InjectedFault
 from include.contracts.errors import ShowroomError
-from include.local.stack import Stack
+from local.stack import Stack
 
 FULL_S = 60.0
 KILL_AFTER_S = 20.0
@@ -42,7 +42,7 @@ class _Starts:
         return len(self._pids - {self._killed})
 
 
-def fill_redis(stack: Stack) -> Struck:
+def fill_redis(stack: Stack) -> InjectedFault:
     """Fill, kill the gate, stay full, free. The effects are the gate's calls that Redis refused before the kill."""
     starts = _Starts(stack)
     with redis.Redis.from_url(stack.settings.redis_url.reveal()) as client:
@@ -53,7 +53,7 @@ def fill_redis(stack: Stack) -> Struck:
         written = _stay_full(client, written, FULL_S - KILL_AFTER_S, starts)
         for number in range(written):
             client.unlink(f"{FILLER}:{number}")
-    return Struck(effects=lambda: refused, figures=lambda: {"full_s": FULL_S, "gate_starts": starts.count()})
+    return InjectedFault(effects=lambda: refused, figures=lambda: {"full_s": FULL_S, "gate_starts": starts.count()})
 
 
 def _stay_full(client: "redis.Redis", written: int, seconds: float, starts: _Starts | None = None) -> int:

@@ -29,13 +29,13 @@ class Transactions:
             self._start: Offsets = consumer.end_offsets(self._partitions)
 
     @contextmanager
-    def watch(self) -> Iterator["Open"]:
+    def watch(self) -> Iterator["OpenTransaction"]:
         """Tells again and again whether a transaction is open."""
         with (
             _consumer(self._settings, "read_uncommitted") as end,
             _consumer(self._settings, "read_committed") as stable,
         ):
-            yield Open(end, stable, self._partitions)
+            yield OpenTransaction(end, stable, self._partitions)
 
     def aborted_records(self) -> int:
         """Records of aborted transactions that were written since this object was made."""
@@ -56,7 +56,7 @@ class Transactions:
         return count
 
 
-class Open:
+class OpenTransaction:
     """Whether a transaction is open: records lie beyond the last stable offset."""
 
     def __init__(self, end: KafkaConsumer, stable: KafkaConsumer, partitions: list[TopicPartition]) -> None:

@@ -68,9 +68,11 @@ class PartialWatch:
             committed = group.committed([self._raw[number] for number in partitions], timeout=REQUEST_S)
         except KafkaException:
             return
-        compared = [place for place in committed if not place.error]
+        compared = [topic_partition for topic_partition in committed if not topic_partition.error]
         self.comparisons += len(compared)
-        self.partial += sum(place.offset <= self._newest[place.partition] for place in compared)
+        self.partial += sum(
+            topic_partition.offset <= self._newest[topic_partition.partition] for topic_partition in compared
+        )
 
     def _consumer(self, group: str) -> Consumer:
         return Consumer(

@@ -62,7 +62,7 @@ class Watch:
         with connect(self._settings) as client:
             while not self._done.wait(EVERY_S):
                 try:
-                    newest = queries.newest_session(client)
+                    newest = queries.latest_session(client)
                 except ShowroomError:
                     continue
                 if newest:

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from include.contracts.documents import MONTHS_APART, TIME_FIELD, Document, index_name, months_between
-from include.contracts.letters import DOCUMENT_ERRORS, DeadLetter, Origin
+from include.contracts.dead_letters import DOCUMENT_ERRORS, DeadLetter, Origin
+from include.contracts.index_documents import MONTHS_APART, TIME_FIELD, Document, index_name, months_between
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 # Enough to judge what happened; the whole record stays in its topic at the letter's origin.
@@ -27,7 +27,7 @@ class Item(NamedTuple):
     lines: bytes
 
 
-class Refusal(NamedTuple):
+class RejectedItem(NamedTuple):
     """A document Elasticsearch will never take as it is."""
 
     item: Item
@@ -38,7 +38,7 @@ class Answer(NamedTuple):
     """What to do after one bulk answer: `again` goes out once more, `refused` becomes dead letters."""
 
     again: list[Item]
-    refused: list[Refusal]
+    refused: list[RejectedItem]
     busy: str | None
 
 
@@ -72,7 +72,7 @@ _decode_response = msgspec.json.Decoder(_BulkResponse).decode
 _decode_failed_response = msgspec.json.Decoder(_FailedResponse).decode
 
 
-def item_of(
+def bulk_action(
     row: int, alias: str, identity: str, document: Document, arrived: datetime, *, version: int | None = None
 ) -> Item:
     """The document as an index action on the index of its month; sending it again replaces it.
@@ -128,7 +128,7 @@ def read_answer(items: Sequence[Item], body: bytes) -> Answer:
     if len(results) != len(items):
         raise ValueError(f"the bulk answer speaks of {len(results)} documents, {len(items)} were sent")
     again: list[Item] = []
-    refused: list[Refusal] = []
+    refused: list[RejectedItem] = []
     busy: str | None = None
     for item, result in zip(items, results, strict=True):
         if not result:
@@ -138,7 +138,7 @@ def read_answer(items: Sequence[Item], body: bytes) -> Answer:
                 continue
             reason = _reason(outcome)
             if outcome.error is not None and outcome.error.type in DOCUMENT_ERRORS:
-                refused.append(Refusal(item, reason))
+                refused.append(RejectedItem(item, reason))
             else:
                 again.append(item)
                 busy = reason
@@ -158,27 +158,31 @@ def read_failure(status: int, body: bytes) -> Failure:
     return Failure(_reason(_Result(status, error)), refuses)
 
 
-def halves(items: Sequence[Item]) -> tuple[Sequence[Item], Sequence[Item]]:
-    """Both halves of a request that was too large, in order."""
+def split_in_half(items: Sequence[Item]) -> tuple[Sequence[Item], Sequence[Item]]:
+    """Both split_in_half of a request that was too large, in order."""
     middle = len(items) // 2
     return items[:middle], items[middle:]
 
 
-def letter_of(refusal: Refusal, origin: Origin) -> str:
+def to_dead_letter(refusal: RejectedItem, origin: Origin) -> str:
     """The dead letter of a refused document, as JSON."""
     action, source = refusal.item.lines.split(b"\n", 1)
     target = msgspec.json.decode(action)["index"].get("_index")
-    return _letter(refusal.item.alias, refusal.item.id, refusal.reason, source.rstrip(b"\n").decode(), origin, target)
+    return _dead_letter(
+        refusal.item.alias, refusal.item.id, refusal.reason, source.rstrip(b"\n").decode(), origin, target
+    )
 
 
-def letter_of_record(alias: str, value: bytes | None, reason: str, origin: Origin) -> str:
+def record_to_dead_letter(alias: str, value: bytes | None, reason: str, origin: Origin) -> str:
     """The dead letter of a record that could not be read into a document, as JSON."""
     text = "" if value is None else value.decode("utf-8", "backslashreplace")
-    return _letter(alias, None, reason, text, origin)
+    return _dead_letter(alias, None, reason, text, origin)
 
 
-def _letter(alias: str, identity: str | None, reason: str, text: str, origin: Origin, target: str | None = None) -> str:
-    letter = DeadLetter(
+def _dead_letter(
+    alias: str, identity: str | None, reason: str, text: str, origin: Origin, target: str | None = None
+) -> str:
+    dead_letter = DeadLetter(
         index=alias,
         target=target,
         id=identity,
@@ -187,7 +191,7 @@ def _letter(alias: str, identity: str | None, reason: str, text: str, origin: Or
         truncated=len(text) > MAX_LETTER_CHARACTERS,
         origin=origin,
     )
-    return _encode(letter).decode()
+    return _encode(dead_letter).decode()
 
 
 def _is_newer_there(result: _Result) -> bool:

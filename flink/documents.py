@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from flink.sentiment import compound_score, label_of, words_per_review
-from include.contracts.documents import Document, PartOfDay, ProductDetails, ProductSentiment, SessionSummary
+from include.contracts.index_documents import Document, PartOfDay, ProductDetails, ProductSentiment, SessionSummary
 from include.contracts.session import ValidSession
 
 SATURDAY = 6
@@ -12,7 +12,7 @@ HOURS_OF_A_PART = 6
 PARTS_OF_DAY: tuple[PartOfDay, ...] = ("night", "morning", "afternoon", "evening")
 
 
-class Addressed(NamedTuple):
+class IndexedDocument(NamedTuple):
     """A document with the alias it is read under and its id, unique within that alias."""
 
     alias: str
@@ -25,10 +25,10 @@ def part_of_day(hour: int) -> PartOfDay:
     return PARTS_OF_DAY[hour // HOURS_OF_A_PART]
 
 
-def documents_of(session: ValidSession) -> list[Addressed]:
+def documents_of(session: ValidSession) -> list[IndexedDocument]:
     """The summary, one row for each viewed product and one for each review, in this order of looking."""
     started, received = session.started_at.astimezone(UTC), session.received_at.astimezone(UTC)
-    documents = [Addressed("session_summary", session.document_id, _summary(session, started))]
+    documents = [IndexedDocument("session_summary", session.document_id, _summary(session, started))]
     max_words = words_per_review(sum(1 for view in session.views if view.review))
     for position, view in enumerate(session.views):
         identity = f"{session.document_id}:{position}"
@@ -51,7 +51,7 @@ def documents_of(session: ValidSession) -> list[Addressed]:
             last_action=session.last_action,
             purchase_made=session.purchase.made,
         )
-        documents.append(Addressed("product_details", identity, details))
+        documents.append(IndexedDocument("product_details", identity, details))
         if view.review:
             score = compound_score(view.review, max_words)
             sentiment = ProductSentiment(
@@ -67,7 +67,7 @@ def documents_of(session: ValidSession) -> list[Addressed]:
                 label=label_of(score),
                 score=score,
             )
-            documents.append(Addressed("product_sentiment", identity, sentiment))
+            documents.append(IndexedDocument("product_sentiment", identity, sentiment))
     return documents
 
 

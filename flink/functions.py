@@ -9,11 +9,11 @@ import msgspec
 import pandas as pd
 from pyflink.table.udf import FunctionContext, ScalarFunction
 
-from flink.bulk import Item, item_of, letter_of, letter_of_record, newest_of
+from flink.bulk import Item, bulk_action, newest_of, record_to_dead_letter, to_dead_letter
 from flink.documents import documents_of
 from flink.sink import BulkSink
-from include.contracts.documents import STREAM_INDICES, KpiMinute, kpi_id
-from include.contracts.letters import Origin
+from include.contracts.dead_letters import Origin
+from include.contracts.index_documents import STREAM_INDICES, KpiMinute, kpi_id
 from include.contracts.session import ValidSession
 from include.contracts.settings import Settings
 from include.contracts.topics import KPI, VALID
@@ -21,7 +21,7 @@ from include.contracts.topics import KPI, VALID
 # A batch makes tens of thousands of short-lived objects without cycles; the default threshold walks them over and over.
 COLLECT_AFTER = 200_000
 
-Letters = dict[int, list[str]]
+DeadLetters = dict[int, list[str]]
 Unreadable = Callable[[int, Exception], None]
 
 
@@ -41,7 +41,7 @@ class _IndexingFunction(ScalarFunction):  # type: ignore[misc] # pyflink has no 
     def open(self, function_context: FunctionContext) -> None:
         gc.set_threshold(COLLECT_AFTER)
         self._sink = BulkSink(self._settings)
-        self._sink.await_templates(self.aliases)
+        self._sink.wait_for_templates(self.aliases)
 
     def close(self) -> None:
         self._sink.close()
@@ -51,19 +51,19 @@ class _IndexingFunction(ScalarFunction):  # type: ignore[misc] # pyflink has no 
 
     def eval(self, values: "pd.Series[Any]", partitions: "pd.Series[Any]", offsets: "pd.Series[Any]") -> Any:
         """Index the batch. Blocks for as long as Elasticsearch is away."""
-        letters: Letters = {}
+        dead_letters: DeadLetters = {}
         records = values.tolist()
 
         def origin(row: int) -> Origin:
             return Origin(topic=self.topic, partition=int(partitions.iloc[row]), offset=int(offsets.iloc[row]))
 
         def unreadable(row: int, error: Exception) -> None:
-            letter = letter_of_record(self.aliases[0], records[row], f"unreadable: {error}", origin(row))
-            letters.setdefault(row, []).append(letter)
+            dead_letter = record_to_dead_letter(self.aliases[0], records[row], f"unreadable: {error}", origin(row))
+            dead_letters.setdefault(row, []).append(dead_letter)
 
         for refusal in self._sink.store(self.items(records, unreadable)):
-            letters.setdefault(refusal.item.row, []).append(letter_of(refusal, origin(refusal.item.row)))
-        return pd.Series([letters.get(row) for row in range(len(records))], dtype=object)
+            dead_letters.setdefault(refusal.item.row, []).append(to_dead_letter(refusal, origin(refusal.item.row)))
+        return pd.Series([dead_letters.get(row) for row in range(len(records))], dtype=object)
 
     def items(self, records: Sequence[bytes | None], unreadable: Unreadable) -> Iterator[Item]:
         """The documents of a batch; calls `unreadable(row, error)` for a record that has none."""
@@ -92,7 +92,7 @@ class IndexSessions(_IndexingFunction):
                 unreadable(row, error)
                 continue
             for alias, identity, document in documents:
-                yield item_of(row, alias, identity, document, arrived)
+                yield bulk_action(row, alias, identity, document, arrived)
 
 
 class IndexKpi(_IndexingFunction):
@@ -120,4 +120,4 @@ class IndexKpi(_IndexingFunction):
                 continue
             minute = f"{kpi.minute:%Y-%m-%dT%H:%M:%SZ}"
             identity = kpi_id(minute, kpi.category, kpi.received_day)
-            yield item_of(row, "kpi_minute", identity, kpi, arrived, version=kpi.sessions)
+            yield bulk_action(row, "kpi_minute", identity, kpi, arrived, version=kpi.sessions)

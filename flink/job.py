@@ -58,10 +58,10 @@ def environment(settings: Settings, extra: Mapping[str, str] | None = None) -> S
         StreamExecutionEnvironment.get_execution_environment(options),
         EnvironmentSettings.new_instance().with_configuration(options).build(),
     )
-    letters = DataTypes.ARRAY(DataTypes.STRING())
+    dead_letters = DataTypes.ARRAY(DataTypes.STRING())
     for name, function in ((INDEX_SESSIONS, IndexSessions(settings)), (INDEX_KPI, IndexKpi(settings))):
         table_environment.create_temporary_function(
-            name, udf(function, result_type=letters, deterministic=False, func_type="pandas")
+            name, udf(function, result_type=dead_letters, deterministic=False, func_type="pandas")
         )
     for statement in tables(settings):
         table_environment.execute_sql(statement)

@@ -14,7 +14,7 @@ from typing import Any
 
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
-from include.contracts.documents import SentimentLabel
+from include.contracts.index_documents import SentimentLabel
 
 POSITIVE_FROM = 0.05
 NEGATIVE_TO = -0.05

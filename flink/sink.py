@@ -13,7 +13,7 @@ from typing import Self
 from elastic_transport import HttpHeaders, NodeConfig, TransportError, Urllib3HttpNode
 from elastic_transport.client_utils import url_to_node_config
 
-from flink.bulk import Answer, Failure, Item, Refusal, body_of, chunks, halves, read_answer, read_failure
+from flink.bulk import Answer, Failure, Item, RejectedItem, body_of, chunks, read_answer, read_failure, split_in_half
 from include.contracts.settings import Settings
 
 THREADS = 2
@@ -26,7 +26,7 @@ LOG_EVERY_S = 10.0
 _log = logging.getLogger("showroom.stream")
 
 
-class Waiting:
+class Backoff:
     """How long to wait before trying again, and when to say so: growing, jittered, said every ten seconds.
 
     Also the state of the wait for metrics: `reason` while a thread waits, and `waits`, their number so far.
@@ -53,10 +53,10 @@ class Waiting:
             self._reasons[threading.get_ident()] = reason
             self.waits += 1
             now = self._clock()
-            say = self._said is None or now - self._said >= LOG_EVERY_S
-            if say:
+            on_progress = self._said is None or now - self._said >= LOG_EVERY_S
+            if on_progress:
                 self._said = now
-        if say:
+        if on_progress:
             _log.warning("waiting for Elasticsearch, attempt %d: %s", attempt + 1, reason)
         self._sleep(random.uniform(longest / 2, longest))
 
@@ -78,7 +78,7 @@ class BulkSink:
         self._node = Urllib3HttpNode(_node_config(settings, threads))
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="bulk")
         self._stopped = threading.Event()
-        self._waiting = Waiting(self._stopped.wait)
+        self._waiting = Backoff(self._stopped.wait)
         self._in_flight = threading.Semaphore(2 * threads)
 
     def __enter__(self) -> Self:
@@ -105,19 +105,19 @@ class BulkSink:
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._node.close()
 
-    def await_templates(self, aliases: Iterable[str]) -> None:
+    def wait_for_templates(self, aliases: Iterable[str]) -> None:
         """Wait until each alias has its index template: without one, an index would guess its mapping."""
         for alias in aliases:
             attempt = 0
             while not self._has_template(alias, attempt):
                 attempt += 1
 
-    def store(self, items: Iterable[Item]) -> list[Refusal]:
+    def store(self, items: Iterable[Item]) -> list[RejectedItem]:
         """Send all items; returns once each is stored or refused. Items of one id must not repeat.
 
         Reads `items` while earlier requests are under way, with a bounded number of them in flight.
         """
-        sent: list[Future[list[Refusal]]] = []
+        sent: list[Future[list[RejectedItem]]] = []
         for chunk in chunks(items, self._documents):
             self._in_flight.acquire()
             future = self._pool.submit(self._store_chunk, chunk)
@@ -125,30 +125,30 @@ class BulkSink:
             sent.append(future)
         return [refusal for future in sent for refusal in future.result()]
 
-    def _landed(self, _: Future[list[Refusal]]) -> None:
+    def _landed(self, _: Future[list[RejectedItem]]) -> None:
         self._in_flight.release()
 
-    def _store_chunk(self, chunk: Sequence[Item]) -> list[Refusal]:
-        refused: list[Refusal] = []
+    def _store_chunk(self, chunk: Sequence[Item]) -> list[RejectedItem]:
+        refused: list[RejectedItem] = []
         attempt = 0
         while chunk:
-            answer = self._send(chunk)
-            refused.extend(answer.refused)
-            chunk = answer.again
+            response = self._send(chunk)
+            refused.extend(response.refused)
+            chunk = response.again
             if chunk:
                 if self._stopped.is_set():
                     raise InterruptedError("the sink was closed while documents waited for Elasticsearch")
-                self._waiting.wait(attempt, answer.busy or "busy")
+                self._waiting.wait(attempt, response.busy or "busy")
                 attempt += 1
         self._waiting.over()
         return refused
 
     def _send(self, chunk: Sequence[Item]) -> Answer:
         try:
-            answer = self._node.perform_request("POST", BULK_PATH, body=body_of(chunk))
+            response = self._node.perform_request("POST", BULK_PATH, body=body_of(chunk))
         except TransportError as error:
             return Answer(list(chunk), [], f"{type(error).__name__}: {error.message}")
-        status, body = answer.meta.status, answer.body
+        status, body = response.meta.status, response.body
         if status in (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.BAD_REQUEST):
             return self._send_smaller(chunk, read_failure(status, body))
         if status >= HTTPStatus.MULTIPLE_CHOICES:
@@ -166,9 +166,9 @@ class BulkSink:
         """
         if len(chunk) == 1:
             if failure.refuses_document:
-                return Answer([], [Refusal(chunk[0], failure.reason)], None)
+                return Answer([], [RejectedItem(chunk[0], failure.reason)], None)
             return Answer(list(chunk), [], failure.reason)
-        left, right = halves(chunk)
+        left, right = split_in_half(chunk)
         first = self._send(left)
         if first.again:
             return Answer([*right, *first.again], first.refused, first.busy)

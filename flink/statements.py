@@ -1,7 +1,7 @@
 """The SQL of the stream job, as text; pure, without Flink."""
 
 from flink.schema import INSTANT, flink_columns
-from include.contracts.documents import KPI_ALL, KpiMinute
+from include.contracts.index_documents import KPI_ALL, KpiMinute
 from include.contracts.session import VERSION, ValidSession
 from include.contracts.settings import Settings
 from include.contracts.topics import DEAD, KPI, KPI_GROUP, KPI_ROWS_GROUP, MAX_MESSAGE_BYTES, STREAM_GROUP, VALID
@@ -52,7 +52,7 @@ def tables(settings: Settings) -> list[str]:
 
 def inserts(settings: Settings) -> list[str]:
     """INSERT statements of the job, one for each pipeline."""
-    return [_letters("valid_records", INDEX_SESSIONS), _kpi(settings), _letters("kpi_records", INDEX_KPI)]
+    return [_dead_letters("valid_records", INDEX_SESSIONS), _kpi(settings), _dead_letters("kpi_records", INDEX_KPI)]
 
 
 def kpi_query(settings: Settings) -> str:
@@ -103,7 +103,7 @@ def _kpi(settings: Settings) -> str:
     return f"INSERT INTO kpi_states {kpi_query(settings)}"
 
 
-def _letters(source: str, function: str) -> str:
+def _dead_letters(source: str, function: str) -> str:
     return f"""
 INSERT INTO dead_letters
 SELECT letter

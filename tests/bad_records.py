@@ -2,7 +2,7 @@
 
 import json
 
-from include.contracts.reasons import Reason
+from include.contracts.reject_reasons import Reason
 from tests.sessions import encoded, raw_session, view
 
 BAD: list[tuple[str, bytes | None, Reason]] = [

@@ -14,7 +14,7 @@ import pytest
 from include.contracts.settings import Secret, Settings
 
 if TYPE_CHECKING:
-    from include.local.stack import Stack
+    from local.stack import Stack
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +33,7 @@ def settings() -> Settings:
 @pytest.fixture(scope="session")
 def stack(settings: Settings) -> Iterator[Stack]:
     """Kafka, Redis, Elasticsearch and Flink, new and empty; tests start the gate themselves if they need it."""
-    from include.local.stack import SERVERS, Stack  # noqa: PLC0415
+    from local.stack import SERVERS, Stack  # noqa: PLC0415
     from tests.locking import turn  # noqa: PLC0415
 
     running = Stack(settings)

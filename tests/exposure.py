@@ -8,8 +8,8 @@ from pathlib import Path
 
 import psutil
 
-from include.local import processes
-from include.local.layout import Layout
+from local import processes
+from local.layout import Layout
 
 FOLDER_OTHERS, FILE_OTHERS = 0o077, 0o007
 """Permission bits that nobody but the owner may have. Elasticsearch opens its keystore to its own group."""
@@ -27,7 +27,7 @@ def listening_programs(layout: Layout) -> set[str]:
 
 def _sockets(layout: Layout) -> Iterator[tuple[str, str, int]]:
     """Program, address and port of each bound socket; a process that ends meanwhile has none."""
-    for process in processes.of_stack(layout):
+    for process in processes.find_processes(layout):
         with suppress(psutil.NoSuchProcess):
             for socket in process.net_connections("inet"):
                 if socket.status in (psutil.CONN_LISTEN, psutil.CONN_NONE):

@@ -14,7 +14,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from include.contracts import topics
 from include.contracts.settings import Settings
-from include.local.project import ROOT
+from local.project import ROOT
 
 
 @contextmanager
@@ -80,18 +80,18 @@ class Reader:
     def records(self, topic: str) -> list[Any]:
         """Everything up to the topic's end now."""
         with self._consumer() as consumer:
-            partitions = [place for place in self._partitions() if place.topic == topic]
+            partitions = [topic_partition for topic_partition in self._partitions() if topic_partition.topic == topic]
             consumer.assign(partitions)
             ends = consumer.end_offsets(partitions)
-            for place in partitions:
-                consumer.seek(place, min(self._since[place], ends[place]))
-            found: list[Any] = []
+            for topic_partition in partitions:
+                consumer.seek(topic_partition, min(self._since[topic_partition], ends[topic_partition]))
+            results: list[Any] = []
             until = time.monotonic() + 30
-            while any(consumer.position(place) < ends[place] for place in partitions):
+            while any(consumer.position(topic_partition) < ends[topic_partition] for topic_partition in partitions):
                 assert time.monotonic() < until
                 for records in consumer.poll(timeout_ms=200).values():
-                    found += records
-            return found
+                    results += records
+            return results
 
     def valid_ids(self) -> list[str]:
         """Session ids of the admitted records."""

@@ -16,16 +16,16 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.fill_archive import records
-from include.contracts.documents import ProductSentiment
+from include.contracts.index_documents import ProductSentiment
 from include.contracts.session import Device, Location, Purchase, ValidSession
 from include.contracts.settings import Settings
-from include.ingest.emission import Emission
-from include.ingest.ledger import Ledger
+from include.ingest.generator import synthesize
+from include.ingest.ground_truth import GroundTruth
+from include.ingest.labelled_record import LabelledRecord
 from include.ingest.plan import FaultRates, Plan
 from include.ingest.reviews import TEMPLATES
-from include.ingest.shop import synthesize
-from include.local.environments import ensure_environment
-from include.local.project import ROOT
+from local.install.environments import ensure_environment
+from local.project import ROOT
 from tests.valid_sessions import valid_session, viewed
 
 START = datetime(2054, 6, 17, tzinfo=UTC)
@@ -50,10 +50,10 @@ for line in sys.stdin.buffer:
 
 @dataclass(frozen=True)
 class Day:
-    """What is known. `emissions`: every raw record; `sessions`: those admitted, `extra` ones among them."""
+    """What is known. `labelled_records`: every raw record; `sessions`: those admitted, `extra` ones among them."""
 
-    ledger: Ledger
-    emissions: list[Emission]
+    ledger: GroundTruth
+    labelled_records: list[LabelledRecord]
     sessions: list[ValidSession]
     extra: list[ValidSession]
     bulk: bytes
@@ -64,12 +64,12 @@ def known_day(settings: Settings) -> Day:
     """Make it: a synthetic day with its usual faults, several times as often, and visits to make a page stumble."""
     faults = FaultRates.scaled(4)
     synthesis = synthesize(Plan.of(settings, seed=11, start=START, end=END, sessions=SESSIONS, faults=faults))
-    emissions = list(synthesis)
+    labelled_records = list(synthesis)
     extra = list(_odd_visits())
-    own = (msgspec.json.decode(record, type=ValidSession) for record in records(emissions, settings))
+    own = (msgspec.json.decode(record, type=ValidSession) for record in records(labelled_records, settings))
     sessions = [*own, *extra]
     bulk = documents_of(sessions)
-    return Day(synthesis.ledger, emissions, sessions, extra, bulk, _scores(bulk))
+    return Day(synthesis.ledger, labelled_records, sessions, extra, bulk, _scores(bulk))
 
 
 def documents_of(sessions: list[ValidSession]) -> bytes:
@@ -122,11 +122,13 @@ def _odd_visits() -> Iterator[ValidSession]:
 def _scores(bulk: bytes) -> dict[str, float]:
     """Review -> its score, as the stream's sentiment model gave it."""
     lines = bulk.splitlines()
-    wanted = (source for action, source in zip(lines[::2], lines[1::2], strict=True) if b"product_sentiment" in action)
-    found = (msgspec.json.decode(source, type=ProductSentiment) for source in wanted)
-    return {review.review: review.score for review in found}
+    expected = (
+        source for action, source in zip(lines[::2], lines[1::2], strict=True) if b"product_sentiment" in action
+    )
+    result = (msgspec.json.decode(source, type=ProductSentiment) for source in expected)
+    return {review.review: review.score for review in result}
 
 
 def arrived(day: Day, until: datetime) -> Counter[str]:
     """Verdict -> records that had arrived before a time."""
-    return Counter(str(emission.verdict) for emission in day.emissions if emission.arrives_at < until)
+    return Counter(str(labelled.verdict) for labelled in day.labelled_records if labelled.arrives_at < until)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from include.contracts.settings import Settings
-from include.local.project import state_dir
+from local.project import state_dir
 
 
 @contextmanager

@@ -14,18 +14,18 @@ def eventually(look: Callable[[], _T], within_s: float = 30.0, every_s: float = 
 
     def attempt() -> _T | None:
         try:
-            answer = look()
+            response = look()
         except Exception as error:
             last[:] = [error]
             return None
-        last[:] = [answer]
-        return answer
+        last[:] = [response]
+        return response
 
     def give_up(_: object) -> _T:
         raise AssertionError(f"not so within {within_s:g} s; the last answer was {last[0]!r}")
 
     retrying = Retrying(
-        retry=retry_if_result(lambda answer: not answer),
+        retry=retry_if_result(lambda response: not response),
         stop=stop_after_delay(within_s),
         wait=wait_fixed(every_s),
         retry_error_callback=give_up,

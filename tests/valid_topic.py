@@ -14,10 +14,10 @@ from tests.valid_sessions import encoded, valid_session
 def sessions(number: int) -> list[ValidSession]:
     """That many sessions with ids of their own."""
     run = uuid.uuid4().hex[:12]
-    return [valid_session(session_id=f"s-{run}-{place:06d}") for place in range(number)]
+    return [valid_session(session_id=f"s-{run}-{location:06d}") for location in range(number)]
 
 
-def put(settings: Settings, found: Sequence[ValidSession | bytes | None], *, commit: bool = True) -> None:
+def put(settings: Settings, sessions: Sequence[ValidSession | bytes | None], *, commit: bool = True) -> None:
     """Sessions or bare values as one transaction, spread over all partitions; aborted unless `commit`."""
     producer = KafkaProducer(
         bootstrap_servers=settings.kafka_bootstrap, transactional_id=f"test-{uuid.uuid4().hex}", linger_ms=5
@@ -25,9 +25,9 @@ def put(settings: Settings, found: Sequence[ValidSession | bytes | None], *, com
     try:
         producer.init_transactions()
         producer.begin_transaction()
-        for place, entry in enumerate(found):
+        for topic_partition, entry in enumerate(sessions):
             value = encoded(entry) if isinstance(entry, ValidSession) else entry
-            producer.send(VALID, key=b"user", value=value, partition=place % settings.partitions)
+            producer.send(VALID, key=b"user", value=value, partition=topic_partition % settings.partitions)
         producer.flush()
         if commit:
             producer.commit_transaction()

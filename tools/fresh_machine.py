@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from include.contracts.errors import PrerequisiteError, ShowroomError, TerminalError
-from include.local.project import ROOT as PROJECT
-from include.local.project import SHOWROOM
+from local.project import ROOT as PROJECT
+from local.project import SHOWROOM
 from tools.machine import MIRROR, ORDINARY, ROOT, Account, Machine, require_tools
 from tools.python_mirror import build_mirror
 
@@ -73,11 +73,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         require_tools()
         variables = {"SHOWROOM_PORT_OFFSET": str(options.port_offset), **_python_mirror(options.uv_download)}
     except ShowroomError as error:
-        _say(f"fresh-machine failed: {error}")
+        _on_progress(f"fresh-machine failed: {error}")
         return 1
     outcomes = [_run(case, variables, options.demo, keep=options.keep) for case in cases]
     for outcome in outcomes:
-        _say(f"{outcome.error or 'ok':<8} {outcome.minutes:5.1f} min  {outcome.case}")
+        _on_progress(f"{outcome.error or 'ok':<8} {outcome.minutes:5.1f} min  {outcome.case}")
     return 1 if any(outcome.error for outcome in outcomes) else 0
 
 
@@ -119,7 +119,7 @@ def _run(case: Case, variables: dict[str, str], demo: Sequence[str], *, keep: bo
         _demo(case, Machine(tree, WORK / "caches", mirror if mirror.exists() else None), variables, demo)
         error = ""
     except ShowroomError as failure:
-        _say(f"{case}: {failure}")
+        _on_progress(f"{case}: {failure}")
         error = "failed"
         _keep_logs(case, tree)
     finally:
@@ -132,21 +132,21 @@ def _demo(case: Case, machine: Machine, variables: dict[str, str], demo: Sequenc
     """Run the demo; what it asks an administrator to run is run once each."""
     account = ACCOUNTS[case.account]
     folder = account.home / case.folder
-    _say(f"{case}: making the machine")
+    _on_progress(f"{case}: making the machine")
     machine.create(case.suite)
     machine.copy_project(PROJECT, folder, account)
     remedies: list[str] = []
     while True:
-        _say(f"{case}: ./showroom demo {' '.join(demo)}")
+        _on_progress(f"{case}: ./showroom demo {' '.join(demo)}")
         code, last = _attempt(case, machine, [str(folder), *demo], account, variables)
         if code == 0:
             return
-        asked = REMEDY.search(last)
-        if account == ROOT or asked is None or asked[1] in remedies or len(remedies) == MOST_REMEDIES:
+        request = REMEDY.search(last)
+        if account == ROOT or request is None or request[1] in remedies or len(remedies) == MOST_REMEDIES:
             raise TerminalError(f"./showroom demo ended with {code}: {last}", f"see {_log(case)}")
-        remedies.append(asked[1])
-        _say(f"{case}: as asked by {last!r}")
-        machine.check(["bash", "-c", f"DEBIAN_FRONTEND=noninteractive {asked[1]}"], ROOT, asked[1])
+        remedies.append(request[1])
+        _on_progress(f"{case}: as asked by {last!r}")
+        machine.check(["bash", "-c", f"DEBIAN_FRONTEND=noninteractive {request[1]}"], ROOT, request[1])
 
 
 def _attempt(
@@ -169,17 +169,17 @@ def _attempt(
 def _keep_logs(case: Case, tree: Path) -> None:
     """Copy what the servers of a failed demo logged, because the machine is removed."""
     project = tree / (ACCOUNTS[case.account].home / case.folder).relative_to("/")
-    kept = WORK / f"{case.name}-logs"
-    shutil.rmtree(kept, ignore_errors=True)
+    retained = WORK / f"{case.name}-logs"
+    shutil.rmtree(retained, ignore_errors=True)
     if (logs := project / ".showroom" / "stack" / "log").is_dir():
-        shutil.copytree(logs, kept, symlinks=True)
+        shutil.copytree(logs, retained, symlinks=True)
 
 
 def _log(case: Case) -> Path:
     return WORK / f"{case.name}.log"
 
 
-def _say(line: str) -> None:
+def _on_progress(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 

@@ -1,4 +1,4 @@
-"""Numbers into columns by constants: nothing is fitted, so nothing of a test row or of one user is in an encoder."""
+"""Encode numbers into columns by constants: nothing is fitted, so an encoder cannot leak test rows or users."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,7 +9,7 @@ from include.batch.samples import Floats, Matrix
 
 
 class Encoder(Protocol):
-    """How one field (n,) becomes columns: `raw` for trees (n, d), `scaled` for networks and linear models (n, e)."""
+    """The encoding of one field (n,): `raw` for trees (n, d), `scaled` for networks and linear models (n, e)."""
 
     def names(self, field: str) -> tuple[str, ...]:
         """Names of the d raw columns."""
@@ -23,7 +23,7 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True)
 class Log:
-    """A count, a duration or an amount >= 0: the logarithm, 1 at `cap` and above; whether it is there at all beside."""
+    """A count, a duration or an amount >= 0: its logarithm, 1 from `cap` on, and an indicator of values above 0."""
 
     cap: float
 
@@ -37,14 +37,14 @@ class Log:
 
     def scaled(self, values: Floats) -> Matrix:
         """(n, 2): log(1 + v) / log(1 + cap), and v > 0."""
-        known = np.nan_to_num(values, nan=0.0)
-        logs = np.log1p(np.clip(known, 0, self.cap)) / np.log1p(self.cap)
-        return np.column_stack([logs, known > 0]).astype(np.float32)
+        filled = np.nan_to_num(values, nan=0.0)
+        logs = np.log1p(np.clip(filled, 0, self.cap)) / np.log1p(self.cap)
+        return np.column_stack([logs, filled > 0]).astype(np.float32)
 
 
 @dataclass(frozen=True)
 class Share:
-    """A share of `whole`; its root beside, which spreads what crowds near 0."""
+    """A share of `whole`, and its square root, which spreads values near 0."""
 
     whole: float
 
@@ -64,7 +64,7 @@ class Share:
 
 @dataclass(frozen=True)
 class Kinds:
-    """One of a closed list of kinds; any other is none of them."""
+    """One of a closed list of kinds; other values encode to zeros."""
 
     kinds: tuple[int, ...]
 

@@ -1,4 +1,4 @@
-"""Fit a kind of model on folds, and tell what it is worth there."""
+"""Fit a kind of model on folds, and compute its cross-validated scores."""
 
 import time
 from collections.abc import Sequence
@@ -8,34 +8,35 @@ from statistics import NormalDist
 import numpy as np
 from msgspec.structs import replace
 
-from benchmarks.batch.tasks import Fold, Ranking, Task, dealt
-from include.batch.evaluate.bootstrap import Interval, deviation
-from include.batch.evaluate.metrics import score, threshold_at_rate
+from benchmarks.batch.tasks import Fold, Ranking, Task, assign_parts
+from include.batch.evaluation.bootstrap import bootstrap_std
+from include.batch.evaluation.confidence import ConfidenceInterval
+from include.batch.evaluation.metrics import score, threshold_at_rate
 from include.batch.models.boost import BoostModel
 from include.batch.models.fit import FITS
 from include.batch.models.model import Model
-from include.batch.parameters import Models
+from include.batch.parameters import ModelParameters
 from include.batch.samples import Floats, Samples
 
 PARTS = 7
-"""One of so many parts of the training groups is kept for early stopping."""
-WHOLE = ("majority", "logistic", "forest")
-"""Kinds that choose nothing on an inner part and are fitted on all there is."""
+"""One of this many parts of the training groups is the validation part for early stopping."""
+WITHOUT_VALIDATION = ("majority", "logistic", "forest")
+"""Kinds without early stopping; they are fitted on the whole training part."""
 DRAWS, CONFIDENCE = 200, 0.95
-REACH = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
-"""Half an interval, in standard errors."""
+Z = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
+"""Half-width of an interval, in standard errors."""
 
 
 @dataclass(frozen=True)
-class Worth:
+class CVScore:
     """Means over the folds; the intervals are by a bootstrap over groups within each fold.
 
-    `f1` and `accuracy` call as many of the best-ranked a purchase as the training part has purchases.
+    `f1` and `accuracy` predict as many purchases as the training part has, by rank.
     """
 
     kind: str
-    roc_auc: Interval
-    pr_auc: Interval
+    roc_auc: ConfidenceInterval
+    pr_auc: ConfidenceInterval
     brier: float
     calibration_error: float
     f1: float
@@ -43,67 +44,70 @@ class Worth:
     seconds: float
 
 
-def fitted(kind: str, train: Samples, models: Models, seed: int) -> Model:
-    """A model of that kind on all of `train`; where it needs an inner part, groups of `train` are taken for it.
+def fit(kind: str, train: Samples, models: ModelParameters, seed: int) -> Model:
+    """Fit a model on all of `train`; early stopping uses groups of `train` as validation part.
 
-    Boosting is fitted again on everything, with as many trees as were best on the inner part.
+    Boosting is fitted again on all rows, with the best number of trees on the validation part.
     """
-    if kind in WHOLE:
+    if kind in WITHOUT_VALIDATION:
         return FITS[kind](train, train, models, seed)
-    first = FITS[kind](*parted(train, seed), models, seed)
+    first = FITS[kind](*split_validation(train, seed), models, seed)
     if not isinstance(first, BoostModel):
         return first
-    trees = first.booster.num_boosted_rounds()
-    return FITS[kind](train, train, replace(models, boost=replace(models.boost, trees=trees)), seed)
+    n_estimators = first.booster.num_boosted_rounds()
+    return FITS[kind](train, train, replace(models, boost=replace(models.boost, n_estimators=n_estimators)), seed)
 
 
-def parted(train: Samples, seed: int) -> tuple[Samples, Samples]:
-    """The larger part of the groups, and the inner one."""
-    part = dealt(train.group, PARTS, seed)
+def split_validation(train: Samples, seed: int) -> tuple[Samples, Samples]:
+    """Split the groups into the larger part and the validation part."""
+    part = assign_parts(train.group, PARTS, seed)
     return train.take(np.flatnonzero(part > 0)), train.take(np.flatnonzero(part == 0))
 
 
-def worth(kind: str, folds: Sequence[Fold], models: Models, seed: int) -> Worth:
-    """Fit on each fold's training part and judge on its test part."""
+def cross_validate(kind: str, folds: Sequence[Fold], models: ModelParameters, seed: int) -> CVScore:
+    """Fit on each fold's training part and score on its test part."""
     began = time.monotonic()
-    found = [fitted(kind, fold.train, models, seed).probabilities(fold.test) for fold in folds]
+    predictions = [fit(kind, fold.train, models, seed).probabilities(fold.test) for fold in folds]
     seconds = (time.monotonic() - began) / len(folds)
     scores = [
         score(fold.test.y, p, threshold_at_rate(p, float(fold.train.y.mean())))
-        for fold, p in zip(folds, found, strict=True)
+        for fold, p in zip(folds, predictions, strict=True)
     ]
-    return Worth(
+    return CVScore(
         kind=kind,
-        roc_auc=_mean(folds, found, "roc_auc", seed),
-        pr_auc=_mean(folds, found, "pr_auc", seed),
-        brier=float(np.mean([one.brier for one in scores])),
-        calibration_error=float(np.mean([one.calibration_error for one in scores])),
-        f1=float(np.mean([one.f1 for one in scores])),
-        accuracy=float(np.mean([one.accuracy for one in scores])),
+        roc_auc=_mean(folds, predictions, "roc_auc", seed),
+        pr_auc=_mean(folds, predictions, "pr_auc", seed),
+        brier=float(np.mean([score_of_fold.brier for score_of_fold in scores])),
+        calibration_error=float(np.mean([score_of_fold.calibration_error for score_of_fold in scores])),
+        f1=float(np.mean([score_of_fold.f1 for score_of_fold in scores])),
+        accuracy=float(np.mean([score_of_fold.accuracy for score_of_fold in scores])),
         seconds=seconds,
     )
 
 
-def chosen(task: Task, kinds: Sequence[str], models: Models, seed: int) -> tuple[str, dict[str, Interval]]:
-    """The kind that must reach the target, and the ROC-AUC of each on the folds before the test.
+def choose_kind(
+    task: Task, kinds: Sequence[str], models: ModelParameters, seed: int
+) -> tuple[str, dict[str, ConfidenceInterval]]:
+    """Choose the kind that must reach the target; return it with the ROC-AUC of each kind on the folds before the test.
 
-    The simplest, in the order of `kinds`, that is not more than a standard error worse than the best (Breiman et al.,
-    "Classification and Regression Trees", 1984, section 3.4.3). Not by PR-AUC: it moves with the base rate, which no
-    two stretches of time share.
+    It is the simplest, in the order of `kinds`, within one standard error of the best (Breiman et al., "Classification
+    and Regression Trees", 1984, section 3.4.3). PR-AUC is not used, because it depends on the base rate, which differs
+    between periods.
     """
-    if task.headline is not None:
-        return task.headline, {}
-    earlier = {kind: worth(kind, task.origins, models, seed).roc_auc for kind in kinds}
-    best = max(earlier.values(), key=lambda one: one.value)
-    error = (best.high - best.low) / (2 * REACH)
+    if task.target_kind is not None:
+        return task.target_kind, {}
+    earlier = {kind: cross_validate(kind, task.origins, models, seed).roc_auc for kind in kinds}
+    best = max(earlier.values(), key=lambda interval: interval.value)
+    error = (best.high - best.low) / (2 * Z)
     return next(kind for kind in kinds if earlier[kind].value >= best.value - error), earlier
 
 
-def _mean(folds: Sequence[Fold], found: Sequence[Floats], metric: Ranking, seed: int) -> Interval:
-    """Of the folds' figures; their deviations are taken for independent."""
+def _mean(folds: Sequence[Fold], predictions: Sequence[Floats], metric: Ranking, seed: int) -> ConfidenceInterval:
+    """Mean over the folds; their standard errors are treated as independent."""
     parts = [
-        deviation(fold.test.y, p, fold.test.group, metric, DRAWS, seed) for fold, p in zip(folds, found, strict=True)
+        bootstrap_std(fold.test.y, p, fold.test.group, metric, DRAWS, seed)
+        for fold, p in zip(folds, predictions, strict=True)
     ]
     value = float(np.mean([part[0] for part in parts]))
-    spread = float(np.sqrt(np.sum([part[1] ** 2 for part in parts]))) / len(parts)
-    return Interval(value, value - REACH * spread, value + REACH * spread)
+    std = float(np.sqrt(np.sum([part[1] ** 2 for part in parts]))) / len(parts)
+    return ConfidenceInterval(value, value - Z * std, value + Z * std)

@@ -1,4 +1,4 @@
-"""All kinds of models on public data by honest splits, with controls, beside the bars and the flattering figures."""
+"""All kinds of models on public data by valid splits, with leakage checks, baselines and examples of leakage."""
 
 import sys
 import time
@@ -9,18 +9,18 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.batch import flattering, repurchase, shoppers, table
-from benchmarks.batch.measure import CONFIDENCE, DRAWS, Worth, chosen, parted, worth
-from benchmarks.batch.tasks import FOLDS, ORIGINS, Fold, Task, again, uci
+from benchmarks.batch import leakage_demo, repurchase, shoppers, table
+from benchmarks.batch.measure import CONFIDENCE, DRAWS, CVScore, choose_kind, cross_validate, split_validation
+from benchmarks.batch.tasks import FOLDS, ORIGINS, Fold, Task, repurchase_task, uci
 from benchmarks.result import report
-from include.batch.evaluate.controls import Canary, shuffled
+from include.batch.evaluation.leakage import ShuffledLabelCheck, shuffled_label_check
 from include.batch.models.fit import FITS
-from include.batch.parameters import Models, load
+from include.batch.parameters import ModelParameters, load
 from include.contracts.errors import SettingsError, ShowroomError
 
-CHECKED = ("numpy", "scikit-learn", "tensorflow", "xgboost-cpu")
-CANARY = "boost"
-"""What finds a leak of rows best; the kind that must reach the target is asked as well."""
+PACKAGES = ("numpy", "scikit-learn", "tensorflow", "xgboost-cpu")
+SHUFFLED_LABEL_KIND = "boost"
+"""The kind that detects a leak of rows best; the kind that must reach the target is checked too."""
 
 
 def run(
@@ -32,82 +32,88 @@ def run(
     """Measure; prints a table, then one JSON line."""
     began = time.monotonic()
     models = load().models
-    kinds = _named(tuple(FITS), only, "kind of model")
+    kinds = _select(tuple(FITS), only, "kind of model")
     data_of_shoppers = shoppers.read(data / shoppers.FILE)
-    tasks = (*uci(data_of_shoppers, seed), again(repurchase.read(data / repurchase.FILE), seed))
-    wanted = _named(tuple(one.name for one in tasks), task, "task")
+    tasks = (*uci(data_of_shoppers, seed), repurchase_task(repurchase.read(data / repurchase.FILE), seed))
+    selected = _select(tuple(candidate.name for candidate in tasks), task, "task")
     figures: dict[str, Any] = {}
     targets: dict[str, tuple[str, float]] = {}
-    for one in tasks:
-        if one.name in wanted:
-            found, bounds = _task(one, kinds, models, seed)
-            figures |= found
+    for candidate in tasks:
+        if candidate.name in selected:
+            results, bounds = _task(candidate, kinds, models, seed)
+            figures |= results
             targets |= bounds
-    flattered = flattering.figures(data_of_shoppers.samples(), seed)
-    typer.echo(table.flattered(flattered))
-    figures["flattering"] = {name: asdict(pair) for name, pair in flattered.items()}
+    examples = leakage_demo.comparisons(data_of_shoppers.samples(), seed)
+    typer.echo(table.format_leakage(examples))
+    figures["flattering"] = {name: asdict(pair) for name, pair in examples.items()}
     figures |= {"wall_s": round(time.monotonic() - began, 1), "cpu_s": round(time.process_time(), 1)}
     config = {"folds": FOLDS, "origins": ORIGINS, "draws": DRAWS, "confidence": CONFIDENCE, "kinds": kinds}
     name = "models-part" if task or only else "models"
-    typer.echo(report(name, figures=figures, targets=targets, seed=seed, config=config, packages=CHECKED))
+    typer.echo(report(name, figures=figures, targets=targets, seed=seed, config=config, packages=PACKAGES))
 
 
-def _named(known: Sequence[str], wanted: Sequence[str] | None, what: str) -> tuple[str, ...]:
-    """Those wanted, in the order in which they are known; all where none is. Raises SettingsError for another."""
-    unknown = [name for name in wanted or () if name not in known]
+def _select(available: Sequence[str], requested: Sequence[str] | None, what: str) -> tuple[str, ...]:
+    """Select the requested names in the order of `available`; all without a request.
+
+    Raises:
+        SettingsError: a requested name is unknown.
+    """
+    unknown = [name for name in requested or () if name not in available]
     if unknown:
-        raise SettingsError(f"there is no {what} {', '.join(unknown)}", f"there are: {', '.join(known)}")
-    return tuple(name for name in known if not wanted or name in wanted)
+        raise SettingsError(f"there is no {what} {', '.join(unknown)}", f"there are: {', '.join(available)}")
+    return tuple(name for name in available if not requested or name in requested)
 
 
 def _task(
-    task: Task, kinds: Sequence[str], models: Models, seed: int
+    task: Task, kinds: Sequence[str], models: ModelParameters, seed: int
 ) -> tuple[dict[str, Any], dict[str, tuple[str, float]]]:
-    """Figures of one task and the targets they must meet; prints its table."""
-    headline, earlier = chosen(task, kinds, models, seed)
-    found = {kind: worth(kind, task.folds, models, seed) for kind in kinds}
-    canaries = {
-        kind: canary(kind, task.folds[0], models, seed) for kind in dict.fromkeys((CANARY, headline)) if kind in found
+    """Measure one task and print its table; return its metrics and their targets."""
+    target_kind, earlier = choose_kind(task, kinds, models, seed)
+    scores = {kind: cross_validate(kind, task.folds, models, seed) for kind in kinds}
+    checks = {
+        kind: check_shuffled_labels(kind, task.folds[0], models, seed)
+        for kind in dict.fromkeys((SHUFFLED_LABEL_KIND, target_kind))
+        if kind in scores
     }
-    typer.echo(table.of(task, found, headline, earlier, canaries))
+    typer.echo(table.format_task(task, scores, target_kind, earlier, checks))
     figures: dict[str, Any] = {
         f"{task.name}.base_rate": round(task.base_rate, 4),
-        f"{task.name}.headline": headline,
-        f"{task.name}.models": {kind: _plain(one) for kind, one in found.items()},
+        f"{task.name}.headline": target_kind,
+        f"{task.name}.models": {kind: _plain(result) for kind, result in scores.items()},
         f"{task.name}.bar": task.bar,
-        f"{task.name}.canary": {kind: _rounded(one) for kind, one in canaries.items()},
-        f"{task.name}.canary_ok": float(all(one.ok for one in canaries.values())),
+        f"{task.name}.canary": {kind: _rounded(result) for kind, result in checks.items()},
+        f"{task.name}.canary_ok": float(all(result.ok for result in checks.values())),
     }
     targets: dict[str, tuple[str, float]] = {f"{task.name}.canary_ok": ("at least", 1.0)}
-    if headline in found:
-        reached = found[headline]
+    if target_kind in scores:
+        target_score = scores[target_kind]
         for name, value, bound in zip(
-            ("roc_auc", "pr_auc"), (reached.roc_auc.value, reached.pr_auc.value), task.target, strict=True
+            ("roc_auc", "pr_auc"), (target_score.roc_auc.value, target_score.pr_auc.value), task.target, strict=True
         ):
             figures[f"{task.name}.{name}"] = round(value, 4)
             targets[f"{task.name}.{name}"] = ("at least", bound)
     return figures, targets
 
 
-def canary(kind: str, fold: Fold, models: Models, seed: int) -> Canary:
-    """The kind on labels dealt at random: its ROC-AUC must have 0.5 within its interval."""
-    return shuffled(FITS[kind], *parted(fold.train, seed), fold.test, models, DRAWS, seed)
+def check_shuffled_labels(kind: str, fold: Fold, models: ModelParameters, seed: int) -> ShuffledLabelCheck:
+    """Train the kind on shuffled labels: the interval of its ROC-AUC must contain 0.5."""
+    return shuffled_label_check(FITS[kind], *split_validation(fold.train, seed), fold.test, models, DRAWS, seed)
 
 
-def _plain(one: Worth) -> Mapping[str, Any]:
+def _plain(cv_score: CVScore) -> Mapping[str, Any]:
     return {
-        "roc_auc": _interval(one.roc_auc.value, one.roc_auc.low, one.roc_auc.high),
-        "pr_auc": _interval(one.pr_auc.value, one.pr_auc.low, one.pr_auc.high),
-        "brier": round(one.brier, 4),
-        "calibration_error": round(one.calibration_error, 4),
-        "f1": round(one.f1, 3),
-        "accuracy": round(one.accuracy, 3),
-        "seconds": round(one.seconds, 2),
+        "roc_auc": _interval(cv_score.roc_auc.value, cv_score.roc_auc.low, cv_score.roc_auc.high),
+        "pr_auc": _interval(cv_score.pr_auc.value, cv_score.pr_auc.low, cv_score.pr_auc.high),
+        "brier": round(cv_score.brier, 4),
+        "calibration_error": round(cv_score.calibration_error, 4),
+        "f1": round(cv_score.f1, 3),
+        "accuracy": round(cv_score.accuracy, 3),
+        "seconds": round(cv_score.seconds, 2),
     }
 
 
-def _rounded(one: Canary) -> list[float]:
-    return _interval(one.roc_auc.value, one.roc_auc.low, one.roc_auc.high)
+def _rounded(check: ShuffledLabelCheck) -> list[float]:
+    return _interval(check.roc_auc.value, check.roc_auc.low, check.roc_auc.high)
 
 
 def _interval(*bounds: float) -> list[float]:

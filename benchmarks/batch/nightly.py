@@ -1,4 +1,4 @@
-"""Nightly steps on synthetic sessions in an archive of their own: wall time, CPU time and peak memory of each step."""
+"""Nightly steps on synthetic sessions in a separate archive: wall time, CPU time and peak memory of each step."""
 
 import contextlib
 import json
@@ -20,11 +20,11 @@ import typer
 from benchmarks.result import report
 from include.batch.steps import STEPS
 from include.contracts.settings import Secret, Settings
-from include.local.environments import ensure_environment
-from include.local.java import ensure_java
-from include.local.layout import Layout
-from include.local.project import ROOT
-from include.local.servers import mongodb
+from local.install.environments import ensure_environment
+from local.install.java import ensure_java
+from local.layout import Layout
+from local.project import ROOT
+from local.servers import mongodb
 
 PORT_OFFSET = 3_000
 STATE = Path(".showroom/bench-nightly")
@@ -33,20 +33,20 @@ END = datetime(2026, 11, 23, tzinfo=UTC)
 DAYS = 14
 READY_S, SAMPLED_S = 60.0, 0.2
 ALONE = ("features", "train", "privacy", "explain", "similar")
-"""Steps that need no server but the archive."""
+"""Steps that need no server except the archive."""
 
-CHECKED = ("numpy", "pyarrow", "pymongo", "scikit-learn", "tensorflow", "xgboost-cpu")
-GAP = 0.03
-"""How far below the planted ceiling the best model's ROC-AUC may stay."""
-LONGEST_S, MOST_MB = 240.0, 3_000.0
-"""All steps of a whole run together, and the most memory any of them may take."""
-WANDERING = ("seconds", "fit_s", "again")
-"""What a summary tells of the run itself, not of its result."""
+PACKAGES = ("numpy", "pyarrow", "pymongo", "scikit-learn", "tensorflow", "xgboost-cpu")
+MAX_ORACLE_GAP = 0.03
+"""Maximum gap between the ROC-AUC of the oracle and of the best model."""
+MAX_WALL_S, MAX_PEAK_MB = 240.0, 3_000.0
+"""Limits of all steps of a run together, and of the memory of any step."""
+NONDETERMINISTIC_KEYS = ("seconds", "fit_s", "is_repeat")
+"""Keys of a summary that differ between runs with equal results."""
 
 
 @dataclass(frozen=True)
-class Used:
-    """What one process and its children took: seconds of wall time and of CPU, MB at most resident at once."""
+class ResourceUsage:
+    """Usage of a process and its children: wall time, CPU time and peak resident memory."""
 
     wall_s: float
     cpu_s: float
@@ -59,10 +59,10 @@ def run(
     step: Annotated[list[str] | None, typer.Option(help=f"Only this step; may be repeated. {', '.join(STEPS)}")] = None,
     only: Annotated[list[str] | None, typer.Option(help="Fit only this kind of model; may be repeated.")] = None,
     keep: Annotated[bool, typer.Option(help="Leave the run's folder where it is.")] = False,
-    again: Annotated[bool, typer.Option(help="Run all steps a second time and compare what they tell.")] = False,
+    repeat: Annotated[bool, typer.Option(help="Run all steps a second time and compare the summaries.")] = False,
 ) -> None:
     """Measure; prints one JSON line."""
-    # Ended by a signal, the archive's server must end too.
+    # A signal must also stop the archive's server.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     settings = Settings(
         state_dir=STATE,
@@ -76,93 +76,99 @@ def run(
     out = ROOT / STATE / "run"
     with _archive(settings) as server:
         truth, filling = _fill(settings, sessions, seed)
-        told = ["--window", window, "--out", str(out), "--ceiling", repr(truth["roc_auc_admitted"])]
-        told += [f"--only={kind}" for kind in only or ()]
-        summaries, used = _night(steps, told, settings)
+        options = ["--window", window, "--out", str(out), "--oracle-auc", repr(truth["roc_auc_admitted"])]
+        options += [f"--only={kind}" for kind in only or ()]
+        summaries, used = _run_steps(steps, options, settings)
         same = (
-            {"identical": float(result_of(_night(steps, told, settings)[0]) == result_of(summaries))} if again else {}
+            {"identical": float(result_of(_run_steps(steps, options, settings)[0]) == result_of(summaries))}
+            if repeat
+            else {}
         )
         server_mb = server.memory_info().rss / 1e6
         if keep:
             shutil.copytree(out, ROOT / STATE.with_name(f"{STATE.name}-run"), dirs_exist_ok=True)
     figures: dict[str, Any] = {
-        **_below(summaries.get("train"), truth["roc_auc_admitted"]),
+        **_below_oracle(summaries.get("train"), truth["roc_auc_admitted"]),
         **_private(summaries.get("privacy")),
         **same,
-        "steps_s": round(sum(one.wall_s for one in used.values()), 1),
-        "peak_mb": round(max(one.peak_mb for one in used.values())),
+        "steps_s": round(sum(usage.wall_s for usage in used.values()), 1),
+        "peak_mb": round(max(usage.peak_mb for usage in used.values())),
         "sessions": summaries.get("features", {}).get("sessions"),
         "fill_s": round(filling.wall_s, 1),
         "mongodb_rss_mb": round(server_mb),
         "ceiling_roc_auc": truth["roc_auc_admitted"],
-        **{f"{name}_s": round(one.wall_s, 1) for name, one in used.items()},
-        **{f"{name}_cpu_s": round(one.cpu_s, 1) for name, one in used.items()},
-        **{f"{name}_peak_mb": round(one.peak_mb) for name, one in used.items()},
+        **{f"{name}_s": round(usage.wall_s, 1) for name, usage in used.items()},
+        **{f"{name}_cpu_s": round(usage.cpu_s, 1) for name, usage in used.items()},
+        **{f"{name}_peak_mb": round(usage.peak_mb) for name, usage in used.items()},
     }
     config = {"sessions": sessions, "days": DAYS, "steps": list(steps), "only": list(only or ())}
     targets = {name: target for name, target in TARGETS.items() if name in figures}
     name = f"nightly-{sessions}"
-    typer.echo(report(name, figures=figures, targets=targets, seed=seed, config=config, packages=CHECKED))
+    typer.echo(report(name, figures=figures, targets=targets, seed=seed, config=config, packages=PACKAGES))
 
 
 TARGETS = {
-    "below_ceiling": ("at most", GAP),
+    "below_ceiling": ("at most", MAX_ORACLE_GAP),
     "canaries_at_chance": ("at least", 1.0),
     "private_canary_at_chance": ("at least", 1.0),
     "identical": ("at least", 1.0),
-    "steps_s": ("at most", LONGEST_S),
-    "peak_mb": ("at most", MOST_MB),
+    "steps_s": ("at most", MAX_WALL_S),
+    "peak_mb": ("at most", MAX_PEAK_MB),
 }
 
 
-def _night(steps: Sequence[str], told: Sequence[str], settings: Settings) -> tuple[dict[str, Any], dict[str, Used]]:
-    """Run the steps one after the other; what each tells, and what it took."""
+def _run_steps(
+    steps: Sequence[str], options: Sequence[str], settings: Settings
+) -> tuple[dict[str, Any], dict[str, ResourceUsage]]:
+    """Run the steps in sequence; return their summaries and their resource usage."""
     summaries: dict[str, Any] = {}
-    used: dict[str, Used] = {}
+    used: dict[str, ResourceUsage] = {}
     for name in steps:
-        line, used[name] = _measured([sys.executable, "-m", "include.batch", name, *told], settings)
+        line, used[name] = _measured([sys.executable, "-m", "include.batch", name, *options], settings)
         summaries[name] = json.loads(line)
-        _say(f"{name}: {used[name].wall_s:.1f} s, {used[name].peak_mb:.0f} MB")
+        _log(f"{name}: {used[name].wall_s:.1f} s, {used[name].peak_mb:.0f} MB")
     return summaries, used
 
 
-def result_of(told: Any) -> Any:
-    """A summary without what it tells of its own run."""
-    if isinstance(told, dict):
-        return {name: result_of(value) for name, value in told.items() if name not in WANDERING}
-    return [result_of(value) for value in told] if isinstance(told, list) else told
+def result_of(summary: Any) -> Any:
+    """A summary without the keys that differ between equal runs."""
+    if isinstance(summary, dict):
+        return {name: result_of(value) for name, value in summary.items() if name not in NONDETERMINISTIC_KEYS}
+    return [result_of(value) for value in summary] if isinstance(summary, list) else summary
 
 
-def _below(trained: dict[str, Any] | None, ceiling: float) -> dict[str, float]:
-    """ROC-AUC on the headline split by kind of model, and how far the one chosen on the inner part stays below."""
+def _below_oracle(trained: dict[str, Any] | None, oracle_auc: float) -> dict[str, float]:
+    """ROC-AUC on the temporal holdout by kind of model, and the gap between the oracle and the selected model."""
     if trained is None:
         return {}
-    found = {kind: float(judged["intervals"]["roc_auc"]["value"]) for kind, judged in trained["models"].items()}
-    told = {f"{kind}_roc_auc": round(value, 4) for kind, value in found.items()}
-    canaries = [judged["canary"]["ok"] for judged in trained["models"].values() if judged["canary"]]
+    roc_auc = {
+        kind: float(evaluation["intervals"]["roc_auc"]["value"]) for kind, evaluation in trained["models"].items()
+    }
+    figures = {f"{kind}_roc_auc": round(value, 4) for kind, value in roc_auc.items()}
+    checks = [model["shuffled_label_check"] for model in trained["models"].values() if model["shuffled_label_check"]]
     return {
-        **told,
-        "below_ceiling": round(ceiling - found[trained["best"]], 4),
-        "canaries": len(canaries),
-        "canaries_at_chance": float(bool(canaries) and all(canaries)),
+        **figures,
+        "below_ceiling": round(oracle_auc - roc_auc[trained["best"]], 4),
+        "canaries": len(checks),
+        "canaries_at_chance": float(bool(checks) and all(check["ok"] for check in checks)),
     }
 
 
 def _private(released: dict[str, Any] | None) -> dict[str, float]:
-    """Figures of the private network and what it was charged."""
+    """Metrics of the private network, and its epsilon."""
     if released is None or "scores" not in released:
         return {}
     return {
         "private_roc_auc": round(released["scores"]["intervals"]["roc_auc"]["value"], 4),
         "private_epsilon": round(released["epsilon"], 4),
-        "private_canary_at_chance": float(released["scores"]["canary"]["ok"]),
+        "private_canary_at_chance": float(released["scores"]["shuffled_label_check"]["ok"]),
     }
 
 
 @contextlib.contextmanager
 def _archive(settings: Settings) -> Iterator[psutil.Process]:
-    """A new and empty MongoDB stand-in; it and all it held are gone afterwards."""
-    ensure_java(_say)
+    """Start a new and empty MongoDB stand-in; stop it and delete its data afterwards."""
+    ensure_java(_log)
     layout = Layout.of(settings)
     shutil.rmtree(layout.root, ignore_errors=True)
     layout.create()
@@ -193,18 +199,18 @@ def _wait(probe: _Probe, server: "subprocess.Popen[bytes]") -> None:
     raise typer.Exit(1)
 
 
-def _fill(settings: Settings, sessions: int, seed: int) -> tuple[dict[str, Any], Used]:
-    """Put two weeks of synthetic visits into the archive; the truth about them."""
-    python = ensure_environment("dev", _say)
-    _say(f"filling the archive with {sessions:,} visits")
+def _fill(settings: Settings, sessions: int, seed: int) -> tuple[dict[str, Any], ResourceUsage]:
+    """Fill the archive with two weeks of synthetic visits; return their ground truth."""
+    python = ensure_environment("dev", _log)
+    _log(f"filling the archive with {sessions:,} visits")
     start = END - timedelta(days=DAYS)
     command = [str(python), "-m", "benchmarks.fill_archive", "--start", f"{start:%Y-%m-%d}", "--end", f"{END:%Y-%m-%d}"]
     line, used = _measured([*command, "--sessions", str(sessions), "--seed", str(seed)], settings)
     return cast("dict[str, Any]", json.loads(line)), used
 
 
-def _measured(command: Sequence[str], settings: Settings) -> tuple[str, Used]:
-    """Run to the end; the last line of its output. Ends the bench where the command fails."""
+def _measured(command: Sequence[str], settings: Settings) -> tuple[str, ResourceUsage]:
+    """Run a command; return the last line of its output. A failed command ends the benchmark."""
     environment = {**os.environ, **settings.to_env(), "PYTHONPATH": str(ROOT)}
     began = time.monotonic()
     process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True)
@@ -216,9 +222,9 @@ def _measured(command: Sequence[str], settings: Settings) -> tuple[str, Used]:
         time.sleep(SAMPLED_S)
     printed, _ = process.communicate()
     if process.returncode:
-        _say(f"{' '.join(command[:4])} ended with {process.returncode}")
+        _log(f"{' '.join(command[:4])} ended with {process.returncode}")
         raise typer.Exit(process.returncode)
-    return printed.strip().splitlines()[-1], Used(time.monotonic() - began, cpu, peak)
+    return printed.strip().splitlines()[-1], ResourceUsage(time.monotonic() - began, cpu, peak)
 
 
 def _family(pid: int) -> list[psutil.Process]:
@@ -227,7 +233,7 @@ def _family(pid: int) -> list[psutil.Process]:
 
 
 def _resident_mb(pid: int) -> float:
-    return sum(one.memory_info().rss for one in _family(pid)) / 1e6
+    return sum(process.memory_info().rss for process in _family(pid)) / 1e6
 
 
 def _cpu_s(pid: int) -> float:
@@ -235,7 +241,7 @@ def _cpu_s(pid: int) -> float:
     return float(times.user + times.system + times.children_user + times.children_system)
 
 
-def _say(line: str) -> None:
+def _log(line: str) -> None:
     """Progress goes to standard error: the last line of standard output is the result."""
     typer.echo(line, err=True)
 

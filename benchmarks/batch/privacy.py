@@ -1,4 +1,4 @@
-"""The private network at several epsilons on public data; each epsilon again from the numbers that were logged."""
+"""The private network at several epsilons on public data; each epsilon recomputed from the logged mechanism."""
 
 import sys
 import time
@@ -13,17 +13,17 @@ import numpy as np
 import typer
 
 from benchmarks.batch import shoppers
-from benchmarks.batch.measure import fitted
+from benchmarks.batch.measure import fit
 from benchmarks.batch.tasks import FOLDS, Fold, uci
 from benchmarks.result import FOLDER, report
 from include.batch import parameters
-from include.batch.evaluate.metrics import score, threshold_at_rate
+from include.batch.evaluation.metrics import score, threshold_at_rate
 from include.batch.models import tensorflow
-from include.batch.parameters import Parameters, Private
+from include.batch.parameters import Parameters, PrivateParameters
 from include.batch.privacy import accountant, recompute
+from include.batch.privacy.dp_sgd import train
 from include.batch.privacy.mechanism import Mechanism, Request, calibrate
 from include.batch.privacy.noise import Noise
-from include.batch.privacy.train import train
 from include.batch.privacy.users import users
 from include.batch.samples import Samples
 from include.contracts.errors import ShowroomError
@@ -34,13 +34,13 @@ import matplotlib.pyplot as plt
 PACKAGES = ("dp-accounting", "numpy", "tensorflow", "tensorflow-privacy")
 EPSILONS = (1.0, 3.0, 8.0)
 BASE_RATE = 0.155
-"""Of the data set as its authors published it."""
+"""Base rate of the data set as published by its authors."""
 TASKS = {"all": "uci-all", "honest": "uci-honest"}
 BARS = {
     "all": {1.0: (0.914, 0.701), 3.0: (0.922, 0.718), 8.0: (0.927, 0.724)},
     "honest": {1.0: (0.745, 0.329), 3.0: (0.755, 0.346), 8.0: (0.758, 0.353)},
 }
-"""ROC-AUC and PR-AUC of the best figures known to us under the same protocol."""
+"""ROC-AUC and PR-AUC of the best published results under the same protocol."""
 TARGETS: dict[str, tuple[str, float]] = {
     "roc_auc_all_eps_1": ("at least", 0.910),
     "roc_auc_all_eps_3": ("at least", 0.918),
@@ -52,8 +52,8 @@ TARGETS: dict[str, tuple[str, float]] = {
 
 
 @dataclass(frozen=True)
-class Point:
-    """One epsilon on one set of columns: figures are means over the folds, `logged` is the first fold's mechanism."""
+class CurvePoint:
+    """One epsilon on one set of columns: scores are means over the folds, `logged` is the first fold's mechanism."""
 
     columns: str
     epsilon: float
@@ -65,75 +65,82 @@ class Point:
 
     @property
     def mechanism(self) -> Mechanism:
-        """Out of the logged text alone."""
+        """The mechanism, decoded from the logged text alone."""
         return msgspec.json.decode(self.logged, type=Mechanism)
 
 
-def point(columns: str, folds: Sequence[Fold], wanted: Private, seed: int) -> Point:
-    """Train on each fold at `wanted.epsilon` and judge on its test rows."""
+def measure(columns: str, folds: Sequence[Fold], private: PrivateParameters, seed: int) -> CurvePoint:
+    """Train on each fold at `private.epsilon` and score on its test rows."""
     figures, seconds, logged = [], [], []
     for number, fold in enumerate(folds):
-        # Each session of this data set is of another user; equal ones share a fold, not a user.
+        # Each session of this data set is of another user; equal sessions share a fold, not a user.
         data = users(_single(fold.train), 1)
         mechanism = calibrate(
             Request(
-                epsilon=wanted.epsilon,
-                delta=wanted.delta,
+                epsilon=private.epsilon,
+                delta=private.delta,
                 users=len(data),
-                expected=wanted.users,
-                steps=wanted.steps,
-                clip=wanted.clip,
+                expected=private.users_per_step,
+                steps=private.steps,
+                clip=private.clip,
             )
         )
-        # The data are public, and so may the noise be.
-        noise = Noise(f"{seed}/{columns}/{wanted.epsilon}/{number}".encode())
+        # The data are public, so the noise need not be secret.
+        noise = Noise(f"{seed}/{columns}/{private.epsilon}/{number}".encode())
         began = time.perf_counter()
-        model = train(data, mechanism, wanted, noise, seed + number)
+        model = train(data, mechanism, private, noise, seed + number)
         seconds.append(round(time.perf_counter() - began, 2))
         p = model.probabilities(fold.test)
         figures.append(score(fold.test.y, p, threshold_at_rate(p, BASE_RATE)))
         logged.append(msgspec.json.encode(mechanism).decode())
-    means = {name: float(np.mean([getattr(one, name) for one in figures])) for name in ("roc_auc", "pr_auc", "brier")}
-    return Point(columns=columns, epsilon=wanted.epsilon, seconds=tuple(seconds), logged=logged[0], **means)
+    means = {
+        name: float(np.mean([getattr(fold_scores, name) for fold_scores in figures]))
+        for name in ("roc_auc", "pr_auc", "brier")
+    }
+    return CurvePoint(columns=columns, epsilon=private.epsilon, seconds=tuple(seconds), logged=logged[0], **means)
 
 
 def _single(samples: Samples) -> Samples:
     return replace(samples, group=np.arange(len(samples)))
 
 
-def without(folds: Sequence[Fold], wanted: Parameters, seed: int) -> float:
+def non_private_auc(folds: Sequence[Fold], nightly: Parameters, seed: int) -> float:
     """Mean ROC-AUC of the network without privacy on the same folds."""
-    found = [fitted("network", fold.train, wanted.models, seed).probabilities(fold.test) for fold in folds]
-    return float(np.mean([score(fold.test.y, p, 0.5).roc_auc for fold, p in zip(folds, found, strict=True)]))
+    predictions = [fit("network", fold.train, nightly.models, seed).probabilities(fold.test) for fold in folds]
+    return float(np.mean([score(fold.test.y, p, 0.5).roc_auc for fold, p in zip(folds, predictions, strict=True)]))
 
 
-def again(points: Sequence[Point]) -> list[dict[str, Any]]:
-    """Epsilons from logged numbers: by the accountant, by a second way, by the coarser bound; for more noise."""
+def epsilons_from_log(points: Sequence[CurvePoint]) -> list[dict[str, Any]]:
+    """Epsilon of logged mechanisms: by the accountant, recomputed, by the Renyi bound, and with double noise."""
     rows = []
-    for one in points:
-        told = one.mechanism
-        reported = accountant.epsilon(told)
+    for curve_point in points:
+        mechanism = curve_point.mechanism
+        reported = accountant.epsilon(mechanism)
         rows.append(
             {
-                "asked": one.epsilon,
-                "sigma": told.sigma,
+                "asked": curve_point.epsilon,
+                "sigma": mechanism.sigma,
                 "reported": round(reported, 4),
-                "recomputed": round(recompute.epsilon(told.sigma, told.rate, told.steps, told.delta), 4),
-                "renyi_bound": round(accountant.bound(told), 4),
-                "at_double_sigma": round(accountant.epsilon(msgspec.structs.replace(told, sigma=2 * told.sigma)), 4),
+                "recomputed": round(
+                    recompute.epsilon(mechanism.sigma, mechanism.rate, mechanism.steps, mechanism.delta), 4
+                ),
+                "renyi_bound": round(accountant.renyi_bound(mechanism), 4),
+                "at_double_sigma": round(
+                    accountant.epsilon(msgspec.structs.replace(mechanism, sigma=2 * mechanism.sigma)), 4
+                ),
             }
         )
     return rows
 
 
-def table(points: Sequence[Point], rows: Sequence[dict[str, Any]], plain: dict[str, float]) -> str:
-    """What is printed: the points beside the bars, then epsilon by several ways."""
+def table(points: Sequence[CurvePoint], rows: Sequence[dict[str, Any]], plain: dict[str, float]) -> str:
+    """Format the printed tables: scores beside the bars, then epsilon by several methods."""
     lines = [f"{'columns':<8}{'epsilon':>8}{'ROC-AUC':>9}{'bar':>7}{'PR-AUC':>8}{'bar':>7}{'Brier':>8}{'seconds':>9}"]
-    for one in points:
-        roc, pr = BARS[one.columns].get(one.epsilon, (np.nan, np.nan))
+    for curve_point in points:
+        roc, pr = BARS[curve_point.columns].get(curve_point.epsilon, (np.nan, np.nan))
         lines.append(
-            f"{one.columns:<8}{one.epsilon:>8g}{one.roc_auc:>9.4f}{roc:>7.3f}{one.pr_auc:>8.4f}{pr:>7.3f}"
-            f"{one.brier:>8.4f}{float(np.median(one.seconds)):>9.2f}"
+            f"{curve_point.columns:<8}{curve_point.epsilon:>8g}{curve_point.roc_auc:>9.4f}{roc:>7.3f}{curve_point.pr_auc:>8.4f}{pr:>7.3f}"
+            f"{curve_point.brier:>8.4f}{float(np.median(curve_point.seconds)):>9.2f}"
         )
     lines += [f"{name:<8}{'without':>8}{value:>9.4f}   the network without privacy" for name, value in plain.items()]
     names = list(rows[0])
@@ -142,16 +149,16 @@ def table(points: Sequence[Point], rows: Sequence[dict[str, Any]], plain: dict[s
     return "\n".join(lines)
 
 
-def draw(points: Sequence[Point], plain: dict[str, float], path: Path) -> None:
+def draw(points: Sequence[CurvePoint], plain: dict[str, float], path: Path) -> None:
     """Utility against epsilon, the level without privacy dashed."""
     figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
-    names = dict.fromkeys(one.columns for one in points)
+    names = dict.fromkeys(curve_point.columns for curve_point in points)
     for axis, metric, title in zip(axes, ("roc_auc", "pr_auc"), ("ROC-AUC", "PR-AUC"), strict=True):
         for number, name in enumerate(names):
-            own = [one for one in points if one.columns == name]
+            own = [curve_point for curve_point in points if curve_point.columns == name]
             label = "all fields" if name == "all" else "without PageValues"
-            values = [getattr(one, metric) for one in own]
-            axis.plot([one.epsilon for one in own], values, "o-", color=f"C{number}", label=label)
+            values = [getattr(curve_point, metric) for curve_point in own]
+            axis.plot([curve_point.epsilon for curve_point in own], values, "o-", color=f"C{number}", label=label)
             if metric == "roc_auc":
                 axis.axhline(plain[name], color=f"C{number}", linestyle="--", linewidth=1)
         axis.set(xscale="log", xlabel="epsilon (delta 1e-5, one user)", ylabel=title)
@@ -171,36 +178,38 @@ def run(
 ) -> None:
     """Measure; prints a table, then one JSON line, and draws privacy.png."""
     read = shoppers.read(data / shoppers.FILE)
-    wanted = parameters.load()
-    private = msgspec.structs.replace(wanted.private, prior=BASE_RATE)
+    nightly = parameters.load()
+    private = msgspec.structs.replace(nightly.private, prior=BASE_RATE)
     tasks = {task.name: task for task in uci(read, seed)}
     folds = {name: tasks[task].folds for name, task in TASKS.items()}
-    # Its import takes longer than a training and is not part of one.
+    # Imported first, because the import takes longer than a training.
     tensorflow.load(seed)
     points = [
-        point(name, parts, msgspec.structs.replace(private, epsilon=epsilon), seed)
+        measure(name, parts, msgspec.structs.replace(private, epsilon=epsilon), seed)
         for name, parts in folds.items()
         for epsilon in EPSILONS
     ]
-    plain = {name: without(parts, wanted, seed) for name, parts in folds.items()}
-    rows = again([one for one in points if one.columns == "all"])
+    plain = {name: non_private_auc(parts, nightly, seed) for name, parts in folds.items()}
+    rows = epsilons_from_log([curve_point for curve_point in points if curve_point.columns == "all"])
     typer.echo(table(points, rows, plain))
     folder.mkdir(exist_ok=True)
     draw(points, plain, folder / "privacy.png")
     figures = _figures(points, rows) | {f"roc_auc_{name}_without": round(value, 4) for name, value in plain.items()}
     config = {"folds": FOLDS, "private": msgspec.to_builtins(private)}
-    told = report(
+    line = report(
         "privacy", figures=figures, targets=TARGETS, seed=seed, config=config, packages=PACKAGES, folder=folder
     )
-    typer.echo(told)
+    typer.echo(line)
 
 
-def _figures(points: Sequence[Point], rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _figures(points: Sequence[CurvePoint], rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     figures: dict[str, Any] = {}
-    for one in points:
+    for curve_point in points:
         for metric in ("roc_auc", "pr_auc", "brier"):
-            figures[f"{metric}_{one.columns}_eps_{one.epsilon:g}"] = round(getattr(one, metric), 4)
-    seconds = [second for one in points for second in one.seconds]
+            figures[f"{metric}_{curve_point.columns}_eps_{curve_point.epsilon:g}"] = round(
+                getattr(curve_point, metric), 4
+            )
+    seconds = [second for curve_point in points for second in curve_point.seconds]
     return figures | {
         "epsilon": list(rows),
         "recomputed_agrees": int(

@@ -23,11 +23,11 @@ from include.contracts.errors import TerminalError
 FILE = "online_retail.csv.gz"
 FIELDS = ("InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country")
 DAYS = 30.0
-"""How far ahead the outcome is looked for."""
+"""Prediction horizon in days."""
 TEST = datetime(2011, 11, 9, tzinfo=UTC)
 """The last cut-off whose 30 days the file covers."""
 MISSING = 500.0
-"""Days that stand for never, in ratios: longer than the file."""
+"""Stands for "never" in ratios: longer than the file, in days."""
 RECENT = (14, 30, 60, 90, 180)
 """Days back over which purchases are counted."""
 HOME = "United Kingdom"
@@ -37,8 +37,8 @@ HOME = "United Kingdom"
 class Purchases:
     """m invoices in the order of (customer, time); `at` in days since 1970, `value` in pounds, all (m,).
 
-    `lines` are of the invoice, `fresh` those of products the customer had not bought before; `returned` marks an
-    invoice that takes goods back. `gap` is the days since the customer's invoice before, NaN for the first.
+    `lines` are of the invoice, `fresh` those of products that are new to the customer; `returned` marks an invoice
+    that returns goods. `gap` is the days since the customer's previous invoice, NaN for the first.
     """
 
     customer: Rows
@@ -54,7 +54,7 @@ class Purchases:
         return len(self.at)
 
     def before(self, day: float) -> "Purchases":
-        """What had happened when the day began."""
+        """Invoices before a day."""
         return self.where(self.at < day)
 
     def where(self, rows: Labels) -> "Purchases":
@@ -68,38 +68,38 @@ def day(instant: datetime) -> float:
 
 
 def samples(purchases: Purchases, cutoffs: Sequence[float]) -> Samples:
-    """One row for each customer known at each cut-off (days since 1970); the customer is the group."""
+    """One row for each existing customer at each cut-off (days since 1970); the customer is the group."""
     fields: list[dict[str, Floats]] = []
-    outcomes: list[Labels] = []
+    labels: list[Labels] = []
     groups: list[Rows] = []
     for cutoff in cutoffs:
-        customers, found = known(purchases, cutoff)
-        fields.append(found)
-        outcomes.append(again(purchases, customers, cutoff))
+        customers, features = features_at(purchases, cutoff)
+        fields.append(features)
+        labels.append(outcomes(purchases, customers, cutoff))
         groups.append(customers)
     joined = {name: np.concatenate([part[name] for part in fields]) for name in ENCODERS}
     return Samples(
         x=np.hstack([ENCODERS[name].raw(joined[name]) for name in ENCODERS]),
         z=np.hstack([ENCODERS[name].scaled(joined[name]) for name in ENCODERS]),
-        y=np.concatenate(outcomes),
+        y=np.concatenate(labels),
         group=np.concatenate(groups),
         columns=tuple(name for field in ENCODERS for name in ENCODERS[field].names(field)),
     )
 
 
-def again(purchases: Purchases, customers: Rows, cutoff: float) -> Labels:
-    """(n,) whether each bought in [cutoff, cutoff + 30 days). The only place that looks past a cut-off."""
+def outcomes(purchases: Purchases, customers: Rows, cutoff: float) -> Labels:
+    """(n,) whether each customer bought in [cutoff, cutoff + 30 days). Only this function reads past a cut-off."""
     within = (purchases.at >= cutoff) & (purchases.at < cutoff + DAYS) & ~purchases.returned
     return np.isin(customers, purchases.customer[within])
 
 
-def known(purchases: Purchases, cutoff: float) -> tuple[Rows, dict[str, Floats]]:
-    """Customers who had bought when the day of the cut-off began, and each field (n,) of what was known of them.
+def features_at(purchases: Purchases, cutoff: float) -> tuple[Rows, dict[str, Floats]]:
+    """Customers with a purchase before the cut-off, and each of their fields (n,) at the cut-off.
 
-    Recency, frequency and value as in the paper above, and how the wait so far compares with the waits before.
+    Recency, frequency and value as in the paper above, and the current gap relative to earlier gaps.
     """
     past = purchases.before(cutoff)
-    bought, back = past.where(~past.returned), past.where(past.returned)
+    bought, returned = past.where(~past.returned), past.where(past.returned)
     customers, member = np.unique(bought.customer, return_inverse=True)
     count = len(customers)
     counts = np.bincount(member, minlength=count).astype(np.float64)
@@ -113,7 +113,7 @@ def known(purchases: Purchases, cutoff: float) -> tuple[Rows, dict[str, Floats]]
     value = _sums(member, bought.value, count)
     lines = _sums(member, bought.lines, count)
     fresh = _sums(member, bought.fresh, count)
-    returns = _count(customers, back.customer)
+    returns = _count(customers, returned.customer)
     fields: dict[str, Floats] = {
         "recency_days": recency,
         "age_days": age,
@@ -161,7 +161,7 @@ ENCODERS: dict[str, Encoder] = {
     **{f"invoices_{days}_days": Log(20) for days in RECENT},
     **{f"value_{days}_days": Log(20_000) for days in RECENT},
 }
-"""Fields known at a cut-off, and constants that turn them into numbers: none is taken from the data."""
+"""Fields at a cut-off with their encoders; no constant is estimated from the data."""
 
 
 def _sums(member: Rows, weights: Floats, count: int) -> Floats:
@@ -169,12 +169,12 @@ def _sums(member: Rows, weights: Floats, count: int) -> Floats:
     return np.bincount(member, weights=weights, minlength=count).astype(np.float64)
 
 
-def _count(customers: Rows, found: Rows) -> Floats:
-    """(n,) how often each of the sorted customers is among those found."""
-    at = np.searchsorted(customers, found)
-    there = at < len(customers)
-    at, found = at[there], found[there]
-    return np.bincount(at[customers[at] == found], minlength=len(customers)).astype(np.float64)
+def _count(customers: Rows, occurrences: Rows) -> Floats:
+    """(n,) how often each of the sorted customers occurs in `occurrences`."""
+    at = np.searchsorted(customers, occurrences)
+    in_range = at < len(customers)
+    at, occurrences = at[in_range], occurrences[in_range]
+    return np.bincount(at[customers[at] == occurrences], minlength=len(customers)).astype(np.float64)
 
 
 def _days(bought: Purchases, member: Rows, count: int) -> Floats:
@@ -186,9 +186,10 @@ def _days(bought: Purchases, member: Rows, count: int) -> Floats:
 
 
 def read(path: Path) -> Purchases:
-    """Read the published file, without lines of unknown customers, of no price, or twice the same.
+    """Read the published file, without lines of unknown customers, lines without a price, and duplicates.
 
-    Raises TerminalError where it is missing or another one under the same name.
+    Raises:
+        TerminalError: the file is missing or differs from the published file.
     """
     try:
         table = pyarrow.csv.read_csv(
@@ -209,7 +210,7 @@ _REMEDY = f"give the UCI file (dataset 352) by --data FOLDER, named {FILE}"
 
 
 def _invoices(table: pa.Table) -> Purchases:
-    """Lines to invoices; a negative quantity takes goods back."""
+    """Aggregate lines to invoices; a negative quantity is a return."""
     customer = table["CustomerID"].to_numpy().astype(np.int64)
     at = table["InvoiceDate"].to_numpy().astype("datetime64[s]").astype(np.int64) / 86_400
     quantity = table["Quantity"].to_numpy().astype(np.float64)
@@ -225,21 +226,21 @@ def _invoices(table: pa.Table) -> Purchases:
     first = np.ones(len(at), dtype=np.bool_)
     first[1:] = (key[:, 1:] != key[:, :-1]).any(axis=0)
     invoice = np.cumsum(first) - 1
-    found = customer[first], at[first], returned[first]
+    invoice_keys = customer[first], at[first], returned[first]
     return Purchases(
-        customer=found[0],
-        at=found[1],
+        customer=invoice_keys[0],
+        at=invoice_keys[1],
         value=_sums(invoice, np.abs(quantity) * price, int(first.sum())),
         lines=np.bincount(invoice).astype(np.float64),
         fresh=_sums(invoice, fresh, int(first.sum())),
-        returned=found[2],
+        returned=invoice_keys[2],
         home=home[first],
-        gap=_gaps(*found),
+        gap=_gaps(*invoice_keys),
     )
 
 
 def _first(customer: Rows, code: Rows, returned: Labels) -> Floats:
-    """(n,) 1 where a customer's line is his first purchase of its product; lines are in the order of time."""
+    """(n,) 1 where a line is the customer's first purchase of its product; lines are in the order of time."""
     bought = np.flatnonzero(~returned)
     codes = int(code.max(initial=0)) + 1
     _, earliest = np.unique(customer[bought] * codes + code[bought], return_index=True)
@@ -249,7 +250,7 @@ def _first(customer: Rows, code: Rows, returned: Labels) -> Floats:
 
 
 def _gaps(customer: Rows, at: Floats, returned: Labels) -> Floats:
-    """(m,) days since the same customer's purchase before, NaN for his first and for returns."""
+    """(m,) days since the same customer's previous purchase, NaN for the first and for returns."""
     bought = np.flatnonzero(~returned)
     gap = np.full(len(at), np.nan)
     same = customer[bought][1:] == customer[bought][:-1]

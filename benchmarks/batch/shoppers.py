@@ -43,14 +43,14 @@ ENCODERS: dict[str, Encoder] = {
     "VisitorType": Kinds((0, 1, 2)),
     "Weekend": Flags(),
 }
-"""Every field known of a session, and constants that turn it into numbers: none is taken from the data."""
+"""Every field of a session with its encoder; no constant is estimated from the data."""
 
 ALL = tuple(ENCODERS)
 WITHOUT_PAGE_VALUES = tuple(name for name in ALL if name != "PageValues")
-"""PageValues is computed from completed transactions: it knows the outcome."""
+"""PageValues is computed from completed transactions, so it leaks the outcome."""
 
 WITHOUT_PERIOD = tuple(name for name in WITHOUT_PAGE_VALUES if name != "Month")
-"""Nor the month: one that was never trained on says nothing."""
+"""Without the month too, because a month that is not in the training data has no information."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,11 @@ class ShopperData:
         return len(self.y)
 
     def samples(self, columns: Sequence[str] = ALL) -> Samples:
-        """The sessions with these fields only. Raises TerminalError for a field that is not there."""
+        """The sessions with these fields only.
+
+        Raises:
+            TerminalError: a field is unknown.
+        """
         missing = [name for name in columns if name not in ENCODERS]
         if missing:
             raise TerminalError(f"no field {', '.join(missing)} of a session", f"fields are: {', '.join(ALL)}")
@@ -86,7 +90,11 @@ class ShopperData:
 
 
 def read(path: Path) -> ShopperData:
-    """Read the published file. Raises TerminalError where it is missing or another one under the same name."""
+    """Read the published file.
+
+    Raises:
+        TerminalError: the file is missing or differs from the published file.
+    """
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = csv.DictReader(file)
@@ -104,7 +112,7 @@ def read(path: Path) -> ShopperData:
 
 
 def duplicates(rows: NDArray[np.float64]) -> Rows:
-    """(n,) numbers that are equal where rows of (n, d) are: the outcome has no say, so that no twin gives it away."""
+    """(n,) numbers that are equal for equal rows of (n, d), without the outcome, so that duplicates share a fold."""
     _, group = np.unique(rows, axis=0, return_inverse=True)
     return group.astype(np.int64).ravel()
 

@@ -1,8 +1,8 @@
-"""Similar users: the array path, datasketch and brute force on the same sets, synthetic ones and Online Retail's.
+"""Similar users: the array path, datasketch and brute force on the same sets, synthetic and Online Retail.
 
-`python -m benchmarks.batch.similar`. Seconds are wall time of a warm process, the median of three runs for the array
-path and one run for datasketch and brute force: what numba compiles is told apart.
-Each size runs in a process of its own, so that peak memory is its own.
+`python -m benchmarks.batch.similar`. Seconds are wall time of a warm process: the median of three runs for the array
+path, one run for datasketch and brute force. Compilation by numba is reported separately. Each size runs in a
+separate process, so that its peak memory is measured.
 """
 
 import csv
@@ -20,11 +20,11 @@ import typer
 
 from benchmarks.result import report
 from include.batch import parameters
-from include.batch.similar import exact
-from include.batch.similar.candidates import Index, Pairs
-from include.batch.similar.reference import Reference
-from include.batch.similar.sets import Sets
-from include.batch.similar.signatures import Banding, Hashes
+from include.batch.lsh import brute_force
+from include.batch.lsh.candidates import Index, Pairs
+from include.batch.lsh.reference import Reference
+from include.batch.lsh.sets import Sets
+from include.batch.lsh.signatures import Banding, Hashes
 from include.contracts.errors import ShowroomError, TerminalError
 
 ONLINE_RETAIL = Path("../shared/data/online_retail.csv.gz")
@@ -33,9 +33,9 @@ PACKAGES = ("numba", "numpy", "scipy", "datasketch")
 BASKET = 20
 ITEMS = 20_000
 GROUP = 5
-MOST_SWAPPED = 8
+MAX_SWAPPED = 8
 SKEW = 1.5
-"""Half of the users stand in groups around one basket with up to MOST_SWAPPED items swapped, the others alone."""
+"""Half of the users are in groups around one basket with up to MAX_SWAPPED items swapped; the others are alone."""
 
 FEWEST_ITEMS = 3
 LARGEST_REFERENCE = 100_000
@@ -58,7 +58,7 @@ Row = dict[str, Any]
 
 
 def synthetic(users: int, seed: int) -> Sets:
-    """Baskets of about BASKET of ITEMS items, some far more often chosen than others."""
+    """Baskets of about BASKET of ITEMS items, with a skewed popularity."""
     draw = np.random.default_rng(seed)
 
     def items(count: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
@@ -66,7 +66,7 @@ def synthetic(users: int, seed: int) -> Sets:
 
     groups = users // (2 * GROUP)
     tokens = np.repeat(items(groups * BASKET).reshape(groups, BASKET), GROUP, axis=0)
-    swapped = np.arange(BASKET) < draw.integers(0, MOST_SWAPPED + 1, len(tokens))[:, None]
+    swapped = np.arange(BASKET) < draw.integers(0, MAX_SWAPPED + 1, len(tokens))[:, None]
     tokens[swapped] = items(int(swapped.sum()))
     alone = items((users - len(tokens)) * BASKET)
     everyone = np.repeat(np.arange(users), BASKET)
@@ -74,11 +74,15 @@ def synthetic(users: int, seed: int) -> Sets:
 
 
 def online_retail(path: Path) -> Sets:
-    """What each customer bought, of those with FEWEST_ITEMS or more. Raises TerminalError where there is no file."""
+    """The products of each customer with at least FEWEST_ITEMS.
+
+    Raises:
+        TerminalError: the file is missing.
+    """
     bought: dict[str, set[str]] = {}
     for line in _lines(path):
-        known = line["CustomerID"] and not line["InvoiceNo"].startswith("C")
-        if known and float(line["Quantity"]) > 0 and float(line["UnitPrice"]) > 0:
+        valid = line["CustomerID"] and not line["InvoiceNo"].startswith("C")
+        if valid and float(line["Quantity"]) > 0 and float(line["UnitPrice"]) > 0:
             bought.setdefault(line["CustomerID"], set()).add(line["StockCode"])
     members = [bought[customer] for customer in sorted(bought) if len(bought[customer]) >= FEWEST_ITEMS]
     numbers = {item: number for number, item in enumerate(sorted(set().union(*members)))}
@@ -98,11 +102,11 @@ def _lines(path: Path) -> Iterator[dict[str, str]]:
 
 
 def measure(name: str, sets: Sets, banding: Banding, threshold: float, neighbours: int) -> Row:
-    """One row of the table: everything about one collection of sets."""
+    """Measure one collection of sets; return one row of the table."""
     hashes = np.random.default_rng(banding.seed).integers(0, 2**32, sets.vocabulary, dtype=np.uint32)
     first_s, _ = _timed(lambda: _find(sets.take(np.arange(10)), hashes, banding, threshold, neighbours))
     built, index = _repeated(lambda: Index.build(sets, hashes, banding))
-    joined, found = _repeated(lambda: index.pairs(threshold))
+    joined, result = _repeated(lambda: index.pairs(threshold))
     listed, near = _repeated(lambda: index.nearest(neighbours, threshold))
     index_s, pairs_s, nearest_s = (sorted(seconds)[REPEATS // 2] for seconds in (built, joined, listed))
     row: Row = {
@@ -114,28 +118,28 @@ def measure(name: str, sets: Sets, banding: Banding, threshold: float, neighbour
         "pairs_s": round(pairs_s, 3),
         "nearest_s": round(nearest_s, 3),
         "array_s": round(index_s + pairs_s, 3),
-        "pairs": len(found),
+        "pairs": len(result),
         "array_peak_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
     }
     whole = len(sets) <= LARGEST_REFERENCE
     rows = np.arange(len(sets)) if whole else np.random.default_rng(banding.seed).choice(len(sets), SAMPLE, False)
-    exact_s, true = _timed(lambda: exact.pairs(sets, threshold, None if whole else rows))
-    asked = found if whole else _touching(found, rows)
+    exact_s, true = _timed(lambda: brute_force.pairs(sets, threshold, None if whole else rows))
+    request = result if whole else _touching(result, rows)
     sample = rows if len(rows) <= SAMPLE else rows[:: len(rows) // SAMPLE]
     row |= {
         "exact_s": round(exact_s, 2) if whole else None,
         "true_pairs": len(true),
-        "recall": round(exact.recall(asked, true), 5),
-        "precision": round(exact.precision(asked, true), 5),
-        "nearest_recall": round(exact.nearest_recall(near, sets, sample, threshold)[0], 5),
+        "recall": round(brute_force.recall(request, true), 5),
+        "precision": round(brute_force.precision(request, true), 5),
+        "nearest_recall": round(brute_force.nearest_recall(near, sets, sample, threshold)[0], 5),
     }
     if whole:
-        reference_s, theirs = _timed(lambda: Reference.build(sets, hashes, banding).pairs(threshold))
+        reference_s, reference_pairs = _timed(lambda: Reference.build(sets, hashes, banding).pairs(threshold))
         row |= {
             "datasketch_s": round(reference_s, 2),
-            # Datasketch runs once: against the slowest of the array path's runs, never against a lucky one.
+            # Datasketch runs once; compare with the slowest run of the array path.
             "times_datasketch": round(reference_s / (max(built) + max(joined)), 1),
-            "agree": bool(np.array_equal(theirs.keys, found.keys)),
+            "agree": bool(np.array_equal(reference_pairs.keys, result.keys)),
         }
     return row
 
@@ -147,8 +151,8 @@ def _find(sets: Sets, hashes: Hashes, banding: Banding, threshold: float, neighb
 
 
 def _touching(pairs: Pairs, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Pairs:
-    kept = np.isin(pairs.left, rows) | np.isin(pairs.right, rows)
-    return Pairs(pairs.left[kept], pairs.right[kept], pairs.similarity[kept])
+    retained = np.isin(pairs.left, rows) | np.isin(pairs.right, rows)
+    return Pairs(pairs.left[retained], pairs.right[retained], pairs.similarity[retained])
 
 
 def _timed(work: Callable[[], _T]) -> tuple[float, _T]:
@@ -158,7 +162,7 @@ def _timed(work: Callable[[], _T]) -> tuple[float, _T]:
 
 
 def _repeated(work: Callable[[], _T]) -> tuple[list[float], _T]:
-    """Seconds of each run, and what the last one made."""
+    """Return the seconds of each run, and the result of the last."""
     first, made = _timed(work)
     seconds = [first]
     for _ in range(REPEATS - 1):
@@ -174,13 +178,13 @@ def _banding(seed: int, wide: bool = False) -> Banding:
 
 
 def one_size(users: int, seed: int) -> Row:
-    """Measure synthetic users; runs in a process of its own."""
+    """Measure synthetic users; runs in a separate process."""
     similar = parameters.load().similar
     return measure("synthetic", synthetic(users, seed), _banding(seed), similar.threshold, similar.neighbours)
 
 
 def retail(path: Path, seed: int, wide: bool) -> Row:
-    """Measure Online Retail; runs in a process of its own."""
+    """Measure Online Retail; runs in a separate process."""
     similar = parameters.load().similar
     name = "online retail" + (" 42x3" if wide else "")
     return measure(name, online_retail(path), _banding(seed, wide), similar.threshold, similar.neighbours)
@@ -200,7 +204,7 @@ COLUMNS = (
 
 
 def _table(rows: list[Row]) -> str:
-    """One line for each figure, one column for each collection of sets."""
+    """One line per metric, one column per collection of sets."""
     return "\n".join(
         f"{name:<18}" + "".join(f"{row.get(name) if row.get(name) is not None else '-':>20}" for row in rows)
         for name in COLUMNS

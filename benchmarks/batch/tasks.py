@@ -1,4 +1,4 @@
-"""The questions that the models are measured on, each with who is trained on, who is tested, and the bars."""
+"""The tasks on which the models are measured: training data, test data and bars."""
 
 import hashlib
 from collections.abc import Mapping
@@ -15,9 +15,9 @@ from include.batch.samples import Rows, Samples
 
 FOLDS = 5
 ORIGINS = ((6, 8), (7, 9), (8, 10))
-"""Last month trained on and last month tested on, by which the temporal model is chosen: all before its test."""
+"""Last month of the training part and of the test part of the folds for model selection; all before the test."""
 STEP_DAYS, CUTOFFS = 15, 9
-"""Repurchase is trained on this many cut-offs, so far apart, all of whose outcomes are known at the test's cut-off."""
+"""Repurchase is trained on this many cut-offs, this far apart, whose outcomes end before the test's cut-off."""
 
 Ranking = Literal["roc_auc", "pr_auc"]
 Bar = tuple[float, float]
@@ -26,7 +26,7 @@ Bar = tuple[float, float]
 
 @dataclass(frozen=True)
 class Fold:
-    """What is trained on and what is tested on; no group is in both."""
+    """Training and test part; no group is in both."""
 
     train: Samples
     test: Samples
@@ -34,10 +34,10 @@ class Fold:
 
 @dataclass(frozen=True)
 class Task:
-    """One question. `bar` is the best figure known under the same protocol, `bars` that of a kind of model.
+    """One task. `bar` is the best published result under the same protocol, `bars` that of a kind of model.
 
-    `target` must be reached by the kind `headline`, or, where that is None, by the kind that is chosen on the
-    `origins`: folds that lie before the test folds.
+    `target` must be reached by the kind `target_kind`, or, where that is None, by the kind that is chosen on the
+    `origins`: folds before the test folds.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Task:
     bar: Bar
     bars: Mapping[str, Bar]
     target: Bar
-    headline: str | None = None
+    target_kind: str | None = None
     origins: tuple[Fold, ...] = ()
 
     @property
@@ -56,7 +56,7 @@ class Task:
 
 
 def uci(data: ShopperData, seed: int) -> tuple[Task, Task, Task]:
-    """Cross-validated with all fields, the same without PageValues, and later months without the month."""
+    """Three tasks: all fields, without PageValues, and later months without the month."""
     splitter = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
     rows = list(splitter.split(data.group, data.y, data.group))
     everything, honest = data.samples(), data.samples(shoppers.WITHOUT_PAGE_VALUES)
@@ -74,7 +74,7 @@ def uci(data: ShopperData, seed: int) -> tuple[Task, Task, Task]:
                 "network": (0.928, 0.727),
             },
             target=(0.931, 0.745),
-            headline="boost",
+            target_kind="boost",
         ),
         Task(
             "uci-honest",
@@ -88,7 +88,7 @@ def uci(data: ShopperData, seed: int) -> tuple[Task, Task, Task]:
                 "network": (0.755, 0.340),
             },
             target=(0.780, 0.370),
-            headline="boost",
+            target_kind="boost",
         ),
         _later(data),
     )
@@ -99,7 +99,7 @@ def _later(data: ShopperData) -> Task:
 
     def fold(last: int, tested: int) -> Fold:
         train, test = data.months(1, last), data.months(last + 1, tested)
-        return Fold(samples.take(apart(samples.group, train, test)), samples.take(test))
+        return Fold(samples.take(exclude_groups(samples.group, train, test)), samples.take(test))
 
     return Task(
         "uci-later",
@@ -112,13 +112,13 @@ def _later(data: ShopperData) -> Task:
     )
 
 
-def apart(group: Rows, train: Rows, test: Rows) -> Rows:
-    """The rows of `train` of whose group none is in `test`."""
+def exclude_groups(group: Rows, train: Rows, test: Rows) -> Rows:
+    """The rows of `train` without groups of `test`."""
     return train[~np.isin(group[train], group[test])]
 
 
-def again(purchases: Purchases, seed: int) -> Task:
-    """Repurchase, of other customers than those trained on, after all that is trained on."""
+def repurchase_task(purchases: Purchases, seed: int) -> Task:
+    """Repurchase: tested on other customers than those trained on, at a later cut-off."""
     test = repurchase.day(repurchase.TEST)
     return Task(
         "repurchase",
@@ -132,27 +132,27 @@ def again(purchases: Purchases, seed: int) -> Task:
 
 
 def _customers(purchases: Purchases, cutoff: float, parts: int, seed: int) -> tuple[Fold, ...]:
-    """Customers dealt into parts; each is tested at the cut-off by what the others did before it."""
+    """Assign customers to parts; each is tested at the cut-off with a model trained on the others before it."""
     train = repurchase.samples(purchases, cutoffs(cutoff))
     test = repurchase.samples(purchases, [cutoff])
-    trained, tested = dealt(train.group, parts, seed), dealt(test.group, parts, seed)
+    train_part, test_part = assign_parts(train.group, parts, seed), assign_parts(test.group, parts, seed)
     return tuple(
-        Fold(train.take(np.flatnonzero(trained != part)), test.take(np.flatnonzero(tested == part)))
+        Fold(train.take(np.flatnonzero(train_part != part)), test.take(np.flatnonzero(test_part == part)))
         for part in range(parts)
     )
 
 
 def cutoffs(test: float) -> tuple[float, ...]:
-    """Cut-offs to train on, whose outcomes were all known at the one of the test."""
+    """Training cut-offs whose outcomes end before the test's cut-off."""
     return tuple(test - repurchase.DAYS - STEP_DAYS * back for back in range(CUTOFFS))
 
 
-def dealt(group: Rows, parts: int, seed: int) -> Rows:
-    """(n,) which of the parts each row's group falls into; the same group the same part, whatever else is there.
+def assign_parts(group: Rows, parts: int, seed: int) -> Rows:
+    """(n,) part of each row's group by hash; the same group is always in the same part.
 
-    Dealt into another number of parts, groups are mixed anew: parts of a part are not empty.
+    Another number of parts gives an independent assignment, so that parts of a part are not empty.
     """
     users, member = np.unique(group, return_inverse=True)
-    told = (hashlib.blake2b(f"{seed}/{parts}/{user}".encode(), digest_size=8).digest() for user in users.tolist())
-    part = np.array([int.from_bytes(digest) % parts for digest in told], dtype=np.int64)
+    digests = (hashlib.blake2b(f"{seed}/{parts}/{user}".encode(), digest_size=8).digest() for user in users.tolist())
+    part = np.array([int.from_bytes(digest) % parts for digest in digests], dtype=np.int64)
     return np.asarray(part[member], dtype=np.int64)

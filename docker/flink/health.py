@@ -11,8 +11,8 @@ TIMEOUT_S = 4.0
 
 
 def _get(path: str) -> dict[str, Any]:
-    with urlopen(f"{JOBMANAGER}{path}", timeout=TIMEOUT_S) as answer:
-        content: dict[str, Any] = json.load(answer)
+    with urlopen(f"{JOBMANAGER}{path}", timeout=TIMEOUT_S) as response:
+        content: dict[str, Any] = json.load(response)
         return content
 
 
@@ -22,8 +22,8 @@ def main(process: str) -> str | None:
         _get("/overview")
         return None
     own = socket.gethostbyname(socket.gethostname())
-    known = [manager["path"] for manager in _get("/taskmanagers")["taskmanagers"]]
-    return None if any(f"@{own}:" in path for path in known) else f"{own} is not registered, only {known}"
+    existing = [manager["path"] for manager in _get("/taskmanagers")["taskmanagers"]]
+    return None if any(f"@{own}:" in path for path in existing) else f"{own} is not registered, only {existing}"
 
 
 if __name__ == "__main__":

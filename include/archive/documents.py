@@ -24,8 +24,8 @@ def document(session: ValidSession) -> dict[str, Any]:
     return {"_id": session.document_id, **fields}
 
 
-def session(found: dict[str, Any]) -> ValidSession:
+def session(result: dict[str, Any]) -> ValidSession:
     """The session of a document whose times are aware. Raises msgspec.ValidationError where it is none."""
-    fields = dict(found)
+    fields = dict(result)
     del fields["_id"]
     return msgspec.convert(fields, ValidSession)

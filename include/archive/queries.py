@@ -7,7 +7,7 @@ from typing import NamedTuple
 from pymongo.database import Database
 
 from include.archive.store import Document, durable, errors
-from include.contracts.archive import GAPS, PROGRESS, SESSIONS, UNREADABLE
+from include.contracts.collections import GAPS, PROGRESS, SESSIONS, UNREADABLE
 
 
 class Progress(NamedTuple):
@@ -23,15 +23,15 @@ def count(database: Database[Document], start: datetime | None = None, end: date
     bounds = {name: value for name, value in (("$gte", start), ("$lt", end)) if value is not None}
     with errors("count sessions"):
         # Not count_documents: its pipeline makes the local stand-in hold every document in memory.
-        answer = database.command("count", SESSIONS, query={"received_at": bounds} if bounds else {})
-    return int(answer["n"])
+        response = database.command("count", SESSIONS, query={"received_at": bounds} if bounds else {})
+    return int(response["n"])
 
 
 def progress(database: Database[Document]) -> list[Progress]:
     """All watermarks, in the order of topic and partition."""
     with errors("read the watermark"):
-        found = list(durable(database)[PROGRESS].find({}))
-    marks = [Progress(entry["_id"], entry["offset"], entry["written_at"]) for entry in found]
+        results = list(durable(database)[PROGRESS].find({}))
+    marks = [Progress(entry["_id"], entry["offset"], entry["written_at"]) for entry in results]
     return sorted(marks, key=lambda mark: (mark.place.rpartition(":")[0], int(mark.place.rpartition(":")[2])))
 
 
@@ -44,8 +44,8 @@ def unreadable(database: Database[Document]) -> int:
 def expired(database: Database[Document]) -> int:
     """Offsets that had expired before they were archived, over all gaps."""
     with errors("read gaps"):
-        found = list(database[GAPS].find({}))
-    return sum(entry["until"] - int(entry["_id"].rpartition(":")[2]) for entry in found)
+        results = list(database[GAPS].find({}))
+    return sum(entry["until"] - int(entry["_id"].rpartition(":")[2]) for entry in results)
 
 
 def stored(database: Database[Document], sessions: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
@@ -53,6 +53,6 @@ def stored(database: Database[Document], sessions: Collection[tuple[str, str]]) 
     # An archive that began with an earlier version holds documents under the session_id alone.
     ids = [identity for user, session in sessions for identity in (session, f"{user}:{session}")]
     with errors("look up sessions"):
-        found = list(database[SESSIONS].find({"_id": {"$in": ids}}, projection=["user_id"]))
-    held = {(str(entry["user_id"]), str(entry["_id"])) for entry in found}
-    return {(user, session) for user, session in sessions if {(user, session), (user, f"{user}:{session}")} & held}
+        results = list(database[SESSIONS].find({"_id": {"$in": ids}}, projection=["user_id"]))
+    cached = {(str(entry["user_id"]), str(entry["_id"])) for entry in results}
+    return {(user, session) for user, session in sessions if {(user, session), (user, f"{user}:{session}")} & cached}

@@ -8,12 +8,12 @@ from pymongo.database import Database
 
 from include.archive import queries
 from include.archive.store import Document, durable, errors
-from include.contracts.archive import SESSIONS
+from include.contracts.collections import SESSIONS
 
 BATCH = 5_000
 LOG_INTERVAL_S = 5.0
 
-Say = Callable[[str], None]
+OnProgress = Callable[[str], None]
 
 
 def cutoff(retention_days: int, now: datetime) -> datetime | None:
@@ -31,7 +31,7 @@ def delete_expired(
     *,
     dry_run: bool = True,
     deadline_s: float | None = None,
-    say: Say = lambda _: None,
+    on_progress: OnProgress = lambda _: None,
 ) -> int:
     """Delete sessions that arrived before the cutoff, in batches.
 
@@ -61,12 +61,12 @@ def delete_expired(
     deleted = 0
     while deadline_s is None or time.monotonic() - began < deadline_s:
         with errors("delete expired sessions"):
-            found = collection.find({"received_at": {"$lt": before}}, projection=["_id"], limit=BATCH)
-            ids = [entry["_id"] for entry in found]
+            result = collection.find({"received_at": {"$lt": before}}, projection=["_id"], limit=BATCH)
+            ids = [entry["_id"] for entry in result]
             if not ids:
                 break
             deleted += collection.delete_many({"_id": {"$in": ids}}).deleted_count
         if time.monotonic() - logged_at >= LOG_INTERVAL_S:
-            say(f"{deleted:,} sessions deleted that arrived before {before:%Y-%m-%d}")
+            on_progress(f"{deleted:,} sessions deleted that arrived before {before:%Y-%m-%d}")
             logged_at = time.monotonic()
     return deleted

@@ -45,23 +45,23 @@ class Bounds(NamedTuple):
 def describe(settings: Settings, topic: str, timeout_s: float = REQUEST_S) -> Described:
     """Ask the broker. Raises TransientError while Kafka is away or the topic does not exist."""
     with errors(settings, f"describe {topic}"), _admin(settings, timeout_s) as admin:
-        found = admin.describe_topics([topic])[0]
-    if found["error_code"] or not found["partitions"]:
+        result = admin.describe_topics([topic])[0]
+    if result["error_code"] or not result["partitions"]:
         raise TransientError(f"topic {topic} does not exist", "./showroom up creates it")
-    return Described(str(found["topic_id"]), len(found["partitions"]))
+    return Described(str(result["topic_id"]), len(result["partitions"]))
 
 
 def bounds(settings: Settings, topic: str, partitions: int, timeout_s: float = REQUEST_S) -> Bounds:
     """Ask the broker where a topic begins and ends. Raises TransientError while Kafka is unavailable."""
-    places = [TopicPartition(topic, partition) for partition in range(partitions)]
+    topic_partitions = [TopicPartition(topic, partition) for partition in range(partitions)]
     with errors(settings, f"bounds of {topic}"), _admin(settings, timeout_s) as admin:
         oldest, latest = (
-            admin.list_partition_offsets(dict.fromkeys(places, spec), IsolationLevel.READ_COMMITTED)
+            admin.list_partition_offsets(dict.fromkeys(topic_partitions, spec), IsolationLevel.READ_COMMITTED)
             for spec in (OffsetSpec.EARLIEST, OffsetSpec.LATEST)
         )
     return Bounds(
-        beginnings={place.partition: oldest[place].offset for place in places},
-        ends={place.partition: latest[place].offset for place in places},
+        beginnings={topic_partition.partition: oldest[topic_partition].offset for topic_partition in topic_partitions},
+        ends={topic_partition.partition: latest[topic_partition].offset for topic_partition in topic_partitions},
     )
 
 
@@ -87,21 +87,24 @@ class Source:
     def ends(self) -> dict[int, int]:
         """Partition -> the offset behind its last committed record."""
         with errors(self._settings, f"ends of {self._topic}"):
-            found = self._consumer.end_offsets(self._places)
-        return {place.partition: found[place] for place in self._places}
+            result = self._consumer.end_offsets(self._places)
+        return {topic_partition.partition: result[topic_partition] for topic_partition in self._places}
 
     def read(self, starts: Mapping[int, int], ends: Mapping[int, int]) -> Iterator[Batch]:
         """Batches in bounded memory until every partition has reached its end; the last may be without records."""
         with errors(self._settings, f"read {self._topic}"):
             self._consumer.assign(self._places)
-            for place in self._places:
-                self._consumer.seek(place, starts[place.partition])
+            for topic_partition in self._places:
+                self._consumer.seek(topic_partition, starts[topic_partition.partition])
         at = dict(starts)
         moved_at = time.monotonic()
         while any(at[partition] < end for partition, end in ends.items()):
             with errors(self._settings, f"read {self._topic}"):
                 polled = self._consumer.poll(timeout_ms=POLL_MS, max_records=self._settings.archive_batch)
-                now = {place.partition: self._consumer.position(place) for place in self._places}
+                now = {
+                    topic_partition.partition: self._consumer.position(topic_partition)
+                    for topic_partition in self._places
+                }
             moved = {partition: offset for partition, offset in now.items() if offset > at[partition]}
             if moved:
                 at |= moved

@@ -17,7 +17,7 @@ from pymongo.errors import (
     WTimeoutError,
 )
 
-from include.contracts.archive import SESSIONS
+from include.contracts.collections import SESSIONS
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.settings import Settings
 
@@ -28,7 +28,7 @@ LONGEST_REASON = 300
 Document = dict[str, Any]
 Client = pymongo.MongoClient[Document]
 
-AWAY = (ConnectionFailure, WaitQueueTimeoutError)
+CONNECTION_ERRORS = (ConnectionFailure, WaitQueueTimeoutError)
 BUSY = (WTimeoutError, ExecutionTimeout)
 # Answers of a server that is starting, stopping or handing over.
 BUSY_CODES = frozenset({11_600, 11_602, 10_107, 13_435, 13_436, 189, 91, 262})
@@ -84,7 +84,7 @@ def errors(doing: str) -> Iterator[None]:
     """Raise what fails inside as TransientError (away, busy) or TerminalError (refused)."""
     try:
         yield
-    except AWAY as error:
+    except CONNECTION_ERRORS as error:
         raise TransientError(
             f"{doing}: MongoDB does not answer ({type(error).__name__})", "see that it runs: ./showroom status"
         ) from error
@@ -98,8 +98,8 @@ def errors(doing: str) -> Iterator[None]:
 def _reason(error: PyMongoError) -> str:
     if isinstance(error, BulkWriteError):
         details = error.details
-        told = [*details.get("writeErrors", ()), *details.get("writeConcernErrors", ())]
-        text = "; ".join(str(entry.get("errmsg", "")) for entry in told[:1]) + f" ({len(told)} in all)"
+        messages = [*details.get("writeErrors", ()), *details.get("writeConcernErrors", ())]
+        text = "; ".join(str(entry.get("errmsg", "")) for entry in messages[:1]) + f" ({len(messages)} in all)"
     else:
         text = str(error)
     return text[:LONGEST_REASON]

@@ -8,12 +8,12 @@ from pymongo import UpdateOne
 from pymongo.database import Database
 
 from include.archive.store import Document, errors
-from include.contracts.archive import GAPS, PROGRESS, progress_id
+from include.contracts.collections import GAPS, PROGRESS, progress_id
 from include.contracts.errors import TerminalError
 
-START_OVER = (
-    "if the topic was made anew on purpose, run `python -m include.archive --start-over`: "
-    "sessions are stored under their ids, so none doubles"
+RESET_HINT = (
+    "if the topic was recreated on purpose, run `./showroom archive reset-offsets --yes`: "
+    "sessions are stored under their ids, so none is stored twice"
 )
 
 
@@ -39,11 +39,11 @@ def read(database: Database[Document], topic: str, topic_id: str, partitions: in
     """
     names = {progress_id(topic, partition): partition for partition in range(partitions)}
     with errors("read the watermark"):
-        found = list(database[PROGRESS].find({"_id": {"$in": list(names)}}))
-    strangers = [str(entry["_id"]) for entry in found if entry.get("topic_id") != topic_id]
+        results = list(database[PROGRESS].find({"_id": {"$in": list(names)}}))
+    strangers = [str(entry["_id"]) for entry in results if entry.get("topic_id") != topic_id]
     if strangers:
-        raise TerminalError(f"the archive's watermark of {', '.join(strangers)} is of an earlier topic", START_OVER)
-    return {partition: 0 for partition in names.values()} | {names[entry["_id"]]: entry["offset"] for entry in found}
+        raise TerminalError(f"the archive's watermark of {', '.join(strangers)} is of an earlier topic", RESET_HINT)
+    return {partition: 0 for partition in names.values()} | {names[entry["_id"]]: entry["offset"] for entry in results}
 
 
 def advance(database: Database[Document], topic: str, topic_id: str, offsets: Mapping[int, int]) -> None:
@@ -70,7 +70,7 @@ def require_below(offsets: Mapping[int, int], ends: Mapping[int, int], topic: st
         if offset > ends[partition]
     ]
     if beyond:
-        raise TerminalError(f"the archive's watermark lies behind the end of {', '.join(beyond)}", START_OVER)
+        raise TerminalError(f"the archive's watermark lies behind the end of {', '.join(beyond)}", RESET_HINT)
 
 
 def keep_gaps(database: Database[Document], gaps: list[Gap]) -> None:
@@ -89,7 +89,10 @@ def keep_gaps(database: Database[Document], gaps: list[Gap]) -> None:
             database[GAPS].bulk_write(writes, ordered=False)
 
 
-def forget(database: Database[Document], topic: str) -> int:
-    """Drop the watermarks of a topic, so that the next load reads it from its beginning; how many there were."""
-    with errors("drop the watermark"):
-        return database[PROGRESS].delete_many({"_id": {"$regex": f"^{topic.replace('.', '[.]')}:"}}).deleted_count
+def reset_offsets(database: Database[Document], topic: str, *, dry_run: bool = False) -> int:
+    """Delete the watermarks of a topic, so that the next load reads it from its beginning; return their number."""
+    of_topic = {"_id": {"$regex": f"^{topic.replace('.', '[.]')}:"}}
+    with errors("reset offsets"):
+        if dry_run:
+            return database[PROGRESS].count_documents(of_topic)
+        return database[PROGRESS].delete_many(of_topic).deleted_count

@@ -11,7 +11,7 @@ from pymongo.errors import BulkWriteError
 
 from include.archive import documents
 from include.archive.store import Document, errors
-from include.contracts.archive import SESSIONS, UNREADABLE
+from include.contracts.collections import SESSIONS, UNREADABLE
 
 MAX_REASON_CHARS = 300
 DUPLICATE_KEY = 11_000
@@ -34,8 +34,8 @@ def write(database: Database[Document], records: Iterable[Any]) -> Written:
         try:
             entry = documents.document(documents.decode(record.value or b""))
         except ValueError as error:
-            kept = _unreadable(record, error)
-            unreadable[kept["_id"]] = kept
+            retained = _unreadable(record, error)
+            unreadable[retained["_id"]] = retained
             continue
         decoded += 1
         sessions[entry["_id"]] = entry

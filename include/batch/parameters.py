@@ -1,4 +1,4 @@
-"""parameters.yaml as frozen objects; the file is refused as a whole where a name or a value is wrong."""
+"""parameters.yaml as immutable structs; an unknown name or an invalid value is an error."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,96 +17,96 @@ Token = Literal["product", "category", "device", "referrer", "state", "part_of_d
 
 
 class _Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Closed and immutable."""
+    """An immutable section without unknown fields."""
 
 
-class Features(_Section, frozen=True):
-    """How the archive becomes columns."""
+class FeatureParameters(_Section, frozen=True):
+    """Feature table: documents per chunk, whether reviews are read, and days of user history."""
 
     chunk: Natural
     reviews: bool
     history_days: Positive
 
 
-class Split(_Section, frozen=True):
-    """What is trained on, chosen on and tested on; days count back from the window's end."""
+class SplitParameters(_Section, frozen=True):
+    """Splits: days of the test part and of the validation part before it, share of test users, random test share."""
 
     test_days: Positive
     test_users: Share
-    inner_days: Positive
+    validation_days: Positive
     random_test: Share
 
 
-class Evaluate(_Section, frozen=True):
-    """Bootstrap and controls."""
+class EvaluationParameters(_Section, frozen=True):
+    """Bootstrap resamples, confidence level, and the ROC-AUC at which one column counts as a leak."""
 
     draws: Natural
     confidence: Share
     leak_auc: Share
 
 
-class Forest(_Section, frozen=True):
-    """Random forest: trees, their depth, least visits in a leaf."""
+class ForestParameters(_Section, frozen=True):
+    """Random forest, as `sklearn.ensemble.RandomForestClassifier` names it."""
 
-    trees: Natural
-    depth: Natural
-    leaf: Natural
+    n_estimators: Natural
+    max_depth: Natural
+    min_samples_leaf: Natural
 
 
-class Boost(_Section, frozen=True):
-    """Gradient boosting as XGBoost names it: eta is `rate`, colsample_bytree `columns`."""
+class BoostParameters(_Section, frozen=True):
+    """Gradient boosting, as `xgboost.XGBClassifier` names it."""
 
-    trees: Natural
-    depth: Natural
-    rate: Share
+    n_estimators: Natural
+    max_depth: Natural
+    learning_rate: Share
     subsample: Annotated[float, Meta(gt=0, le=1)]
-    columns: Annotated[float, Meta(gt=0, le=1)]
-    child_weight: Positive
+    colsample_bytree: Annotated[float, Meta(gt=0, le=1)]
+    min_child_weight: Positive
 
 
-class Network(_Section, frozen=True):
-    """A network of ReLU layers trained by Adam until the inner part gets no better for `patience` epochs."""
+class NetworkParameters(_Section, frozen=True):
+    """A network of ReLU layers, trained by Adam with early stopping after `patience` epochs."""
 
-    hidden: tuple[Natural, ...]
+    hidden_layer_sizes: tuple[Natural, ...]
     dropout: Annotated[float, Meta(ge=0, lt=1)]
-    rate: Positive
+    learning_rate: Positive
     epochs: Natural
-    batch: Natural
+    batch_size: Natural
     patience: Natural
 
 
-class Logistic(_Section, frozen=True):
-    """Logistic regression with an L2 penalty of 1 / c."""
+class LogisticParameters(_Section, frozen=True):
+    """Logistic regression, as `sklearn.linear_model.LogisticRegression` names it: an L2 penalty of 1 / C."""
 
-    c: Positive
-
-
-class Models(_Section, frozen=True):
-    """Parameters of each kind of model."""
-
-    forest: Forest
-    boost: Boost
-    network: Network
-    logistic: Logistic
+    C: Positive
 
 
-class Private(_Section, frozen=True):
-    """The private network. `epsilon` is one night's, `budget` that of all nights together, both at `delta`."""
+class ModelParameters(_Section, frozen=True):
+    """Hyper-parameters of each kind of model."""
+
+    forest: ForestParameters
+    boost: BoostParameters
+    network: NetworkParameters
+    logistic: LogisticParameters
+
+
+class PrivateParameters(_Section, frozen=True):
+    """The private network. `epsilon` is the cost of one run, `budget` the limit of all runs; both at `delta`."""
 
     epsilon: Positive
     delta: Share
     budget: Positive
     clip: Positive
-    users: Natural
+    users_per_step: Natural
     steps: Natural
-    rate: Positive
-    hidden: tuple[Natural, ...]
-    sessions: Natural
+    learning_rate: Positive
+    hidden_layer_sizes: tuple[Natural, ...]
+    max_sessions_per_user: Natural
     prior: Share
 
 
-class Explain(_Section, frozen=True):
-    """How many held-out visits each model is explained on."""
+class ExplainParameters(_Section, frozen=True):
+    """Number of test rows that are explained for each kind of model."""
 
     rows: Natural
     forest_rows: Natural
@@ -114,8 +114,8 @@ class Explain(_Section, frozen=True):
     background: Natural
 
 
-class Similar(_Section, frozen=True):
-    """MinHash banding (`bands` of `rows` must fit into `permutations`), and what counts as a token."""
+class SimilarParameters(_Section, frozen=True):
+    """MinHash banding and the kinds of token; `bands` x `rows` must not exceed `permutations`."""
 
     permutations: Natural
     bands: Natural
@@ -126,8 +126,8 @@ class Similar(_Section, frozen=True):
     tokens: tuple[Token, ...]
 
 
-class Promotion(_Section, frozen=True):
-    """What a challenger must show to become champion."""
+class PromotionParameters(_Section, frozen=True):
+    """Conditions for the promotion of a challenger."""
 
     metric: Literal["roc_auc", "pr_auc"]
     confidence: Share
@@ -135,25 +135,30 @@ class Promotion(_Section, frozen=True):
 
 
 class Parameters(_Section, frozen=True):
-    """All of parameters.yaml."""
+    """All sections of parameters.yaml."""
 
     seed: int
-    features: Features
-    split: Split
-    evaluate: Evaluate
-    models: Models
-    private: Private
-    explain: Explain
-    similar: Similar
-    promotion: Promotion
+    features: FeatureParameters
+    split: SplitParameters
+    evaluation: EvaluationParameters
+    models: ModelParameters
+    private: PrivateParameters
+    explain: ExplainParameters
+    similar: SimilarParameters
+    promotion: PromotionParameters
 
 
 def load(path: Path = FILE) -> Parameters:
-    """Read parameters. Raises SettingsError that names the wrong or missing one."""
+    """Load the parameters.
+
+    Raises:
+        SettingsError: the file is unreadable, or a name or value in it is invalid.
+    """
     try:
-        found = msgspec.yaml.decode(path.read_bytes(), type=Parameters)
+        parameters = msgspec.yaml.decode(path.read_bytes(), type=Parameters)
     except (OSError, msgspec.MsgspecError) as error:
         raise SettingsError(f"{path.name}: {error}", "see include/batch/parameters.py") from error
-    if found.similar.bands * found.similar.rows > found.similar.permutations:
+    similar = parameters.similar
+    if similar.bands * similar.rows > similar.permutations:
         raise SettingsError(f"{path.name}: similar.bands x similar.rows exceed similar.permutations", "lower one")
-    return found
+    return parameters

@@ -1,4 +1,4 @@
-"""What every model is fitted on and asked about."""
+"""The input of every model: rows, labels and groups."""
 
 from dataclasses import dataclass
 
@@ -15,9 +15,9 @@ Rows = NDArray[np.int64]
 class Samples:
     """n visits (or rows of a public data set).
 
-    `x` (n, d) holds the columns as they are, NaN where unknown, for trees; `z` (n, e) the same scaled by constants
-    that no data set, NaN replaced, for linear models and networks; `y` (n,) whether it ended in a purchase;
-    `group` (n,) the number of its user, or of whatever must not stand on both sides of a split.
+    `x` (n, d) holds the unscaled columns for trees, NaN where missing; `z` (n, e) the columns scaled by constants, NaN
+    replaced, for linear models and networks; `y` (n,) whether the visit ended in a purchase; `group` (n,) the number of
+    its user, or of the group that must not be on both sides of a split.
     """
 
     x: Matrix

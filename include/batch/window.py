@@ -1,4 +1,4 @@
-"""The stretch of time a run is about, and where in it the later, untouched part begins."""
+"""The time window of a run, and the start of its test part."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -31,7 +31,11 @@ class Window:
         return f"{self.start.isoformat()}/{self.end.isoformat()}"
 
     def cut(self, test_days: float) -> datetime:
-        """Where the test part begins. Raises SettingsError where nothing would be left before it."""
+        """The start of the test part.
+
+        Raises:
+            SettingsError: nothing would remain before it.
+        """
         cut = self.end - timedelta(days=test_days)
         if cut <= self.start:
             raise SettingsError(

@@ -66,7 +66,7 @@ class Settings:
     airflow_url: str = _setting("", "Airflow's address, as a browser reaches it")
     mlflow_url: str = _setting("", "MLflow's address, as a browser reaches it")
     kibana_url: str = _setting("", "Kibana's address; empty: the dashboards are imported nowhere")
-    alert_webhook: Secret = _setting(Secret(""), "address that alarms are posted to as JSON; empty: only the log")
+    alert_webhook: Secret = _setting(Secret(""), "address that alerts are posted to as JSON; empty: only the log")
     heartbeat_url: Secret = _setting(
         Secret(""), "address that gets a GET after each supervision cycle (dead man's switch); empty: none"
     )
@@ -129,7 +129,7 @@ class Settings:
     archive_timeout_s: int = _setting(
         900, "seconds that the archive may lag or make no progress before an alert fires", low=60, high=86_400
     )
-    alert_again_s: int = _setting(3_600, "an alarm that goes on is repeated after this", low=60, high=604_800)
+    alert_again_s: int = _setting(3_600, "an alert that keeps firing is repeated after this", low=60, high=604_800)
     nightly_days: int = _setting(14, "days of sessions a nightly run learns from", low=2, high=400)
     nightly_runs: int = _setting(7, "nightly runs whose files are kept", low=1, high=1_000)
     batch_python: str = _setting("", "interpreter of the nightly batch, as Airflow sees it")
@@ -165,16 +165,16 @@ class Settings:
         Raises SettingsError that names every unknown and every wrong setting at once.
         """
         hints = get_type_hints(cls)
-        known = {PREFIX + item.name.upper(): item for item in fields(cls)}
+        existing = {PREFIX + item.name.upper(): item for item in fields(cls)}
         problems: list[str] = []
         values: dict[str, Any] = {}
         for name in sorted(environment):
             if not name.startswith(PREFIX):
                 continue
-            if name not in known:
+            if name not in existing:
                 problems.append(f"{name} is unknown")
                 continue
-            item = known[name]
+            item = existing[name]
             try:
                 values[item.name] = _parse(environment[name], hints[item.name], item)
             except ValueError as error:

@@ -12,7 +12,7 @@ from include.contracts.errors import SettingsError, ShowroomError
 from include.contracts.settings import Settings
 from include.gate.metrics import serve_metrics
 from include.gate.process import Gate
-from include.gate.stop import Stop
+from include.gate.shutdown import ShutdownSignal
 
 # A batch makes tens of thousands of objects without cycles; the default threshold walks them over and over.
 COLLECT_AFTER = 100_000
@@ -25,7 +25,7 @@ def main(index: Annotated[int, typer.Option(help="Which of the gate processes th
     gc.set_threshold(COLLECT_AFTER)
     try:
         settings = Settings.from_env(os.environ)
-        stop = Stop()
+        stop = ShutdownSignal()
         stop.listen()
         Gate(settings, index, stop, serve_metrics(settings, index)).run()
     except ShowroomError as error:

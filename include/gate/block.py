@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import redis
 
-from include.contracts import keys
+from include.contracts import redis_keys
 from include.contracts.errors import TerminalError
 from include.contracts.settings import Settings
 from include.gate.pseudonym import V4_PREFIX, V6_PREFIX, key_check, network_of, pseudonymizer
@@ -33,13 +33,13 @@ def block_user(client: "redis.Redis", settings: Settings, user_id: str, *, lift:
         TerminalError: It is not the key of the gate, which would never see the entry.
     """
     pseudonym = pseudonymizer(settings.require_pseudonym_key())
-    known = client.get(keys.pseudonym_check())
-    if known is not None and _text(known) != key_check(pseudonym):
+    existing = client.get(redis_keys.pseudonym_check())
+    if existing is not None and _text(existing) != key_check(pseudonym):
         raise TerminalError(
             "change of the block list failed: the gate uses another SHOWROOM_PSEUDONYM_KEY",
             "use the gate's key, or the SHOWROOM_STATE_DIR of its stack",
         )
-    names = [keys.blocked_users(partition) for partition in range(settings.partitions)]
+    names = [redis_keys.blocked_users(partition) for partition in range(settings.partitions)]
     return _write(client, names, pseudonym(user_id), lift)
 
 
@@ -50,14 +50,16 @@ def block_network(client: "redis.Redis", settings: Settings, ip: str, *, lift: b
         TerminalError: `ip` is no address and no network of the size that the gate compares.
     """
     network = parse_network(ip)
-    return _write(client, [keys.blocked_networks(partition) for partition in range(settings.partitions)], network, lift)
+    return _write(
+        client, [redis_keys.blocked_networks(partition) for partition in range(settings.partitions)], network, lift
+    )
 
 
 def read_block_list(client: "redis.Redis", settings: Settings) -> BlockList:
     """Return every blocked user and network of all partitions."""
     partitions = range(settings.partitions)
-    users = client.sunion([keys.blocked_users(partition) for partition in partitions])
-    networks = client.sunion([keys.blocked_networks(partition) for partition in partitions])
+    users = client.sunion([redis_keys.blocked_users(partition) for partition in partitions])
+    networks = client.sunion([redis_keys.blocked_networks(partition) for partition in partitions])
     return BlockList(sorted(map(_text, users)), sorted(map(_text, networks)))
 
 

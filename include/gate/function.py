@@ -12,11 +12,11 @@ from typing import Any
 import redis
 from redis.exceptions import ResponseError
 
-from include.contracts import keys
+from include.contracts import redis_keys
 
 log = logging.getLogger(__name__)
 
-FILES = ("claims.lua", "memory.lua")
+FILES = ("claims.lua", "state.lua")
 LIBRARY = "showroom_gate"
 VERSION_CHARACTERS = 12
 USED_TTL_S = 3_600
@@ -50,12 +50,12 @@ class Function:
 
     def mark_used(self, client: Any) -> None:
         """Record on `client` (a connection or a pipeline) that a gate uses this version."""
-        client.set(keys.function_used(self._library), 1, ex=USED_TTL_S)
+        client.set(redis_keys.function_used(self._library), 1, ex=USED_TTL_S)
 
     def _remove_stale(self) -> None:
         for row in self._redis.function_list(library=f"{LIBRARY}*"):
             library = _library_name(row)
-            if library == self._library or self._redis.exists(keys.function_used(library)):
+            if library == self._library or self._redis.exists(redis_keys.function_used(library)):
                 continue
             try:
                 self._redis.function_delete(library)

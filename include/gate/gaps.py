@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 import redis
 
-from include.contracts import keys
+from include.contracts import redis_keys
 from include.contracts.errors import TerminalError
 from include.contracts.offset_gap import OffsetGap, ResumeFrom, decode_gap, encode_gap
 
@@ -21,7 +21,7 @@ class GapStore:
 
     def stopped(self, partitions: Sequence[int]) -> dict[int, OffsetGap]:
         """Return the gaps of those partitions that are stopped."""
-        values = [self._redis.get(keys.stopped(partition)) for partition in partitions]
+        values = [self._redis.get(redis_keys.stopped(partition)) for partition in partitions]
         return {
             partition: decode_gap(value)
             for partition, value in zip(partitions, values, strict=True)
@@ -30,9 +30,9 @@ class GapStore:
 
     def stop(self, gap: OffsetGap) -> None:
         """Record the gap that stops a partition; an earlier one of the same topic stays."""
-        known = self.stopped([gap.partition]).get(gap.partition)
-        if known is None or known.topic_id != gap.topic_id:
-            self._redis.set(keys.stopped(gap.partition), encode_gap(gap))
+        existing = self.stopped([gap.partition]).get(gap.partition)
+        if existing is None or existing.topic_id != gap.topic_id:
+            self._redis.set(redis_keys.stopped(gap.partition), encode_gap(gap))
 
     def require_stopped(self, partition: int) -> OffsetGap:
         """Return the gap of a stopped partition. Raises TerminalError where it is not stopped."""
@@ -52,7 +52,7 @@ class GapStore:
                 f"resume of partition {partition} failed: --from {gap.resume} is requested already",
                 "none: the gate continues once it runs, see ./showroom status",
             )
-        self._redis.set(keys.stopped(partition), encode_gap(msgspec.structs.replace(gap, resume=resume)))
+        self._redis.set(redis_keys.stopped(partition), encode_gap(msgspec.structs.replace(gap, resume=resume)))
         return gap
 
     def resolve(self, gap: OffsetGap, offset: int) -> None:
@@ -62,8 +62,8 @@ class GapStore:
         """
         with self._redis.pipeline(transaction=True) as pipe:
             if gap.kind == "truncated":
-                pipe.hdel(keys.counts(gap.partition), TOPIC_FIELD)
-            pipe.rpush(keys.gaps(gap.partition), encode_gap(msgspec.structs.replace(gap, resumed_offset=offset)))
-            pipe.ltrim(keys.gaps(gap.partition), -MAX_GAPS, -1)
-            pipe.delete(keys.stopped(gap.partition))
+                pipe.hdel(redis_keys.counts(gap.partition), TOPIC_FIELD)
+            pipe.rpush(redis_keys.gaps(gap.partition), encode_gap(msgspec.structs.replace(gap, resumed_offset=offset)))
+            pipe.ltrim(redis_keys.gaps(gap.partition), -MAX_GAPS, -1)
+            pipe.delete(redis_keys.stopped(gap.partition))
             pipe.execute()

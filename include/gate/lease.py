@@ -12,9 +12,9 @@ import time
 import psutil
 import redis
 
-from include.contracts import keys
+from include.contracts import redis_keys
 from include.contracts.errors import TerminalError
-from include.gate.stop import Stop
+from include.gate.shutdown import ShutdownSignal
 
 TTL_MS = 10_000
 RETRY_S = 0.5
@@ -37,12 +37,12 @@ DROP = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1])
 class IndexLease:
     """The lease of one index: each change is one atomic script. Every method raises redis' own errors."""
 
-    def __init__(self, client: "redis.Redis", index: int, stop: Stop) -> None:
+    def __init__(self, client: "redis.Redis", index: int, stop: ShutdownSignal) -> None:
         self._redis = client
         self._hold_script = client.register_script(HOLD)
         self._drop_script = client.register_script(DROP)
         self._index = index
-        self._key = keys.gate_lease(index)
+        self._key = redis_keys.gate_lease(index)
         self._stop = stop
         self._host = socket.gethostname()
         self._token = f"{self._host}:{os.getpid()}:{secrets.token_hex(8)}"

@@ -17,11 +17,11 @@ from typing import Any, Protocol
 
 from confluent_kafka import TopicPartition
 
-from include.gate.decide import Judge, Output
-from include.gate.memory import Memory
+from include.gate.batch_processor import BatchProcessor, Output
+from include.gate.shutdown import ShutdownSignal, exit_now
 from include.gate.sink import TRANSACTION_LIMIT_S
 from include.gate.source import Polled
-from include.gate.stop import Stop, exit_now
+from include.gate.state import GateState
 
 log = logging.getLogger(__name__)
 
@@ -68,10 +68,10 @@ class Loop:
 
     source: Source
     sink: Sink
-    memory: Memory
-    judge: Judge
+    memory: GateState
+    processor: BatchProcessor
     batch: int
-    stop: Stop
+    stop: ShutdownSignal
     verify: Callable[[], None] = lambda: None
     each_second: Callable[[], None] = lambda: None
     hang_limit_s: float = HANG_LIMIT_S
@@ -82,7 +82,7 @@ class Loop:
         pending: Future[None] | None = None
         beat_at = 0.0
         try:
-            while not self.stop.asked:
+            while not self.stop.is_requested:
                 polled = self.source.poll(self.batch)
                 decided = self._decide(polled) if polled else None
                 if pending is not None and (decided is not None or pending.done()):
@@ -106,7 +106,7 @@ class Loop:
         """What one transaction must hold: outputs, the offsets behind their records, the group's generation."""
         group, offsets = self.source.group(), self.source.offsets_behind(polled)
         self.verify()
-        return self.judge.decide(polled), offsets, group
+        return self.processor.decide(polled), offsets, group
 
     def _settle(self, pending: "Future[None]", *, quiet: bool = False) -> None:
         try:

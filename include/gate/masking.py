@@ -91,5 +91,5 @@ def _mask_emails(text: str) -> str:
 
 def _mask_email(match: re.Match[str]) -> str:
     """The mask, with the marks that end a sentence behind the address."""
-    found = match.group()
-    return EMAIL + found[len(found.rstrip(_SENTENCE_END)) :]
+    result = match.group()
+    return EMAIL + result[len(result.rstrip(_SENTENCE_END)) :]

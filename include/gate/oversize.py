@@ -7,7 +7,7 @@ from typing import Any
 from confluent_kafka import TopicPartition
 
 from include.contracts.errors import TerminalError
-from include.gate.decide import Output
+from include.gate.batch_processor import Output
 from include.gate.loop import Sink
 from include.gate.sink import OversizeError
 from include.gate.source import Reassign
@@ -47,16 +47,18 @@ class Oversize:
             )
         self.single = True
         self.origins.update(output.origin for output in refused)
-        for place in offsets:
-            self._until[place.partition] = max(place.offset, self._until.get(place.partition, 0))
+        for topic_partition in offsets:
+            self._until[topic_partition.partition] = max(
+                topic_partition.offset, self._until.get(topic_partition.partition, 0)
+            )
 
     def settle(self, offsets: Sequence[TopicPartition]) -> bool:
         """Record committed offsets; return whether every refused batch is committed by now."""
         if not self.single:
             return False
-        for place in offsets:
-            if place.offset >= self._until.get(place.partition, place.offset + 1):
-                self._until.pop(place.partition, None)
+        for topic_partition in offsets:
+            if topic_partition.offset >= self._until.get(topic_partition.partition, topic_partition.offset + 1):
+                self._until.pop(topic_partition.partition, None)
         if self._until:
             return False
         self._reset()

@@ -6,25 +6,25 @@ import time
 import redis
 from confluent_kafka import KafkaException
 
-from include.contracts import keys
+from include.contracts import redis_keys
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.settings import Settings
-from include.gate.check import Limits
-from include.gate.decide import Judge
+from include.gate.batch_processor import BatchProcessor
 from include.gate.fences import MAX_FENCES, WINDOW_S, FenceCounter
 from include.gate.gaps import GapStore
 from include.gate.kafka_errors import is_fenced
 from include.gate.lease import IndexLease
 from include.gate.loop import Loop
-from include.gate.memory import Memory
 from include.gate.metrics import GateMetrics, MeteredSink
 from include.gate.oversize import Oversize, OversizeSink
 from include.gate.pseudonym import key_check, pseudonymizer
 from include.gate.redis_errors import is_redis_unavailable
+from include.gate.shutdown import ShutdownError, ShutdownSignal
 from include.gate.sink import TRANSACTION_TIMEOUT_S, OversizeError, TransactionSink
 from include.gate.source import Reassign, RecordSource
-from include.gate.stop import Stop, Stopped
+from include.gate.state import GateState
 from include.gate.topic import RawTopic
+from include.gate.validation import Limits
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,9 @@ REDIS_TIMEOUT_S = 5.0
 class Gate:
     """One gate process. `index` identifies it and must not be shared."""
 
-    def __init__(self, settings: Settings, index: int, stop: Stop, metrics: GateMetrics | None = None) -> None:
+    def __init__(
+        self, settings: Settings, index: int, stop: ShutdownSignal, metrics: GateMetrics | None = None
+    ) -> None:
         self._settings = settings
         self._metrics = metrics or GateMetrics()
         self._name = f"gate-{index}"
@@ -56,11 +58,11 @@ class Gate:
         Raises TerminalError where another process runs under the same name.
         """
         wait_s = FIRST_WAIT_S
-        while not self._stop.asked:
+        while not self._stop.is_requested:
             began = time.monotonic()
             try:
                 self._work()
-            except Stopped:
+            except ShutdownError:
                 break
             except OversizeError:
                 continue
@@ -75,7 +77,7 @@ class Gate:
                 log.warning("waiting for %s, again in %.1f s: %s: %s", server, wait_s, type(error).__name__, error)
                 try:
                     self._stop.wait(wait_s)
-                except Stopped:
+                except ShutdownError:
                     break
                 wait_s = min(wait_s * 2, MAX_WAIT_S)
         self._release()
@@ -84,7 +86,7 @@ class Gate:
     def _work(self) -> None:
         """Open all clients and pump until asked to stop or a client fails."""
         self._lease.acquire()
-        self._redis.set(keys.pseudonym_check(), key_check(self._pseudonym))
+        self._redis.set(redis_keys.pseudonym_check(), key_check(self._pseudonym))
         topic_id = self._topic.id()
         self._oversize.begin(topic_id)
         sink = TransactionSink(self._settings.kafka_bootstrap, self._name, single=self._oversize.single)
@@ -106,13 +108,15 @@ class Gate:
             self._settings.kafka_bootstrap, self._name, self._settings.gate_batch, topic_id, self._gaps
         )
         try:
-            memory = Memory(self._settings, topic_id, self._stop)
+            memory = GateState(self._settings, topic_id, self._stop)
             try:
                 loop = Loop(
                     source=source,
                     sink=OversizeSink(MeteredSink(sink, self._metrics), self._oversize),
                     memory=memory,
-                    judge=Judge(Limits.of(self._settings), self._pseudonym, memory.decide, self._oversize.origins),
+                    processor=BatchProcessor(
+                        Limits.of(self._settings), self._pseudonym, memory.decide, self._oversize.origins
+                    ),
                     batch=self._settings.gate_batch,
                     stop=self._stop,
                     verify=lambda: self._verify(topic_id),

@@ -81,7 +81,7 @@ def redact_record(value: bytes) -> str:
     tree = decode_object(value)
     if tree is None:
         return f"{len(value):,} bytes, no JSON object, sha256 {hashlib.sha256(value).hexdigest()[:16]}"
-    return msgspec.json.encode(_masked(tree, "", 0, known=True)).decode()
+    return msgspec.json.encode(_masked(tree, "", 0, existing=True)).decode()
 
 
 def decode_object(value: bytes) -> dict[str, Any] | None:
@@ -93,25 +93,25 @@ def decode_object(value: bytes) -> dict[str, Any] | None:
     return tree if isinstance(tree, dict) else None
 
 
-def _masked(node: Any, key: str, depth: int, *, known: bool) -> Any:
+def _masked(node: Any, key: str, depth: int, *, existing: bool) -> Any:
     """The node without personal data; `known`: the contract names the key and all above it."""
     if isinstance(node, dict | list) and depth >= MAX_DEPTH:
         return f"({len(node)} items)"
     if isinstance(node, dict):
-        inside = known and (depth == 0 or key in GROUPS)
+        inside = existing and (depth == 0 or key in GROUPS)
         shown = {
-            _masked_key(name): _masked(part, name, depth + 1, known=inside and name in _KNOWN_KEYS)
+            _masked_key(name): _masked(part, name, depth + 1, existing=inside and name in _KNOWN_KEYS)
             for name, part in list(node.items())[:MAX_ITEMS]
         }
         return shown | ({"…": f"{len(node) - MAX_ITEMS} more"} if len(node) > MAX_ITEMS else {})
     if isinstance(node, list):
-        items = [_masked(part, key, depth + 1, known=known) for part in node[:MAX_ITEMS]]
+        items = [_masked(part, key, depth + 1, existing=existing) for part in node[:MAX_ITEMS]]
         return items + ([f"… {len(node) - MAX_ITEMS} more"] if len(node) > MAX_ITEMS else [])
     if isinstance(node, str):
-        return _masked_text(node, key if known else "")
+        return _masked_text(node, key if existing else "")
     if node is None or isinstance(node, bool):
         return node
-    is_shown = known and key in READABLE_NUMBERS and abs(node) <= MAX_NUMBER and round(node, 2) == node
+    is_shown = existing and key in READABLE_NUMBERS and abs(node) <= MAX_NUMBER and round(node, 2) == node
     return node if is_shown else "(number)"
 
 

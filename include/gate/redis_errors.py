@@ -23,7 +23,7 @@ def is_redis_unavailable(error: BaseException) -> bool:
         return True
     if not isinstance(error, ResponseError):
         return False
-    answer = str(error)
+    response = str(error)
     for prefix in _PREFIXES:
-        answer = answer.rpartition(prefix)[2]
-    return answer.partition(" ")[0] in UNAVAILABLE_CODES
+        response = response.rpartition(prefix)[2]
+    return response.partition(" ")[0] in UNAVAILABLE_CODES

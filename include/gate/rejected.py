@@ -90,7 +90,7 @@ def find_rejected(settings: Settings, query: Query, timeout_s: float = TIMEOUT_S
             search.run([own])
             # Another partitioner, a wrong key or none puts a user's record elsewhere.
             partitions = [partition for partition in partitions if partition != own]
-        if len(search.found) < query.last:
+        if len(search.records) < query.last:
             search.run(partitions)
     return search.result()
 
@@ -146,7 +146,7 @@ class _Search:
     deadline: float
     bounds: dict[int, tuple[int, int]]
     """Partition -> its oldest offset and the offset behind its newest, as far as `since` allows."""
-    found: list[RejectedRecord] = field(default_factory=list)
+    records: list[RejectedRecord] = field(default_factory=list)
     scanned: int = 0
     complete: bool = True
     oldest_ms: dict[int, int] = field(default_factory=dict)
@@ -165,7 +165,7 @@ class _Search:
                 partition, at_ms = _partition(message), message.timestamp()[1]
                 self.oldest_ms[partition] = min(at_ms, self.oldest_ms.get(partition, at_ms))
                 if matches(message.key(), message.value() or b""):
-                    self.found.append(to_rejected(message))
+                    self.records.append(to_rejected(message))
             self._keep_newest()
             if not self.complete:
                 return
@@ -177,25 +177,25 @@ class _Search:
         self._keep_newest()
         oldest = min(self.oldest_ms.values(), default=None)
         back_to = None if oldest is None else _instant(oldest)
-        return SearchResult(self.found, self.scanned, self.complete, back_to)
+        return SearchResult(self.records, self.scanned, self.complete, back_to)
 
     def _keep_newest(self) -> None:
-        self.found.sort(key=lambda one: (one.rejected_at, one.partition, one.offset), reverse=True)
-        del self.found[self.query.last :]
+        self.records.sort(key=lambda one: (one.rejected_at, one.partition, one.offset), reverse=True)
+        del self.records[self.query.last :]
 
     def _is_enough(self, pending: list[int]) -> bool:
         """Whether no unread record can be newer than the last that is wanted: a partition's times only rise."""
-        if len(self.found) < self.query.last:
+        if len(self.records) < self.query.last:
             return False
-        last = self.found[-1].rejected_at
+        last = self.records[-1].rejected_at
         return all(p in self.oldest_ms and _instant(self.oldest_ms[p]) <= last for p in pending)
 
     def _read(self, ranges: Mapping[int, tuple[int, int]]) -> Iterator[Message]:
         """Records of one range of offsets a partition; ends early, and not `complete`, at the deadline."""
-        places = [TopicPartition(topics.REJECTED, p, start) for p, (start, _) in ranges.items()]
-        self.consumer.assign(places)
+        topic_partitions = [TopicPartition(topics.REJECTED, p, start) for p, (start, _) in ranges.items()]
+        self.consumer.assign(topic_partitions)
         # A partition that the range before has paused stays so.
-        self.consumer.resume(places)
+        self.consumer.resume(topic_partitions)
         unread = set(ranges)
         while unread:
             left_s = self.deadline - time.monotonic()

@@ -22,15 +22,21 @@ def read_bounds(consumer: Consumer, since: datetime | None) -> dict[int, tuple[i
         raise TransientError(
             f"search of {topics.REJECTED} failed: the topic does not exist", "./showroom up creates it"
         )
-    places = [TopicPartition(topics.REJECTED, number) for number in about.partitions]
-    bounds = {place.partition: consumer.get_watermark_offsets(place, timeout=REQUEST_TIMEOUT_S) for place in places}
+    topic_partitions = [TopicPartition(topics.REJECTED, number) for number in about.partitions]
+    bounds = {
+        topic_partition.partition: consumer.get_watermark_offsets(topic_partition, timeout=REQUEST_TIMEOUT_S)
+        for topic_partition in topic_partitions
+    }
     if since is not None:
         moment = int(since.timestamp() * 1_000)
-        asked = [TopicPartition(topics.REJECTED, number, moment) for number in bounds]
-        for place in consumer.offsets_for_times(asked, timeout=REQUEST_TIMEOUT_S):
-            start, end = bounds[place.partition]
+        requests = [TopicPartition(topics.REJECTED, number, moment) for number in bounds]
+        for topic_partition in consumer.offsets_for_times(requests, timeout=REQUEST_TIMEOUT_S):
+            start, end = bounds[topic_partition.partition]
             # Negative: no record is as new.
-            bounds[place.partition] = (max(start, place.offset) if place.offset >= 0 else end, end)
+            bounds[topic_partition.partition] = (
+                max(start, topic_partition.offset) if topic_partition.offset >= 0 else end,
+                end,
+            )
     return bounds
 
 

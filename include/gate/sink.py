@@ -15,11 +15,11 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 
 from include.contracts import topics
 from include.contracts.errors import TransientError
+from include.gate.batch_processor import Output
 from include.gate.client_config import connection
 from include.gate.client_config import log as client_log
-from include.gate.decide import Output
 from include.gate.kafka_errors import CONNECTION_LOST_CODES, OVERSIZE_CODES, code_of
-from include.gate.stop import exit_now
+from include.gate.shutdown import exit_now
 
 log = logging.getLogger(__name__)
 
@@ -160,8 +160,8 @@ class TransactionSink:
         error, _ = self._failures[0]
         if error.code() in OVERSIZE_CODES:
             refused = {(message.topic(), message.partition(), message.value()) for _, message in self._failures}
-            found = [output for output in outputs if (output.topic, output.partition, output.value) in refused]
-            raise OversizeError(found if self._single else [])
+            results = [output for output in outputs if (output.topic, output.partition, output.value) in refused]
+            raise OversizeError(results if self._single else [])
         raise CommitError(f"{len(self._failures)} records were not delivered, first: {error}")
 
     def _require_connection(self) -> None:

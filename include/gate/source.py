@@ -119,7 +119,8 @@ class RecordSource:
         numbers = [partition.partition for partition in partitions]
         stopped = self._gaps.stopped(numbers)
         committed = {
-            place.partition: _committed(place) for place in consumer.committed(partitions, timeout=REQUEST_TIMEOUT_S)
+            topic_partition.partition: _committed(topic_partition)
+            for topic_partition in consumer.committed(partitions, timeout=REQUEST_TIMEOUT_S)
         }
         starts: list[TopicPartition] = []
         left_out: list[int] = []
@@ -167,12 +168,12 @@ def _position(partition: int, offset: int, topic_id: str, leader_epoch: int | No
     return TopicPartition(topics.RAW, partition, offset, metadata=topic_id, leader_epoch=leader_epoch)
 
 
-def _committed(place: TopicPartition) -> Committed | None:
-    if place.error is not None:
-        raise KafkaException(place.error)
-    if place.offset <= NO_OFFSET:
+def _committed(topic_partition: TopicPartition) -> Committed | None:
+    if topic_partition.error is not None:
+        raise KafkaException(topic_partition.error)
+    if topic_partition.offset <= NO_OFFSET:
         return None
-    return Committed(place.offset, place.metadata or "", place.leader_epoch)
+    return Committed(topic_partition.offset, topic_partition.metadata or "", topic_partition.leader_epoch)
 
 
 def _config(bootstrap: str, name: str, batch: int) -> dict[str, Any]:

@@ -7,13 +7,13 @@ from hashlib import blake2b
 from random import Random
 from typing import NamedTuple
 
-from include.contracts.reasons import Reason
+from include.contracts.reject_reasons import Reason
 from include.contracts.session import Device, Location, Purchase, Session, User, View
 from include.ingest.catalogue import PRODUCTS
-from include.ingest.emission import VALID, Verdict, partition_of
-from include.ingest.people import DESKTOP
+from include.ingest.customers import DESKTOP
+from include.ingest.labelled_record import VALID, Verdict, partition_of
 from include.ingest.plan import Fault, Plan, instant
-from include.ingest.rhythm import Slice
+from include.ingest.seasonality import Slice
 from include.ingest.visits import SECOND_US
 
 MINUTE_US = 60 * SECOND_US
@@ -67,10 +67,10 @@ class Bots:
         address = f"172.{16 + (block >> 8)}.{block & 255}.{1 + number % 250}"
         device = rng.choice(DESKTOP)
         count = math.ceil(limit * rng.uniform(*USER_BURST)) + 1
-        for place in range(count):
-            session = self._session(rng, f"{user}-{place}", user, address, device, arrives_us)
-            verdict: Verdict = VALID if place < limit else Reason.RATE_USER
-            yield BotSession(session, self._arrival(arrives_us, place), Fault.BOT_USER, verdict, place == 0)
+        for location in range(count):
+            session = self._session(rng, f"{user}-{location}", user, address, device, arrives_us)
+            verdict: Verdict = VALID if location < limit else Reason.RATE_USER
+            yield BotSession(session, self._arrival(arrives_us, location), Fault.BOT_USER, verdict, location == 0)
 
     def _network_burst(self, rng: Random, arrives_us: int) -> Iterator[BotSession]:
         """Many users behind one /24 in one event minute: in each partition the first ones pass."""
@@ -80,18 +80,18 @@ class Bots:
         block = (self._base + number) % 16_384
         admitted: Counter[int] = Counter()
         count = math.ceil(limits.rate_network_per_minute * limits.partitions * rng.uniform(*NETWORK_BURST))
-        for place in range(count):
-            user = f"b-{self._plan.tag}-n{number}-{place}"
+        for topic_partition in range(count):
+            user = f"b-{self._plan.tag}-n{number}-{topic_partition}"
             address = f"100.{64 + (block >> 8)}.{block & 255}.{rng.randint(1, 254)}"
             session = self._session(rng, user, user, address, rng.choice(DESKTOP), arrives_us)
             partition = partition_of(user.encode(), limits.partitions)
             passes = admitted[partition] < limits.rate_network_per_minute
             admitted[partition] += passes
             verdict: Verdict = VALID if passes else Reason.RATE_NETWORK
-            yield BotSession(session, self._arrival(arrives_us, place), Fault.BOT_NETWORK, verdict, passes)
+            yield BotSession(session, self._arrival(arrives_us, topic_partition), Fault.BOT_NETWORK, verdict, passes)
 
-    def _arrival(self, first_us: int, place: int) -> int:
-        return min(first_us + place * 20_000, self._end_us - 1)
+    def _arrival(self, first_us: int, location: int) -> int:
+        return min(first_us + location * 20_000, self._end_us - 1)
 
     def _session(self, rng: Random, name: str, user: str, address: str, device: Device, arrives_us: int) -> Session:
         """A hurried session inside the last full minute that had settled when the burst set out."""

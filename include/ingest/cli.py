@@ -1,4 +1,4 @@
-"""`python -m include.ingest`: synthesize or replay sessions into Kafka, or show what a plan would do."""
+"""`./showroom ingest`, or `python -m include.ingest` in a container: sessions into Kafka."""
 
 import logging
 import os
@@ -14,13 +14,13 @@ from rich.table import Table
 
 from include.contracts.errors import ShowroomError
 from include.contracts.settings import Settings
-from include.ingest.emission import Emission
-from include.ingest.expected import Expected
+from include.ingest.expected_counts import Expected
+from include.ingest.generator import synthesize
+from include.ingest.labelled_record import LabelledRecord
 from include.ingest.plan import Fault, FaultRates, Limits, Plan
 from include.ingest.progress import progress_bar
 from include.ingest.publisher import Pace, PublishReport, publish
 from include.ingest.replay import AUTO, replay
-from include.ingest.shop import synthesize
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Bring sessions into Kafka.")
 
@@ -42,7 +42,7 @@ def synthetic(  # noqa: PLR0913, PLR0917 -- a command has as many arguments as o
     start: Start = None,
     end: End = None,
     days: Days = 14.0,
-    live: Live = None,
+    live_seconds: Live = None,
     rate: Rate = None,
     faults: Faults = True,
     ledger: Annotated[Path | None, typer.Option(help="Write the ledger of truth to this file.")] = None,
@@ -50,13 +50,18 @@ def synthetic(  # noqa: PLR0913, PLR0917 -- a command has as many arguments as o
 ) -> None:
     """Make the sessions of one interval of the synthetic shop and send them.
 
-    With --live, --rate sessions a second (50 by default) are sent at their own times.
+    With --live-seconds, --rate sessions a second (50 by default) are sent at their own times.
     """
     settings = Settings.from_env(os.environ)
     now = datetime.now(UTC)
-    if live is not None:
+    if live_seconds is not None:
         pace: Pace = "arrival"
-        start, end, sessions, rate = now, now + timedelta(seconds=live), round((rate or 50.0) * live), None
+        start, end, sessions, rate = (
+            now,
+            now + timedelta(seconds=live_seconds),
+            round((rate or 50.0) * live_seconds),
+            None,
+        )
     else:
         pace = "fast"
     plan = _plan(settings, seed, start, end, days, sessions, faults, now)
@@ -83,10 +88,10 @@ def replay_command(
     sent = _send(settings, log, path.name, limit, rate, "fast", dry_run)
     if report is not None:
         report.write_bytes(msgspec.json.format(msgspec.json.encode(log.report), indent=1) + b"\n")
-    found = log.report
-    rows = {"lines read": found.lines, "bad lines": found.bad_lines, **found.counts, "sessions": found.sessions}
-    _show(found.expected, sent, rows)
-    for bad in found.first_bad_lines:
+    result = log.report
+    rows = {"lines read": result.lines, "bad lines": result.bad_lines, **result.counts, "sessions": result.sessions}
+    _show(result.expected, sent, rows)
+    for bad in result.first_bad_lines:
         typer.echo(f"line {bad.line} {bad.reason}", err=True)
 
 
@@ -128,7 +133,7 @@ def _utc(instant: datetime) -> datetime:
 
 def _send(
     settings: Settings,
-    emissions: Iterable[Emission],
+    labelled_records: Iterable[LabelledRecord],
     label: str,
     total: int | None,
     rate: float | None,
@@ -136,11 +141,11 @@ def _send(
     dry_run: bool,
 ) -> PublishReport | None:
     if dry_run:
-        for _ in emissions:
+        for _ in labelled_records:
             pass
         return None
     with progress_bar(label, total) as update:
-        return publish(settings, emissions, rate=rate, pace=pace, on_progress=update)
+        return publish(settings, labelled_records, rate=rate, pace=pace, on_progress=update)
 
 
 def _show(expected: Expected, sent: PublishReport | None, rows: dict[str, int]) -> None:

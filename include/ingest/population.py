@@ -9,9 +9,9 @@ from random import Random
 
 from include.contracts.session import Device, Gender, Location, Referrer, User
 from include.ingest.catalogue import CATEGORIES
-from include.ingest.people import DESKTOP, FIRST_NAMES, LAST_NAMES, MOBILE, TABLET
-from include.ingest.places import PLACES
-from include.ingest.rhythm import LOCAL_HABITS
+from include.ingest.customers import DESKTOP, FIRST_NAMES, LAST_NAMES, MOBILE, TABLET
+from include.ingest.locations import PLACES
+from include.ingest.seasonality import LOCAL_HABITS
 
 MAX_TOP_SHARE = 0.002
 MAX_TOP_PER_MINUTE = 0.5
@@ -74,13 +74,15 @@ class Population:
     def _profile(self, index: int) -> Profile:
         rng = Random(f"{self._seed}:person:{index}")
         rand = rng.random
-        place = PLACES[bisect(_PLACE_TABLE, rand())]
+        position = PLACES[bisect(_PLACE_TABLE, rand())]
         tastes = [0.15 + rand() ** 4 for _ in CATEGORIES]
         return Profile(
             user_id=f"u-{self._seed}-{index:06d}",
             user=_person(rng, index),
-            location=Location(country=place.country, state=place.state, city=place.city, zip=rng.choice(place.zips)),
-            offset_h=place.offset_h,
+            location=Location(
+                country=position.country, state=position.state, city=position.city, zip=rng.choice(position.zips)
+            ),
+            offset_h=position.offset_h,
             habit=LOCAL_HABITS[int(rand() ** 0.8 * len(LOCAL_HABITS))],
             devices=_devices(rng),
             addresses=_addresses(rng, index),
@@ -119,8 +121,8 @@ def _person(rng: Random, index: int) -> User:
     gender = _GENDERS[bisect(_GENDER_TABLE, rng.random())]
     first, last = rng.choice(FIRST_NAMES[gender]), rng.choice(LAST_NAMES)
     plain = unicodedata.normalize("NFKD", f"{first}.{last}".lower()).encode("ascii", "ignore").decode()
-    told = rng.random() < GENDER_TOLD
-    return User(name=f"{first} {last}", email=f"{plain}.{index}@example.com", gender=gender if told else None)
+    message = rng.random() < GENDER_TOLD
+    return User(name=f"{first} {last}", email=f"{plain}.{index}@example.com", gender=gender if message else None)
 
 
 def _devices(rng: Random) -> tuple[Device, Device]:
@@ -144,5 +146,5 @@ def _addresses(rng: Random, index: int) -> tuple[str, str]:
     else:
         net = index * _ODD % _NETWORKS
         home = f"10.{net >> 8}.{net & 255}.{host}"
-    away = (index * _ODD + _NETWORKS // 2) % _NETWORKS
-    return home, f"10.{away >> 8}.{away & 255}.{host + 100}"
+    unavailable = (index * _ODD + _NETWORKS // 2) % _NETWORKS
+    return home, f"10.{unavailable >> 8}.{unavailable & 255}.{host + 100}"

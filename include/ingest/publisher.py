@@ -15,7 +15,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_e
 from include.contracts.errors import SettingsError, TransientError
 from include.contracts.settings import Settings
 from include.contracts.topics import MAX_MESSAGE_BYTES, RAW
-from include.ingest.emission import Emission, partition_of
+from include.ingest.labelled_record import LabelledRecord, partition_of
 
 Pace = Literal["fast", "rate", "arrival"]
 OnAcknowledged = Callable[[str, float], None]
@@ -54,13 +54,13 @@ class PublishReport(Struct, frozen=True, kw_only=True):
         return self.sent / self.seconds if self.seconds else 0.0
 
 
-class LostError(TransientError):
+class DeliveryError(TransientError):
     """Kafka did not take records that were sent to it."""
 
 
 def publish(
     settings: Settings,
-    emissions: Iterable[Emission],
+    labelled_records: Iterable[LabelledRecord],
     *,
     rate: float | None = None,
     pace: Pace = "fast",
@@ -75,15 +75,15 @@ def publish(
     without an acknowledgement. `on_acknowledged` gets a session id and the broker's time in Unix seconds,
     `on_progress` the numbers sent and acknowledged, now and then.
 
-    Raises LostError where a record could not be delivered, SettingsError where the topic has another
+    Raises DeliveryError where a record could not be delivered, SettingsError where the topic has another
     number of partitions than the settings say.
     """
     producer = _connect(settings, patience_s)
     try:
         partitions = _partitions(producer, settings)
-        flight = _Flight(producer, partitions, patience_s, on_acknowledged, on_progress)
-        for emission in _paced(emissions, "rate" if rate else pace, rate or 0.0, flight.settle):
-            flight.send(emission)
+        flight = _InFlight(producer, partitions, patience_s, on_acknowledged, on_progress)
+        for labelled in _paced(labelled_records, "rate" if rate else pace, rate or 0.0, flight.settle):
+            flight.send(labelled)
         return flight.land()
     finally:
         producer.close(timeout=SILENCE_S)
@@ -103,7 +103,7 @@ def _connect(settings: Settings, patience_s: float) -> KafkaProducer:
     try:
         return retrying(_producer, settings, patience_s)
     except KafkaError as error:
-        raise LostError(f"Kafka at {settings.kafka_bootstrap} did not answer ({error})", REMEDY_AWAY) from error
+        raise DeliveryError(f"Kafka at {settings.kafka_bootstrap} did not answer ({error})", REMEDY_AWAY) from error
 
 
 def _producer(settings: Settings, patience_s: float) -> KafkaProducer:
@@ -129,7 +129,7 @@ def _partitions(producer: KafkaProducer, settings: Settings) -> int:
     try:
         count = len(producer.partitions_for(RAW))
     except KafkaError as error:
-        raise LostError(f"topic {RAW} is not there ({error})", REMEDY_AWAY) from error
+        raise DeliveryError(f"topic {RAW} is not there ({error})", REMEDY_AWAY) from error
     if count != settings.partitions:
         raise SettingsError(
             f"topic {RAW} has {count} partitions, SHOWROOM_PARTITIONS says {settings.partitions}",
@@ -138,20 +138,22 @@ def _partitions(producer: KafkaProducer, settings: Settings) -> int:
     return count
 
 
-def _paced(emissions: Iterable[Emission], pace: Pace, rate: float, idle: Callable[[], None]) -> Iterator[Emission]:
+def _paced(
+    labelled_records: Iterable[LabelledRecord], pace: Pace, rate: float, idle: Callable[[], None]
+) -> Iterator[LabelledRecord]:
     """The records, each no earlier than its turn; `idle` is called before each wait."""
     begun = time.time()
-    for number, emission in enumerate(emissions):
+    for number, labelled in enumerate(labelled_records):
         if pace != "fast":
-            due = begun + number / rate if pace == "rate" else emission.arrives_at.timestamp()
+            due = begun + number / rate if pace == "rate" else labelled.arrives_at.timestamp()
             if due > time.time():
                 idle()
             while (left := due - time.time()) > 0:
                 time.sleep(min(left, 1.0))
-        yield emission
+        yield labelled
 
 
-class _Flight:
+class _InFlight:
     """Records on their way: at most `MAX_IN_FLIGHT` of them and `MAX_IN_FLIGHT_BYTES` are held."""
 
     def __init__(
@@ -178,17 +180,17 @@ class _Flight:
         self._last_at: float | None = None
         self._begun = self._heard_at = time.monotonic()
 
-    def send(self, emission: Emission) -> None:
+    def send(self, labelled: LabelledRecord) -> None:
         """Hand one record to the producer; blocks while too much is on its way."""
-        size = len(emission.value)
+        size = len(labelled.value)
         while self._waiting and (len(self._waiting) >= MAX_IN_FLIGHT or self._bytes + size > MAX_IN_FLIGHT_BYTES):
             self._await_oldest()
-        partition = partition_of(emission.key, self._partitions)
+        partition = partition_of(labelled.key, self._partitions)
         try:
-            future = self._producer.send(RAW, value=emission.value, key=emission.key, partition=partition)
+            future = self._producer.send(RAW, value=labelled.value, key=labelled.key, partition=partition)
         except KafkaError as error:
-            raise LostError(f"Kafka took no record after {self._sent} ({error})", REMEDY_LOST) from error
-        self._waiting.append((future, emission.session_id, size))
+            raise DeliveryError(f"Kafka took no record after {self._sent} ({error})", REMEDY_LOST) from error
+        self._waiting.append((future, labelled.session_id, size))
         self._bytes += size
         self._value_bytes += size
         self._by_partition[partition] += 1
@@ -225,14 +227,14 @@ class _Flight:
         )
 
     def _await_oldest(self) -> None:
-        """Wait for one acknowledgement; says so when it takes long, LostError when it takes too long."""
-        asked = time.monotonic()
+        """Wait for one acknowledgement; says so when it takes long, DeliveryError when it takes too long."""
+        request = time.monotonic()
         while not self._waiting[0][0].is_done:
             try:
                 self._waiting[0][0].get(timeout=SILENCE_S)
             except KafkaTimeoutError:
-                if not self._waiting[0][0].is_done and time.monotonic() - asked > self._patience_s:
-                    raise LostError(
+                if not self._waiting[0][0].is_done and time.monotonic() - request > self._patience_s:
+                    raise DeliveryError(
                         f"Kafka was silent for {self._patience_s:.0f} s, {len(self._waiting)} records are in doubt",
                         REMEDY_LOST,
                     ) from None
@@ -250,7 +252,7 @@ class _Flight:
         future, session_id, size = self._waiting.popleft()
         self._bytes -= size
         if future.failed():
-            raise LostError(f"Kafka refused a record of session {session_id} ({future.exception!r})", REMEDY_LOST)
+            raise DeliveryError(f"Kafka refused a record of session {session_id} ({future.exception!r})", REMEDY_LOST)
         at = future.value.timestamp / 1_000
         self._acknowledged += 1
         self._first_at = at if self._first_at is None else min(self._first_at, at)

@@ -11,11 +11,11 @@ import msgspec
 from msgspec import Struct
 
 from include.contracts.errors import SourceFormatError, TerminalError
-from include.contracts.reasons import Reason
+from include.contracts.reject_reasons import Reason
 from include.contracts.session import Session
-from include.ingest.emission import VALID, Emission, Verdict
-from include.ingest.exact import Distinct
-from include.ingest.expected import Account, Expected
+from include.ingest.distinct import DistinctCounter
+from include.ingest.expected_counts import Account, Expected
+from include.ingest.labelled_record import VALID, LabelledRecord, Verdict
 from include.ingest.plan import EPOCH, Limits
 from include.ingest.readers import READERS, RECOGNISES
 from include.ingest.readers.lines import BadLine, Line, Notes, read_lines
@@ -67,14 +67,14 @@ class Replay:
         self._now = now
         self._report: ReplayReport | None = None
 
-    def __iter__(self) -> Iterator[Emission]:
+    def __iter__(self) -> Iterator[LabelledRecord]:
         lines = read_lines(self.path)
         first = _first(self.path, lines)
         name = _format_of(self.path, self._format, first)
         notes = Notes()
-        judge = _Judge(self._limits, self._now)
-        yield from map(judge.emission, islice(READERS[name](chain([first], lines), notes), self._limit))
-        self._report = judge.report(self.path, name, notes)
+        predictor = _VerdictPredictor(self._limits, self._now)
+        yield from map(predictor.labelled, islice(READERS[name](chain([first], lines), notes), self._limit))
+        self._report = predictor.report(self.path, name, notes)
 
     @property
     def report(self) -> ReplayReport:
@@ -92,7 +92,7 @@ def replay(
     limit: int | None = None,
     now: datetime | None = None,
 ) -> Replay:
-    """A log as an iterable of `Emission` with a `report` at its end; `limit` sessions at most.
+    """A log as an iterable of `LabelledRecord` with a `report` at its end; `limit` sessions at most.
 
     `now` is the time at which the broker will receive them, by default the time of the call.
     """
@@ -136,7 +136,7 @@ def _recognised(path: Path, first: Line) -> str:
     raise SourceFormatError(f"{path} is of no format known here", f"give a file of {', '.join(READERS)}, plain or gzip")
 
 
-class _Judge:
+class _VerdictPredictor:
     """Makes records of visits and foresees the gate's verdicts, with bounded memory."""
 
     def __init__(self, limits: Limits, now: datetime) -> None:
@@ -144,8 +144,8 @@ class _Judge:
         self._latest = now + timedelta(seconds=limits.future_clock_s)
         self._oldest = now - timedelta(days=limits.past_clock_days)
         self._account = Account()
-        self._ids = Distinct(MAX_REMEMBERED)
-        self._users = Distinct(MAX_REMEMBERED)
+        self._ids = DistinctCounter(MAX_REMEMBERED)
+        self._users = DistinctCounter(MAX_REMEMBERED)
         self._rates: dict[int, Counter[str]] = {}
         self._encode = msgspec.json.Encoder().encode
         self._sessions = 0
@@ -153,7 +153,7 @@ class _Judge:
         self._longest = 0
         self._span: tuple[datetime, datetime] | None = None
 
-    def emission(self, visit: LoggedVisit) -> Emission:
+    def labelled(self, visit: LoggedVisit) -> LabelledRecord:
         session = visit.session
         value = self._encode(session)
         self._sessions += 1
@@ -168,7 +168,7 @@ class _Judge:
             self._users.add(session.user_id)
         else:
             self._account.refuse(verdict)
-        return Emission(
+        return LabelledRecord(
             key=session.user_id.encode(),
             value=value,
             arrives_at=started + timedelta(seconds=session.duration_s),

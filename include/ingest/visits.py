@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from include.contracts.session import Device, LastAction, Payment, Purchase, Referrer, Session, View
 from include.ingest.catalogue import CATEGORIES, IN_CATEGORY, PRODUCTS, TOGETHER
-from include.ingest.intent import LIMIT, PROBABILITY, Behaviour, bucket
 from include.ingest.plan import instant
 from include.ingest.population import REFERRERS, Profile, cumulative
+from include.ingest.purchase_model import LIMIT, PROBABILITY, Behaviour, bucket
 from include.ingest.reviews import Sentiment, write
-from include.ingest.rhythm import local_hour, weekday
+from include.ingest.seasonality import local_hour, weekday
 
 SECOND_US = 1_000_000
 MAX_DURATION_S = 3_600
@@ -36,7 +36,7 @@ _NO_PURCHASE = Purchase(made=False, amount=0.0, payment=None)
 _VIEWED_TABLE = (0.36, 0.66, 0.84, 0.93, 0.975)
 
 
-class Attention(NamedTuple):
+class Engagement(NamedTuple):
     """How deep a visit goes: drawn first, because it sets when the visit must have begun."""
 
     engagement: float
@@ -53,7 +53,7 @@ class Visit(NamedTuple):
     sentiments: tuple[Sentiment, ...]
 
 
-def attention(rng: Random, profile: Profile) -> Attention:
+def attention(rng: Random, profile: Profile) -> Engagement:
     """Depth and length of one visit; at least 6 seconds a page, an hour at most."""
     engagement = rng.gauss(profile.engagement, 0.9)
     page_views = max(1, min(40, int(exp(1.4 + 0.45 * engagement + rng.gauss(0.0, 0.3)))))
@@ -61,10 +61,10 @@ def attention(rng: Random, profile: Profile) -> Attention:
     viewed = min(1 + bisect(_VIEWED_TABLE, deep), MAX_VIEWED, page_views)
     per_page = exp(3.2 + 0.3 * engagement + rng.gauss(0.0, 0.45))
     duration = int(page_views * max(per_page, 6.0))
-    return Attention(engagement, page_views, viewed, min(duration, MAX_DURATION_S))
+    return Engagement(engagement, page_views, viewed, min(duration, MAX_DURATION_S))
 
 
-def visit(rng: Random, profile: Profile, depth: Attention, session_id: str, started_us: int) -> Visit:
+def visit(rng: Random, profile: Profile, depth: Engagement, session_id: str, started_us: int) -> Visit:
     """The session of `profile` that began at `started_us` and went as deep as `depth` says."""
     rand = rng.random
     mobile_turn = rand() < SECOND_DEVICE_SHARE
@@ -116,27 +116,27 @@ def _browse(rng: Random, profile: Profile, viewed: int) -> list[int]:
     """Distinct products in the order of looking: sets that belong together, then the same category, then others."""
     rand = rng.random
     category = bisect(profile.affinity, rand())
-    found = [IN_CATEGORY[category][int(rand() * len(IN_CATEGORY[category]))]]
-    while len(found) < viewed:
+    results = [IN_CATEGORY[category][int(rand() * len(IN_CATEGORY[category]))]]
+    while len(results) < viewed:
         if rand() < STAY_IN_SET:
-            beside = TOGETHER[found[-1]]
+            beside = TOGETHER[results[-1]]
             candidate = beside[int(rand() * len(beside))]
         else:
             if rand() > STAY_IN_CATEGORY:
                 category = int(rand() * len(CATEGORIES))
             inside = IN_CATEGORY[category]
             candidate = inside[int(rand() * len(inside))]
-        if candidate in found:
+        if candidate in results:
             category = (category + 1) % len(CATEGORIES)
-            candidate = next((index for index in IN_CATEGORY[category] if index not in found), candidate)
-            if candidate in found:
+            candidate = next((index for index in IN_CATEGORY[category] if index not in results), candidate)
+            if candidate in results:
                 continue
-        found.append(candidate)
-    return found
+        results.append(candidate)
+    return results
 
 
 def _look(
-    rng: Random, profile: Profile, depth: Attention, viewed: list[int]
+    rng: Random, profile: Profile, depth: Engagement, viewed: list[int]
 ) -> tuple[list[View], tuple[Sentiment, ...]]:
     """The viewed products with the time spent on each and a review here and there, and the reviews' sentiments."""
     rand = rng.random

@@ -1,1 +1,1 @@
-"""The serving stage: index templates and the queries readers ask."""
+"""Access to the indices: templates, queries, pipeline events, retention and redrive."""

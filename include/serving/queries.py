@@ -1,6 +1,6 @@
-"""Questions to the indices, typed; each is one plain `_search` or `_count`.
+"""Typed queries; each is one `_search` or `_count`.
 
-An alias without an index yet, before its first document, counts as empty.
+An alias without an index, before its first document, is treated as empty.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -9,18 +9,18 @@ from typing import Any, NamedTuple
 
 from elasticsearch import Elasticsearch
 
-from include.contracts.documents import INDICES, KPI_ALL
+from include.contracts.index_documents import INDICES, KPI_ALL
 from include.serving.client import errors, patiently
 
 MAX_CATEGORIES = 1_000
 MAX_HITS = 10_000
-CLOCKS_APART = timedelta(minutes=1)
-# Before the first document there is no index and so no alias.
+MAX_CLOCK_SKEW = timedelta(minutes=1)
+# Before the first document there is neither index nor alias.
 _LENIENT: dict[str, Any] = {"ignore_unavailable": True, "allow_no_indices": True}
 
 
 class Kpi(NamedTuple):
-    """Key figures of one category, summed over the rows of `kpi_minute`."""
+    """KPIs of one category, summed over the rows of `kpi_minute`."""
 
     category: str
     sessions: int
@@ -31,38 +31,38 @@ class Kpi(NamedTuple):
     late_sessions: int
 
 
-class Newest(NamedTuple):
-    """The session that arrived last, of those that can be found."""
+class LatestSession(NamedTuple):
+    """The searchable session that arrived last."""
 
     session_id: str
     received_at: datetime
 
 
 def refresh(client: Elasticsearch) -> None:
-    """Make everything stored so far searchable at once."""
+    """Refresh all indices, so that all stored documents are searchable."""
     with errors("refresh"):
         client.indices.refresh(index=",".join(f"{alias}-*" for alias in INDICES), **_LENIENT)
 
 
 def count(client: Elasticsearch, alias: str, query: Mapping[str, Any] | None = None) -> int:
-    """Searchable documents behind an alias, all or those that match a query."""
+    """Count the searchable documents of an alias, all or those that match a query."""
 
-    def ask() -> int:
+    def request() -> int:
         with errors(f"count of {alias}"):
             return int(client.count(index=alias, query=query, **_LENIENT)["count"])
 
-    return patiently(ask)
+    return patiently(request)
 
 
 def counts(client: Elasticsearch) -> dict[str, int]:
-    """Searchable documents of every index."""
+    """Count the searchable documents of every index."""
     return {alias: count(client, alias) for alias in INDICES}
 
 
 def kpi_by_category(client: Elasticsearch, since: datetime | None = None, until: datetime | None = None) -> list[Kpi]:
-    """Key figures by category over the minutes in [since, until), most sessions first.
+    """Return KPIs by category over the minutes in [since, until), most sessions first.
 
-    Category `all` holds each session once; the others hold a session each time it viewed them.
+    Category `all` counts each session once; the other categories count a session once per view.
     """
     window = {"gte": since.isoformat() if since else None, "lt": until.isoformat() if until else None}
     sums = ("sessions", "purchases", "revenue", "duration_s", "late_sessions")
@@ -72,25 +72,25 @@ def kpi_by_category(client: Elasticsearch, since: datetime | None = None, until:
             "aggs": {name: {"sum": {"field": name}} for name in sums},
         }
     }
-    answer = _search(client, "kpi_minute", size=0, query={"range": {"minute": window}}, aggs=aggregations)
-    buckets = answer.get("aggregations", {}).get("category", {}).get("buckets", [])
+    response = _search(client, "kpi_minute", size=0, query={"range": {"minute": window}}, aggs=aggregations)
+    buckets = response.get("aggregations", {}).get("category", {}).get("buckets", [])
     return [_kpi(bucket) for bucket in buckets]
 
 
 def kpi_total(client: Elasticsearch, since: datetime | None = None, until: datetime | None = None) -> Kpi:
-    """Key figures of all sessions."""
+    """Return the KPIs of all sessions."""
     rows = kpi_by_category(client, since, until)
     return next((row for row in rows if row.category == KPI_ALL), Kpi(KPI_ALL, 0, 0, 0.0, 0.0, 0.0, 0))
 
 
 def sum_revenue(client: Elasticsearch) -> float:
-    """Net revenue over `session_summary`, in shop currency."""
-    answer = _search(client, "session_summary", size=0, aggs={"revenue": {"sum": {"field": "purchase_amount"}}})
-    return float(answer.get("aggregations", {}).get("revenue", {}).get("value") or 0.0)
+    """Return the net revenue over `session_summary`, in shop currency."""
+    response = _search(client, "session_summary", size=0, aggs={"revenue": {"sum": {"field": "purchase_amount"}}})
+    return float(response.get("aggregations", {}).get("revenue", {}).get("value") or 0.0)
 
 
-def newest_session(client: Elasticsearch) -> Newest | None:
-    """The searchable session that reached the platform last; None while there is none."""
+def latest_session(client: Elasticsearch) -> LatestSession | None:
+    """Return the searchable session that arrived last; None if there is none."""
     hits = _search(
         client,
         "session_summary",
@@ -98,31 +98,28 @@ def newest_session(client: Elasticsearch) -> Newest | None:
         sort=[{"received_at": "desc"}, {"session_id": "desc"}],
         source=["session_id", "received_at"],
     )["hits"]["hits"]
-    return _newest(hits)
+    return _to_session(hits)
 
 
-def newest_by(client: Elasticsearch, now: datetime) -> Newest | None:
-    """The searchable session that arrived last by `now`; waits for no busy server, for a page asks again anyway."""
+def latest_session_by(client: Elasticsearch, now: datetime) -> LatestSession | None:
+    """Return the searchable session that arrived last by `now`; without retries, because the page polls anyway."""
     with errors("search in session_summary"):
-        answer = client.search(
+        response = client.search(
             index="session_summary",
             size=1,
-            query={"range": {"received_at": {"lte": (now + CLOCKS_APART).isoformat()}}},
+            query={"range": {"received_at": {"lte": (now + MAX_CLOCK_SKEW).isoformat()}}},
             sort=[{"received_at": "desc"}],
             source_includes=["session_id", "received_at"],
             track_total_hits=False,
             **_LENIENT,
         )
-    return _newest(answer["hits"]["hits"])
+    return _to_session(response["hits"]["hits"])
 
 
 def sessions_since(
     client: Elasticsearch, received: datetime, seen: Collection[str] = (), size: int = MAX_HITS
 ) -> dict[str, datetime]:
-    """session_id -> arrival of searchable sessions received at or after a time, but for those `seen`; oldest first.
-
-    Freshness is probed by calling this again and again: what is new has become searchable since the last call.
-    """
+    """Return session_id -> arrival of searchable sessions received at or after a time, without `seen`; oldest first."""
     query: dict[str, Any] = {"bool": {"filter": [{"range": {"received_at": {"gte": received.isoformat()}}}]}}
     if seen:
         query["bool"]["must_not"] = [{"terms": {"session_id": sorted(seen)}}]
@@ -138,32 +135,32 @@ def sessions_since(
 
 
 def documents(client: Elasticsearch, alias: str, ids: Collection[str]) -> dict[str, dict[str, Any]]:
-    """Sources of the searchable documents with these ids, by id; missing ones are left out. At most 10,000 ids."""
-    answer = _search(client, alias, size=len(ids), query={"ids": {"values": sorted(ids)}})
-    return {hit["_id"]: hit["_source"] for hit in answer["hits"]["hits"]}
+    """Return id -> source of the searchable documents with these ids; missing ones are omitted. At most 10,000 ids."""
+    response = _search(client, alias, size=len(ids), query={"ids": {"values": sorted(ids)}})
+    return {hit["_id"]: hit["_source"] for hit in response["hits"]["hits"]}
 
 
 def searchable_sessions(client: Elasticsearch, session_ids: Collection[str]) -> set[str]:
     """Return which of these session ids `session_summary` has, of any user. At most 5,000 ids."""
     query = {"bool": {"filter": [{"terms": {"session_id": sorted(session_ids)}}]}}
-    answer = _search(client, "session_summary", size=2 * len(session_ids), query=query, source=["session_id"])
-    return {hit["_source"]["session_id"] for hit in answer["hits"]["hits"]}
+    response = _search(client, "session_summary", size=2 * len(session_ids), query=query, source=["session_id"])
+    return {hit["_source"]["session_id"] for hit in response["hits"]["hits"]}
 
 
 def _search(client: Elasticsearch, alias: str, **body: Any) -> dict[str, Any]:
-    def ask() -> dict[str, Any]:
+    def request() -> dict[str, Any]:
         with errors(f"search in {alias}"):
             result: dict[str, Any] = client.search(index=alias, track_total_hits=False, **_LENIENT, **body).body
             return result
 
-    return patiently(ask)
+    return patiently(request)
 
 
-def _newest(hits: Sequence[Mapping[str, Any]]) -> Newest | None:
+def _to_session(hits: Sequence[Mapping[str, Any]]) -> LatestSession | None:
     if not hits:
         return None
     source = hits[0]["_source"]
-    return Newest(source["session_id"], datetime.fromisoformat(source["received_at"]))
+    return LatestSession(source["session_id"], datetime.fromisoformat(source["received_at"]))
 
 
 def _kpi(bucket: Mapping[str, Any]) -> Kpi:

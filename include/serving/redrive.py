@@ -1,9 +1,9 @@
-"""Dead letters back into the indices: what `./showroom stream redrive` does once the cause is repaired.
+"""Index dead letters again: `./showroom stream redrive`, to run after the cause is repaired.
 
-Documents are created, never replaced, and rows of kpi_minute keep their version: a document that is in the index
-already, because its session was read again meanwhile, stays as it is. Progress is the committed offsets of
-REDRIVE_GROUP, written once the documents are stored; a crash in between repeats only what changes nothing. Brokers must
-keep these offsets for longer than the letters: OFFSETS_RETENTION_DAYS.
+Documents are created, never replaced, and rows of kpi_minute keep their version. A document that is already in the
+index, because its session was processed again meanwhile, does not change. Progress is the committed offsets of
+REDRIVE_GROUP, committed after the documents are stored; a crash in between repeats idempotent writes. Brokers must
+retain these offsets for longer than the dead letters: OFFSETS_RETENTION_DAYS.
 """
 
 from collections import Counter
@@ -20,9 +20,9 @@ from kafka import KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartitio
 from kafka.errors import KafkaError
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
-from include.contracts.documents import TIME_FIELD, index_name
+from include.contracts.dead_letters import DOCUMENT_ERRORS, DeadLetter, Origin, StoredDeadLetter, decode
 from include.contracts.errors import TransientError
-from include.contracts.letters import DOCUMENT_ERRORS, DeadLetter, Origin, PlacedLetter, decode
+from include.contracts.index_documents import TIME_FIELD, index_name
 from include.contracts.settings import Settings
 from include.contracts.topics import DEAD, MAX_MESSAGE_BYTES, REDRIVE_GROUP
 from include.serving.client import errors
@@ -40,23 +40,23 @@ Progress = Callable[[int], None]
 
 @dataclass
 class Summary:
-    """What became of the letters. `refused`: reason -> number, `indices`: index -> letters that can be redriven."""
+    """Result counts. `rejected`: reason -> number; `indices`: index -> number of redrivable dead letters."""
 
-    letters: int = 0
+    dead_letters: int = 0
     stored: int = 0
     present: int = 0
     undecodable: int = 0
     truncated: int = 0
-    refused: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
     indices: Counter[str] = field(default_factory=Counter)
 
-    def add(self, batch: Sequence[PlacedLetter]) -> list[PlacedLetter]:
+    def add(self, batch: Sequence[StoredDeadLetter]) -> list[StoredDeadLetter]:
         """Count letters; returns those that can be redriven."""
-        self.letters += len(batch)
-        self.undecodable += sum(each.letter.id is None for each in batch)
-        self.truncated += sum(each.letter.id is not None and each.letter.truncated for each in batch)
-        redrivable = [each for each in batch if each.letter.redrivable]
-        self.indices.update(target_of(each.letter) for each in redrivable)
+        self.dead_letters += len(batch)
+        self.undecodable += sum(each.dead_letter.id is None for each in batch)
+        self.truncated += sum(each.dead_letter.id is not None and each.dead_letter.truncated for each in batch)
+        redrivable = [each for each in batch if each.dead_letter.redrivable]
+        self.indices.update(target_of(each.dead_letter) for each in redrivable)
         return redrivable
 
 
@@ -72,7 +72,7 @@ def survey(settings: Settings) -> Summary:
 def redrive(settings: Settings, client: Elasticsearch, on_progress: Progress) -> Summary:
     """Index the documents of all letters that were not redriven before.
 
-    A letter that is refused again is written to the end of its partition, with the new reason, for the next redrive.
+    A letter that is rejected again is written to the end of its partition, with the new reason, for the next redrive.
 
     Args:
         settings: Where Kafka is.
@@ -88,39 +88,41 @@ def redrive(settings: Settings, client: Elasticsearch, on_progress: Progress) ->
     """
     summary = Summary()
     with _connected(settings) as consumer, _producer(settings) as producer:
-        for batch, behind in _batches(consumer, settings):
-            refused = _index(client, summary.add(batch), summary)
-            _write_again(producer, refused)
-            consumer.commit({place: OffsetAndMetadata(offset, "", -1) for place, offset in behind.items()})
-            on_progress(summary.letters)
+        for batch, offsets in _batches(consumer, settings):
+            rejected = _index(client, summary.add(batch), summary)
+            _write_again(producer, rejected)
+            consumer.commit({partition: OffsetAndMetadata(offset, "", -1) for partition, offset in offsets.items()})
+            on_progress(summary.dead_letters)
     return summary
 
 
-def target_of(letter: DeadLetter) -> str:
+def target_of(dead_letter: DeadLetter) -> str:
     """Return the index that a letter's document belongs to."""
-    if letter.target is not None:
-        return letter.target
-    document = msgspec.json.decode(letter.document)
-    return index_name(letter.index, _instant(document[TIME_FIELD[letter.index]]), _arrival(document))
+    if dead_letter.target is not None:
+        return dead_letter.target
+    document = msgspec.json.decode(dead_letter.document)
+    return index_name(dead_letter.index, _instant(document[TIME_FIELD[dead_letter.index]]), _arrival(document))
 
 
-def action_of(letter: DeadLetter) -> dict[str, Any]:
+def action_of(dead_letter: DeadLetter) -> dict[str, Any]:
     """Return the bulk action that puts a letter's document into its index without replacing a later state."""
-    identity = {"_index": target_of(letter), "_id": letter.id}
-    if letter.index == "kpi_minute":
-        sessions = msgspec.json.decode(letter.document)["sessions"]
+    identity = {"_index": target_of(dead_letter), "_id": dead_letter.id}
+    if dead_letter.index == "kpi_minute":
+        sessions = msgspec.json.decode(dead_letter.document)["sessions"]
         return {"index": {**identity, "version_type": "external_gte", "version": sessions}}
     return {"create": identity}
 
 
-def _index(client: Elasticsearch, letters: Sequence[PlacedLetter], summary: Summary) -> list[tuple[PlacedLetter, str]]:
-    """Store documents; returns the letters that are refused again, with the reason. Retries what an index delays."""
-    waiting = list(letters)
-    refused: list[tuple[PlacedLetter, str]] = []
+def _index(
+    client: Elasticsearch, dead_letters: Sequence[StoredDeadLetter], summary: Summary
+) -> list[tuple[StoredDeadLetter, str]]:
+    """Store documents; returns the letters that are rejected again, with the reason. Retries what an index delays."""
+    waiting = list(dead_letters)
+    rejected: list[tuple[StoredDeadLetter, str]] = []
 
     def attempt() -> None:
-        results = _bulk(client, [each.letter for each in waiting])
-        delayed: list[PlacedLetter] = []
+        results = _bulk(client, [each.dead_letter for each in waiting])
+        delayed: list[StoredDeadLetter] = []
         reason = ""
         for each, result in zip(tuple(waiting), results, strict=True):
             error = result.get("error") or {}
@@ -130,8 +132,8 @@ def _index(client: Elasticsearch, letters: Sequence[PlacedLetter], summary: Summ
                 summary.stored += 1
             elif error.get("type") in DOCUMENT_ERRORS:
                 text = f"{result['status']} {error['type']}: {error.get('reason')}"
-                summary.refused[error["type"]] += 1
-                refused.append((each, text))
+                summary.rejected[error["type"]] += 1
+                rejected.append((each, text))
             else:
                 reason = f"{result['status']} {error.get('type')}: {error.get('reason')}"
                 delayed.append(each)
@@ -146,42 +148,42 @@ def _index(client: Elasticsearch, letters: Sequence[PlacedLetter], summary: Summ
             wait=wait_exponential(0.2, max=5.0),
             reraise=True,
         )(attempt)
-    return refused
+    return rejected
 
 
-def _bulk(client: Elasticsearch, letters: Iterable[DeadLetter]) -> list[dict[str, Any]]:
+def _bulk(client: Elasticsearch, dead_letters: Iterable[DeadLetter]) -> list[dict[str, Any]]:
     lines: list[Any] = []
-    for letter in letters:
-        lines += [msgspec.json.encode(action_of(letter)), letter.document.encode()]
+    for dead_letter in dead_letters:
+        lines += [msgspec.json.encode(action_of(dead_letter)), dead_letter.document.encode()]
     with errors("redrive"):
-        answer = client.bulk(operations=lines)
-    return [next(iter(item.values())) for item in answer["items"]]
+        response = client.bulk(operations=lines)
+    return [next(iter(item.values())) for item in response["items"]]
 
 
-def _batches(consumer: KafkaConsumer, settings: Settings) -> Iterator[tuple[list[PlacedLetter], Offsets]]:
-    """Letters that were not redriven before, to the ends of now, each batch with the offsets behind it."""
-    places = _places(settings)
-    begins, ends = consumer.beginning_offsets(places), consumer.end_offsets(places)
-    consumer.assign(places)
-    for place in places:
-        redriven = consumer.committed(place, timeout_ms=REQUEST_MS) or 0
-        # An offset behind the end is of an earlier topic of this name: nothing of this one was redriven.
-        consumer.seek(place, redriven if begins[place] <= redriven <= ends[place] else begins[place])
+def _batches(consumer: KafkaConsumer, settings: Settings) -> Iterator[tuple[list[StoredDeadLetter], Offsets]]:
+    """Yield dead letters that were not redriven before, up to the current ends; each batch with its end offsets."""
+    partitions = _dead_letter_partitions(settings)
+    begins, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
+    consumer.assign(partitions)
+    for partition in partitions:
+        redriven = consumer.committed(partition, timeout_ms=REQUEST_MS) or 0
+        # An offset beyond the end belongs to an earlier topic of this name: nothing of this topic was redriven.
+        consumer.seek(partition, redriven if begins[partition] <= redriven <= ends[partition] else begins[partition])
     empty = 0
-    while any(consumer.position(place) < ends[place] for place in places):
+    while any(consumer.position(partition) < ends[partition] for partition in partitions):
         polled = consumer.poll(timeout_ms=POLL_MS, max_records=LETTERS_PER_BATCH)
         empty = 0 if polled else empty + 1
         if empty > MAX_EMPTY_POLLS:
             raise TransientError(f"{DEAD} cannot be read to its end", "see that Kafka runs: ./showroom status")
-        # Records behind the ends are letters of this very run.
+        # Records beyond the ends are dead letters that this run wrote.
         batch = [
-            PlacedLetter(record.partition, record.offset, decode(record.value) or _not_a_letter(record))
-            for place, records in polled.items()
+            StoredDeadLetter(record.partition, record.offset, decode(record.value) or _not_a_letter(record))
+            for partition, records in polled.items()
             for record in records
-            if record.offset < ends[place]
+            if record.offset < ends[partition]
         ]
         if polled:
-            yield batch, {place: min(consumer.position(place), ends[place]) for place in places}
+            yield batch, {partition: min(consumer.position(partition), ends[partition]) for partition in partitions}
 
 
 def _not_a_letter(record: Any) -> DeadLetter:
@@ -225,21 +227,21 @@ def _producer(settings: Settings) -> Iterator[KafkaProducer]:
         producer.close(timeout=REQUEST_MS / 1_000)
 
 
-def _write_again(producer: KafkaProducer, refused: Iterable[tuple[PlacedLetter, str]]) -> None:
-    """Put refused letters behind the ends, and wait until they are acknowledged: only then may offsets pass them."""
+def _write_again(producer: KafkaProducer, rejected: Iterable[tuple[StoredDeadLetter, str]]) -> None:
+    """Append letters that were rejected again and wait for their acknowledgement, which must precede the commit."""
     sent = [
         producer.send(
             DEAD,
-            value=msgspec.json.encode(msgspec.structs.replace(each.letter, reason=reason)),
+            value=msgspec.json.encode(msgspec.structs.replace(each.dead_letter, reason=reason)),
             partition=each.partition,
         )
-        for each, reason in refused
+        for each, reason in rejected
     ]
     for future in sent:
         future.get(timeout=REQUEST_MS / 1_000)
 
 
-def _places(settings: Settings) -> list[TopicPartition]:
+def _dead_letter_partitions(settings: Settings) -> list[TopicPartition]:
     return [TopicPartition(DEAD, partition) for partition in range(settings.partitions)]
 
 
@@ -248,6 +250,6 @@ def _instant(text: str) -> datetime:
 
 
 def _arrival(document: Mapping[str, Any]) -> datetime | None:
-    """When the session arrived, where the document has it."""
+    """Return the session's arrival time; None if the document has none."""
     text = document.get("received_at") or document.get("received_day")
     return None if text is None else datetime.fromisoformat(text)

@@ -1,13 +1,13 @@
-"""Index templates: mapping, alias and durability of every monthly index, before its first document.
+"""Index templates: mapping, alias and durability of every monthly index.
 
-Mappings are strict, so that a field which is new in this version is added to the indices that exist.
+Mappings are strict. Fields that are new in this version are therefore added to existing indices.
 """
 
 from typing import Any
 
 from elasticsearch import Elasticsearch
 
-from include.contracts.documents import INDICES, index_pattern, mapping
+from include.contracts.index_documents import INDICES, index_pattern, mapping
 from include.contracts.settings import Settings
 from include.serving.client import errors
 
@@ -15,7 +15,7 @@ PRIORITY = 100
 
 
 def template_body(alias: str, settings: Settings) -> dict[str, Any]:
-    """The composable index template behind one alias."""
+    """Return the composable index template of one alias."""
     return {
         "index_patterns": [index_pattern(alias)],
         "priority": PRIORITY,
@@ -35,9 +35,9 @@ def template_body(alias: str, settings: Settings) -> dict[str, Any]:
 
 
 def ensure_templates(client: Elasticsearch, settings: Settings) -> None:
-    """Create or replace the templates of all indices; those that exist get the fields they lack, and keep all else.
+    """Create or replace the templates of all indices, and add missing fields to existing indices.
 
-    Raises TransientError while Elasticsearch is away, TerminalError where it refuses a template.
+    Raises TransientError if Elasticsearch is unavailable, TerminalError if it rejects a template.
     """
     for alias in INDICES:
         body = template_body(alias, settings)
@@ -48,20 +48,20 @@ def ensure_templates(client: Elasticsearch, settings: Settings) -> None:
 
 
 def _add_fields(client: Elasticsearch, alias: str) -> None:
-    """Only what is missing: an index with a field of another type is left for a person to look at."""
-    wanted = mapping(INDICES[alias])["properties"]
-    for name, found in client.indices.get_mapping(index=index_pattern(alias)).items():
-        known = found["mappings"].get("properties", {})
-        missing = {field: kind for field, kind in wanted.items() if field not in known}
+    """Add missing fields. A field with another type is not changed; it needs a manual reindex."""
+    expected = mapping(INDICES[alias])["properties"]
+    for name, index in client.indices.get_mapping(index=index_pattern(alias)).items():
+        existing = index["mappings"].get("properties", {})
+        missing = {field: kind for field, kind in expected.items() if field not in existing}
         if missing:
             client.indices.put_mapping(index=name, properties=missing)
 
 
 def _refresh(settings: Settings) -> dict[str, str]:
-    """Elasticsearch's own way, unless an interval is set.
+    """Return the refresh setting: Elasticsearch's default unless an interval is set.
 
-    It refreshes an index every second as long as someone searches it; after half a minute without, not until
-    the next search, which waits for it. Setting an interval, even of a second, switches that off, and an
-    index that takes thousands of documents a second spends much of its work on refreshes.
+    By default Elasticsearch refreshes an index every second while it is searched. After 30 s without a search it
+    refreshes only on the next search, which waits for it. Any explicit interval disables this search-idle mode, and
+    refreshes become a large part of the load at thousands of documents a second.
     """
     return {"refresh_interval": f"{settings.index_refresh_s}s"} if settings.index_refresh_s else {}

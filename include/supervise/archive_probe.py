@@ -1,4 +1,4 @@
-"""The archive's watermarks, asked of MongoDB within a bounded time."""
+"""The probe of the archive: its watermarks in MongoDB, with a time limit."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -7,16 +7,16 @@ from typing import Any
 import pymongo
 from bson.codec_options import CodecOptions
 
-from include.contracts.archive import PROGRESS, progress_id
+from include.contracts.collections import PROGRESS, progress_id
 from include.contracts.settings import Settings
 from include.contracts.topics import VALID
-from include.supervise.observation import Archive
+from include.supervise.observation import ArchiveState
 
 TIMEOUT_MS = 2_000
 
 
-def probe_archive(settings: Settings) -> Archive:
-    """Read the next offset of each partition, 0 where the archive never ran. Raises PyMongoError."""
+def probe_archive(settings: Settings) -> ArchiveState:
+    """Return the next offset of each partition, 0 before the first run. Raises PyMongoError."""
     names = {progress_id(VALID, number): number for number in range(settings.partitions)}
     client: pymongo.MongoClient[Mapping[str, Any]] = pymongo.MongoClient(
         settings.mongo_url.reveal(),
@@ -30,7 +30,7 @@ def probe_archive(settings: Settings) -> Archive:
         progress = client[settings.mongo_database].get_collection(PROGRESS, codec_options=options)
         documents = list(progress.find({"_id": {"$in": list(names)}}))
     written = [at.timestamp() for document in documents if isinstance(at := document.get("written_at"), datetime)]
-    return Archive(
+    return ArchiveState(
         offsets={names[document["_id"]]: int(document["offset"]) for document in documents},
         written_at=max(written, default=None),
     )

@@ -7,11 +7,11 @@ from typing import Any, TypeVar
 import httpx
 import msgspec
 
-from include.contracts.documents import STREAM_INDICES, index_pattern
 from include.contracts.errors import TerminalError
+from include.contracts.index_documents import STREAM_INDICES, index_pattern
 from include.contracts.settings import Settings
-from include.supervise.observation import Search
-from include.supervise.progress import REQUEST_S
+from include.supervise.consumer_lag import REQUEST_TIMEOUT_S
+from include.supervise.observation import ElasticsearchState
 
 SUMMARY = "session_summary"
 # Before the first document there is no index and so no alias.
@@ -20,7 +20,7 @@ CLOSED = "index.verified_before_close"
 """Elasticsearch sets it on an index that it closes, and removes it when the index opens."""
 WRITE_BLOCKS = ("write", "read_only", "read_only_allow_delete")
 BLOCKS = {"flat_settings": "true", "expand_wildcards": "open,closed", "allow_no_indices": "true"}
-FOUND_FIELDS = {"filter_path": "hits.total,hits.hits._source"}
+HITS_FIELDS = {"filter_path": "hits.total,hits.hits._source"}
 NODE_FIELDS = {"filter_path": "nodes.*.thread_pool.write.rejected,nodes.*.indexing_pressure.memory.total"}
 
 _T = TypeVar("_T")
@@ -48,7 +48,7 @@ class _Hits(msgspec.Struct):
     hits: list[_Hit] = []
 
 
-class _Found(msgspec.Struct):
+class _SearchResponse(msgspec.Struct):
     hits: _Hits
 
 
@@ -111,36 +111,36 @@ class _HealthReport(msgspec.Struct):
     indicators: _Indicators
 
     def has_room_for(self, shards: int) -> bool:
-        """Whether the limit of the data nodes admits so many more shards."""
+        """Return whether the limit of the data nodes admits so many more shards."""
         capacity = self.indicators.shards_capacity.details.data
         return capacity.current_used_shards + shards <= capacity.max_shards_in_cluster
 
 
-def probe_elasticsearch(settings: Settings) -> Search:
+def probe_elasticsearch(settings: Settings) -> ElasticsearchState:
     """Observe Elasticsearch. Raises TerminalError, httpx' and msgspec's errors."""
     key = settings.elasticsearch_api_key.reveal()
     headers = {"Authorization": f"ApiKey {key}"} if key else {}
-    with httpx.Client(base_url=settings.elasticsearch_url, timeout=REQUEST_S, headers=headers) as http:
-        health = _ask(http, "GET", "/_cluster/health", _Health)
+    with httpx.Client(base_url=settings.elasticsearch_url, timeout=REQUEST_TIMEOUT_S, headers=headers) as http:
+        health = _request(http, "GET", "/_cluster/health", _Health)
         targets = ",".join(map(index_pattern, STREAM_INDICES))
-        blocks = _ask(http, "GET", f"/{targets}/_settings/index.blocks.*,{CLOSED}", dict[str, _Index], BLOCKS)
+        blocks = _request(http, "GET", f"/{targets}/_settings/index.blocks.*,{CLOSED}", dict[str, _Index], BLOCKS)
         if health.status == "red":
-            return Search(health.status, "its health is red: shards are missing", 0, None, None)
-        # Of all documents a shard knows the number without counting; one search answers both questions.
+            return ElasticsearchState(health.status, "its health is red: shards are missing", 0, None, None)
+        # One search returns the total and the newest session, because a shard stores its number of documents.
         body = {
             "size": 1,
             "track_total_hits": True,
             "_source": ["session_id", "received_at"],
             "sort": [{"received_at": {"order": "desc", "unmapped_type": "date"}}],
         }
-        found = _ask(http, "POST", f"/{SUMMARY}/_search", _Found, {**LENIENT, **FOUND_FIELDS}, body).hits
-        nodes = _ask(http, "GET", "/_nodes/stats/thread_pool,indexing_pressure", _Nodes, NODE_FIELDS).nodes
-        report = _ask(http, "GET", "/_health_report/shards_capacity", _HealthReport)
-    newest = found.hits[0].source if found.hits else None
-    return Search(
+        hits = _request(http, "POST", f"/{SUMMARY}/_search", _SearchResponse, {**LENIENT, **HITS_FIELDS}, body).hits
+        nodes = _request(http, "GET", "/_nodes/stats/thread_pool,indexing_pressure", _Nodes, NODE_FIELDS).nodes
+        report = _request(http, "GET", "/_health_report/shards_capacity", _HealthReport)
+    newest = hits.hits[0].source if hits.hits else None
+    return ElasticsearchState(
         health=health.status,
-        refusing=_blocked(blocks),
-        sessions=found.total.value,
+        write_block=_blocked(blocks),
+        sessions=hits.total.value,
         newest_id=newest.session_id if newest else None,
         newest_at=newest.received_at.timestamp() if newest else None,
         rejections=sum(node.rejections for node in nodes.values()),
@@ -148,7 +148,7 @@ def probe_elasticsearch(settings: Settings) -> Search:
     )
 
 
-def _ask(
+def _request(
     http: httpx.Client,
     method: str,
     path: str,
@@ -158,17 +158,17 @@ def _ask(
 ) -> _T:
     response = http.request(method, path, params=params, json=body)
     if response.is_error:
-        told = " ".join(response.text.split())
-        raise TerminalError(f"Elasticsearch answered {response.status_code} to {path} ({told})", "see its log")
+        text = " ".join(response.text.split())
+        raise TerminalError(f"Elasticsearch answered {response.status_code} to {path} ({text})", "see its log")
     return msgspec.json.decode(response.content, type=kind)
 
 
 def _blocked(blocks: Mapping[str, _Index]) -> str | None:
-    """Which indices of the stream take no documents, None for none."""
-    told = [
+    """Return the indices of the stream that accept no documents, None without one."""
+    blocked = [
         f"{index}: {'closed' if name == CLOSED else name}"
-        for index, found in sorted(blocks.items())
-        for name, value in sorted(found.settings.items())
+        for index, state in sorted(blocks.items())
+        for name, value in sorted(state.settings.items())
         if value == "true" and name.removeprefix("index.blocks.") in (*WRITE_BLOCKS, CLOSED)
     ]
-    return f"{', '.join(told)}" if told else None
+    return ", ".join(blocked) or None

@@ -1,87 +1,93 @@
-"""What supervision and reconciliation found, as documents for the Pipeline dashboard; pure.
+"""Decisions and reconciled hours as documents for the Pipeline dashboard; pure.
 
-A counter is told by its total alone: how much it grew is known to whoever writes it.
+Counter events carry only the running total; the writer computes the increment.
 """
 
 from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime
 
-from include.contracts.documents import EventKind, PipelineEvent
+from include.contracts.index_documents import EventKind, PipelineEvent
 from include.contracts.topics import DEAD
-from include.supervise.journal import Entry
-from include.supervise.observation import Gate, Kafka, Observation, Search
-from include.supervise.reconcile import Line, Reconciliation
+from include.supervise.alerts import stage_of
+from include.supervise.decision_log import DecisionRecord
+from include.supervise.observation import ElasticsearchState, GateState, KafkaState, Observation
+from include.supervise.reconcile import Reconciliation, StageCount
 
-LONGEST_DETAIL = 500
+MAX_DETAIL_CHARS = 500
 VALID = "valid"
 
 
-def of_round(entry: Entry, known: Collection[str]) -> list[PipelineEvent]:
-    """Counts, lags, the decision and new alarms of one round; `known` are alarms that people had been told of.
+def events_from_decision(record: DecisionRecord, already_sent: Collection[str]) -> list[PipelineEvent]:
+    """Return counts, lags, the decision and new alerts of one supervision cycle, without unavailable sources.
 
-    What was away is left out, not taken for nothing.
+    Args:
+        record: The cycle's record.
+        already_sent: Alerts of the cycle before.
     """
-    at = datetime.fromtimestamp(entry.at, UTC)
-    told = entry.decision
-    why = f"{told.alarm}: {told.reason}"
-    why = f"{why}; {entry.outcome}" if entry.outcome else why
+    at = datetime.fromtimestamp(record.at, UTC)
+    decision = record.decision
+    detail = f"{decision.alert}: {decision.reason}"
+    detail = f"{detail}; {record.outcome}" if record.outcome else detail
     return [
-        *_counts(at, entry.observation),
-        *_lags(at, entry.observation),
-        _event(at, "decision", "supervise", told.action, value=1, detail=why),
+        *_counts(at, record.observation),
+        *_lags(at, record.observation),
+        _event(at, "decision", "supervise", decision.action, value=1, detail=detail),
         *(
-            _event(at, "alarm", page.alarm.split(".")[0], page.alarm, value=1, detail=page.reason)
-            for page in told.pages
-            if page.alarm not in known
+            _event(at, "alarm", stage_of(finding.alert), finding.alert, value=1, detail=finding.reason)
+            for finding in decision.alerts
+            if finding.alert not in already_sent
         ),
     ]
 
 
-def of_hour(found: Reconciliation) -> list[PipelineEvent]:
-    """The stages of a reconciled hour; the same hour again replaces its lines."""
-    return [_reconciled(found.hour, line) for line in found.lines]
+def events_from_reconciliation(result: Reconciliation) -> list[PipelineEvent]:
+    """Return the stages of a reconciled hour; the same hour again replaces its documents."""
+    return [_reconciled(result.hour, count) for count in result.lines]
 
 
-def of_archive(archived: int, lag: int, now: datetime) -> list[PipelineEvent]:
-    """What only the archive knows: how many sessions it holds, and how many wait for it."""
+def events_from_archive(archived: int, lag: int, now: datetime) -> list[PipelineEvent]:
+    """Return how many sessions are archived and how many are not."""
     return [
         _event(now, "stage", "archive", "archived", total=archived),
         _event(now, "lag", "archive", "archive", value=lag),
     ]
 
 
-def difference(identity: str, detail: str, now: datetime) -> PipelineEvent:
-    """The alarm of reconciliation."""
-    return _event(now, "alarm", "supervise", identity, value=1, detail=detail)
+def reconciliation_alert(alert_id: str, detail: str, now: datetime) -> PipelineEvent:
+    """Return the event of an alert of reconciliation."""
+    return _event(now, "alarm", "supervise", alert_id, value=1, detail=detail)
 
 
-def _counts(at: datetime, seen: Observation) -> Iterator[PipelineEvent]:
-    if isinstance(seen.kafka, Kafka):
-        # Only topics without transactions: in others a transaction's end takes an offset.
-        yield _event(at, "stage", "ingest", "raw", total=seen.kafka.raw_end)
-        yield _event(at, "stage", "gate", "decided", total=seen.kafka.raw_end - seen.kafka.gate_lag)
-        yield _event(at, "dead", "stream", DEAD, total=seen.kafka.dead_end)
-    if isinstance(seen.gate, Gate):
-        refused = {reason: count for reason, count in seen.gate.verdicts.items() if reason != VALID}
-        yield _event(at, "stage", "gate", "valid", total=seen.gate.verdicts.get(VALID, 0))
-        yield _event(at, "stage", "gate", "rejected", total=sum(refused.values()))
-        for reason, count in sorted(refused.items()):
+def _counts(at: datetime, observation: Observation) -> Iterator[PipelineEvent]:
+    kafka, gate, search = observation.kafka, observation.gate, observation.elasticsearch
+    if isinstance(kafka, KafkaState):
+        # Only topics without transactions: in others a transaction marker takes an offset.
+        yield _event(at, "stage", "ingest", "raw", total=kafka.raw_end)
+        yield _event(at, "stage", "gate", "decided", total=kafka.raw_end - kafka.gate_lag)
+        yield _event(at, "dead", "stream", DEAD, total=kafka.dead_end)
+    if isinstance(gate, GateState):
+        rejected = {reason: count for reason, count in gate.verdicts.items() if reason != VALID}
+        yield _event(at, "stage", "gate", "valid", total=gate.verdicts.get(VALID, 0))
+        yield _event(at, "stage", "gate", "rejected", total=sum(rejected.values()))
+        for reason, count in sorted(rejected.items()):
             yield _event(at, "rejected", "gate", reason, total=count)
-    # With a shard missing nothing was counted.
-    if isinstance(seen.elasticsearch, Search) and seen.elasticsearch.health != "red":
-        yield _event(at, "stage", "stream", "searchable", total=seen.elasticsearch.sessions)
+    # A red cluster has a missing shard, so its count is incomplete.
+    if isinstance(search, ElasticsearchState) and search.health != "red":
+        yield _event(at, "stage", "stream", "searchable", total=search.sessions)
 
 
-def _lags(at: datetime, seen: Observation) -> Iterable[PipelineEvent]:
-    if not isinstance(seen.kafka, Kafka):
+def _lags(at: datetime, observation: Observation) -> Iterable[PipelineEvent]:
+    if not isinstance(observation.kafka, KafkaState):
         return ()
-    waiting = {"gate": seen.kafka.gate_lag, "stream": seen.kafka.stream_lag}
-    return [_event(at, "lag", stage, stage, value=lag) for stage, lag in waiting.items()]
+    lags = {"gate": observation.kafka.gate_lag, "stream": observation.kafka.stream_lag}
+    return [_event(at, "lag", stage, stage, value=lag) for stage, lag in lags.items()]
 
 
-def _reconciled(hour: datetime, line: Line) -> PipelineEvent:
-    detail = "different" if line.wrong else "pending" if line.pending else "balanced"
-    return _event(hour, "reconciled", line.stage, line.what, value=line.difference, total=line.expected, detail=detail)
+def _reconciled(hour: datetime, count: StageCount) -> PipelineEvent:
+    detail = "different" if count.is_mismatched else "pending" if count.is_pending else "balanced"
+    return _event(
+        hour, "reconciled", count.stage, count.what, value=count.difference, total=count.expected, detail=detail
+    )
 
 
 def _event(
@@ -94,5 +100,5 @@ def _event(
     total: float | None = None,
     detail: str | None = None,
 ) -> PipelineEvent:
-    line = None if detail is None else " ".join(detail.split())[:LONGEST_DETAIL]
+    line = None if detail is None else " ".join(detail.split())[:MAX_DETAIL_CHARS]
     return PipelineEvent(at=at, kind=kind, stage=stage, name=name, value=value, total=total, detail=line)

@@ -1,4 +1,4 @@
-"""How many records a job has handled, by Flink's own counters."""
+"""The number of records of a job, by Flink's counters."""
 
 from urllib.parse import quote
 
@@ -20,7 +20,7 @@ class _Sum(msgspec.Struct):
 def records_out(flink: FlinkRest, job: JobDetails) -> int:
     """Count the records that left the job's operators, chained ones too, since its tasks started.
 
-    Takes two requests for each vertex. Raises as FlinkRest does.
+    Takes two requests for each vertex. Raises the errors of FlinkRest.
     """
     return sum(_records_out(flink, f"/jobs/{job.jid}/vertices/{vertex.id}/subtasks/metrics") for vertex in job.vertices)
 

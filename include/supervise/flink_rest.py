@@ -1,4 +1,4 @@
-"""Flink's REST interface, typed: what this project asks of it and nothing more."""
+"""Typed client of the part of Flink's REST interface that this project uses."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -14,9 +14,9 @@ from include.contracts.errors import TerminalError, TransientError
 from include.contracts.settings import Settings
 
 TIMEOUT_S = 10.0
-# Planning the job takes Flink's client seconds, on a busy machine tens of them.
+# Long, because Flink's client needs seconds to plan the job, on a busy machine tens of seconds.
 RUN_TIMEOUT_S = 180.0
-LONGEST_CAUSE = 500
+MAX_CAUSE_CHARS = 500
 DIGEST_LENGTH = 12
 NUMBER = r"^-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?$"
 ENDED = frozenset({"FINISHED", "CANCELED", "FAILED"})
@@ -24,12 +24,12 @@ ENDED = frozenset({"FINISHED", "CANCELED", "FAILED"})
 _T = TypeVar("_T")
 
 
-class _Answer(msgspec.Struct, frozen=True, rename="kebab"):
-    """Base of answers; unknown fields are left aside."""
+class _Response(msgspec.Struct, frozen=True, rename="kebab"):
+    """Base of responses; unknown fields are ignored."""
 
 
-class JobSummary(_Answer, frozen=True):
-    """One job of the cluster. A job whose TaskManager is dead still says RUNNING: look at its tasks."""
+class JobSummary(_Response, frozen=True):
+    """One job of the cluster. Its state stays RUNNING after the loss of a TaskManager; the tasks show the loss."""
 
     jid: str
     name: str
@@ -37,12 +37,12 @@ class JobSummary(_Answer, frozen=True):
     start_time: int
 
     @property
-    def ended(self) -> bool:
-        """Whether the job can never run again under this id."""
+    def has_ended(self) -> bool:
+        """Whether the job has ended for good."""
         return self.state in ENDED
 
 
-class Vertex(_Answer, frozen=True):
+class Vertex(_Response, frozen=True):
     """One chain of operators, with the number of its tasks by state."""
 
     id: str
@@ -175,7 +175,8 @@ class _Savepoint(msgspec.Struct):
 class FlinkRest:
     """A connection to one cluster.
 
-    TransientError: it is away, or what answers does not speak as Flink does; TerminalError: it refused.
+    Methods raise TransientError where Flink is unavailable or the response is malformed, TerminalError where Flink
+    refuses the request.
     """
 
     def __init__(
@@ -192,76 +193,76 @@ class FlinkRest:
         self._http.close()
 
     def taskmanagers(self) -> list[TaskManager]:
-        """The TaskManagers that have registered."""
+        """Return the registered TaskManagers."""
         return self.get("/taskmanagers", _TaskManagers).taskmanagers
 
     def jobs(self) -> list[JobSummary]:
-        """All jobs the cluster remembers, newest first."""
+        """Return all jobs of the cluster, newest first."""
         jobs = self.get("/jobs/overview", _Jobs).jobs
         return sorted(jobs, key=lambda job: job.start_time, reverse=True)
 
     def job(self, job_id: str) -> JobDetails:
-        """One job with the states of its tasks."""
+        """Return one job with the states of its tasks."""
         return self.get(f"/jobs/{job_id}", JobDetails)
 
     def checkpoints(self, job_id: str) -> Checkpoints:
-        """Checkpoint statistics of one job."""
+        """Return the checkpoint statistics of one job."""
         return self.get(f"/jobs/{job_id}/checkpoints", Checkpoints)
 
     def exceptions(self, job_id: str) -> list[str]:
-        """Root causes of the failures the cluster remembers, newest first."""
+        """Return the root causes of the job's failures, newest first."""
         entries = self.get(f"/jobs/{job_id}/exceptions", _Exceptions).history.entries
         return [_root_cause(entry.stacktrace) for entry in entries]
 
     def metrics(self, job_id: str, names: Sequence[str]) -> dict[str, float]:
-        """Job metrics that exist, by name."""
-        answer = self.get(f"/jobs/{job_id}/metrics?get={','.join(names)}", list[_Metric])
-        return {metric.id: float(metric.value) for metric in answer if metric.value is not None}
+        """Return the existing metrics of these names."""
+        metrics = self.get(f"/jobs/{job_id}/metrics?get={','.join(names)}", list[_Metric])
+        return {metric.id: float(metric.value) for metric in metrics if metric.value is not None}
 
     def get(self, path: str, kind: type[_T]) -> _T:
-        """Ask one address that has no method of its own."""
-        return self._ask("GET", path, kind)
+        """Request an address that has no method."""
+        return self._request("GET", path, kind)
 
     def ensure_jar(self, jar: Path) -> str:
-        """The id of the jar in the cluster; uploads it unless one of its name and content is there."""
+        """Return the id of the jar in the cluster; upload the jar unless one of its name and content exists."""
         content = jar.read_bytes()
-        # A cluster keeps uploaded jars over its restarts, those of earlier versions too.
+        # Named by its content, because a cluster retains uploaded jars over restarts, those of earlier versions too.
         name = f"{hashlib.sha256(content).hexdigest()[:DIGEST_LENGTH]}-{jar.name}"
-        known = [file for file in self.get("/jars", _Jars).files if file.name == name]
-        if known:
-            return max(known, key=lambda file: file.uploaded).id
+        existing = [file for file in self.get("/jars", _Jars).files if file.name == name]
+        if existing:
+            return max(existing, key=lambda file: file.uploaded).id
         files = {"jarfile": (name, content, "application/java-archive")}
-        answer = self._ask("POST", "/jars/upload", _Uploaded, files=files, timeout=RUN_TIMEOUT_S)
-        return Path(answer.filename).name
+        uploaded = self._request("POST", "/jars/upload", _Uploaded, files=files, timeout=RUN_TIMEOUT_S)
+        return Path(uploaded.filename).name
 
     def run(self, jar_id: str, body: Mapping[str, Any]) -> str:
-        """Run a jar's program; returns the id of the job it submitted.
+        """Run a jar's program; return the id of the submitted job.
 
-        After a time-out the program may still submit it.
+        After a timeout the program may still submit the job.
         """
-        return self._ask("POST", f"/jars/{jar_id}/run", _Submitted, json=dict(body), timeout=RUN_TIMEOUT_S).jobid
+        return self._request("POST", f"/jars/{jar_id}/run", _Submitted, json=dict(body), timeout=RUN_TIMEOUT_S).jobid
 
     def start_stop(self, job_id: str) -> str:
-        """Begin to stop a job with a savepoint; returns the id to ask `stop_result` with."""
+        """Begin to stop a job with a savepoint; return the request id for `stop_result`."""
         body = {"drain": False}
-        return self._ask("POST", f"/jobs/{job_id}/stop", _Triggered, json=body).request_id
+        return self._request("POST", f"/jobs/{job_id}/stop", _Triggered, json=body).request_id
 
     def stop_result(self, job_id: str, request_id: str) -> str | None:
-        """Where the savepoint lies, None while it is being written; TerminalError when it failed."""
-        answer = self.get(f"/jobs/{job_id}/savepoints/{request_id}", _Savepoint)
-        if answer.status.id != "COMPLETED":
+        """Return the savepoint's location, None while it is written. Raises TerminalError where it failed."""
+        savepoint = self.get(f"/jobs/{job_id}/savepoints/{request_id}", _Savepoint)
+        if savepoint.status.id != "COMPLETED":
             return None
-        operation = answer.operation or _Written()
+        operation = savepoint.operation or _Written()
         if operation.location is not None:
             return operation.location
         cause = _root_cause(operation.failure_cause.stack_trace)
         raise TerminalError(f"the savepoint failed: {cause}", "the job runs on; see the JobManager's log")
 
     def cancel(self, job_id: str) -> None:
-        """Ask a job to end at once; its checkpoints stay."""
-        self._ask("PATCH", f"/jobs/{job_id}?mode=cancel", dict[str, Any])
+        """Cancel a job; its checkpoints remain."""
+        self._request("PATCH", f"/jobs/{job_id}?mode=cancel", dict[str, Any])
 
-    def _ask(self, method: str, path: str, kind: type[_T], **options: Any) -> _T:
+    def _request(self, method: str, path: str, kind: type[_T], **options: Any) -> _T:
         try:
             response = self._http.request(method, path, **options)
         except httpx.HTTPError as error:
@@ -286,7 +287,7 @@ def _reason(response: httpx.Response) -> str:
 
 
 def _root_cause(trace: str) -> str:
-    """The line of a Java stack trace that tells most: its last cause, else its first line."""
+    """Return the last cause of a Java stack trace, else its first line."""
     lines = [line.strip() for line in trace.splitlines()] or [""]
     causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")]
-    return (causes[-1] if causes else lines[0])[:LONGEST_CAUSE]
+    return (causes[-1] if causes else lines[0])[:MAX_CAUSE_CHARS]

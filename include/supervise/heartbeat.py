@@ -1,4 +1,4 @@
-"""A sign of life to a service outside (dead man's switch): its silence says that nobody supervises any more."""
+"""The heartbeat to an external dead man's switch, which alerts when no supervision cycle ends."""
 
 import logging
 import threading
@@ -12,7 +12,7 @@ from include.supervise.state_file import StateFile
 log = logging.getLogger(__name__)
 
 TIMEOUT_S = 5.0
-LIMIT_S = 10.0
+REQUEST_TIMEOUT_S = 10.0
 """Of the whole request."""
 
 
@@ -20,17 +20,17 @@ def send_heartbeat(settings: Settings) -> bool:
     """Send a GET to SHOWROOM_HEARTBEAT_URL at the end of a cycle. Never raises; a failure is logged.
 
     Returns:
-        Whether the service has accepted it; False where none is set.
+        Whether the service accepted it; False where none is set.
     """
     address = settings.heartbeat_url.reveal()
     if not address:
         return False
-    # A service that sends its headers byte by byte outlives every time limit of the client.
+    # In a thread, because a service that sends its headers byte by byte exceeds every time limit of the client.
     outcome: list[str] = []
     thread = threading.Thread(target=lambda: outcome.append(_request(address)), name="heartbeat", daemon=True)
     thread.start()
-    thread.join(LIMIT_S)
-    failure = outcome[0] if outcome else f"no response within {LIMIT_S:g} s"
+    thread.join(REQUEST_TIMEOUT_S)
+    failure = outcome[0] if outcome else f"no response within {REQUEST_TIMEOUT_S:g} s"
     if failure:
         log.warning("send heartbeat failed: %s; see SHOWROOM_HEARTBEAT_URL", failure)
         return False
@@ -41,10 +41,10 @@ def send_heartbeat(settings: Settings) -> bool:
 
 def _request(address: str) -> str:
     """Send one GET; returns why it failed, "" where it did not."""
-    # It logs addresses, and this one is a secret.
+    # httpx logs addresses, and this one is a secret.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
-        # The body is not read: it could take for ever.
+        # The body is not read, because it may be endless.
         with httpx.Client(timeout=TIMEOUT_S) as http, http.stream("GET", address) as response:
             return "" if response.is_success else f"the service answered {response.status_code}"
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:

@@ -1,6 +1,6 @@
-"""What one look at the platform found, as plain data that fits into JSON.
+"""One observation of the platform, as plain data that can be stored as JSON.
 
-Each part is what a server told or `Away` with the reason. What is not known is never taken for healthy.
+Each field is a probe result or `Unavailable`. Unknown is never treated as healthy.
 """
 
 import msgspec
@@ -16,17 +16,25 @@ def records_between(start: int, end: int) -> int:
     return max(0, end - start - 1)
 
 
-class Away(msgspec.Struct, frozen=True, tag="away"):
+class Unavailable(msgspec.Struct, frozen=True, tag="unavailable"):
     """A part that could not be read, and why, in one line."""
 
     reason: str
 
 
 class Job(msgspec.Struct, frozen=True):
-    """The stream job. Ages in s by the cluster's own clock; `checkpoints` completed since it was submitted.
+    """The stream job.
 
-    `idle_tasks`: state -> number of tasks in any state but RUNNING. `restarts` by Flink itself, under this id.
-    `records`: records that left its operators since its tasks started, None where nobody asked.
+    Attributes:
+        id: Flink's id.
+        state: Flink's state.
+        age_s: Seconds since its start, by the cluster's clock.
+        idle_tasks: State -> number of tasks in any state but RUNNING.
+        checkpoints: Checkpoints completed since it was submitted.
+        checkpoint_age_s: Seconds since the newest of them, by the cluster's clock.
+        restarts: Restarts by Flink itself under this id.
+        failure: Root cause of the newest failure.
+        records: Records emitted by its operators since its tasks started; None where they were not counted.
     """
 
     id: str
@@ -40,7 +48,7 @@ class Job(msgspec.Struct, frozen=True):
     records: int | None = None
 
 
-class Flink(msgspec.Struct, frozen=True, tag="flink"):
+class FlinkState(msgspec.Struct, frozen=True, tag="flink"):
     """The cluster. `job` is None without one; `jobs` counts those of the stream's name that have not ended."""
 
     taskmanagers: int
@@ -50,12 +58,18 @@ class Flink(msgspec.Struct, frozen=True, tag="flink"):
     jobs: int
 
 
-class Kafka(msgspec.Struct, frozen=True, tag="kafka"):
-    """Sums over partitions, in records. Ends only count what is committed.
+class KafkaState(msgspec.Struct, frozen=True, tag="kafka"):
+    """Sums over partitions, in records. End offsets count committed records only.
 
-    `gate_lag`: raw records not yet decided. `stream_lag`: valid records not yet covered by a checkpoint, without the
-    offsets that the ends of transactions take. `stream_read`: sum of the stream's committed offsets.
-    `valid_ends`: partition -> end of `sessions.valid`.
+    Attributes:
+        raw_end: End of `sessions.raw`.
+        gate_lag: Raw records that the gate has not decided.
+        valid_end: End of `sessions.valid`.
+        stream_lag: Valid records that no checkpoint covers, without the offsets of transaction markers.
+        rejected_end: End of `sessions.rejected`.
+        dead_end: End of `documents.dead`.
+        stream_read: Sum of the stream's committed offsets.
+        valid_ends: Partition -> end of `sessions.valid`.
     """
 
     raw_end: int
@@ -68,11 +82,14 @@ class Kafka(msgspec.Struct, frozen=True, tag="kafka"):
     valid_ends: dict[int, int] = {}
 
 
-class Gate(msgspec.Struct, frozen=True, tag="gate"):
-    """The gate's memory. Partition -> age of its heartbeat in s, None where none was ever seen; verdict -> records.
+class GateState(msgspec.Struct, frozen=True, tag="gate"):
+    """The gate's state in Redis.
 
-    `stopped`: partition -> why the gate does not read it.
-    `redis_memory_ratio`: memory in use / Redis' limit, None without a limit.
+    Attributes:
+        heartbeat_age_s: Partition -> age of its heartbeat in s; None where there is none.
+        verdicts: Verdict -> records.
+        stopped: Partition -> why the gate does not read it.
+        redis_memory_ratio: Memory in use / Redis' limit; None without a limit.
     """
 
     heartbeat_age_s: dict[int, float | None]
@@ -81,16 +98,21 @@ class Gate(msgspec.Struct, frozen=True, tag="gate"):
     redis_memory_ratio: float | None = None
 
 
-class Search(msgspec.Struct, frozen=True, tag="elasticsearch"):
-    """Elasticsearch. `refusing` says why it takes no documents, None when it does.
+class ElasticsearchState(msgspec.Struct, frozen=True, tag="elasticsearch"):
+    """Elasticsearch.
 
-    `sessions` can be found; `newest_id` is the one that arrived last, `newest_at` its arrival (Unix s), both None
-    while there is none. `rejections`: writes that its nodes have turned away with 429 since they started.
-    `has_reached_shard_limit`: the cluster refuses another index.
+    Attributes:
+        health: Colour of the cluster.
+        write_block: Why it accepts no documents; None if it does.
+        sessions: Searchable sessions.
+        newest_id: Id of the session that arrived last; None without one.
+        newest_at: Its arrival, Unix s; None without one.
+        rejections: Writes that its nodes have rejected with 429 since they started.
+        has_reached_shard_limit: Whether the cluster refuses another index.
     """
 
     health: str
-    refusing: str | None
+    write_block: str | None
     sessions: int
     newest_id: str | None
     newest_at: float | None
@@ -98,49 +120,54 @@ class Search(msgspec.Struct, frozen=True, tag="elasticsearch"):
     has_reached_shard_limit: bool = False
 
 
-class Archive(msgspec.Struct, frozen=True, tag="archive"):
+class ArchiveState(msgspec.Struct, frozen=True, tag="archive"):
     """The archive's watermarks. Partition -> next offset of `sessions.valid` to read; Unix s of the newest write."""
 
     offsets: dict[int, int]
     written_at: float | None
 
 
-class Restore(msgspec.Struct, frozen=True, tag="restore"):
-    """The newest complete checkpoint or savepoint a job can resume from; `path` None when there is none."""
+class RestoreState(msgspec.Struct, frozen=True, tag="restore"):
+    """The newest complete checkpoint or savepoint a job can resume from; `path` is None without one."""
 
     path: str | None
 
 
 class Observation(msgspec.Struct, frozen=True):
-    """One look at all parts, taken at `taken_at` (Unix s). `input_flowing`: None when it cannot be told.
+    """All parts as observed at `taken_at` (Unix s). `input_flowing` is None where it is unknown.
 
     `archive` is None in observations of versions that did not probe it.
     """
 
     taken_at: float
-    flink: Flink | Away
-    kafka: Kafka | Away
-    gate: Gate | Away
-    elasticsearch: Search | Away
-    restore: Restore | Away
+    flink: FlinkState | Unavailable
+    kafka: KafkaState | Unavailable
+    gate: GateState | Unavailable
+    elasticsearch: ElasticsearchState | Unavailable
+    restore: RestoreState | Unavailable
     input_flowing: bool | None
-    archive: Archive | Away | None = None
+    archive: ArchiveState | Unavailable | None = None
 
     @property
     def archive_lag(self) -> int | None:
         """Valid records that are not archived, None where Kafka or the archive is unavailable."""
-        if not isinstance(self.archive, Archive) or not isinstance(self.kafka, Kafka):
+        if not isinstance(self.archive, ArchiveState) or not isinstance(self.kafka, KafkaState):
             return None
         offsets = self.archive.offsets
         return sum(records_between(offsets.get(number, 0), end) for number, end in self.kafka.valid_ends.items())
 
     @property
     def job(self) -> Job | None:
-        """The job, None where there is none or Flink is away."""
-        return self.flink.job if isinstance(self.flink, Flink) else None
+        """The job, None where there is none or Flink is unavailable."""
+        return self.flink.job if isinstance(self.flink, FlinkState) else None
 
     @property
-    def unknown(self) -> dict[str, str]:
-        """Part -> reason, of all parts that are away."""
+    def job_id(self) -> str | None:
+        """The job's id, None without a job."""
+        return self.job.id if self.job is not None else None
+
+    @property
+    def unavailable(self) -> dict[str, str]:
+        """Part -> reason, of all parts that are unavailable."""
         parts = {name: getattr(self, name) for name in PARTS}
-        return {name: part.reason for name, part in parts.items() if isinstance(part, Away)}
+        return {name: part.reason for name, part in parts.items() if isinstance(part, Unavailable)}

@@ -1,4 +1,4 @@
-"""Which raw records of a span have a decision, one bit for each offset; pure."""
+"""The raw records of a span that have a decision, one bit for each offset; pure."""
 
 from collections.abc import Mapping
 
@@ -20,22 +20,22 @@ class Origins:
         """Decisions on an offset that had one already."""
 
     def add(self, partition: int, offset: int) -> None:
-        """Note a decision; one on an offset outside of the span is left aside."""
+        """Record a decision; ignore one on an offset outside of the span."""
         if not self._starts.get(partition, 0) <= offset < self._ends.get(partition, 0):
             return
         if self.has(partition, offset):
             self.repeated += 1
             return
-        place, bit = divmod(offset - self._starts[partition], 8)
-        self._bits[partition][place] |= 1 << bit
+        byte, bit = divmod(offset - self._starts[partition], 8)
+        self._bits[partition][byte] |= 1 << bit
         self._undecided[partition] -= 1
         self.decided += 1
 
     def has(self, partition: int, offset: int) -> bool:
-        """Whether an offset of the span has a decision."""
-        place, bit = divmod(offset - self._starts[partition], 8)
-        return bool(self._bits[partition][place] >> bit & 1)
+        """Return whether an offset of the span has a decision."""
+        byte, bit = divmod(offset - self._starts[partition], 8)
+        return bool(self._bits[partition][byte] >> bit & 1)
 
     def undecided_ends(self) -> dict[int, int]:
-        """Partition -> its end, of the partitions that have offsets without a decision."""
+        """Return partition -> its end, of the partitions that have offsets without a decision."""
         return {number: self._ends[number] for number, count in self._undecided.items() if count}

@@ -1,74 +1,79 @@
 """What to do about an observation: one pure function, which fails closed.
 
-Acts (submit, resume) only on what it knows: Flink, Kafka and Elasticsearch answer, the restore points could be
-read, and the budget of restarts is not spent. Everything else waits for a grace and then pages.
+It restarts the job only if Flink, Kafka and Elasticsearch are available, the restore points can be read and the
+budget of restarts is not spent. Every other condition waits for a grace and then pages.
 """
 
 from collections.abc import Sequence
 
 import msgspec
 
-from include.supervise import alarm_rules, start_rules
 from include.supervise.observation import Observation
-from include.supervise.view import Action, Finding, Limits, View
+from include.supervise.rule_context import Action, Finding, Limits, RuleContext
+from include.supervise.rules import ALERT_RULES, RESTART_RULES, evaluate
 
-__all__ = ["ACTING", "HEALTHY", "Action", "Decision", "Finding", "Limits", "decide"]
+__all__ = ["HEALTHY", "RESTART_ACTIONS", "Action", "Decision", "Finding", "Limits", "decide"]
 
-ACTING: frozenset[Action] = frozenset({"submit", "resume"})
+RESTART_ACTIONS: frozenset[Action] = frozenset({"submit", "resume"})
 HEALTHY = "supervise.healthy"
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """What to do now. `also` holds what else is wrong and does not change the action."""
+    """What to do now. `other_findings` do not change the action."""
 
     action: Action
-    alarm: str
+    alert: str
     reason: str
     remedy: str
-    also: tuple[Finding, ...] = ()
+    other_findings: tuple[Finding, ...] = ()
 
     @property
-    def acts(self) -> bool:
-        """Whether the stream is to be started."""
-        return self.action in ACTING
+    def should_restart(self) -> bool:
+        """Whether the stream job is to be started."""
+        return self.action in RESTART_ACTIONS
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """Everything that is wrong, what decides first; empty when healthy."""
+        """All findings, the decisive one first; empty when healthy."""
         if self.action == "healthy":
             return ()
-        return (Finding(self.action, self.alarm, self.reason, self.remedy), *self.also)
+        return (Finding(self.action, self.alert, self.reason, self.remedy), *self.other_findings)
 
     @property
-    def pages(self) -> tuple[Finding, ...]:
-        """Of the findings those a person must be told of."""
+    def alerts(self) -> tuple[Finding, ...]:
+        """The findings that fire an alert."""
         return tuple(finding for finding in self.findings if finding.action == "page")
 
 
 def decide(
     observation: Observation, history: Sequence[Observation], restarts: Sequence[float], limits: Limits, now: float
 ) -> Decision:
-    """The decision at `now` (Unix s). `history`: earlier observations; `restarts`: times of earlier acts, Unix s.
+    """Return the decision at a time.
 
-    The first finding about the stream's start decides; without one a page comes before a wait. Restarts in the
-    future, by a clock that was set back, count as spent.
+    The first finding of RESTART_RULES decides; without one a page of ALERT_RULES comes before a wait.
+
+    Args:
+        observation: The newest observation.
+        history: Earlier observations in any order.
+        restarts: Times of earlier restarts, Unix s. Those in the future, after a clock was set back, count as spent.
+        limits: Thresholds.
+        now: Unix s.
     """
-    view = View(
-        seen=observation,
+    context = RuleContext(
+        observation=observation,
         history=sorted((past for past in history if past.taken_at < now), key=lambda past: past.taken_at),
         restarts=[at for at in restarts if at > now - limits.window_s],
         limits=limits,
         now=now,
     )
-    first = [found for rule in start_rules.FIRST if (found := rule(view)) is not None]
-    then = [found for rule in alarm_rules.THEN if (found := rule(view)) is not None]
-    wrong = [*first, *sorted(then, key=lambda finding: finding.action != "page")]
-    if not wrong:
-        return Decision("healthy", HEALTHY, _healthy(observation), "none")
-    decisive, also = wrong[0], tuple(wrong[1:])
-    return Decision(decisive.action, decisive.alarm, decisive.reason, decisive.remedy, also)
+    alerts = sorted(evaluate(ALERT_RULES, context), key=lambda finding: finding.action != "page")
+    findings = [*evaluate(RESTART_RULES, context), *alerts]
+    if not findings:
+        return Decision("healthy", HEALTHY, _describe_health(observation), "none")
+    first = findings[0]
+    return Decision(first.action, first.alert, first.reason, first.remedy, tuple(findings[1:]))
 
 
-def _healthy(observation: Observation) -> str:
-    flowing = {True: "input flows", False: "input is idle", None: "one look says nothing of the input"}
-    return f"the job runs and its checkpoints complete; {flowing[observation.input_flowing]}"
+def _describe_health(observation: Observation) -> str:
+    flow = {True: "input flows", False: "input is idle", None: "the input's rate is unknown after one observation"}
+    return f"the job runs and its checkpoints complete; {flow[observation.input_flowing]}"

@@ -1,4 +1,4 @@
-"""All parts of the platform looked at side by side, each within its own time; none of them can fail the look."""
+"""Probe all parts of the platform concurrently, each with a time limit; a failed probe is an `Unavailable`."""
 
 import threading
 import time
@@ -10,53 +10,58 @@ from typing import Any, TypeVar
 
 import redis
 
-from include.contracts import keys
+from include.contracts import redis_keys
 from include.contracts.errors import ShowroomError, TerminalError
 from include.contracts.offset_gap import OffsetGap, decode_gap
 from include.contracts.settings import Settings
 from include.contracts.stream import JOB_NAME
 from include.supervise.archive_probe import probe_archive
+from include.supervise.consumer_lag import REQUEST_TIMEOUT_S, probe_kafka
 from include.supervise.elasticsearch_probe import probe_elasticsearch
 from include.supervise.flink_progress import records_out
 from include.supervise.flink_rest import FlinkRest, JobSummary
-from include.supervise.observation import Away, Flink, Gate, Job, Kafka, Observation, Restore
-from include.supervise.progress import REQUEST_S, probe_kafka
+from include.supervise.observation import FlinkState, GateState, Job, KafkaState, Observation, RestoreState, Unavailable
 from include.supervise.stream_job import newest_restore_point
 
 DEADLINE_S = 3.0
-LONGEST_REASON = 300
+MAX_REASON_CHARS = 300
 SLOW_CHECKPOINT_S = 30.0
-"""Age of the newest checkpoint from which on the job's progress is asked for, which takes a request for each vertex."""
+"""Age of the newest checkpoint above which the job's records are counted, with a request for each vertex."""
 
 _T = TypeVar("_T")
 
 
 def observe(settings: Settings, earlier: Observation | None = None, *, state: Path | None = None) -> Observation:
-    """One look at everything, within some seconds. `earlier` tells whether input flows since.
+    """Observe all parts within a few seconds; never raises.
 
-    `state` is Flink's data folder; without it the restore points are unknown. Never raises for a server that is
-    away, slow, or answers nonsense: that part is `Away`.
+    Args:
+        settings: Addresses.
+        earlier: The observation before, to detect whether input flows.
+        state: Flink's data folder; without it the restore points are unknown.
+
+    Returns:
+        The observation. A part that is unavailable, slow or malformed is `Unavailable`.
     """
     taken_at = time.time()
-    asked: dict[str, Future[Any]] = {
-        "flink": _begin(lambda: probe_flink(settings)),
-        "kafka": _begin(lambda: probe_kafka(settings)),
-        "gate": _begin(lambda: probe_gate(settings)),
-        "elasticsearch": _begin(lambda: probe_elasticsearch(settings)),
-        "restore": _begin(lambda: probe_restore(state)),
-        "archive": _begin(lambda: probe_archive(settings)),
+    futures: dict[str, Future[Any]] = {
+        "flink": _start(lambda: probe_flink(settings)),
+        "kafka": _start(lambda: probe_kafka(settings)),
+        "gate": _start(lambda: probe_gate(settings)),
+        "elasticsearch": _start(lambda: probe_elasticsearch(settings)),
+        "restore": _start(lambda: probe_restore(state)),
+        "archive": _start(lambda: probe_archive(settings)),
     }
     until = time.monotonic() + DEADLINE_S
-    found: dict[str, Any] = {name: _result(future, until) for name, future in asked.items()}
-    return Observation(taken_at=taken_at, input_flowing=_flowing(found["kafka"], earlier), **found)
+    parts: dict[str, Any] = {name: _result(future, until) for name, future in futures.items()}
+    return Observation(taken_at=taken_at, input_flowing=_is_input_flowing(parts["kafka"], earlier), **parts)
 
 
-def probe_flink(settings: Settings) -> Flink:
-    """The cluster and its stream job. Raises the errors of FlinkRest."""
-    with FlinkRest(settings, timeout_s=REQUEST_S) as flink:
+def probe_flink(settings: Settings) -> FlinkState:
+    """Return the cluster and its stream job. Raises the errors of FlinkRest."""
+    with FlinkRest(settings, timeout_s=REQUEST_TIMEOUT_S) as flink:
         workers = flink.taskmanagers()
-        running = [job for job in flink.jobs() if job.name == JOB_NAME and not job.ended]
-        return Flink(
+        running = [job for job in flink.jobs() if job.name == JOB_NAME and not job.has_ended]
+        return FlinkState(
             taskmanagers=len(workers),
             slots=sum(worker.slots_number for worker in workers),
             free_slots=sum(worker.free_slots for worker in workers),
@@ -65,46 +70,46 @@ def probe_flink(settings: Settings) -> Flink:
         )
 
 
-def probe_gate(settings: Settings) -> Gate:
-    """Heartbeats and counts out of the gate's memory. Raises redis' own errors."""
+def probe_gate(settings: Settings) -> GateState:
+    """Return the gate's heartbeats and counts in Redis. Raises redis' errors."""
     partitions = range(settings.partitions)
     url = settings.redis_url.reveal()
     with (
-        redis.Redis.from_url(url, socket_timeout=REQUEST_S, socket_connect_timeout=REQUEST_S) as client,
+        redis.Redis.from_url(url, socket_timeout=REQUEST_TIMEOUT_S, socket_connect_timeout=REQUEST_TIMEOUT_S) as client,
         client.pipeline(transaction=False) as pipe,
     ):
         for partition in partitions:
-            pipe.get(keys.heartbeat(partition))
-            pipe.hgetall(keys.counts(partition))
-            pipe.get(keys.stopped(partition))
+            pipe.get(redis_keys.heartbeat(partition))
+            pipe.hgetall(redis_keys.counts(partition))
+            pipe.get(redis_keys.stopped(partition))
         pipe.info("memory")
-        *answers, memory = pipe.execute()
+        *responses, memory = pipe.execute()
     now = time.time()
     verdicts: dict[str, int] = {}
-    for counts in answers[1::3]:
+    for counts in responses[1::3]:
         for name, count in counts.items():
-            if name not in keys.BOOKKEEPING:
+            if name not in redis_keys.BOOKKEEPING:
                 verdicts[name.decode()] = verdicts.get(name.decode(), 0) + int(count)
-    beats = dict(zip(partitions, answers[::3], strict=True))
+    beats = dict(zip(partitions, responses[::3], strict=True))
     ages = {number: None if beat is None else now - int(beat) / 1_000 for number, beat in beats.items()}
-    gaps = [decode_gap(value) for value in answers[2::3] if value is not None]
-    stopped = {gap.partition: _stop_of(gap) for gap in gaps}
+    gaps = [decode_gap(value) for value in responses[2::3] if value is not None]
+    stopped = {gap.partition: _describe_stop(gap) for gap in gaps}
     ratio = memory["used_memory"] / memory["maxmemory"] if memory["maxmemory"] else None
-    return Gate(heartbeat_age_s=ages, verdicts=verdicts, stopped=stopped, redis_memory_ratio=ratio)
+    return GateState(heartbeat_age_s=ages, verdicts=verdicts, stopped=stopped, redis_memory_ratio=ratio)
 
 
-def _stop_of(gap: OffsetGap) -> str:
+def _describe_stop(gap: OffsetGap) -> str:
     return f"{gap.description}; --from {gap.resume} is requested" if gap.resume else gap.description
 
 
-def probe_restore(state: Path | None) -> Restore:
-    """The newest restore point below Flink's data folder. Raises OSError, TerminalError without a folder."""
+def probe_restore(state: Path | None) -> RestoreState:
+    """Return the newest restore point below Flink's data folder. Raises OSError, TerminalError without a folder."""
     if state is None:
         raise TerminalError("the folder of checkpoints was not named", "give Flink's data folder")
     if not state.is_dir():
-        raise TerminalError(f"there is no folder {state}", "see where Flink keeps its checkpoints")
+        raise TerminalError(f"there is no folder {state}", "see the settings of Flink's checkpoints")
     point = newest_restore_point(state)
-    return Restore(None if point is None else str(point.path))
+    return RestoreState(None if point is None else str(point.path))
 
 
 def _job(flink: FlinkRest, summary: JobSummary) -> Job:
@@ -112,7 +117,7 @@ def _job(flink: FlinkRest, summary: JobSummary) -> Job:
     completed = checkpoints.latest.completed
     age_s = (job.now - job.start_time) / 1_000
     checkpoint_age_s = None if completed is None else (job.now - completed.latest_ack_timestamp) / 1_000
-    late = min(age_s, age_s if checkpoint_age_s is None else checkpoint_age_s) > SLOW_CHECKPOINT_S
+    is_late = min(age_s, age_s if checkpoint_age_s is None else checkpoint_age_s) > SLOW_CHECKPOINT_S
     return Job(
         id=job.jid,
         state=job.state,
@@ -122,18 +127,18 @@ def _job(flink: FlinkRest, summary: JobSummary) -> Job:
         checkpoint_age_s=checkpoint_age_s,
         restarts=int(flink.metrics(job.jid, ["numRestarts"]).get("numRestarts", 0)),
         failure=next(iter(flink.exceptions(job.jid)), None),
-        records=records_out(flink, job) if late else None,
+        records=records_out(flink, job) if is_late else None,
     )
 
 
-def _flowing(kafka: Kafka | Away, earlier: Observation | None) -> bool | None:
-    if earlier is None or isinstance(kafka, Away) or isinstance(earlier.kafka, Away):
+def _is_input_flowing(kafka: KafkaState | Unavailable, earlier: Observation | None) -> bool | None:
+    if earlier is None or isinstance(kafka, Unavailable) or isinstance(earlier.kafka, Unavailable):
         return None
     return kafka.raw_end > earlier.kafka.raw_end
 
 
-def _begin(probe: Callable[[], _T]) -> "Future[_T]":
-    """Run a probe beside the others; a daemon, so that one that hangs keeps nobody from ending."""
+def _start(probe: Callable[[], _T]) -> "Future[_T]":
+    """Run a probe in a daemon thread, so that a probe that hangs does not block the exit."""
     future: Future[_T] = Future()
 
     def run() -> None:
@@ -146,23 +151,23 @@ def _begin(probe: Callable[[], _T]) -> "Future[_T]":
     return future
 
 
-def _result(future: "Future[_T]", until: float) -> "_T | Away":
-    """The probe's answer, or why there is none. Clients raise many errors; all of them mean that it is away."""
+def _result(future: "Future[_T]", until: float) -> "_T | Unavailable":
+    """Return the probe's result; any error of a client means that the part is unavailable."""
     try:
         return future.result(timeout=max(0.0, until - time.monotonic()))
     except FutureTimeoutError:
-        return Away(f"no answer within {DEADLINE_S:g} s")
+        return Unavailable(f"no answer within {DEADLINE_S:g} s")
     except ShowroomError as error:
-        return Away(_line(error.message))
+        return Unavailable(_line(error.message))
     except Exception as error:
-        return Away(_line(_cause(error)))
+        return Unavailable(_line(_cause(error)))
 
 
 def _cause(error: Exception) -> str:
-    """The error's type and first statement, without the client's own settings and topology."""
+    """Return the error's type and first statement, without the client's settings and topology."""
     name, text = type(error).__name__, str(error).partition(" (configured timeouts")[0]
     return text if text.startswith(name) else f"{name}: {text}"
 
 
 def _line(text: str) -> str:
-    return " ".join(text.split())[:LONGEST_REASON]
+    return " ".join(text.split())[:MAX_REASON_CHARS]

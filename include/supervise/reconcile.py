@@ -1,6 +1,6 @@
 """The stage equation of one hour, pure: raw = rejected + admitted, and admitted = indexed or dead letter = archived.
 
-An hour holds the records that reached `sessions.raw` in it, by the broker's time. A stage is only judged once it has
+An hour contains the records that reached `sessions.raw` in it, by the broker's time. A stage is compared once it has
 passed the last valid record of the hour, which is an offset in `sessions.valid`; until then the hour is pending.
 """
 
@@ -19,12 +19,12 @@ KPI_INDEX = "kpi_minute"
 BY_SESSION = ("session_summary", "product_details", "product_sentiment")
 """Indices whose documents carry the time of arrival, so that they are compared by hour."""
 
-Owner = Literal["gate", "stream", "archive"]
+ReconciledStage = Literal["gate", "stream", "archive"]
 State = Literal["balanced", "pending", "difference", "unverifiable"]
 
 
 class Rows(msgspec.Struct, kw_only=True):
-    """Documents that sessions make, by index."""
+    """Documents of sessions, by index."""
 
     session_summary: int = 0
     product_details: int = 0
@@ -37,17 +37,20 @@ class Rows(msgspec.Struct, kw_only=True):
         self.product_sentiment += other.product_sentiment
 
     def of(self, index: str) -> int:
-        """The count of one index."""
+        """Return the count of one index."""
         return int(getattr(self, index))
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
-    """What Kafka holds of an hour, all of it decided by the gate.
+    """Kafka's counts of an hour that the gate has decided.
 
-    `raw`: records, without markers and aborted ones. `months`: event month `YYYY-MM` -> documents expected of the
-    admitted sessions; `partitions`: the same by partition of `sessions.valid`, empty in evidence of earlier versions.
-    `bounds`: partition -> offset behind the last record of the hour; a partition without one is left out.
-    `repeated`: decisions on raw records that had one already.
+    Attributes:
+        raw: Records, without markers and aborted ones.
+        rejected: Reason -> records.
+        months: Event month `YYYY-MM` -> documents expected of the admitted sessions.
+        bounds: Partition -> offset after the last record of the hour; a partition without a record is omitted.
+        partitions: Partition of `sessions.valid` -> expected documents; empty in evidence of earlier versions.
+        repeated: Decisions on raw records that had one already.
     """
 
     raw: int
@@ -63,31 +66,31 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         return sum(rows.session_summary for rows in self.months.values())
 
     def expected(self, index: str, oldest_month: str) -> int:
-        """Documents of an index whose month retention keeps."""
+        """Return the expected documents of an index in the months that are retained."""
         return sum(rows.of(index) for month, rows in self.months.items() if month >= oldest_month)
 
     def reachable(self, ends: Mapping[int, int]) -> "Evidence":
-        """This evidence with bounds that a reader can pass: a topic that was created anew ends below the old ones.
+        """Return this evidence with bounds that a reader can pass: a recreated topic ends below the old ones.
 
         Args:
-            ends: partition -> the present end offset of `sessions.valid`.
+            ends: Partition -> the present end offset of `sessions.valid`.
         """
         bounds = {name: min(bound, ends.get(int(name), bound)) for name, bound in self.bounds.items()}
         return msgspec.structs.replace(self, bounds=bounds)
 
     def waiting(self, passed: Mapping[int, int]) -> int:
-        """Offsets of the hour that a reader has not passed: an upper bound of the sessions in flight."""
+        """Return the offsets of the hour that a reader has not passed: an upper bound of the sessions in flight."""
         return sum(self._waiting(passed).values())
 
     def in_flight(self, store: str, passed: Mapping[int, int]) -> int:
-        """Documents of the hour that may still reach a store, at most.
+        """Return the maximum number of documents of the hour that may still reach a store.
 
-        Counted by partition: many offsets that wait in one cannot explain a document that another one lacks.
+        Counted by partition, because the lag of one partition cannot explain a missing document of another.
         """
         waiting = {partition: offsets for partition, offsets in self._waiting(passed).items() if offsets}
         index = "session_summary" if store == IN_MONGODB else store
         rows = self.partitions or dict.fromkeys(waiting, _sum(self.months.values()))
-        # A session has several rows in some indices, so that an offset may be more than one row.
+        # A session has several rows in some indices, so an offset may be more than one row.
         is_row_a_session = index == "session_summary"
         return sum(
             min(offsets, rows[partition].of(index)) if is_row_a_session else rows[partition].of(index)
@@ -99,14 +102,20 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line:
-    """One store against what it must hold.
+class StageCount:
+    """One store's count against the expected count.
 
-    `dead`: missing documents that are dead letters. `in_flight`: at most this many may still arrive.
-    `repeated`: records that were decided more than once; they make up for no missing one.
+    Attributes:
+        stage: The stage that writes the store.
+        what: The store.
+        expected: Documents that it must have.
+        found: Documents that it has.
+        dead: Missing documents that are dead letters.
+        in_flight: Maximum number of documents that may still arrive.
+        repeated: Records that were decided more than once; they do not compensate a missing one.
     """
 
-    stage: Owner
+    stage: ReconciledStage
     what: str
     expected: int
     found: int
@@ -120,7 +129,7 @@ class Line:
         return self.found + self.dead - self.expected
 
     @property
-    def wrong(self) -> bool:
+    def is_mismatched(self) -> bool:
         """Whether it differs by more than what is in flight."""
         return self.repeated > 0 or self.difference > 0 or self.is_short
 
@@ -130,13 +139,13 @@ class Line:
         return -self.difference > self.in_flight
 
     @property
-    def pending(self) -> bool:
-        """Whether no verdict is possible yet."""
-        return self.in_flight > 0 and not self.wrong
+    def is_pending(self) -> bool:
+        """Whether the comparison is not possible yet."""
+        return self.in_flight > 0 and not self.is_mismatched
 
     @property
     def text(self) -> str:
-        """The line as people read it, without its stage."""
+        """A summary without the stage."""
         parts = [f"{self.what} {self.found:,} of {self.expected:,} expected"]
         if self.dead:
             parts.append(f"{self.dead:,} dead letters")
@@ -153,43 +162,43 @@ class Line:
 
 @dataclass(frozen=True)
 class Reconciliation:
-    """The equation of an hour, or of a day. `owner` is the first stage with a difference."""
+    """The equation of an hour, or of a day."""
 
     hour: datetime
-    lines: tuple[Line, ...]
+    lines: tuple[StageCount, ...]
 
     @property
-    def owner(self) -> Owner | None:
-        """The first stage with a difference; the gate comes before those that read from it."""
-        return next((line.stage for line in self.lines if line.wrong), None)
+    def first_mismatched_stage(self) -> ReconciledStage | None:
+        """The first stage with a difference; the gate comes before the stages that read from it."""
+        return next((line.stage for line in self.lines if line.is_mismatched), None)
 
     @property
-    def balanced(self) -> bool:
-        """Whether nothing is known to differ."""
-        return self.owner is None
+    def is_balanced(self) -> bool:
+        """Whether no difference is known."""
+        return self.first_mismatched_stage is None
 
     @property
-    def pending(self) -> bool:
+    def is_pending(self) -> bool:
         """Whether a stage has not passed the hour yet."""
-        return any(line.pending for line in self.lines)
+        return any(line.is_pending for line in self.lines)
 
     @property
     def state(self) -> State:
-        """One word for all lines."""
-        return "difference" if not self.balanced else "pending" if self.pending else "balanced"
+        """The state of all lines."""
+        return "difference" if not self.is_balanced else "pending" if self.is_pending else "balanced"
 
 
-def undecided_line(raw: int, undecided: int) -> Line:
-    """The only line of an hour that the gate has not finished."""
-    return Line(stage="gate", what="decided", expected=raw, found=raw - undecided, in_flight=undecided)
+def undecided_line(raw: int, undecided: int) -> StageCount:
+    """Return the only line of an hour that the gate has not decided."""
+    return StageCount(stage="gate", what="decided", expected=raw, found=raw - undecided, in_flight=undecided)
 
 
-def gate_line(evidence: Evidence) -> Line:
-    """What the gate admitted against what it read and did not reject.
+def gate_line(evidence: Evidence) -> StageCount:
+    """Compare what the gate admitted with what it read and did not reject.
 
-    A raw record that was decided twice counts once: it would hide a lost one.
+    A raw record that was decided twice counts once; otherwise it would hide a lost one.
     """
-    return Line(
+    return StageCount(
         stage="gate",
         what=ADMITTED,
         expected=evidence.raw - sum(evidence.rejected.values()),
@@ -198,19 +207,23 @@ def gate_line(evidence: Evidence) -> Line:
     )
 
 
-def store_line(stage: Owner, what: str, expected: int, found: int, in_flight: int, *, dead: int = 0) -> Line:
-    """A store behind the gate; of what is in flight, no more than is expected."""
-    return Line(stage=stage, what=what, expected=expected, found=found, dead=dead, in_flight=min(in_flight, expected))
+def store_line(
+    stage: ReconciledStage, what: str, expected: int, result: int, in_flight: int, *, dead: int = 0
+) -> StageCount:
+    """Compare a downstream store; the documents in flight are limited to the expected ones."""
+    return StageCount(
+        stage=stage, what=what, expected=expected, found=result, dead=dead, in_flight=min(in_flight, expected)
+    )
 
 
 def oldest_month(now: datetime, months: int) -> str:
-    """The oldest event month that retention of the indices keeps, `YYYY-MM`."""
+    """Return the oldest event month that the indices retain, `YYYY-MM`."""
     first = now.year * 12 + now.month - 1 - months
     return f"{first // 12:04d}-{first % 12 + 1:02d}"
 
 
-def merged(evidences: Sequence[Evidence]) -> Evidence:
-    """The evidence of a day out of that of its hours."""
+def merge(evidences: Sequence[Evidence]) -> Evidence:
+    """Merge the evidence of the hours of a day."""
     rejected: dict[str, int] = {}
     months: dict[str, Rows] = {}
     bounds: dict[str, int] = {}
@@ -221,7 +234,7 @@ def merged(evidences: Sequence[Evidence]) -> Evidence:
             months.setdefault(month, Rows()).add(rows)
         for partition, bound in evidence.bounds.items():
             bounds[partition] = max(bound, bounds.get(partition, 0))
-    return Evidence(raw=sum(each.raw for each in evidences), rejected=rejected, months=months, bounds=bounds)
+    return Evidence(raw=sum(evidence.raw for evidence in evidences), rejected=rejected, months=months, bounds=bounds)
 
 
 def _sum(several: Iterable[Rows]) -> Rows:

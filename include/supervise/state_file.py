@@ -1,6 +1,6 @@
-"""The supervisor's own memory on this machine: which alerts people were told of, and the last heartbeat.
+"""The supervisor's state on this machine: which alerts were sent, and the last heartbeat.
 
-A file, because each supervision cycle is a process of its own; and not Redis, whose loss is an alert itself.
+It is a file, because each supervision cycle is a separate process, and because the loss of Redis is an alert itself.
 """
 
 import fcntl
@@ -20,9 +20,12 @@ FILE = "supervisor.json"
 
 
 class AlertRecord(msgspec.Struct):
-    """One alert that fires. Times in Unix s: its last message was begun, its condition was last seen.
+    """One alert that fires.
 
-    `is_delivered`: the message arrived; without it people may not know.
+    Attributes:
+        sent_at: When its last message was begun, Unix s.
+        fired_at: When its condition last held, Unix s.
+        is_delivered: Whether the webhook accepted the message.
     """
 
     sent_at: float
@@ -31,22 +34,22 @@ class AlertRecord(msgspec.Struct):
 
 
 class SupervisorState(msgspec.Struct):
-    """All of the file. `to_forget`: alerts that ended while Redis could not be told."""
+    """All of the file. `to_remove`: alerts that were resolved while Redis was unavailable."""
 
     alerts: dict[str, AlertRecord] = {}
-    to_forget: set[str] = set()
+    to_remove: set[str] = set()
     heartbeat_at: float | None = None
 
 
 class StateFile:
-    """The file of one machine's supervisors; no method raises for a file that cannot be read or written."""
+    """The state file of one machine; no method raises for a file that cannot be read or written."""
 
     def __init__(self, settings: Settings) -> None:
         folder = settings.supervise_folder or settings.state_dir / "data" / "supervise"
         self._path = Path(folder) / FILE
 
     def read(self) -> SupervisorState:
-        """Return what is stored, an empty state where nothing readable is."""
+        """Return the stored state, an empty one where the file is missing or broken."""
         try:
             return msgspec.json.decode(self._path.read_bytes(), type=SupervisorState)
         except FileNotFoundError:
@@ -57,12 +60,12 @@ class StateFile:
 
     @contextmanager
     def edit(self) -> Iterator[SupervisorState]:
-        """Hand out the state to be changed and store it, while no other process can; keep the block short."""
+        """Yield the state for changes and store it, under a file lock; keep the block short."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             lock = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
-            log.warning("lock %s failed: %s; alerts may repeat while Redis is away", self._path, error.strerror)
+            log.warning("lock %s failed: %s; alerts may repeat while Redis is unavailable", self._path, error.strerror)
             yield SupervisorState()
             return
         try:
@@ -82,4 +85,4 @@ class StateFile:
                 os.fsync(file.fileno())
             draft.replace(self._path)
         except OSError as error:
-            log.warning("write %s failed: %s; alerts may repeat while Redis is away", self._path, error.strerror)
+            log.warning("write %s failed: %s; alerts may repeat while Redis is unavailable", self._path, error.strerror)

@@ -1,4 +1,4 @@
-"""The stream job as one thing to submit, stop, resume and wait for; there is never more than one."""
+"""Submit, stop, resume and wait for the stream job; there is never more than one."""
 
 import glob
 import shutil
@@ -15,7 +15,7 @@ from include.contracts.stream import JOB_NAME
 from include.supervise.flink_rest import FlinkRest, JobSummary
 
 ENTRY_CLASS = "org.apache.flink.client.python.PythonDriver"
-POLL_S = 0.5
+POLL_INTERVAL_S = 0.5
 START_DEADLINE_S = 120.0
 STOP_DEADLINE_S = 120.0
 METADATA = "_metadata"
@@ -24,9 +24,12 @@ _T = TypeVar("_T")
 
 
 class JobProgram(NamedTuple):
-    """What runs the job, as paths inside the cluster: `root` goes on the Python path.
+    """Files of the job.
 
-    `jar` is the project's jar for Flink; it is read here and uploaded. Flink adds flink-python itself.
+    Attributes:
+        jar: The project's jar for Flink; it is read here and uploaded. Flink adds flink-python itself.
+        root: Folder on the Python path, inside the cluster.
+        script: The job's script, inside the cluster.
     """
 
     jar: Path
@@ -42,17 +45,17 @@ class RestorePoint(NamedTuple):
 
     @property
     def uri(self) -> str:
-        """The path as Flink wants it."""
+        """The path as a URI."""
         return self.path.absolute().as_uri()
 
     @property
     def job(self) -> str | None:
-        """The id of the job whose checkpoint it is; None for a savepoint."""
+        """The id of the checkpoint's job; None for a savepoint."""
         return self.path.parent.name if self.path.name.startswith("chk-") else None
 
 
-class Observation(NamedTuple):
-    """The running job as it is now, `failures` newest first."""
+class JobStatus(NamedTuple):
+    """Status of the running job; `failures` newest first."""
 
     job_id: str
     state: str
@@ -63,14 +66,14 @@ class Observation(NamedTuple):
     failures: list[str]
 
 
-def observe(flink: FlinkRest) -> Observation | None:
-    """What Flink says of the running job; None without one. Ages are by the cluster's own clock."""
+def get_job_status(flink: FlinkRest) -> JobStatus | None:
+    """Return the status of the running job, None without one. Ages are by the cluster's clock."""
     summary = running_job(flink)
     if summary is None:
         return None
     job, checkpoints = flink.job(summary.jid), flink.checkpoints(summary.jid)
     completed = checkpoints.latest.completed
-    return Observation(
+    return JobStatus(
         job_id=job.jid,
         state=job.state,
         idle_tasks=job.idle_tasks,
@@ -82,38 +85,43 @@ def observe(flink: FlinkRest) -> Observation | None:
 
 
 def running_job(flink: FlinkRest) -> JobSummary | None:
-    """The stream job that has not ended, if any."""
+    """Return the stream job that has not ended, None without one."""
     return _running(flink.jobs())
 
 
 def _running(jobs: Iterable[JobSummary]) -> JobSummary | None:
-    return next((job for job in jobs if job.name == JOB_NAME and not job.ended), None)
+    return next((job for job in jobs if job.name == JOB_NAME and not job.has_ended), None)
 
 
 class JobIds(Protocol):
-    """Where the ids of submissions come from; `Turn` of the journal is one."""
+    """Source of the ids of submissions, such as `LockLease`."""
 
     def extend(self) -> None:
-        """Raise TransientError when the right to submit was lost."""
+        """Raise TransientError where the lock was lost."""
 
     def job_id(self) -> str:
         """Return the id of the next submission, the same until it is spent."""
 
     def spend(self, job_id: str) -> None:
-        """Never give this id again."""
+        """Discard this id."""
 
 
 def submit(
     flink: FlinkRest, program: JobProgram, restore: RestorePoint | None = None, ids: JobIds | None = None
 ) -> str:
-    """Start the job, empty or from a restore point; returns its id before it runs.
+    """Submit the job and return its id before it runs.
 
-    With `ids` Flink itself refuses a second job, whatever became of an earlier request: see `Turn.job_id`.
+    Args:
+        flink: The cluster.
+        program: Files of the job.
+        restore: Where to resume from; None: without state.
+        ids: Source of the job's id. Flink then refuses a second job: see `LockLease.job_id`.
 
-    Raises TerminalError when one is there already: two would write the same documents and fight over offsets.
+    Raises:
+        TerminalError: A job exists: two would write the same documents and commit the same offsets.
     """
-    known = flink.jobs()
-    _require_none(known)
+    existing = flink.jobs()
+    _require_none(existing)
     jar_id = flink.ensure_jar(program.jar)
     body: dict[str, object] = {
         "entryClass": ENTRY_CLASS,
@@ -121,20 +129,20 @@ def submit(
     }
     if restore is not None:
         body |= {"savepointPath": restore.uri, "allowNonRestoredState": False}
-    job_id = None if ids is None else _unused(ids, known)
+    job_id = None if ids is None else _unused_id(ids, existing)
     if job_id is not None:
         body["jobId"] = job_id
     try:
         started = flink.run(jar_id, body)
     except TerminalError as error:
-        # The refusal itself says no more than that the Python process ended.
-        new = [job for job in flink.jobs() if job.jid not in {earlier.jid for earlier in known}]
+        # The error itself has no cause: only that the Python process ended.
+        new = [job for job in flink.jobs() if job.jid not in {earlier.jid for earlier in existing}]
         _require_none(new)
         if not new:
             raise
         raise TerminalError(f"the job could not start: {_last_failure(flink, new[0].jid)}", error.remedy) from error
     if ids is not None:
-        # Where it is not spent, the next submission sees the job and spends it.
+        # Otherwise the next submission finds the job and spends the id.
         with suppress(TransientError):
             ids.spend(started)
     return started
@@ -143,33 +151,33 @@ def submit(
 def _require_none(jobs: Iterable[JobSummary]) -> None:
     present = _running(jobs)
     if present is not None:
-        message = f"job {JOB_NAME} is there already ({present.jid}, {present.state})"
+        message = f"job {JOB_NAME} already exists ({present.jid}, {present.state})"
         raise TerminalError(message, "stop or cancel it first")
 
 
-def _unused(ids: JobIds, known: Iterable[JobSummary]) -> str:
-    """The id of the next submission; not that of a job that has ended, which Flink would refuse."""
+def _unused_id(ids: JobIds, existing: Iterable[JobSummary]) -> str:
+    """Return the id of the next submission, never that of a job that has ended, which Flink would refuse."""
     ids.extend()
     job_id = ids.job_id()
-    if all(job.jid != job_id for job in known):
+    if all(job.jid != job_id for job in existing):
         return job_id
     ids.spend(job_id)
     return ids.job_id()
 
 
 def stop_with_savepoint(flink: FlinkRest, deadline_s: float = STOP_DEADLINE_S) -> RestorePoint:
-    """Stop the running job at a consistent point; returns the savepoint to resume from.
+    """Stop the running job with a savepoint; return the savepoint.
 
-    Raises NotReadyError past the deadline: with Elasticsearch away no savepoint can complete.
+    Raises NotReadyError past the deadline: while Elasticsearch is unavailable, no savepoint can complete.
     """
     job = _require_running(flink)
     request = flink.start_stop(job.jid)
 
     def location() -> RestorePoint:
-        found = flink.stop_result(job.jid, request)
-        if found is None:
+        uri = flink.stop_result(job.jid, request)
+        if uri is None:
             raise NotReadyError("the savepoint is not complete", "see that Elasticsearch answers, or cancel the job")
-        return restore_point(Path(unquote(urlsplit(found).path)))
+        return restore_point(Path(unquote(urlsplit(uri).path)))
 
     def ended() -> None:
         if running_job(flink) is not None:
@@ -181,7 +189,7 @@ def stop_with_savepoint(flink: FlinkRest, deadline_s: float = STOP_DEADLINE_S) -
 
 
 def cancel(flink: FlinkRest, deadline_s: float = STOP_DEADLINE_S) -> str:
-    """End the running job at once and wait until it has; returns its id. Its checkpoints stay for `resume`."""
+    """Cancel the running job and wait until it has ended; return its id. Its checkpoints remain for `resume`."""
     job = _require_running(flink)
     flink.cancel(job.jid)
 
@@ -195,9 +203,9 @@ def cancel(flink: FlinkRest, deadline_s: float = STOP_DEADLINE_S) -> str:
 
 
 def wait_running(flink: FlinkRest, job_id: str, deadline_s: float = START_DEADLINE_S, checkpoints: int = 1) -> None:
-    """Wait until all tasks run and so many checkpoints have completed.
+    """Wait until all tasks run and `checkpoints` checkpoints have completed.
 
-    Raises TerminalError when the job ended instead, NotReadyError with the reason past the deadline.
+    Raises TerminalError where the job has ended, NotReadyError with the reason past the deadline.
     """
 
     def healthy() -> None:
@@ -210,15 +218,15 @@ def wait_running(flink: FlinkRest, job_id: str, deadline_s: float = START_DEADLI
             )
         completed = flink.checkpoints(job_id).counts.completed
         if completed < checkpoints:
-            raise NotReadyError(f"{completed} checkpoints are complete, {checkpoints} wanted", "see Flink's logs")
+            raise NotReadyError(f"{completed} checkpoints are complete, {checkpoints} expected", "see Flink's logs")
 
     _poll(healthy, deadline_s)
 
 
 def restore_points(state: Path) -> list[RestorePoint]:
-    """Complete checkpoints of all jobs and savepoints below a Flink data folder, newest first.
+    """Return the complete checkpoints of all jobs and the savepoints below a Flink data folder, newest first.
 
-    Flink deletes old checkpoints meanwhile: what is gone does not count.
+    Flink deletes old checkpoints concurrently; deleted ones are omitted.
     """
     points: list[RestorePoint] = []
     for pattern in (f"checkpoints/*/chk-*/{METADATA}", f"savepoints/*/{METADATA}"):
@@ -231,7 +239,7 @@ def restore_points(state: Path) -> list[RestorePoint]:
 
 
 def restore_point(path: Path) -> RestorePoint:
-    """A checkpoint or savepoint by its folder; TerminalError for one that is missing or incomplete."""
+    """Return a checkpoint or savepoint by its folder. Raises TerminalError for a missing or incomplete one."""
     metadata = path / METADATA
     if not metadata.is_file():
         raise TerminalError(f"{path} is no complete checkpoint or savepoint", "see ./showroom stream prune for others")
@@ -239,25 +247,28 @@ def restore_point(path: Path) -> RestorePoint:
 
 
 def newest_restore_point(state: Path) -> RestorePoint | None:
-    """What `resume` starts from; a folder without metadata is an unfinished checkpoint and does not count."""
+    """Return the restore point of `resume`; a folder without metadata is an incomplete checkpoint."""
     return next(iter(restore_points(state)), None)
 
 
 def prune(state: Path, running: Iterable[str], *, delete: bool = False) -> list[Path]:
-    """Folders no job needs: checkpoints of ended jobs and savepoints, but for the newest restore point.
+    """Return the folders that no job requires: checkpoints of ended jobs and savepoints, except the newest.
 
-    `running` are the ids of jobs that have not ended. Deletes only when told to.
+    Args:
+        state: Flink's data folder.
+        running: Ids of jobs that have not ended.
+        delete: Whether to delete them.
     """
     newest = newest_restore_point(state)
-    kept = {state / "checkpoints" / job_id for job_id in running}
+    retained = {state / "checkpoints" / job_id for job_id in running}
     if newest is not None:
-        kept |= {newest.path, newest.path.parent}
+        retained |= {newest.path, newest.path.parent}
     folders = sorted((*state.glob("checkpoints/*"), *state.glob("savepoints/*")))
-    spare = [folder for folder in folders if folder.is_dir() and folder not in kept]
+    unused = [folder for folder in folders if folder.is_dir() and folder not in retained]
     if delete:
-        for folder in spare:
+        for folder in unused:
             shutil.rmtree(folder)
-    return spare
+    return unused
 
 
 def _require_running(flink: FlinkRest) -> JobSummary:
@@ -271,11 +282,11 @@ def _last_failure(flink: FlinkRest, job_id: str) -> str:
     return next(iter(flink.exceptions(job_id)), "no failure reported")
 
 
-def _poll(question: Callable[[], _T], deadline_s: float) -> _T:
+def _poll(check: Callable[[], _T], deadline_s: float) -> _T:
     retrying = Retrying(
         stop=stop_after_delay(deadline_s),
-        wait=wait_fixed(POLL_S),
+        wait=wait_fixed(POLL_INTERVAL_S),
         retry=retry_if_exception_type((NotReadyError, TransientError)),
         reraise=True,
     )
-    return retrying(question)
+    return retrying(check)

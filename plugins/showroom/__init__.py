@@ -1,6 +1,6 @@
-"""Airflow's plugin: hooks, sensor, operators, alerts, links and pages of the showroom."""
+"""Airflow plugin: hooks, sensor, operators, alerts, links and pages."""
 
 import logging
 
-# At INFO kafka-python logs every connection, which hides the one line of a task's log that says what it did.
+# At INFO kafka-python logs every connection, which hides the result line in a task's log.
 logging.getLogger("kafka").setLevel(logging.WARNING)

@@ -1,4 +1,4 @@
-"""The operator for the steps of the nightly batch."""
+"""The operator that runs the steps of the nightly batch."""
 
 import json
 import os
@@ -12,91 +12,104 @@ from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from include.contracts.settings import Settings
-from showroom.environment import batch_folder, batch_python, settings
+from showroom.fail_fast import fail_fast_on_terminal
 from showroom.links import RUN_KEY, MlflowRunLink
-from showroom.verdicts import verdicts
+from showroom.settings import batch_folder, batch_python, load_settings
 
 POOL = "batch"
-TRY_AGAIN = 75
-"""Exit code of a step that may do better later; every other one fails for good."""
+EX_TEMPFAIL = 75
+"""Exit code of a step whose retry may help (sysexits.h); any other non-zero code fails the task."""
 TRACKING = "MLFLOW_TRACKING_URI"
 
 
 class BatchStepOperator(BaseOperator):
-    """One step of a nightly run, as a process of the batch's own environment.
+    """Run one step of a nightly run as a subprocess in the batch's environment.
 
-    Its lines go into the task's log, its summary is the result. `planned_by` is the task whose result is the plan:
-    `window`, `out` and `ceiling`. The step ends with the task, however that ends.
+    The subprocess logs into the task's log; its summary is the task's result. Killing the task kills the subprocess.
+
+    Args:
+        step: name of the step.
+        plan_task_id: task whose result is the plan: `window`, `out` and `oracle_auc`.
+        pool: Airflow pool that limits concurrent steps.
     """
 
     operator_extra_links = (MlflowRunLink(),)
 
-    def __init__(self, *, step: str, planned_by: str, pool: str = POOL, **kwargs: Any) -> None:
+    def __init__(self, *, step: str, plan_task_id: str, pool: str = POOL, **kwargs: Any) -> None:
         super().__init__(pool=pool, **kwargs)
         self.step = step
-        self.planned_by = planned_by
+        self.plan_task_id = plan_task_id
         self._process = SubprocessHook()
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Run it; the summary."""
-        plan = context["ti"].xcom_pull(task_ids=self.planned_by)
-        with verdicts():
-            current = settings()
-            command = command_of(current, self.step, plan)
-            environment = environment_of(current, os.environ)
-        # Beside the code lies what must not be imported in its place.
+        """Run the step and return its summary.
+
+        Raises:
+            AirflowException: a retry may help.
+            AirflowFailException: a retry cannot help.
+        """
+        plan = context["ti"].xcom_pull(task_ids=self.plan_task_id)
+        with fail_fast_on_terminal():
+            current = load_settings()
+            command = build_command(current, self.step, plan)
+            environment = build_environment(current, os.environ)
+        # The working directory is not the project's folder, because modules there would shadow installed packages.
         done = self._process.run_command(command, env=environment, cwd=plan["out"])
-        require(self.step, done.exit_code, done.output)
+        raise_for_exit_code(self.step, done.exit_code, done.output)
         summary: dict[str, Any] = json.loads((Path(plan["out"]) / f"{self.step}.json").read_text())
-        if run := tracked(summary):
+        if run := challenger_run(summary):
             context["ti"].xcom_push(key=RUN_KEY, value=run)
         return summary
 
     def on_kill(self) -> None:
-        """End the step with the task that is stopped."""
+        """Terminate the subprocess when the task is stopped."""
         if self._process.sub_process is not None:
             self._process.send_sigterm()  # type: ignore[no-untyped-call]
 
 
-def command_of(current: Settings, step: str, plan: Mapping[str, Any]) -> list[str]:
-    """The command of a step; SettingsError where the settings do not name the environment."""
-    # The stream goes first where both want the processor; a task that is killed takes its step along.
-    before = [*_found("nice", "-n", "10"), *_found("setpriv", "--pdeathsig", "KILL")]
+def build_command(current: Settings, step: str, plan: Mapping[str, Any]) -> list[str]:
+    """Build the command of a step.
+
+    Raises:
+        SettingsError: the settings do not name the batch's environment.
+    """
+    # nice: the stream has priority for the CPU. setpriv: killing the task also kills its subprocess.
+    before = [*_if_installed("nice", "-n", "10"), *_if_installed("setpriv", "--pdeathsig", "KILL")]
     options = ["--window", plan["window"], "--out", plan["out"]]
-    if plan.get("ceiling") is not None:
-        options += ["--ceiling", f"{plan['ceiling']:.6f}"]
+    if plan.get("oracle_auc") is not None:
+        options += ["--oracle-auc", f"{plan['oracle_auc']:.6f}"]
     return [*before, str(batch_python(current)), "-P", "-m", "include.batch", step, *options]
 
 
-def environment_of(current: Settings, around: Mapping[str, str]) -> dict[str, str]:
-    """What a step knows: this process's environment, MLflow's address as reached from here, folders for caches."""
+def build_environment(current: Settings, base: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a step: this process's variables, MLflow's address as seen from here, and cache folders."""
     caches = batch_folder(current) / "cache"
-    reached = current.replace(mlflow_url=around.get(TRACKING) or current.mlflow_url)
+    reached = current.replace(mlflow_url=base.get(TRACKING) or current.mlflow_url)
     return {
-        **{name: value for name, value in around.items() if not name.startswith(("AIRFLOW", "_AIRFLOW"))},
+        **{name: value for name, value in base.items() if not name.startswith(("AIRFLOW", "_AIRFLOW"))},
         **reached.to_env(),
         "NUMBA_CACHE_DIR": str(caches / "numba"),
         "MPLCONFIGDIR": str(caches / "matplotlib"),
     }
 
 
-def require(step: str, code: int, said: str) -> None:
-    """Raise what a step's end means: AirflowException to try again, AirflowFailException to give up."""
+def raise_for_exit_code(step: str, code: int, output: str) -> None:
+    """Translate an exit code: AirflowException for a retry, AirflowFailException for a permanent failure."""
     if code == 0:
         return
-    reason = said.removeprefix("batch: ") or "see its log"
-    if code == TRY_AGAIN:
+    reason = output.removeprefix("batch: ") or "see its log"
+    if code == EX_TEMPFAIL:
         raise AirflowException(f"{step}: {reason}")
     raise AirflowFailException(f"{step} ended with {code}: {reason}")
 
 
-def tracked(summary: Mapping[str, Any]) -> str | None:
-    """`experiment/run` of the best model that a summary tells as challenger; None where it tells of none."""
+def challenger_run(summary: Mapping[str, Any]) -> str | None:
+    """`experiment/run` of the best challenger in a summary; None without a challenger."""
     experiment = str(summary.get("address", "")).partition("/#/experiments/")[2]
     decisions = summary.get("decisions") or {}
     runs = [decision["challenger"]["run"] for decision in decisions.values() if decision.get("challenger")]
     return f"{experiment}/{runs[0]}" if experiment and runs else None
 
 
-def _found(*command: str) -> tuple[str, ...]:
+def _if_installed(*command: str) -> tuple[str, ...]:
     return command if shutil.which(command[0]) else ()

@@ -1,14 +1,14 @@
-"""Airflow's way to the Flink cluster."""
+"""Airflow's hook for the Flink cluster."""
 
 from airflow.sdk import BaseHook
 
 from include.contracts.settings import Settings
 from include.supervise.flink_rest import FlinkRest
-from showroom.environment import settings
+from showroom.settings import load_settings
 
 
 class FlinkHook(BaseHook):
-    """The typed REST client of the cluster the settings name, or a connection where one is given.
+    """Connect to the cluster of the settings, or to that of a connection id.
 
     The connection's host and port are used, and its schema (`http` by default) as scheme.
     """
@@ -22,14 +22,14 @@ class FlinkHook(BaseHook):
         self.flink_conn_id = flink_conn_id
 
     def settings(self) -> Settings:
-        """The settings, with the connection's address where there is one."""
-        current = settings()
+        """Return the settings, with the connection's address where a connection id is given."""
+        settings = load_settings()
         if self.flink_conn_id is None:
-            return current
-        found = self.get_connection(self.flink_conn_id)
-        port = f":{found.port}" if found.port else ""
-        return current.replace(flink_url=f"{found.schema or 'http'}://{found.host}{port}")
+            return settings
+        connection = self.get_connection(self.flink_conn_id)
+        port = f":{connection.port}" if connection.port else ""
+        return settings.replace(flink_url=f"{connection.schema or 'http'}://{connection.host}{port}")
 
     def get_conn(self) -> FlinkRest:
-        """A new client; close it after use."""
+        """Return a new client; close it after use."""
         return FlinkRest(self.settings())

@@ -1,4 +1,4 @@
-"""Where a login that can only look lands: on Live, not on Airflow's own home page."""
+"""Redirect the read-only login from Airflow's home page to the Live page."""
 
 import json
 from base64 import urlsafe_b64decode
@@ -7,7 +7,7 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
 COOKIE = "_token"
-"""Airflow's cookie with the token of who is logged in."""
+"""Airflow's cookie with the token of the logged-in user."""
 LIVE = "plugin/showroom-live"
 ROLE = "viewer"
 
@@ -22,7 +22,7 @@ class ViewerLanding:
         self._app = app
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """One request."""
+        """Handle one request."""
         if scope["type"] == "http" and scope["method"] == "GET" and _is_root(scope) and _role(scope) == ROLE:
             target = f"{scope.get('root_path', '').rstrip('/')}/{LIVE}".encode()
             headers = [(b"location", target), (b"content-length", b"0"), (b"cache-control", b"no-store")]
@@ -38,7 +38,7 @@ def _is_root(scope: Any) -> bool:
 
 
 def _role(scope: Any) -> str:
-    """The role that the request's token names; empty without a readable token."""
+    """Return the role in the request's token; empty without a readable token."""
     cookies = b"; ".join(value for name, value in scope["headers"] if name == b"cookie")
     try:
         token = SimpleCookie(cookies.decode("latin-1"))[COOKIE].value

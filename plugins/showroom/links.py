@@ -1,11 +1,11 @@
-"""Buttons on a task's page that lead to what the task is about."""
+"""Links on a task's page: the Flink job, the MLflow run, the Live page."""
 
 from typing import Any
 
 from airflow.sdk import BaseOperator, BaseOperatorLink, BaseXCom
 from airflow.sdk.types import TaskInstanceKey
 
-from showroom.environment import settings
+from showroom.settings import load_settings
 
 JOB_KEY = "flink_job_id"
 RUN_KEY = "mlflow_run"
@@ -13,14 +13,14 @@ LIVE_PAGE = "/plugin/showroom-live"
 
 
 class FlinkJobLink(BaseOperatorLink):
-    """The stream job in Flink's own pages, or the list of jobs before there is one."""
+    """The stream job in Flink's web UI, or the list of jobs if there is none."""
 
     name = "Flink job"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        """The address; the task pushed the job's id as XCom `flink_job_id`."""
-        job_id = _pushed(ti_key, JOB_KEY)
-        return f"{settings().flink_url}/#/job/running{f'/{job_id}/overview' if job_id else ''}"
+        """Return the URL; the task pushes the job's id as XCom `flink_job_id`."""
+        job_id = _pull_xcom(ti_key, JOB_KEY)
+        return f"{load_settings().flink_url}/#/job/running{f'/{job_id}/overview' if job_id else ''}"
 
 
 class MlflowRunLink(BaseOperatorLink):
@@ -29,24 +29,24 @@ class MlflowRunLink(BaseOperatorLink):
     name = "MLflow run"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        """The address; the task pushed `experiment/run` as XCom `mlflow_run`."""
-        experiment, _, run = str(_pushed(ti_key, RUN_KEY) or "").partition("/")
-        return f"{settings().mlflow_url}{f'/#/experiments/{experiment}/runs/{run}' if run else ''}"
+        """Return the URL; the task pushes `experiment/run` as XCom `mlflow_run`."""
+        experiment, _, run = str(_pull_xcom(ti_key, RUN_KEY) or "").partition("/")
+        return f"{load_settings().mlflow_url}{f'/#/experiments/{experiment}/runs/{run}' if run else ''}"
 
 
 class DashboardLink(BaseOperatorLink):
-    """The page with the live figures in Airflow's side bar."""
+    """The Live page in Airflow."""
 
-    name = "Live figures"
+    name = "Live page"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        """The address of the page."""
-        return f"{settings().airflow_url}{LIVE_PAGE}"
+        """Return the URL of the page."""
+        return f"{load_settings().airflow_url}{LIVE_PAGE}"
 
 
 LINKS: list[BaseOperatorLink] = [FlinkJobLink(), MlflowRunLink(), DashboardLink()]
 
 
-def _pushed(ti_key: TaskInstanceKey, key: str) -> Any:
-    # A key serves as what the method asks for, but is frozen.
+def _pull_xcom(ti_key: TaskInstanceKey, key: str) -> Any:
+    # The method accepts a task instance key, but its annotation does not.
     return BaseXCom.get_value(ti_key=ti_key, key=key)  # type: ignore[arg-type]

@@ -1,17 +1,17 @@
-"""Operators on the stream job; those that change it run in the pool `stream`, one at a time."""
+"""Operators on the stream job; those that change the job run in the pool `stream`, one at a time."""
 
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, Context
 
-from showroom.environment import job_program, state_folder
+from showroom.fail_fast import fail_fast_on_terminal
 from showroom.links import JOB_KEY, DashboardLink, FlinkJobLink
-from showroom.verdicts import verdicts
+from showroom.settings import job_program, state_folder
 
 if TYPE_CHECKING:
     from include.contracts.settings import Settings
+    from include.supervise.decision_log import LockLease
     from include.supervise.flink_rest import FlinkRest
-    from include.supervise.journal import Turn
     from include.supervise.observation import Observation
     from include.supervise.stream_job import RestorePoint
 
@@ -19,9 +19,9 @@ POOL = "stream"
 
 
 class StreamOperator(BaseOperator):
-    """Base of the operators on the job; each acts under the supervisor's lock.
+    """Base of the operators on the job; each runs under the supervisor lock.
 
-    Fails at once where no retry can help, with the remedy in the message.
+    Fails at once where a retry cannot help, with the remedy in the message.
     """
 
     operator_extra_links = (FlinkJobLink(), DashboardLink())
@@ -31,44 +31,44 @@ class StreamOperator(BaseOperator):
         self.flink_conn_id = flink_conn_id
 
     def execute(self, context: Context) -> Any:
-        """Do it on the cluster."""
-        from include.supervise.journal import my_turn
+        """Run `execute_on_job` under the lock."""
+        from include.supervise.decision_log import require_supervisor_lock
         from showroom.hooks import FlinkHook
 
         hook = FlinkHook(self.flink_conn_id)
-        with verdicts(), hook.get_conn() as flink, my_turn(hook.settings()) as turn:
-            return self.change(flink, hook.settings(), context, turn)
+        with fail_fast_on_terminal(), hook.get_conn() as flink, require_supervisor_lock(hook.settings()) as lease:
+            return self.execute_on_job(flink, hook.settings(), context, lease)
 
-    def change(self, flink: "FlinkRest", settings: "Settings", context: Context, turn: "Turn") -> Any:
-        """What this operator does with the job, by the right to act."""
+    def execute_on_job(self, flink: "FlinkRest", settings: "Settings", context: Context, lease: "LockLease") -> Any:
+        """Change the job; `lease` is the lock."""
         raise NotImplementedError
 
 
 class SubmitStreamOperator(StreamOperator):
-    """Start the job without any state and wait until it runs; the result is its id. Fails where one is there."""
+    """Start the job without state and wait until it runs; the result is its id. Fails where a job exists."""
 
-    def change(self, flink: "FlinkRest", settings: "Settings", context: Context, turn: "Turn") -> str:
-        """Submit."""
-        return _start(flink, settings, context, None, turn)
+    def execute_on_job(self, flink: "FlinkRest", settings: "Settings", context: Context, lease: "LockLease") -> str:
+        """Submit the job."""
+        return _start(flink, settings, context, None, lease)
 
 
 class ResumeStreamOperator(StreamOperator):
     """Start the job from its newest checkpoint or savepoint, empty where there is none; the result is its id."""
 
-    def change(self, flink: "FlinkRest", settings: "Settings", context: Context, turn: "Turn") -> str:
-        """Resume."""
+    def execute_on_job(self, flink: "FlinkRest", settings: "Settings", context: Context, lease: "LockLease") -> str:
+        """Resume the job."""
         from include.supervise.stream_job import newest_restore_point
 
         point = newest_restore_point(state_folder(settings))
-        self.log.info("from %s", point.path if point else "nothing")
-        return _start(flink, settings, context, point, turn)
+        self.log.info("from %s", point.path if point else "no restore point")
+        return _start(flink, settings, context, point, lease)
 
 
 class StopStreamOperator(StreamOperator):
     """Stop the job with a savepoint; the result is the savepoint's folder."""
 
-    def change(self, flink: "FlinkRest", settings: "Settings", context: Context, turn: "Turn") -> str:
-        """Stop."""
+    def execute_on_job(self, flink: "FlinkRest", settings: "Settings", context: Context, lease: "LockLease") -> str:
+        """Stop the job."""
         from include.supervise.stream_job import stop_with_savepoint
 
         return str(stop_with_savepoint(flink).path)
@@ -77,81 +77,88 @@ class StopStreamOperator(StreamOperator):
 class CancelStreamOperator(StreamOperator):
     """End the job at once; its checkpoints stay. The result is its id."""
 
-    def change(self, flink: "FlinkRest", settings: "Settings", context: Context, turn: "Turn") -> str:
-        """Cancel."""
+    def execute_on_job(self, flink: "FlinkRest", settings: "Settings", context: Context, lease: "LockLease") -> str:
+        """Cancel the job."""
         from include.supervise.stream_job import cancel
 
         return cancel(flink)
 
 
 class SuperviseOperator(BaseOperator):
-    """One round of supervision: look again, act if needed, record, alert, tell the dashboard.
+    """Run one supervision cycle: observe, decide, restart, record, alert, index the events.
 
-    Never fails for a server that is away.
+    Never fails for an unavailable server. The result is action, alert, reason and outcome.
 
-    `watched_by`: the `StreamHealthSensor` before it, whose observations are taken into account.
-    The result is action, alarm, reason and outcome.
+    Args:
+        sensor_task_id: The upstream `StreamHealthSensor`, whose observations are part of the history.
+        pool: Airflow's pool.
+        **kwargs: Of BaseOperator.
     """
 
     operator_extra_links = (FlinkJobLink(), DashboardLink())
 
-    def __init__(self, *, watched_by: str | None = None, pool: str = POOL, **kwargs: Any) -> None:
+    def __init__(self, *, sensor_task_id: str | None = None, pool: str = POOL, **kwargs: Any) -> None:
         super().__init__(pool=pool, **kwargs)
-        self.watched_by = watched_by
+        self.sensor_task_id = sensor_task_id
 
     def execute(self, context: Context) -> dict[str, str | None]:
-        """One round."""
-        from include.supervise.act import supervise_once
-        from include.supervise.report import decisions
-        from showroom.environment import settings
-        from showroom.tasks.pipeline import MISSED, tell_rounds
+        """Run the cycle."""
+        from include.supervise.stage_status import decisions
+        from include.supervise.supervisor import run_cycle
+        from showroom.settings import load_settings
+        from showroom.tasks.pipeline import MAX_MISSED_DECISIONS, index_missed_decisions
 
-        current = settings()
-        pulled = context["ti"].xcom_pull(task_ids=self.watched_by) if self.watched_by else None
-        with verdicts():
-            entry = supervise_once(
-                current,
-                job_program(current),
-                state_folder(current),
-                prepare=lambda: _prepare(current),
-                say=self.log.info,
-                remembered=self._seen(pulled),
+        settings = load_settings()
+        pulled = context["ti"].xcom_pull(task_ids=self.sensor_task_id) if self.sensor_task_id else None
+        with fail_fast_on_terminal():
+            record = run_cycle(
+                settings,
+                job_program(settings),
+                state_folder(settings),
+                prepare=lambda: _prepare(settings),
+                on_progress=self.log.info,
+                earlier=self._observations(pulled),
             )
-        tell_rounds(current, decisions(current, MISSED) or [entry])
-        job = getattr(entry.observation.flink, "job", None)
+        index_missed_decisions(settings, decisions(settings, MAX_MISSED_DECISIONS) or [record])
+        job = getattr(record.observation.flink, "job", None)
         if job is not None:
             context["ti"].xcom_push(key=JOB_KEY, value=job.id)
-        told = entry.decision
-        return {"action": told.action, "alarm": told.alarm, "reason": told.reason, "outcome": entry.outcome}
+        decision = record.decision
+        return {
+            "action": decision.action,
+            "alert": decision.alert,
+            "reason": decision.reason,
+            "outcome": record.outcome,
+        }
 
-    def _seen(self, pulled: Any) -> "list[Observation]":
-        """The watch's observations; none rather than a round that fails."""
+    def _observations(self, pulled: Any) -> "list[Observation]":
+        """Return the sensor's observations; none where they cannot be decoded."""
         import msgspec
 
         from include.supervise.observation import Observation
 
         try:
-            found = pulled["observations"] if pulled else []
-            return msgspec.convert(found, list[Observation], str_keys=True)
+            observations = pulled["observations"] if pulled else []
+            return msgspec.convert(observations, list[Observation], str_keys=True)
         except (msgspec.ValidationError, KeyError, TypeError) as error:
-            self.log.warning("the watch's observations are left out: %s", error)
+            self.log.warning("decode the sensor's observations failed: %s", error)
             return []
 
 
 def _start(
-    flink: "FlinkRest", settings: "Settings", context: Context, point: "RestorePoint | None", turn: "Turn"
+    flink: "FlinkRest", settings: "Settings", context: Context, point: "RestorePoint | None", lease: "LockLease"
 ) -> str:
     from include.supervise.stream_job import submit, wait_running
 
     _prepare(settings)
-    job_id = submit(flink, job_program(settings), point, turn)
+    job_id = submit(flink, job_program(settings), point, lease)
     context["ti"].xcom_push(key=JOB_KEY, value=job_id)
     wait_running(flink, job_id)
     return job_id
 
 
 def _prepare(settings: "Settings") -> None:
-    """The index templates must be there before the job's first document."""
+    """Create the index templates before the job's first document."""
     from include.serving.client import connect
     from include.serving.templates import ensure_templates
 

@@ -1,4 +1,4 @@
-"""What Airflow loads: links, and the pages behind its login."""
+"""Airflow plugin: links of tasks, and the pages behind Airflow's login."""
 
 from importlib import import_module
 from typing import Any
@@ -7,19 +7,19 @@ from airflow.plugins_manager import AirflowPlugin
 
 from showroom.landing import ViewerLanding
 from showroom.links import LINKS
-from showroom.pages.views import PREFIX, VIEWS
+from showroom.web.navigation import PREFIX, VIEWS
 
 
 class Pages:
-    """The pages' application, imported at its first request: every Airflow process loads the plugin."""
+    """ASGI application of the pages, imported at the first request because every Airflow process loads the plugin."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """One request."""
-        await import_module("showroom.pages.app").app(scope, receive, send)
+        """Handle one request."""
+        await import_module("showroom.web.app").app(scope, receive, send)
 
 
 class ShowroomPlugin(AirflowPlugin):
-    """The showroom in Airflow."""
+    """Registers links and pages in Airflow."""
 
     name = "showroom"
     fastapi_apps = [{"app": Pages(), "url_prefix": PREFIX, "name": "showroom"}]  # noqa: RUF012 -- as Airflow declares it

@@ -1,4 +1,4 @@
-"""A real Airflow with the pages, a shop behind them, and Debian's chromium before them."""
+"""Fixtures of the browser tests: Airflow with the pages, a sample shop, and Debian's chromium."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -8,14 +8,15 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext
 
 from include.contracts.settings import Settings
-from include.local import pictures
-from include.local.stack import Stack
-from include.local.suites import RESULTS
 from include.serving.client import connect
 from include.serving.templates import ensure_templates
-from tests.browser.seen import Seen
-from tests.browser.shop import fill
+from local.stack import Stack
+from tests.browser.browser_page import BrowserPage
+from tests.browser.sample_shop import fill
 from tests.locking import turn
+from tools.screenshots import chromium as open_chromium
+from tools.screenshots import log_in
+from tools.test_runner import RESULTS
 
 SESSIONS = 3_000
 WINDOW_WIDTH, WINDOW_HEIGHT = 1440, 1000
@@ -23,14 +24,14 @@ WINDOW_WIDTH, WINDOW_HEIGHT = 1440, 1000
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    """One browser for all tests. PrerequisiteError where Debian's chromium is not installed."""
-    with pictures.chromium() as browser:
+    """One browser for all tests. Raises PrerequisiteError if Debian's chromium is not installed."""
+    with open_chromium() as browser:
         yield browser
 
 
 @pytest.fixture(scope="session")
 def stack(settings: Settings) -> Iterator[Stack]:
-    """Airflow's API server, and what the pages read; the shop is open."""
+    """Airflow's API server and the servers behind the pages, with the sample shop indexed."""
     running = Stack(settings)
     with turn(settings):
         running.purge()
@@ -46,7 +47,7 @@ def stack(settings: Settings) -> Iterator[Stack]:
 
 @pytest.fixture(scope="session")
 def screenshots() -> Path:
-    """Where pictures of the pages are kept."""
+    """Folder of the screenshots."""
     folder = RESULTS / "screenshots"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
@@ -54,13 +55,15 @@ def screenshots() -> Path:
 
 @pytest.fixture(scope="session")
 def login(chromium: Browser, stack: Stack) -> dict[str, object]:
-    """What a browser keeps after a person has logged in to Airflow."""
-    return pictures.log_in(chromium, stack.settings, stack.layout)
+    """Browser storage state after a login to Airflow."""
+    return log_in(chromium, stack.settings, stack.layout)
 
 
 @pytest.fixture(params=["light", "dark"])
-def visitor(chromium: Browser, login: dict[str, object], request: pytest.FixtureRequest) -> Iterator[BrowserContext]:
-    """A person who is logged in, by day and by night."""
+def user_context(
+    chromium: Browser, login: dict[str, object], request: pytest.FixtureRequest
+) -> Iterator[BrowserContext]:
+    """Browser context of a logged-in user, light and dark."""
     context = chromium.new_context(
         storage_state=login,  # type: ignore[arg-type]
         color_scheme=request.param,
@@ -71,12 +74,12 @@ def visitor(chromium: Browser, login: dict[str, object], request: pytest.Fixture
 
 
 @pytest.fixture
-def seen(visitor: BrowserContext, stack: Stack) -> Seen:
-    """A page of the visitor."""
-    return Seen(visitor, stack)
+def browser_page(user_context: BrowserContext, stack: Stack) -> BrowserPage:
+    """A new page of the logged-in user."""
+    return BrowserPage(user_context, stack)
 
 
 @pytest.fixture
 def theme(request: pytest.FixtureRequest) -> str:
-    """Whether it is day or night."""
-    return str(request.node.callspec.params["visitor"])
+    """Color scheme of the page: light or dark."""
+    return str(request.node.callspec.params["user_context"])

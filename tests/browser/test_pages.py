@@ -1,4 +1,4 @@
-"""Both pages in a real browser, inside a real Airflow."""
+"""Both pages in a real browser and a real Airflow."""
 
 import re
 from pathlib import Path
@@ -8,19 +8,19 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, FrameLocator, Page, expect
 
-from include.local.pictures import PICTURES, settle, take
-from include.local.servers import airflow
-from include.local.stack import Stack
-from include.serving.panels import load
-from tests.browser.seen import CHART_MS, Seen
-from tests.browser.shop import ATTACK, HOSTILE
+from include.dashboards.panels import load_dashboards
+from local.servers import airflow
+from local.stack import Stack
+from tests.browser.browser_page import CHART_MS, BrowserPage
+from tests.browser.sample_shop import ATTACK, HOSTILE
+from tools.screenshots import PICTURES, settle, take
 
-BOARDS = load()
+DASHBOARDS = load_dashboards()
 ADDRESSES = (
     "",
     "live",
     "live?span=day",
-    "live/about",
+    "live/overview",
     "live/panel/shop-sessions",
     "stream",
     "static/plotly.min.js",
@@ -30,62 +30,66 @@ ADDRESSES = (
 SESSIONS = "#panel-shop-sessions .value"
 
 
-def number(page: Page | FrameLocator, place: str = SESSIONS) -> int:
-    """The figure in a place, once there is one."""
-    expect(page.locator(place)).to_have_text(re.compile(r"^[\d,]+$"), timeout=CHART_MS)
-    return int(page.locator(place).inner_text().replace(",", ""))
+def number(page: Page | FrameLocator, selector: str = SESSIONS) -> int:
+    """Wait for a number in the element and return it."""
+    expect(page.locator(selector)).to_have_text(re.compile(r"^[\d,]+$"), timeout=CHART_MS)
+    return int(page.locator(selector).inner_text().replace(",", ""))
 
 
-def test_the_live_page_is_in_airflow(seen: Seen, theme: str, screenshots: Path) -> None:
-    frame = seen.open("Live")
+def test_live_page_is_shown_in_airflow(browser_page: BrowserPage, theme: str, screenshots: Path) -> None:
+    frame = browser_page.open("Live")
     expect(frame.locator("#panel-shop-traffic .main-svg").first).to_be_visible(timeout=CHART_MS)
     expect(frame.locator(SESSIONS)).to_have_text(re.compile(r"^[1-9][\d,]*$"))
-    expect(frame.locator("#pulse")).to_contain_text("newest session")
+    expect(frame.locator("#freshness")).to_contain_text("newest session")
     expect(frame.locator("html")).to_have_attribute("data-theme", theme)
-    seen.page.screenshot(path=screenshots / f"airflow-{theme}.png")
+    browser_page.page.screenshot(path=screenshots / f"airflow-{theme}.png")
     frame.get_by_role("link", name="Products").click()
     expect(frame.get_by_role("link", name="Products")).to_have_attribute("aria-current", "page")
     expect(frame.locator("#panel-products-table tbody td", has_text=ATTACK).first).to_be_visible(timeout=CHART_MS)
-    assert (seen.wrong, seen.elsewhere) == ([], [])
+    assert (browser_page.errors, browser_page.external_requests) == ([], [])
 
 
-def test_a_way_out_opens_beside_airflow(seen: Seen) -> None:
-    frame = seen.open("Live")
-    expect(frame.locator("#pulse")).to_contain_text("newest session")
+def test_live_page_external_link_opens_a_new_window(browser_page: BrowserPage) -> None:
+    frame = browser_page.open("Live")
+    expect(frame.locator("#freshness")).to_contain_text("newest session")
     link = frame.locator("a.out").first
     address = str(link.get_attribute("href"))
     assert address.startswith("http://127.0.0.1:")
-    seen.page.context.route(f"{address}**", lambda route: route.fulfill(body="elsewhere"))
-    with seen.page.context.expect_page() as opened:
+    browser_page.page.context.route(f"{address}**", lambda route: route.fulfill(body="elsewhere"))
+    with browser_page.page.context.expect_page() as opened:
         link.click()
     expect(opened.value.locator("body")).to_have_text("elsewhere")
     assert opened.value.url.rstrip("/") == address.rstrip("/")
     assert opened.value.evaluate("window.opener") is None
     expect(frame.locator("h1")).to_have_text("Live")
-    assert seen.wrong == []
+    assert browser_page.errors == []
 
 
-@pytest.mark.parametrize("board", BOARDS)
-def test_every_panel_of_a_board_shows_something(seen: Seen, theme: str, screenshots: Path, board: str) -> None:
-    page = seen.show(f"live?board={board}&span=day", height=1800)
+@pytest.mark.parametrize("dashboard", DASHBOARDS)
+def test_live_page_every_panel_shows_data(
+    browser_page: BrowserPage, theme: str, screenshots: Path, dashboard: str
+) -> None:
+    page = browser_page.show(f"live?dashboard={dashboard}&span=day", height=1800)
     settle(page)
-    page.locator("main").screenshot(path=screenshots / f"live-{board}-{theme}.png")
+    page.locator("main").screenshot(path=screenshots / f"live-{dashboard}-{theme}.png")
     states = {
         panel.id: page.locator(f"#panel-{panel.id}").get_attribute("data-state")
-        for panel in BOARDS[board].panels
+        for panel in DASHBOARDS[dashboard].panels
         if panel.index
     }
-    # No document was refused in this shop.
+    # The sample shop has no dead letters.
     empty = {"pipeline-refusals": "empty"}
     assert states == {name: "shown" for name in states} | {key: empty[key] for key in empty if key in states}
-    for panel in (panel for panel in BOARDS[board].panels if panel.kind in ("line", "area", "bar", "pie", "heatmap")):
+    for panel in (
+        panel for panel in DASHBOARDS[dashboard].panels if panel.kind in ("line", "area", "bar", "pie", "heatmap")
+    ):
         if states[panel.id] == "shown":
             expect(page.locator(f"#panel-{panel.id} .main-svg").first).to_be_visible()
-    assert (seen.wrong, seen.elsewhere) == ([], [])
+    assert (browser_page.errors, browser_page.external_requests) == ([], [])
 
 
-def test_names_are_text_wherever_they_stand(seen: Seen) -> None:
-    page = seen.show(f"live?board=products&span=day&category={quote(HOSTILE)}", height=1800)
+def test_live_page_escapes_names(browser_page: BrowserPage) -> None:
+    page = browser_page.show(f"live?dashboard=products&span=day&category={quote(HOSTILE)}", height=1800)
     settle(page)
     expect(page.locator('select[name="category"]')).to_have_value(HOSTILE)
     expect(page.locator("#panel-products-table td", has_text=ATTACK).first).to_be_visible()
@@ -93,15 +97,15 @@ def test_names_are_text_wherever_they_stand(seen: Seen) -> None:
     review = page.locator("#panel-products-newest-reviews td", has_text="characters)").first
     expect(review).to_contain_text(ATTACK)
     assert len(review.inner_text()) < 400
-    page.goto(page.url.replace("board=products", "board=pipeline"))
+    page.goto(page.url.replace("dashboard=products", "dashboard=pipeline"))
     settle(page)
     expect(page.locator("#panel-pipeline-alarms td", has_text="'single' & 🪑").first).to_be_visible()
     assert page.locator("main script:not([type]), main b, main [onmouseover]").count() == 0
-    assert seen.wrong == []
+    assert browser_page.errors == []
 
 
-def test_filters_narrow_what_is_shown_and_stay_in_the_address(seen: Seen, theme: str, screenshots: Path) -> None:
-    page = seen.show("live?board=shop&span=day")
+def test_live_page_filters_apply_and_are_in_the_url(browser_page: BrowserPage, theme: str, screenshots: Path) -> None:
+    page = browser_page.show("live?dashboard=shop&span=day")
     assert number(page) == 3_000
     expect(page.locator('select[name="device"] option[value="tablet"]')).to_be_attached(timeout=CHART_MS)
     page.locator('select[name="device"]').select_option("tablet")
@@ -123,26 +127,26 @@ def test_filters_narrow_what_is_shown_and_stay_in_the_address(seen: Seen, theme:
     page.go_back()
     expect(page.locator('select[name="device"]')).to_have_value("tablet")
     expect(page.locator(SESSIONS)).not_to_have_text("3,000", timeout=CHART_MS)
-    assert seen.wrong == []
+    assert browser_page.errors == []
 
 
-def test_a_time_of_ones_own(seen: Seen) -> None:
-    page = seen.show("live?board=shop&since=2001-01-01T00:00&until=2001-01-02T00:00", height=1800)
+def test_live_page_custom_time_range(browser_page: BrowserPage) -> None:
+    page = browser_page.show("live?dashboard=shop&since=2001-01-01T00:00&until=2001-01-02T00:00", height=1800)
     settle(page)
     expect(page.locator(SESSIONS)).to_have_text("0")
     expect(page.locator("#panel-shop-conversion .value")).to_have_text("\N{EN DASH}")
-    expect(page.locator("#panel-shop-traffic .none")).to_have_text("nothing in this time")
-    expect(page.locator("#nothing")).to_be_hidden()
+    expect(page.locator("#panel-shop-traffic .empty")).to_have_text("no data in this time range")
+    expect(page.locator("#no-data")).to_be_hidden()
     page.locator('input[name="until"]').fill("2000-01-01T00:00")
     expect(page.locator(SESSIONS)).to_have_text("0")
     expect(page).to_have_url(re.compile("until=2001"))
     page.get_by_text("last day").click()
     expect(page.locator(SESSIONS)).to_have_text("3,000", timeout=CHART_MS)
-    assert seen.wrong == []
+    assert browser_page.errors == []
 
 
-def test_the_page_is_used_by_keyboard_alone(seen: Seen) -> None:
-    page = seen.show("live?board=shop&span=day")
+def test_live_page_keyboard_navigation(browser_page: BrowserPage) -> None:
+    page = browser_page.show("live?dashboard=shop&span=day")
     assert number(page) == 3_000
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
@@ -166,11 +170,11 @@ def test_the_page_is_used_by_keyboard_alone(seen: Seen) -> None:
     expect(table).to_be_focused()
     swap.press("Space")
     expect(page.locator("#panel-shop-traffic .main-svg").first).to_be_visible()
-    assert seen.wrong == []
+    assert browser_page.errors == []
 
 
-def test_the_page_keeps_itself_new_while_it_is_seen(seen: Seen) -> None:
-    page = seen.show("live?board=shop&span=hour", height=500)
+def test_live_page_polls_visible_panels(browser_page: BrowserPage) -> None:
+    page = browser_page.show("live?dashboard=shop&span=hour", height=500)
     first = number(page)
     drawn = page.locator("#panel-shop-traffic .main-svg").first
     expect(drawn).to_be_visible(timeout=CHART_MS)
@@ -178,34 +182,34 @@ def test_the_page_keeps_itself_new_while_it_is_seen(seen: Seen) -> None:
     expect(page.locator("#updated")).not_to_have_text(was, timeout=CHART_MS)
     expect(drawn).to_be_visible()
     assert abs(number(page) - first) < 100
-    # What lies below the window is not asked for until someone looks at it.
-    assert not any("panel/shop-week" in url for url in seen.asked)
+    # What lies below the window is not asked for until someone events at it.
+    assert not any("panel/shop-week" in url for url in browser_page.requests)
     page.locator("#panel-shop-week").scroll_into_view_if_needed()
     expect(page.locator("#panel-shop-week .main-svg").first).to_be_visible(timeout=CHART_MS)
-    assert seen.wrong == []
+    assert browser_page.errors == []
 
 
-def test_the_stream_page_shows_every_part(seen: Seen, theme: str, screenshots: Path) -> None:
-    frame = seen.open("Stream")
+def test_stream_page_shows_every_part(browser_page: BrowserPage, theme: str, screenshots: Path) -> None:
+    frame = browser_page.open("Stream")
     titles = ("Decisions of the supervisor", "Reconciliation", "Rejected records since", "Newest rejected records")
     for title in titles:
         expect(frame.get_by_role("heading", name=title)).to_be_visible()
     expect(frame.locator(".stages .stage").first).to_be_visible()
     first = frame.locator("#updated").inner_text()
     expect(frame.locator("#updated")).not_to_have_text(first, timeout=CHART_MS)
-    expect(frame.locator("#trouble")).to_have_text("")
-    seen.page.screenshot(path=screenshots / f"stream-{theme}.png")
-    assert (seen.wrong, seen.elsewhere) == ([], [])
+    expect(frame.locator("#refresh-error")).to_have_text("")
+    browser_page.page.screenshot(path=screenshots / f"stream-{theme}.png")
+    assert (browser_page.errors, browser_page.external_requests) == ([], [])
 
 
-def test_the_pictures_for_the_documents_are_small(chromium: Browser, stack: Stack, tmp_path: Path) -> None:
+def test_take_screenshots_are_small(chromium: Browser, stack: Stack, tmp_path: Path) -> None:
     paths = take(chromium, stack.settings, stack.layout, tmp_path, lambda _: None)
     assert [path.name for path in paths] == [picture.name for picture in PICTURES]
     assert {path.name: path.stat().st_size for path in paths if not 20_000 < path.stat().st_size < 300_000} == {}
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_nobody_gets_in_without_a_login(stack: Stack, address: str) -> None:
+def test_pages_without_login_are_rejected(stack: Stack, address: str) -> None:
     url = f"{stack.settings.airflow_url}/showroom/{address}"
     program = httpx.get(url)
     person = httpx.get(url, headers={"Accept": "text/html"})
@@ -217,11 +221,11 @@ def test_nobody_gets_in_without_a_login(stack: Stack, address: str) -> None:
     assert forged.status_code in (401, 403)
 
 
-def test_a_token_opens_the_pages_for_reading_only(stack: Stack) -> None:
+def test_pages_with_token_are_read_only(stack: Stack) -> None:
     base, keys = stack.settings.airflow_url, airflow.read_keys(stack.layout)
     assert keys is not None
-    asked = httpx.post(f"{base}/auth/token", json={"username": airflow.USER, "password": keys.password})
-    bearer = {"Authorization": f"Bearer {asked.json()['access_token']}"}
+    token = httpx.post(f"{base}/auth/token", json={"username": airflow.USER, "password": keys.password})
+    bearer = {"Authorization": f"Bearer {token.json()['access_token']}"}
 
     page = httpx.get(f"{base}/showroom/live", params={"category": ATTACK}, headers=bearer)
     assert page.status_code == 200

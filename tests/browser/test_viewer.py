@@ -1,4 +1,4 @@
-"""The login that can only look, in a browser."""
+"""The read-only login in a browser."""
 
 import re
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 import httpx
 from playwright.sync_api import Browser, expect
 
-from include.local.airflow import viewer_login
-from include.local.stack import Stack
+from local.airflow_login import viewer_login
+from local.stack import Stack
 
 WAIT_MS = 60_000
 LIVE = re.compile(r"/plugin/showroom-live$")
@@ -37,6 +37,6 @@ def test_viewer_login_lands_on_live(chromium: Browser, stack: Stack, screenshots
 def test_viewer_landing_forged_or_missing_token_shows_nothing(stack: Stack) -> None:
     for token in ("", "e30.eyJyb2xlIjoidmlld2VyIn0.x", "a.b", "..", "x" * 5_000):
         with httpx.Client(base_url=stack.settings.airflow_url, cookies={"_token": token}, timeout=60) as client:
-            answer = client.get("/", headers={"Accept": "text/html"})
-            assert answer.status_code < httpx.codes.INTERNAL_SERVER_ERROR
+            response = client.get("/", headers={"Accept": "text/html"})
+            assert response.status_code < httpx.codes.INTERNAL_SERVER_ERROR
             assert client.get("/showroom/live").status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)

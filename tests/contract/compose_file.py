@@ -8,8 +8,8 @@ import yaml
 
 from include.contracts.ports import Ports
 from include.contracts.settings import PREFIX, Settings
-from include.local.generate import CONTAINER_SECRETS, PROJECT
-from include.local.servers.airflow import COMPONENTS
+from local.servers.airflow import COMPONENTS
+from tools.generated_docs import CONTAINER_SECRETS, PROJECT
 
 DOCKER = PROJECT / "docker"
 COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yaml").read_text())

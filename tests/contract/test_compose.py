@@ -12,10 +12,9 @@ import pytest
 
 from include.contracts import topics
 from include.contracts.settings import PREFIX, Secret, Settings
-from include.local.flink_jar import flink_home
-from include.local.generate import PROJECT
-from include.local.layout import Layout
-from include.local.servers import elasticsearch, flink, kafka, redis
+from local.install.flink_jar import flink_home
+from local.layout import Layout
+from local.servers import elasticsearch, flink, kafka, redis
 from tests.contract.compose_file import (
     AIRFLOW,
     COMPOSE,
@@ -32,6 +31,7 @@ from tests.contract.compose_file import (
     resolved,
     settings_of,
 )
+from tools.generated_docs import PROJECT
 
 each_service = pytest.mark.parametrize("name", SERVICES)
 
@@ -61,25 +61,25 @@ def test_defaults_are_those_of_the_contracts() -> None:
     for name in ("prepare", "shop", "gate-0", "gate-1", "flink-jobmanager", "flink-taskmanager", *AIRFLOW):
         named = {key.removeprefix(PREFIX).lower() for key in SERVICES[name]["environment"] if key.startswith(PREFIX)}
         assert tunables <= named, name
-        found = settings_of(name)
-        assert {key: getattr(found, key) for key in tunables} == {key: getattr(expected, key) for key in tunables}
+        result = settings_of(name)
+        assert {key: getattr(result, key) for key in tunables} == {key: getattr(expected, key) for key in tunables}
 
 
 @pytest.mark.parametrize("name", ["prepare", "gate-0", "flink-jobmanager", "flink-taskmanager", *AIRFLOW])
 def test_settings_of_the_caller_reach_the_stages(name: str) -> None:
-    found = settings_of(name, {"SHOWROOM_PARTITIONS": "8", "SHOWROOM_BULK_DOCUMENTS": "100"})
-    assert (found.partitions, found.bulk_documents) == (8, 100)
+    result = settings_of(name, {"SHOWROOM_PARTITIONS": "8", "SHOWROOM_BULK_DOCUMENTS": "100"})
+    assert (result.partitions, result.bulk_documents) == (8, 100)
     assert environment_of("kafka", {"SHOWROOM_PARTITIONS": "8"})["KAFKA_NUM_PARTITIONS"] == "8"
 
 
 def test_addresses_name_services_and_their_ports() -> None:
-    found = settings_of("gate-0")
-    assert found.kafka_bootstrap == "kafka:9092"
+    result = settings_of("gate-0")
+    assert result.kafka_bootstrap == "kafka:9092"
     assert "PLAINTEXT://:9092" in environment_of("kafka")["KAFKA_LISTENERS"]
     assert "PLAINTEXT://kafka:9092" in environment_of("kafka")["KAFKA_ADVERTISED_LISTENERS"]
-    assert found.redis_url.reveal() == f"redis://:{SECRETS['REDIS_PASSWORD']}@redis:6379/0"
-    assert found.elasticsearch_url == environment_of("kibana")["ELASTICSEARCH_HOSTS"] == "http://elasticsearch:9200"
-    assert found.flink_url == f"http://{FLINK_CONFIG['rest.address']}:{FLINK_CONFIG['rest.port']}"
+    assert result.redis_url.reveal() == f"redis://:{SECRETS['REDIS_PASSWORD']}@redis:6379/0"
+    assert result.elasticsearch_url == environment_of("kibana")["ELASTICSEARCH_HOSTS"] == "http://elasticsearch:9200"
+    assert result.flink_url == f"http://{FLINK_CONFIG['rest.address']}:{FLINK_CONFIG['rest.port']}"
     assert FLINK_CONFIG["rest.address"] == FLINK_CONFIG["jobmanager.rpc.address"] == "flink-jobmanager"
 
 
@@ -99,7 +99,7 @@ def test_images_are_pinned(name: str) -> None:
 
 
 def test_elasticsearch_kibana_and_the_local_stack_have_one_version() -> None:
-    pom = (PROJECT / "include/local/pom.xml").read_text()
+    pom = (PROJECT / "local/install/pom.xml").read_text()
     tag = OFFICIAL["elasticsearch"].split(":")[1]
     assert f"<elasticsearch.version>{tag}</elasticsearch.version>" in pom
     assert OFFICIAL["kibana"].split(":")[1] == tag
@@ -156,8 +156,8 @@ def test_dependants_wait_until_what_they_need_works(name: str) -> None:
     for needed, how in SERVICES[name].get("depends_on", {}).items():
         if (name, needed) == ("dashboards", "kibana"):
             continue
-        wanted = "service_completed_successfully" if needed in ONE_SHOT else "service_healthy"
-        assert how["condition"] == wanted
+        expected = "service_completed_successfully" if needed in ONE_SHOT else "service_healthy"
+        assert how["condition"] == expected
         assert needed in SERVICES
 
 
@@ -204,7 +204,7 @@ def test_the_gate_processes_have_names_of_their_own() -> None:
 def test_kafka_is_set_up_as_in_the_local_stack(layout: Layout) -> None:
     lines = kafka._properties(Settings(), layout.data).splitlines()
     local = dict(line.split("=", 1) for line in lines)
-    places = {
+    locations = {
         "listeners",
         "advertised.listeners",
         "listener.security.protocol.map",
@@ -213,7 +213,7 @@ def test_kafka_is_set_up_as_in_the_local_stack(layout: Layout) -> None:
     }
     here = environment_of("kafka")
     for key, value in local.items():
-        if key not in places:
+        if key not in locations:
             assert here[f"KAFKA_{key.upper().replace('.', '_')}"] == value, key
     assert int(here["KAFKA_MESSAGE_MAX_BYTES"]) == topics.MAX_MESSAGE_BYTES
 
@@ -224,9 +224,9 @@ def test_redis_is_set_up_as_in_the_local_stack(layout: Layout) -> None:
 
     local = directives(redis._conf(Settings(), layout.data))
     here = directives(resolved(COMPOSE["configs"]["redis"]["content"], SECRETS))
-    places = {"bind", "port", "daemonize", "dir", "loadmodule", "set-proc-title"}
+    locations = {"bind", "port", "daemonize", "dir", "loadmodule", "set-proc-title"}
     assert {key: value for key, value in here.items() if key not in {"requirepass", "dir"}} == {
-        key: value for key, value in local.items() if key not in places
+        key: value for key, value in local.items() if key not in locations
     }
     assert here["requirepass"] == SECRETS["REDIS_PASSWORD"]
     assert SERVICES["redis"]["volumes"] == [f"redis:{here['dir']}"]
@@ -235,9 +235,9 @@ def test_redis_is_set_up_as_in_the_local_stack(layout: Layout) -> None:
 def test_elasticsearch_is_set_up_as_in_the_local_stack_but_with_security(layout: Layout) -> None:
     local = dict(line.split(": ", 1) for line in elasticsearch._conf(Settings(), layout, layout.data).splitlines())
     here = environment_of("elasticsearch")
-    places = {"node.name", "path.data", "path.logs", "network.host", "http.port", "transport.port"}
+    locations = {"node.name", "path.data", "path.logs", "network.host", "http.port", "transport.port"}
     for key, value in local.items():
-        if key not in places | {"xpack.security.enabled"}:
+        if key not in locations | {"xpack.security.enabled"}:
             assert here[key] == value, key
     assert here["xpack.security.enabled"] == "true"
 

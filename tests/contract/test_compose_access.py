@@ -6,11 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from include.batch.similar.stores import ALIAS
-from include.contracts.documents import INDICES, PIPELINE, STREAM_INDICES, index_pattern
+from include.contracts.index_documents import INDICES, NEIGHBOURS_ALIAS, PIPELINE, STREAM_INDICES, index_pattern
 from include.contracts.settings import PREFIX
-from include.local.access import AIRFLOW_ROLE, STREAM_ROLE
-from include.local.generate import PROJECT
+from include.provision.api_keys import AIRFLOW_ROLE, STREAM_ROLE
 from tests.contract.compose_file import (
     AIRFLOW,
     COMPOSE,
@@ -21,6 +19,7 @@ from tests.contract.compose_file import (
     resolved,
     strings,
 )
+from tools.generated_docs import PROJECT
 
 each_service = pytest.mark.parametrize("name", SERVICES)
 
@@ -56,8 +55,8 @@ def test_secrets_are_known_to_those_who_need_them(name: str) -> None:
         "AIRFLOW_PASSWORD": {"airflow-init"},
         "AIRFLOW_VIEWER_PASSWORD": {"airflow-init"},
     }
-    known = SERVICES[name].get("environment", {})
-    assert {secret for secret in owners if secret in known} == {key for key, who in owners.items() if name in who}
+    existing = SERVICES[name].get("environment", {})
+    assert {secret for secret in owners if secret in existing} == {key for key, who in owners.items() if name in who}
 
 
 def test_the_streams_key_may_write_its_indices_and_nothing_else() -> None:
@@ -72,7 +71,7 @@ def test_airflows_key_may_read_and_keep_the_indices_and_write_only_events_and_wh
     assert set(every["privileges"]) == {"read", "manage"}
     assert set(events["names"]) == {PIPELINE, index_pattern(PIPELINE)}
     assert set(events["privileges"]) == {"write"}
-    assert set(batch["names"]) == {ALIAS, f"{ALIAS}-*"}
+    assert set(batch["names"]) == {NEIGHBOURS_ALIAS, f"{NEIGHBOURS_ALIAS}-*"}
     assert set(batch["privileges"]) == {"read", "write", "manage"}
     (kibana,) = AIRFLOW_ROLE["applications"]
     assert (kibana["application"], kibana["resources"]) == ("kibana-.kibana", ["space:default"])

@@ -14,11 +14,11 @@ from pymongo.uri_parser import parse_uri
 from include.contracts.ports import Ports
 from include.contracts.settings import Settings
 from include.contracts.stream import JOB_FILE
-from include.local.environments import python_of
-from include.local.generate import PROJECT
-from include.local.layout import Layout
-from include.local.servers import airflow
+from local.install.environments import python_of
+from local.layout import Layout
+from local.servers import airflow
 from tests.contract.compose_file import AIRFLOW, DOCKER, SECRETS, SERVICES, environment_of, settings_of
+from tools.generated_docs import PROJECT
 
 OPTION = "AIRFLOW__"
 LOCK_NAME = re.compile(r"^([a-z0-9.\-]+)==", re.M)
@@ -33,10 +33,10 @@ def test_airflow_is_set_up_as_in_the_local_stack(layout: Layout) -> None:
     local = {key: value for key, value in airflow.environment_of(Settings(), layout).items() if key.startswith(OPTION)}
     here = {key: value for key, value in environment_of("airflow-api").items() if key.startswith(OPTION)}
     assert set(here) == set(local)
-    places = re.compile(r".*(FOLDER|DIRECTORY|_FILE|_URL|__HOST|__PORT|_CONN)$")
+    locations = re.compile(r".*(FOLDER|DIRECTORY|_FILE|_URL|__HOST|__PORT|_CONN)$")
     keys = re.compile(r".*(FERNET_KEY|SECRET_KEY|JWT_SECRET)$")
     for key, value in local.items():
-        if not places.fullmatch(key) and not keys.fullmatch(key):
+        if not locations.fullmatch(key) and not keys.fullmatch(key):
             assert here[key] == value, key
 
 
@@ -60,9 +60,9 @@ def test_the_parts_reach_one_another_and_a_browser_reaches_the_pages() -> None:
 
 def test_the_database_is_the_one_beside_it_and_not_published() -> None:
     server = environment_of("postgres")
-    found = urlsplit(environment_of("airflow-api")["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"])
-    assert (found.hostname, found.port, found.path) == ("postgres", 5432, f"/{server['POSTGRES_DB']}")
-    assert (found.username, found.password) == (server["POSTGRES_USER"], SECRETS["POSTGRES_PASSWORD"])
+    result = urlsplit(environment_of("airflow-api")["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"])
+    assert (result.hostname, result.port, result.path) == ("postgres", 5432, f"/{server['POSTGRES_DB']}")
+    assert (result.username, result.password) == (server["POSTGRES_USER"], SECRETS["POSTGRES_PASSWORD"])
     assert "ports" not in SERVICES["postgres"]
 
 

@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from include.contracts.settings import Settings
-from include.local.generate import PROJECT
-from include.local.layout import Layout
-from include.local.servers import mlflow
+from local.layout import Layout
+from local.servers import mlflow
 from tests.contract.compose_file import AIRFLOW, DOCKER, SECRETS, SERVICES, environment_of, settings_of
+from tools.generated_docs import PROJECT
 
 HEALTH = DOCKER / "mlflow" / "health.py"
 
@@ -31,11 +31,11 @@ def layout(tmp_path: Path) -> Layout:
 
 def options(words: list[str]) -> dict[str, str]:
     """Option -> value, written with `=` or as two words."""
-    found: dict[str, str] = {}
+    results: dict[str, str] = {}
     for word in " ".join(words).replace("=", " ").split("--")[1:]:
         name, _, value = word.strip().partition(" ")
-        found[name] = value
-    return found
+        results[name] = value
+    return results
 
 
 def test_mlflow_is_set_up_as_in_the_local_stack(layout: Layout) -> None:
@@ -43,9 +43,9 @@ def test_mlflow_is_set_up_as_in_the_local_stack(layout: Layout) -> None:
     local = options(list(program.command[program.command.index("server") + 1 :]))
     here = options(SERVICES["mlflow"]["command"])
     assert set(here) == set(local)
-    places = {"host", "port", "allowed-hosts", "backend-store-uri", "artifacts-destination"}
-    assert {name: value for name, value in here.items() if name not in places} == {
-        name: value for name, value in local.items() if name not in places
+    locations = {"host", "port", "allowed-hosts", "backend-store-uri", "artifacts-destination"}
+    assert {name: value for name, value in here.items() if name not in locations} == {
+        name: value for name, value in local.items() if name not in locations
     }
     assert local["host"] == "127.0.0.1"
     own = {"PYTHONUNBUFFERED"}
@@ -65,8 +65,8 @@ def test_its_file_on_users_is_the_local_stacks_and_all_it_keeps_lies_in_its_volu
     (mount,) = SERVICES["mlflow"]["volumes"]
     folder = mount.split(":")[1]
     command = options(SERVICES["mlflow"]["command"])
-    for place in (here["database_uri"], command["backend-store-uri"]):
-        assert place.startswith(f"sqlite:///{folder}/")
+    for location in (here["database_uri"], command["backend-store-uri"]):
+        assert location.startswith(f"sqlite:///{folder}/")
     assert command["artifacts-destination"].startswith(f"{folder}/")
 
 
@@ -102,8 +102,8 @@ def test_the_window_of_a_night_is_the_callers(given: dict[str, str]) -> None:
 class _Mlflow(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         scheme, _, login = self.headers.get("Authorization", "").partition(" ")
-        known = (scheme, b64decode(login)) == ("Basic", b"admin:right") and "experiments" in self.path
-        self.send_response(200 if known else 401)
+        existing = (scheme, b64decode(login)) == ("Basic", b"admin:right") and "experiments" in self.path
+        self.send_response(200 if existing else 401)
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:

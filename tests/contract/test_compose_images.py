@@ -9,8 +9,8 @@ from collections import defaultdict
 import pytest
 import yaml
 
-from include.local.generate import CONTAINER_SECRETS, PROJECT
 from tests.contract.compose_file import AIRFLOW, COMPOSE, DOCKER, ONE_SHOT, SERVICES, networks_of, own_images, reach
+from tools.generated_docs import CONTAINER_SECRETS, PROJECT
 
 each_service = pytest.mark.parametrize("name", SERVICES)
 FLINK = {"flink-jobmanager", "flink-taskmanager"}
@@ -20,10 +20,10 @@ LOCAL_RUNBOOK = PROJECT / "docs/runbooks/local.md"
 
 def builders() -> dict[str, list[str]]:
     """Own image -> the services that build it."""
-    found: dict[str, list[str]] = defaultdict(list)
+    results: dict[str, list[str]] = defaultdict(list)
     for name in own_images():
-        found[SERVICES[name]["image"]] += [name] if "build" in SERVICES[name] else []
-    return found
+        results[SERVICES[name]["image"]] += [name] if "build" in SERVICES[name] else []
+    return results
 
 
 def all_needed(name: str) -> set[str]:

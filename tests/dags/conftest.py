@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from include.clients.airflow import AirflowApi
 from include.contracts.settings import Settings
-from include.local.airflow import AirflowApi
-from include.local.stack import Stack
+from local.airflow_login import connect_airflow
+from local.stack import Stack
 from tests.locking import turn
 
 DAGS = {
@@ -37,6 +38,6 @@ def platform(settings: Settings) -> Iterator[Stack]:
 
 @pytest.fixture
 def api(platform: Stack, settings: Settings) -> Iterator[AirflowApi]:
-    with AirflowApi(settings, platform.layout) as connected:
+    with connect_airflow(settings, platform.layout) as connected:
         connected.wait_for_dags(DAGS)
         yield connected

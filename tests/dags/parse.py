@@ -23,14 +23,14 @@ def main(folder: Path) -> dict[str, Any]:
     for name in ("connect", "connect_ex", "bind", "sendto"):
         setattr(socket.socket, name, refuse)
     socket.getaddrinfo = refuse
-    found: dict[str, Any] = {}
-    for path in sorted(folder.glob("*.py")):
+    results: dict[str, Any] = {}
+    for path in sorted(folder.glob("[!_]*.py")):
         before, began = set(sys.modules), time.perf_counter()
         runpy.run_path(str(path))
         seconds = time.perf_counter() - began
         loaded = {name.split(".")[0] for name in set(sys.modules) - before}
-        found[path.name] = {"seconds": seconds, "clients": sorted(loaded & set(CLIENTS))}
-    return found
+        results[path.name] = {"seconds": seconds, "clients": sorted(loaded & set(CLIENTS))}
+    return results
 
 
 if __name__ == "__main__":

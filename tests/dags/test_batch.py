@@ -1,4 +1,4 @@
-"""The nightly batch's plan, and its operator on steps of its own making."""
+"""The plan of the nightly batch, and its operator on fake steps."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from include.contracts.errors import SettingsError
 from include.contracts.settings import Settings
-from include.ingest.intent import NEVER, describe
 from include.ingest.plan import Plan
-from showroom.batch import BatchStepOperator, command_of, environment_of, require, tracked
-from showroom.tasks.batch import Replayed, Told, ceiling_of, folder_name, prune, window_of
+from include.ingest.purchase_model import NEVER, describe
+from showroom.batch import BatchStepOperator, build_command, build_environment, challenger_run, raise_for_exit_code
+from showroom.tasks.batch import IntervalLedger, ReplayLedger, combined_oracle_auc, folder_name, prune, window_of
 from tests.polling import eventually
 
 NIGHT = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
@@ -36,11 +36,11 @@ if step == "sleeps":
     Path(options["--out"], "pid").write_text(str(os.getpid()))
     time.sleep(60)
 if step in ("1", "2", "75"):
-    print("batch: MongoDB is away: see that it runs", file=sys.stderr)
+    print("batch: MongoDB is unavailable: see that it runs", file=sys.stderr)
     raise SystemExit(int(step))
-told = {"step": step, "window": options["--window"], "noise": os.environ["SHOWROOM_NOISE_KEY"]}
-Path(options["--out"], f"{step}.json").write_text(json.dumps(told))
-print(json.dumps(told))
+summary = {"step": step, "window": options["--window"], "noise": os.environ["SHOWROOM_NOISE_KEY"]}
+Path(options["--out"], f"{step}.json").write_text(json.dumps(summary))
+print(json.dumps(summary))
 """
 
 
@@ -55,30 +55,30 @@ print(json.dumps(told))
             datetime(2026, 11, 6, 4, 30, tzinfo=UTC), datetime(2026, 11, 20, 4, 30, tzinfo=UTC))),
     ],
 )  # fmt: skip
-def test_the_window_ends_at_the_last_midnight_or_where_it_is_asked_to(
+def test_window_ends_at_the_last_midnight_or_the_given_end(
     instant: datetime, params: dict[str, Any], expected: tuple[datetime, datetime]
 ) -> None:
     assert window_of(Settings(), instant, params) == expected
 
 
-def test_a_window_that_ends_before_it_begins_is_refused() -> None:
+def test_window_with_end_before_start_raises() -> None:
     with pytest.raises(SettingsError, match="empty"):
         window_of(Settings(), NIGHT, {"start": END.isoformat(), "end": START.isoformat()})
 
 
-def test_a_longer_window_is_a_setting() -> None:
+def test_window_length_is_a_setting() -> None:
     start, end = window_of(Settings(nightly_days=30), NIGHT, SCHEDULED)
     assert (end - start, end) == (timedelta(days=30), END)
 
 
 @pytest.mark.parametrize("run_id", ["scheduled__2026-11-24T02:00:00+00:00", "../../etc", "a/b", "x" * 300, "."])
-def test_a_runs_folder_lies_below_the_others(run_id: str) -> None:
+def test_folder_name_stays_below_the_runs_folder(run_id: str) -> None:
     name = folder_name(run_id)
     assert Path("/runs", name).resolve().parent == Path("/runs")
     assert len(name) <= 120
 
 
-def test_only_the_newest_runs_are_kept_and_always_the_current_one(tmp_path: Path) -> None:
+def test_prune_keeps_the_newest_runs_and_the_current_one(tmp_path: Path) -> None:
     for age, name in enumerate(("current", "newest", "older", "oldest")):
         (tmp_path / name / "models").mkdir(parents=True)
         os.utime(tmp_path / name, (1_000 - age, 1_000 - age))
@@ -91,20 +91,20 @@ def test_only_the_newest_runs_are_kept_and_always_the_current_one(tmp_path: Path
     assert {path.name for path in tmp_path.iterdir()} == {"current"}
 
 
-def told(start: datetime, days: int, buckets: dict[int, tuple[int, int]]) -> Told:
+def interval_ledger(start: datetime, days: int, buckets: dict[int, tuple[int, int]]) -> IntervalLedger:
     plan = Plan.of(Settings(), seed=1, start=start, end=start + timedelta(days=days), sessions=10)
-    return Told([plan], describe(buckets))
+    return IntervalLedger([plan], describe(buckets))
 
 
-def test_the_ceiling_is_of_the_intervals_in_the_window_bots_included() -> None:
-    inside = told(START, 1, {-10: (10, 1), 10: (10, 5), NEVER: (20, 0)})
-    also = told(START + timedelta(days=5), 1, {10: (10, 9)})
-    before, after = told(START - timedelta(days=1), 1, {0: (9, 1)}), told(END, 1, {0: (9, 1)})
+def test_combined_oracle_auc_uses_the_intervals_in_the_window() -> None:
+    inside = interval_ledger(START, 1, {-10: (10, 1), 10: (10, 5), NEVER: (20, 0)})
+    also = interval_ledger(START + timedelta(days=5), 1, {10: (10, 9)})
+    before, after = interval_ledger(START - timedelta(days=1), 1, {0: (9, 1)}), interval_ledger(END, 1, {0: (9, 1)})
 
     both = describe({-10: (10, 1), 10: (20, 14), NEVER: (20, 0)}).roc_auc_admitted
-    assert ceiling_of([before, inside, also, after], START, END) == both
-    assert ceiling_of([before, after], START, END) is None
-    assert ceiling_of([], START, END) is None
+    assert combined_oracle_auc([before, inside, also, after], START, END) == both
+    assert combined_oracle_auc([before, after], START, END) is None
+    assert combined_oracle_auc([], START, END) is None
 
 
 @pytest.mark.parametrize(
@@ -118,15 +118,13 @@ def test_the_ceiling_is_of_the_intervals_in_the_window_bots_included() -> None:
         (None, None, False),
     ],
 )
-def test_a_replayed_log_counts_where_it_lies_in_the_window(
-    first: datetime | None, last: datetime | None, within: bool
-) -> None:
-    assert Replayed(first, last).within(START, END) is within
+def test_replay_ledger_counts_inside_the_window(first: datetime | None, last: datetime | None, within: bool) -> None:
+    assert ReplayLedger(first, last).within(START, END) is within
 
 
 @pytest.fixture
 def step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """An operator whose environment holds a program in place of the batch; calling it runs a step of a name."""
+    """An operator whose environment contains a fake batch program; a call runs a step by name."""
     (tmp_path / "include" / "batch").mkdir(parents=True)
     (tmp_path / "include" / "batch" / "__main__.py").write_text(STEP)
     out = tmp_path / "run"
@@ -134,19 +132,17 @@ def step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     values = Settings(batch_python=sys.executable, batch_folder=str(tmp_path)).to_env()
     for name, value in {**values, "SHOWROOM_NOISE_KEY": "n", "PYTHONPATH": str(tmp_path)}.items():
         monkeypatch.setenv(name, value)
-    plan = {"window": "2026-11-10/2026-11-24", "out": str(out), "ceiling": 0.9}
+    plan = {"window": "2026-11-10/2026-11-24", "out": str(out), "oracle_auc": 0.9}
     pushed: dict[str, Any] = {}
     task = SimpleNamespace(xcom_pull=lambda task_ids: plan, xcom_push=lambda key, value: pushed.update({key: value}))
 
     def made(name: str) -> tuple[BatchStepOperator, Any]:
-        return BatchStepOperator(task_id="step", step=name, planned_by="plan"), {"ti": task}
+        return BatchStepOperator(task_id="step", step=name, plan_task_id="plan"), {"ti": task}
 
     return made
 
 
-def test_a_steps_lines_go_into_the_log_and_its_summary_is_the_result(
-    step: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_operator_logs_lines_and_returns_the_summary(step: Any, capsys: pytest.CaptureFixture[str]) -> None:
     operator, context = step("features")
     assert operator.execute(context) == {"step": "features", "window": "2026-11-10/2026-11-24", "noise": "n"}
     assert "reading" in capsys.readouterr().out
@@ -155,20 +151,20 @@ def test_a_steps_lines_go_into_the_log_and_its_summary_is_the_result(
 @pytest.mark.parametrize(
     ("code", "error"), [("75", AirflowException), ("1", AirflowFailException), ("2", AirflowFailException)]
 )
-def test_only_what_may_do_better_later_is_tried_again(step: Any, code: str, error: type[Exception]) -> None:
+def test_operator_retries_only_ex_tempfail(step: Any, code: str, error: type[Exception]) -> None:
     operator, context = step(code)
-    with pytest.raises(error, match="MongoDB is away: see that it runs") as raised:
+    with pytest.raises(error, match="MongoDB is unavailable: see that it runs") as raised:
         operator.execute(context)
     assert isinstance(raised.value, AirflowFailException) == (error is AirflowFailException)
 
 
-def test_a_step_that_was_killed_is_not_tried_again() -> None:
+def test_killed_step_is_not_retried() -> None:
     with pytest.raises(AirflowFailException, match="train ended with -9: see its log"):
-        require("train", -9, "")
+        raise_for_exit_code("train", -9, "")
 
 
-def test_a_task_that_is_killed_takes_its_step_along(step: Any, tmp_path: Path) -> None:
-    command = command_of(
+def test_killing_the_task_kills_its_subprocess(step: Any, tmp_path: Path) -> None:
+    command = build_command(
         Settings(batch_python=sys.executable, batch_folder=str(tmp_path)),
         "sleeps",
         {"window": "a/b", "out": str(tmp_path / "run")},
@@ -185,8 +181,8 @@ def test_a_task_that_is_killed_takes_its_step_along(step: Any, tmp_path: Path) -
         time.sleep(0.05)
 
 
-def test_a_step_gets_the_settings_and_mlflows_login_but_nothing_of_airflows_own() -> None:
-    around = {
+def test_step_environment_excludes_airflow_variables() -> None:
+    base = {
         "AIRFLOW__CORE__FERNET_KEY": "secret",
         "AIRFLOW_CONN_MONGO_DEFAULT": "mongo://",
         "_AIRFLOW__AS_LIBRARY": "1",
@@ -194,19 +190,19 @@ def test_a_step_gets_the_settings_and_mlflows_login_but_nothing_of_airflows_own(
         "MLFLOW_TRACKING_URI": "http://mlflow:5000",
         "MLFLOW_TRACKING_PASSWORD": "p",
     }
-    found = environment_of(Settings(batch_folder="/state", nightly_days=9), around)
-    assert not [name for name in found if "AIRFLOW" in name and not name.startswith("SHOWROOM_")]
-    assert found["MLFLOW_TRACKING_PASSWORD"] == "p"
-    assert found["PATH"] == "/bin"
-    assert found["SHOWROOM_NIGHTLY_DAYS"] == "9"
-    # As it is reached from here, which is not how a browser reaches it.
-    assert Settings.from_env(found).mlflow_url == "http://mlflow:5000"
-    assert found["NUMBA_CACHE_DIR"].startswith("/state/")
+    result = build_environment(Settings(batch_folder="/state", nightly_days=9), base)
+    assert not [name for name in result if "AIRFLOW" in name and not name.startswith("SHOWROOM_")]
+    assert result["MLFLOW_TRACKING_PASSWORD"] == "p"
+    assert result["PATH"] == "/bin"
+    assert result["SHOWROOM_NIGHTLY_DAYS"] == "9"
+    # The address as seen from Airflow, not from a browser.
+    assert Settings.from_env(result).mlflow_url == "http://mlflow:5000"
+    assert result["NUMBA_CACHE_DIR"].startswith("/state/")
 
 
-def test_without_an_environment_for_the_batch_that_is_said() -> None:
+def test_missing_batch_environment_raises() -> None:
     with pytest.raises(SettingsError, match="SHOWROOM_BATCH_PYTHON"):
-        command_of(Settings(), "features", {"window": "a/b", "out": "/tmp"})
+        build_command(Settings(), "features", {"window": "a/b", "out": "/tmp"})
 
 
 @pytest.mark.parametrize(
@@ -218,5 +214,5 @@ def test_without_an_environment_for_the_batch_that_is_said() -> None:
         ({"address": "http://m/#/experiments/1", "decisions": {"purchase": {"challenger": {"run": "ab"}}}}, "1/ab"),
     ],
 )
-def test_the_link_leads_to_the_challengers_run(summary: dict[str, Any], run: str | None) -> None:
-    assert tracked(summary) == run
+def test_link_points_to_the_run_of_the_challenger(summary: dict[str, Any], run: str | None) -> None:
+    assert challenger_run(summary) == run

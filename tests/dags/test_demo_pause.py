@@ -11,13 +11,13 @@ from contextlib import closing, contextmanager
 
 import pytest
 
+from include.clients.airflow import AirflowApi
 from include.contracts.settings import Settings
-from include.local import demo_pause
-from include.local.airflow import AirflowApi
-from include.local.layout import Layout
-from include.local.project import ROOT
-from include.local.servers.airflow import home
-from include.local.stack import Stack
+from local.demo import pause as demo_pause
+from local.layout import Layout
+from local.project import ROOT
+from local.servers.airflow import home
+from local.stack import Stack
 from tests.polling import eventually
 
 LOCKED_S = 6.0
@@ -25,9 +25,10 @@ LOCKED_S = 6.0
 DEMO = """
 import os, signal, time
 from include.contracts.settings import Settings
-from include.local import demo_pause
-from include.local.airflow import AirflowApi
-from include.local.layout import Layout
+from local.demo import pause as demo_pause
+from include.clients.airflow import AirflowApi
+from local.airflow_login import connect_airflow
+from local.layout import Layout
 
 # Under nohup, or in the background of a shell, these are ignored, and the demo leaves them so.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -36,7 +37,7 @@ for number in demo_pause.SIGNALS:
 settings = Settings.from_env(os.environ)
 with demo_pause.undone(settings, print):
     demo_pause.record(settings, Layout.of(settings))
-    with AirflowApi(settings, Layout.of(settings)) as airflow:
+    with connect_airflow(settings, Layout.of(settings)) as airflow:
         airflow.pause(demo_pause.DAG)
     print("paused", flush=True)
     time.sleep(600)

@@ -20,28 +20,28 @@ from pymongo.database import Database
 from include.archive import queries as archive
 from include.archive.store import connect as connect_mongo
 from include.archive.store import database
-from include.contracts.archive import LEDGERS, RECONCILIATIONS
-from include.contracts.documents import PIPELINE, PipelineEvent
+from include.clients.airflow import AirflowApi
+from include.contracts.collections import LEDGERS, RECONCILIATIONS
 from include.contracts.errors import TerminalError
+from include.contracts.index_documents import PIPELINE, PipelineEvent
 from include.contracts.settings import Settings
-from include.ingest.ledger import Ledger
-from include.local.airflow import AirflowApi
-from include.local.servers.airflow import environment_of
-from include.local.stack import Stack
+from include.ingest.ground_truth import GroundTruth
 from include.serving import queries as serving
 from include.serving.client import connect
 from include.supervise.flink_rest import FlinkRest
-from include.supervise.hours import Hours
+from include.supervise.kafka_counts import HourlyCounts
 from include.supervise.reconcile import HOUR
-from include.supervise.stream_job import cancel, observe, restore_points, running_job
-from showroom.environment import job_program, state_folder
+from include.supervise.stream_job import cancel, get_job_status, restore_points, running_job
+from local.servers.airflow import environment_of
+from local.stack import Stack
 from showroom.operators import (
     CancelStreamOperator,
     ResumeStreamOperator,
     StopStreamOperator,
     SubmitStreamOperator,
 )
-from showroom.tasks.account import Counted, count_day, count_hour
+from showroom.settings import job_program, state_folder
+from showroom.tasks.stage_counts import Counted, count_day, count_hour
 from showroom.tasks.stores import Stores
 from tests.polling import eventually
 
@@ -66,7 +66,7 @@ def indexed(settings: Settings) -> int:
 def healthy_job(settings: Settings) -> str | None:
     """The id of the job once all of it runs and a checkpoint is complete."""
     with FlinkRest(settings) as flink:
-        seen = observe(flink)
+        seen = get_job_status(flink)
     if seen is None or seen.state != "RUNNING" or seen.idle_tasks or not seen.checkpoints:
         return None
     return seen.job_id
@@ -85,7 +85,7 @@ def run(api: AirflowApi, dag_id: str, conf: dict[str, Any] | None = None, deadli
 def at_work(api: AirflowApi, dag_id: str) -> list[str]:
     """Tasks of the newest runs that run or are about to."""
     states = [
-        state for found in api.runs(dag_id)[:3] for state in api.task_states(dag_id, found["dag_run_id"]).values()
+        state for result in api.runs(dag_id)[:3] for state in api.task_states(dag_id, result["dag_run_id"]).values()
     ]
     return [state for state in states if state in ("running", "queued")]
 
@@ -96,15 +96,15 @@ def test_everything_is_imported(api: AirflowApi) -> None:
 
 @pytest.mark.parametrize("path", ["/api/v2/dags", "/showroom/live", "/showroom/stream", "/showroom/"])
 def test_nothing_is_shown_without_login(api: AirflowApi, settings: Settings, path: str) -> None:
-    answer = httpx.get(f"{settings.airflow_url}{path}", headers={"Accept": "application/json"}, timeout=60)
+    response = httpx.get(f"{settings.airflow_url}{path}", headers={"Accept": "application/json"}, timeout=60)
 
-    assert answer.status_code in (401, 302, 307), answer.text[:200]
+    assert response.status_code in (401, 302, 307), response.text[:200]
 
 
 def test_a_wrong_password_is_refused(api: AirflowApi, settings: Settings) -> None:
-    answer = httpx.post(f"{settings.airflow_url}/auth/token", json={"username": "admin", "password": "admin"})
+    response = httpx.post(f"{settings.airflow_url}/auth/token", json={"username": "admin", "password": "admin"})
 
-    assert answer.status_code == 401
+    assert response.status_code == 401
 
 
 def test_the_supervisor_finds_no_job_and_starts_the_stream(api: AirflowApi, settings: Settings) -> None:
@@ -120,11 +120,11 @@ def test_a_synthetic_load_is_produced_indexed_and_archived(
     api.unpause("ingest_synthetic")
     run_id, state = run(api, "ingest_synthetic", {"sessions": SESSIONS, "days": 2, "seed": 7})
     assert state == "success", api.log("ingest_synthetic", run_id, "synthesize")
-    told = api.result("ingest_synthetic", run_id, "synthesize")
-    kept = mongo[LEDGERS].find_one({"_id": told["tag"]})
-    assert kept is not None
-    valid = msgspec.json.decode(kept["ledger"], type=Ledger).expected.verdicts["valid"]
-    assert told["verdicts"]["valid"] == valid
+    message = api.result("ingest_synthetic", run_id, "synthesize")
+    retained = mongo[LEDGERS].find_one({"_id": message["tag"]})
+    assert retained is not None
+    valid = msgspec.json.decode(retained["ledger"], type=GroundTruth).expected.verdicts["valid"]
+    assert message["verdicts"]["valid"] == valid
 
     api.pause("ingest_synthetic")
     assert eventually(lambda: indexed(settings) >= valid, within_s=90, every_s=0.5)
@@ -200,9 +200,9 @@ def test_all_that_came_balances_in_every_store(
     run_id, state = run(api, "reconcile")
 
     assert state == "success", api.log("reconcile", run_id, "count")
-    assert {found["state"] for found in api.result("reconcile", run_id, "count")["hours"]} <= {"balanced", "pending"}
-    for found in api.result("reconcile", run_id, "count")["hours"]:
-        assert mongo[RECONCILIATIONS].find_one({"_id": found["hour"]}) is not None
+    assert {match["state"] for match in api.result("reconcile", run_id, "count")["hours"]} <= {"balanced", "pending"}
+    for match in api.result("reconcile", run_id, "count")["hours"]:
+        assert mongo[RECONCILIATIONS].find_one({"_id": match["hour"]}) is not None
     hour = datetime.now(UTC) - HOUR
     with connect(settings) as client:
         stores = Stores(settings, client, mongo, datetime.now(UTC))
@@ -219,7 +219,7 @@ def test_all_that_came_balances_in_every_store(
 def test_the_minutes_of_today_hold_every_session(settings: Settings, mongo: Database[dict[str, Any]]) -> None:
     now = datetime.now(UTC)
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    with Hours(settings, midnight, now) as hours:
+    with HourlyCounts(settings, midnight, now) as hours:
         evidence = hours.evidence()
     with connect(settings) as client:
         stores = Stores(settings, client, mongo, now)
@@ -275,7 +275,7 @@ def test_the_operators_change_the_job(
     assert restore_points(state_folder(settings_of(platform, settings)))[0].path == Path(savepoint)
     resumed = ResumeStreamOperator(task_id="resume").execute(context)
     assert pushed["flink_job_id"] == resumed
-    with pytest.raises(AirflowFailException, match="is there already"):
+    with pytest.raises(AirflowFailException, match="already exists"):
         SubmitStreamOperator(task_id="submit").execute(context)
     assert CancelStreamOperator(task_id="cancel").execute(context) == resumed
     with pytest.raises(AirflowFailException, match="no job"):
@@ -290,5 +290,5 @@ def test_the_operators_change_the_job(
 
 def settings_of(platform: Stack, settings: Settings) -> Settings:
     """The settings that tasks have."""
-    found = environment_of(settings, platform.layout)
-    return Settings.from_env({name: value for name, value in found.items() if name.startswith("SHOWROOM_")})
+    result = environment_of(settings, platform.layout)
+    return Settings.from_env({name: value for name, value in result.items() if name.startswith("SHOWROOM_")})

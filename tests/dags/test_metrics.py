@@ -6,9 +6,9 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from include.clients.airflow import AirflowApi
 from include.contracts.metrics import METRICS, Exporter
 from include.contracts.settings import LOOPBACK, Settings
-from include.local.airflow import AirflowApi
 from include.serving import queries as serving
 from include.serving.client import connect
 from tests.polling import eventually
@@ -85,5 +85,5 @@ def test_metrics_are_refused_to_strangers(address: str, api: AirflowApi, token: 
 def test_the_scrapers_token_opens_nothing_else(settings: Settings, api: AirflowApi) -> None:
     headers = {"Authorization": f"Bearer {settings.metrics_token.reveal()}"}
     for path in ("stream", "live", "live/about", "metrics/../stream", "static/page.css"):
-        answer = httpx.get(f"{settings.airflow_url}/showroom/{path}", headers=headers, timeout=TIMEOUT_S)
-        assert answer.status_code in (401, 403), path
+        response = httpx.get(f"{settings.airflow_url}/showroom/{path}", headers=headers, timeout=TIMEOUT_S)
+        assert response.status_code in (401, 403), path

@@ -13,15 +13,16 @@ from pymongo.database import Database
 
 from include.archive.store import connect as connect_mongo
 from include.archive.store import database
-from include.batch.similar.stores import ALIAS
-from include.contracts.archive import NEIGHBOURS, PRIVACY, PROMOTIONS
+from include.clients.airflow import AirflowApi
+from include.contracts.collections import NEIGHBOURS, PRIVACY, PROMOTIONS
+from include.contracts.index_documents import NEIGHBOURS_ALIAS
 from include.contracts.settings import Settings
-from include.local import nightly
-from include.local.airflow import AirflowApi
-from include.local.servers import mlflow
-from include.local.stack import Stack
 from include.serving import queries as serving
 from include.serving.client import connect
+from local.airflow_login import connect_airflow
+from local.demo import nightly_run
+from local.servers import mlflow
+from local.stack import Stack
 from tests.polling import eventually
 
 SESSIONS, DAYS = 8_000, 13
@@ -37,8 +38,8 @@ def mongo(settings: Settings, platform: Stack) -> Iterator[Database[dict[str, An
 @pytest.fixture(scope="module")
 def history(platform: Stack, settings: Settings) -> datetime:
     """Almost two weeks of archived sessions; the end of them."""
-    with AirflowApi(settings, platform.layout) as api:
-        api.wait_for_dags({INGEST, ARCHIVE, nightly.DAG})
+    with connect_airflow(settings, platform.layout) as api:
+        api.wait_for_dags({INGEST, ARCHIVE, nightly_run.DAG})
         paused = api.dags()[INGEST]
         api.unpause(INGEST)
         run_id = api.trigger(INGEST, {"sessions": SESSIONS, "days": DAYS, "seed": 11})
@@ -68,44 +69,46 @@ def test_mlflow_shows_nothing_without_login(platform: Stack, settings: Settings)
 
 
 def test_an_empty_window_fails_at_once_and_says_why(api: AirflowApi, settings: Settings) -> None:
-    night = nightly.run(settings, datetime(2001, 1, 1, tzinfo=UTC), datetime(2001, 1, 15, tzinfo=UTC), print, 240)
+    nightly = nightly_run.run(settings, datetime(2001, 1, 1, tzinfo=UTC), datetime(2001, 1, 15, tzinfo=UTC), print, 240)
 
-    assert set(night.failed) == {"features"}
-    assert not night.told
-    log = api.log(nightly.DAG, night.run_id, "features", attempt=1)
+    assert set(nightly.failed) == {"features"}
+    assert not nightly.summaries
+    log = api.log(nightly_run.DAG, nightly.run_id, "features", attempt=1)
     assert "the archive holds no session that began in" in log
-    assert api.task_states(nightly.DAG, night.run_id)["promote"] == "upstream_failed"
+    assert api.task_states(nightly_run.DAG, nightly.run_id)["promote"] == "upstream_failed"
 
 
 def test_a_run_that_is_ended_ends_its_step(api: AirflowApi, platform: Stack, history: datetime) -> None:
-    run_id = api.trigger(nightly.DAG, {"start": (history - timedelta(days=14)).isoformat(), "end": history.isoformat()})
+    run_id = api.trigger(
+        nightly_run.DAG, {"start": (history - timedelta(days=14)).isoformat(), "end": history.isoformat()}
+    )
     step = eventually(_step, within_s=120, every_s=0.2)
     assert step is not None
 
-    api.end(nightly.DAG, run_id)
+    api.end(nightly_run.DAG, run_id)
 
     assert eventually(lambda: not step.is_running() or step.status() == psutil.STATUS_ZOMBIE, within_s=60)
-    assert api.state(nightly.DAG, run_id) == "failed"
+    assert api.state(nightly_run.DAG, run_id) == "failed"
 
 
 def test_a_night_ends_with_champions_neighbours_and_a_charged_budget(
     settings: Settings, mongo: Database[dict[str, Any]], history: datetime
 ) -> None:
-    night = nightly.run(settings, history - timedelta(days=14), history, print, 900)
+    nightly = nightly_run.run(settings, history - timedelta(days=14), history, print, 900)
 
-    assert night.failed == {}
-    assert night.complete
-    ceiling = night.told["train"]["ceiling"]
-    assert 0.7 < ceiling < 1
-    assert night.told["train"]["above_ceiling"] == []
-    assert night.told["privacy"]["epsilon"] <= 1
+    assert nightly.failed == {}
+    assert nightly.complete
+    oracle_auc = nightly.summaries["train"]["oracle_auc"]
+    assert 0.7 < oracle_auc < 1
+    assert nightly.summaries["train"]["above_oracle_auc"] == []
+    assert nightly.summaries["privacy"]["epsilon"] <= 1
     assert mongo[PRIVACY].count_documents({}) == 1
-    decided = night.told["promote"]["decisions"]
+    decided = nightly.summaries["promote"]["decisions"]
     assert mongo[PROMOTIONS].count_documents({"confirmed": True}) == len(decided) == 2
-    users = night.told["similar"]["users"]
+    users = nightly.summaries["similar"]["users"]
     assert mongo[NEIGHBOURS].count_documents({}) == users
     with connect(settings) as client:
-        assert serving.count(client, ALIAS) == users
+        assert serving.count(client, NEIGHBOURS_ALIAS) == users
 
 
 def _step() -> psutil.Process | None:

@@ -13,36 +13,36 @@ import pytest
 from airflow.sdk import timezone
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from include.contracts.documents import PipelineEvent
 from include.contracts.errors import SettingsError, TerminalError, TransientError
+from include.contracts.index_documents import PipelineEvent
 from include.contracts.settings import Settings
-from include.local.project import ROOT
-from include.serving.kibana import Imported
+from include.dashboards.kibana import Imported
 from include.serving.retention import old_indices
-from include.supervise.journal import Entry
-from include.supervise.observation import Away, Observation
+from include.supervise.decision_log import DecisionRecord
+from include.supervise.observation import Observation, Unavailable
 from include.supervise.policy import Action, Decision
-from include.supervise.reconcile import Line, Reconciliation
+from include.supervise.reconcile import Reconciliation, StageCount
+from local.project import ROOT
 from showroom import triggers
-from showroom.environment import job_program, state_folder
+from showroom.fail_fast import fail_fast_on_terminal
 from showroom.plugin import ShowroomPlugin
+from showroom.settings import job_program, state_folder
 from showroom.tasks import serving as upkeep
-from showroom.tasks.entries import as_plain
 from showroom.tasks.ingest import plan_of
-from showroom.tasks.pipeline import tell
-from showroom.tasks.reconcile import asked_hour, require_balance
-from showroom.triggers import StreamHealthTrigger, needs_act, payload
-from showroom.verdicts import verdicts
+from showroom.tasks.pipeline import index_events
+from showroom.tasks.reconcile import parse_hour, require_balance
+from showroom.tasks.reconciliation_store import as_plain
+from showroom.triggers import StreamHealthTrigger, payload, requires_action
 
 START = datetime(2026, 3, 1, 10, 0, tzinfo=UTC)
 END = START + timedelta(minutes=10)
 SCHEDULED = {"sessions": None, "days": None, "seed": None}
 
 
-def entry(action: Action, alarm: str) -> Entry:
-    parts: Any = dict.fromkeys(("flink", "kafka", "gate", "elasticsearch", "restore"), Away("away"))
+def record(action: Action, alert: str) -> DecisionRecord:
+    parts: Any = dict.fromkeys(("flink", "kafka", "gate", "elasticsearch", "restore"), Unavailable("away"))
     seen = Observation(taken_at=1.0, input_flowing=None, **parts)
-    return Entry(1.0, seen, Decision(action, alarm, "because", "do it"))
+    return DecisionRecord(1.0, seen, Decision(action, alert, "because", "do it"))
 
 
 def test_airflow_runs_the_plugins_entry_alone_as_a_module() -> None:
@@ -50,7 +50,7 @@ def test_airflow_runs_the_plugins_entry_alone_as_a_module() -> None:
         "from airflow.plugins_manager import _get_plugins, get_import_errors\n"
         "found = [plugin.name for plugin in _get_plugins()[0] if str(plugin.source).startswith('$PLUGINS')]\n"
         "import sys\n"
-        "strays = {'alerts', 'hooks', 'links', 'sensors', 'triggers', 'operators', 'app', 'views'} & set(sys.modules)\n"
+        "strays = {'alerts', 'hooks', 'links', 'sensors', 'triggers', 'operators', 'app', 'navigation'} & set(sys.modules)\n"
         "assert found == ['showroom'], found\n"
         "assert not strays, strays\n"
         "assert not get_import_errors(), get_import_errors()\n"
@@ -87,76 +87,78 @@ def test_a_load_by_hand_is_of_the_days_before_its_end() -> None:
     assert (plan.start, plan.end, plan.sessions, plan.seed) == (END - timedelta(days=2), END, 5, 1)
 
 
-def test_asked_hour_is_the_beginning_of_its_hour_in_utc() -> None:
-    assert asked_hour(None) is None
-    assert asked_hour("2026-02-01T05:00:00Z") == datetime(2026, 2, 1, 5, tzinfo=UTC)
-    assert asked_hour("2026-02-01T05:30:00+02:00") == datetime(2026, 2, 1, 3, tzinfo=UTC)
+def test_parse_hour_returns_the_start_of_the_hour_in_utc() -> None:
+    assert parse_hour(None) is None
+    assert parse_hour("2026-02-01T05:00:00Z") == datetime(2026, 2, 1, 5, tzinfo=UTC)
+    assert parse_hour("2026-02-01T05:30:00+02:00") == datetime(2026, 2, 1, 3, tzinfo=UTC)
 
 
 def counted(in_mongodb: int) -> dict[str, Any]:
-    line = Line(stage="archive", what="in MongoDB", expected=8, found=in_mongodb)
+    line = StageCount(stage="archive", what="in MongoDB", expected=8, found=in_mongodb)
     return {"hours": [as_plain(Reconciliation(START, (line,)))], "pending": 0, "unverifiable": 0}
 
 
-def test_a_balanced_hour_passes() -> None:
+def test_require_balance_of_a_balanced_hour_passes() -> None:
     require_balance(counted(in_mongodb=8))
     require_balance({"hours": []})
 
 
-def test_a_difference_fails_for_good_and_names_its_owner() -> None:
+def test_require_balance_of_a_difference_fails_and_names_its_stage() -> None:
     with pytest.raises(AirflowFailException, match=r"first at archive: .*in MongoDB 7 of 8 expected, 1 missing"):
         require_balance(counted(in_mongodb=7))
 
 
-def test_errors_that_no_retry_helps_fail_at_once() -> None:
-    with pytest.raises(AirflowFailException, match="wrong: mend it"), verdicts():
+def test_fail_fast_on_terminal_raises_airflow_fail_exception() -> None:
+    with pytest.raises(AirflowFailException, match="wrong: mend it"), fail_fast_on_terminal():
         raise TerminalError("wrong", "mend it")
-    with pytest.raises(TransientError), verdicts():
+    with pytest.raises(TransientError), fail_fast_on_terminal():
         raise TransientError("away", "wait")
 
 
 @pytest.mark.parametrize(
-    ("action", "alarm", "known", "acts"),
+    ("action", "alert", "already_sent", "expected"),
     [
         ("healthy", "none", [], False),
         ("wait", "stream.starting", [], False),
         ("submit", "stream.no_job", [], True),
         ("resume", "stream.no_job", ["stream.no_job"], True),
-        ("page", "serving.away", [], True),
-        ("page", "serving.away", ["serving.away"], False),
+        ("page", "elasticsearch.unreachable", [], True),
+        ("page", "elasticsearch.unreachable", ["elasticsearch.unreachable"], False),
     ],
 )
-def test_when_the_sensor_hands_over(action: Action, alarm: str, known: list[str], acts: bool) -> None:
-    assert needs_act(entry(action, alarm), known) is acts
+def test_requires_action_for_restarts_and_new_alerts(
+    action: Action, alert: str, already_sent: list[str], expected: bool
+) -> None:
+    assert requires_action(record(action, alert), already_sent) is expected
 
 
-def test_what_was_seen_survives_airflows_json() -> None:
-    told = msgspec.json.decode(msgspec.json.encode(payload([entry("page", "serving.away")])))
+def test_payload_round_trips_through_json() -> None:
+    event = msgspec.json.decode(msgspec.json.encode(payload([record("page", "elasticsearch.unreachable")])))
 
-    assert msgspec.convert(told["observations"], list[Observation], str_keys=True)[0].taken_at == 1.0
+    assert msgspec.convert(event["observations"], list[Observation], str_keys=True)[0].taken_at == 1.0
 
 
-def test_the_trigger_is_made_anew_from_what_it_serializes() -> None:
+def test_trigger_is_restored_from_its_serialization() -> None:
     path, kwargs = StreamHealthTrigger(5.0, 1.0, ["a"]).serialize()
 
     assert path == "showroom.triggers.StreamHealthTrigger"
     assert StreamHealthTrigger(**kwargs).serialize() == (path, kwargs)
 
 
-def test_the_trigger_fires_at_the_first_look_that_needs_a_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    looks = iter([entry("healthy", "none"), entry("resume", "stream.no_job")])
+def test_trigger_fires_at_the_first_observation_that_requires_an_action(monkeypatch: pytest.MonkeyPatch) -> None:
+    records = iter([record("healthy", "none"), record("resume", "stream.no_job")])
     monkeypatch.setenv("SHOWROOM_FLINK_STATE", "/nowhere")
-    monkeypatch.setattr(triggers, "look", lambda *_: next(looks))
-    monkeypatch.setattr(triggers, "FIRST_PAUSE_S", 0.0)
+    monkeypatch.setattr(triggers, "observe_and_decide", lambda *_: next(records))
+    monkeypatch.setattr(triggers, "FIRST_DELAY_S", 0.0)
 
     async def first() -> Any:
-        async for event in StreamHealthTrigger(until=4_000_000_000.0, every_s=0.01, known=[]).run():
+        async for event in StreamHealthTrigger(until=4_000_000_000.0, every_s=0.01, already_sent=[]).run():
             return event.payload
         return None
 
-    told = asyncio.run(first())
-    assert (told["action"], len(told["observations"])) == ("resume", 2)
-    assert next(looks, None) is None
+    event = asyncio.run(first())
+    assert (event["action"], len(event["observations"])) == ("resume", 2)
+    assert next(records, None) is None
 
 
 def test_a_plan_holds_plain_times_whatever_airflow_hands_over() -> None:
@@ -168,7 +170,7 @@ def test_a_plan_holds_plain_times_whatever_airflow_hands_over() -> None:
     plan.check_clock(END + timedelta(minutes=1))
 
 
-def test_missing_places_are_named() -> None:
+def test_missing_paths_are_named() -> None:
     with pytest.raises(SettingsError, match="SHOWROOM_FLINK_JAR and SHOWROOM_FLINK_PROJECT"):
         job_program(Settings())
     with pytest.raises(SettingsError, match="SHOWROOM_FLINK_STATE"):
@@ -183,27 +185,27 @@ def test_only_months_beyond_the_kept_ones_are_old() -> None:
     assert old_indices(["kpi_minute-2025.12"], "kpi_minute", 3, START) == []
 
 
-def test_events_that_cannot_be_stored_are_logged_and_stop_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_index_events_without_elasticsearch_logs_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     event = PipelineEvent(at=START, kind="lag", stage="gate", name="gate", value=1, total=None, detail=None)
-    tell(Settings(elasticsearch_url="http://127.0.0.1:9"), [event])
-    assert "1 events of the pipeline are not stored: " in caplog.text
+    index_events(Settings(elasticsearch_url="http://127.0.0.1:9"), [event])
+    assert "index 1 events failed: " in caplog.text
     assert "Elasticsearch does not answer" in caplog.text
 
 
 def test_dashboards_are_left_for_another_day_where_kibana_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(AirflowSkipException, match="SHOWROOM_KIBANA_URL is not set"):
-        upkeep.publish_dashboards()
+        upkeep.import_dashboards()
     monkeypatch.setenv("SHOWROOM_KIBANA_URL", "http://127.0.0.1:9")
     with pytest.raises(AirflowSkipException, match="does not answer"):
-        upkeep.publish_dashboards()
+        upkeep.import_dashboards()
 
 
 def test_a_kibana_that_takes_too_few_objects_fails_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: Settings) -> Imported:
-        raise TerminalError("Kibana took 1 of 13 objects", "see its log")
+        raise TerminalError("Kibana imported 1 of 13 objects", "see its log")
 
     monkeypatch.setattr(upkeep, "import_objects", refuse)
     with pytest.raises(AirflowFailException, match="1 of 13"):
-        upkeep.publish_dashboards()
+        upkeep.import_dashboards()
     monkeypatch.setattr(upkeep, "import_objects", lambda _: Imported(13, True))
-    assert upkeep.publish_dashboards() == 13
+    assert upkeep.import_dashboards() == 13

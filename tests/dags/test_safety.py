@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from include.contracts.settings import Settings
-from include.local.stack import Stack
 from include.supervise.flink_rest import FlinkRest
-from include.supervise.stream_job import observe
+from include.supervise.stream_job import get_job_status
+from local.stack import Stack
 from tests.exposure import listening_programs, paths_of_others, sockets_beyond_loopback
 from tests.polling import eventually
 
@@ -15,7 +15,7 @@ SERVERS = {"elasticsearch", "flink-jobmanager", "flink-taskmanager", "kafka", "m
 def runs(settings: Settings) -> bool:
     """Whether the whole job runs: then its Python workers serve."""
     with FlinkRest(settings) as flink:
-        seen = observe(flink)
+        seen = get_job_status(flink)
     return seen is not None and seen.state == "RUNNING" and not seen.idle_tasks and bool(seen.checkpoints)
 
 

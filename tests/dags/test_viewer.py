@@ -8,9 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
+from include.clients.airflow import AirflowApi
 from include.contracts.settings import Settings
-from include.local.airflow import AirflowApi, viewer_login
-from include.local.stack import Stack
+from local.airflow_login import viewer_login
+from local.stack import Stack
 from tests.dags.conftest import DAGS
 
 DAG = "reconcile"
@@ -48,16 +49,16 @@ def viewer(api: AirflowApi, settings: Settings, platform: Stack) -> Iterator[htt
     """A logged-in viewer, once Airflow has parsed the DAGs."""
     user, password = viewer_login(platform.layout)
     with httpx.Client(base_url=settings.airflow_url, timeout=60) as client:
-        asked = client.post("/auth/token", json={"username": user, "password": password})
-        client.headers["Authorization"] = f"Bearer {asked.raise_for_status().json()['access_token']}"
+        request = client.post("/auth/token", json={"username": user, "password": password})
+        client.headers["Authorization"] = f"Bearer {request.raise_for_status().json()['access_token']}"
         yield client
 
 
 @pytest.mark.parametrize(("method", "path", "body"), FORBIDDEN, ids=[f"{row[0]} {row[1]}" for row in FORBIDDEN])
 def test_viewer_change_or_secret_is_forbidden(viewer: httpx.Client, method: str, path: str, body: Any) -> None:
-    answer = viewer.request(method, f"/api/v2{path}", json=body)
+    response = viewer.request(method, f"/api/v2{path}", json=body)
 
-    assert answer.status_code == httpx.codes.FORBIDDEN, answer.text[:300]
+    assert response.status_code == httpx.codes.FORBIDDEN, response.text[:300]
 
 
 def test_viewer_forbidden_requests_change_nothing(viewer: httpx.Client, api: AirflowApi) -> None:

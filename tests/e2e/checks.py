@@ -10,10 +10,10 @@ from kafka import KafkaConsumer, TopicPartition
 
 from include.contracts import topics
 from include.contracts.settings import Settings
-from include.ingest.emission import Emission
-from include.ingest.expected import Expected, kpi_table
-from include.local.account import Position, account, read_since, wait_until_indexed
+from include.ingest.expected_counts import Expected, kpi_table
+from include.ingest.labelled_record import LabelledRecord
 from include.serving.client import connect
+from local.verification.count_check import Position, account, read_since, wait_until_indexed
 
 PATIENCE_S = 60.0
 
@@ -25,31 +25,31 @@ def assert_accounted(settings: Settings, expected: Expected, since: Position) ->
     finally:
         lines = account(settings, expected, since)
         assert [line for line in lines if line.difference] == []
-    found = {line.what: line.found for line in lines}
-    assert found[topics.RAW] == expected.produced > 0
-    assert found[topics.VALID] == expected.valid > 0
-    assert sum(count for what, count in found.items() if what.startswith("rejected")) == expected.rejected
+    results = {line.what: line.actual for line in lines}
+    assert results[topics.RAW] == expected.produced > 0
+    assert results[topics.VALID] == expected.valid > 0
+    assert sum(count for what, count in results.items() if what.startswith("rejected")) == expected.rejected
 
 
-def assert_kpis(settings: Settings, emissions: Sequence[Emission]) -> None:
+def assert_kpis(settings: Settings, labelled_records: Sequence[LabelledRecord]) -> None:
     """kpi_minute holds, row by row, what the admitted sessions add up to."""
-    wanted = kpi_table(emissions)
-    minutes = [minute for minute, _ in wanted]
+    expected = kpi_table(labelled_records)
+    minutes = [minute for minute, _ in expected]
     rows = _search_all(
         settings,
         "kpi_minute",
         {"range": {"minute": {"gte": min(minutes).isoformat(), "lte": max(minutes).isoformat()}}},
     )
-    found: dict[tuple[datetime, str], list[int | Decimal]] = defaultdict(lambda: [0] * 5)
+    results: dict[tuple[datetime, str], list[int | Decimal]] = defaultdict(lambda: [0] * 5)
     for row in rows:
         key = (datetime.fromisoformat(row["minute"]), row["category"])
         parts = [row["sessions"], row["purchases"], Decimal(str(row["revenue"])), row["duration_s"], row["users"]]
-        found[key] = [before + part for before, part in zip(found[key], parts, strict=True)]
+        results[key] = [before + part for before, part in zip(results[key], parts, strict=True)]
         assert row["conversion"] == row["purchases"] / row["sessions"]
         assert row["mean_duration_s"] == row["duration_s"] / row["sessions"]
-    assert dict(found) == {
+    assert dict(results) == {
         key: [row.total.sessions, row.total.purchases, row.total.revenue, row.total.duration_s, row.users]
-        for key, row in wanted.items()
+        for key, row in expected.items()
     }
 
 
@@ -63,11 +63,11 @@ def rejected_since(settings: Settings, since: Position) -> list[tuple[bytes | No
 
 def raw_record(settings: Settings, partition: int, offset: int) -> Any:
     """The raw record at an origin."""
-    place = TopicPartition(topics.RAW, partition)
+    topic_partition = TopicPartition(topics.RAW, partition)
     with _consumer(settings) as consumer:
-        consumer.assign([place])
-        consumer.seek(place, offset)
-        return consumer.poll(timeout_ms=10_000, max_records=1)[place][0]
+        consumer.assign([topic_partition])
+        consumer.seek(topic_partition, offset)
+        return consumer.poll(timeout_ms=10_000, max_records=1)[topic_partition][0]
 
 
 def _consumer(settings: Settings) -> KafkaConsumer:
@@ -80,7 +80,7 @@ def _consumer(settings: Settings) -> KafkaConsumer:
 
 
 def _search_all(settings: Settings, alias: str, query: dict[str, Any]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] = []
     after: list[Any] | None = None
     with connect(settings) as client:
         client.indices.refresh(index=f"{alias}-*")
@@ -89,6 +89,6 @@ def _search_all(settings: Settings, alias: str, query: dict[str, Any]) -> list[d
             sort = [{"minute": "asc"}, {"category": "asc"}, {"received_day": "asc"}]
             hits = client.search(index=alias, query=query, size=5_000, sort=sort, **page)["hits"]["hits"]
             if not hits:
-                return found
-            found += [hit["_source"] for hit in hits]
+                return results
+            results += [hit["_source"] for hit in hits]
             after = hits[-1]["sort"]

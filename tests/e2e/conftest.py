@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from include.contracts.settings import Settings
-from include.local.stack import Stack
-from include.local.stream import start_job
 from include.supervise.flink_rest import FlinkRest
 from include.supervise.stream_job import cancel, running_job
+from local.stack import Stack
+from local.stream_job import start_job
 
 
 @pytest.fixture(scope="session")

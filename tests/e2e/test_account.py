@@ -9,19 +9,19 @@ from typing import Any
 import pytest
 import redis
 
-from include.contracts.reasons import Reason
+from include.contracts.reject_reasons import Reason
 from include.contracts.settings import Settings
-from include.gate.decide import PREFIX_BYTES
+from include.gate.batch_processor import PREFIX_BYTES
 from include.gate.pseudonym import pseudonymizer
-from include.gate.report import read_report
-from include.ingest.emission import VALID, Emission
-from include.ingest.ledger import Ledger
+from include.gate.stats import read_stats
+from include.ingest.generator import synthesize
+from include.ingest.ground_truth import GroundTruth
+from include.ingest.labelled_record import VALID, LabelledRecord
 from include.ingest.plan import FaultRates, Plan
 from include.ingest.publisher import publish
-from include.ingest.shop import synthesize
-from include.local.account import Position, position
 from include.serving import queries
 from include.serving.client import connect
+from local.verification.count_check import Position, position
 from tests.e2e.checks import assert_accounted, assert_kpis, raw_record, rejected_since
 
 SAMPLES = 40
@@ -42,9 +42,9 @@ class Published:
         )
         self.since: Position = position(settings)
         synthesis = synthesize(plan)
-        self.emissions: list[Emission] = list(synthesis)
-        self.ledger: Ledger = synthesis.ledger
-        publish(settings, self.emissions)
+        self.labelled_records: list[LabelledRecord] = list(synthesis)
+        self.ledger: GroundTruth = synthesis.ledger
+        publish(settings, self.labelled_records)
         assert_accounted(settings, self.ledger.expected, self.since)
 
 
@@ -60,12 +60,12 @@ def test_every_fault_is_planted_and_every_figure_balances(published: Published) 
 
 
 def test_kpis_balance_row_by_row(live: Settings, published: Published) -> None:
-    assert_kpis(live, published.emissions)
+    assert_kpis(live, published.labelled_records)
 
 
 def test_users_are_estimated_closely(live: Settings, published: Published) -> None:
     with redis.Redis.from_url(live.redis_url.reveal()) as client:
-        report = read_report(client, live)
+        report = read_stats(client, live)
     true = published.ledger.expected.unique_users
     assert true
     assert report.users_known == true
@@ -74,12 +74,12 @@ def test_users_are_estimated_closely(live: Settings, published: Published) -> No
 
 
 def test_refused_records_keep_their_bytes_reason_and_origin(live: Settings, published: Published) -> None:
-    found = rejected_since(live, published.since)
-    refused = [emission for emission in published.emissions if emission.verdict != VALID]
-    assert Counter((key, value, headers["reason"]) for key, value, headers in found) == Counter(
-        (emission.key, _retained(emission.value, str(emission.verdict)), str(emission.verdict)) for emission in refused
+    result = rejected_since(live, published.since)
+    refused = [labelled for labelled in published.labelled_records if labelled.verdict != VALID]
+    assert Counter((key, value, headers["reason"]) for key, value, headers in result) == Counter(
+        (labelled.key, _retained(labelled.value, str(labelled.verdict)), str(labelled.verdict)) for labelled in refused
     )
-    for key, value, headers in found[:: max(1, len(found) // SAMPLES)]:
+    for key, value, headers in result[:: max(1, len(result) // SAMPLES)]:
         assert headers["topic"] == "sessions.raw"
         origin = raw_record(live, int(headers["partition"]), int(headers["offset"]))
         assert (origin.key, _retained(origin.value or b"", headers["reason"])) == (key, value)
@@ -93,9 +93,9 @@ def _retained(value: bytes, reason: str) -> bytes:
 
 
 def test_documents_hold_what_was_sent(live: Settings, published: Published) -> None:
-    valid = [emission for emission in published.emissions if emission.verdict == VALID]
+    valid = [labelled for labelled in published.labelled_records if labelled.verdict == VALID]
     pseudonym = pseudonymizer(live.require_pseudonym_key())
-    sessions = [json.loads(emission.value) for emission in valid[:: len(valid) // SAMPLES]]
+    sessions = [json.loads(labelled.value) for labelled in valid[:: len(valid) // SAMPLES]]
     sample = {f"{pseudonym(session['user_id'])}:{session['session_id']}": session for session in sessions}
     views = {f"{key}:{n}": (s, v, n) for key, s in sample.items() for n, v in enumerate(s["views"])}
     with connect(live) as client:
@@ -107,8 +107,8 @@ def test_documents_hold_what_was_sent(live: Settings, published: Published) -> N
     assert set(sentiments) == {key for key, (_, view, _) in views.items() if view["review"] is not None}
     for key, session in sample.items():
         _check_summary(summaries[key], session, pseudonym(session["user_id"]))
-    for key, (session, view, place) in views.items():
-        _check_view(details[key], session, view, place)
+    for key, (session, view, location) in views.items():
+        _check_view(details[key], session, view, location)
         if key in sentiments:
             assert sentiments[key]["review"] == view["review"]
             assert -1 <= sentiments[key]["score"] <= 1
@@ -116,11 +116,11 @@ def test_documents_hold_what_was_sent(live: Settings, published: Published) -> N
 
 def test_sentiments_are_those_of_the_ledger(live: Settings, published: Published) -> None:
     with connect(live) as client:
-        found = {
+        results = {
             label: queries.count(client, "product_sentiment", {"term": {"label": label}})
             for label in ("negative", "neutral", "positive")
         }
-    assert found == {label: 0 for label in found} | published.ledger.expected.sentiments
+    assert results == {label: 0 for label in results} | published.ledger.expected.sentiments
 
 
 def _check_summary(document: dict[str, Any], session: dict[str, Any], user: str) -> None:

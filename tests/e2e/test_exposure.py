@@ -10,12 +10,12 @@ import httpx
 import pytest
 
 from include.contracts.settings import LOOPBACK, Settings
+from include.ingest.generator import synthesize
 from include.ingest.plan import Plan
 from include.ingest.publisher import publish
-from include.ingest.shop import synthesize
-from include.local.stack import Stack
 from include.serving import queries
 from include.serving.client import connect
+from local.stack import Stack
 from tests.exposure import listening_programs, paths_of_others, sockets_beyond_loopback
 from tests.polling import eventually
 
@@ -62,18 +62,18 @@ def test_no_file_of_the_stack_is_open_to_other_users(processed: Stack) -> None:
 
 @pytest.mark.parametrize("path", ["/jars", "/config", "/jobs/overview", "/"])
 def test_flink_allows_no_foreign_origin(flink: httpx.Client, path: str) -> None:
-    answer = flink.get(path, headers={"Origin": EVIL})
+    response = flink.get(path, headers={"Origin": EVIL})
 
-    assert answer.headers.get("access-control-allow-origin") not in ("*", EVIL)
-    assert answer.status_code == httpx.codes.FORBIDDEN
-    assert "evil" not in answer.text
+    assert response.headers.get("access-control-allow-origin") not in ("*", EVIL)
+    assert response.status_code == httpx.codes.FORBIDDEN
+    assert "evil" not in response.text
 
 
 def test_flink_refuses_a_simple_cross_origin_upload_and_stores_nothing(flink: httpx.Client, processed: Stack) -> None:
     before = uploaded(flink)
     for origin in (EVIL, "null", "http://127.0.0.1:1"):
-        answer = flink.post("/jars/upload", files=UPLOAD, headers={"Origin": origin})
-        assert answer.status_code == httpx.codes.FORBIDDEN
+        response = flink.post("/jars/upload", files=UPLOAD, headers={"Origin": origin})
+        assert response.status_code == httpx.codes.FORBIDDEN
 
     assert uploaded(flink) == before
     assert [path for path in processed.layout.root.rglob("evil.jar*")] == []
@@ -83,8 +83,8 @@ def test_flink_refuses_a_simple_cross_origin_upload_and_stores_nothing(flink: ht
 def test_flink_refuses_a_host_name_that_was_rebound_to_loopback(flink: httpx.Client, method: str) -> None:
     for host in ("evil.example", f"evil.example:{flink.base_url.port}", "127.0.0.1.evil.example", ""):
         origin = {"Origin": f"http://{host}"} if method != "GET" else {}
-        answer = flink.request(method, "/jobs/overview", headers={"Host": host, **origin})
-        assert answer.status_code == httpx.codes.FORBIDDEN
+        response = flink.request(method, "/jobs/overview", headers={"Host": host, **origin})
+        assert response.status_code == httpx.codes.FORBIDDEN
 
 
 def test_flink_refuses_requests_of_other_sites_that_carry_no_origin(flink: httpx.Client) -> None:

@@ -8,15 +8,15 @@ from functools import partial
 import pytest
 
 from include.contracts.settings import Settings
-from include.ingest.emission import VALID, Emission
+from include.ingest.generator import synthesize
+from include.ingest.labelled_record import VALID, LabelledRecord
 from include.ingest.plan import Plan
 from include.ingest.publisher import publish
-from include.ingest.shop import synthesize
-from include.local.account import Position, position
-from include.local.stack import Stack
-from include.local.stream import resume_job
 from include.serving import queries
 from include.serving.client import connect
+from local.stack import Stack
+from local.stream_job import resume_job
+from local.verification.count_check import Position, position
 from tests.e2e.checks import assert_accounted, assert_kpis
 from tests.polling import eventually
 
@@ -57,12 +57,12 @@ def test_kill_in_mid_stream(platform: Stack, live: Settings, victim: str) -> Non
     week = 1 + list(VICTIMS).index(victim)
     start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(weeks=week)
     plan = Plan.of(live, seed=21, start=start, end=start + timedelta(hours=12), sessions=SESSIONS)
-    emissions: list[Emission] = list(synthesis := synthesize(plan))
+    labelled_records: list[LabelledRecord] = list(synthesis := synthesize(plan))
     since = position(live)
-    halves = emissions[: len(emissions) // 2], emissions[len(emissions) // 2 :]
+    halves = labelled_records[: len(labelled_records) // 2], labelled_records[len(labelled_records) // 2 :]
     indexed = 0
     for half in halves:
-        goal = indexed + sum(emission.verdict == VALID for emission in half)
+        goal = indexed + sum(labelled.verdict == VALID for labelled in half)
         with ThreadPoolExecutor(1) as background:
             published = background.submit(publish, live, half, rate=RATE)
             done = eventually(partial(_indexed_beyond, live, since, indexed + KILL_AFTER), within_s=120)
@@ -71,7 +71,7 @@ def test_kill_in_mid_stream(platform: Stack, live: Settings, victim: str) -> Non
             assert published.result().acknowledged == len(half)
         indexed = eventually(partial(_indexed_beyond, live, since, goal), within_s=180)
     assert_accounted(live, synthesis.ledger.expected, since)
-    assert_kpis(live, emissions)
+    assert_kpis(live, labelled_records)
 
 
 def _indexed_beyond(settings: Settings, since: Position, goal: int) -> int:

@@ -12,15 +12,15 @@ from datetime import UTC, datetime
 import pytest
 from elasticsearch import Elasticsearch
 
-from flink.bulk import Item, item_of
+from flink.bulk import Item, bulk_action
 from flink.sink import BulkSink
-from include.contracts.documents import INDICES, KpiMinute, ProductDetails
+from include.contracts.index_documents import INDICES, KpiMinute, ProductDetails
 from include.contracts.settings import Settings
-from include.local.stack import Stack
 from include.serving import queries
 from include.serving.client import connect
 from include.serving.templates import ensure_templates
 from include.supervise.elasticsearch_probe import probe_elasticsearch
+from local.stack import Stack
 from tests.elasticsearch_proxy import ElasticsearchProxy, Forward, Reply, serve_proxy
 from tests.polling import eventually
 
@@ -59,7 +59,7 @@ def details(number: int) -> Item:
         last_action="search",
         purchase_made=False,
     )
-    return item_of(number, "product_details", f"bulk-{number}:0", document, MONTH)
+    return bulk_action(number, "product_details", f"bulk-{number}:0", document, MONTH)
 
 
 def kpi(sessions: int) -> Item:
@@ -76,7 +76,7 @@ def kpi(sessions: int) -> Item:
         conversion=0.0,
         late_sessions=0,
     )
-    return item_of(0, "kpi_minute", "row", document, MONTH, version=sessions)
+    return bulk_action(0, "kpi_minute", "row", document, MONTH, version=sessions)
 
 
 def stored(client: Elasticsearch) -> int:
@@ -326,7 +326,7 @@ def test_without_a_template_nothing_is_sent(client: Elasticsearch, small: Settin
     client.indices.delete_index_template(name="product_details")
     try:
         with BulkSink(small) as sink, ThreadPoolExecutor(1) as aside:
-            waiting = aside.submit(sink.await_templates, INDICES)
+            waiting = aside.submit(sink.wait_for_templates, INDICES)
             with pytest.raises(TimeoutError):
                 waiting.result(timeout=1)
             ensure_templates(client, small)

@@ -8,11 +8,11 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from benchmarks import fill_indices, panels
-from include.contracts.documents import INDICES, PIPELINE
-from include.local.stack import Stack
+from include.contracts.index_documents import INDICES, PIPELINE
+from include.dashboards.panels import find_panel, query_panel
 from include.serving.client import connect
-from include.serving.panels import ask, find
 from include.serving.templates import ensure_templates
+from local.stack import Stack
 
 END = datetime(2055, 8, 20, tzinfo=UTC)
 SESSIONS = 900
@@ -33,20 +33,21 @@ def test_a_filled_fortnight_adds_up_and_can_be_measured(
     monkeypatch.setattr(fill_indices, "_events", lambda end, seed: islice(events(end, seed), 600))
     monkeypatch.setattr(fill_indices, "OF_A_DAY", 50)
     said: list[str] = []
-    filled = fill_indices.fill(client, stack.settings, sessions=SESSIONS, end=END, seed=3, say=said.append)
+    filled = fill_indices.fill(client, stack.settings, sessions=SESSIONS, end=END, seed=3, on_progress=said.append)
 
     assert abs(filled[fill_indices.SUMMARY] - SESSIONS) <= 50
     assert filled[PIPELINE] == 600
-    everything = panels._narrow(END, panels.SPANS["fortnight"], 0)
+    everything = panels._filters(END, panels.SPANS["fortnight"], 0)
     sessions = filled[fill_indices.SUMMARY]
     # A visit may have begun before the day in which it arrived.
-    assert ask(client, find("shop-sessions"), everything).rows[0][0] == pytest.approx(sessions, rel=0.05)
+    assert query_panel(client, find_panel("shop-sessions"), everything).rows[0][0] == pytest.approx(sessions, rel=0.05)
     assert (
-        ask(client, find("pipeline-searchable"), everything).rows == ask(client, find("shop-sessions"), everything).rows
+        query_panel(client, find_panel("pipeline-searchable"), everything).rows
+        == query_panel(client, find_panel("shop-sessions"), everything).rows
     )
-    assert 1 < sessions / ask(client, find("shop-users"), everything).rows[0][0] < fill_indices.VISITS + 1
+    assert 1 < sessions / query_panel(client, find_panel("shop-users"), everything).rows[0][0] < fill_indices.VISITS + 1
 
-    took = panels._panel(client, find("shop-week"), END, repeats=3)
+    took = panels._panel(client, find_panel("shop-week"), END, repeats=3)
     assert 0 < took["day_p50_ms"] <= took["day_p95_ms"]
 
 

@@ -17,16 +17,16 @@ from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.structs import TopicPartition as Place
 
-from include.contracts import keys, topics
+from include.contracts import redis_keys, topics
 from include.contracts.errors import TerminalError
 from include.contracts.offset_gap import OffsetGap, ResumeFrom, decode_gap
 from include.contracts.settings import Settings
-from include.gate.decide import PREFIX_BYTES, Output
+from include.gate.batch_processor import PREFIX_BYTES, Output
 from include.gate.gaps import GapStore
 from include.gate.sink import OversizeError, TransactionSink
-from include.local.stack import Stack
-from include.local.topics import ensure_topics
+from include.provision.topics import ensure_topics
 from include.supervise.probes import probe_gate
+from local.stack import Stack
 from tests.gate_process import Reader, gate, produce
 from tests.polling import eventually
 from tests.sessions import encoded
@@ -103,7 +103,7 @@ def test_hung_broker_delays_the_gate_and_loses_nothing(stack: Stack) -> None:
     ids = [f"hung-{number}" for number in range(3_000)]
     produce(settings, map(session, ids))
     with gate(settings):
-        eventually(lambda: any(found.startswith("hung-") for found in reader.valid_ids()), within_s=60, every_s=0.01)
+        eventually(lambda: any(result.startswith("hung-") for result in reader.valid_ids()), within_s=60, every_s=0.01)
         broker.suspend()
         with pytest.raises(AssertionError):
             eventually(lambda: False, within_s=12)
@@ -130,7 +130,7 @@ def test_expired_offsets_stop_one_partition_until_resumed(stack: Stack) -> None:
     assert sorted(reader.valid_ids()) == ["expired-3", "expired-4", "other partition"]
     assert stopped(settings, 0) is None
     with redis.Redis.from_url(settings.redis_url.reveal()) as client:
-        (last,) = client.lrange(keys.gaps(0), -1, -1)
+        (last,) = client.lrange(redis_keys.gaps(0), -1, -1)
     assert decode_gap(last).resumed_offset == position + 3
 
 
@@ -196,9 +196,9 @@ def test_compressed_bombs_become_verdicts(stack: Stack, codec: str) -> None:
     produce(settings, [session(f"after {codec}")])
     with gate(settings):
         eventually(lambda: f"after {codec}" in reader.valid_ids(), within_s=60)
-    kept = [record.value for record in reader.records(topics.REJECTED)]
-    assert kept == [bomb[:PREFIX_BYTES] for bomb in bombs]
-    assert [(reason, found["length"], found["sha256"]) for reason, found in reader.rejected()] == [
+    retained = [record.value for record in reader.records(topics.REJECTED)]
+    assert retained == [bomb[:PREFIX_BYTES] for bomb in bombs]
+    assert [(reason, result["length"], result["sha256"]) for reason, result in reader.rejected()] == [
         ("too_long", str(len(bomb)), hashlib.sha256(bomb).hexdigest()) for bomb in bombs
     ]
 
@@ -213,13 +213,13 @@ def test_odd_batches_keys_headers_and_clocks_become_verdicts(stack: Stack) -> No
     produce(settings, [session("year 1970")], timestamp=1)
     # Another partitioner places the same user elsewhere.
     produce(settings, [session("other partitioner")], partition=1)
-    wanted = {"big header", "year 2100", "year 1970", "other partitioner"}
+    expected = {"big header", "year 2100", "year 1970", "other partitioner"}
     with gate(settings):
-        eventually(lambda: wanted <= set(reader.valid_ids()), within_s=60)
+        eventually(lambda: expected <= set(reader.valid_ids()), within_s=60)
         eventually(lambda: len(reader.rejected()) >= tiny + 1, within_s=60)
-    assert sorted(reader.valid_ids()) == sorted(wanted)
+    assert sorted(reader.valid_ids()) == sorted(expected)
     assert {reason for reason, _ in reader.rejected()} == {"unknown_version"}
-    assert [found["key_length"] for _, found in reader.rejected() if "key_length" in found] == ["3000000"]
+    assert [result["key_length"] for _, result in reader.rejected() if "key_length" in result] == ["3000000"]
 
 
 def test_second_gate_on_one_index_is_refused_and_first_goes_on(stack: Stack) -> None:
@@ -257,14 +257,14 @@ def test_fenced_gate_without_its_lease_ends_with_one_line(stack: Stack) -> None:
     with gate(settings) as process, redis.Redis.from_url(settings.redis_url.reveal()) as client:
         produce(settings, [session("before the loss")])
         eventually(lambda: "before the loss" in reader.valid_ids(), within_s=60)
-        client.set(keys.gate_lease(7), "elsewhere:1:other", px=60_000)
+        client.set(redis_keys.gate_lease(7), "elsewhere:1:other", px=60_000)
         TransactionSink(settings.kafka_bootstrap, "gate-7").open()
         produce(settings, [session("behind the loss")])
         _, stderr = process.communicate(timeout=30)
         assert process.returncode == 1
         assert stderr.splitlines()[-1].startswith("gate: gate 7 was replaced by another process")
-        assert client.get(keys.gate_lease(7)) == b"elsewhere:1:other"
-        client.delete(keys.gate_lease(7))
+        assert client.get(redis_keys.gate_lease(7)) == b"elsewhere:1:other"
+        client.delete(redis_keys.gate_lease(7))
     with gate(settings):
         eventually(lambda: "behind the loss" in reader.valid_ids(), within_s=60)
     assert len(reader.valid_ids()) == 2
@@ -275,12 +275,12 @@ def test_sink_with_undelivered_record_commits_no_offsets(stack: Stack) -> None:
     limit_messages(settings, topics.VALID, 1_000)
     sink = TransactionSink(settings.kafka_bootstrap, "gate-8")
     group = Consumer({"bootstrap.servers": settings.kafka_bootstrap, "group.id": "undelivered"})
-    place = TopicPartition(topics.RAW, 0, 1)
+    topic_partition = TopicPartition(topics.RAW, 0, 1)
     try:
         sink.open()
         record = Output(topics.VALID, 0, b"k", os.urandom(10_000), [], (0, 0))
         with pytest.raises(OversizeError):
-            sink.commit([record], [place], group.consumer_group_metadata())
+            sink.commit([record], [topic_partition], group.consumer_group_metadata())
         (committed,) = group.committed([TopicPartition(topics.RAW, 0)], timeout=10)
         assert committed.offset < 0
     finally:

@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 import redis
 
-from include.contracts import keys
+from include.contracts import redis_keys
 from include.contracts.errors import TerminalError
 from include.gate.lease import TTL_MS, IndexLease
-from include.gate.stop import Stop
-from include.local.stack import Stack
+from include.gate.shutdown import ShutdownSignal
+from local.stack import Stack
 from tests.gate_process import Reader, gate, produce
 from tests.polling import eventually
 from tests.sessions import encoded
 
 INDEX = 5
-KEY = keys.gate_lease(INDEX)
+KEY = redis_keys.gate_lease(INDEX)
 OTHER = b"elsewhere:1:other"
 OTHER_TTL_MS = 3_600_000
 NO_PROCESS = 4_194_305
@@ -41,7 +41,7 @@ def assert_untouched(client: "redis.Redis") -> None:
 
 
 def test_renew_with_expired_lease_restores_it(client: "redis.Redis") -> None:
-    lease = IndexLease(client, INDEX, Stop())
+    lease = IndexLease(client, INDEX, ShutdownSignal())
     lease.acquire()
     token = client.get(KEY)
     client.delete(KEY)
@@ -51,7 +51,7 @@ def test_renew_with_expired_lease_restores_it(client: "redis.Redis") -> None:
 
 
 def test_renew_with_own_lease_extends_it(client: "redis.Redis") -> None:
-    lease = IndexLease(client, INDEX, Stop())
+    lease = IndexLease(client, INDEX, ShutdownSignal())
     lease.acquire()
     client.pexpire(KEY, TTL_MS // 2)
     lease.renew()
@@ -59,7 +59,7 @@ def test_renew_with_own_lease_extends_it(client: "redis.Redis") -> None:
 
 
 def test_renew_with_lease_of_another_leaves_it_untouched(client: "redis.Redis") -> None:
-    lease = IndexLease(client, INDEX, Stop())
+    lease = IndexLease(client, INDEX, ShutdownSignal())
     lease.acquire()
     client.set(KEY, OTHER, px=OTHER_TTL_MS)
     with pytest.raises(TerminalError, match="replaced by another process"):
@@ -73,14 +73,14 @@ class _Hurried(redis.Redis):
     changed = False
 
     def get(self, name: Any) -> Any:
-        found = super().get(name)
+        result = super().get(name)
         self.changed = bool(self.set(KEY, OTHER, px=OTHER_TTL_MS))
-        return found
+        return result
 
 
 def test_release_while_the_lease_changes_hands_leaves_the_new_owner_alone(client: "redis.Redis") -> None:
     hurried = _Hurried(connection_pool=client.connection_pool)
-    lease = IndexLease(hurried, INDEX, Stop())
+    lease = IndexLease(hurried, INDEX, ShutdownSignal())
     lease.acquire()
     lease.release()
     assert client.get(KEY) == (OTHER if hurried.changed else None)
@@ -92,7 +92,7 @@ def test_release_while_the_lease_changes_hands_leaves_the_new_owner_alone(client
 def test_acquire_of_dead_owners_lease_takes_it_and_nobody_elses(client: "redis.Redis") -> None:
     hurried = _Hurried(connection_pool=client.connection_pool)
     client.set(KEY, f"{socket.gethostname()}:{NO_PROCESS}:dead", px=OTHER_TTL_MS)
-    IndexLease(hurried, INDEX, Stop()).acquire()
+    IndexLease(hurried, INDEX, ShutdownSignal()).acquire()
     assert not hurried.changed
     assert 0 < client.pttl(KEY) <= TTL_MS
 

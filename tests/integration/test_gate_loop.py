@@ -14,12 +14,12 @@ import redis
 from kafka import KafkaProducer
 
 from include.contracts import topics
-from include.contracts.reasons import Reason
+from include.contracts.reject_reasons import Reason
 from include.contracts.settings import Secret, Settings
-from include.gate.decide import PREFIX_BYTES
-from include.local.account import Position, header, position, read_since
-from include.local.project import ROOT
-from include.local.stack import Stack
+from include.gate.batch_processor import PREFIX_BYTES
+from local.project import ROOT
+from local.stack import Stack
+from local.verification.count_check import Position, header, position, read_since
 from tests.bad_records import BAD
 from tests.polling import eventually
 from tests.sessions import encoded
@@ -53,7 +53,7 @@ def produce(settings: Settings, records: list[tuple[bytes | None, bytes | None]]
     producer.close()
 
 
-def kept(value: bytes, reason: Reason) -> bytes:
+def retained_bytes(value: bytes, reason: Reason) -> bytes:
     """What the gate keeps of a record."""
     return value[:PREFIX_BYTES] if reason is Reason.TOO_LONG else value
 
@@ -76,7 +76,7 @@ def test_every_bad_record_is_kept_with_its_reason_and_the_gate_goes_on(stack: St
         for record in read_since(settings, topics.REJECTED, since)
     ]
     assert rejected == [
-        *((key, kept(value or b"", reason), str(reason)) for key, value, reason in bad),
+        *((key, retained_bytes(value or b"", reason), str(reason)) for key, value, reason in bad),
         *((key, value, "wrong_key") for key, value in keys),
     ]
 
@@ -142,7 +142,7 @@ def test_a_terminated_gate_drains_and_leaves_in_order(stack: Stack) -> None:
 
 def test_without_a_key_the_gate_refuses_to_start(stack: Stack) -> None:
     with gate(stack.settings.replace(pseudonym_key=Secret(""))) as process:
-        _, told = process.communicate(timeout=30)
+        _, message = process.communicate(timeout=30)
     assert process.returncode == 2
-    assert told.startswith("gate: SHOWROOM_PSEUDONYM_KEY is missing")
-    assert told.count("\n") == 1
+    assert message.startswith("gate: SHOWROOM_PSEUDONYM_KEY is missing")
+    assert message.count("\n") == 1

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from include.local.stack import Stack
+from local.stack import Stack
 from tests.gate_process import Reader, gate, produce
 from tests.polling import eventually
 from tests.sessions import encoded

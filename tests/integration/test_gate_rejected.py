@@ -9,12 +9,12 @@ import redis
 from kafka import KafkaProducer
 from typer.testing import CliRunner
 
+from cli.app import build
 from include.contracts import topics
 from include.contracts.errors import TransientError
 from include.contracts.settings import Settings
 from include.gate.rejected import FIRST_WINDOW, Query, RejectedRecord, find_rejected, partition_of
-from include.local.cli import build
-from include.local.stack import Stack
+from local.stack import Stack
 from tests.sessions import encoded
 
 BURST = 3 * FIRST_WINDOW
@@ -99,9 +99,9 @@ def test_last_returns_the_newest_of_all_partitions_and_reads_little(rejected: Se
     assert ids(result.records)[0] == "s-newest"
     # Kafka stamps a batch, so records of two partitions may have one time: each partition gives its newest.
     for partition in range(rejected.partitions):
-        found = [record.offset for record in result.records[1:] if record.partition == partition]
+        results = [record.offset for record in result.records[1:] if record.partition == partition]
         newest = 1_000 + BURST - rejected.partitions + partition
-        assert found == list(range(newest, newest - len(found) * rejected.partitions, -rejected.partitions))
+        assert results == list(range(newest, newest - len(results) * rejected.partitions, -rejected.partitions))
     assert len(result.records) == 11
     assert result.scanned <= FIRST_WINDOW * rejected.partitions
 

@@ -14,7 +14,7 @@ from drills.broker_probe import BrokerProbe, is_answering
 from drills.origins import History, check_history
 from include.contracts import topics
 from include.contracts.settings import Settings
-from include.local.stack import Stack
+from local.stack import Stack
 from tests.polling import eventually
 
 RECORDS = 6

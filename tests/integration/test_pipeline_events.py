@@ -1,4 +1,4 @@
-"""Events of the pipeline on a real Elasticsearch; and fields that are new in this version."""
+"""Pipeline events on a real Elasticsearch, and fields that are new in this version."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -7,13 +7,13 @@ import pytest
 from elasticsearch import BadRequestError, Elasticsearch
 from msgspec.structs import replace
 
-from include.contracts.documents import INDICES, PIPELINE, PipelineEvent, index_name, mapping
 from include.contracts.errors import TerminalError, TransientError
+from include.contracts.index_documents import INDICES, PIPELINE, PipelineEvent, index_name, mapping
 from include.contracts.settings import Settings
-from include.local.stack import Stack
 from include.serving.client import connect
-from include.serving.pipeline import newest, write
+from include.serving.pipeline_events import latest_event_time, write_events
 from include.serving.templates import ensure_templates
+from local.stack import Stack
 
 AT = datetime(2053, 4, 30, 23, 59, tzinfo=UTC)
 RAW = PipelineEvent(at=AT, kind="stage", stage="ingest", name="raw", value=0, total=100, detail=None)
@@ -40,15 +40,15 @@ def later(minutes: int, total: float) -> PipelineEvent:
     return replace(RAW, at=AT + timedelta(minutes=minutes), total=total)
 
 
-def test_totals_grow_over_a_month_s_end_and_add_up(client: Elasticsearch, settings: Settings) -> None:
-    assert write(client, settings, [RAW, LAG]) == 2
-    assert write(client, settings, [later(1, 130)]) == 1
-    assert write(client, settings, [later(2, 130)]) == 0
-    assert newest(client, "stage") == later(1, 130).at
-    assert newest(client, "alarm") is None
-    # The gate's memory was lost: its counts begin anew.
-    assert write(client, settings, [later(3, 5)]) == 1
-    assert write(client, settings, [later(4, 25)]) == 1
+def test_write_events_across_months_sums_to_the_total(client: Elasticsearch, settings: Settings) -> None:
+    assert write_events(client, settings, [RAW, LAG]) == 2
+    assert write_events(client, settings, [later(1, 130)]) == 1
+    assert write_events(client, settings, [later(2, 130)]) == 0
+    assert latest_event_time(client, "stage") == later(1, 130).at
+    assert latest_event_time(client, "alarm") is None
+    # The gate's state was lost: its counters restart at 0.
+    assert write_events(client, settings, [later(3, 5)]) == 1
+    assert write_events(client, settings, [later(4, 25)]) == 1
     expected = [
         ("2053-04-30T23:59", 100.0, 100.0),
         ("2053-04-30T23:59", 7.0, None),
@@ -57,44 +57,44 @@ def test_totals_grow_over_a_month_s_end_and_add_up(client: Elasticsearch, settin
         ("2053-05-01T00:03", 20.0, 25.0),
     ]
     assert stored(client) == expected
-    # A round that is told again finds itself, also when others came after it.
-    write(client, settings, [later(1, 130)])
-    write(client, settings, [RAW, LAG])
+    # Writing an event again replaces it, also when later events exist.
+    write_events(client, settings, [later(1, 130)])
+    write_events(client, settings, [RAW, LAG])
     assert stored(client) == expected
 
 
-def test_a_month_that_is_dropped_takes_no_total_along(client: Elasticsearch, settings: Settings) -> None:
-    write(client, settings, [RAW])
-    assert write(client, settings, [later(1, 100)]) == 1
+def test_write_events_deleted_month_keeps_the_total(client: Elasticsearch, settings: Settings) -> None:
+    write_events(client, settings, [RAW])
+    assert write_events(client, settings, [later(1, 100)]) == 1
     client.indices.delete(index=index_name(PIPELINE, AT))
-    assert write(client, settings, [later(2, 100)]) == 0
+    assert write_events(client, settings, [later(2, 100)]) == 0
     assert stored(client) == [("2053-05-01T00:00", 0.0, 100.0)]
 
 
-def test_without_a_template_one_is_made_before_the_first_event(client: Elasticsearch, settings: Settings) -> None:
+def test_write_events_missing_template_is_created(client: Elasticsearch, settings: Settings) -> None:
     client.indices.delete_index_template(name=PIPELINE)
     try:
-        write(client, settings, [LAG])
+        write_events(client, settings, [LAG])
     finally:
         ensure_templates(client, settings)
-    made = client.indices.get(index=index_name(PIPELINE, AT))[index_name(PIPELINE, AT)]
-    assert made["mappings"]["properties"] == mapping(PipelineEvent)["properties"]
-    assert made["mappings"]["dynamic"] == "strict"
-    assert list(made["aliases"]) == [PIPELINE]
+    index = client.indices.get(index=index_name(PIPELINE, AT))[index_name(PIPELINE, AT)]
+    assert index["mappings"]["properties"] == mapping(PipelineEvent)["properties"]
+    assert index["mappings"]["dynamic"] == "strict"
+    assert list(index["aliases"]) == [PIPELINE]
 
 
-def test_errors_say_whether_to_try_again(client: Elasticsearch, settings: Settings) -> None:
+def test_write_events_errors_are_transient_or_terminal(client: Elasticsearch, settings: Settings) -> None:
     ensure_templates(client, settings)
-    with pytest.raises(TerminalError, match="refused 1 of 1 events"):
-        write(client, settings, [replace(LAG, detail="x" * 40_000)])
+    with pytest.raises(TerminalError, match="rejected 1 of 1 events"):
+        write_events(client, settings, [replace(LAG, detail="x" * 40_000)])
     with (
         connect(settings.replace(elasticsearch_url="http://127.0.0.1:9")) as nobody,
         pytest.raises(TransientError, match="does not answer"),
     ):
-        write(nobody, settings, [LAG])
+        write_events(nobody, settings, [LAG])
 
 
-def test_an_index_that_exists_gets_the_fields_it_lacks(client: Elasticsearch, settings: Settings) -> None:
+def test_ensure_templates_adds_missing_fields_to_existing_indices(client: Elasticsearch, settings: Settings) -> None:
     name = index_name("product_details", AT)
     whole = mapping(INDICES["product_details"])["properties"]
     earlier = {field: kind for field, kind in whole.items() if field != "last_action"} | {"price": {"type": "keyword"}}
@@ -106,7 +106,7 @@ def test_an_index_that_exists_gets_the_fields_it_lacks(client: Elasticsearch, se
     ensure_templates(client, settings)
 
     client.index(index=name, document={"last_action": "search"})
-    # A field of another type is nothing that can be put right: it stays, and the rest works.
+    # A field of another type is not changed; the others are added.
     assert client.indices.get_mapping(index=name)[name]["mappings"]["properties"] == earlier | {
         "last_action": {"type": "keyword"}
     }

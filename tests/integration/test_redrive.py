@@ -1,4 +1,4 @@
-"""Dead letters back into the indices, on a real Kafka and a real Elasticsearch."""
+"""Redrive of dead letters on a real Kafka and a real Elasticsearch."""
 
 from collections.abc import Iterator
 
@@ -8,24 +8,24 @@ from elasticsearch import Elasticsearch
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
 
-from include.contracts.documents import INDICES
+from include.contracts.dead_letters import DeadLetter, Origin, StoredDeadLetter, decode
 from include.contracts.errors import TransientError
-from include.contracts.letters import DeadLetter, Origin, PlacedLetter, decode
+from include.contracts.index_documents import INDICES
 from include.contracts.settings import Settings
 from include.contracts.topics import DEAD, REDRIVE_GROUP
-from include.local.stack import Stack
 from include.serving import queries
 from include.serving import redrive as module
 from include.serving.client import connect
 from include.serving.redrive import Summary, redrive, survey
 from include.serving.templates import ensure_templates
+from local.stack import Stack
 
 MONTH = "2043.02"
 INDEX = f"product_sentiment-{MONTH}"
 STARTED = "2043-02-03T04:05:06Z"
 
 
-def letter(number: int, text: str, *, index: str = "product_sentiment", **more: object) -> DeadLetter:
+def dead_letter(number: int, text: str, *, index: str = "product_sentiment", **more: object) -> DeadLetter:
     fields = {"id": f"redrive-{number}", "target": f"{index}-{MONTH}", "truncated": False, "reason": "400 why"} | more
     origin = Origin(topic="sessions.valid", partition=0, offset=number)
     return msgspec.convert({"index": index, "document": text, "origin": origin, **fields}, DeadLetter)
@@ -40,7 +40,7 @@ def minute(sessions: int) -> str:
     return msgspec.json.encode({"minute": STARTED, "received_day": "2043-02-03", "sessions": sessions}).decode()
 
 
-class Letters:
+class DeadLetters:
     """What lies in `documents.dead` since the test began."""
 
     def __init__(self, settings: Settings, client: Elasticsearch) -> None:
@@ -52,12 +52,12 @@ class Letters:
         self.places = [TopicPartition(DEAD, number) for number in range(settings.partitions)]
         self.reader.assign(self.places)
         self.reader.seek_to_end(*self.places)
-        self.starts = {place: self.reader.position(place) for place in self.places}
+        self.starts = {topic_partition: self.reader.position(topic_partition) for topic_partition in self.places}
         # Letters of other tests are none of these tests' business.
         self.reader.commit()
 
-    def put(self, *letters: DeadLetter) -> None:
-        for each in letters:
+    def put(self, *dead_letters: DeadLetter) -> None:
+        for each in dead_letters:
             partition = each.origin.offset % self.settings.partitions
             self.producer.send(DEAD, value=msgspec.json.encode(each), partition=partition).get(timeout=30)
 
@@ -65,18 +65,22 @@ class Letters:
         return redrive(self.settings, self.client, lambda _: None)
 
     def dead(self) -> set[str | None]:
-        for place, start in self.starts.items():
-            self.reader.seek(place, start)
+        for topic_partition, start in self.starts.items():
+            self.reader.seek(topic_partition, start)
         ends = self.reader.end_offsets(self.places)
-        placed: list[PlacedLetter] = []
-        while any(self.reader.position(place) < ends[place] for place in self.places):
+        placed: list[StoredDeadLetter] = []
+        while any(self.reader.position(topic_partition) < ends[topic_partition] for topic_partition in self.places):
             for records in self.reader.poll(timeout_ms=200).values():
                 for record in records:
-                    if found := decode(record.value):
-                        placed.append(PlacedLetter(record.partition, record.offset, found))
-        redriven = {place.partition: self.reader.committed(place) or 0 for place in self.places}
+                    if result := decode(record.value):
+                        placed.append(StoredDeadLetter(record.partition, record.offset, result))
+        redriven = {
+            topic_partition.partition: self.reader.committed(topic_partition) or 0 for topic_partition in self.places
+        }
         return {
-            each.letter.id for each in placed if not each.letter.redrivable or each.offset >= redriven[each.partition]
+            each.dead_letter.id
+            for each in placed
+            if not each.dead_letter.redrivable or each.offset >= redriven[each.partition]
         }
 
     def scores(self) -> dict[str, object]:
@@ -85,95 +89,95 @@ class Letters:
 
 
 @pytest.fixture
-def letters(stack: Stack) -> Iterator[Letters]:
+def dead_letters(stack: Stack) -> Iterator[DeadLetters]:
     with connect(stack.settings) as client:
         ensure_templates(client, stack.settings)
-        made = Letters(stack.settings, client)
+        made = DeadLetters(stack.settings, client)
         yield made
         made.producer.close()
         made.reader.close()
         client.indices.delete(index=[f"{alias}-{MONTH}" for alias in INDICES], ignore_unavailable=True)
 
 
-def test_redrive_after_the_repair_indexes_each_letter_once(letters: Letters) -> None:
-    letters.client.index(index=INDEX, id="redrive-2", document={"session_id": "redrive-2", "score": 0.9})
-    letters.client.index(
+def test_redrive_after_repair_indexes_each_letter_once(dead_letters: DeadLetters) -> None:
+    dead_letters.client.index(index=INDEX, id="redrive-2", document={"session_id": "redrive-2", "score": 0.9})
+    dead_letters.client.index(
         index=f"kpi_minute-{MONTH}", id="redrive-6", document={"sessions": 5}, version=5, version_type="external"
     )
-    letters.put(
-        letter(1, review(1)),
-        letter(1, review(1)),
-        letter(2, review(2, 0.1)),
-        letter(3, review(3), target=None),
-        letter(4, "{", id=None),
-        letter(5, review(5)[:20], truncated=True),
-        letter(6, minute(3), index="kpi_minute"),
-        letter(7, minute(4), index="kpi_minute"),
+    dead_letters.put(
+        dead_letter(1, review(1)),
+        dead_letter(1, review(1)),
+        dead_letter(2, review(2, 0.1)),
+        dead_letter(3, review(3), target=None),
+        dead_letter(4, "{", id=None),
+        dead_letter(5, review(5)[:20], truncated=True),
+        dead_letter(6, minute(3), index="kpi_minute"),
+        dead_letter(7, minute(4), index="kpi_minute"),
     )
     for value in (b"no letter", b"{}", b"\xff", None):
-        letters.producer.send(DEAD, key=b"any", value=value, partition=0).get(timeout=30)
-    counted = survey(letters.settings)
-    assert (counted.letters, counted.undecodable, counted.truncated) == (12, 5, 1)
+        dead_letters.producer.send(DEAD, key=b"any", value=value, partition=0).get(timeout=30)
+    counted = survey(dead_letters.settings)
+    assert (counted.dead_letters, counted.undecodable, counted.truncated) == (12, 5, 1)
     assert counted.indices == {INDEX: 4, f"kpi_minute-{MONTH}": 2}
-    queries.refresh(letters.client)
-    assert letters.scores() == {"redrive-2": 0.9}, "a survey changes nothing"
-    assert letters.dead() == {*(f"redrive-{number}" for number in (1, 2, 3, 5, 6, 7)), None}
+    queries.refresh(dead_letters.client)
+    assert dead_letters.scores() == {"redrive-2": 0.9}, "a survey changes nothing"
+    assert dead_letters.dead() == {*(f"redrive-{number}" for number in (1, 2, 3, 5, 6, 7)), None}
 
-    done = letters.redrive()
-    queries.refresh(letters.client)
-    assert (done.letters, done.stored, done.present, done.refused) == (12, 3, 3, {})
+    done = dead_letters.redrive()
+    queries.refresh(dead_letters.client)
+    assert (done.dead_letters, done.stored, done.present, done.rejected) == (12, 3, 3, {})
     # What is there already stays, whatever the letter says.
-    assert letters.scores() == {"redrive-1": 0.5, "redrive-2": 0.9, "redrive-3": 0.5}
-    assert letters.client.get(index=f"kpi_minute-{MONTH}", id="redrive-6")["_source"]["sessions"] == 5
-    assert letters.dead() == {"redrive-5", None}
-    assert letters.redrive().letters == 0
+    assert dead_letters.scores() == {"redrive-1": 0.5, "redrive-2": 0.9, "redrive-3": 0.5}
+    assert dead_letters.client.get(index=f"kpi_minute-{MONTH}", id="redrive-6")["_source"]["sessions"] == 5
+    assert dead_letters.dead() == {"redrive-5", None}
+    assert dead_letters.redrive().dead_letters == 0
 
 
-def test_redrive_of_a_letter_that_is_refused_again_leaves_it_for_the_next(letters: Letters) -> None:
-    letters.client.indices.create(index=INDEX, mappings={"properties": {"label": {"type": "date"}}})
-    letters.put(letter(1, review(1)), letter(2, review(2, label="2043-01-01")))
-    first = letters.redrive()
-    assert (first.stored, first.refused) == (1, {"document_parsing_exception": 1})
-    assert letters.dead() == {"redrive-1"}
+def test_redrive_letter_rejected_again_stays_for_the_next_run(dead_letters: DeadLetters) -> None:
+    dead_letters.client.indices.create(index=INDEX, mappings={"properties": {"label": {"type": "date"}}})
+    dead_letters.put(dead_letter(1, review(1)), dead_letter(2, review(2, label="2043-01-01")))
+    first = dead_letters.redrive()
+    assert (first.stored, first.rejected) == (1, {"document_parsing_exception": 1})
+    assert dead_letters.dead() == {"redrive-1"}
 
-    letters.client.indices.delete(index=INDEX)
-    again = letters.redrive()
-    assert (again.letters, again.stored) == (1, 1)
-    assert letters.dead() == set()
+    dead_letters.client.indices.delete(index=INDEX)
+    again = dead_letters.redrive()
+    assert (again.dead_letters, again.stored) == (1, 1)
+    assert dead_letters.dead() == set()
 
 
-def test_redrive_while_an_index_takes_no_documents_keeps_its_place(
-    letters: Letters, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_redrive_blocked_index_keeps_its_offsets(dead_letters: DeadLetters, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "RETRY_S", 0.5)
-    letters.client.indices.create(index=INDEX, settings={"index.blocks.write": True})
-    letters.put(letter(1, review(1)))
+    dead_letters.client.indices.create(index=INDEX, settings={"index.blocks.write": True})
+    dead_letters.put(dead_letter(1, review(1)))
     with pytest.raises(TransientError, match="cluster_block_exception"):
-        letters.redrive()
-    assert letters.dead() == {"redrive-1"}
-    letters.client.indices.put_settings(index=INDEX, settings={"index.blocks.write": None})
-    assert letters.redrive().stored == 1
+        dead_letters.redrive()
+    assert dead_letters.dead() == {"redrive-1"}
+    dead_letters.client.indices.put_settings(index=INDEX, settings={"index.blocks.write": None})
+    assert dead_letters.redrive().stored == 1
 
 
-def test_redrive_that_dies_before_its_commit_repeats_without_effect(
-    letters: Letters, monkeypatch: pytest.MonkeyPatch
+def test_redrive_killed_before_commit_repeats_idempotently(
+    dead_letters: DeadLetters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    letters.put(letter(1, review(1)))
+    dead_letters.put(dead_letter(1, review(1)))
     with monkeypatch.context() as crashing:
         crashing.setattr(KafkaConsumer, "commit", _die)
         with pytest.raises(RuntimeError, match="killed"):
-            letters.redrive()
-    assert letters.dead() == {"redrive-1"}
+            dead_letters.redrive()
+    assert dead_letters.dead() == {"redrive-1"}
     # Meanwhile the stream read the session again, and its newer state must stay.
-    letters.client.index(index=INDEX, id="redrive-1", document={"session_id": "redrive-1", "score": 0.7}, refresh=True)
-    done = letters.redrive()
+    dead_letters.client.index(
+        index=INDEX, id="redrive-1", document={"session_id": "redrive-1", "score": 0.7}, refresh=True
+    )
+    done = dead_letters.redrive()
     assert (done.stored, done.present) == (0, 1)
-    assert letters.scores() == {"redrive-1": 0.7}
-    assert letters.dead() == set()
+    assert dead_letters.scores() == {"redrive-1": 0.7}
+    assert dead_letters.dead() == set()
 
 
-def test_redrive_offsets_outlive_the_letters_they_cover(letters: Letters) -> None:
-    admin = KafkaAdminClient(bootstrap_servers=letters.settings.kafka_bootstrap)
+def test_redrive_offsets_are_retained_longer_than_letters(dead_letters: DeadLetters) -> None:
+    admin = KafkaAdminClient(bootstrap_servers=dead_letters.settings.kafka_bootstrap)
     try:
         names = [(ConfigResourceType.TOPIC, DEAD), (ConfigResourceType.BROKER, "1")]
         described = admin.describe_configs([ConfigResource(*name) for name in names], config_filter="all")
@@ -185,20 +189,24 @@ def test_redrive_offsets_outlive_the_letters_they_cover(letters: Letters) -> Non
     assert int(broker["offsets.retention.minutes"]["value"]) * 60_000 > oldest_letter_ms
 
 
-def test_survey_of_a_topic_that_was_made_anew_counts_its_letters(letters: Letters) -> None:
-    letters.put(letter(1, review(1)))
-    assert survey(letters.settings).letters == 1
+def test_survey_recreated_topic_counts_its_letters(dead_letters: DeadLetters) -> None:
+    dead_letters.put(dead_letter(1, review(1)))
+    assert survey(dead_letters.settings).dead_letters == 1
     # As the earlier topic of this name left them: behind the ends of this one.
-    ends = letters.reader.end_offsets(letters.places)
-    letters.reader.commit({place: OffsetAndMetadata(end + 5, "", -1) for place, end in ends.items()})
-    assert survey(letters.settings).letters >= 1
+    ends = dead_letters.reader.end_offsets(dead_letters.places)
+    dead_letters.reader.commit(
+        {topic_partition: OffsetAndMetadata(end + 5, "", -1) for topic_partition, end in ends.items()}
+    )
+    assert survey(dead_letters.settings).dead_letters >= 1
 
 
-def test_redrive_without_kafka_says_so(letters: Letters, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_redrive_without_kafka_raises_transient_error(
+    dead_letters: DeadLetters, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "REQUEST_MS", 500)
-    away = letters.settings.replace(kafka_bootstrap="127.0.0.1:9")
+    unavailable = dead_letters.settings.replace(kafka_bootstrap="127.0.0.1:9")
     with pytest.raises(TransientError, match="Kafka does not answer"):
-        survey(away)
+        survey(unavailable)
 
 
 def _die(*_: object, **__: object) -> None:

@@ -1,4 +1,4 @@
-"""Queries on a real Elasticsearch, on documents whose sums are known."""
+"""Queries on a real Elasticsearch with documents of known sums."""
 
 import time
 from collections.abc import Iterator
@@ -8,15 +8,15 @@ import msgspec
 import pytest
 from elasticsearch import Elasticsearch
 
-from include.contracts.documents import INDICES, KpiMinute, index_name, older_index
 from include.contracts.errors import TerminalError, TransientError
-from include.ingest.emission import VALID, Emission
-from include.local.freshness import Probe
-from include.local.stack import Stack
+from include.contracts.index_documents import INDICES, KpiMinute, index_name, older_index
+from include.ingest.labelled_record import VALID, LabelledRecord
 from include.serving import queries, retention
 from include.serving.client import connect
 from include.serving.retention import drop_old
 from include.serving.templates import ensure_templates
+from local.stack import Stack
+from local.verification.freshness import Probe
 
 MONTH = datetime(2051, 7, 1, tzinfo=UTC)
 # No index of another test is that old.
@@ -53,7 +53,7 @@ def put_session(client: Elasticsearch, identity: str, received: datetime) -> Non
     client.index(index=index_name("session_summary", MONTH), id=identity, document=document)
 
 
-def test_key_figures_add_up_over_minutes_and_rows(client: Elasticsearch) -> None:
+def test_kpi_by_category_sums_minutes_and_rows(client: Elasticsearch) -> None:
     for minute, category, sessions, revenue in (
         (0, "all", 4, 10.25),
         (0, "all", 1, 1.0),
@@ -72,7 +72,7 @@ def test_key_figures_add_up_over_minutes_and_rows(client: Elasticsearch) -> None
     assert queries.kpi_total(client, MONTH + timedelta(days=9)).sessions == 0
 
 
-def test_new_sessions_are_found_once(client: Elasticsearch) -> None:
+def test_sessions_since_returns_each_session_once(client: Elasticsearch) -> None:
     arrivals = {f"probe-{number}": MONTH + timedelta(seconds=number) for number in range(5)}
     for identity, received in arrivals.items():
         put_session(client, identity, received)
@@ -81,20 +81,21 @@ def test_new_sessions_are_found_once(client: Elasticsearch) -> None:
     first = queries.sessions_since(client, since, size=2)
     assert first == {"probe-1": arrivals["probe-1"], "probe-2": arrivals["probe-2"]}
     assert list(queries.sessions_since(client, since, seen=first)) == ["probe-3", "probe-4"]
-    assert queries.newest_session(client) == queries.Newest("probe-4", arrivals["probe-4"])
-    assert queries.newest_by(client, arrivals["probe-4"]) == queries.newest_session(client)
+    assert queries.latest_session(client) == queries.LatestSession("probe-4", arrivals["probe-4"])
+    assert queries.latest_session_by(client, arrivals["probe-4"]) == queries.latest_session(client)
     # A clock ahead by less than a minute is taken as it is, one beyond that is not looked at.
-    assert queries.newest_by(client, MONTH - timedelta(seconds=58)) == queries.Newest("probe-2", arrivals["probe-2"])
+    latest = queries.latest_session_by(client, MONTH - timedelta(seconds=58))
+    assert latest == queries.LatestSession("probe-2", arrivals["probe-2"])
     assert set(queries.documents(client, "session_summary", ["probe-0", "nobody"])) == {"probe-0"}
 
 
-def test_probe_of_a_session_indexed_under_its_user_finds_it(stack: Stack, client: Elasticsearch) -> None:
+def test_freshness_probe_finds_a_session_indexed_under_its_user(stack: Stack, client: Elasticsearch) -> None:
     document = {"received_at": MONTH.isoformat(), "session_id": "fresh-1", "user_id": "u-1"}
     name = index_name("session_summary", MONTH)
     client.index(index=name, id="u-1:fresh-1", document=document, refresh=True)
     probe = Probe(stack.settings)
-    emission = Emission(key=b"u-1", value=b"", arrives_at=MONTH, session_id="fresh-1", verdict=VALID)
-    assert list(probe.watch([emission])) == [emission]
+    labelled = LabelledRecord(key=b"u-1", value=b"", arrives_at=MONTH, session_id="fresh-1", verdict=VALID)
+    assert list(probe.watch([labelled])) == [labelled]
     probe.produced("fresh-1", time.time())
     with probe:
         fresh = probe.result(30)
@@ -102,16 +103,16 @@ def test_probe_of_a_session_indexed_under_its_user_finds_it(stack: Stack, client
     assert set(probe.delays) == {"fresh-1"}
 
 
-def test_an_alias_without_an_index_is_empty(client: Elasticsearch) -> None:
+def test_queries_alias_without_index_returns_empty(client: Elasticsearch) -> None:
     assert queries.count(client, "no_such_alias") == 0
 
 
-def test_a_field_outside_the_contract_is_refused(client: Elasticsearch) -> None:
+def test_index_unknown_field_is_rejected(client: Elasticsearch) -> None:
     with pytest.raises(Exception, match="strict_dynamic_mapping_exception"):
         client.index(index=index_name("session_summary", MONTH), document={"surprise": 1})
 
 
-def test_errors_say_whether_to_try_again(stack: Stack, client: Elasticsearch) -> None:
+def test_queries_errors_are_transient_or_terminal(stack: Stack, client: Elasticsearch) -> None:
     with pytest.raises(TerminalError, match="400"):
         queries.count(client, "kpi_minute", {"no_such_query": {}})
     with (
@@ -121,7 +122,7 @@ def test_errors_say_whether_to_try_again(stack: Stack, client: Elasticsearch) ->
         queries.count(nobody, "kpi_minute")
 
 
-def test_drop_old_deletes_the_index_of_older_events_once_all_of_them_are_old(client: Elasticsearch) -> None:
+def test_drop_old_older_events_index_is_deleted_when_all_events_are_old(client: Elasticsearch) -> None:
     index = older_index("session_summary")
     client.indices.delete(index=index, ignore_unavailable=True)
     for identity, started in (("old", "1931-01-01T00:00:00Z"), ("kept", "1960-01-01T00:00:00Z")):
@@ -139,7 +140,7 @@ def test_drop_old_deletes_the_index_of_older_events_once_all_of_them_are_old(cli
 
 @pytest.fixture
 def older_events(client: Elasticsearch) -> Iterator[str]:
-    """An index of older events of which one is kept."""
+    """An index of older events, one of which is retained."""
     index = older_index("session_summary")
     client.indices.delete(index=index, ignore_unavailable=True)
     event = {"session_id": "kept", "started_at": "1960-01-01T00:00:00Z"}
@@ -158,14 +159,14 @@ def test_drop_old_after_a_killed_run_lifts_the_write_block(client: Elasticsearch
     require_writable(client, older_events)
 
 
-def test_drop_old_that_is_ended_while_writes_are_blocked_lifts_the_block(
+def test_drop_old_interrupted_while_blocked_lifts_the_write_block(
     client: Elasticsearch, older_events: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answers = iter([0])
+    responses = iter([0])
 
     def end_on_second_call(*_: object) -> int:
-        for answer in answers:
-            return answer
+        for response in responses:
+            return response
         raise SystemExit
 
     monkeypatch.setattr(retention, "_kept", end_on_second_call)

@@ -16,10 +16,10 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from include.contracts.errors import NotReadyError, PortTakenError, TerminalError
 from include.contracts.settings import LOOPBACK, Settings
 from include.contracts.topics import DAY_MS, RAW, REJECTED
-from include.local import processes
-from include.local.ports import is_free
-from include.local.stack import SERVERS, Stack
-from include.local.topics import ensure_topics
+from include.provision.topics import ensure_topics
+from local import processes
+from local.ports import is_free
+from local.stack import SERVERS, Stack
 from tests.locking import turn
 from tests.polling import eventually
 
@@ -63,10 +63,10 @@ def newest_in_kafka(settings: Settings) -> str:
     """The last value of partition 0."""
     consumer = KafkaConsumer(bootstrap_servers=settings.kafka_bootstrap)
     try:
-        place = TopicPartition(RAW, 0)
-        consumer.assign([place])
-        consumer.seek(place, consumer.end_offsets([place])[place] - 1)
-        records = eventually(lambda: consumer.poll(timeout_ms=500).get(place))
+        topic_partition = TopicPartition(RAW, 0)
+        consumer.assign([topic_partition])
+        consumer.seek(topic_partition, consumer.end_offsets([topic_partition])[topic_partition] - 1)
+        records = eventually(lambda: consumer.poll(timeout_ms=500).get(topic_partition))
         return str(records[0].value.decode())
     finally:
         consumer.close()
@@ -87,13 +87,13 @@ def ports_of(stack: Stack) -> list[int]:
 
 
 def test_every_server_runs_and_is_told_with_pid_and_address(stack: Stack) -> None:
-    told = {status.name: status for status in stack.status()}
+    messages = {status.name: status for status in stack.status()}
 
-    assert [name for name in SERVERS if told[name].state != "RUNNING"] == []
+    assert [name for name in SERVERS if messages[name].state != "RUNNING"] == []
     for name in SERVERS:
-        assert psutil.pid_exists(told[name].pid or 0)
-        assert (told[name].uptime_s or 0) > 0
-    assert told["kafka"].address == stack.settings.kafka_bootstrap
+        assert psutil.pid_exists(messages[name].pid or 0)
+        assert (messages[name].uptime_s or 0) > 0
+    assert messages["kafka"].address == stack.settings.kafka_bootstrap
 
 
 def test_elasticsearch_does_not_run_as_root(stack: Stack) -> None:
@@ -105,8 +105,8 @@ def test_elasticsearch_does_not_run_as_root(stack: Stack) -> None:
 
 def test_all_ports_listen_on_loopback_only(stack: Stack) -> None:
     ours = {pid for name in SERVERS for pid in stack.pids(name)}
-    listening = [found for found in psutil.net_connections("inet") if found.status == psutil.CONN_LISTEN]
-    addresses = {found.laddr.ip.removeprefix("::ffff:") for found in listening if found.laddr and found.pid in ours}
+    listening = [result for result in psutil.net_connections("inet") if result.status == psutil.CONN_LISTEN]
+    addresses = {result.laddr.ip.removeprefix("::ffff:") for result in listening if result.laddr and result.pid in ours}
 
     assert addresses == {LOOPBACK}
 
@@ -156,7 +156,7 @@ def test_a_killed_server_is_started_again(crashed: Stack) -> None:
 def test_after_a_crash_of_everything_up_recovers_with_all_data(crashed: Stack) -> None:
     value = uuid.uuid4().hex
     put(crashed.settings, value)
-    everything = processes.of_stack(crashed.layout)
+    everything = processes.find_processes(crashed.layout)
     assert len(everything) > len(STORES)
 
     processes.kill(everything)
@@ -174,9 +174,9 @@ def test_what_outlives_its_supervisor_is_told_and_then_replaced(crashed: Stack) 
     before = {name: crashed.pid(name) for name in STORES}
 
     processes.kill([supervisor])
-    told = {status.name: status for status in crashed.status()}
-    assert {name: told[name].state for name in STORES} == dict.fromkeys(STORES, "ORPHAN")
-    assert {name: told[name].pid for name in STORES} == before
+    messages = {status.name: status for status in crashed.status()}
+    assert {name: messages[name].state for name in STORES} == dict.fromkeys(STORES, "ORPHAN")
+    assert {name: messages[name].pid for name in STORES} == before
     crashed.up(STORES)
 
     assert not any(psutil.pid_exists(pid) for pid in before.values())
@@ -190,7 +190,7 @@ def test_down_leaves_nothing_even_without_a_supervisor(crashed: Stack) -> None:
 
     crashed.down()
 
-    assert processes.of_stack(crashed.layout) == []
+    assert processes.find_processes(crashed.layout) == []
     assert [port for port in ports_of(crashed) if not is_free(port)] == []
 
 
@@ -208,11 +208,11 @@ def small() -> Iterator[Stack]:
 
 def test_down_leaves_nothing(small: Stack) -> None:
     small.up(["redis"])
-    assert processes.of_stack(small.layout)
+    assert processes.find_processes(small.layout)
 
     small.down()
 
-    assert processes.of_stack(small.layout) == []
+    assert processes.find_processes(small.layout) == []
     assert is_free(small.settings.ports.redis)
 
 

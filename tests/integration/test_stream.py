@@ -13,18 +13,18 @@ import pytest
 from elasticsearch import Elasticsearch
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
-from include.contracts.documents import STREAM_INDICES, SessionSummary, index_name
+from include.contracts.dead_letters import DeadLetter
 from include.contracts.errors import TerminalError
-from include.contracts.letters import DeadLetter
+from include.contracts.index_documents import STREAM_INDICES, SessionSummary, index_name
 from include.contracts.session import Purchase, ValidSession
 from include.contracts.settings import Settings
 from include.contracts.topics import DEAD, VALID
-from include.local.stack import Stack
-from include.local.stream import job_program, resume_job, start_job, state_folder
 from include.serving import queries
 from include.serving.client import connect
 from include.supervise.flink_rest import FlinkRest
-from include.supervise.stream_job import cancel, observe, prune, running_job, stop_with_savepoint, submit
+from include.supervise.stream_job import cancel, get_job_status, prune, running_job, stop_with_savepoint, submit
+from local.stack import Stack
+from local.stream_job import job_program, resume_job, start_job, state_folder
 from tests.polling import eventually
 from tests.valid_sessions import encoded, expected_kpis, valid_session, viewed
 
@@ -54,15 +54,15 @@ class Shop:
 
     def place(self, value: bytes | None) -> tuple[int, int]:
         """Put one record and wait for its place."""
-        found = self.producer.send(VALID, key=b"k", value=value, partition=0).get(timeout=30)
-        return found.partition, found.offset
+        result = self.producer.send(VALID, key=b"k", value=value, partition=0).get(timeout=30)
+        return result.partition, result.offset
 
     def assert_exact(self, within_s: float = PATIENCE_S) -> None:
         """Each session sent is in each index, each document once, and the minutes are right."""
-        wanted = self._ids()
+        required = self._ids()
         expected = expected_kpis(self.sent, self.settings.late_after_s)
-        eventually(lambda: self._found() == (*map(len, wanted.values()), len(self.sent)), within_s, every_s=0.5)
-        for alias, ids in wanted.items():
+        eventually(lambda: self._counts() == (*map(len, required.values()), len(self.sent)), within_s, every_s=0.5)
+        for alias, ids in required.items():
             assert self._known(alias, ids) == ids
         eventually(lambda: self._kpis().keys() == expected.keys(), 30.0)
         for identity, row in self._kpis().items():
@@ -101,7 +101,7 @@ class Shop:
     def _mine(self) -> dict[str, Any]:
         return {"prefix": {"session_id": f"{self.run}-"}}
 
-    def _found(self) -> tuple[int, ...]:
+    def _counts(self) -> tuple[int, ...]:
         stored = [queries.count(self.client, alias, self._mine()) for alias in STREAM_INDICES if alias != "kpi_minute"]
         total = queries.kpi_total(self.client, self.began, self.began + timedelta(days=1))
         return (*stored, total.sessions)
@@ -109,7 +109,7 @@ class Shop:
     def _known(self, alias: str, ids: set[str]) -> set[str]:
         listed = sorted(ids)
         parts = [listed[start : start + 5_000] for start in range(0, len(listed), 5_000)]
-        return {known for part in parts for known in queries.documents(self.client, alias, part)}
+        return {existing for part in parts for existing in queries.documents(self.client, alias, part)}
 
     def _kpis(self) -> dict[str, dict[str, Any]]:
         window = {"range": {"minute": {"gte": self.began.isoformat(), "lt": "2031-03-02T00:00:00Z"}}}
@@ -138,7 +138,7 @@ def flink(stack: Stack) -> Iterator[FlinkRest]:
         yield rest
 
 
-def letters(settings: Settings) -> dict[tuple[int, int, str | None], DeadLetter]:
+def dead_letters(settings: Settings) -> dict[tuple[int, int, str | None], DeadLetter]:
     """All dead letters by origin and id."""
     consumer = KafkaConsumer(bootstrap_servers=settings.kafka_bootstrap, auto_offset_reset="earliest")
     try:
@@ -146,20 +146,20 @@ def letters(settings: Settings) -> dict[tuple[int, int, str | None], DeadLetter]
         ends = consumer.end_offsets(parts)
         consumer.assign(parts)
         consumer.seek_to_beginning(*parts)
-        found = {}
+        results = {}
         while any(consumer.position(part) < ends[part] for part in parts):
             for batch in consumer.poll(timeout_ms=500).values():
                 for record in batch:
-                    letter = msgspec.json.decode(record.value, type=DeadLetter)
-                    found[letter.origin.partition, letter.origin.offset, letter.id] = letter
-        return found
+                    dead_letter = msgspec.json.decode(record.value, type=DeadLetter)
+                    results[dead_letter.origin.partition, dead_letter.origin.offset, dead_letter.id] = dead_letter
+        return results
     finally:
         consumer.close()
 
 
 def held_back(flink: FlinkRest) -> bool:
     """No checkpoint for three intervals: the sink keeps the barrier until Elasticsearch has answered."""
-    seen = observe(flink)
+    seen = get_job_status(flink)
     return seen is not None and (seen.checkpoint_age_s or 0) > 3 * CHECKPOINT_S
 
 
@@ -167,8 +167,8 @@ def test_each_session_becomes_its_documents_and_its_minutes(shop: Shop) -> None:
     shop.visit(2_000)
     shop.assert_exact()
     session = shop.sent[17]
-    found = queries.documents(shop.client, "session_summary", [session.document_id])[session.document_id]
-    summary = msgspec.convert(found, SessionSummary)
+    result = queries.documents(shop.client, "session_summary", [session.document_id])[session.document_id]
+    summary = msgspec.convert(result, SessionSummary)
     assert (summary.user_id, summary.started_at, summary.purchase_amount, summary.viewed_products) == (
         session.user_id,
         session.started_at,
@@ -180,17 +180,22 @@ def test_each_session_becomes_its_documents_and_its_minutes(shop: Shop) -> None:
 
 def test_what_cannot_be_read_becomes_a_dead_letter_and_stops_nothing(shop: Shop, flink: FlinkRest) -> None:
     broken = [b"{", b"", None, b"\xff\xfe", b'{"v":1}', encoded(valid_session()).replace(b'"v":1', b'"v":9')]
-    places = [shop.place(value) for value in broken]
+    topic_partitions = [shop.place(value) for value in broken]
     shop.visit(100)
     shop.assert_exact()
-    eventually(lambda: letters(shop.settings).keys() >= {(*place, None) for place in places}, PATIENCE_S)
-    known = letters(shop.settings)
-    for value, place in zip(broken, places, strict=True):
-        letter = known[*place, None]
-        assert letter.origin.topic == VALID
-        assert letter.reason.startswith("unreadable: ")
-        assert letter.document == (value or b"").decode("utf-8", "backslashreplace")
-    seen = observe(flink)
+    eventually(
+        lambda: (
+            dead_letters(shop.settings).keys() >= {(*topic_partition, None) for topic_partition in topic_partitions}
+        ),
+        PATIENCE_S,
+    )
+    existing = dead_letters(shop.settings)
+    for value, topic_partition in zip(broken, topic_partitions, strict=True):
+        dead_letter = existing[*topic_partition, None]
+        assert dead_letter.origin.topic == VALID
+        assert dead_letter.reason.startswith("unreadable: ")
+        assert dead_letter.document == (value or b"").decode("utf-8", "backslashreplace")
+    seen = get_job_status(flink)
     assert seen is not None
     assert (seen.state, seen.restarts) == ("RUNNING", 0)
 
@@ -201,11 +206,13 @@ def test_what_elasticsearch_refuses_becomes_a_dead_letter(shop: Shop) -> None:
     identity = f"refused-{shop.run}"
     session = valid_session(session_id=identity, started_at=datetime(2032, 1, 5, tzinfo=UTC))
     partition, offset = shop.place(encoded(session))
-    letter = eventually(lambda: letters(shop.settings).get((partition, offset, f"{session.document_id}:0")), PATIENCE_S)
-    assert letter is not None
-    assert letter.index == "product_details"
-    assert "document_parsing_exception" in letter.reason
-    assert msgspec.json.decode(letter.document)["session_id"] == identity
+    dead_letter = eventually(
+        lambda: dead_letters(shop.settings).get((partition, offset, f"{session.document_id}:0")), PATIENCE_S
+    )
+    assert dead_letter is not None
+    assert dead_letter.index == "product_details"
+    assert "document_parsing_exception" in dead_letter.reason
+    assert msgspec.json.decode(dead_letter.document)["session_id"] == identity
     # Its other documents were taken.
     eventually(lambda: queries.documents(shop.client, "product_sentiment", [f"{session.document_id}:0"]))
     shop.client.indices.delete(index=index)
@@ -227,16 +234,16 @@ def test_one_session_id_under_two_users_leaves_both_documents(shop: Shop) -> Non
 
 def _users(shop: Shop, identity: str) -> dict[str, list[str]] | None:
     """Alias -> users of the documents of a session id, once the newest user's are searchable."""
-    found = {}
+    results = {}
     for alias in ("session_summary", "product_details", "product_sentiment"):
         query = {"term": {"session_id": identity}}
         hits = shop.client.search(index=alias, query=query, ignore_unavailable=True)["hits"]["hits"]
-        found[alias] = sorted(hit["_source"]["user_id"] for hit in hits)
-    return found if all("b" in users for users in found.values()) else None
+        results[alias] = sorted(hit["_source"]["user_id"] for hit in hits)
+    return results if all("b" in users for users in results.values()) else None
 
 
 def test_a_second_job_is_refused(shop: Shop, flink: FlinkRest) -> None:
-    with pytest.raises(TerminalError, match="is there already"):
+    with pytest.raises(TerminalError, match="already exists"):
         submit(flink, job_program())
 
 
@@ -294,6 +301,6 @@ def test_an_elasticsearch_that_does_not_answer_is_waited_for(shop: Shop, stack: 
         for pid in reversed(pids):
             os.kill(pid, signal.SIGCONT)
     shop.assert_exact()
-    seen = observe(flink)
+    seen = get_job_status(flink)
     assert seen is not None
     assert (seen.state, seen.idle_tasks) == ("RUNNING", {})

@@ -13,20 +13,20 @@ from flink.bulk import (
     Answer,
     Failure,
     Item,
-    Refusal,
+    RejectedItem,
     body_of,
+    bulk_action,
     chunks,
-    halves,
-    item_of,
-    letter_of,
-    letter_of_record,
     newest_of,
     read_answer,
     read_failure,
+    record_to_dead_letter,
+    split_in_half,
+    to_dead_letter,
 )
 from flink.documents import documents_of
-from include.contracts.documents import KpiMinute
-from include.contracts.letters import DOCUMENT_ERRORS, DeadLetter, Origin
+from include.contracts.dead_letters import DOCUMENT_ERRORS, DeadLetter, Origin
+from include.contracts.index_documents import KpiMinute
 from tests.valid_sessions import valid_session
 
 MONTH = datetime(2026, 11, 1, tzinfo=UTC)
@@ -67,7 +67,7 @@ def kpi(sessions: int, category: str = "all") -> KpiMinute:
 
 def test_a_body_names_index_and_id_before_each_document() -> None:
     session = valid_session(user_id="u", session_id='s-"1\\')
-    items = [item_of(0, *addressed, session.received_at) for addressed in documents_of(session)]
+    items = [bulk_action(0, *addressed, session.received_at) for addressed in documents_of(session)]
     lines = body_of(items).split(b"\n")
     assert lines.pop() == b""
     actions = [json.loads(line)["index"] for line in lines[::2]]
@@ -81,19 +81,19 @@ def test_a_body_names_index_and_id_before_each_document() -> None:
 
 def test_the_month_is_of_utc() -> None:
     session = valid_session(started_at=datetime.fromisoformat("2026-12-01T00:30:00+02:00"))
-    item = item_of(0, *documents_of(session)[0], session.received_at)
+    item = bulk_action(0, *documents_of(session)[0], session.received_at)
     assert b'"_index":"session_summary-2026.11"' in item.lines
 
 
 def test_item_of_an_event_that_arrived_years_later_names_the_index_of_older_events() -> None:
     session = valid_session(started_at=datetime(2006, 3, 1, tzinfo=UTC))
-    items = [item_of(0, *addressed, MONTH) for addressed in documents_of(session)]
+    items = [bulk_action(0, *addressed, MONTH) for addressed in documents_of(session)]
     actions = [json.loads(item.lines.split(b"\n")[0])["index"]["_index"] for item in items]
     assert actions == ["session_summary-older", "product_details-older", "product_sentiment-older"]
 
 
 def test_a_versioned_item_yields_to_what_is_newer() -> None:
-    action = json.loads(item_of(0, "kpi_minute", "id", kpi(7), MONTH, version=7).lines.split(b"\n")[0])["index"]
+    action = json.loads(bulk_action(0, "kpi_minute", "id", kpi(7), MONTH, version=7).lines.split(b"\n")[0])["index"]
     assert (action["version"], action["version_type"]) == (7, "external_gte")
 
 
@@ -109,13 +109,13 @@ def test_chunks_keep_order_and_both_bounds(sizes: list[int], documents: int, siz
 
 def test_halves_are_the_whole_in_order() -> None:
     items = [plain(number) for number in range(5)]
-    first, second = halves(items)
+    first, second = split_in_half(items)
     assert [*first, *second] == items
     assert len(first) == 2
 
 
 def test_of_one_id_only_the_last_state_travels() -> None:
-    states = [item_of(row, "kpi_minute", name, kpi(row + 1), MONTH) for row, name in enumerate(("a", "b", "a"))]
+    states = [bulk_action(row, "kpi_minute", name, kpi(row + 1), MONTH) for row, name in enumerate(("a", "b", "a"))]
     assert [(item.id, item.row) for item in newest_of(states)] == [("a", 2), ("b", 1)]
 
 
@@ -131,7 +131,7 @@ def test_an_answer_sorts_stored_busy_and_refused() -> None:
     )
     decision = read_answer(items, body)
     assert decision.again == [items[1], items[4]]
-    assert decision.refused == [Refusal(items[2], "400 strict_dynamic_mapping_exception: no")]
+    assert decision.refused == [RejectedItem(items[2], "400 strict_dynamic_mapping_exception: no")]
     assert decision.busy == "503 unavailable_shards_exception: no"
 
 
@@ -165,7 +165,7 @@ def test_read_answer_with_an_error_of_the_index_retries_the_document(status: int
 @pytest.mark.parametrize("kind", sorted(DOCUMENT_ERRORS))
 def test_read_answer_with_an_error_of_the_document_refuses_it(kind: str) -> None:
     decision = read_answer([plain(0)], answer((400, kind)))
-    assert decision == Answer([], [Refusal(plain(0), f"400 {kind}: no")], None)
+    assert decision == Answer([], [RejectedItem(plain(0), f"400 {kind}: no")], None)
 
 
 def test_read_answer_with_a_failure_without_an_error_retries_the_document() -> None:
@@ -198,23 +198,30 @@ def test_read_failure_of_a_request_refuses_a_document_by_the_closed_list_only(
 
 def test_a_letter_holds_the_document_as_it_was_sent() -> None:
     addressed = documents_of(valid_session())[0]
-    item = item_of(5, *addressed, MONTH)
-    letter = msgspec.json.decode(letter_of(Refusal(item, "400 why"), ORIGIN), type=DeadLetter)
-    assert (letter.index, letter.id, letter.reason, letter.origin) == (item.alias, item.id, "400 why", ORIGIN)
-    assert letter.document.encode() == msgspec.json.encode(addressed.document)
-    assert letter.target == "session_summary-2026.11"
-    assert not letter.truncated
+    item = bulk_action(5, *addressed, MONTH)
+    dead_letter = msgspec.json.decode(to_dead_letter(RejectedItem(item, "400 why"), ORIGIN), type=DeadLetter)
+    assert (dead_letter.index, dead_letter.id, dead_letter.reason, dead_letter.origin) == (
+        item.alias,
+        item.id,
+        "400 why",
+        ORIGIN,
+    )
+    assert dead_letter.document.encode() == msgspec.json.encode(addressed.document)
+    assert dead_letter.target == "session_summary-2026.11"
+    assert not dead_letter.truncated
 
 
 @pytest.mark.parametrize("value", [None, b"", b"\xff\xfe", b"{", b'"\xed\xa0\x80"'])
 def test_a_letter_takes_any_bytes(value: bytes | None) -> None:
-    letter = msgspec.json.decode(letter_of_record("session_summary", value, "unreadable", ORIGIN), type=DeadLetter)
-    assert letter.id is None
-    assert letter.document == (value or b"").decode("utf-8", "backslashreplace")
+    dead_letter = msgspec.json.decode(
+        record_to_dead_letter("session_summary", value, "unreadable", ORIGIN), type=DeadLetter
+    )
+    assert dead_letter.id is None
+    assert dead_letter.document == (value or b"").decode("utf-8", "backslashreplace")
 
 
 def test_a_huge_record_makes_a_bounded_letter() -> None:
-    text = letter_of_record("session_summary", b"x" * (MAX_LETTER_CHARACTERS + 1), "unreadable", ORIGIN)
-    letter = msgspec.json.decode(text, type=DeadLetter)
-    assert letter.truncated
-    assert len(letter.document) == MAX_LETTER_CHARACTERS
+    text = record_to_dead_letter("session_summary", b"x" * (MAX_LETTER_CHARACTERS + 1), "unreadable", ORIGIN)
+    dead_letter = msgspec.json.decode(text, type=DeadLetter)
+    assert dead_letter.truncated
+    assert len(dead_letter.document) == MAX_LETTER_CHARACTERS

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from flink.documents import documents_of
 from flink.sentiment import compound_score, label_of
-from include.contracts.documents import INDICES, ProductDetails, ProductSentiment, SessionSummary
+from include.contracts.index_documents import INDICES, ProductDetails, ProductSentiment, SessionSummary
 from include.contracts.session import Purchase
-from include.supervise.admitted import decode
+from include.supervise.admitted_session import decode
 from include.supervise.reconcile import BY_SESSION
 from tests.valid_sessions import STARTED, encoded, valid_session, viewed
 

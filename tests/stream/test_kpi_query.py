@@ -12,7 +12,7 @@ from pyflink.table import EnvironmentSettings, TableEnvironment
 
 from flink.schema import flink_columns
 from flink.statements import KPI_COLUMNS, kpi_query
-from include.contracts.documents import KpiMinute
+from include.contracts.index_documents import KpiMinute
 from include.contracts.session import Purchase, ValidSession
 from include.contracts.settings import Settings
 from tests.valid_sessions import STARTED, encoded, expected_kpis, valid_session, viewed

@@ -8,7 +8,7 @@ from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer, SentiText
 from flink import sentiment
 from flink.documents import documents_of
 from flink.sentiment import MAX_SESSION_WORDS, MAX_WORDS, compound_score, first_words, words_per_review
-from include.contracts.documents import ProductSentiment
+from include.contracts.index_documents import ProductSentiment
 from include.contracts.session import MAX_VIEWS
 from include.ingest.catalogue import PRODUCTS
 from include.ingest.reviews import TEMPLATES

@@ -4,12 +4,12 @@ import logging
 
 import pytest
 
-from flink.sink import FIRST_WAIT_S, LOG_EVERY_S, LONGEST_WAIT_S, Waiting
+from flink.sink import FIRST_WAIT_S, LOG_EVERY_S, LONGEST_WAIT_S, Backoff
 
 
 def test_waits_grow_within_a_bound() -> None:
     slept: list[float] = []
-    waiting = Waiting(slept.append)
+    waiting = Backoff(slept.append)
     for attempt in range(40):
         waiting.wait(attempt, "away")
     assert FIRST_WAIT_S / 2 <= slept[0] <= FIRST_WAIT_S
@@ -19,7 +19,7 @@ def test_waits_grow_within_a_bound() -> None:
 
 def test_the_log_says_what_for_once_in_a_while(caplog: pytest.LogCaptureFixture) -> None:
     now = [0.0]
-    waiting = Waiting(lambda _: None, clock=lambda: now[0])
+    waiting = Backoff(lambda _: None, clock=lambda: now[0])
     with caplog.at_level(logging.WARNING, logger="showroom.stream"):
         for _ in range(5):
             waiting.wait(0, "connection refused")
@@ -32,7 +32,7 @@ def test_the_log_says_what_for_once_in_a_while(caplog: pytest.LogCaptureFixture)
 
 
 def test_waiting_until_it_is_over_has_a_reason() -> None:
-    waiting = Waiting(lambda _: None)
+    waiting = Backoff(lambda _: None)
     reasons = [waiting.reason]
     for attempt, reason in enumerate(("403 cluster_block_exception", "429 busy")):
         waiting.wait(attempt, reason)

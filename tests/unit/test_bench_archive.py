@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.archive import duty_cycle
-from include.contracts.archive import LOAD_DEADLINE_S
-from include.local.project import ROOT
+from include.contracts.collections import LOAD_DEADLINE_S
+from local.project import ROOT
 
 DAG = 'with DAG("archive_sessions", schedule="{}"):\n    pass\n'
 

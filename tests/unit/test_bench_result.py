@@ -13,19 +13,19 @@ from benchmarks.usage import Usage, cpu_us_per_session
 def reported(folder: Path, **figures: float) -> dict[str, object]:
     targets = {"rate": ("at least", 100.0), "delay": ("at most", 3.0)}
     line = report("some", figures=figures, targets=targets, seed=7, config={"n": 1}, folder=folder)
-    found: dict[str, object] = json.loads(line)
-    assert json.loads((folder / "some.json").read_text()) == found
-    return found
+    results: dict[str, object] = json.loads(line)
+    assert json.loads((folder / "some.json").read_text()) == results
+    return results
 
 
 @pytest.mark.parametrize(
     ("rate_", "delay", "met"), [(100.0, 3.0, True), (99.9, 3.0, False), (100.0, 3.1, False), (float("nan"), 1.0, False)]
 )
 def test_a_target_is_met_or_not(tmp_path: Path, rate_: float, delay: float, met: bool) -> None:
-    found = reported(tmp_path, rate=rate_, delay=delay)
-    assert found["met"] is met
-    assert found["targets"] == {"rate": "at least 100", "delay": "at most 3"}
-    assert {"machine", "versions", "seed", "config", "figures", "name"} <= set(found)
+    result = reported(tmp_path, rate=rate_, delay=delay)
+    assert result["met"] is met
+    assert result["targets"] == {"rate": "at least 100", "delay": "at most 3"}
+    assert {"machine", "versions", "seed", "config", "figures", "name"} <= set(result)
 
 
 def test_a_target_without_a_figure_is_an_error(tmp_path: Path) -> None:

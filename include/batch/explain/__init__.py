@@ -1,1 +1,1 @@
-"""Why a model says what it says: Shapley values on visits it was not trained on."""
+"""Shapley values of each model's predictions on held-out visits."""

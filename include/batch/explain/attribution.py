@@ -1,4 +1,4 @@
-"""Shapley values of one model's answers: trees by their own exact algorithm, everything else by permutations.
+"""Shapley values of one model's predictions: TreeSHAP for trees, permutations for other models.
 
 Lundberg et al., "From local explanations to global understanding with explainable AI for trees", Nature Machine
 Intelligence 2 (2020); Strumbelj and Kononenko, "Explaining prediction models and individual predictions with
@@ -18,16 +18,16 @@ Unit = Literal["log-odds", "probability"]
 Predict = Callable[[Matrix], Floats]
 """(n, d) columns as they are to (n,) probabilities."""
 
-NEAREST_CERTAINTY = 1e-7
-"""Probabilities are kept this far from 0 and 1, where log-odds have no end."""
+MIN_PROBABILITY = 1e-7
+"""Probabilities are clipped to this distance from 0 and 1, because log-odds are unbounded there."""
 
 MAX_GAP = {"log-odds": 2e-3, "probability": 1e-5}
-"""How far base + values may be from the model's answer: single precision, summed over columns and trees."""
+"""Maximum gap between base + values and the prediction: single precision, summed over columns and trees."""
 
 
 @dataclass(frozen=True)
 class Attribution:
-    """What moved each of n answers away from `base`, in `unit`: `values` (n, d), base + sum of a row = `output`.
+    """Attributions of n predictions, in `unit`: `values` (n, d) with base + sum of a row = `output`.
 
     `x` (n, d) are the explained rows, `columns` the names of its d columns.
     """
@@ -42,7 +42,7 @@ class Attribution:
 
     @property
     def gap(self) -> float:
-        """The largest difference between an answer and what its explanation adds up to; 0 without rows."""
+        """The largest difference between a prediction and the sum of its attributions; 0 without rows."""
         differences = np.abs(self.base + self.values.sum(axis=1) - self.output)
         return float(differences.max(initial=0.0))
 
@@ -57,72 +57,79 @@ class Attribution:
         return [int(index) for index in np.argsort(-self.importance, kind="stable")]
 
 
-def checked(found: Attribution) -> Attribution:
-    """The same. Raises TerminalError where it does not add up: then another model is explained than answers."""
-    limit = MAX_GAP[found.unit]
-    if not found.gap <= limit:
+def verify_additivity(attribution: Attribution) -> Attribution:
+    """Return the attribution if it adds up to the predictions.
+
+    Raises:
+        TerminalError: it does not add up, so the explained model is not the model that predicts.
+    """
+    limit = MAX_GAP[attribution.unit]
+    if not attribution.gap <= limit:
         raise TerminalError(
-            f"the explanation of {found.kind} is {found.gap:.2g} {found.unit} off its answers, more than {limit:g}",
-            "train again; if it stays, the explainer does not know this version of the model's library",
+            f"the explanation of {attribution.kind} is {attribution.gap:.2g} {attribution.unit} off its predictions, "
+            f"more than {limit:g}",
+            "train again; if the error persists, the explainer does not support this version of the model's library",
         )
-    return found
+    return attribution
 
 
 def log_odds(probabilities: Floats) -> Floats:
-    """Log of p / (1 - p), kept finite."""
-    p = np.clip(np.asarray(probabilities, dtype=np.float64), NEAREST_CERTAINTY, 1 - NEAREST_CERTAINTY)
-    found: Floats = np.log(p) - np.log1p(-p)
-    return found
+    """Log of p / (1 - p), clipped to finite values."""
+    p = np.clip(np.asarray(probabilities, dtype=np.float64), MIN_PROBABILITY, 1 - MIN_PROBABILITY)
+    logits: Floats = np.log(p) - np.log1p(-p)
+    return logits
 
 
-def boosted(booster: Any, x: Matrix, columns: tuple[str, ...], answers: Floats) -> Attribution:
-    """Of an XGBoost booster, by its own path-dependent TreeSHAP.
+def explain_boosting(booster: Any, x: Matrix, columns: tuple[str, ...], probabilities: Floats) -> Attribution:
+    """Explain an XGBoost booster by its path-dependent TreeSHAP.
 
-    `answers` (n,) are the probabilities that the model gave for x: what is explained must be what answers.
+    `probabilities` (n,) are the model's predictions for x, to verify the additivity.
     """
     import xgboost  # noqa: PLC0415 - heavy, and not every explanation needs it
 
     contributions = booster.predict(xgboost.DMatrix(x), pred_contribs=True).astype(np.float64)
-    return Attribution("boost", "log-odds", x, columns, contributions[:, -1], contributions[:, :-1], log_odds(answers))
+    return Attribution(
+        "boost", "log-odds", x, columns, contributions[:, -1], contributions[:, :-1], log_odds(probabilities)
+    )
 
 
-def forested(forest: Any, x: Matrix, columns: tuple[str, ...], answers: Floats) -> Attribution:
-    """Of a scikit-learn forest of two classes, by path-dependent TreeSHAP; `answers` as for `boosted`."""
+def explain_forest(forest: Any, x: Matrix, columns: tuple[str, ...], probabilities: Floats) -> Attribution:
+    """Explain a scikit-learn forest of two classes by path-dependent TreeSHAP; arguments as of `explain_boosting`."""
     import shap  # noqa: PLC0415 - heavy, and not every explanation needs it
 
     explainer = shap.TreeExplainer(forest, feature_perturbation="tree_path_dependent")
     values = np.asarray(explainer.shap_values(x, check_additivity=False), dtype=np.float64)[:, :, 1]
     base = np.full(len(x), float(np.asarray(explainer.expected_value)[1]))
-    return Attribution("forest", "probability", x, columns, base, values, np.asarray(answers, dtype=np.float64))
+    return Attribution("forest", "probability", x, columns, base, values, np.asarray(probabilities, dtype=np.float64))
 
 
-def permuted(
+def explain_permutation(
     kind: str, predict: Predict, x: Matrix, background: Matrix, columns: tuple[str, ...], seed: int
 ) -> Attribution:
-    """Of any model, by one permutation of the columns a row, forth and back.
+    """Explain any model by one permutation of the columns per row, forward and backward.
 
-    Columns not known yet have the values of `background` (m, d), averaged over its rows. Exact up to interactions of
-    two columns; it adds up for every model.
+    Columns that are not yet set take the values of `background` (m, d), averaged over its rows. The values are exact
+    up to interactions of two columns, and additive for every model.
     """
     import shap  # noqa: PLC0415 - heavy, and not every explanation needs it
 
-    def answer(rows: Matrix) -> Floats:
+    def predict_log_odds(rows: Matrix) -> Floats:
         return log_odds(predict(np.asarray(rows, dtype=np.float32)))
 
     # With its own limit on the background it would sample once more.
     masker = shap.maskers.Independent(background, max_samples=len(background))
-    explainer = shap.explainers.Permutation(answer, masker, feature_names=list(columns), seed=seed)
-    found = explainer(x, max_evals=2 * x.shape[1] + 1, silent=True)
-    values = np.asarray(found.values, dtype=np.float64)
-    base = np.broadcast_to(np.asarray(found.base_values, dtype=np.float64), (len(x),))
-    return Attribution(kind, "log-odds", x, columns, base, values, answer(x))
+    explainer = shap.explainers.Permutation(predict_log_odds, masker, feature_names=list(columns), seed=seed)
+    explanation = explainer(x, max_evals=2 * x.shape[1] + 1, silent=True)
+    values = np.asarray(explanation.values, dtype=np.float64)
+    base = np.broadcast_to(np.asarray(explanation.base_values, dtype=np.float64), (len(x),))
+    return Attribution(kind, "log-odds", x, columns, base, values, predict_log_odds(x))
 
 
-def weighed(weights: Floats, bias: float, rows: Matrix, background: Matrix) -> tuple[Floats, Floats]:
+def explain_linear(weights: Floats, bias: float, rows: Matrix, background: Matrix) -> tuple[Floats, Floats]:
     """Of a linear model of scaled columns, exactly: each weight times how far its column is from the background's mean.
 
     `rows` (n, e), `background` (m, e), `weights` (e,); the base (n,) and values (n, e) in log-odds.
     """
-    middle = background.astype(np.float64).mean(axis=0)
-    base = np.full(len(rows), float(middle @ weights + bias))
-    return base, (rows.astype(np.float64) - middle) * weights
+    mean = background.astype(np.float64).mean(axis=0)
+    base = np.full(len(rows), float(mean @ weights + bias))
+    return base, (rows.astype(np.float64) - mean) * weights

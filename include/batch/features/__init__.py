@@ -1,1 +1,1 @@
-"""What is known of a visit before its outcome, as columns on disk."""
+"""The columns of a visit before its outcome, and the feature table on disk."""

@@ -1,7 +1,7 @@
-"""Step features: the archive's sessions of a window as one table on disk, its splits, and what they were made of."""
+"""Build the feature table of a window out of archived sessions."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,21 +13,18 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from include.batch import parameters
-from include.batch.context import Context
-from include.batch.evaluate import split as splits
-from include.batch.evaluate.controls import refuse_leaks
-from include.batch.features import history, row, source
-from include.batch.features.columns import DENIED, NAMES, SESSION, projection, samples
-from include.batch.features.table import Table, write
+from include.batch.features import encode_session, history
+from include.batch.features.columns import NAMES, SESSION
+from include.batch.features.table import Table
 from include.batch.samples import Labels, Rows
 from include.batch.window import Window
 from include.contracts.errors import TerminalError
 
 SCRATCH = "features.chunks.partial"
-TOLD_EVERY = 100_000
+LOG_INTERVAL_ROWS = 100_000
 
 Documents = Sequence[Mapping[str, Any]]
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 
 
 @dataclass
@@ -41,7 +38,7 @@ class _Keys:
     made: list[Labels] = field(default_factory=list)
     rows: int = 0
 
-    def add(self, chunk: row.Chunk) -> None:
+    def add(self, chunk: encode_session.Chunk) -> None:
         self.session_id.append(pa.array(chunk.session_id, pa.string()))
         self.user_id.append(pa.array(chunk.user_id, pa.string()))
         self.started_us.append(chunk.started_us)
@@ -51,7 +48,11 @@ class _Keys:
 
 
 def build(
-    chunks: Iterable[Documents], window: Window, features: parameters.Features, folder: Path, say: Say = lambda _: None
+    chunks: Iterable[Documents],
+    window: Window,
+    features: parameters.FeatureParameters,
+    folder: Path,
+    log: Log = lambda _: None,
 ) -> Table:
     """The table of a window out of documents in any order and any division into chunks.
 
@@ -60,57 +61,12 @@ def build(
     or where a document is no session.
     """
     with _scratch(folder / SCRATCH) as path:
-        keys = _to_disk(chunks, path, features, say)
+        keys = _to_disk(chunks, path, features, log)
         if not keys.rows:
             raise TerminalError(
                 f"the archive holds no session that began in {window}", "archive sessions first, or give another window"
             )
         return _assemble(keys, path, window, features)
-
-
-def run(context: Context) -> Mapping[str, object]:
-    """Build and write table and splits; the summary holds counts, base rate, digest and the parts of the splits.
-
-    Raises TerminalError for an empty window, for one with a single outcome, and for a column that gives it away.
-    """
-    features = context.parameters.features
-    reading = source.stream(context.settings, context.window, projection(features.reviews), features.chunk)
-    with closing(reading):
-        table = build(reading, context.window, features, context.out, context.say)
-    context.say(f"{len(table):,} sessions, {int(table.made.sum()):,} of them with a purchase")
-    both = _split(table, context)
-    found = samples(table)
-    refuse_leaks(found, context.parameters.evaluate.leak_auc)
-    write(table, context.out)
-    splits.save(both, context.out)
-    return {
-        "window": str(context.window),
-        "sessions": len(table),
-        "users": int(found.group.max()) + 1,
-        "purchases": int(table.made.sum()),
-        "base_rate": float(table.made.mean()),
-        "columns": len(NAMES),
-        "denied": sorted(DENIED),
-        "reviews": features.reviews,
-        "digest": table.digest,
-        "split": {
-            name: splits.describe(table, found.group, part)
-            for name, part in (("temporal", both.temporal), ("random", both.random))
-        },
-    }
-
-
-def _split(table: Table, context: Context) -> splits.Splits:
-    if table.made.all() or not table.made.any():
-        what = "every session ended" if table.made.all() else "no session ended"
-        raise TerminalError(f"{what} in a purchase in {context.window}", "give a window with both outcomes")
-    chosen = context.parameters.split
-    both = splits.Splits(
-        temporal=splits.temporal(table, context.window, chosen),
-        random=splits.random(table, chosen, context.parameters.seed),
-    )
-    splits.check(table, both.temporal)
-    return both
 
 
 @contextmanager
@@ -121,34 +77,34 @@ def _scratch(path: Path) -> Iterator[Path]:
         path.unlink(missing_ok=True)
 
 
-def _to_disk(chunks: Iterable[Documents], path: Path, features: parameters.Features, say: Say) -> _Keys:
+def _to_disk(chunks: Iterable[Documents], path: Path, features: parameters.FeatureParameters, log: Log) -> _Keys:
     """One row group for each chunk, in the order of reading."""
     keys = _Keys()
     schema = pa.schema([(column.name, pa.float32()) for column in SESSION])
-    told = 0
+    logged_rows = 0
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for documents in chunks:
-            chunk = row.chunk(documents, reviews=features.reviews)
+            chunk = encode_session.encode(documents, reviews=features.reviews)
             keys.add(chunk)
             columns = [pa.array(np.ascontiguousarray(chunk.x[:, index])) for index in range(len(SESSION))]
             writer.write_table(pa.table(columns, schema=schema))
-            if keys.rows >= told + TOLD_EVERY:
-                told = keys.rows
-                say(f"{keys.rows:,} sessions read")
+            if keys.rows >= logged_rows + LOG_INTERVAL_ROWS:
+                logged_rows = keys.rows
+                log(f"{keys.rows:,} sessions read")
     return keys
 
 
-def _assemble(keys: _Keys, path: Path, window: Window, features: parameters.Features) -> Table:
+def _assemble(keys: _Keys, path: Path, window: Window, features: parameters.FeatureParameters) -> Table:
     session_id, user_id = pa.chunked_array(keys.session_id), pa.chunked_array(keys.user_id)
     started, ended, made = (np.concatenate(parts) for parts in (keys.started_us, keys.ended_us, keys.made))
     by_time = pc.sort_indices(
         pa.table({"started": started, "session": session_id}),
         sort_keys=[("started", "ascending"), ("session", "ascending")],
     ).to_numpy()
-    order = by_time[_once(started[by_time], session_id.take(by_time))].astype(np.int64)
+    order = by_time[_is_first(started[by_time], session_id.take(by_time))].astype(np.int64)
     users = user_id.take(order).to_numpy()
     x = np.empty((len(order), len(NAMES)), dtype=np.float32)
-    _place(path, order, keys.rows, x)
+    _copy_columns(path, order, keys.rows, x)
     x[:, len(SESSION) :] = history.columns(
         history.Visits(pd.factorize(users)[0].astype(np.int64), started[order], ended[order], made[order]),
         since_us=round(window.start.timestamp() * 1e6),
@@ -164,22 +120,22 @@ def _assemble(keys: _Keys, path: Path, window: Window, features: parameters.Feat
     )
 
 
-def _once(started: Rows, session_id: pa.ChunkedArray) -> Labels:
+def _is_first(started: Rows, session_id: pa.ChunkedArray) -> Labels:
     """Which of the sorted sessions are not the same as the one before."""
-    again = pc.equal(session_id[1:], session_id[:-1]).to_numpy().astype(np.bool_) & (started[1:] == started[:-1])
-    return np.concatenate(([True], ~again))
+    is_duplicate = pc.equal(session_id[1:], session_id[:-1]).to_numpy().astype(np.bool_) & (started[1:] == started[:-1])
+    return np.concatenate(([True], ~is_duplicate))
 
 
-def _place(path: Path, order: Rows, rows: int, x: np.ndarray[Any, np.dtype[np.float32]]) -> None:
+def _copy_columns(path: Path, order: Rows, rows: int, x: np.ndarray[Any, np.dtype[np.float32]]) -> None:
     """Bring the columns on disk into the order of the table, one row group at a time."""
     target = np.full(rows, -1, dtype=np.int64)
     target[order] = np.arange(len(order))
     at = 0
-    with pq.ParquetFile(path) as found:
-        for group in range(found.num_row_groups):
-            part = found.read_row_group(group)
-            to = target[at : at + part.num_rows]
-            kept = to >= 0
+    with pq.ParquetFile(path) as source:
+        for group in range(source.num_row_groups):
+            part = source.read_row_group(group)
+            positions = target[at : at + part.num_rows]
+            is_used = positions >= 0
             for index in range(len(SESSION)):
-                x[to[kept], index] = part.column(index).to_numpy()[kept]
+                x[positions[is_used], index] = part.column(index).to_numpy()[is_used]
             at += part.num_rows

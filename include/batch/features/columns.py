@@ -1,8 +1,8 @@
-"""The columns: what was known of a visit before its outcome, and how each is scaled by constants.
+"""The columns of a visit before its outcome, and their scaling by constants.
 
-Counts and durations are of the whole visit: a model answers when a visit is over, before what came of it is
-known. Nothing here is fitted, so that scaling tells nothing about anybody and a value never seen before has
-its place: closed sets have a column for each member, open sets are hashed into a fixed number of buckets.
+Counts and durations cover the whole visit: a model predicts when a visit is over, before its outcome is known.
+Nothing is fitted, so scaling reveals nothing about the data. Closed sets have a column per member; open sets are
+hashed into a fixed number of buckets, so unseen values are encoded too.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ EVENING = (18, 23)
 DENIED: dict[str, str] = {
     "purchase.made": "is the outcome",
     "purchase.amount": "is more than 0 only where something was bought",
-    "purchase.payment": "is asked only of who buys",
+    "purchase.payment": "is collected only from buyers",
     "last_action": "is `checkout` wherever something was bought, and is written down with the outcome",
     "exit_page": "is the order's confirmation wherever something was bought",
     "ended_at": "is when the outcome became known; the length of the visit is in duration_s",
@@ -34,14 +34,14 @@ DENIED: dict[str, str] = {
 
 UNUSED: dict[str, str] = {
     "v": "is the same everywhere",
-    "gender": "is a trait of a person, not of what he does, and must not decide what he is taken for",
-    "network": "would let a model learn single households by heart",
+    "gender": "is a trait of the person, not of the visit, and must not influence predictions",
+    "network": "would let a model memorize single households",
     "device.os": "adds little to device.type and names go out of date",
     "device.browser": "adds little to device.type and names go out of date",
-    "location.city": "would let a model learn small places by heart; state is coarse enough",
-    "location.zip": "would let a model learn single streets by heart",
-    "views.name": "is told by views.product_id",
-    "views.category": "is told by categories",
+    "location.city": "would let a model memorize small places; state is coarse enough",
+    "location.zip": "would let a model memorize single streets",
+    "views.name": "follows from views.product_id",
+    "views.category": "follows from categories",
 }
 """Field of the record -> why it could be a column and is none."""
 
@@ -54,7 +54,7 @@ REVIEW, LABEL = "views.review", "purchase.made"
 
 
 def projection(reviews: bool) -> dict[str, int]:
-    """The only fields MongoDB is ever asked for; reviews where they are known to be older than the outcome."""
+    """The only fields that are read from MongoDB; reviews only where they precede the outcome."""
     return dict.fromkeys((*KEYS, *READ, *((REVIEW,) if reviews else ()), LABEL), 1)
 
 
@@ -65,8 +65,8 @@ PROJECTION = projection(reviews=True)
 class Column:
     """One column of x, and its part of z: (f(clip(x, low, cap)) - f(middle)) / spread, f = log(1 + x) or x itself.
 
-    An unknown value is NaN in x and 0 in z, and a column with `gaps` has an indicator of it beside in z. A column
-    that comes round after `cycle` is the sine and the cosine of its angle in z.
+    A missing value is NaN in x and 0 in z; a column with `gaps` has an additional missing indicator in z. A column
+    with a period of `cycle` becomes sine and cosine in z.
     """
 
     name: str

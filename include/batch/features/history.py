@@ -12,7 +12,7 @@ DAY_US = 86_400_000_000
 
 @dataclass(frozen=True)
 class Visits:
-    """n visits in any order: number of the user, beginning and end (us since 1970), whether it ended in a purchase."""
+    """n visits in any order: user number, start and end (us since 1970), and outcome."""
 
     user: Rows
     started_us: Rows
@@ -23,13 +23,13 @@ class Visits:
 def columns(visits: Visits, *, since_us: int, days: float) -> Matrix:
     """(n, 5) columns of `columns.HISTORY`, row by row.
 
-    Counts visits of the same user that ended before this one began, and no earlier than `days` before it;
-    `since_us` is where the record of visits begins.
+    Counts visits of the same user that ended before this one started, at most `days` earlier. `since_us` is the start
+    of the record of visits.
     """
-    found = _columns(visits, since_us, days)
+    by_name = _columns(visits, since_us, days)
     x = np.empty((len(visits.user), len(HISTORY)), dtype=np.float32)
     for index, column in enumerate(HISTORY):
-        x[:, index] = found[column.name]
+        x[:, index] = by_name[column.name]
     return x
 
 
@@ -41,14 +41,14 @@ def _columns(visits: Visits, since_us: int, days: float) -> dict[str, Floats]:
     bought = np.concatenate(([0], np.cumsum(visits.made[order], dtype=np.int64)))
     earlier = (until - first).astype(np.float64)
     purchases = (bought[until] - bought[first]).astype(np.float64)
-    known = earlier > 0
+    has_earlier = earlier > 0
     last = visits.ended_us[order[np.maximum(until - 1, 0)]] if len(order) else until
     observed = np.clip(visits.started_us - since_us, DAY_US, max(span, DAY_US)) / DAY_US
     return {
         "earlier_visits": earlier,
         "earlier_purchases": purchases,
-        "earlier_share": np.where(known, purchases / np.maximum(earlier, 1), np.nan),
-        "days_since_last": np.where(known, (visits.started_us - last) / DAY_US, np.nan),
+        "earlier_share": np.where(has_earlier, purchases / np.maximum(earlier, 1), np.nan),
+        "days_since_last": np.where(has_earlier, (visits.started_us - last) / DAY_US, np.nan),
         "visits_per_day": earlier / observed,
     }
 

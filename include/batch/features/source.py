@@ -12,22 +12,22 @@ from pymongo.collection import Collection
 from pymongo.errors import ConnectionFailure, PyMongoError, WaitQueueTimeoutError
 
 from include.batch.window import Window
-from include.contracts.archive import SESSIONS
+from include.contracts.collections import SESSIONS
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.settings import Settings
 
 CONNECT_MS = 5_000
 ANSWER_MS = 120_000
 LONGEST_REASON = 300
-IDS = 250_000
+IDS_PER_SLICE = 250_000
 """Ids of one stretch that are asked for at once, on average."""
 
-ASKED = 200
+IDS_PER_QUERY = 200
 """Documents asked for by id at once; the local stand-in compares each with all ids of its question."""
 
 Document = dict[str, Any]
 
-AWAY = (ConnectionFailure, WaitQueueTimeoutError)
+CONNECTION_ERRORS = (ConnectionFailure, WaitQueueTimeoutError)
 # A cursor that is gone, and answers of a server that is starting, stopping or handing over.
 AGAIN_CODES = frozenset({43, 175, 237, 50, 91, 189, 262, 10_107, 11_600, 11_602, 13_435, 13_436})
 
@@ -44,8 +44,8 @@ def stream(
         database = client[settings.mongo_database]
         sessions = database.get_collection(SESSIONS, codec_options=CodecOptions(tz_aware=True, tzinfo=UTC))
         # Not count_documents: its pipeline makes the local stand-in hold every document in memory.
-        found = int(database.command("count", SESSIONS, query=_began(window.start, window.end))["n"])
-        for start, end in _slices(window, -(-found // IDS)):
+        count = int(database.command("count", SESSIONS, query=_began(window.start, window.end))["n"])
+        for start, end in _slices(window, -(-count // IDS_PER_SLICE)):
             # The local stand-in has no index but that of ids, and holds a whole answer in memory: so first the bare
             # ids of a stretch, then documents by id.
             ids = [one["_id"] for one in sessions.find(_began(start, end), {"_id": 1}, batch_size=chunk)]
@@ -54,8 +54,10 @@ def stream(
 
 
 def _by_id(sessions: Collection[Document], ids: Sequence[str], projection: Mapping[str, int]) -> Iterator[Document]:
-    for at in range(0, len(ids), ASKED):
-        yield from sessions.find({"_id": {"$in": list(ids[at : at + ASKED])}}, dict(projection), batch_size=ASKED)
+    for at in range(0, len(ids), IDS_PER_QUERY):
+        yield from sessions.find(
+            {"_id": {"$in": list(ids[at : at + IDS_PER_QUERY])}}, dict(projection), batch_size=IDS_PER_QUERY
+        )
 
 
 def _began(start: datetime, end: datetime) -> Document:
@@ -81,16 +83,16 @@ def _client(settings: Settings) -> pymongo.MongoClient[Document]:
 
 
 @contextmanager
-def errors(doing: str) -> Iterator[None]:
+def errors(operation: str) -> Iterator[None]:
     """Raise what fails inside as TransientError (away, busy, cursor lost) or TerminalError (refused)."""
     try:
         yield
-    except AWAY as error:
+    except CONNECTION_ERRORS as error:
         raise TransientError(
-            f"{doing}: MongoDB does not answer ({type(error).__name__})", "see that it runs: ./showroom status"
+            f"{operation}: MongoDB does not answer ({type(error).__name__})", "see that it runs: ./showroom status"
         ) from error
     except PyMongoError as error:
-        message = f"{doing}: MongoDB refused: {str(error)[:LONGEST_REASON]}"
+        message = f"{operation}: MongoDB refused: {str(error)[:LONGEST_REASON]}"
         if getattr(error, "code", None) in AGAIN_CODES:
             raise TransientError(message, "run the step again") from error
         raise TerminalError(message, "see SHOWROOM_MONGO_URL and MongoDB's log") from error

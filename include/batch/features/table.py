@@ -38,12 +38,12 @@ class Table:
     @property
     def digest(self) -> str:
         """SHA-256 over names, keys, outcomes and columns."""
-        told = hashlib.sha256("\n".join(self.columns).encode())
+        sha256 = hashlib.sha256("\n".join(self.columns).encode())
         for texts in (self.session_id, self.user_id):
-            told.update("\n".join(texts.tolist()).encode())
+            sha256.update("\n".join(texts.tolist()).encode())
         for numbers in (self.started_us, self.made, self.x):
-            told.update(np.ascontiguousarray(numbers).tobytes())
-        return told.hexdigest()
+            sha256.update(np.ascontiguousarray(numbers).tobytes())
+        return sha256.hexdigest()
 
 
 def write(table: Table, folder: Path) -> Path:
@@ -66,18 +66,18 @@ def read(folder: Path) -> Table:
     """The table of a folder. Raises TerminalError where there is none or it cannot be read."""
     path = folder / FILE
     try:
-        found = pq.read_table(path)
+        parquet = pq.read_table(path)
     except (OSError, pa.ArrowInvalid) as error:
         raise TerminalError(f"{path} cannot be read ({type(error).__name__})", "run the step features first") from error
-    columns = tuple(name for name in found.column_names if name not in KEYS)
-    x = np.empty((found.num_rows, len(columns)), dtype=np.float32)
+    columns = tuple(name for name in parquet.column_names if name not in KEYS)
+    x = np.empty((parquet.num_rows, len(columns)), dtype=np.float32)
     for index, name in enumerate(columns):
-        x[:, index] = found[name].to_numpy()
+        x[:, index] = parquet[name].to_numpy()
     return Table(
-        session_id=found["session_id"].to_numpy(),
-        user_id=found["user_id"].to_numpy(),
-        started_us=found["started_us"].to_numpy(),
-        made=found["made"].to_numpy(),
+        session_id=parquet["session_id"].to_numpy(),
+        user_id=parquet["user_id"].to_numpy(),
+        started_us=parquet["started_us"].to_numpy(),
+        made=parquet["made"].to_numpy(),
         x=x,
         columns=columns,
     )

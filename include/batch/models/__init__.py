@@ -1,1 +1,1 @@
-"""The models, one way to fit, keep and load them all."""
+"""The models, with one interface to fit, store and load them."""

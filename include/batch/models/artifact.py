@@ -1,4 +1,4 @@
-"""A fitted model as a folder: model.json says what it is and the SHA-256 of each file; nothing is pickled."""
+"""A fitted model as a folder: model.json with kind and SHA-256 of each file; nothing is pickled."""
 
 import hashlib
 import platform
@@ -47,17 +47,17 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def digest(self) -> str:
         """SHA-256 over kind, columns and files: equal digests, equal models, whichever versions wrote them."""
-        told = "\n".join([self.kind, *self.columns, *(f"{name} {self.files[name]}" for name in sorted(self.files))])
-        return hashlib.sha256(told.encode()).hexdigest()
+        content = "\n".join([self.kind, *self.columns, *(f"{name} {self.files[name]}" for name in sorted(self.files))])
+        return hashlib.sha256(content.encode()).hexdigest()
 
 
 def save(model: Model, folder: Path, columns: tuple[str, ...]) -> str:
-    """Write a model as `folder`, replacing what was there; the digest. A reader sees a whole model or none."""
+    """Write a model as `folder`, atomically replacing an earlier one; return its digest."""
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     model.write(partial)
-    found = Manifest(
+    written = Manifest(
         format=FORMAT,
         kind=model.kind,
         private=model.private,
@@ -65,39 +65,43 @@ def save(model: Model, folder: Path, columns: tuple[str, ...]) -> str:
         files={path.name: sha256(path) for path in sorted(partial.iterdir())},
         versions={"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
     )
-    (partial / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
+    (partial / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(written), indent=1) + b"\n")
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
-    return found.digest
+    return written.digest
 
 
 def manifest(folder: Path) -> Manifest:
-    """What a folder says it holds, its files checked. Raises TerminalError that names what is missing or altered."""
+    """Read the manifest of a folder and verify its files.
+
+    Raises:
+        TerminalError: a file is missing or altered; the message names it.
+    """
     path = folder / MANIFEST
     try:
-        found = msgspec.json.decode(path.read_bytes(), type=Manifest)
+        decoded = msgspec.json.decode(path.read_bytes(), type=Manifest)
     except FileNotFoundError as error:
         raise TerminalError(f"{path} is missing, so {folder.name} holds no model", _REMEDY) from error
     except (OSError, msgspec.MsgspecError) as error:
         raise TerminalError(f"{path} cannot be read ({error})", _REMEDY) from error
-    if found.format != FORMAT or found.kind not in READERS:
+    if decoded.format != FORMAT or decoded.kind not in READERS:
         raise TerminalError(
-            f"{path} is of format {found.format}, kind {found.kind!r}: not one of this program", _REMEDY
+            f"{path} is of format {decoded.format}, kind {decoded.kind!r}: not one of this program", _REMEDY
         )
-    for name, expected in found.files.items():
+    for name, expected in decoded.files.items():
         _check(folder, name, expected)
-    return found
+    return decoded
 
 
 def load(folder: Path) -> Model:
     """The model of a folder. Raises TerminalError that names the file which is missing, altered or of another kind."""
-    found = manifest(folder)
+    expected = manifest(folder)
     try:
-        model = READERS[found.kind](folder)
+        model = READERS[expected.kind](folder)
     except Exception as error:  # each library has errors of its own
-        raise TerminalError(f"{folder}: not a model of kind {found.kind} ({error})", _REMEDY) from error
-    if (model.kind, model.private) != (found.kind, found.private):
-        raise TerminalError(f"{folder}: {MANIFEST} says {found.kind}, the files say {model.kind}", _REMEDY)
+        raise TerminalError(f"{folder}: not a model of kind {expected.kind} ({error})", _REMEDY) from error
+    if (model.kind, model.private) != (expected.kind, expected.private):
+        raise TerminalError(f"{folder}: {MANIFEST} says {expected.kind}, the files say {model.kind}", _REMEDY)
     return model
 
 

@@ -9,14 +9,14 @@ import numpy as np
 from msgspec import Struct
 from sklearn.tree import DecisionTreeClassifier
 
-from include.batch.parameters import Models
+from include.batch.parameters import ModelParameters
 from include.batch.samples import Floats, Labels, Samples
 
 FILE = "rule.json"
 
 
 class _Rate(Struct, frozen=True, forbid_unknown_fields=True):
-    """What is kept of a majority: the share of purchases."""
+    """The stored form of a majority: the share of purchases."""
 
     rate: float
 
@@ -34,7 +34,7 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Majority:
-    """The share of purchases in the training part, for everybody."""
+    """The share of purchases in the training part, for every row."""
 
     rate: float
     kind: ClassVar[str] = "majority"
@@ -64,8 +64,8 @@ class OneRule:
 
     def probabilities(self, samples: Samples) -> Floats:
         """(n,) one of two probabilities."""
-        found = samples.x[:, self.rule.index]
-        above = np.where(np.isnan(found), self.rule.unknown_above, found > self.rule.threshold)
+        values = samples.x[:, self.rule.index]
+        above = np.where(np.isnan(values), self.rule.unknown_above, values > self.rule.threshold)
         return np.where(above, self.rule.above, self.rule.below)
 
     def write(self, folder: Path) -> None:
@@ -78,14 +78,14 @@ class OneRule:
         return cls(msgspec.json.decode((folder / FILE).read_bytes(), type=Rule))
 
 
-def majority(train: Samples, inner: Samples, parameters: Models, seed: int) -> Majority:
+def majority(train: Samples, validation: Samples, parameters: ModelParameters, seed: int) -> Majority:
     """The base rate; nothing is chosen."""
     return Majority(_smoothed(train.y))
 
 
-def one_rule(train: Samples, inner: Samples, parameters: Models, seed: int) -> OneRule:
-    """The threshold on one column with the least log loss on train and inner together; ties by the seed."""
-    x, y = np.concatenate([train.x, inner.x]), np.concatenate([train.y, inner.y])
+def one_rule(train: Samples, validation: Samples, parameters: ModelParameters, seed: int) -> OneRule:
+    """The threshold on one column with the lowest log loss on train and validation together; ties by the seed."""
+    x, y = np.concatenate([train.x, validation.x]), np.concatenate([train.y, validation.y])
     stump = DecisionTreeClassifier(criterion="log_loss", max_depth=1, random_state=seed % 2**32).fit(x, y)
     if stump.tree_.node_count == 1:
         rate = _smoothed(y)
@@ -105,5 +105,5 @@ def one_rule(train: Samples, inner: Samples, parameters: Models, seed: int) -> O
 
 
 def _smoothed(y: Labels) -> float:
-    """Laplace's rule of succession: never 0 or 1, whatever was seen."""
+    """Laplace's rule of succession: never 0 or 1."""
     return float((y.sum() + 1.0) / (len(y) + 2.0))

@@ -7,19 +7,19 @@ from typing import ClassVar
 import numpy as np
 import xgboost as xgb
 
-from include.batch.parameters import Models
+from include.batch.parameters import ModelParameters
 from include.batch.samples import Floats, Samples
 
 FILE = "boost.ubj"
-MANY_ROWS = 200_000
-"""From here on two threads are worth it; below, they spend more time waiting for each other than growing trees."""
-PATIENCE = 40
-"""Trees without a better log loss on the inner part, after which no more are grown."""
+MIN_ROWS_FOR_TWO_THREADS = 200_000
+"""From this size two threads are faster; below, synchronization costs more than it gains."""
+EARLY_STOPPING_ROUNDS = 40
+"""Stop after this many trees without a lower log loss on the validation part."""
 
 
 @dataclass(frozen=True)
 class BoostModel:
-    """A booster on the columns as they are; NaN takes the branch that was learnt for it."""
+    """A booster on the unscaled columns; NaN takes the learnt default branch."""
 
     booster: xgb.Booster
     kind: ClassVar[str] = "boost"
@@ -41,28 +41,28 @@ class BoostModel:
         return cls(booster)
 
 
-def boost(train: Samples, inner: Samples, parameters: Models, seed: int) -> BoostModel:
-    """Trees until the log loss on `inner` gets no better, cut back to the best; Chen and Guestrin, KDD 2016."""
-    wanted = parameters.boost
-    threads = 2 if len(train) >= MANY_ROWS else 1
+def boost(train: Samples, validation: Samples, parameters: ModelParameters, seed: int) -> BoostModel:
+    """Grow trees with early stopping on `validation`, cut back to the best; Chen and Guestrin, KDD 2016."""
+    settings = parameters.boost
+    threads = 2 if len(train) >= MIN_ROWS_FOR_TWO_THREADS else 1
     data = xgb.QuantileDMatrix(train.x, train.y, nthread=threads)
     booster = xgb.train(
         {
             "objective": "binary:logistic",
             "eval_metric": "logloss",
             "tree_method": "hist",
-            "max_depth": wanted.depth,
-            "eta": wanted.rate,
-            "subsample": wanted.subsample,
-            "colsample_bytree": wanted.columns,
-            "min_child_weight": wanted.child_weight,
+            "max_depth": settings.max_depth,
+            "learning_rate": settings.learning_rate,
+            "subsample": settings.subsample,
+            "colsample_bytree": settings.colsample_bytree,
+            "min_child_weight": settings.min_child_weight,
             "seed": seed % 2**31,
             "nthread": threads,
         },
         data,
-        num_boost_round=wanted.trees,
-        evals=[(xgb.QuantileDMatrix(inner.x, inner.y, nthread=threads, ref=data), "inner")],
-        early_stopping_rounds=PATIENCE,
+        num_boost_round=settings.n_estimators,
+        evals=[(xgb.QuantileDMatrix(validation.x, validation.y, nthread=threads, ref=data), "validation")],
+        early_stopping_rounds=EARLY_STOPPING_ROUNDS,
         verbose_eval=False,
     )
     return BoostModel(booster[: booster.best_iteration + 1])

@@ -45,8 +45,8 @@ class DenseNetwork:
 
     def logits(self, z: Matrix) -> Floats:
         """(n,) log odds of a purchase for scaled columns (n, e)."""
-        found = [self._forward(z[at : at + CHUNK]) for at in range(0, len(z), CHUNK)]
-        return np.concatenate(found) if found else np.empty(0)
+        chunks = [self._forward(z[at : at + CHUNK]) for at in range(0, len(z), CHUNK)]
+        return np.concatenate(chunks) if chunks else np.empty(0)
 
     def forward(self, z: Matrix) -> Floats:
         """(n,) probabilities for scaled columns (n, e)."""
@@ -66,13 +66,13 @@ class DenseNetwork:
     @classmethod
     def read(cls, folder: Path) -> "DenseNetwork":
         """What `write` wrote. Raises OSError, KeyError or ValueError where it is not that."""
-        with np.load(folder / FILE, allow_pickle=False) as found:
-            depth = sum(name.startswith("weight") for name in found.files)
-            name = str(found["name"])
+        with np.load(folder / FILE, allow_pickle=False) as arrays:
+            depth = sum(name.startswith("weight") for name in arrays.files)
+            name = str(arrays["name"])
             return cls(
-                weights=tuple(found[f"weight{i}"].astype(np.float32) for i in range(depth)),
-                biases=tuple(found[f"bias{i}"].astype(np.float32) for i in range(depth)),
-                activation=cast("Activation", str(found["activation"])),
+                weights=tuple(arrays[f"weight{i}"].astype(np.float32) for i in range(depth)),
+                biases=tuple(arrays[f"bias{i}"].astype(np.float32) for i in range(depth)),
+                activation=cast("Activation", str(arrays["activation"])),
                 private=name == "private_network",
                 name=name if name != "private_network" else "network",
             )

@@ -1,4 +1,4 @@
-"""Every kind of model that is fitted each night, by name."""
+"""Every kind of model that a run fits, by name."""
 
 from collections.abc import Callable
 
@@ -8,11 +8,11 @@ from include.batch.models.forest import forest
 from include.batch.models.logistic import logistic
 from include.batch.models.model import Model
 from include.batch.models.network import network
-from include.batch.parameters import Models
+from include.batch.parameters import ModelParameters
 from include.batch.samples import Samples
 
-Fit = Callable[[Samples, Samples, Models, int], Model]
-"""train, inner, parameters, seed -> model. `inner` serves early stopping and choices only."""
+Fit = Callable[[Samples, Samples, ModelParameters, int], Model]
+"""train, validation, parameters, seed -> model. `validation` is for early stopping and selection only."""
 
 FITS: dict[str, Fit] = {
     "majority": majority,
@@ -22,4 +22,4 @@ FITS: dict[str, Fit] = {
     "boost": boost,
     "network": network,
 }
-"""The same input and seed give identical probabilities, whatever ran before in the process."""
+"""Equal input and seed give identical probabilities, independent of earlier fits in the process."""

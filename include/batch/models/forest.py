@@ -12,12 +12,12 @@ import numpy as np
 import skops.io
 from sklearn.ensemble import RandomForestClassifier
 
-from include.batch.parameters import Models
+from include.batch.parameters import ModelParameters
 from include.batch.samples import Floats, Samples
 
 FILE = "forest.skops"
 TRUSTED = ["numpy.dtype", "sklearn.tree._tree.Tree"]
-"""Types beside skops' own that a forest is made of; a file with any other is refused."""
+"""Trusted types of a forest beside skops' own; a file with any other type is rejected."""
 THREADS = 2
 ROWS = 10_000
 """Rows drawn for one tree at most: time grows with trees, not with the archive."""
@@ -45,25 +45,25 @@ class ForestModel:
     @classmethod
     def read(cls, folder: Path) -> "ForestModel":
         """What `write` wrote. Raises errors of zipfile and skops where it is not that, or holds another type."""
-        found = skops.io.load(folder / FILE, trusted=TRUSTED)
-        if not isinstance(found, RandomForestClassifier):
-            raise TypeError(f"a {type(found).__name__}, no random forest")
-        return cls(found)
+        loaded = skops.io.load(folder / FILE, trusted=TRUSTED)
+        if not isinstance(loaded, RandomForestClassifier):
+            raise TypeError(f"a {type(loaded).__name__}, no random forest")
+        return cls(loaded)
 
 
-def forest(train: Samples, inner: Samples, parameters: Models, seed: int) -> ForestModel:
-    """Breiman, Machine Learning 45 (2001). Nothing is chosen on `inner`."""
-    wanted = parameters.forest
+def forest(train: Samples, validation: Samples, parameters: ModelParameters, seed: int) -> ForestModel:
+    """Fit a forest; Breiman, Machine Learning 45 (2001). `validation` is not used."""
+    settings = parameters.forest
     fitted = RandomForestClassifier(
-        n_estimators=wanted.trees,
-        max_depth=wanted.depth,
-        min_samples_leaf=wanted.leaf,
+        n_estimators=settings.n_estimators,
+        max_depth=settings.max_depth,
+        min_samples_leaf=settings.min_samples_leaf,
         max_samples=min(len(train), ROWS),
         n_jobs=THREADS,
         random_state=seed % 2**32,
     )
     fitted.fit(train.x, train.y)
-    # Threads add the trees' answers up in the order in which they happen to finish.
+    # Threads would add the trees' probabilities in a non-deterministic order.
     return ForestModel(fitted.set_params(n_jobs=1))
 
 
@@ -82,7 +82,7 @@ def _canonical(written: bytes) -> bytes:
         arrays = {name: _numbered(name, numbers) for name in archive.namelist() if name != _SCHEMA}
         for name in sorted(arrays, key=lambda name: arrays[name]):
             new.writestr(zipfile.ZipInfo(arrays[name], _EPOCH), archive.read(name), zipfile.ZIP_DEFLATED)
-        text = _ARRAY.sub(lambda found: f'"{_numbered(found[1], numbers)}"', json.dumps(schema))
+        text = _ARRAY.sub(lambda match: f'"{_numbered(match[1], numbers)}"', json.dumps(schema))
         new.writestr(zipfile.ZipInfo(_SCHEMA, _EPOCH), text, zipfile.ZIP_DEFLATED)
     return out.getvalue()
 

@@ -4,15 +4,15 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from include.batch.models.dense import DenseNetwork
-from include.batch.parameters import Models
+from include.batch.parameters import ModelParameters
 from include.batch.samples import Samples
 
 ITERATIONS = 2000
 
 
-def logistic(train: Samples, inner: Samples, parameters: Models, seed: int) -> DenseNetwork:
-    """L2-penalised, by L-BFGS; kept as a network without a hidden layer. Nothing is chosen on `inner`."""
-    fitted = LogisticRegression(C=parameters.logistic.c, max_iter=ITERATIONS).fit(train.z.astype(np.float64), train.y)
+def logistic(train: Samples, validation: Samples, parameters: ModelParameters, seed: int) -> DenseNetwork:
+    """L2-penalised, by L-BFGS; stored as a network without a hidden layer. `validation` is not used."""
+    fitted = LogisticRegression(C=parameters.logistic.C, max_iter=ITERATIONS).fit(train.z.astype(np.float64), train.y)
     return DenseNetwork(
         weights=(fitted.coef_.T.astype(np.float32),),
         biases=(fitted.intercept_.astype(np.float32),),

@@ -1,4 +1,4 @@
-"""What every fitted model can do, whatever library made it."""
+"""The interface of every fitted model."""
 
 from pathlib import Path
 from typing import Protocol
@@ -10,7 +10,7 @@ BASELINES: tuple[str, ...] = ("majority", "one_rule")
 
 
 class Model(Protocol):
-    """A fitted model. `private` says whether it was trained with differential privacy; no other claim follows."""
+    """A fitted model. `private`: whether it was trained with differential privacy."""
 
     @property
     def kind(self) -> str:

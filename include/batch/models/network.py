@@ -1,4 +1,4 @@
-"""A dense network, trained by TensorFlow and kept as plain arrays."""
+"""A dense network, trained by TensorFlow and stored as plain arrays."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,48 +7,48 @@ import numpy as np
 
 from include.batch.models import tensorflow
 from include.batch.models.dense import DenseNetwork
-from include.batch.parameters import Models, Network
+from include.batch.parameters import ModelParameters, NetworkParameters
 from include.batch.samples import Floats, Labels, Rows, Samples
 
 Epoch = Callable[[Any], object]
 
 
-def network(train: Samples, inner: Samples, parameters: Models, seed: int) -> DenseNetwork:
-    """ReLU layers with dropout by Adam; the weights of the epoch with the least log loss on `inner` are kept.
+def network(train: Samples, validation: Samples, parameters: ModelParameters, seed: int) -> DenseNetwork:
+    """ReLU layers with dropout by Adam; returns the weights of the epoch with the lowest log loss on `validation`.
 
-    Every epoch sees the rows in a new order, in whole batches: what is over waits for another epoch.
+    Every epoch sees the rows in a new order, in full batches; the remainder is skipped in that epoch.
     """
-    wanted = parameters.network
+    settings = parameters.network
     tf = tensorflow.load(seed)
     tf.keras.backend.clear_session()
-    layers = _layers(tf, train.z.shape[1], wanted)
-    epoch = _epoch(tf, layers, train, wanted)
+    layers = _layers(tf, train.z.shape[1], settings)
+    epoch = _epoch(tf, layers, train, settings)
     random = np.random.default_rng(seed)
-    best, least, waited = _taken(layers), np.inf, 0
-    for _ in range(wanted.epochs):
-        epoch(tf.constant(_batches(random.permutation(len(train)), wanted.batch)))
-        now = _taken(layers)
-        loss = _log_loss(inner.y, now.logits(inner.z))
-        waited = 0 if loss < least else waited + 1
-        if loss < least:
-            best, least = now, loss
-        elif waited >= wanted.patience:
+    best, lowest_loss, stale_epochs = _weights_of(layers), np.inf, 0
+    for _ in range(settings.epochs):
+        epoch(tf.constant(_batches(random.permutation(len(train)), settings.batch_size)))
+        snapshot = _weights_of(layers)
+        loss = _log_loss(validation.y, snapshot.logits(validation.z))
+        stale_epochs = 0 if loss < lowest_loss else stale_epochs + 1
+        if loss < lowest_loss:
+            best, lowest_loss = snapshot, loss
+        elif stale_epochs >= settings.patience:
             break
     return best
 
 
-def _layers(tf: Any, width: int, wanted: Network) -> Any:
+def _layers(tf: Any, width: int, settings: NetworkParameters) -> Any:
     layers = tf.keras.layers
     stacked = [tf.keras.Input((width,))]
-    for size in wanted.hidden:
-        stacked += [layers.Dense(size, activation="relu"), layers.Dropout(wanted.dropout)]
+    for size in settings.hidden_layer_sizes:
+        stacked += [layers.Dense(size, activation="relu"), layers.Dropout(settings.dropout)]
     return tf.keras.Sequential([*stacked, layers.Dense(1)])
 
 
-def _epoch(tf: Any, layers: Any, train: Samples, wanted: Network) -> Epoch:
+def _epoch(tf: Any, layers: Any, train: Samples, settings: NetworkParameters) -> Epoch:
     """One pass as one call: from Python, a call for each step costs more than a step of so small a network."""
     z, y = tf.constant(train.z), tf.constant(train.y.astype(np.float32))
-    adam = tf.keras.optimizers.Adam(wanted.rate)
+    adam = tf.keras.optimizers.Adam(settings.learning_rate)
     adam.build(layers.trainable_variables)
 
     def run(batches: Any) -> None:
@@ -72,7 +72,7 @@ def _batches(order: Rows, batch: int) -> Rows:
     return order[: steps * size].reshape(steps, size)
 
 
-def _taken(layers: Any) -> DenseNetwork:
+def _weights_of(layers: Any) -> DenseNetwork:
     arrays = [np.array(array, dtype=np.float32) for array in layers.get_weights()]
     return DenseNetwork(weights=tuple(arrays[0::2]), biases=tuple(arrays[1::2]), activation="relu")
 

@@ -1,4 +1,4 @@
-"""How much a mechanism, or many of them after each other, tell about one user: privacy loss distributions.
+"""Epsilon of one mechanism or of a composition of mechanisms, by privacy loss distributions.
 
 Koskela et al. (AISTATS 2020); Doroshenko et al., "Connect the Dots" (PETS 2022), as dp_accounting computes them:
 every rounding is upwards, so the epsilon is a bound.
@@ -19,7 +19,7 @@ INTERVAL = 1e-3
 """Width of the bins of the privacy loss."""
 
 
-def fresh() -> Any:
+def new_accountant() -> Any:
     """An accountant that has seen nothing; one user more or less."""
     return PLDAccountant(NeighboringRelation.ADD_OR_REMOVE_ONE, INTERVAL)
 
@@ -32,23 +32,23 @@ def event(mechanism: "Mechanism") -> Any:
 
 def epsilon(mechanism: "Mechanism") -> float:
     """What one release costs, at the mechanism's own delta."""
-    return composed((mechanism,), mechanism.delta)
+    return compose((mechanism,), mechanism.delta)
 
 
-def composed(mechanisms: Iterable["Mechanism"], delta: float) -> float:
+def compose(mechanisms: Iterable["Mechanism"], delta: float) -> float:
     """What all these releases cost together, at `delta`; 0 for none."""
-    alike: Counter[tuple[float, float]] = Counter()
+    steps_by_mechanism: Counter[tuple[float, float]] = Counter()
     for mechanism in mechanisms:
-        alike[mechanism.sigma, mechanism.rate] += mechanism.steps
-    if not alike:
+        steps_by_mechanism[mechanism.sigma, mechanism.rate] += mechanism.steps
+    if not steps_by_mechanism:
         return 0.0
-    account = fresh()
-    for (sigma, rate), steps in sorted(alike.items()):
+    account = new_accountant()
+    for (sigma, rate), steps in sorted(steps_by_mechanism.items()):
         account.compose(dp_accounting.PoissonSampledDpEvent(rate, dp_accounting.GaussianDpEvent(sigma)), steps)
     return float(account.get_epsilon(delta))
 
 
-def bound(mechanism: "Mechanism") -> float:
+def renyi_bound(mechanism: "Mechanism") -> float:
     """The coarser bound by Renyi divergences (Mironov 2017), never below `epsilon`."""
     account = rdp.RdpAccountant(neighboring_relation=NeighboringRelation.ADD_OR_REMOVE_ONE)
     account.compose(event(mechanism))

@@ -1,9 +1,9 @@
-"""The exact sum of users' clipped gradients of a dense network, without making any single gradient.
+"""The exact sum of users' clipped gradients of a dense network, without materializing a single gradient.
 
-A layer's gradient of one user is the sum over his visits of a (x) e, inputs times back-propagated error, so its squared
-norm is the sum over pairs of visits of (a . a' + 1)(e . e'), the 1 being the bias (Goodfellow, "Efficient per-example
-gradient computations", 2015; pairs as in Li et al., "Large language models can be strong DP learners", 2022). One
-forward and one backward pass suffice; the errors are then scaled by each user's factor before they are summed.
+A layer's gradient of one user is the sum over the user's visits of a (x) e, inputs times back-propagated error. Its
+squared norm is the sum over pairs of visits of (a . a' + 1)(e . e'), the 1 being the bias (Goodfellow, "Efficient
+per-example gradient computations", 2015; pairs as in Li et al., "Large language models can be strong DP learners",
+2022). One forward and one backward pass suffice; each user's factor then scales the errors before they are summed.
 """
 
 from collections.abc import Sequence
@@ -21,11 +21,11 @@ TINY = 1e-12
 def clipped_sum(
     weights: Sequence[Tensor], z: Tensor, y: Tensor, owner: Tensor, pairs: Tensor, users: Tensor, clip: float
 ) -> tuple[list[Tensor], Tensor]:
-    """Gradients summed over users, each user's scaled to a norm of at most `clip`; and the users' norms (u,) before it.
+    """Sum the users' gradients, each scaled to a norm of at most `clip`; return also the norms (u,) before scaling.
 
     `weights` are kernel (in, out) and bias (out,) of each layer in turn, tanh between them, one logit at the end. `z`
-    (r, d) and `y` (r,) are columns and outcomes of the visits of a `users.Batch`, whose are the other names. A user's
-    loss is the sum of the logistic losses of his visits.
+    (r, d) and `y` (r,) are columns and outcomes of the visits of a `users.Batch`; the other arguments are its fields.
+    A user's loss is the sum of the logistic losses of the user's visits.
     """
     inputs, logit = forward(weights, z)
     error = tf.sigmoid(logit) - y[:, tf.newaxis]
@@ -63,5 +63,5 @@ def _inner(layer: tuple[Tensor, Tensor], left: Tensor, right: Tensor) -> Tensor:
     Of the visits `left` with the visits `right`, or of each with itself where these are None.
     """
     parts = [(part, part) if left is None else (tf.gather(part, left), tf.gather(part, right)) for part in layer]
-    inputs, errors = (tf.reduce_sum(one * other, axis=1) for one, other in parts)
+    inputs, errors = (tf.reduce_sum(left_part * right_part, axis=1) for left_part, right_part in parts)
     return (inputs + 1.0) * errors

@@ -1,8 +1,8 @@
-"""What all private releases have cost together, in MongoDB; a release is charged before it is made.
+"""The ledger of all private releases in MongoDB; a release is charged before it is trained.
 
-Each entry bears the number that follows the last one's, and no two may bear the same: whoever decided on entries that
-are no longer all of them fails to write, and decides again. So two runs at once cannot both slip under the budget, and
-one that dies after it was charged stays charged.
+Each entry has the number after the last entry's, and numbers are unique. A run that decided on an outdated list fails
+to write and decides again, so two concurrent runs cannot exceed the budget. A run that crashes after the charge stays
+charged.
 """
 
 from datetime import datetime
@@ -11,14 +11,14 @@ import msgspec
 from msgspec import Struct
 
 from include.batch.privacy import accountant
-from include.batch.privacy.entries import NUMBER, Entries, Taken
+from include.batch.privacy.ledger_store import NUMBER, DuplicateEntryError, Entries
 from include.batch.privacy.mechanism import Mechanism, decode
 from include.contracts.errors import TerminalError, TransientError
 
 ATTEMPTS = 20
 
 
-class BudgetSpent(TerminalError):
+class BudgetSpentError(TerminalError):
     """A release would cost more than is left."""
 
 
@@ -31,37 +31,39 @@ class Receipt(Struct, frozen=True):
     budget: float
     delta: float
     releases: int
-    again: bool
+    is_repeat: bool
 
 
 def charge(entries: Entries, key: str, mechanism: Mechanism, window: str, budget: float, now: datetime) -> Receipt:
-    """Charge a release; one that was charged under this key already costs nothing more.
+    """Charge a release; a release that is already charged under this key costs nothing more.
 
-    Raises BudgetSpent where it does not fit into what is left, TerminalError where an entry cannot be read or the
-    key stands for another mechanism, TransientError where other runs keep coming in between.
+    Raises:
+        BudgetSpentError: the release exceeds the remaining budget.
+        TerminalError: an entry is unreadable, or the key belongs to another mechanism.
+        TransientError: other runs keep writing at the same time.
     """
     for _ in range(ATTEMPTS):
-        found = entries.read()
-        charged = {entry["_id"]: decode(entry.get("mechanism")) for entry in found}
+        existing = entries.read()
+        charged = {entry["_id"]: decode(entry.get("mechanism")) for entry in existing}
         cost = accountant.epsilon(mechanism)
         if key in charged:
             if charged[key] != mechanism:
                 raise TerminalError(
                     f"the release {key} was charged for another mechanism", "see the collection privacy"
                 )
-            spent = accountant.composed(charged.values(), mechanism.delta)
-            return Receipt(key, cost, spent, budget, mechanism.delta, len(charged), again=True)
-        spent = accountant.composed([*charged.values(), mechanism], mechanism.delta)
+            spent = accountant.compose(charged.values(), mechanism.delta)
+            return Receipt(key, cost, spent, budget, mechanism.delta, len(charged), is_repeat=True)
+        spent = accountant.compose([*charged.values(), mechanism], mechanism.delta)
         if spent > budget:
-            before = accountant.composed(charged.values(), mechanism.delta)
-            raise BudgetSpent(
+            before = accountant.compose(charged.values(), mechanism.delta)
+            raise BudgetSpentError(
                 f"the privacy budget is spent: {before:.3f} of {budget:g} by {len(charged)} releases, "
                 f"with this one of {cost:.3f} it would be {spent:.3f}",
                 "see the runbook of the nightly batch; the private champion stays as it is",
             )
         entry = {
             "_id": key,
-            NUMBER: 1 + max((entry[NUMBER] for entry in found), default=0),
+            NUMBER: 1 + max((entry[NUMBER] for entry in existing), default=0),
             "mechanism": msgspec.to_builtins(mechanism),
             "epsilon": cost,
             "spent": spent,
@@ -70,7 +72,7 @@ def charge(entries: Entries, key: str, mechanism: Mechanism, window: str, budget
         }
         try:
             entries.add(entry)
-        except Taken:
+        except DuplicateEntryError:
             continue
-        return Receipt(key, cost, spent, budget, mechanism.delta, len(charged) + 1, again=False)
+        return Receipt(key, cost, spent, budget, mechanism.delta, len(charged) + 1, is_repeat=False)
     raise TransientError("other releases keep being charged at the same time", "run the step again")

@@ -13,7 +13,7 @@ from include.contracts.errors import SettingsError, TerminalError
 
 RATE_DIGITS = 3
 SIGMA_STEP = 1e-3
-MOST, LEAST = 1024.0, 0.02
+MAX_SIGMA, MIN_SIGMA = 1024.0, 0.02
 """Noise multipliers between which one is looked for."""
 Positive = Annotated[float, Meta(gt=0)]
 
@@ -21,9 +21,9 @@ Positive = Annotated[float, Meta(gt=0)]
 class Mechanism(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`steps` Poisson-sampled Gaussian mechanisms over users (Abadi et al., "Deep Learning with DP", CCS 2016).
 
-    At each step every one of `users` users takes part with probability `rate`; his clipped contribution has a norm of
-    at most `clip`; Gaussian noise of deviation `sigma` x `clip` is added to the sum. What is released is
-    (epsilon, `delta`)-differentially private for one user more or less with all his visits.
+    At each step every one of `users` users is sampled with probability `rate`; the user's clipped contribution has a
+    norm of at most `clip`; Gaussian noise with standard deviation `sigma` x `clip` is added to the sum. The release is
+    (epsilon, `delta`)-differentially private for one user more or less, with all visits.
     """
 
     sigma: Positive
@@ -46,17 +46,17 @@ class Mechanism(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     @property
     def expected(self) -> float:
-        """Users of a step on average: what the noisy sum is divided by, whoever was drawn."""
+        """Expected users of a step: the divisor of the noisy sum."""
         return self.rate * self.users
 
     @property
-    def deviation(self) -> float:
+    def noise_std(self) -> float:
         """Standard deviation of the noise on each coordinate of a step's sum."""
         return self.sigma * self.clip
 
 
 class Request(Struct, frozen=True, kw_only=True):
-    """What a mechanism is asked to keep: `expected` users a step, of `users`, within (epsilon, delta)."""
+    """Requirements of a mechanism: `expected` users a step, of `users`, within (epsilon, delta)."""
 
     epsilon: float
     delta: float
@@ -67,10 +67,12 @@ class Request(Struct, frozen=True, kw_only=True):
 
 
 def calibrate(request: Request) -> Mechanism:
-    """The mechanism of least noise that keeps the request, its noise rounded up to a multiple of 0.001.
+    """Find the mechanism with the least noise that meets the request; the noise is rounded up to a multiple of 0.001.
 
-    The sampling rate is rounded to three digits, so that nights of about equally many users compose as equals.
-    Raises SettingsError where delta is not below 1 / users, or no noise keeps epsilon.
+    The sampling rate is rounded to three digits, so that runs with about equally many users compose as equals.
+
+    Raises:
+        SettingsError: delta is not below 1 / users, or no noise achieves epsilon.
     """
     if request.users < 1 or request.delta >= 1 / request.users:
         raise SettingsError(
@@ -79,7 +81,7 @@ def calibrate(request: Request) -> Mechanism:
         )
     rate = float(f"{min(1.0, request.expected / request.users):.{RATE_DIGITS}g}")
 
-    def asked(sigma: float) -> Mechanism:
+    def with_sigma(sigma: float) -> Mechanism:
         return Mechanism(
             sigma=sigma,
             clip=request.clip,
@@ -89,24 +91,24 @@ def calibrate(request: Request) -> Mechanism:
             users=request.users,
         )
 
-    least = _bracket(lambda sigma: accountant.epsilon(asked(sigma)) <= request.epsilon)
+    least = _bracket(lambda sigma: accountant.epsilon(with_sigma(sigma)) <= request.epsilon)
     if least is None:
         raise SettingsError(
             f"no noise keeps epsilon {request.epsilon:g} at delta {request.delta:g} over {request.steps} steps",
-            "raise private.epsilon, or lower private.steps or private.users",
+            "raise private.epsilon, or lower private.steps or private.users_per_step",
         )
     sigma = dp_accounting.calibrate_dp_mechanism(
-        accountant.fresh,
-        lambda noise: accountant.event(asked(noise)),
+        accountant.new_accountant,
+        lambda noise: accountant.event(with_sigma(noise)),
         request.epsilon,
         request.delta,
         dp_accounting.ExplicitBracketInterval(least / 2.0, least),
         tol=SIGMA_STEP / 2,
     )
-    found = asked(_up(sigma))
-    while accountant.epsilon(found) > request.epsilon:
-        found = asked(_up(found.sigma + SIGMA_STEP))
-    return found
+    calibrated = with_sigma(_round_up(sigma))
+    while accountant.epsilon(calibrated) > request.epsilon:
+        calibrated = with_sigma(_round_up(calibrated.sigma + SIGMA_STEP))
+    return calibrated
 
 
 def decode(document: object) -> Mechanism:
@@ -121,12 +123,12 @@ def decode(document: object) -> Mechanism:
 
 
 def _bracket(keeps: Callable[[float], bool]) -> float | None:
-    """The least of MOST, MOST / 2, ... that keeps; from above, because little noise takes long to account for."""
-    sigma, kept = MOST, None
-    while sigma > LEAST and keeps(sigma):
-        sigma, kept = sigma / 2.0, sigma
-    return kept
+    """The least of MAX_SIGMA, MAX_SIGMA / 2, ... that suffices; descending, because small noise is slow to account."""
+    sigma, smallest = MAX_SIGMA, None
+    while sigma > MIN_SIGMA and keeps(sigma):
+        sigma, smallest = sigma / 2.0, sigma
+    return smallest
 
 
-def _up(sigma: float) -> float:
+def _round_up(sigma: float) -> float:
     return round(math.ceil(sigma / SIGMA_STEP) * SIGMA_STEP, 6)

@@ -1,8 +1,7 @@
-"""Randomness that only the holder of a key can foresee.
+"""Randomness that only the holder of a key can reproduce.
 
-A published seed would undo the noise. Here the stream is SHAKE-256 of HMAC(key, release): the owner can make the same
-release again, and nobody else can subtract its noise. Not covered: the rounding of floating-point Gaussians
-(Mironov, CCS 2012).
+A published seed would cancel the noise. The stream is SHAKE-256 of HMAC(key, release): the owner can repeat a release,
+and nobody else can subtract its noise. Not covered: the rounding of floating-point Gaussians (Mironov, CCS 2012).
 """
 
 import hashlib
@@ -16,7 +15,7 @@ from include.batch.samples import Floats, Rows
 from include.contracts.errors import SettingsError
 from include.contracts.settings import MIN_KEY_BYTES, PREFIX, Settings
 
-WORD = np.dtype("<u8")
+WORD_DTYPE = np.dtype("<u8")
 
 
 class Noise:
@@ -27,20 +26,22 @@ class Noise:
         self._blocks = 0
 
     @classmethod
-    def of(cls, settings: Settings, release: str) -> "Noise":
+    def for_release(cls, settings: Settings, release: str) -> "Noise":
         """The stream of one release. Raises SettingsError where the key is missing or short."""
         return cls(hmac.digest(_key(settings), release.encode(), "sha256"))
 
     @property
     def name(self) -> str:
-        """What to call the stream in public: equal names, equal numbers, and none of them can be told from it."""
+        """The public name of the stream: equal names mean equal numbers, and a name reveals no number."""
         return hmac.digest(self._seed, b"name", "sha256").hex()
 
     def uniform(self, count: int) -> Floats:
         """`count` independent numbers in the open interval (0, 1), 53 bits each."""
         self._blocks += 1
-        told = self._seed + self._blocks.to_bytes(8, "big")
-        words: NDArray[np.uint64] = np.frombuffer(hashlib.shake_256(told).digest(count * WORD.itemsize), WORD)
+        block = self._seed + self._blocks.to_bytes(8, "big")
+        words: NDArray[np.uint64] = np.frombuffer(
+            hashlib.shake_256(block).digest(count * WORD_DTYPE.itemsize), WORD_DTYPE
+        )
         return ((words >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
 
     def normal(self, count: int) -> Floats:
@@ -48,8 +49,8 @@ class Noise:
         normal: Floats = ndtri(self.uniform(count))
         return normal
 
-    def chosen(self, users: int, rate: float) -> Rows:
-        """Which of `users` take part: each on his own with probability `rate`."""
+    def sample_users(self, users: int, rate: float) -> Rows:
+        """Sample users, each independently with probability `rate`; return their numbers."""
         return np.flatnonzero(self.uniform(users) < rate)
 
 

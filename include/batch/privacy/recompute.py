@@ -1,7 +1,7 @@
-"""Epsilon a second time, from a mechanism's numbers alone, sharing no code with the accountant.
+"""Recompute epsilon from a mechanism's numbers alone, without code of the accountant.
 
 The privacy loss of one step is put on a grid and convolved with itself by Fourier transform (Koskela, Jalko and
-Honkela, AISTATS 2020). Losses are rounded to the nearest point: an estimate to hold beside the accountant's bound.
+Honkela, AISTATS 2020). Losses are rounded to the nearest point: an estimate to compare with the accountant's bound.
 """
 
 import math
@@ -13,7 +13,7 @@ from include.batch.samples import Floats
 
 STEP = 2e-4
 POINTS = 1 << 19
-FARTHEST = 50.0
+MAX_EPSILON = 50.0
 
 
 def epsilon(sigma: float, rate: float, steps: int, delta: float) -> float:
@@ -23,22 +23,22 @@ def epsilon(sigma: float, rate: float, steps: int, delta: float) -> float:
 
 def _direction(sigma: float, rate: float, steps: int, delta: float, removed: bool) -> float:
     losses: Floats = (np.arange(POINTS, dtype=np.float64) - POINTS // 2) * STEP
-    one = _masses(losses, sigma, rate, removed)
+    step = _masses(losses, sigma, rate, removed)
     # Index 0 of the transform is a loss of 0.
-    total = np.fft.irfft(np.fft.rfft(np.fft.ifftshift(one)) ** steps, POINTS)
+    total = np.fft.irfft(np.fft.rfft(np.fft.ifftshift(step)) ** steps, POINTS)
     mass = np.maximum(np.fft.fftshift(total), 0.0)
-    lost = max(0.0, 1.0 - float(one.sum())) * steps
-    low, high = 0.0, FARTHEST
+    lost = max(0.0, 1.0 - float(step.sum())) * steps
+    low, high = 0.0, MAX_EPSILON
     while high - low > STEP:
         middle = (low + high) / 2.0
         above = losses > middle
-        told = lost + float(np.sum(mass[above] * -np.expm1(middle - losses[above])))
-        low, high = (middle, high) if told > delta else (low, middle)
+        delta_at = lost + float(np.sum(mass[above] * -np.expm1(middle - losses[above])))
+        low, high = (middle, high) if delta_at > delta else (low, middle)
     return high
 
 
 def _masses(losses: Floats, sigma: float, rate: float, removed: bool) -> Floats:
-    """Probability of each loss: log of the densities with and without the user, drawn with him (`removed`) or not."""
+    """Probability of each loss: log ratio of the densities with and without the user, sampled from either."""
     edges: Floats = np.append(losses - STEP / 2.0, losses[-1] + STEP / 2.0)
     points = _outcome(edges if removed else -edges[::-1], sigma, rate)
     without = _normal(points / sigma)
@@ -51,13 +51,13 @@ def _outcome(loss: Floats, sigma: float, rate: float) -> Floats:
     """Where log(1 - q + q exp((2 x - 1) / (2 sigma^2))) has this value; minus infinity where nowhere."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         inside = np.maximum(np.exp(loss) - (1.0 - rate), 0.0) / rate
-        found: Floats = sigma * sigma * np.log(inside) + 0.5
-    return found
+        points: Floats = sigma * sigma * np.log(inside) + 0.5
+    return points
 
 
 def _normal(points: Floats) -> Floats:
-    found: Floats = ndtr(points)
-    return found
+    probabilities: Floats = ndtr(points)
+    return probabilities
 
 
 def agrees(first: float, second: float) -> bool:

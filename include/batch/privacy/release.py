@@ -1,4 +1,4 @@
-"""Step privacy: the private network, charged to the budget before it is trained, and an attack on every model."""
+"""The release of the private network: charged to the budget before it is trained, then evaluated and stored."""
 
 import hashlib
 import time
@@ -11,133 +11,118 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from include.batch.context import Context
-from include.batch.evaluate import split
-from include.batch.evaluate.bootstrap import intervals
-from include.batch.evaluate.controls import Canary, shuffled
-from include.batch.evaluate.metrics import score, threshold_at_rate
-from include.batch.evaluate.split import Split
-from include.batch.features import columns, table
+from include.batch.evaluation.bootstrap import intervals
+from include.batch.evaluation.leakage import ShuffledLabelCheck, shuffled_label_check
+from include.batch.evaluation.metrics import score, threshold_at_rate
+from include.batch.evaluation.splits import Split
+from include.batch.inputs import Inputs
 from include.batch.models import artifact
 from include.batch.models.dense import DenseNetwork
 from include.batch.models.model import Model
-from include.batch.models.train import MODELS, PREDICTIONS
-from include.batch.parameters import Models, Private
+from include.batch.parameters import ModelParameters, Parameters, PrivateParameters
 from include.batch.privacy import accountant, ledger, recompute
-from include.batch.privacy.attack import Attack, Target, attack, most, target
-from include.batch.privacy.entries import Entries, opened
-from include.batch.privacy.ledger import BudgetSpent, Receipt
+from include.batch.privacy.dp_sgd import train
+from include.batch.privacy.ledger import BudgetSpentError, Receipt
+from include.batch.privacy.ledger_store import Entries
 from include.batch.privacy.mechanism import Mechanism, Request, calibrate
 from include.batch.privacy.noise import Noise
-from include.batch.privacy.train import train
 from include.batch.privacy.users import Users, users
+from include.batch.run_folder import MODELS, PREDICTIONS
 from include.batch.samples import Floats, Samples
 from include.contracts.errors import TerminalError
 
 KIND = "private_network"
 RECIPE = 1
-"""To be raised with any change of the training: two outcomes with the same noise would undo it."""
-
-NOT_COVERED = (
-    "Epsilon is that of the private network's weights. Figures, attacks and the non-private models of the same run are "
-    "not covered by it, nor is the number of users, which is taken for public."
-)
+"""Increase it with every change of the training: two models trained with the same noise would cancel the noise."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All that a release is a function of, beside the noise's key."""
+    """Everything that determines a release, except the noise key."""
 
     data: Users
     mechanism: Mechanism
-    wanted: Private
+    private: PrivateParameters
     window: str
     seed: int
 
     @property
     def key(self) -> str:
-        """SHA-256 that names the release; anything that would change a weight changes it, and with it the noise."""
-        told = {
+        """SHA-256 of the plan: any input that changes a weight changes the key, and with it the noise."""
+        plan = {
             "recipe": RECIPE,
             "data": self.data.digest,
             "mechanism": self.mechanism,
-            "wanted": self.wanted,
+            "private": self.private,
             "window": self.window,
             "seed": self.seed,
             "versions": {name: version(name) for name in ("numpy", "scipy", "tensorflow", "tf-keras")},
         }
-        return hashlib.sha256(msgspec.json.encode(told, order="deterministic")).hexdigest()
+        return hashlib.sha256(msgspec.json.encode(plan, order="deterministic")).hexdigest()
 
 
-def run(context: Context) -> Mapping[str, object]:
-    """Release the private network unless `context.only` leaves it out, attack all models of the run; the summary.
+def release(
+    inputs: Inputs, parameters: Parameters, samples: Samples, rows: Split, entries: Entries
+) -> Mapping[str, object]:
+    """Charge, train, evaluate and store the private network.
 
-    Reads features.parquet, split.npz and models/; writes models/private_network and its predictions. Where the budget
-    is spent the summary says so (`refused`) and what was there stays. Raises SettingsError without a noise key,
-    TransientError where MongoDB is away, TerminalError where an earlier step has not run.
+    Returns:
+        The release, or `refused` with the reason where the budget does not allow it.
     """
-    found = table.read(context.out)
-    samples, rows = columns.samples(found), split.load(context.out).temporal
-    summary: dict[str, object] = {}
-    if not context.only or KIND in context.only:
-        with opened(context.settings) as entries:
-            summary = dict(release(context, samples, rows, entries))
-    kinds = [path.name for path in sorted((context.out / MODELS).glob("*/")) if path.name != KIND]
-    if summary.get("model") == KIND:
-        kinds.append(KIND)
-    victim = target(samples, rows.train, found.started_us)
-    attacks = {kind: _attacked(context, kind, victim) for kind in kinds}
-    return {**summary, **_told(attacks, summary), "not_covered": NOT_COVERED}
-
-
-def release(context: Context, samples: Samples, rows: Split, entries: Entries) -> Mapping[str, object]:
-    """Charge, train, judge and keep the private network; its part of the summary, or why it was refused."""
-    wanted = context.parameters.private
-    plan = planned(samples.take(rows.train), wanted, str(context.window), context.parameters.seed)
-    # Before anything is charged: without a key nothing can be released. Charged under the noise's name, not the plan's
-    # key: the same plan with another noise is a second release.
-    noise = Noise.of(context.settings, plan.key)
-    again = checked(plan.mechanism)
-    shown: dict[str, object] = {"mechanism": msgspec.to_builtins(plan.mechanism), "budget": wanted.budget}
+    private = parameters.private
+    plan = build_plan(samples.take(rows.train), private, str(inputs.window), parameters.seed)
+    # The key is checked before the charge: without it nothing can be released. The ledger key is the name of the
+    # noise, not the key of the plan: the same plan with other noise is a second release.
+    noise = Noise.for_release(inputs.settings, plan.key)
+    recomputed = verify_epsilon(plan.mechanism)
+    summary: dict[str, object] = {"mechanism": msgspec.to_builtins(plan.mechanism), "budget": private.budget}
     try:
         receipt = ledger.charge(
-            entries, noise.name, plan.mechanism, str(context.window), wanted.budget, datetime.now(UTC)
+            entries, noise.name, plan.mechanism, str(inputs.window), private.budget, datetime.now(UTC)
         )
-    except BudgetSpent as error:
-        context.say(str(error))
-        return {**shown, "refused": str(error)}
-    context.say(_charged(receipt))
+    except BudgetSpentError as error:
+        inputs.log(str(error))
+        return {**summary, "refused": str(error)}
+    inputs.log(_charge_message(receipt))
     began = time.perf_counter()
-    model = train(plan.data, plan.mechanism, wanted, noise, plan.seed)
+    model = train(plan.data, plan.mechanism, private, noise, plan.seed)
     seconds = time.perf_counter() - began
-    context.say(f"trained on {len(plan.data)} users in {seconds:.1f} s")
-    fit = _judged(context, plan, model, samples, rows)
+    inputs.log(f"trained on {len(plan.data)} users in {seconds:.1f} s")
+    evaluation = _evaluate(parameters, plan, model, samples, rows)
     return {
-        **shown,
+        **summary,
         **msgspec.to_builtins(receipt),
-        "recomputed": again,
+        "recomputed": recomputed,
         "model": KIND,
-        "digest": _keep(context.out, model, samples, rows),
-        "scores": {**fit, "seconds": round(seconds, 3)},
+        "digest": _store(inputs.out, model, samples, rows),
+        "scores": {**evaluation, "seconds": round(seconds, 3)},
     }
 
 
-def planned(trained: Samples, wanted: Private, window: str, seed: int) -> Plan:
-    """The release of these visits. Raises SettingsError where epsilon and delta cannot be kept for so many users."""
-    data = users(trained, wanted.sessions)
+def build_plan(train_samples: Samples, private: PrivateParameters, window: str, seed: int) -> Plan:
+    """Build the plan of a release.
+
+    Raises:
+        SettingsError: no mechanism achieves epsilon and delta for this number of users.
+    """
+    data = users(train_samples, private.max_sessions_per_user)
     request = Request(
-        epsilon=wanted.epsilon,
-        delta=wanted.delta,
+        epsilon=private.epsilon,
+        delta=private.delta,
         users=len(data),
-        expected=wanted.users,
-        steps=wanted.steps,
-        clip=wanted.clip,
+        expected=private.users_per_step,
+        steps=private.steps,
+        clip=private.clip,
     )
-    return Plan(data, calibrate(request), wanted, window, seed)
+    return Plan(data, calibrate(request), private, window, seed)
 
 
-def checked(mechanism: Mechanism) -> float:
-    """Epsilon by another way than the accountant's. Raises TerminalError where the two do not agree."""
+def verify_epsilon(mechanism: Mechanism) -> float:
+    """Recompute epsilon with code that the accountant does not share.
+
+    Raises:
+        TerminalError: the two values differ by more than rounding.
+    """
     first = accountant.epsilon(mechanism)
     second = recompute.epsilon(mechanism.sigma, mechanism.rate, mechanism.steps, mechanism.delta)
     if not recompute.agrees(first, second):
@@ -147,81 +132,61 @@ def checked(mechanism: Mechanism) -> float:
     return second
 
 
-def _judged(context: Context, plan: Plan, model: Model, samples: Samples, rows: Split) -> dict[str, object]:
-    """Figures as those of the other kinds, on users who were never trained on.
+def _evaluate(parameters: Parameters, plan: Plan, model: Model, samples: Samples, rows: Split) -> dict[str, object]:
+    """Evaluate the model as the other kinds, on test users.
 
-    The threshold is where the public share of visits is called a purchase: scores of the inner part, which is of
-    trained-on users, have no say in it.
+    The threshold is the one at which the public base rate of visits is predicted as a purchase. It is not chosen on
+    the validation part, because the users of that part are trained on.
     """
-    test, inner, wanted = samples.take(rows.test), samples.take(rows.inner), context.parameters.evaluate
+    test, validation, settings = samples.take(rows.test), samples.take(rows.validation), parameters.evaluation
     p = model.probabilities(test)
-    threshold = threshold_at_rate(p, plan.wanted.prior)
-    bounds = intervals(test.y, p, test.group, wanted.draws, wanted.confidence, context.parameters.seed, threshold)
+    threshold = threshold_at_rate(p, plan.private.prior)
+    bounds = intervals(test.y, p, test.group, settings.draws, settings.confidence, parameters.seed, threshold)
     return {
         "kind": KIND,
         "private": True,
         "scores": msgspec.to_builtins(score(test.y, p, threshold)),
         "intervals": msgspec.to_builtins(bounds),
-        "inner": msgspec.to_builtins(score(inner.y, model.probabilities(inner), threshold)),
-        "canary": msgspec.to_builtins(_canary(context, plan, samples, rows)),
+        "validation": msgspec.to_builtins(score(validation.y, model.probabilities(validation), threshold)),
+        "shuffled_label_check": msgspec.to_builtins(_shuffled_label_check(parameters, plan, samples, rows)),
     }
 
 
-def _canary(context: Context, plan: Plan, samples: Samples, rows: Split) -> Canary:
-    """The same training on outcomes dealt at random. Its weights are thrown away, so its noise need not be secret."""
+def _shuffled_label_check(parameters: Parameters, plan: Plan, samples: Samples, rows: Split) -> ShuffledLabelCheck:
+    """Train the same way on shuffled labels. The weights are discarded, so the noise need not be secret."""
 
-    def fit(trained: Samples, inner: Samples, models: Models, seed: int) -> DenseNetwork:
-        data = users(trained, plan.wanted.sessions)
-        return train(data, plan.mechanism, plan.wanted, Noise(b"canary" + seed.to_bytes(8, "big", signed=True)), seed)
+    def fit(train_samples: Samples, validation: Samples, models: ModelParameters, seed: int) -> DenseNetwork:
+        data = users(train_samples, plan.private.max_sessions_per_user)
+        return train(data, plan.mechanism, plan.private, Noise(b"canary" + seed.to_bytes(8, "big", signed=True)), seed)
 
-    trained, inner, test = (samples.take(part) for part in (rows.train, rows.inner, rows.test))
-    parameters = context.parameters
-    return shuffled(fit, trained, inner, test, parameters.models, parameters.evaluate.draws, parameters.seed)
+    return shuffled_label_check(
+        fit,
+        samples.take(rows.train),
+        samples.take(rows.validation),
+        samples.take(rows.test),
+        parameters.models,
+        parameters.evaluation.draws,
+        parameters.seed,
+    )
 
 
-def _keep(out: Path, model: Model, samples: Samples, rows: Split) -> str:
-    """The model and its predictions into the run's folder; the model's digest."""
+def _store(out: Path, model: Model, samples: Samples, rows: Split) -> str:
+    """Write the model and its predictions into the run's folder; return the model's digest."""
     path = out / PREDICTIONS / f"{KIND}.npz"
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    found: dict[str, Floats] = {
-        name: model.probabilities(samples.take(part)) for name, part in (("test", rows.test), ("inner", rows.inner))
+    predictions: dict[str, Floats] = {
+        name: model.probabilities(samples.take(part))
+        for name, part in (("test", rows.test), ("validation", rows.validation))
     }
     with partial.open("wb") as file:
-        np.savez(file, allow_pickle=False, **found)
+        np.savez(file, allow_pickle=False, **predictions)
     partial.replace(path)
     return artifact.save(model, out / MODELS / KIND, samples.columns)
 
 
-def _attacked(context: Context, kind: str, victim: Target) -> Attack:
-    model = artifact.load(context.out / MODELS / kind)
-    found = attack(victim, model.probabilities(victim.samples), context.parameters.evaluate.confidence)
-    context.say(f"membership attack on {_called(kind)}: AUC {found.auc.value:.3f}")
-    return found
-
-
-def _told(attacks: Mapping[str, Attack], summary: Mapping[str, object]) -> dict[str, object]:
-    told = {kind: {"private": kind == KIND, **msgspec.to_builtins(found)} for kind, found in attacks.items()}
-    spent, mechanism = summary.get("epsilon"), summary.get("mechanism")
-    if KIND in told and isinstance(spent, float) and isinstance(mechanism, Mapping):
-        told[KIND]["advantage_at_most"] = most(spent, float(mechanism["delta"]))
-    rows = [
-        {
-            "model": _called(kind),
-            "membership AUC": f"{found.auc.value:.3f} [{found.auc.low:.3f}, {found.auc.high:.3f}]",
-            "advantage": f"{found.advantage.value:.3f} [{found.advantage.low:.3f}, {found.advantage.high:.3f}]",
-        }
-        for kind, found in attacks.items()
-    ]
-    return {"attack": told, "table": rows}
-
-
-def _called(kind: str) -> str:
-    return kind if kind == KIND else f"{kind} (not private)"
-
-
-def _charged(receipt: Receipt) -> str:
-    how = "was charged before" if receipt.again else "charged"
+def _charge_message(receipt: Receipt) -> str:
+    how = "was charged before" if receipt.is_repeat else "charged"
     return (
         f"epsilon {receipt.epsilon:.3f} {how}; {receipt.spent:.3f} of {receipt.budget:g} spent by "
         f"{receipt.releases} releases"

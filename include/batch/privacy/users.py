@@ -23,10 +23,10 @@ class Users:
     @property
     def digest(self) -> str:
         """SHA-256 over all that the training sees."""
-        told = hashlib.sha256(repr((self.z.shape, self.visits.shape)).encode())
+        sha256 = hashlib.sha256(repr((self.z.shape, self.visits.shape)).encode())
         for numbers in (self.z, self.y, self.visits):
-            told.update(np.ascontiguousarray(numbers).tobytes())
-        return told.hexdigest()
+            sha256.update(np.ascontiguousarray(numbers).tobytes())
+        return sha256.hexdigest()
 
 
 def users(samples: Samples, most: int) -> Users:

@@ -131,7 +131,7 @@ def rows(lines: Iterable[Line], notes: Notes, columns: tuple[str, ...]) -> Itera
         if len(row) != len(names):
             notes.reject(line.number, f"has {len(row)} cells instead of {len(names)}")
             continue
-        yield line.number, row if straight else [row[place] for place in order]
+        yield line.number, row if straight else [row[location] for location in order]
 
 
 def _text(line: Line) -> str:

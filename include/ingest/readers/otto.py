@@ -42,10 +42,10 @@ _decoder = msgspec.json.Decoder(Entry)
 def recognises(first: str) -> bool:
     """Whether a first line is a JSON object with `session` and `events`."""
     try:
-        found = msgspec.json.decode(first)
+        result = msgspec.json.decode(first)
     except msgspec.DecodeError:
         return False
-    return isinstance(found, dict) and {"session", "events"} <= set(found)
+    return isinstance(result, dict) and {"session", "events"} <= set(result)
 
 
 def read(lines: Iterator[Line], notes: Notes) -> Iterator[LoggedVisit]:
@@ -62,8 +62,8 @@ def read(lines: Iterator[Line], notes: Notes) -> Iterator[LoggedVisit]:
             continue
         parts = _cut(sorted(entry.events, key=lambda event: event.ts))
         notes.counts["split"] += len(parts) - 1
-        for place, events in enumerate(parts):
-            yield _visit(entry.session, events, place if len(parts) > 1 else None)
+        for location, events in enumerate(parts):
+            yield _visit(entry.session, events, location if len(parts) > 1 else None)
 
 
 def _cut(events: list[Event]) -> list[list[Event]]:

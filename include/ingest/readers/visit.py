@@ -69,7 +69,7 @@ def moment(text: str, name: str, *other_formats: str) -> datetime:
     """A cell that holds a time in UTC, `2019-10-01 00:00:00` with or without ` UTC`, or of another format."""
     plain = text.removesuffix(" UTC")
     try:
-        found = datetime.fromisoformat(plain)
+        result = datetime.fromisoformat(plain)
     except ValueError:
         for form in other_formats:
             try:
@@ -77,7 +77,7 @@ def moment(text: str, name: str, *other_formats: str) -> datetime:
             except ValueError:
                 continue
         raise BadLineError(f"has a {name} that is no time: {text[:40]!r}") from None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    return result.replace(tzinfo=UTC) if result.tzinfo is None else result.astimezone(UTC)
 
 
 def stable_id(prefix: str, *parts: object) -> str:

@@ -1,4 +1,4 @@
-"""`sessions.valid` into MongoDB, and the end of old sessions there."""
+"""Archive `sessions.valid` in MongoDB, and delete expired sessions there."""
 
 import dataclasses
 import logging
@@ -7,12 +7,12 @@ from typing import Any
 
 from airflow.providers.mongo.hooks.mongo import MongoHook
 
-from include.archive.load import load
+from include.archive.consume import load
 from include.archive.retention import delete_expired
 from include.archive.store import database, ensure_indexes
-from include.contracts.archive import LOAD_DEADLINE_S
-from showroom.environment import settings
-from showroom.verdicts import verdicts
+from include.contracts.collections import LOAD_DEADLINE_S
+from showroom.fail_fast import fail_fast_on_terminal
+from showroom.settings import load_settings
 
 RETENTION_DEADLINE_S = 1_500.0
 
@@ -20,22 +20,24 @@ _log = logging.getLogger(__name__)
 
 
 def archive_sessions() -> dict[str, Any]:
-    """Archive until nothing is left, or the deadline; the report. The next run goes on where this one stopped."""
-    with verdicts(), MongoHook() as hook:
-        current = settings()
-        archive = database(hook.get_conn(), current)
+    """Archive to the end of the topic or the deadline; return the report. The next run continues there."""
+    with fail_fast_on_terminal(), MongoHook() as hook:
+        settings = load_settings()
+        archive = database(hook.get_conn(), settings)
         ensure_indexes(archive)
-        report = load(current, archive, deadline_s=LOAD_DEADLINE_S, say=_log.info)
+        report = load(settings, archive, deadline_s=LOAD_DEADLINE_S, on_progress=_log.info)
         _log.info("%s", report)
         return dataclasses.asdict(report)
 
 
 def drop_old_sessions(now: datetime, dry_run: bool) -> int:
-    """Delete archived sessions older than the retention, or only count them."""
-    with verdicts(), MongoHook() as hook:
-        current = settings()
-        archive = database(hook.get_conn(), current)
-        days = current.archive_retention_days
-        count = delete_expired(archive, days, now, dry_run=dry_run, deadline_s=RETENTION_DEADLINE_S, say=_log.info)
+    """Delete archived sessions older than the retention, or only count them with `dry_run`."""
+    with fail_fast_on_terminal(), MongoHook() as hook:
+        settings = load_settings()
+        archive = database(hook.get_conn(), settings)
+        days = settings.archive_retention_days
+        count = delete_expired(
+            archive, days, now, dry_run=dry_run, deadline_s=RETENTION_DEADLINE_S, on_progress=_log.info
+        )
         _log.info("%s%d sessions older than %d days", "dry run: " if dry_run else "deleted ", count, days)
         return count

@@ -1,4 +1,4 @@
-"""What a nightly run is about, decided once for all of its steps."""
+"""Plan a nightly run: window, folder and oracle AUC, once for all of its steps."""
 
 import logging
 import re
@@ -12,57 +12,57 @@ import msgspec
 from airflow.providers.mongo.hooks.mongo import MongoHook
 
 from include.archive.store import database, errors
-from include.contracts.archive import LEDGERS
+from include.contracts.collections import LEDGERS
 from include.contracts.errors import SettingsError
 from include.contracts.settings import Settings
-from include.ingest.intent import Intent, describe
 from include.ingest.plan import Plan
-from showroom.environment import batch_folder, settings
-from showroom.verdicts import verdicts
+from include.ingest.purchase_model import Intent, describe
+from showroom.fail_fast import fail_fast_on_terminal
+from showroom.settings import batch_folder, load_settings
 
 RUNS = "runs"
-LONGEST_NAME = 120
+MAX_NAME_LENGTH = 120
 REPLAY = "replay:"
 
 _log = logging.getLogger(__name__)
 
 
-class Told(msgspec.Struct, frozen=True):
-    """What counts here of an interval's ledger."""
+class IntervalLedger(msgspec.Struct, frozen=True):
+    """The fields of an interval's ledger that determine the oracle AUC."""
 
     plans: list[Plan]
     intent: Intent
 
 
-class Replayed(msgspec.Struct, frozen=True):
-    """When the visits of a replayed log began; None where it held none."""
+class ReplayLedger(msgspec.Struct, frozen=True):
+    """First and last start time of the visits in a replayed log; None for an empty log."""
 
     first_started_at: datetime | None
     last_started_at: datetime | None
 
     def within(self, start: datetime, end: datetime) -> bool:
-        """Whether one may have begun in a window."""
+        """Whether a visit may have started in a window."""
         first, last = self.first_started_at, self.last_started_at
         return first is not None and last is not None and first < end and last >= start
 
 
 def plan_run(run_id: str, instant: datetime, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Window, folder and ceiling of a run, as its steps are told them; older runs' files are deleted."""
-    with verdicts():
-        current = settings()
+    """Plan a run: its window, its folder and its oracle AUC. Delete the folders of old runs."""
+    with fail_fast_on_terminal():
+        current = load_settings()
         start, end = window_of(current, instant, params)
         folder = batch_folder(current) / RUNS / folder_name(run_id)
         folder.mkdir(parents=True, exist_ok=True)
-        gone = prune(folder.parent, folder, current.nightly_runs)
+        deleted = prune(folder.parent, folder, current.nightly_runs)
         with MongoHook() as hook, errors("read the ledgers"):
-            ceiling = _ceiling(current, hook, start, end)
-        _log.info("%s/%s in %s, %d older runs deleted", start, end, folder, gone)
+            oracle_auc = _oracle_auc_from_ledgers(current, hook, start, end)
+        _log.info("%s/%s in %s, %d older runs deleted", start, end, folder, deleted)
         window = f"{start.isoformat()}/{end.isoformat()}"
-        return {"window": window, "out": str(folder), "ceiling": ceiling}
+        return {"window": window, "out": str(folder), "oracle_auc": oracle_auc}
 
 
 def window_of(current: Settings, instant: datetime, params: Mapping[str, Any]) -> tuple[datetime, datetime]:
-    """The days before the last midnight at an instant, in UTC; or the window somebody asked for.
+    """The days before the last midnight (UTC), or the window in `params`.
 
     `params`: `start` and `end`, ISO 8601. Raises SettingsError for an end that is not after its start.
     """
@@ -75,26 +75,26 @@ def window_of(current: Settings, instant: datetime, params: Mapping[str, Any]) -
 
 
 def folder_name(run_id: str) -> str:
-    """A run's folder: its id, with nothing in it that means something in a path."""
-    return re.sub(r"[^A-Za-z0-9_-]", "_", run_id)[:LONGEST_NAME]
+    """The name of a run's folder: its id without characters that have a meaning in a path."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", run_id)[:MAX_NAME_LENGTH]
 
 
 def prune(runs: Path, current: Path, keep: int) -> int:
-    """Delete all but the newest `keep` runs' folders, never the current one; how many."""
+    """Delete all but the newest `keep` run folders, never the current one; return the number deleted."""
     others = sorted((path for path in runs.iterdir() if path != current), key=lambda path: path.stat().st_mtime)
-    gone = others[: max(0, len(others) + 1 - keep)]
-    for path in gone:
+    old = others[: max(0, len(others) + 1 - keep)]
+    for path in old:
         shutil.rmtree(path, ignore_errors=True)
-    return len(gone)
+    return len(old)
 
 
-def ceiling_of(told: Iterable[Told], start: datetime, end: datetime) -> float | None:
-    """Best ROC-AUC that any model can reach on the admitted sessions of intervals in a window; None without any.
+def combined_oracle_auc(ledgers: Iterable[IntervalLedger], start: datetime, end: datetime) -> float | None:
+    """Best ROC-AUC that any model can reach on the admitted sessions of the intervals in a window; None without any.
 
-    An interval counts as a whole when some of it lies in the window.
+    An interval counts as a whole when a part of it is in the window.
     """
     buckets: dict[int, tuple[int, int]] = {}
-    for ledger in told:
+    for ledger in ledgers:
         if any(plan.start < end and plan.end > start for plan in ledger.plans):
             for step, (sessions, purchases) in ledger.intent.buckets.items():
                 before = buckets.get(int(step), (0, 0))
@@ -102,17 +102,19 @@ def ceiling_of(told: Iterable[Told], start: datetime, end: datetime) -> float | 
     return describe(buckets).roc_auc_admitted
 
 
-def _ceiling(current: Settings, hook: MongoHook, start: datetime, end: datetime) -> float | None:
-    """The ceiling by the kept ledgers; None where a replayed log lies in the window, whose truth nobody knows."""
-    found = {entry["_id"]: entry["ledger"] for entry in database(hook.get_conn(), current)[LEDGERS].find({})}
-    logs = [msgspec.json.decode(text, type=Replayed) for name, text in found.items() if name.startswith(REPLAY)]
+def _oracle_auc_from_ledgers(current: Settings, hook: MongoHook, start: datetime, end: datetime) -> float | None:
+    """The oracle AUC from the stored ledgers; None with a replayed log in the window: its truth is unknown."""
+    ledgers = {entry["_id"]: entry["ledger"] for entry in database(hook.get_conn(), current)[LEDGERS].find({})}
+    logs = [msgspec.json.decode(text, type=ReplayLedger) for name, text in ledgers.items() if name.startswith(REPLAY)]
     if any(log.within(start, end) for log in logs):
         return None
-    shops = (msgspec.json.decode(text, type=Told) for name, text in found.items() if not name.startswith(REPLAY))
-    return ceiling_of(shops, start, end)
+    synthetic = (
+        msgspec.json.decode(text, type=IntervalLedger) for name, text in ledgers.items() if not name.startswith(REPLAY)
+    )
+    return combined_oracle_auc(synthetic, start, end)
 
 
 def _utc(text: str) -> datetime:
-    """An instant as Python's own class: Airflow's loses its zone in `astimezone`. Without an offset it is UTC."""
-    found = datetime.fromisoformat(text)
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    """Parse an instant as Python's datetime, because Airflow's loses its zone in `astimezone`; the default is UTC."""
+    instant = datetime.fromisoformat(text)
+    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)

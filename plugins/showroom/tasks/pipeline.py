@@ -1,58 +1,61 @@
-"""What supervision and reconciliation found, for the Pipeline dashboard."""
+"""Index decisions and reconciled hours as events of the Pipeline dashboard."""
 
 import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 
-from include.contracts.documents import PipelineEvent
 from include.contracts.errors import ShowroomError
+from include.contracts.index_documents import PipelineEvent
 from include.contracts.settings import Settings
 from include.serving.client import connect
-from include.serving.pipeline import TIMEOUT_S, newest, write
-from include.supervise.events import of_round
-from include.supervise.journal import Entry
+from include.serving.pipeline_events import TIMEOUT_S, latest_event_time, write_events
+from include.supervise.decision_log import DecisionRecord
+from include.supervise.events import events_from_decision
 
-MISSED = 30
-"""Rounds that are told later at most; one that could not be told is in the journal."""
+MAX_MISSED_DECISIONS = 30
+"""Maximum number of decisions that one run indexes; older ones stay in the decision log only."""
 
 _log = logging.getLogger(__name__)
 
 
-def tell_rounds(current: Settings, entries: Sequence[Entry]) -> None:
-    """Store what the journal's entries hold beyond the newest round that is stored, oldest first.
+def index_missed_decisions(settings: Settings, records: Sequence[DecisionRecord]) -> None:
+    """Index the decisions after the newest indexed one, oldest first.
 
-    What cannot be stored now is told by a later round: so an outage of Elasticsearch, and its alarm, are seen
-    afterwards. The oldest entry is only there to know of which alarms people had been told.
+    Decisions that fail to index are retried by the next run, so an outage of Elasticsearch becomes visible after it.
+
+    Args:
+        settings: Addresses.
+        records: The newest records of the decision log. The alerts of the oldest one count as sent.
     """
-    ordered = sorted(entries, key=lambda entry: entry.at)
+    ordered = sorted(records, key=lambda record: record.at)
     try:
-        with connect(current) as client:
-            told = newest(client.options(request_timeout=TIMEOUT_S, max_retries=0), "decision")
-            for earlier, entry in pairwise([None, *ordered]):
-                if entry is not None and _is_untold(entry, told, is_last=entry is ordered[-1]):
-                    known = {page.alarm for page in earlier.decision.pages} if earlier else set()
-                    write(client, current, of_round(entry, known))
+        with connect(settings) as client:
+            newest_at = latest_event_time(client.options(request_timeout=TIMEOUT_S, max_retries=0), "decision")
+            for earlier, record in pairwise([None, *ordered]):
+                if record is not None and _is_missing(record, newest_at, is_last=record is ordered[-1]):
+                    already_sent = {finding.alert for finding in earlier.decision.alerts} if earlier else set()
+                    write_events(client, settings, events_from_decision(record, already_sent))
     except ShowroomError as error:
-        _log.warning("the newest rounds are not stored, a later one tells of them: %s", error)
+        _log.warning("index decisions failed: %s; the next run retries", error)
     except Exception:
-        _log.exception("the newest rounds are not stored")
+        _log.exception("index decisions failed")
 
 
-def _is_untold(entry: Entry, told: datetime | None, *, is_last: bool) -> bool:
-    if told is None:
+def _is_missing(record: DecisionRecord, newest_at: datetime | None, *, is_last: bool) -> bool:
+    if newest_at is None:
         return is_last
     # Documents have whole milliseconds.
-    at = datetime.fromtimestamp(entry.at, UTC)
-    return at.replace(microsecond=at.microsecond // 1_000 * 1_000) > told
+    at = datetime.fromtimestamp(record.at, UTC)
+    return at.replace(microsecond=at.microsecond // 1_000 * 1_000) > newest_at
 
 
-def tell(current: Settings, events: Sequence[PipelineEvent]) -> None:
-    """Store events. One that cannot be stored is only logged: a dashboard's figures stop no supervision."""
+def index_events(settings: Settings, events: Sequence[PipelineEvent]) -> None:
+    """Index events. A failure is only logged, because a dashboard must not stop supervision."""
     try:
-        with connect(current) as client:
-            write(client, current, events)
+        with connect(settings) as client:
+            write_events(client, settings, events)
     except ShowroomError as error:
-        _log.warning("%d events of the pipeline are not stored: %s", len(events), error)
+        _log.warning("index %d events failed: %s", len(events), error)
     except Exception:
-        _log.exception("%d events of the pipeline are not stored", len(events))
+        _log.exception("index %d events failed", len(events))

@@ -1,4 +1,4 @@
-"""The stages' counts of every hour against each other; what is not closed is counted again by the next run."""
+"""Reconcile the counts of all stages hour by hour; open hours are counted again by the next run."""
 
 import logging
 from collections.abc import Mapping
@@ -14,61 +14,61 @@ from include.archive.store import Document, database
 from include.contracts.errors import ShowroomError, TerminalError
 from include.contracts.settings import Settings
 from include.serving.client import connect
-from include.supervise.due import floor, require_countable
-from include.supervise.events import of_archive
-from showroom.environment import settings
-from showroom.tasks.entries import Entries
-from showroom.tasks.pipeline import tell
-from showroom.tasks.run import REMEDY, Run
+from include.supervise.due_hours import floor, require_countable
+from include.supervise.events import events_from_archive
+from showroom.fail_fast import fail_fast_on_terminal
+from showroom.settings import load_settings
+from showroom.tasks.pipeline import index_events
+from showroom.tasks.reconciliation_run import REMEDY, ReconciliationRun
+from showroom.tasks.reconciliation_store import ReconciliationStore
 from showroom.tasks.stores import Stores
-from showroom.verdicts import verdicts
 
 _log = logging.getLogger(__name__)
 
 
-def asked_hour(asked: str | None) -> datetime | None:
-    """The start of the hour that somebody asked for, in UTC."""
-    return floor(datetime.fromisoformat(asked).astimezone(UTC)) if asked else None
+def parse_hour(hour: str | None) -> datetime | None:
+    """Return the start of the requested hour in UTC, None without a request."""
+    return floor(datetime.fromisoformat(hour).astimezone(UTC)) if hour else None
 
 
-def reconcile_hours(now: datetime, asked: datetime | None = None) -> dict[str, Any]:
-    """Count all hours that are due, or one; keep the results, raise or clear the alarm.
+def reconcile_hours(now: datetime, requested: datetime | None = None) -> dict[str, Any]:
+    """Count all hours that are due, or one; store the results, fire or resolve the alert.
 
     Args:
-        now: the time of the run; hours that have ended by then are due.
-        asked: count only this hour, anew.
+        now: The time of the run; hours that have ended by then are due.
+        requested: Count only this hour, again from Kafka.
 
     Returns:
         The hours as plain data, oldest first, and how many are `pending` and `unverifiable` after this run.
     """
-    with verdicts(), MongoHook() as hook:
-        if asked:
-            require_countable(now, asked)
-        current = settings()
-        store = database(hook.get_conn(), current)
-        with connect(current) as client:
-            run = Run(current, Stores(current, client, store, now), Entries(store))
-            hours = [run.hour(asked, anew=True)] if asked else run.due(now)
-        _tell_archive(current, store)
-        run.alarm(now)
-        return {"hours": hours, **run.entries.summary()}
+    with fail_fast_on_terminal(), MongoHook() as hook:
+        if requested:
+            require_countable(now, requested)
+        settings = load_settings()
+        store = database(hook.get_conn(), settings)
+        with connect(settings) as client:
+            run = ReconciliationRun(settings, Stores(settings, client, store, now), ReconciliationStore(store))
+            hours = [run.hour(requested, again=True)] if requested else run.due(now)
+        _index_archive_lag(settings, store)
+        run.update_alert(now)
+        return {"hours": hours, **run.store.summary()}
 
 
-def require_balance(found: Mapping[str, Any]) -> None:
-    """Fail for good where an hour of this run differs, with the stage that owns it."""
-    differing = [hour for hour in found["hours"] if hour["state"] == "difference"]
-    with verdicts():
+def require_balance(result: Mapping[str, Any]) -> None:
+    """Fail without a retry where an hour of this run differs; the message names the first mismatched stage."""
+    differing = [hour for hour in result["hours"] if hour["state"] == "difference"]
+    with fail_fast_on_terminal():
         if differing:
-            text = "; ".join(Entries.differs(hour) for hour in differing)
+            text = "; ".join(ReconciliationStore.describe_difference(hour) for hour in differing)
             raise TerminalError(
                 f"reconciliation failed: counts differ, first at {differing[0]['owner']}: {text}", REMEDY
             )
 
 
-def _tell_archive(current: Settings, store: Database[Document]) -> None:
+def _index_archive_lag(settings: Settings, store: Database[Document]) -> None:
     try:
-        held, lag = archive.count(store), sum(database_lag(current, store).values())
+        archived, lag = archive.count(store), sum(database_lag(settings, store).values())
     except ShowroomError as error:
-        _log.warning("the archive's lag is not stored: %s", error)
+        _log.warning("read the archive's lag failed: %s", error)
         return
-    tell(current, of_archive(held, lag, datetime.now(UTC)))
+    index_events(settings, events_from_archive(archived, lag, datetime.now(UTC)))

@@ -1,4 +1,4 @@
-"""Elasticsearch and MongoDB as reconciliation asks them."""
+"""Queries of reconciliation to Elasticsearch and MongoDB."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
@@ -9,36 +9,36 @@ from pymongo.database import Database
 from include.archive import queries as archive
 from include.archive.retention import cutoff
 from include.archive.store import Document
-from include.contracts.archive import progress_id
+from include.contracts.collections import progress_id
 from include.contracts.settings import Settings
 from include.contracts.topics import VALID
 from include.serving import queries as serving
 from include.serving.arrivals import count_arrived, kpi_sessions, rows_by_session
-from include.supervise.admitted import SessionKey
-from include.supervise.missing import Lookup
+from include.supervise.admitted_session import SessionKey
+from include.supervise.missing_sessions import Lookup
 from include.supervise.reconcile import BY_SESSION, HOUR, IN_MONGODB, oldest_month
 
 
 class Stores:
-    """What the stores hold of an hour, at one time `now`."""
+    """The stores at the time `now`."""
 
     def __init__(self, settings: Settings, client: Elasticsearch, database: Database[Document], now: datetime) -> None:
         self._client, self._database = client, database
         self._partitions = settings.partitions
-        self._kept_since = cutoff(settings.archive_retention_days, now)
+        self._retained_since = cutoff(settings.archive_retention_days, now)
         self.oldest_month = oldest_month(now, settings.index_months)
 
     def counts(self, hour: datetime) -> dict[str, int]:
-        """Store -> documents of the sessions that arrived in an hour; without MongoDB where retention has deleted."""
+        """Return store -> documents of the sessions that arrived in an hour; without MongoDB after its retention."""
         serving.refresh(self._client)
         end = hour + HOUR
-        found = {index: count_arrived(self._client, index, hour, end, self.oldest_month) for index in BY_SESSION}
-        if self._kept_since is None or hour >= self._kept_since:
-            found[IN_MONGODB] = archive.count(self._database, hour, end)
-        return found
+        counts = {index: count_arrived(self._client, index, hour, end, self.oldest_month) for index in BY_SESSION}
+        if self._retained_since is None or hour >= self._retained_since:
+            counts[IN_MONGODB] = archive.count(self._database, hour, end)
+        return counts
 
     def lookup(self, what: str) -> Lookup:
-        """How to ask one store for single sessions."""
+        """Return the lookup of single sessions in one store."""
 
         def indexed(keys: Collection[SessionKey]) -> Mapping[SessionKey, int]:
             rows = rows_by_session(self._client, what, {key.session_id for key in keys})
@@ -50,11 +50,11 @@ class Stores:
         return archived if what == IN_MONGODB else indexed
 
     def kpi_sessions(self, day: datetime) -> int:
-        """Sessions that the minutes hold of one day of arrival."""
+        """Return the sessions in the minutes of one day of arrival."""
         serving.refresh(self._client)
         return kpi_sessions(self._client, f"{day:%Y-%m-%d}", self.oldest_month)
 
     def archived(self) -> dict[int, int]:
-        """Partition -> the archive's watermark."""
+        """Return partition -> the archive's watermark."""
         marks = {mark.place: mark.offset for mark in archive.progress(self._database)}
         return {partition: marks.get(progress_id(VALID, partition), 0) for partition in range(self._partitions)}

@@ -1,4 +1,4 @@
-"""Repurchase: nothing on or after a cut-off is known at it, and nobody is on both sides."""
+"""Repurchase: features end before the cut-off, and no customer is on both sides."""
 
 import gzip
 from datetime import UTC, datetime, timedelta
@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.batch import repurchase
-from benchmarks.batch.repurchase import DAYS, ENCODERS, FIELDS, Purchases, again, known, samples
-from benchmarks.batch.tasks import again as task_of
-from benchmarks.batch.tasks import cutoffs, dealt
+from benchmarks.batch.repurchase import DAYS, ENCODERS, FIELDS, Purchases, features_at, outcomes, samples
+from benchmarks.batch.tasks import assign_parts, cutoffs, repurchase_task
 from include.contracts.errors import TerminalError
 
 CUT = 15_200.0
@@ -41,13 +40,13 @@ Events = st.lists(st.tuples(st.integers(1, 4), st.floats(-60, 60), st.booleans()
 
 
 @given(Events, Events)
-def test_what_happens_from_the_cut_off_on_changes_no_field(
+def test_features_at_ignore_events_after_the_cutoff(
     past: list[tuple[int, float, bool]], future: list[tuple[int, float, bool]]
 ) -> None:
     before = [(1, CUT - 61, False), *((who, CUT - 0.001 - abs(day), back) for who, day, back in past)]
     after = [(who, CUT + abs(day), back) for who, day, back in future]
-    customers, fields = known(_purchases(before), CUT)
-    customers_too, fields_too = known(_purchases(before + after), CUT)
+    customers, fields = features_at(_purchases(before), CUT)
+    customers_too, fields_too = features_at(_purchases(before + after), CUT)
     assert np.array_equal(customers, customers_too)
     assert fields.keys() == fields_too.keys() == ENCODERS.keys()
     for name, values in fields.items():
@@ -55,7 +54,7 @@ def test_what_happens_from_the_cut_off_on_changes_no_field(
         assert np.array_equal(values, fields_too[name]), name
 
 
-def test_the_outcome_is_a_purchase_from_the_cut_off_until_thirty_days_later() -> None:
+def test_outcomes_count_purchases_within_thirty_days_of_the_cutoff() -> None:
     events = [
         (1, CUT - 0.01, False),
         (2, CUT, False),
@@ -63,13 +62,13 @@ def test_the_outcome_is_a_purchase_from_the_cut_off_until_thirty_days_later() ->
         (4, CUT + DAYS, False),
         (5, CUT + 3, True),
     ]
-    outcome = again(_purchases(events), np.arange(1, 6), CUT)
+    outcome = outcomes(_purchases(events), np.arange(1, 6), CUT)
     assert outcome.tolist() == [False, True, True, False, False]
 
 
-def test_fields_of_a_small_history() -> None:
+def test_features_at_of_a_small_history() -> None:
     events = [(7, CUT - 40, False), (7, CUT - 10, False), (7, CUT - 10, False), (7, CUT - 5, True), (8, CUT - 1, True)]
-    customers, fields = known(_purchases(events), CUT)
+    customers, fields = features_at(_purchases(events), CUT)
     assert customers.tolist() == [7]
     expected = {
         "recency_days": 10,
@@ -88,30 +87,30 @@ def test_fields_of_a_small_history() -> None:
     assert {name: float(fields[name][0]) for name in expected} == pytest.approx(expected)
 
 
-def test_outcomes_trained_on_are_known_when_the_test_begins() -> None:
+def test_training_outcomes_end_before_the_test_cutoff() -> None:
     test = repurchase.day(repurchase.TEST)
     assert max(cutoffs(test)) + DAYS <= test
     assert max(cutoffs(test - DAYS)) + DAYS <= test - DAYS
 
 
-def test_customers_are_on_one_side_only_and_all_are_tested_once() -> None:
+def test_folds_test_every_customer_once_and_never_train_on_them() -> None:
     random = np.random.default_rng(3)
     test = repurchase.day(repurchase.TEST)
     events = [(int(who), test - float(random.uniform(-29, 330)), False) for who in random.integers(1, 60, 1500)]
     purchases = _purchases(events)
-    task = task_of(purchases, seed=1)
+    task = repurchase_task(purchases, seed=1)
     tested = np.concatenate([fold.test.group for fold in task.folds])
     assert sorted(tested.tolist()) == samples(purchases, [test]).group.tolist()
     for fold in (*task.folds, *task.origins):
         assert not set(fold.train.group.tolist()) & set(fold.test.group.tolist())
 
 
-def test_nothing_of_the_tests_outcomes_is_in_what_models_are_trained_and_chosen_on() -> None:
+def test_training_and_selection_data_exclude_test_outcomes() -> None:
     random = np.random.default_rng(4)
     test = repurchase.day(repurchase.TEST)
     events = [(int(who), test - float(random.uniform(0.01, 330)), False) for who in random.integers(1, 60, 1500)]
     future = [(who, test + 3.0, False) for who in range(1, 60)]
-    plain, changed = (task_of(_purchases(some), seed=1) for some in (events, events + future))
+    plain, changed = (repurchase_task(_purchases(some), seed=1) for some in (events, events + future))
     assert all(fold.test.y.all() for fold in changed.folds)
     assert not any(fold.test.y.any() for fold in plain.folds)
     for one, other in zip((*plain.folds, *plain.origins), (*changed.folds, *changed.origins), strict=True):
@@ -121,17 +120,17 @@ def test_nothing_of_the_tests_outcomes_is_in_what_models_are_trained_and_chosen_
 
 
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=30), st.integers(2, 7))
-def test_a_group_falls_into_the_same_part_whoever_else_is_there(groups: list[int], parts: int) -> None:
+def test_assign_parts_of_a_group_is_independent_of_other_groups(groups: list[int], parts: int) -> None:
     group = np.array(groups, dtype=np.int64)
-    part = dealt(group, parts, 5)
+    part = assign_parts(group, parts, 5)
     assert ((part >= 0) & (part < parts)).all()
-    assert dealt(group[:1], parts, 5)[0] == part[0]
+    assert assign_parts(group[:1], parts, 5)[0] == part[0]
 
 
-def test_parts_of_a_part_are_not_empty() -> None:
+def test_assign_parts_of_one_part_leaves_no_part_empty() -> None:
     group = np.arange(700)
-    part = group[dealt(group, 2, 42) == 0]
-    assert set(dealt(part, 4, 42).tolist()) == set(range(4))
+    part = group[assign_parts(group, 2, 42) == 0]
+    assert set(assign_parts(part, 4, 42).tolist()) == set(range(4))
 
 
 def _file(folder: Path, lines: list[tuple[object, ...]]) -> Path:
@@ -147,7 +146,7 @@ def _line(number: str, code: str, quantity: int, day: int, **other: object) -> t
     return tuple((dict(zip(FIELDS, fields, strict=True)) | other).values())
 
 
-def test_lines_become_invoices(tmp_path: Path) -> None:
+def test_read_aggregates_lines_to_invoices(tmp_path: Path) -> None:
     path = _file(
         tmp_path,
         [
@@ -161,18 +160,18 @@ def test_lines_become_invoices(tmp_path: Path) -> None:
             _line("5", "a", 1, 2, CustomerID=9, Country="France"),
         ],
     )
-    found = repurchase.read(path)
-    assert found.customer.tolist() == [9, 17850, 17850, 17850]
-    assert found.value.tolist() == [2.5, 7.5, 10.0, 5.0]
-    assert found.lines.tolist() == [1, 2, 1, 1]
-    assert found.fresh.tolist() == [1, 2, 0, 0]
-    assert found.returned.tolist() == [False, False, False, True]
-    assert found.home.tolist() == [False, True, True, True]
-    assert np.array_equal(found.gap, [np.nan, np.nan, 10, np.nan], equal_nan=True)
-    assert found.at[0] == repurchase.day(datetime(2011, 3, 3, 9, 30, tzinfo=UTC))
+    result = repurchase.read(path)
+    assert result.customer.tolist() == [9, 17850, 17850, 17850]
+    assert result.value.tolist() == [2.5, 7.5, 10.0, 5.0]
+    assert result.lines.tolist() == [1, 2, 1, 1]
+    assert result.fresh.tolist() == [1, 2, 0, 0]
+    assert result.returned.tolist() == [False, False, False, True]
+    assert result.home.tolist() == [False, True, True, True]
+    assert np.array_equal(result.gap, [np.nan, np.nan, 10, np.nan], equal_nan=True)
+    assert result.at[0] == repurchase.day(datetime(2011, 3, 3, 9, 30, tzinfo=UTC))
 
 
-def test_another_file_is_refused_with_a_remedy(tmp_path: Path) -> None:
+def test_read_of_another_file_raises(tmp_path: Path) -> None:
     with pytest.raises(TerminalError, match="--data"):
         repurchase.read(tmp_path / repurchase.FILE)
     (tmp_path / repurchase.FILE).write_bytes(gzip.compress(b"a,b\n1,2\n"))
@@ -182,6 +181,6 @@ def test_another_file_is_refused_with_a_remedy(tmp_path: Path) -> None:
         repurchase.read(_file(tmp_path, [_line("3", "c", 1, 3, CustomerID="")]))
 
 
-def test_a_part_of_the_purchases_keeps_its_columns_together() -> None:
-    found = _purchases([(1, CUT, False), (2, CUT - 1, False)]).before(CUT)
-    assert found.customer.tolist() == [2]
+def test_before_selects_the_same_rows_of_all_columns() -> None:
+    result = _purchases([(1, CUT, False), (2, CUT - 1, False)]).before(CUT)
+    assert result.customer.tolist() == [2]

@@ -1,4 +1,4 @@
-"""The UCI sessions as samples: what stands on one side of a split, and which fields get in."""
+"""The UCI sessions as samples: groups, splits and fields."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.batch import shoppers
 from benchmarks.batch.shoppers import ALL, OUTCOME, WITHOUT_PAGE_VALUES, WITHOUT_PERIOD
-from benchmarks.batch.tasks import apart, uci
+from benchmarks.batch.tasks import exclude_groups, uci
 from include.contracts.errors import TerminalError
 
 MONTHS = ("Feb", "Mar", "May", "June", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -31,21 +31,21 @@ def _file(folder: Path, rows: list[str]) -> Path:
     return path
 
 
-def test_equal_sessions_share_a_group_even_where_their_outcomes_differ(tmp_path: Path) -> None:
+def test_equal_sessions_share_a_group(tmp_path: Path) -> None:
     rows = [_row(1), _row(2), _row(1, Revenue="TRUE"), _row(1), _row(2, PageValues=9)]
     data = shoppers.read(_file(tmp_path, rows))
     assert len({*data.group[[0, 2, 3]].tolist()}) == 1
     assert len(set(data.group.tolist())) == 3
 
 
-def test_no_group_is_on_both_sides_of_any_fold(tmp_path: Path) -> None:
+def test_folds_never_share_a_group(tmp_path: Path) -> None:
     rows = [_row(number) for number in range(200)] * 2 + [_row(n, Month="Nov") for n in range(10)]
     for task in uci(shoppers.read(_file(tmp_path, rows)), seed=1):
         for fold in (*task.folds, *task.origins):
             assert not set(fold.train.group.tolist()) & set(fold.test.group.tolist())
 
 
-def test_the_later_task_is_tested_on_later_months_only(tmp_path: Path) -> None:
+def test_later_task_tests_later_months_only(tmp_path: Path) -> None:
     data = shoppers.read(_file(tmp_path, [_row(number) for number in range(300)]))
     month = {int(group): month for group, month in zip(data.group, data.fields["Month"], strict=True)}
     later = uci(data, seed=1)[2]
@@ -59,9 +59,7 @@ def test_the_later_task_is_tested_on_later_months_only(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("columns", "denied"), [(WITHOUT_PAGE_VALUES, ("PageValues",)), (WITHOUT_PERIOD, ("PageValues", "Month"))]
 )
-def test_a_field_that_is_left_out_changes_nothing(
-    tmp_path: Path, columns: tuple[str, ...], denied: tuple[str, ...]
-) -> None:
+def test_excluded_field_has_no_effect(tmp_path: Path, columns: tuple[str, ...], denied: tuple[str, ...]) -> None:
     other = {"PageValues": 77, "Month": "Dec"}
     plain = shoppers.read(_file(tmp_path, [_row(number) for number in range(9)]))
     rows = [_row(number, **{name: other[name] for name in denied}) for number in range(9)]
@@ -71,7 +69,7 @@ def test_a_field_that_is_left_out_changes_nothing(
         assert not np.array_equal(getattr(plain.samples(), seen), getattr(changed.samples(), seen))
 
 
-def test_the_outcome_is_no_column(tmp_path: Path) -> None:
+def test_outcome_is_not_a_column(tmp_path: Path) -> None:
     plain = shoppers.read(_file(tmp_path, [_row(number) for number in range(9)]))
     changed = shoppers.read(_file(tmp_path, [_row(number, Revenue="TRUE") for number in range(9)]))
     assert np.array_equal(plain.samples().x, changed.samples().x)
@@ -80,7 +78,7 @@ def test_the_outcome_is_no_column(tmp_path: Path) -> None:
     assert OUTCOME not in plain.samples().columns
 
 
-def test_a_session_is_encoded_the_same_whatever_others_there_are(tmp_path: Path) -> None:
+def test_encoding_of_a_session_is_independent_of_other_sessions(tmp_path: Path) -> None:
     many = shoppers.read(_file(tmp_path, [_row(number) for number in range(50)])).samples()
     alone = shoppers.read(_file(tmp_path, [_row(17)])).samples()
     assert np.array_equal(many.x[17], alone.x[0])
@@ -90,13 +88,13 @@ def test_a_session_is_encoded_the_same_whatever_others_there_are(tmp_path: Path)
     assert np.abs(many.z).max() <= 1
 
 
-def test_rows_of_a_tested_group_are_not_trained_on() -> None:
+def test_exclude_groups_removes_training_rows_of_test_groups() -> None:
     group = np.array([1, 2, 1, 3, 2])
-    assert apart(group, np.array([0, 1, 3]), np.array([2])).tolist() == [1, 3]
+    assert exclude_groups(group, np.array([0, 1, 3]), np.array([2])).tolist() == [1, 3]
 
 
 @pytest.mark.parametrize("text", ["", "a,b\n1,2\n"])
-def test_another_file_is_refused_with_a_remedy(tmp_path: Path, text: str) -> None:
+def test_read_of_another_file_raises(tmp_path: Path, text: str) -> None:
     path = tmp_path / shoppers.FILE
     with pytest.raises(TerminalError, match="--data"):
         shoppers.read(path)
@@ -105,11 +103,11 @@ def test_another_file_is_refused_with_a_remedy(tmp_path: Path, text: str) -> Non
         shoppers.read(path)
 
 
-def test_a_value_that_the_published_file_has_not_is_refused(tmp_path: Path) -> None:
+def test_read_with_an_unexpected_value_raises(tmp_path: Path) -> None:
     with pytest.raises(TerminalError, match="Jan"):
         shoppers.read(_file(tmp_path, [_row(1, Month="Jan")]))
 
 
-def test_an_unknown_field_is_named(tmp_path: Path) -> None:
+def test_samples_with_an_unknown_field_raises(tmp_path: Path) -> None:
     with pytest.raises(TerminalError, match="Colour"):
         shoppers.read(_file(tmp_path, [_row(1)])).samples(["Colour"])

@@ -7,9 +7,16 @@ import pytest
 import xgboost
 from sklearn.ensemble import RandomForestClassifier
 
-from include.batch.explain.attribution import Attribution, boosted, checked, forested, log_odds, permuted
+from include.batch.explain.attribution import (
+    Attribution,
+    explain_boosting,
+    explain_forest,
+    explain_permutation,
+    log_odds,
+    verify_additivity,
+)
+from include.batch.explain.explainer import explain, importance_table, sample_rows
 from include.batch.explain.plots import draw
-from include.batch.explain.values import choose, explain, importance_table
 from include.batch.features import columns
 from include.batch.models.dense import DenseNetwork
 from include.batch.parameters import load
@@ -28,42 +35,44 @@ def data(rows: int = 600) -> tuple[Matrix, Labels]:
     return x, random.random(rows) < 1 / (1 + np.exp(-logit))
 
 
-def test_boosting_adds_up_to_its_log_odds() -> None:
+def test_explain_boosting_adds_up_to_log_odds() -> None:
     x, y = data()
     booster = xgboost.train({"objective": "binary:logistic", "max_depth": 3}, xgboost.QuantileDMatrix(x, y), 30)
-    found = checked(boosted(booster, x[:50], COLUMNS, booster.inplace_predict(x[:50]).astype(np.float64)))
-    assert found.gap < 1e-4
-    assert found.columns[found.order()[0]] == "matters"
+    result = verify_additivity(
+        explain_boosting(booster, x[:50], COLUMNS, booster.inplace_predict(x[:50]).astype(np.float64))
+    )
+    assert result.gap < 1e-4
+    assert result.columns[result.order()[0]] == "matters"
 
 
-def test_boosting_of_other_trees_than_those_that_answer_is_refused() -> None:
+def test_verify_additivity_of_other_trees_raises() -> None:
     x, y = data()
     booster = xgboost.train({"objective": "binary:logistic", "max_depth": 3}, xgboost.QuantileDMatrix(x, y), 30)
-    answers = booster[:10].inplace_predict(x[:50]).astype(np.float64)
-    with pytest.raises(TerminalError, match=r"explanation of boost is .* off its answers"):
-        checked(boosted(booster, x[:50], COLUMNS, answers))
+    probabilities = booster[:10].inplace_predict(x[:50]).astype(np.float64)
+    with pytest.raises(TerminalError, match=r"explanation of boost is .* off its predictions"):
+        verify_additivity(explain_boosting(booster, x[:50], COLUMNS, probabilities))
 
 
-def test_a_forest_adds_up_to_its_probability() -> None:
+def test_explain_forest_adds_up_to_the_probability() -> None:
     x, y = data()
     forest = RandomForestClassifier(20, max_depth=5, random_state=1).fit(x, y)
-    found = checked(forested(forest, x[:30], COLUMNS, forest.predict_proba(x[:30])[:, 1]))
-    assert found.gap < 1e-8
-    assert found.columns[found.order()[0]] == "matters"
+    result = verify_additivity(explain_forest(forest, x[:30], COLUMNS, forest.predict_proba(x[:30])[:, 1]))
+    assert result.gap < 1e-8
+    assert result.columns[result.order()[0]] == "matters"
 
 
 def linear(x: Matrix) -> Floats:
     logit = np.nan_to_num(x.astype(np.float64)) @ np.array([1.0, 0.0, -0.5, 0.25])
-    found: Floats = 1 / (1 + np.exp(-logit))
-    return found
+    result: Floats = 1 / (1 + np.exp(-logit))
+    return result
 
 
-def test_permutations_of_a_linear_model_are_its_terms() -> None:
+def test_explain_permutation_of_a_linear_model_equals_its_terms() -> None:
     x = np.nan_to_num(data()[0])
-    found = checked(permuted("network", linear, x[:20], x[100:150], COLUMNS, seed=1))
+    result = verify_additivity(explain_permutation("network", linear, x[:20], x[100:150], COLUMNS, seed=1))
     expected = (x[:20] - x[100:150].mean(axis=0)) * np.array([1.0, 0.0, -0.5, 0.25])
-    assert np.allclose(found.values, expected, atol=1e-4)
-    assert found.gap < 1e-6
+    assert np.allclose(result.values, expected, atol=1e-4)
+    assert result.gap < 1e-6
 
 
 def network(layers: tuple[int, ...]) -> DenseNetwork:
@@ -74,68 +83,70 @@ def network(layers: tuple[int, ...]) -> DenseNetwork:
 
 
 @pytest.mark.parametrize("layers", [(), (4,)])
-def test_networks_of_the_nightly_columns_add_up(layers: tuple[int, ...]) -> None:
+def test_explain_of_a_network_adds_up(layers: tuple[int, ...]) -> None:
     random = np.random.default_rng(3)
     x = random.random((60, len(columns.NAMES))).astype(np.float32)
     x[random.random(x.shape) < 0.1] = np.nan
     test = Samples(x, columns.scale(x), random.random(60) < 0.3, np.arange(60), columns.NAMES)
-    wanted = msgspec.structs.replace(EXPLAIN, private_rows=5, background=10)
-    found = explain(network(layers), test, wanted, seed=1)
-    assert found.values.shape == (5, len(columns.NAMES))
-    assert found.gap < 1e-6
+    expected = msgspec.structs.replace(EXPLAIN, private_rows=5, background=10)
+    result = explain(network(layers), test, expected, seed=1)
+    assert result.values.shape == (5, len(columns.NAMES))
+    assert result.gap < 1e-6
 
 
-def test_unknown_values_are_explained_as_any_other() -> None:
+def test_explain_permutation_of_nan_is_finite() -> None:
     x = data()[0]
-    found = checked(permuted("network", linear, x[:40], x[100:150], COLUMNS, seed=1))
-    assert np.isfinite(found.values).all()
+    result = verify_additivity(explain_permutation("network", linear, x[:40], x[100:150], COLUMNS, seed=1))
+    assert np.isfinite(result.values).all()
 
 
-def test_the_same_seed_gives_the_same_values() -> None:
+def test_explain_permutation_with_equal_seeds_is_equal() -> None:
     def crooked(x: Matrix) -> Floats:
-        known = np.nan_to_num(x.astype(np.float64))
-        found: Floats = 1 / (1 + np.exp(-(known[:, 0] * known[:, 1] * known[:, 3])))
-        return found
+        valid = np.nan_to_num(x.astype(np.float64))
+        result: Floats = 1 / (1 + np.exp(-(valid[:, 0] * valid[:, 1] * valid[:, 3])))
+        return result
 
     x = data()[0]
-    first, again = (permuted("network", crooked, x[:10], x[100:120], COLUMNS, seed=3).values for _ in range(2))
+    first, again = (
+        explain_permutation("network", crooked, x[:10], x[100:120], COLUMNS, seed=3).values for _ in range(2)
+    )
     assert np.array_equal(first, again)
 
 
-def test_what_does_not_add_up_or_is_not_a_number_is_refused() -> None:
+def test_verify_additivity_of_a_gap_or_nan_raises() -> None:
     for off in (0.1, float("nan")):
         base, values = np.zeros(2), np.full((2, 4), off)
         wrong = Attribution("boost", "log-odds", data(2)[0], COLUMNS, base, values, np.zeros(2))
-        with pytest.raises(TerminalError, match="off its answers"):
-            checked(wrong)
+        with pytest.raises(TerminalError, match="off its predictions"):
+            verify_additivity(wrong)
 
 
-def test_certain_answers_have_finite_log_odds() -> None:
+def test_log_odds_of_certain_predictions_are_finite() -> None:
     assert np.isfinite(log_odds(np.array([0.0, 1.0]))).all()
 
 
-@pytest.mark.parametrize("held_out", [2, 30, 100_000])
-def test_nothing_is_explained_against_itself(held_out: int) -> None:
-    rows, background = choose(held_out, EXPLAIN, "private_network", seed=1)
-    assert len(rows) == min(EXPLAIN.private_rows, held_out - len(background)) > 0
-    assert len(background) == min(EXPLAIN.background, held_out // 2) > 0
+@pytest.mark.parametrize("test_rows", [2, 30, 100_000])
+def test_sample_rows_and_background_are_disjoint(test_rows: int) -> None:
+    rows, background = sample_rows(test_rows, EXPLAIN, "private_network", seed=1)
+    assert len(rows) == min(EXPLAIN.private_rows, test_rows - len(background)) > 0
+    assert len(background) == min(EXPLAIN.background, test_rows // 2) > 0
     assert not set(rows) & set(background)
-    assert max(rows.max(), background.max()) < held_out
+    assert max(rows.max(), background.max()) < test_rows
 
 
-def test_the_table_has_every_column_with_its_share_of_each_model() -> None:
+def test_importance_table_has_a_share_per_column_and_model() -> None:
     x, values = data(3)[0], np.array([[3.0, 0.0, -1.0, 0.0]] * 3)
-    found = [Attribution(kind, "log-odds", x, COLUMNS, np.zeros(3), values, np.zeros(3)) for kind in ("boost", "a")]
-    rows = list(importance_table(found))
+    results = [Attribution(kind, "log-odds", x, COLUMNS, np.zeros(3), values, np.zeros(3)) for kind in ("boost", "a")]
+    rows = list(importance_table(results))
     assert rows[0] == ("column", "meaning", "boost", "a")
     assert rows[1] == ("matters", "", "0.7500", "0.7500")
     assert [row[0] for row in rows[1:]] == ["matters", "gap", "noise", "interacts"]
 
 
-def test_pictures_are_the_same_for_the_same_values(tmp_path: Path) -> None:
+def test_draw_of_equal_values_writes_equal_files(tmp_path: Path) -> None:
     x = data(60)[0]
     values = np.nan_to_num(x).astype(np.float64)
-    found = Attribution("boost", "log-odds", x, COLUMNS, np.zeros(60), values, values.sum(axis=1))
-    first, again = ({path.name: path.read_bytes() for path in draw(found, tmp_path / str(turn))} for turn in range(2))
+    result = Attribution("boost", "log-odds", x, COLUMNS, np.zeros(60), values, values.sum(axis=1))
+    first, again = ({path.name: path.read_bytes() for path in draw(result, tmp_path / str(turn))} for turn in range(2))
     assert sorted(first) == ["explain-boost-dependence.png", "explain-boost-summary.png"]
     assert first == again

@@ -1,6 +1,6 @@
-"""The table of a window: the same whatever the order and the chunks, whole or not at all, and never from a leak."""
+"""The feature table: independent of order and chunks, and atomic."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -10,15 +10,11 @@ import numpy as np
 import pytest
 
 from include.batch import parameters
-from include.batch.context import Context
-from include.batch.evaluate import split
-from include.batch.features import build, columns, source, table
+from include.batch.features import build, columns, table
 from include.batch.features.columns import NAMES, SESSION
 from include.batch.features.table import Table
-from include.batch.window import Window
 from include.contracts.errors import TerminalError, TransientError
-from include.contracts.settings import Settings
-from tests.batch.archived import START, WINDOW, Document, chunks, document, shop
+from tests.batch.documents import START, WINDOW, Document, chunks, document, shop
 
 PARAMETERS = parameters.load()
 FEATURES = PARAMETERS.features
@@ -28,7 +24,7 @@ def built(documents: Sequence[Document], folder: Path, size: int = 500) -> Table
     return build.build(chunks(documents, size), WINDOW, FEATURES, folder)
 
 
-def test_order_and_chunks_do_not_matter(tmp_path: Path) -> None:
+def test_build_is_independent_of_order_and_chunks(tmp_path: Path) -> None:
     documents = shop(800, 40)
     plain = built(documents, tmp_path)
     shuffled = list(documents)
@@ -41,45 +37,45 @@ def test_order_and_chunks_do_not_matter(tmp_path: Path) -> None:
     assert (plain.x[:, NAMES.index("earlier_visits")] > 0).sum() > 500
 
 
-def test_rows_belong_to_their_keys(tmp_path: Path) -> None:
+def test_build_keeps_rows_and_keys_aligned(tmp_path: Path) -> None:
     documents = shop(400, 30)
-    found = built(documents[::-1], tmp_path, 90)
+    result = built(documents[::-1], tmp_path, 90)
     by_id = {one["_id"]: one for one in documents}
-    for at in range(len(found)):
-        one = by_id[found.session_id[at]]
-        assert found.user_id[at] == one["user_id"]
-        assert found.made[at] == one["purchase"]["made"]
-        assert found.x[at, NAMES.index("duration_s")] == one["duration_s"]
-        assert found.x[at, NAMES.index("views")] == len(one["views"])
-        assert START + timedelta(microseconds=int(found.started_us[at] - found.started_us[0])) - START == (
+    for at in range(len(result)):
+        one = by_id[result.session_id[at]]
+        assert result.user_id[at] == one["user_id"]
+        assert result.made[at] == one["purchase"]["made"]
+        assert result.x[at, NAMES.index("duration_s")] == one["duration_s"]
+        assert result.x[at, NAMES.index("views")] == len(one["views"])
+        assert START + timedelta(microseconds=int(result.started_us[at] - result.started_us[0])) - START == (
             one["started_at"] - min(other["started_at"] for other in documents)
         )
 
 
-def test_changed_sessions_change_the_digest(tmp_path: Path) -> None:
+def test_digest_changes_with_the_sessions(tmp_path: Path) -> None:
     documents = shop(50, 5)
     before = built(documents, tmp_path).digest
     documents[17] = documents[17] | {"clicks": 999}
     assert built(documents, tmp_path).digest != before
 
 
-def test_a_session_read_twice_counts_once(tmp_path: Path) -> None:
+def test_build_drops_duplicate_sessions(tmp_path: Path) -> None:
     documents = shop(200, 10)
     assert built([*documents, *documents[:70]], tmp_path, 64).digest == built(documents, tmp_path).digest
 
 
-def test_two_sessions_of_one_moment_are_two(tmp_path: Path) -> None:
-    found = built([document("s-b"), document("s-a")], tmp_path)
-    assert found.session_id.tolist() == ["s-a", "s-b"]
+def test_build_keeps_two_sessions_of_equal_time(tmp_path: Path) -> None:
+    result = built([document("s-b"), document("s-a")], tmp_path)
+    assert result.session_id.tolist() == ["s-a", "s-b"]
 
 
-def test_an_empty_window_is_told(tmp_path: Path) -> None:
+def test_build_of_an_empty_window_raises(tmp_path: Path) -> None:
     with pytest.raises(TerminalError, match="no session that began in"):
         built([], tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_cursor_that_dies_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_build_with_a_failing_cursor_leaves_no_files(tmp_path: Path) -> None:
     def dying() -> Iterator[Sequence[Document]]:
         yield shop(100, 5)
         raise TransientError("read sessions: gone", "run the step again")
@@ -89,73 +85,24 @@ def test_a_cursor_that_dies_leaves_nothing_behind(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_table_survives_its_file(tmp_path: Path) -> None:
-    found = built(shop(300, 20), tmp_path)
-    table.write(found, tmp_path)
-    assert table.read(tmp_path).digest == found.digest
+def test_table_round_trips_through_the_file(tmp_path: Path) -> None:
+    result = built(shop(300, 20), tmp_path)
+    table.write(result, tmp_path)
+    assert table.read(tmp_path).digest == result.digest
 
 
-def test_samples_number_users_and_scale(tmp_path: Path) -> None:
-    found = built(shop(300, 20), tmp_path)
-    seen = columns.samples(found)
+def test_samples_number_users_and_scale_columns(tmp_path: Path) -> None:
+    result = built(shop(300, 20), tmp_path)
+    seen = columns.samples(result)
     assert seen.columns == NAMES
     assert seen.z.shape == (300, len(columns.SCALED))
     assert np.isfinite(seen.z).all()
     assert len(set(seen.group.tolist())) == 20
     for number in range(20):
-        assert len(set(found.user_id[seen.group == number])) == 1
+        assert len(set(result.user_id[seen.group == number])) == 1
     with pytest.raises(TerminalError, match="other columns"):
-        columns.samples(replace(found, columns=NAMES[1:]))
+        columns.samples(replace(result, columns=NAMES[1:]))
 
 
-Reader = Callable[[Sequence[Document]], Context]
-
-
-@pytest.fixture
-def archive(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Reader:
-    """A context of the step features whose archive holds the given documents."""
-
-    def holding(documents: Sequence[Document]) -> Context:
-        def stream(settings: Settings, window: Window, asked: object, chunk: int) -> Iterator[Sequence[Document]]:
-            yield from chunks(documents, chunk)
-
-        monkeypatch.setattr(source, "stream", stream)
-        return Context(WINDOW, tmp_path, PARAMETERS, Settings(), lambda _: None)
-
-    return holding
-
-
-def test_the_step_writes_table_and_splits(archive: Reader) -> None:
-    context = archive(shop(3_000, 200))
-    summary = build.run(context)
-    found = table.read(context.out)
-    assert summary["digest"] == found.digest
-    assert summary["sessions"] == 3_000
-    assert summary["base_rate"] == pytest.approx(found.made.mean())
-    both = split.load(context.out)
-    split.check(found, both.temporal)
-    assert sorted(path.name for path in context.out.iterdir()) == ["features.parquet", "split.npz"]
-    assert build.run(context) == summary
-
-
-@pytest.mark.parametrize("made", [True, False])
-def test_a_window_of_one_outcome_is_told(archive: Reader, made: bool) -> None:
-    documents = [one | {"purchase": {"made": made}} for one in shop(500, 50)]
-    with pytest.raises(TerminalError, match=r"session ended in a purchase.*both outcomes"):
-        build.run(archive(documents))
-
-
-def test_a_column_that_knows_the_outcome_is_refused(archive: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A source that writes a bought visit's clicks down after the fact."""
-    documents = [
-        one | {"clicks": 400 + number % 9 if one["purchase"]["made"] else number % 300}
-        for number, one in enumerate(shop(2_000, 150))
-    ]
-    context = archive(documents)
-    with pytest.raises(TerminalError, match="clicks"):
-        build.run(context)
-    assert not (context.out / table.FILE).exists()
-
-
-def test_columns_of_the_visit_come_first() -> None:
+def test_names_start_with_the_session_columns() -> None:
     assert NAMES[: len(SESSION)] == tuple(column.name for column in SESSION)

@@ -1,4 +1,4 @@
-"""History sees earlier visits that had ended, all of them and nothing else."""
+"""History: all earlier visits that had ended, and no others."""
 
 import time
 from typing import NamedTuple
@@ -33,7 +33,7 @@ def computed(seen: list[Seen], *, since: int = 0, days: float = 400) -> Matrix:
 
 
 def counted(seen: list[Seen], at: int, *, since: int, days: float) -> list[float]:
-    """The same, one visit at a time, by its definition."""
+    """The same by a naive loop."""
     one = seen[at]
     earlier = [
         other
@@ -57,17 +57,17 @@ visit = st.builds(Seen, st.integers(0, 3), st.integers(0, 40), st.integers(0, 15
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(visit, max_size=25), st.sampled_from([0.5, 3, 400]))
-def test_equals_counting_one_by_one(seen: list[Seen], days: float) -> None:
+def test_history_equals_naive_counting(seen: list[Seen], days: float) -> None:
     hours = DAY // 8
     scaled = [one._replace(started=one.started * hours, duration=one.duration * hours) for one in seen]
-    found = computed(scaled, days=days)
-    wanted = [counted(scaled, at, since=0, days=days) for at in range(len(scaled))]
-    np.testing.assert_allclose(found, np.array(wanted).reshape(-1, len(HISTORY)), rtol=1e-6)
+    result = computed(scaled, days=days)
+    expected = [counted(scaled, at, since=0, days=days) for at in range(len(scaled))]
+    np.testing.assert_allclose(result, np.array(expected).reshape(-1, len(HISTORY)), rtol=1e-6)
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(visit, min_size=1, max_size=15), st.lists(visit, max_size=15), st.data())
-def test_nothing_that_had_not_ended_is_seen(seen: list[Seen], others: list[Seen], data: st.DataObject) -> None:
+def test_history_excludes_unfinished_visits(seen: list[Seen], others: list[Seen], data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(seen) - 1))
     one = seen[at]
     unfinished = [other for other in others if other.started + other.duration >= one.started]
@@ -79,20 +79,20 @@ def test_nothing_that_had_not_ended_is_seen(seen: list[Seen], others: list[Seen]
     np.testing.assert_array_equal(computed([*flipped, *unfinished])[at], alone)
 
 
-def test_user_of_ten_thousand_visits() -> None:
+def test_history_of_ten_thousand_visits_is_fast() -> None:
     seen = [Seen(7, at * DAY // 1_000, 1, at % 4 == 0) for at in range(10_000)]
     began = time.perf_counter()
-    found = computed(seen)
+    result = computed(seen)
     assert time.perf_counter() - began < 2
-    assert found[-1, 0] == 9_999
-    assert found[-1, 1] == 2_500
-    assert found[:, 0].tolist() == list(range(10_000))
+    assert result[-1, 0] == 9_999
+    assert result[-1, 1] == 2_500
+    assert result[:, 0].tolist() == list(range(10_000))
 
 
-def test_visits_that_overlap_or_touch_do_not_count() -> None:
-    found = computed([Seen(1, 0, 10, True), Seen(1, 5, 1, False), Seen(1, 10, 1, False), Seen(1, 12, 0, False)])
-    assert found[:, 0].tolist() == [0, 0, 1, 3]
-    assert found[:, 1].tolist() == [0, 0, 0, 1]
+def test_history_excludes_overlapping_visits() -> None:
+    result = computed([Seen(1, 0, 10, True), Seen(1, 5, 1, False), Seen(1, 10, 1, False), Seen(1, 12, 0, False)])
+    assert result[:, 0].tolist() == [0, 0, 1, 3]
+    assert result[:, 1].tolist() == [0, 0, 0, 1]
 
 
 def test_no_visits() -> None:
@@ -101,6 +101,6 @@ def test_no_visits() -> None:
 
 def test_times_far_from_1970() -> None:
     late = 253_402_300_799_000_000
-    found = computed([Seen(10**6, late, 1, True), Seen(10**6, late + DAY, 1, False)], since=late)
-    assert found[1, :2].tolist() == [1, 1]
-    assert found[1, 3] == pytest.approx(1.0)
+    result = computed([Seen(10**6, late, 1, True), Seen(10**6, late + DAY, 1, False)], since=late)
+    assert result[1, :2].tolist() == [1, 1]
+    assert result[1, 3] == pytest.approx(1.0)

@@ -1,4 +1,4 @@
-"""Reading the archive: in chunks, only what is asked for, and a read that breaks says whether to try again."""
+"""Reading the archive: chunks, projections, and errors with their kind."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,15 +10,15 @@ from include.batch.features import source
 from include.batch.features.columns import PROJECTION, projection
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.settings import Settings
-from tests.batch.archived import WINDOW, Document, document, shop
+from tests.batch.documents import WINDOW, Document, document, shop
 
 
 class Server:
-    """Client, database and collection in one: finds by time or by id, and fails at the `breaks`-th answer."""
+    """Client, database and collection in one: finds by time or by id, and fails at the `breaks`-th request."""
 
     def __init__(self, documents: list[Document], failure: Exception | None = None, breaks: int = 1) -> None:
         self.documents, self.failure, self.breaks = documents, failure, breaks
-        self.asked: list[tuple[Any, ...]] = []
+        self.requests: list[tuple[Any, ...]] = []
         self.closed = 0
 
     def __enter__(self) -> "Server":
@@ -36,13 +36,13 @@ class Server:
     def command(self, name: str, collection: str, query: Any) -> Document:
         return {"n": len(list(self.find(query, {}, 0)))}
 
-    def find(self, wanted: Any, projection: Any, batch_size: int) -> Iterator[Document]:
-        self.asked.append((wanted, projection, batch_size))
-        if self.failure and len(self.asked) >= self.breaks:
+    def find(self, query: Any, projection: Any, batch_size: int) -> Iterator[Document]:
+        self.requests.append((query, projection, batch_size))
+        if self.failure and len(self.requests) >= self.breaks:
             raise self.failure
-        if "_id" in wanted:
-            return (one for one in self.documents if one["_id"] in wanted["_id"]["$in"])
-        began = wanted["started_at"]
+        if "_id" in query:
+            return (one for one in self.documents if one["_id"] in query["_id"]["$in"])
+        began = query["started_at"]
         return (one for one in self.documents if began["$gte"] <= one["started_at"] < began["$lt"])
 
 
@@ -58,21 +58,21 @@ def serving(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 def test_chunks_are_whole_but_for_the_last(serving: Any) -> None:
     documents = shop(23, 3)
     server = serving(Server(documents))
-    found = list(source.stream(Settings(), WINDOW, PROJECTION, 10))
-    assert [len(part) for part in found] == [10, 10, 3]
-    assert [one for part in found for one in part] == documents
+    results = list(source.stream(Settings(), WINDOW, PROJECTION, 10))
+    assert [len(part) for part in results] == [10, 10, 3]
+    assert [one for part in results for one in part] == documents
     began = {"started_at": {"$gte": WINDOW.start, "$lt": WINDOW.end}}
-    assert server.asked[1] == (began, {"_id": 1}, 10)
-    assert [asked[1] for asked in server.asked[2:]] == [dict(PROJECTION)] * 3
+    assert server.requests[1] == (began, {"_id": 1}, 10)
+    assert [request[1] for request in server.requests[2:]] == [dict(PROJECTION)] * 3
     assert server.closed == 1
 
 
 def test_stretches_of_a_long_window_leave_nothing_out(serving: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source, "IDS", 7)
+    monkeypatch.setattr(source, "IDS_PER_SLICE", 7)
     documents = [*shop(40, 3), document("s-first", started_at=WINDOW.start), document("s-after", started_at=WINDOW.end)]
     serving(Server(documents))
-    found = [one["_id"] for part in source.stream(Settings(), WINDOW, PROJECTION, 5) for one in part]
-    assert sorted(found) == sorted(one["_id"] for one in documents[:-1])
+    results = [one["_id"] for part in source.stream(Settings(), WINDOW, PROJECTION, 5) for one in part]
+    assert sorted(results) == sorted(one["_id"] for one in documents[:-1])
 
 
 def test_an_empty_window_gives_no_chunk(serving: Any) -> None:

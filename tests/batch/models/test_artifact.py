@@ -1,4 +1,4 @@
-"""A kept model is whole or refused, with the file that is wrong named; nothing in it is run."""
+"""Stored models: complete or rejected, with the file in the message; no code in them is executed."""
 
 import json
 import zipfile
@@ -14,7 +14,7 @@ from include.batch.models.baselines import Majority
 from include.batch.models.dense import DenseNetwork
 from include.batch.models.forest import forest
 from include.contracts.errors import TerminalError
-from tests.batch.made_up import MODELS, samples
+from tests.batch.factories import MODELS, samples
 
 COLUMNS = ("c0", "c1")
 RANDOM = np.random.default_rng(5)
@@ -25,16 +25,16 @@ DATA = samples(300, 1)
 
 
 def sealed(folder: Path) -> None:
-    """Make the manifest agree with the files, as somebody would who replaces one on purpose."""
+    """Make the manifest match the files, as an attacker would."""
     path = folder / artifact.MANIFEST
-    told = json.loads(path.read_text())
-    told["files"] = {name: artifact.sha256(folder / name) for name in told["files"]}
-    path.write_text(json.dumps(told))
+    summary = json.loads(path.read_text())
+    summary["files"] = {name: artifact.sha256(folder / name) for name in summary["files"]}
+    path.write_text(json.dumps(summary))
 
 
 @pytest.mark.parametrize("private", [False, True])
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
-def test_a_network_is_the_same_once_loaded(tmp_path: Path, private: bool, activation: str) -> None:
+def test_network_round_trips_through_the_folder(tmp_path: Path, private: bool, activation: str) -> None:
     network = DenseNetwork(WEIGHTS, BIASES, activation, private=private)  # type: ignore[arg-type]
     artifact.save(network, tmp_path / "kept", COLUMNS)
     loaded = artifact.load(tmp_path / "kept")
@@ -45,7 +45,7 @@ def test_a_network_is_the_same_once_loaded(tmp_path: Path, private: bool, activa
     assert artifact.manifest(tmp_path / "kept").columns == COLUMNS
 
 
-def test_a_network_is_its_formula(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_network_equals_its_formula(monkeypatch: pytest.MonkeyPatch) -> None:
     z = DATA.z.astype(float)
     hidden = np.maximum(np.maximum(z @ WEIGHTS[0] + BIASES[0], 0) @ WEIGHTS[1] + BIASES[1], 0)
     expected = 1 / (1 + np.exp(-(hidden @ WEIGHTS[2] + BIASES[2])[:, 0]))
@@ -56,10 +56,10 @@ def test_a_network_is_its_formula(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_extreme_logits_stay_probabilities() -> None:
-    found = DenseNetwork((np.full((6, 1), 1e6, np.float32),), (np.zeros(1, np.float32),)).probabilities(DATA)
-    assert np.isfinite(found).all()
-    assert found.min() >= 0.0
-    assert found.max() <= 1.0
+    result = DenseNetwork((np.full((6, 1), 1e6, np.float32),), (np.zeros(1, np.float32),)).probabilities(DATA)
+    assert np.isfinite(result).all()
+    assert result.min() >= 0.0
+    assert result.max() <= 1.0
 
 
 @pytest.mark.parametrize(
@@ -72,12 +72,12 @@ def test_extreme_logits_stay_probabilities() -> None:
         ((), (), "relu"),
     ],
 )
-def test_layers_that_do_not_fit_are_refused(weights: object, biases: object, activation: str) -> None:
+def test_network_with_mismatched_layers_raises(weights: object, biases: object, activation: str) -> None:
     with pytest.raises(ValueError, match="network"):
         DenseNetwork(weights, biases, activation)  # type: ignore[arg-type]
 
 
-def test_a_model_replaces_the_one_before_it(tmp_path: Path) -> None:
+def test_save_replaces_the_previous_model(tmp_path: Path) -> None:
     artifact.save(DenseNetwork(WEIGHTS, BIASES), tmp_path / "kept", COLUMNS)
     artifact.save(Majority(0.25), tmp_path / "kept", COLUMNS)
     assert artifact.load(tmp_path / "kept").kind == "majority"
@@ -85,7 +85,7 @@ def test_a_model_replaces_the_one_before_it(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
 
 
-def test_the_digest_is_of_what_the_model_is(tmp_path: Path) -> None:
+def test_digest_depends_on_content_only(tmp_path: Path) -> None:
     first = artifact.save(Majority(0.25), tmp_path / "a", COLUMNS)
     assert artifact.save(Majority(0.25), tmp_path / "b", COLUMNS) == first
     assert artifact.save(Majority(0.26), tmp_path / "c", COLUMNS) != first
@@ -94,7 +94,7 @@ def test_the_digest_is_of_what_the_model_is(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("file", ["model.json", "network.npz"])
 @pytest.mark.parametrize("harm", ["missing", "empty", "cut", "flipped"])
-def test_a_missing_or_altered_file_is_named(tmp_path: Path, file: str, harm: str) -> None:
+def test_load_with_a_missing_or_altered_file_raises(tmp_path: Path, file: str, harm: str) -> None:
     folder = tmp_path / "kept"
     artifact.save(DenseNetwork(WEIGHTS, BIASES), folder, COLUMNS)
     whole = (folder / file).read_bytes()
@@ -107,7 +107,7 @@ def test_a_missing_or_altered_file_is_named(tmp_path: Path, file: str, harm: str
         artifact.load(folder)
 
 
-def test_a_file_of_another_library_is_refused_even_with_its_sum_right(tmp_path: Path) -> None:
+def test_load_of_a_foreign_file_with_valid_checksum_raises(tmp_path: Path) -> None:
     folder = tmp_path / "kept"
     artifact.save(DenseNetwork(WEIGHTS, BIASES), folder, COLUMNS)
     (folder / "network.npz").write_bytes(b"pickled, perhaps")
@@ -116,7 +116,7 @@ def test_a_file_of_another_library_is_refused_even_with_its_sum_right(tmp_path: 
         artifact.load(folder)
 
 
-def test_objects_inside_an_array_file_are_refused(tmp_path: Path) -> None:
+def test_load_of_pickled_objects_raises(tmp_path: Path) -> None:
     folder = tmp_path / "kept"
     artifact.save(DenseNetwork(WEIGHTS, BIASES), folder, COLUMNS)
     np.savez(folder / "network.npz", weight0=np.array([{}], dtype=object), activation="relu", name="network")
@@ -125,7 +125,7 @@ def test_objects_inside_an_array_file_are_refused(tmp_path: Path) -> None:
         artifact.load(folder)
 
 
-def test_a_forest_file_with_an_untrusted_type_is_refused(tmp_path: Path) -> None:
+def test_load_of_a_forest_with_an_untrusted_type_raises(tmp_path: Path) -> None:
     folder = tmp_path / "kept"
     artifact.save(forest(DATA, DATA, MODELS, 7), folder, COLUMNS)
     planted = forest(DATA, DATA, MODELS, 7).forest
@@ -136,7 +136,7 @@ def test_a_forest_file_with_an_untrusted_type_is_refused(tmp_path: Path) -> None
         artifact.load(folder)
 
 
-def test_another_estimator_is_no_forest(tmp_path: Path) -> None:
+def test_load_of_another_estimator_as_forest_raises(tmp_path: Path) -> None:
     folder = tmp_path / "kept"
     artifact.save(forest(DATA, DATA, MODELS, 7), folder, COLUMNS)
     skops.io.dump(LogisticRegression(), folder / "forest.skops")
@@ -145,7 +145,7 @@ def test_another_estimator_is_no_forest(tmp_path: Path) -> None:
         artifact.load(folder)
 
 
-def test_a_forest_is_kept_without_addresses_and_clock(tmp_path: Path) -> None:
+def test_forest_file_contains_no_addresses_and_timestamps(tmp_path: Path) -> None:
     artifact.save(forest(DATA, DATA, MODELS, 7), tmp_path / "kept", COLUMNS)
     with zipfile.ZipFile(tmp_path / "kept" / "forest.skops") as archive:
         assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
@@ -153,7 +153,7 @@ def test_a_forest_is_kept_without_addresses_and_clock(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "value"), [("kind", "oracle"), ("format", 99), ("private", True), ("more", 1)])
-def test_a_manifest_of_another_program_is_refused(tmp_path: Path, name: str, value: object) -> None:
+def test_load_with_an_unknown_manifest_raises(tmp_path: Path, name: str, value: object) -> None:
     folder = tmp_path / "kept"
     artifact.save(DenseNetwork(WEIGHTS, BIASES), folder, COLUMNS)
     path = folder / artifact.MANIFEST
@@ -162,13 +162,13 @@ def test_a_manifest_of_another_program_is_refused(tmp_path: Path, name: str, val
         artifact.load(folder)
 
 
-def test_no_file_outside_the_folder_is_read(tmp_path: Path) -> None:
+def test_load_rejects_paths_outside_the_folder(tmp_path: Path) -> None:
     folder = tmp_path / "kept"
     artifact.save(Majority(0.25), folder, COLUMNS)
     path = folder / artifact.MANIFEST
-    told = json.loads(path.read_text())
+    summary = json.loads(path.read_text())
     (tmp_path / "outside").write_bytes(b"")
-    told["files"]["../outside"] = artifact.sha256(tmp_path / "outside")
-    path.write_text(json.dumps(told))
+    summary["files"]["../outside"] = artifact.sha256(tmp_path / "outside")
+    path.write_text(json.dumps(summary))
     with pytest.raises(TerminalError, match="outside"):
         artifact.load(folder)

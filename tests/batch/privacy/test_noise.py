@@ -1,4 +1,4 @@
-"""Noise nobody else can foresee, and that is what it is accounted as."""
+"""Noise: unpredictable without the key, and distributed as accounted."""
 
 import numpy as np
 import pytest
@@ -11,23 +11,23 @@ from include.contracts.settings import Secret, Settings
 KEY = Secret("k" * 32)
 
 
-def test_the_owner_can_draw_it_again_and_another_release_or_key_is_another_stream() -> None:
+def test_noise_is_deterministic_per_key_and_release() -> None:
     own = Settings(noise_key=KEY)
-    first = Noise.of(own, "release").uniform(100)
+    first = Noise.for_release(own, "release").uniform(100)
 
-    assert (Noise.of(own, "release").uniform(100) == first).all()
-    assert not np.isin(Noise.of(own, "other").uniform(100), first).any()
-    assert not np.isin(Noise.of(Settings(noise_key=Secret("l" * 32)), "release").uniform(100), first).any()
+    assert (Noise.for_release(own, "release").uniform(100) == first).all()
+    assert not np.isin(Noise.for_release(own, "other").uniform(100), first).any()
+    assert not np.isin(Noise.for_release(Settings(noise_key=Secret("l" * 32)), "release").uniform(100), first).any()
 
 
 @pytest.mark.parametrize("key", ["", "qqqqq"])
-def test_without_a_key_nothing_is_released_and_the_key_is_not_told(key: str) -> None:
+def test_noise_without_a_key_raises_and_hides_the_key(key: str) -> None:
     with pytest.raises(SettingsError, match="NOISE_KEY") as raised:
-        Noise.of(Settings(noise_key=Secret(key)), "release")
+        Noise.for_release(Settings(noise_key=Secret(key)), "release")
     assert not key or key not in str(raised.value)
 
 
-def test_it_is_normal_and_uniform_and_never_repeats() -> None:
+def test_noise_is_normal_uniform_and_never_repeats() -> None:
     noise = Noise(b"seed")
     normal, uniform, later = noise.normal(50_000), noise.uniform(50_000), noise.uniform(50_000)
 
@@ -38,13 +38,13 @@ def test_it_is_normal_and_uniform_and_never_repeats() -> None:
     assert uniform.max() < 1.0
 
 
-def test_each_user_takes_part_on_his_own() -> None:
+def test_sample_users_is_independent_per_user() -> None:
     noise = Noise(b"seed")
-    drawn = [noise.chosen(1000, 0.1) for _ in range(400)]
+    drawn = [noise.sample_users(1000, 0.1) for _ in range(400)]
     sizes = np.array([len(users) for users in drawn])
 
     assert sizes.mean() == pytest.approx(100, rel=0.03)
-    # A batch of a fixed size, or a shuffled one, would not vary as a binomial does.
+    # The variance distinguishes Poisson sampling from batches of a fixed size and from shuffling.
     assert sizes.var() == pytest.approx(90, rel=0.25)
     assert np.bincount(np.concatenate(drawn), minlength=1000).var() == pytest.approx(36, rel=0.25)
-    assert len(noise.chosen(50, 1.0)) == 50
+    assert len(noise.sample_users(50, 1.0)) == 50

@@ -12,7 +12,7 @@ from include.archive.source import Source, describe
 from include.archive.store import Client, Document
 from include.contracts.settings import Settings
 from include.contracts.topics import VALID
-from include.local.stack import ARCHIVE, Stack
+from local.stack import ARCHIVE, Stack
 from tests.locking import turn
 
 OFFSET = 1_400

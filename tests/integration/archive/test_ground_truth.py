@@ -6,9 +6,9 @@ from pymongo.database import Database
 
 from include.archive.store import Document
 from include.contracts.settings import Settings
+from include.ingest.generator import synthesize
 from include.ingest.plan import Plan
-from include.ingest.shop import synthesize
-from include.local.truth import ground_truth, keep_ledger, unique_users
+from local.verification.ground_truth_store import ground_truth, store_ground_truth, unique_users
 
 START = datetime(2026, 11, 23, tzinfo=UTC)
 
@@ -18,7 +18,7 @@ def test_unique_users_is_none_once_a_source_without_a_ledger_has_sent(own: Setti
     plan = Plan.of(own, seed=7, start=START, end=START + timedelta(hours=2), sessions=200)
     history = synthesize(plan)
     assert len(list(history)) > 0
-    keep_ledger(own, history.ledger)
+    store_ground_truth(own, history.ledger)
     truth = ground_truth(own)
     assert truth is not None
     assert (truth.sessions, truth.users) == (history.ledger.expected.valid, history.ledger.expected.unique_users)

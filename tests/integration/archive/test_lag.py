@@ -5,13 +5,13 @@ import time
 import pytest
 from pymongo.database import Database
 
+from include.archive.consume import load
 from include.archive.lag import partition_lag
-from include.archive.load import load
 from include.archive.store import Document
-from include.contracts.archive import PROGRESS
+from include.contracts.collections import PROGRESS
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.settings import Secret, Settings
-from include.local.stack import Stack
+from local.stack import Stack
 from tests.valid_topic import put, sessions
 
 

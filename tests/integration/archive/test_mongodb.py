@@ -15,17 +15,17 @@ from pymongo.errors import BulkWriteError, ConnectionFailure
 
 from include.archive import store
 from include.archive.store import Client, Document
-from include.contracts.archive import SESSIONS
+from include.contracts.collections import SESSIONS
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.settings import LOOPBACK, Secret, Settings
-from include.local.stack import ARCHIVE, Stack
+from local.stack import ARCHIVE, Stack
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 def test_an_upsert_by_id_replaces_the_whole_document(empty: Database[Document]) -> None:
-    def put(*found: Document) -> None:
-        empty.plain.bulk_write([ReplaceOne({"_id": entry["_id"]}, entry, upsert=True) for entry in found], False)
+    def put(*result: Document) -> None:
+        empty.plain.bulk_write([ReplaceOne({"_id": entry["_id"]}, entry, upsert=True) for entry in result], False)
 
     put({"_id": "a", "old": 1}, {"_id": "b"})
     put({"_id": "a", "new": 2}, {"_id": "c"})
@@ -121,7 +121,7 @@ def test_what_was_acknowledged_to_several_writers_survives_a_kill(
     archive_stack.wait(ARCHIVE)
 
     # A write that was executed and never answered may be there as well.
-    stored = {found["_id"] for found in empty.plain.find({})}
+    stored = {match["_id"] for match in empty.plain.find({})}
     assert acknowledged <= stored
     assert len(stored - acknowledged) <= 4
     assert empty.plain.count_documents({"_id": {"$in": sorted(stored)}}) == len(stored)
@@ -129,8 +129,8 @@ def test_what_was_acknowledged_to_several_writers_survives_a_kill(
 
 def test_only_loopback_is_listened_on(archive_stack: Stack) -> None:
     ours = archive_stack.pids("mongodb")
-    found = [seen for seen in psutil.net_connections("tcp") if seen.pid in ours and seen.status == psutil.CONN_LISTEN]
-    assert {(seen.laddr.ip.removeprefix("::ffff:"), seen.laddr.port) for seen in found if seen.laddr} == {
+    results = [seen for seen in psutil.net_connections("tcp") if seen.pid in ours and seen.status == psutil.CONN_LISTEN]
+    assert {(seen.laddr.ip.removeprefix("::ffff:"), seen.laddr.port) for seen in results if seen.laddr} == {
         (LOOPBACK, archive_stack.settings.ports.mongodb)
     }
 
@@ -146,6 +146,10 @@ def test_errors_say_whether_to_try_again(client: Client, empty: Database[Documen
 
 def test_a_server_that_is_away_is_told_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "CONNECT_MS", 300)
-    away = Settings(mongo_url=Secret("mongodb://127.0.0.1:9"), state_dir=Path("none"))
-    with store.connect(away) as nobody, pytest.raises(TransientError, match="does not answer"), store.errors("ask"):
+    unavailable = Settings(mongo_url=Secret("mongodb://127.0.0.1:9"), state_dir=Path("none"))
+    with (
+        store.connect(unavailable) as nobody,
+        pytest.raises(TransientError, match="does not answer"),
+        store.errors("ask"),
+    ):
         nobody.admin.command("ping")

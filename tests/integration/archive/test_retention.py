@@ -4,12 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from pymongo.database import Database
+from typer.testing import CliRunner
 
-from include.archive import __main__ as command
 from include.archive import documents, retention
+from include.archive.cli import app
 from include.archive.retention import delete_expired
 from include.archive.store import Document
-from include.contracts.archive import SESSIONS
+from include.contracts.collections import SESSIONS
 from include.contracts.settings import Settings
 from tests.valid_sessions import valid_session
 
@@ -51,20 +52,14 @@ def test_delete_expired_without_retention_or_time_deletes_nothing(empty: Databas
     assert empty[SESSIONS].count_documents({}) == 7
 
 
-def test_expire_command_with_dry_run_deletes_nothing_and_without_it_deletes(
-    own: Settings, empty: Database[Document], monkeypatch: pytest.MonkeyPatch
+def test_expire_command_without_yes_deletes_nothing_and_with_it_deletes(
+    own: Settings, empty: Database[Document]
 ) -> None:
     fill(empty, datetime.now(UTC))
-    for name, value in own.replace(archive_retention_days=2).to_env().items():
-        monkeypatch.setenv(name, value)
+    environment = own.replace(archive_retention_days=2).to_env()
 
-    assert command.main(["--expire", "--dry-run"]) == 0
-    assert empty[SESSIONS].count_documents({}) == 7
-    assert command.main(["--expire"]) == 0
-    assert empty[SESSIONS].count_documents({}) == 2
-
-
-def test_dry_run_without_expire_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        command.main(["--dry-run"])
-    assert "--dry-run belongs to --expire" in capsys.readouterr().err
+    dry_run = CliRunner().invoke(app, ["expire"], env=environment)
+    assert (dry_run.exit_code, empty[SESSIONS].count_documents({})) == (0, 7)
+    assert dry_run.output == "5 sessions older than 2 days would be deleted; add --yes\n"
+    deletion = CliRunner().invoke(app, ["expire", "--yes"], env=environment)
+    assert (deletion.exit_code, empty[SESSIONS].count_documents({})) == (0, 2)

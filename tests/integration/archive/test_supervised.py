@@ -11,13 +11,13 @@ from include.archive.store import Document
 from include.contracts.settings import Secret, Settings
 from include.contracts.topics import VALID
 from include.supervise.archive_probe import TIMEOUT_MS, probe_archive
-from include.supervise.observation import Archive
+from include.supervise.observation import ArchiveState
 
 SLACK_S = 5.0
 
 
 def test_probe_of_an_archive_that_never_ran_has_no_offsets(own: Settings, empty: Database[Document]) -> None:
-    assert probe_archive(own) == Archive(offsets={}, written_at=None)
+    assert probe_archive(own) == ArchiveState(offsets={}, written_at=None)
 
 
 def test_probe_returns_the_watermarks(own: Settings, empty: Database[Document]) -> None:

@@ -1,4 +1,4 @@
-"""Neighbours on a real Elasticsearch and MongoDB's stand-in: readers see one run, whole, whatever happens."""
+"""Neighbours on a real Elasticsearch and MongoDB's stand-in: readers always see one complete run."""
 
 import os
 import signal
@@ -15,26 +15,27 @@ import pytest
 from elasticsearch import Elasticsearch
 from pymongo import MongoClient
 
-from include.batch.similar.publish import Rows, publish
-from include.batch.similar.stores import ALIAS, STAGED, ElasticStore, MongoStore, Store
-from include.contracts.archive import NEIGHBOURS
+from include.batch.lsh.publish import Rows, publish
+from include.batch.lsh.stores import STAGED, ElasticStore, MongoStore, Store
+from include.contracts.collections import NEIGHBOURS
 from include.contracts.errors import TerminalError, TransientError
+from include.contracts.index_documents import NEIGHBOURS_ALIAS
 from include.contracts.settings import Secret, Settings
-from include.local.stack import ARCHIVE, Stack
+from local.stack import ARCHIVE, Stack
 
 USERS = 60
 
 
 @pytest.fixture
 def own(stack: Stack) -> Iterator[Settings]:
-    """Settings of a database of this test only; the alias is taken down afterwards."""
+    """Settings with a database of this test; the alias is deleted afterwards."""
     stack.up(ARCHIVE)
     settings = stack.settings.replace(mongo_database=f"test-{uuid.uuid4().hex[:12]}")
     yield settings
     with MongoClient[dict[str, Any]](settings.mongo_url.reveal()) as mongo:
         mongo.drop_database(settings.mongo_database)
     with Elasticsearch(settings.elasticsearch_url) as elastic:
-        indices = list(elastic.indices.get_alias(index=f"{ALIAS}-*").keys())
+        indices = list(elastic.indices.get_alias(index=f"{NEIGHBOURS_ALIAS}-*").keys())
         if indices:
             elastic.indices.delete(index=indices)
 
@@ -75,21 +76,23 @@ def staged_in_mongo(settings: Settings) -> list[str]:
 
 def in_elasticsearch(settings: Settings, query: dict[str, Any] | None = None) -> list[dict[str, Any]]:
     with Elasticsearch(settings.elasticsearch_url) as client:
-        answer = client.search(index=ALIAS, query=query or {"match_all": {}}, size=1_000)
-    return [hit["_source"] for hit in answer["hits"]["hits"]]
+        response = client.search(index=NEIGHBOURS_ALIAS, query=query or {"match_all": {}}, size=1_000)
+    return [hit["_source"] for hit in response["hits"]["hits"]]
 
 
 def indices(settings: Settings) -> list[str]:
     with Elasticsearch(settings.elasticsearch_url) as client:
-        return list(client.indices.get_alias(index=f"{ALIAS}-*").keys())
+        return list(client.indices.get_alias(index=f"{NEIGHBOURS_ALIAS}-*").keys())
 
 
 def seen(settings: Settings) -> list[tuple[int, set[str]]]:
-    """For each store how many users it shows, and of which runs."""
-    return [(len(found), {one["run"] for one in found}) for found in (in_mongo(settings), in_elasticsearch(settings))]
+    """For each store the number of users, and their runs."""
+    return [
+        (len(result), {one["run"] for one in result}) for result in (in_mongo(settings), in_elasticsearch(settings))
+    ]
 
 
-def test_a_run_is_found_in_both_stores_with_its_reasons(own: Settings) -> None:
+def test_publish_writes_both_stores_with_shared_tokens(own: Settings) -> None:
     assert put(own, "first") == USERS
     assert seen(own) == [(USERS, {"first"})] * 2
     one = next(entry for entry in in_mongo(own) if entry["_id"] == "u0007")
@@ -100,7 +103,7 @@ def test_a_run_is_found_in_both_stores_with_its_reasons(own: Settings) -> None:
     assert [entry["user_id"] for entry in in_elasticsearch(own, {"term": {"status": "nobody_alike"}})] == ["u0000"]
 
 
-def test_another_run_replaces_it_and_leaves_nothing_of_it(own: Settings) -> None:
+def test_publish_replaces_the_previous_run(own: Settings) -> None:
     put(own, "first")
     put(own, "second", rows(40))
     assert seen(own) == [(40, {"second"})] * 2
@@ -110,7 +113,7 @@ def test_another_run_replaces_it_and_leaves_nothing_of_it(own: Settings) -> None
     assert staged_in_mongo(own) == []
 
 
-def test_a_publisher_killed_in_the_middle_changes_nothing(own: Settings) -> None:
+def test_killed_publish_changes_nothing(own: Settings) -> None:
     put(own, "first")
     code = (
         "import os, time\n"
@@ -143,7 +146,7 @@ def test_a_publisher_killed_in_the_middle_changes_nothing(own: Settings) -> None
     assert len(indices(own)) == 1
 
 
-def test_whoever_reads_meanwhile_sees_one_whole_run(own: Settings) -> None:
+def test_concurrent_readers_see_one_complete_run(own: Settings) -> None:
     put(own, "run-0")
     over = threading.Event()
     torn: list[Any] = []
@@ -171,14 +174,14 @@ def test_whoever_reads_meanwhile_sees_one_whole_run(own: Settings) -> None:
     assert torn == []
 
 
-def test_a_store_that_is_away_or_refuses_leaves_the_old_run(own: Settings) -> None:
+def test_publish_to_a_failing_store_keeps_the_previous_run(own: Settings) -> None:
     put(own, "first")
-    for away in (
+    for unavailable in (
         {"elasticsearch_url": "http://127.0.0.1:9"},
         {"mongo_url": Secret("mongodb://127.0.0.1:9/?serverSelectionTimeoutMS=200")},
     ):
         with pytest.raises(TransientError, match="does not answer"):
-            put(own.replace(**away), "second")
+            put(own.replace(**unavailable), "second")
     strange = iter([[row("u0001", 0.5) | {"surprise": 1}]])
     with pytest.raises(TerminalError, match="refused 1 rows"):
         put(own, "second", strange)
@@ -187,15 +190,15 @@ def test_a_store_that_is_away_or_refuses_leaves_the_old_run(own: Settings) -> No
     assert seen(own) == [(USERS, {"first"})] * 2
 
 
-def test_a_run_that_lost_what_it_staged_does_not_switch(own: Settings) -> None:
+def test_publish_with_lost_staging_does_not_swap(own: Settings) -> None:
     put(own, "first")
 
     def meddled() -> Iterator[Rows]:
         batches = list(rows())
         yield from batches[:3]
         with closing(MongoStore(own)) as mongo, closing(ElasticStore(own)) as elastic:
-            mongo.tidy()
-            elastic.tidy()
+            mongo.cleanup()
+            elastic.cleanup()
         yield from batches[3:]
 
     with pytest.raises(TransientError, match="30 staged neighbours of 60"):

@@ -1,4 +1,4 @@
-"""The privacy ledger on the stand-in for MongoDB: what the batch's tests take for granted."""
+"""The privacy ledger on the stand-in for MongoDB."""
 
 import uuid
 from collections.abc import Callable, Iterator
@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from include.batch.privacy.entries import Entries, MongoEntries, opened
+from include.batch.privacy.ledger_store import Entries, MongoEntries, open_ledger
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.settings import LOOPBACK, Secret, Settings
-from include.local.stack import Stack
-from tests.batch.privacy.kept import CONTRACT, entry
+from local.stack import Stack
+from tests.batch.privacy.ledger_contract import CONTRACT, entry
 
 
 @pytest.fixture
 def own(stack: Stack) -> Iterator[Settings]:
-    """Settings of a database of this test only."""
+    """Settings with a database of this test."""
     stack.up(("mongodb",))
     settings = stack.settings.replace(mongo_database=f"test-{uuid.uuid4().hex[:12]}")
     yield settings
@@ -25,31 +25,31 @@ def own(stack: Stack) -> Iterator[Settings]:
 
 
 @pytest.mark.parametrize("contract", CONTRACT)
-def test_the_ledger_of_mongodb_keeps_the_contract(own: Settings, contract: Callable[[Entries], None]) -> None:
-    with opened(own) as entries:
+def test_mongodb_ledger_keeps_the_contract(own: Settings, contract: Callable[[Entries], None]) -> None:
+    with open_ledger(own) as entries:
         contract(entries)
 
 
-def test_what_was_charged_survives_a_crash_of_mongodb(own: Settings, stack: Stack) -> None:
-    with opened(own) as entries:
+def test_charges_survive_a_crash_of_mongodb(own: Settings, stack: Stack) -> None:
+    with open_ledger(own) as entries:
         entries.add(entry("a", 1))
     stack.kill("mongodb")
     stack.wait(("mongodb",))
-    with opened(own) as entries:
+    with open_ledger(own) as entries:
         assert entries.read() == [entry("a", 1)]
 
 
-def test_an_entry_without_a_number_stops_the_reading(own: Settings) -> None:
+def test_read_of_an_entry_without_a_number_raises(own: Settings) -> None:
     with MongoClient[dict[str, Any]](own.mongo_url.reveal()) as mongo:
         mongo[own.mongo_database].privacy.insert_one({"_id": "a"})
-    with opened(own) as entries, pytest.raises(TerminalError, match="has no number"):
+    with open_ledger(own) as entries, pytest.raises(TerminalError, match="has no number"):
         entries.read()
 
 
-def test_mongodb_away_is_worth_another_try(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("include.batch.privacy.entries.CONNECT_MS", 200)
+def test_unavailable_mongodb_raises_transient_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("include.batch.privacy.ledger_store.CONNECT_MS", 200)
     with (
-        opened(Settings(mongo_url=Secret(f"mongodb://{LOOPBACK}:9"))) as entries,
+        open_ledger(Settings(mongo_url=Secret(f"mongodb://{LOOPBACK}:9"))) as entries,
         pytest.raises(TransientError, match="read the privacy ledger"),
     ):
         entries.read()

@@ -1,4 +1,4 @@
-"""What these tests start from: no stream and an empty journal on the shared stack, and a Kafka that is new."""
+"""Fixtures: no stream and an empty decision log on the shared stack, and a new Kafka."""
 
 import shutil
 from collections.abc import Iterator
@@ -8,12 +8,12 @@ import pytest
 import redis
 from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 
-from include.contracts import keys, topics
+from include.contracts import redis_keys, topics
 from include.contracts.settings import Settings
-from include.local.stack import Stack
-from include.local.stream import state_folder, supervise_folder
 from include.supervise.flink_rest import FlinkRest
 from include.supervise.stream_job import cancel, running_job
+from local.stack import Stack
+from local.stream_job import state_folder, supervise_folder
 from tests.locking import turn
 
 OFFSET = 1_500
@@ -30,10 +30,10 @@ def no_stream(stack: Stack) -> Iterator[Stack]:
 
 
 @pytest.fixture
-def journal(stack: Stack) -> Settings:
-    """Settings of the shared stack, where nothing was decided, no alarm raised and nobody acts."""
+def decision_log(stack: Stack) -> Settings:
+    """Settings of the shared stack, without decisions, alerts and supervisors."""
     with redis.Redis.from_url(stack.settings.redis_url.reveal()) as client:
-        client.delete(keys.decisions(), keys.supervising(), *client.keys("{supervise}:alarm:*"))
+        client.delete(redis_keys.decisions(), redis_keys.supervising(), *client.keys("{supervise}:alarm:*"))
     shutil.rmtree(supervise_folder(stack.settings), ignore_errors=True)
     return stack.settings
 
@@ -56,12 +56,12 @@ def pass_over(settings: Settings, group: str, topic: str, short: int = 0, partit
     """Commit for a group that it has read a topic to its end, but for the last offsets of some partitions."""
     reader = KafkaConsumer(bootstrap_servers=settings.kafka_bootstrap, group_id=group, enable_auto_commit=False)
     try:
-        places = [TopicPartition(topic, number) for number in range(settings.partitions)]
-        ends = reader.end_offsets(places)
+        topic_partitions = [TopicPartition(topic, number) for number in range(settings.partitions)]
+        ends = reader.end_offsets(topic_partitions)
         for number in partitions:
-            ends[places[number]] -= short
-        reader.assign(places)
-        reader.commit({place: OffsetAndMetadata(end, "", -1) for place, end in ends.items()})
+            ends[topic_partitions[number]] -= short
+        reader.assign(topic_partitions)
+        reader.commit({topic_partition: OffsetAndMetadata(end, "", -1) for topic_partition, end in ends.items()})
     finally:
         reader.close()
 

@@ -1,4 +1,4 @@
-"""Reconciliation on real servers: one lost session is found in every store, and nothing else raises an alarm."""
+"""Reconciliation on real servers: one lost session is found in every store, and nothing else fires an alert."""
 
 import logging
 import uuid
@@ -16,13 +16,13 @@ from kafka import KafkaProducer
 from include.archive import store
 from include.contracts import topics
 from include.contracts.settings import Settings
-from include.local.stack import ARCHIVE, Stack
 from include.serving.client import connect
 from include.serving.templates import ensure_templates
-from include.supervise.due import floor
+from include.supervise.due_hours import floor
 from include.supervise.reconcile import HOUR
+from local.stack import ARCHIVE, Stack
 from tests.integration.supervision.conftest import pass_over
-from tests.integration.supervision.shop_hours import ShopHour, let_raw_records_be_old
+from tests.integration.supervision.synthetic_hours import ShopHour, let_raw_records_be_old
 from tests.locking import turn
 from tests.valid_sessions import valid_session
 
@@ -93,8 +93,8 @@ def test_run_with_one_lost_session_in_every_store_names_each(
     hour.gate(sessions, rejected=4)
     hour.index(sessions)
     hour.archive(sessions[:-1])
-    for place, alias in enumerate(("session_summary", "product_details", "product_sentiment")):
-        hour.lose(alias, sessions[place])
+    for location, alias in enumerate(("session_summary", "product_details", "product_sentiment")):
+        hour.lose(alias, sessions[location])
     hour.pass_all()
     if load == "full":
         hour.traffic()
@@ -118,7 +118,7 @@ def test_run_with_one_lost_session_in_every_store_names_each(
     # Repaired, the same hour is closed by the next run.
     hour.index(sessions)
     hour.archive(sessions[-1:])
-    assert [found["state"] for found in hour.run()] == ["balanced"]
+    assert [result["state"] for result in hour.run()] == ["balanced"]
     assert hour.run() == []
 
 
@@ -135,9 +135,9 @@ def test_run_with_a_session_missing_from_the_minutes_names_the_day(hour: ShopHou
             hour.close(midnight + number * HOUR)
     hour.traffic()
 
-    found, day = hour.run(midnight + timedelta(days=1, minutes=20) - hour.start)
+    result, day = hour.run(midnight + timedelta(days=1, minutes=20) - hour.start)
 
-    assert (found["state"], day["state"], day["owner"]) == ("balanced", "difference", "stream")
+    assert (result["state"], day["state"], day["owner"]) == ("balanced", "difference", "stream")
     assert texts(day) == {"kpi_minute": "kpi_minute 11 of 12 expected, 1 missing"}
     hour.count_minutes(sessions)
     assert [entry["state"] for entry in hour.run(midnight + timedelta(days=1, minutes=20) - hour.start)] == ["balanced"]
@@ -238,7 +238,7 @@ def test_run_long_after_an_outage_records_expired_hours_once(hour: ShopHour, cap
     entry = hour.database.reconciliations.find_one({"_id": hour.start.isoformat()})
     assert entry is not None
     assert entry["state"] == "unverifiable"
-    assert [line for line in caplog.messages if line.startswith("ALARM reconcile.unverifiable")]
+    assert [line for line in caplog.messages if line.startswith("ALERT reconcile.unverifiable")]
     caplog.clear()
     hour.run(timedelta(days=3, hours=1))
     assert not [line for line in caplog.messages if "unverifiable" in line]
@@ -261,7 +261,7 @@ def test_run_after_a_replay_whose_months_retention_deleted_balances(hour: ShopHo
     # Retention that has not run yet changes nothing either.
     hour.index(old)
     hour.database.reconciliations.delete_one({"_id": hour.start.isoformat()})
-    assert [found["state"] for found in hour.run()] == ["balanced"]
+    assert [result["state"] for result in hour.run()] == ["balanced"]
 
 
 def test_run_with_dead_letters_counts_only_those_that_are_not_indexed(hour: ShopHour) -> None:
@@ -335,10 +335,10 @@ def test_run_whose_valid_sessions_are_deleted_keeps_the_counted_difference(hour:
     )
     # The counts alone close it once it is repaired.
     hour.index(sessions)
-    assert [found["state"] for found in hour.run()] == ["balanced"]
+    assert [result["state"] for result in hour.run()] == ["balanced"]
 
 
-def test_run_whose_valid_topic_was_created_anew_judges_by_the_counts(hour: ShopHour) -> None:
+def test_run_with_a_recreated_valid_topic_compares_the_counts(hour: ShopHour) -> None:
     sessions = hour.sessions(8)
     hour.gate(sessions)
     hour.index(sessions)
@@ -352,4 +352,4 @@ def test_run_whose_valid_topic_was_created_anew_judges_by_the_counts(hour: ShopH
 
     assert (entry["state"], texts(entry)) == ("difference", {"in MongoDB": "in MongoDB 7 of 8 expected, 1 missing"})
     hour.archive(sessions[-1:])
-    assert [found["state"] for found in hour.run()] == ["balanced"]
+    assert [result["state"] for result in hour.run()] == ["balanced"]

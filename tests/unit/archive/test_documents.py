@@ -25,17 +25,17 @@ def test_a_session_survives_its_document(seconds: int, review: str | None, views
 
 
 def test_the_id_names_user_and_session_and_times_are_times() -> None:
-    found = documents.document(valid_session(user_id="u", session_id="s-1"))
-    assert (found["_id"], found["user_id"], found["session_id"]) == ("u:s-1", "u", "s-1")
-    assert found["started_at"] == STARTED
-    assert isinstance(found["ended_at"], datetime)
-    assert isinstance(found["received_at"], datetime)
+    result = documents.document(valid_session(user_id="u", session_id="s-1"))
+    assert (result["_id"], result["user_id"], result["session_id"]) == ("u:s-1", "u", "s-1")
+    assert result["started_at"] == STARTED
+    assert isinstance(result["ended_at"], datetime)
+    assert isinstance(result["received_at"], datetime)
 
 
 def test_a_time_with_an_offset_is_the_same_instant() -> None:
     started = datetime(2026, 11, 23, 10, 15, tzinfo=timezone(timedelta(hours=2)))
-    found = documents.document(documents.decode(encoded(valid_session(started_at=started))))
-    assert found["started_at"] == datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
+    result = documents.document(documents.decode(encoded(valid_session(started_at=started))))
+    assert result["started_at"] == datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(

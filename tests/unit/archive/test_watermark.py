@@ -17,4 +17,4 @@ def test_a_watermark_at_the_end_is_well() -> None:
 def test_each_watermark_behind_its_end_is_named() -> None:
     with pytest.raises(TerminalError, match=r"t:0 \(6 of 5\), t:2 \(1 of 0\)") as raised:
         require_below({0: 6, 1: 0, 2: 1}, {0: 5, 1: 9, 2: 0}, "t")
-    assert "python -m include.archive --start-over" in raised.value.remedy
+    assert "./showroom archive reset-offsets --yes" in raised.value.remedy

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 
 from include.contracts.session import MAX_VIEWS, Session, ValidSession
-from include.local.generate import schema
 from tests.sessions import raw_session
+from tools.generated_docs import schema
 
 VALIDATORS = {
     record: Draft202012Validator(schema(record), format_checker=FormatChecker()) for record in (Session, ValidSession)
@@ -94,7 +94,7 @@ def decodes(record: Any, kind: type[msgspec.Struct] = Session) -> bool:
 
 def paths_of(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [path, *(found for key, part in inner for found in paths_of(part, (*path, key)))]
+    return [path, *(result for key, part in inner for result in paths_of(part, (*path, key)))]
 
 
 def changed(path: tuple[Any, ...], value: Any) -> Any:
@@ -102,10 +102,10 @@ def changed(path: tuple[Any, ...], value: Any) -> Any:
     if not path:
         return value
     copy = deepcopy(EXAMPLE)
-    place: Any = copy
+    location: Any = copy
     for key in path[:-1]:
-        place = place[key]
-    place[path[-1]] = value
+        location = location[key]
+    location[path[-1]] = value
     return copy
 
 
@@ -148,10 +148,10 @@ def test_the_example_of_the_documents_is_a_session() -> None:
 @pytest.mark.parametrize("path", [path for path in paths_of(EXAMPLE) if path and isinstance(path[-1], str)])
 def test_every_field_is_required(path: tuple[Any, ...]) -> None:
     record = deepcopy(EXAMPLE)
-    place: Any = record
+    location: Any = record
     for key in path[:-1]:
-        place = place[key]
-    del place[path[-1]]
+        location = location[key]
+    del location[path[-1]]
     assert not decodes(record)
     assert not VALIDATORS[Session].is_valid(record)
 
@@ -159,10 +159,10 @@ def test_every_field_is_required(path: tuple[Any, ...]) -> None:
 @pytest.mark.parametrize("path", [(), ("user",), ("device",), ("location",), ("views", 0), ("purchase",)])
 def test_every_object_is_closed(path: tuple[Any, ...]) -> None:
     record = deepcopy(EXAMPLE)
-    place: Any = record
+    location: Any = record
     for key in path:
-        place = place[key]
-    place["surprise"] = 1
+        location = location[key]
+    location["surprise"] = 1
     assert not decodes(record)
     assert not VALIDATORS[Session].is_valid(record)
 

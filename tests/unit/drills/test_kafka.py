@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from drills import late_commit
-from drills.gate_process import log_of, say_where_the_log_is
+from drills.gate_process import log_gate_log_path, log_of
 from drills.kafka import Kill, _figures
 from drills.origins import History
 from drills.visibility import PartialWatch
@@ -48,7 +48,7 @@ class Never:
 
 def test_hold_one_in_which_nothing_happens_returns_each_timeout(capsys: pytest.CaptureFixture[str]) -> None:
     backlog = SimpleNamespace(sessions=0, append=lambda _: None)
-    proxy = SimpleNamespace(held=[], delivered=0, hold=0)
+    proxy = SimpleNamespace(held_commits=[], delivered=0, hold=0)
     watch = SimpleNamespace(comparisons=0)
     missed = late_commit._hold_one(*cast("Any", (backlog, proxy, Never(), watch, random.Random(1))))
     assert missed == [
@@ -79,9 +79,9 @@ def test_missed_target_names_the_gates_log_beside_the_purged_folder(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = Settings(state_dir=tmp_path / "drill")
-    say_where_the_log_is(settings, "kafka", '{"met": true}')
+    log_gate_log_path(settings, "kafka", '{"met": true}')
     assert capsys.readouterr().err == ""
-    say_where_the_log_is(settings, "kafka", '{"met": false}')
+    log_gate_log_path(settings, "kafka", '{"met": false}')
     log = log_of(settings, "kafka")
     assert str(log) in capsys.readouterr().err
     assert not log.is_relative_to(tmp_path / "drill")

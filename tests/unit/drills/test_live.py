@@ -4,17 +4,17 @@ import math
 import time
 from pathlib import Path
 
-from drills.blocked import BEFORE_S, BETWEEN_S, OTHER_MONTH, _is_fresh, _load
+from drills.elasticsearch_blocked import BEFORE_S, BETWEEN_S, OTHER_MONTH, _is_fresh, _load
 from drills.live import WaitLog, balance_of, combined
 from drills.poison import COMPRESSED_BYTES, Poison, worst_window_p95
 from drills.watch import Sample
-from include.contracts.documents import MAX_ID_BYTES, index_name, kpi_id
-from include.contracts.reasons import Reason
+from include.contracts.index_documents import MAX_ID_BYTES, index_name, kpi_id
+from include.contracts.reject_reasons import Reason
 from include.contracts.settings import Settings
 from include.contracts.topics import DEAD
-from include.gate.check import Candidate, Limits, Rejection, check
-from include.ingest.expected import Account
-from include.local.account import Line
+from include.gate.validation import Candidate, Limits, Rejection, check
+from include.ingest.expected_counts import Account
+from local.verification.count_check import Line
 
 LIMITS = Limits.of(Settings())
 
@@ -51,7 +51,7 @@ def test_poison_is_what_the_gate_admits_or_rejects_as_too_long() -> None:
 def test_load_of_blocked_brings_a_month_without_an_index_after_the_second_fault_began() -> None:
     load, expected = _load(Settings(), per_s=20.0, seed=1, fault_s=10.0)
     assert len(load) == expected.produced
-    newest = max(emission.arrives_at for emission in load)
+    newest = max(labelled.arrives_at for labelled in load)
     other = [number for number, each in enumerate(load) if newest - each.arrives_at > OTHER_MONTH / 2]
     assert other
     assert other[0] >= 21 * (BEFORE_S + 10 + BETWEEN_S)

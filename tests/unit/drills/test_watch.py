@@ -2,9 +2,9 @@
 
 import pytest
 
+from cli.drill import VICTIMS
 from drills.faults import FAULTS
 from drills.watch import Recovery, Sample, recovery
-from include.local.commands.drill import VICTIMS
 
 FAULT = 100.0
 
@@ -35,9 +35,9 @@ def test_looks_that_nobody_answered_do_not_hide_a_standstill() -> None:
 
 def test_a_flow_that_stays_dead_has_not_recovered_before_the_end() -> None:
     samples = _flow(97, 98, 99, *[99] * 60)
-    found = recovery(samples, FAULT)
-    assert found.rising_s == samples[-1].at - FAULT
-    assert found.fresh_s is None
+    result = recovery(samples, FAULT)
+    assert result.rising_s == samples[-1].at - FAULT
+    assert result.fresh_s is None
 
 
 @pytest.mark.parametrize("samples", [[], _flow(97, 98), [Sample(101, 100)]])

@@ -5,8 +5,8 @@ from include.gate.fences import MAX_FENCES, WINDOW_S, FenceCounter
 
 def test_fences_within_the_window_are_too_often() -> None:
     counter = FenceCounter()
-    told = [counter.is_too_often(number * WINDOW_S / MAX_FENCES) for number in range(MAX_FENCES)]
-    assert told == [False] * (MAX_FENCES - 1) + [True]
+    messages = [counter.is_too_often(number * WINDOW_S / MAX_FENCES) for number in range(MAX_FENCES)]
+    assert messages == [False] * (MAX_FENCES - 1) + [True]
 
 
 def test_fences_beyond_the_window_are_borne() -> None:

@@ -8,13 +8,13 @@ from typing import Any, cast
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from include.gate.decide import Judge, Output
+from include.gate.batch_processor import BatchProcessor, Output
 from include.gate.kafka_errors import is_fenced
 from include.gate.loop import Loop
-from include.gate.memory import Memory
+from include.gate.shutdown import FORCED_EXIT, ShutdownSignal
 from include.gate.source import Polled
-from include.gate.stop import FORCED_EXIT, Stop
-from include.local.project import ROOT
+from include.gate.state import GateState
+from local.project import ROOT
 
 RECORD = Polled("sessions.raw", 0, 0, 0, b"k", b"v", None)
 HANGING = """
@@ -25,9 +25,9 @@ loop_of(lambda *_: threading.Event().wait(), hang_limit_s=0.2).run()
 """
 DEAF = """
 import logging, os, signal, threading
-from include.gate.stop import Stop
+from include.gate.shutdown import ShutdownSignal
 logging.basicConfig(level=logging.INFO)
-Stop().listen(0.2)
+ShutdownSignal().listen(0.2)
 os.kill(os.getpid(), signal.SIGTERM)
 threading.Event().wait()
 """
@@ -55,7 +55,7 @@ class QuietMemory:
         return
 
 
-class EmptyJudge:
+class EmptyProcessor:
     """Decides nothing."""
 
     def decide(self, polled: Any) -> list[Output]:
@@ -69,14 +69,16 @@ class SinkOf:
         self.commit = commit
 
 
-def loop_of(commit: Any, stop: Stop | None = None, hang_limit_s: float = 5.0, verify: Any = lambda: None) -> Loop:
+def loop_of(
+    commit: Any, stop: ShutdownSignal | None = None, hang_limit_s: float = 5.0, verify: Any = lambda: None
+) -> Loop:
     return Loop(
         source=EndlessSource(),
         sink=SinkOf(commit),
-        memory=cast(Memory, QuietMemory()),
-        judge=cast(Judge, EmptyJudge()),
+        memory=cast(GateState, QuietMemory()),
+        processor=cast(BatchProcessor, EmptyProcessor()),
         batch=1,
-        stop=stop or Stop(),
+        stop=stop or ShutdownSignal(),
         hang_limit_s=hang_limit_s,
         verify=verify,
     )
@@ -121,7 +123,7 @@ def test_loop_with_failed_verification_decides_nothing() -> None:
 
 
 def test_loop_asked_to_stop_commits_what_was_decided() -> None:
-    stop, commits = Stop(), []
+    stop, commits = ShutdownSignal(), []
 
     def commit(*_: Any) -> None:
         stop.ask()

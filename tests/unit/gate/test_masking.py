@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from include.contracts.session import MAX_LABEL_LENGTH, MAX_TEXT_LENGTH, ValidSession
 from include.contracts.settings import Settings
-from include.gate.admit import admit
-from include.gate.check import Candidate, Limits, check
 from include.gate.masking import MIN_DIGITS, mask_page, mask_text, may_need_masks
+from include.gate.valid_session import build_valid_session
+from include.gate.validation import Candidate, Limits, check
 from tests.sessions import ARRIVED_MS, encoded, view
 
 HOSTILE = (
@@ -137,12 +137,14 @@ def test_admit_session_with_personal_text_leaves_masked() -> None:
         view(review=None),
         view(review="@a" * (MAX_TEXT_LENGTH // 2)),
     ]
-    found = check(
+    result = check(
         encoded(views=views, exit_page="/pay?card=4111111111111111"), b"u-4711", ARRIVED_MS, Limits.of(Settings())
     )
-    assert isinstance(found, Candidate)
+    assert isinstance(result, Candidate)
 
-    admitted = msgspec.json.decode(admit(found, "p", returning=False, received_ms=ARRIVED_MS), type=ValidSession)
+    admitted = msgspec.json.decode(
+        build_valid_session(result, "p", returning=False, received_ms=ARRIVED_MS), type=ValidSession
+    )
 
     reviews = [seen.review for seen in admitted.views]
     assert reviews[:3] == ["Lovely, well built.", "mine: [email]", None]

@@ -43,8 +43,8 @@ def test_served_metrics_are_those_declared_and_a_taken_port_stops_no_gate(caplog
         port = free.getsockname()[1]
     settings = Settings(port_offset=max(0, port - Ports().gate_metrics))
     serve_metrics(settings, 0)
-    with urlopen(f"http://127.0.0.1:{settings.ports.gate_metrics}/metrics", timeout=10) as answer:
-        text = answer.read().decode()
+    with urlopen(f"http://127.0.0.1:{settings.ports.gate_metrics}/metrics", timeout=10) as response:
+        text = response.read().decode()
     for metric in METRICS:
         assert (f" {metric.prometheus}" in text) == (metric.exporter == "gate"), metric
     serve_metrics(settings, 0)

@@ -8,7 +8,7 @@ from confluent_kafka import TopicPartition
 
 from include.contracts import topics
 from include.contracts.errors import TerminalError
-from include.gate.decide import Output
+from include.gate.batch_processor import Output
 from include.gate.oversize import Oversize, OversizeSink
 from include.gate.sink import OversizeError
 from include.gate.source import Reassign

@@ -17,7 +17,7 @@ from kafka.partitioner.default import murmur2
 
 from include.contracts.session import Session
 from include.contracts.settings import Settings
-from include.ingest.emission import Emission
+from include.ingest.labelled_record import LabelledRecord
 
 VALID = "valid"
 
@@ -45,18 +45,18 @@ class Recount:
 
     def kpi(self) -> dict[str, tuple[int, int, Decimal, int]]:
         """Category -> sessions, purchases, revenue, seconds."""
-        found: dict[str, tuple[int, int, Decimal, int]] = {}
+        results: dict[str, tuple[int, int, Decimal, int]] = {}
         for session in self.admitted:
             for category in rows(session):
-                one = found.get(category, (0, 0, Decimal(0), 0))
+                one = results.get(category, (0, 0, Decimal(0), 0))
                 bought = session.purchase
-                found[category] = (
+                results[category] = (
                     one[0] + 1,
                     one[1] + bought.made,
                     one[2] + Decimal(str(bought.amount)),
                     one[3] + session.duration_s,
                 )
-        return found
+        return results
 
 
 def minute(session: Session) -> datetime:
@@ -67,36 +67,36 @@ def rows(session: Session) -> set[str]:
     return {view.category for view in session.views if view.category is not None} | {"all"}
 
 
-def recount(emissions: Iterable[Emission], settings: Settings, broker_time: datetime) -> Recount:
+def recount(labelled_records: Iterable[LabelledRecord], settings: Settings, broker_time: datetime) -> Recount:
     """Decide every record in the order in which it arrives in its partition, all at one broker time."""
     seen: set[str] = set()
-    known: set[str] = set()
+    existing: set[str] = set()
     of_user: Counter[tuple[str, datetime]] = Counter()
     of_network: Counter[tuple[int, str, datetime]] = Counter()
-    found = Recount()
-    for emission in emissions:
-        refused, session = by_itself(emission, settings, broker_time)
+    result = Recount()
+    for labelled in labelled_records:
+        refused, session = by_itself(labelled, settings, broker_time)
         if session is not None:
-            partition = (murmur2(emission.key) & 0x7FFFFFFF) % settings.partitions
-            refused = _in_context(session, partition, settings, seen, known, of_user, of_network)
+            partition = (murmur2(labelled.key) & 0x7FFFFFFF) % settings.partitions
+            refused = _in_context(session, partition, settings, seen, existing, of_user, of_network)
             seen.add(session.session_id)
             if refused is None:
-                known.add(session.user_id)
-                found.admitted.append(session)
-        found.verdicts.append(refused or VALID)
-    return found
+                existing.add(session.user_id)
+                result.admitted.append(session)
+        result.verdicts.append(refused or VALID)
+    return result
 
 
-def by_itself(emission: Emission, settings: Settings, now: datetime) -> tuple[str | None, Session | None]:
+def by_itself(labelled: LabelledRecord, settings: Settings, now: datetime) -> tuple[str | None, Session | None]:
     """The checks that need no memory: a reason, or the session."""
-    refused = of_bytes(emission.value, settings)
+    refused = of_bytes(labelled.value, settings)
     if refused is not None:
         return refused, None
     try:
-        session = msgspec.json.decode(emission.value, type=Session)
+        session = msgspec.json.decode(labelled.value, type=Session)
     except msgspec.ValidationError:
         return "contract_violation", None
-    refused = of_session(session, emission, settings, now)
+    refused = of_session(session, labelled, settings, now)
     return refused, None if refused else session
 
 
@@ -119,12 +119,12 @@ def of_bytes(value: bytes, settings: Settings) -> str | None:
     return None if tree.get("v") == 1 else "unknown_version"
 
 
-def of_session(session: Session, emission: Emission, settings: Settings, now: datetime) -> str | None:
-    if json.loads(emission.value, object_pairs_hook=_repeats) is True:
+def of_session(session: Session, labelled: LabelledRecord, settings: Settings, now: datetime) -> str | None:
+    if json.loads(labelled.value, object_pairs_hook=_repeats) is True:
         return "repeated_key"
-    if _has_control(json.loads(emission.value), ""):
+    if _has_control(json.loads(labelled.value), ""):
         return "control_character"
-    if emission.key != session.user_id.encode():
+    if labelled.key != session.user_id.encode():
         return "wrong_key"
     if session.started_at > now + timedelta(seconds=settings.future_clock_s):
         return "future_clock"
@@ -148,9 +148,9 @@ def _in_context(
     if of_user[session.user_id, minute(session)] > settings.rate_user_per_minute:
         return "rate_user"
     if session.ip is not None:
-        place = (partition, network(session.ip), minute(session))
-        of_network[place] += 1
-        if of_network[place] > settings.rate_network_per_minute:
+        location = (partition, network(session.ip), minute(session))
+        of_network[location] += 1
+        if of_network[location] > settings.rate_network_per_minute:
             return "rate_network"
     if session.user_id in known:
         return None
@@ -184,14 +184,14 @@ def _has_control(node: Any, name: str) -> bool:
     return isinstance(node, str) and any(ord(sign) < 32 and sign not in allowed for sign in node)
 
 
-def per_minute(emissions: Iterable[Emission]) -> dict[str, int]:
+def per_minute(labelled_records: Iterable[LabelledRecord]) -> dict[str, int]:
     """Largest number of sessions of one user and of one network in one event minute, among admitted ones."""
     users: dict[Any, int] = defaultdict(int)
     networks: dict[Any, int] = defaultdict(int)
-    for emission in emissions:
-        if emission.verdict != VALID:
+    for labelled in labelled_records:
+        if labelled.verdict != VALID:
             continue
-        session = msgspec.json.decode(emission.value, type=Session)
+        session = msgspec.json.decode(labelled.value, type=Session)
         users[session.user_id, minute(session)] += 1
         networks[network(session.ip or "0.0.0.0"), minute(session)] += 1
     return {"user": max(users.values()), "network": max(networks.values())}

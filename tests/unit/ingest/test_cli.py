@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from include.ingest.cli import app, main
-from include.ingest.ledger import Ledger
+from include.ingest.ground_truth import GroundTruth
 
 RUN = CliRunner()
 RETAIL = (
@@ -21,14 +21,14 @@ def test_a_dry_run_makes_a_ledger_and_sends_nothing(tmp_path: Path) -> None:
     done = RUN.invoke(app, ["synthetic", "--sessions", "200", "--days", "1", "--dry-run", "--ledger", str(path)])
     assert done.exit_code == 0, done.output
     assert "not sent" in done.output
-    assert Ledger.load(path).plans[0].sessions == 200
+    assert GroundTruth.load(path).plans[0].sessions == 200
 
 
 def test_a_live_dry_run_does_not_wait(tmp_path: Path) -> None:
     path = tmp_path / "ledger.json"
-    options = ["--live", "600", "--rate", "2", "--no-faults", "--dry-run", "--ledger", str(path)]
+    options = ["--live-seconds", "600", "--rate", "2", "--no-faults", "--dry-run", "--ledger", str(path)]
     assert RUN.invoke(app, ["synthetic", *options]).exit_code == 0
-    assert Ledger.load(path).expected.verdicts == {"valid": 1_200}
+    assert GroundTruth.load(path).expected.verdicts == {"valid": 1_200}
 
 
 def test_a_dry_replay_reports(tmp_path: Path) -> None:
@@ -36,15 +36,20 @@ def test_a_dry_replay_reports(tmp_path: Path) -> None:
     log.write_text(RETAIL)
     done = RUN.invoke(app, ["replay", str(log), "--dry-run", "--report", str(report)])
     assert done.exit_code == 0, done.output
-    told = json.loads(report.read_text())
-    assert (told["format"], told["lines"], told["bad_lines"], told["amount"]) == ("online_retail", 2, 1, "3.0")
+    message = json.loads(report.read_text())
+    assert (message["format"], message["lines"], message["bad_lines"], message["amount"]) == (
+        "online_retail",
+        2,
+        1,
+        "3.0",
+    )
     assert "line 3 has 1 cells" in done.output
 
 
 def test_a_plan_is_shown_as_json() -> None:
-    told = json.loads(RUN.invoke(app, ["plan", "--sessions", "1000"]).output)
-    assert told["plan"]["sessions"] == 1_000
-    assert told["faults_expected"]["pace"] == 4.0
+    message = json.loads(RUN.invoke(app, ["plan", "--sessions", "1000"]).output)
+    assert message["plan"]["sessions"] == 1_000
+    assert message["faults_expected"]["pace"] == 4.0
 
 
 @pytest.mark.parametrize("command", [[], ["synthetic"], ["replay"], ["plan"]])

@@ -12,8 +12,8 @@ from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 from include.contracts.errors import SettingsError
 from include.contracts.settings import Settings
 from include.ingest import publisher
-from include.ingest.emission import VALID, Emission, partition_of
-from include.ingest.publisher import LostError, publish
+from include.ingest.labelled_record import VALID, LabelledRecord, partition_of
+from include.ingest.publisher import DeliveryError, publish
 
 SETTINGS = Settings(partitions=4)
 BASE = 1_764_000_000
@@ -80,10 +80,10 @@ def producer(monkeypatch: pytest.MonkeyPatch) -> ScriptedProducer:
     return scripted
 
 
-def emissions(count: int, first: datetime | None = None, gap_s: float = 0.0) -> Iterator[Emission]:
+def labelled_records(count: int, first: datetime | None = None, gap_s: float = 0.0) -> Iterator[LabelledRecord]:
     start = first or datetime(2026, 11, 23, tzinfo=UTC)
     for number in range(count):
-        yield Emission(
+        yield LabelledRecord(
             key=None if number % 10 == 9 else f"u-{number % 7}".encode(),
             value=f"value {number}".encode(),
             arrives_at=start + timedelta(seconds=number * gap_s),
@@ -94,7 +94,7 @@ def emissions(count: int, first: datetime | None = None, gap_s: float = 0.0) -> 
 
 def test_all_are_sent_in_order_to_the_partition_of_their_key(producer: ScriptedProducer) -> None:
     heard: list[tuple[str, float]] = []
-    report = publish(SETTINGS, emissions(1_000), on_acknowledged=lambda name, at: heard.append((name, at)))
+    report = publish(SETTINGS, labelled_records(1_000), on_acknowledged=lambda name, at: heard.append((name, at)))
     assert [value for _, value, _ in producer.sent] == [f"value {number}".encode() for number in range(1_000)]
     assert all(partition == partition_of(key, 4) for key, _, partition in producer.sent)
     assert all(partition == 0 for key, _, partition in producer.sent if key is None)
@@ -108,15 +108,15 @@ def test_all_are_sent_in_order_to_the_partition_of_their_key(producer: ScriptedP
 
 def test_partitions_are_those_of_every_kafka_client() -> None:
     """Values of Kafka's own UtilsTest for murmur2, as partitions of 1,000."""
-    known = {b"21": -973932308, b"foobar": -790332482, b"a-little-bit-long-string": -985981536}
-    for key, hashed in known.items():
+    existing = {b"21": -973932308, b"foobar": -790332482, b"a-little-bit-long-string": -985981536}
+    for key, hashed in existing.items():
         assert partition_of(key, 1_000) == (hashed & 0x7FFFFFFF) % 1_000
 
 
 def test_no_more_than_the_bound_is_on_its_way(producer: ScriptedProducer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publisher, "MAX_IN_FLIGHT", 50)
     producer.asks = 1
-    report = publish(SETTINGS, emissions(2_000))
+    report = publish(SETTINGS, labelled_records(2_000))
     assert report.acknowledged == 2_000
     assert producer.most_waiting == 50
 
@@ -126,42 +126,42 @@ def test_long_records_bound_the_flight_by_their_bytes(
 ) -> None:
     monkeypatch.setattr(publisher, "MAX_IN_FLIGHT_BYTES", 95)
     producer.asks = 1
-    assert publish(SETTINGS, emissions(100)).acknowledged == 100
+    assert publish(SETTINGS, labelled_records(100)).acknowledged == 100
     assert producer.most_waiting == 95 // len(b"value 0")
 
 
 def test_a_record_that_kafka_refuses_is_an_error_not_a_count(producer: ScriptedProducer) -> None:
     producer.errors[700] = MessageSizeTooLargeError("no")
     producer.asks = 1
-    with pytest.raises(LostError, match="s-700"):
-        publish(SETTINGS, emissions(1_000))
+    with pytest.raises(DeliveryError, match="s-700"):
+        publish(SETTINGS, labelled_records(1_000))
     assert producer.closed
 
 
 def test_a_record_that_cannot_even_be_sent_is_an_error(producer: ScriptedProducer) -> None:
     producer.refuses_at = 5
-    with pytest.raises(LostError, match="after 5"):
-        publish(SETTINGS, emissions(10))
+    with pytest.raises(DeliveryError, match="after 5"):
+        publish(SETTINGS, labelled_records(10))
 
 
 def test_silence_is_waited_out_and_then_an_error(producer: ScriptedProducer) -> None:
     producer.asks = 4
-    assert publish(SETTINGS, emissions(1)).acknowledged == 1
+    assert publish(SETTINGS, labelled_records(1)).acknowledged == 1
     producer.asks = 1_000_000
-    with pytest.raises(LostError, match="1 records are in doubt"):
-        publish(SETTINGS, emissions(1), patience_s=0.01)
+    with pytest.raises(DeliveryError, match="1 records are in doubt"):
+        publish(SETTINGS, labelled_records(1), patience_s=0.01)
 
 
 def test_another_number_of_partitions_than_the_settings_say_is_refused(producer: ScriptedProducer) -> None:
     producer.partitions = 3
     with pytest.raises(SettingsError, match="3 partitions"):
-        publish(SETTINGS, emissions(1))
+        publish(SETTINGS, labelled_records(1))
     assert producer.sent == []
 
 
 def test_a_rate_is_kept(producer: ScriptedProducer) -> None:
     begun = time.monotonic()
-    publish(SETTINGS, emissions(51), rate=250.0)
+    publish(SETTINGS, labelled_records(51), rate=250.0)
     assert time.monotonic() - begun >= 0.2
 
 
@@ -175,16 +175,18 @@ def test_arrivals_are_kept(producer: ScriptedProducer, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(producer, "send", noting)
     first = datetime.now(UTC) + timedelta(seconds=0.05)
-    publish(SETTINGS, emissions(5, first, 0.05), pace="arrival")
+    publish(SETTINGS, labelled_records(5, first, 0.05), pace="arrival")
     assert all(at >= first.timestamp() + number * 0.05 for number, at in enumerate(times))
     assert all(before <= after for before, after in pairwise(times))
 
 
 def test_progress_is_told_and_ends_complete(producer: ScriptedProducer) -> None:
-    told: list[tuple[int, int]] = []
-    publish(SETTINGS, emissions(1_000), on_progress=lambda sent, acknowledged: told.append((sent, acknowledged)))
-    assert told[-1] == (1_000, 1_000)
-    assert all(before <= after for before, after in pairwise(told))
+    messages: list[tuple[int, int]] = []
+    publish(
+        SETTINGS, labelled_records(1_000), on_progress=lambda sent, acknowledged: messages.append((sent, acknowledged))
+    )
+    assert messages[-1] == (1_000, 1_000)
+    assert all(before <= after for before, after in pairwise(messages))
 
 
 def test_kafka_that_never_answers_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,5 +194,5 @@ def test_kafka_that_never_answers_is_named(monkeypatch: pytest.MonkeyPatch) -> N
         raise KafkaTimeoutError("nobody there")
 
     monkeypatch.setattr(publisher, "KafkaProducer", absent)
-    with pytest.raises(LostError, match=r"127\.0\.0\.1:19000 did not answer"):
-        publish(SETTINGS, emissions(1), patience_s=0.0)
+    with pytest.raises(DeliveryError, match=r"127\.0\.0\.1:19000 did not answer"):
+        publish(SETTINGS, labelled_records(1), patience_s=0.0)

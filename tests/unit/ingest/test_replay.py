@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from include.contracts.errors import SourceFormatError, TerminalError
 from include.contracts.session import MAX_VIEWS, Session
 from include.contracts.settings import Settings
-from include.ingest.emission import Emission
+from include.ingest.labelled_record import LabelledRecord
 from include.ingest.plan import Limits
 from include.ingest.readers import lines as lines_module
 from include.ingest.readers import visit as visit_module
@@ -44,18 +44,18 @@ def write(tmp_path: Path) -> Write:
     return put
 
 
-def read(path: Path, **options: Any) -> tuple[list[Session], list[Emission], ReplayReport]:
+def read(path: Path, **options: Any) -> tuple[list[Session], list[LabelledRecord], ReplayReport]:
     """All sessions of a log; every one must be what the slow gate admits and the report expects."""
     source = replay(path, Limits.of(SETTINGS), now=NOW, **options)
-    emissions = list(source)
-    slow = recount(emissions, SETTINGS, NOW)
-    assert [str(emission.verdict) for emission in emissions] == slow.verdicts
+    labelled_records = list(source)
+    slow = recount(labelled_records, SETTINGS, NOW)
+    assert [str(labelled.verdict) for labelled in labelled_records] == slow.verdicts
     expected = source.report.expected
     assert expected.verdicts == slow.counts
     assert expected.documents == slow.documents
     assert expected.unique_users == len({session.user_id for session in slow.admitted})
-    sessions = [msgspec.json.decode(emission.value, type=Session) for emission in emissions]
-    return sessions, emissions, source.report
+    sessions = [msgspec.json.decode(labelled.value, type=Session) for labelled in labelled_records]
+    return sessions, labelled_records, source.report
 
 
 def event(time: str, kind: str = "view", **cells_: str) -> str:
@@ -75,7 +75,7 @@ def item(invoice: str = "536365", at: str = "2010-12-01 08:26:00", **cells_: str
 
 
 def test_rees46_events_become_a_session(write: Write) -> None:
-    sessions, emissions, report = read(
+    sessions, labelled_records, report = read(
         write(
             REES46,
             event("00:00:00"),
@@ -87,7 +87,7 @@ def test_rees46_events_become_a_session(write: Write) -> None:
     )
     (session,) = sessions
     assert session.user_id == "u1"
-    assert emissions[0].key == b"u1"
+    assert labelled_records[0].key == b"u1"
     assert session.started_at == datetime(2019, 10, 1, tzinfo=UTC)
     assert session.duration_s == 180
     assert [(view.product_id, view.category, view.price) for view in session.views] == [
@@ -180,11 +180,11 @@ def test_otto_lines_become_sessions(write: Write) -> None:
             {"aid": 9, "ts": 1_661_734_061_000, "type": "orders"},
         ],
     }
-    sessions, emissions, report = read(
+    sessions, labelled_records, report = read(
         write(json.dumps(first), json.dumps({**first, "session": 43}), name="otto.jsonl")
     )
     session = sessions[0]
-    assert (session.session_id, session.user_id, emissions[0].key) == ("otto-42", "otto-42", b"otto-42")
+    assert (session.session_id, session.user_id, labelled_records[0].key) == ("otto-42", "otto-42", b"otto-42")
     assert session.started_at == datetime(2022, 8, 28, 22, 0, 0, 278_000, tzinfo=UTC)
     assert session.duration_s == 10_060
     assert [view.product_id for view in session.views] == ["7", "9"]
@@ -195,12 +195,12 @@ def test_otto_lines_become_sessions(write: Write) -> None:
 def test_otto_a_line_longer_than_a_visit_can_be_is_cut_at_its_silences(write: Write) -> None:
     day = 86_400_000
     events: list[dict[str, Any]] = [
-        {"aid": 1, "ts": place * day + shift, "type": "clicks"} for place in range(9) for shift in (0, 60_000)
+        {"aid": 1, "ts": location * day + shift, "type": "clicks"} for location in range(9) for shift in (0, 60_000)
     ]
     start = 1_661_724_000_000
     moved = [{**one, "ts": one["ts"] + start} for one in events]
     sessions, _, report = read(write(json.dumps({"session": 1, "events": moved}), name="otto.jsonl"))
-    assert [session.session_id for session in sessions] == [f"otto-1-{place}" for place in range(9)]
+    assert [session.session_id for session in sessions] == [f"otto-1-{location}" for location in range(9)]
     assert report.counts == {"split": 8}
     many = [{"aid": 1, "ts": start, "type": "clicks"}] * (MAX_VIEWS + 1)
     sessions, *_ = read(write(json.dumps({"session": 1, "events": many}), name="otto.jsonl"))
@@ -229,7 +229,7 @@ def test_otto_bad_lines_are_counted_by_number(write: Write, line: str) -> None:
 
 
 def test_online_retail_invoices_become_sessions(write: Write) -> None:
-    sessions, emissions, report = read(
+    sessions, labelled_records, report = read(
         write(
             RETAIL,
             item(),
@@ -242,7 +242,7 @@ def test_online_retail_invoices_become_sessions(write: Write) -> None:
     )
     assert [session.session_id for session in sessions] == ["or-536365", "or-536380", "or-A563185", "or-536381"]
     first = sessions[0]
-    assert (first.user_id, emissions[0].key) == ("or-17850", b"or-17850")
+    assert (first.user_id, labelled_records[0].key) == ("or-17850", b"or-17850")
     assert (first.duration_s, first.page_views, first.clicks) == (0, None, None)
     assert [(view.product_id, view.name, view.price) for view in first.views] == [
         ("85123A", "LAMP", 2.55),
@@ -263,8 +263,8 @@ def test_online_retail_lines_of_two_invoices_may_alternate(write: Write) -> None
     rows = [item("1"), item("2"), item("1", "2010-12-01 08:27:00"), item("3", "2010-12-01 10:00:00"), item("2")]
     sessions, _, report = read(write(RETAIL, *rows[:4]))
     assert {session.session_id: len(session.views) for session in sessions} == {"or-1": 2, "or-2": 1, "or-3": 1}
-    _, emissions, report = read(write(RETAIL, *rows))
-    assert [(emission.session_id, str(emission.verdict)) for emission in emissions][-1] == ("or-2", "duplicate")
+    _, labelled_records, report = read(write(RETAIL, *rows))
+    assert [(labelled.session_id, str(labelled.verdict)) for labelled in labelled_records][-1] == ("or-2", "duplicate")
     assert report.amount == Decimal("15.30") * 5
     assert report.expected.revenue == Decimal("15.30") * 4
 
@@ -389,11 +389,11 @@ def test_a_format_that_the_file_is_not_of_is_named(write: Write) -> None:
         read(write(RETAIL, item()), format="parquet")
 
 
-@pytest.mark.parametrize("spoil", [lambda data: data[:-30], lambda data: data[:-40] + b"\x00" * 40])
-def test_a_truncated_gzip_is_readable_up_to_a_line(tmp_path: Path, spoil: Callable[[bytes], bytes]) -> None:
+@pytest.mark.parametrize("damage", [lambda data: data[:-30], lambda data: data[:-40] + b"\x00" * 40])
+def test_a_truncated_gzip_is_readable_up_to_a_line(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
     rows = [item(str(number), f"2011-01-01 {number % 24:02d}:00:{number % 60:02d}") for number in range(3_000)]
     path = tmp_path / "log.csv.gz"
-    path.write_bytes(spoil(gzip.compress("\n".join([RETAIL, *rows]).encode())))
+    path.write_bytes(damage(gzip.compress("\n".join([RETAIL, *rows]).encode())))
     with pytest.raises(SourceFormatError, match=r"broken gzip file, readable up to line [1-9]"):
         list(replay(path, Limits.of(SETTINGS), now=NOW))
 
@@ -410,19 +410,19 @@ def test_gaps_cut_visits_exactly_at_half_an_hour(events: list[tuple[int, int]]) 
     notes = Notes()
     visits = visit_module.OpenVisits(notes)
     base = datetime(2019, 10, 1, tzinfo=UTC)
-    found: list[tuple[object, int, int]] = []
+    results: list[tuple[object, int, int]] = []
     for second, user in sorted(events):
         at = base + timedelta(seconds=second)
-        found += [(key, over.seconds, int((over.first - base).total_seconds())) for key, over in visits.silent(at)]
+        results += [(key, over.seconds, int((over.first - base).total_seconds())) for key, over in visits.silent(at)]
         visit = visits.find(user)
         (visit or visits.put(user, visit_module.OpenVisit(str(user), at))).touch(at)
-    found += [(key, over.seconds, int((over.first - base).total_seconds())) for key, over in visits.rest()]
+    results += [(key, over.seconds, int((over.first - base).total_seconds())) for key, over in visits.rest()]
     expected = []
     for user in {user for _, user in events}:
         times = sorted(second for second, who in events if who == user)
         cuts = [0, *(n for n in range(1, len(times)) if times[n] - times[n - 1] > 1_800), len(times)]
         expected += [(user, times[end - 1] - times[start], times[start]) for start, end in pairwise(cuts)]
-    assert sorted(map(str, found)) == sorted(map(str, expected))
+    assert sorted(map(str, results)) == sorted(map(str, expected))
 
 
 @given(st.text(max_size=60))

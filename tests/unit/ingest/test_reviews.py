@@ -6,7 +6,7 @@ from operator import truediv
 import pytest
 
 from include.ingest.catalogue import CATEGORIES, IN_CATEGORY, PRODUCTS, TOGETHER
-from include.ingest.places import PLACES
+from include.ingest.locations import PLACES
 from include.ingest.reviews import TEMPLATES, Sentiment, write
 
 
@@ -15,7 +15,7 @@ def test_each_sentiment_has_hundreds_of_texts(sentiment: Sentiment) -> None:
     texts = TEMPLATES[sentiment]
     assert len(set(texts)) == len(texts) >= 500
     assert all("{item}" in text and len(text) < 500 for text in texts)
-    assert {write(sentiment, "bed", partial(truediv, place, 7)) for place in range(7)}.isdisjoint(texts)
+    assert {write(sentiment, "bed", partial(truediv, location, 7)) for location in range(7)}.isdisjoint(texts)
 
 
 def test_no_text_has_two_sentiments() -> None:
@@ -43,5 +43,5 @@ def test_the_catalogue_is_the_shops() -> None:
 
 
 def test_places_name_a_city_once() -> None:
-    assert len({(place.country, place.city) for place in PLACES}) == len(PLACES)
-    assert all(place.zips and -12 <= place.offset_h <= 14 for place in PLACES)
+    assert len({(location.country, location.city) for location in PLACES}) == len(PLACES)
+    assert all(location.zips and -12 <= location.offset_h <= 14 for location in PLACES)

@@ -7,16 +7,17 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from include.clients.airflow import Login
 from include.contracts.settings import Settings
-from include.local import demo_plan, demo_screen
-from include.local.account import Line
-from include.local.airflow import Login
-from include.local.demo import Outcome, Show
-from include.local.freshness import Freshness
-from include.local.nightly import STEPS, Night
 from include.serving.queries import Kpi
+from local.demo import plan as demo_plan
+from local.demo import summary as demo_screen
+from local.demo.nightly_run import STEPS, NightlyRunResult
+from local.demo.run import DemoConfig, DemoResult
+from local.verification.count_check import Line
+from local.verification.freshness import Freshness
 
-SHOW = Show(sessions=50_000, days=14, live_s=60, live_per_s=50.0, seed=1)
+SHOW = DemoConfig(sessions=50_000, days=14, live_s=60, live_per_s=50.0, seed=1)
 LINES = [
     Line("ingest", "sessions.raw", 1_100, 1_100),
     Line("gate", "sessions.valid", 1_000, 1_000),
@@ -31,37 +32,37 @@ LINES = [
 def logins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo_screen, "login", lambda _: Login("admin", "secret"))
     monkeypatch.setattr(demo_screen, "viewer_login", lambda _: Login("viewer", "seen"))
-    monkeypatch.setattr("include.local.servers.mlflow.read_keys", lambda _: None)
+    monkeypatch.setattr("local.servers.mlflow.read_keys", lambda _: None)
 
 
-def outcome(lines: list[Line] = LINES) -> Outcome:
+def outcome(lines: list[Line] = LINES) -> DemoResult:
     kpi = Kpi("all", 1_000, 115, 123_456.0, conversion=0.115, mean_duration_s=137.0, late_sessions=0)
-    return Outcome(lines, [kpi], Freshness(sampled=100, lost=0, p50_s=1.1, p95_s=1.9))
+    return DemoResult(lines, [kpi], Freshness(sampled=100, lost=0, p50_s=1.1, p95_s=1.9))
 
 
-def night(**failed: str) -> Night:
-    told: dict[str, dict[str, Any]] = {step: {} for step in STEPS}
-    told["train"] = {
+def nightly_result(**failed: str) -> NightlyRunResult:
+    messages: dict[str, dict[str, Any]] = {step: {} for step in STEPS}
+    messages["train"] = {
         "best": "gradient_boost",
-        "ceiling": 0.84,
+        "oracle_auc": 0.84,
         "models": {"gradient_boost": {"intervals": {"roc_auc": {"value": 0.82, "low": 0.8, "high": 0.84}}}},
     }
-    told["privacy"] = {"spent": 1.25, "budget": 8.0}
-    told["similar"] = {"users": 900, "with_neighbours": 800}
-    return Night(run_id="r", seconds=90.0, told=told, failed=failed)
+    messages["privacy"] = {"spent": 1.25, "budget": 8.0}
+    messages["similar"] = {"users": 900, "with_neighbours": 800}
+    return NightlyRunResult(run_id="r", seconds=90.0, summaries=messages, failed=failed)
 
 
-def shown(found: Outcome, after: Night | None) -> list[str]:
+def shown(actual: DemoResult, after: NightlyRunResult | None) -> list[str]:
     console = Console(file=io.StringIO(), width=150)
-    console.print(demo_screen.screen(Settings(), found, after, 500.0))
+    console.print(demo_screen.screen(Settings(), actual, after, 500.0))
     assert isinstance(console.file, io.StringIO)
     return [" ".join(line.split()) for line in console.file.getvalue().splitlines()]
 
 
 def test_one_screen_has_the_numbers_and_the_addresses() -> None:
-    lines = shown(outcome(), night())
+    lines = shown(outcome(), nightly_result())
     assert len(lines) <= 24
-    for wanted in (
+    for expected in (
         "Showroom runs, and every single record is accounted for. It took about 8 min.",
         "sent 1,100 records, planted faults among them",
         "admitted 1,000 1,000 searchable, 1,000 archived",
@@ -73,7 +74,7 @@ def test_one_screen_has_the_numbers_and_the_addresses() -> None:
         "alike 800 of 900 users have neighbours",
         f"Airflow {Settings().airflow_url} user admin, password secret",
     ):
-        assert wanted in lines
+        assert expected in lines
 
 
 def test_what_does_not_balance_is_the_first_line() -> None:
@@ -82,12 +83,12 @@ def test_what_does_not_balance_is_the_first_line() -> None:
 
 
 def test_a_night_that_failed_is_the_first_line() -> None:
-    lines = shown(outcome(), night(train="no memory"))
+    lines = shown(outcome(), nightly_result(train="no memory"))
     assert lines[1] == "Showroom runs, but the nightly run is not complete, see its errors above."
 
 
 def test_a_replay_has_neither_freshness_nor_night() -> None:
-    lines = shown(Outcome(LINES, [], None), None)
+    lines = shown(DemoResult(LINES, [], None), None)
     assert "sent 1,100 records of the log" in lines
     assert not any(line.startswith(("fresh", "best model", "sold")) for line in lines)
 
@@ -96,7 +97,7 @@ def test_the_steps_are_those_the_demo_takes() -> None:
     assert [step.name for step in demo_plan.synthetic(SHOW)] == [
         *("install", "servers", "stream", "history", "index", "live", "archive", "night")
     ]
-    short = Show(sessions=10, days=1, live_s=1, live_per_s=1.0, seed=1)
+    short = DemoConfig(sessions=10, days=1, live_s=1, live_per_s=1.0, seed=1)
     assert [step.name for step in demo_plan.synthetic(short)][-1] == "archive"
 
 

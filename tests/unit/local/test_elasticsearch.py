@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from include.contracts.settings import Settings
-from include.local.layout import Layout
-from include.local.servers import elasticsearch
+from local.layout import Layout
+from local.servers import elasticsearch
 
 
 def test_prepare_indices_of_an_earlier_version_are_taken_over_and_closed(tmp_path: Path) -> None:

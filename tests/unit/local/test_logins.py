@@ -10,10 +10,10 @@ from rich.console import Console
 
 from include.contracts.errors import TerminalError
 from include.contracts.settings import Settings
-from include.local import sections
-from include.local.airflow import login, viewer_login
-from include.local.layout import Layout
-from include.local.servers import airflow
+from local import status_details
+from local.airflow_login import login, viewer_login
+from local.layout import Layout
+from local.servers import airflow
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_status_shows_both_passwords_once(layout: Layout) -> None:
 
     def shown() -> str:
         console = Console(file=io.StringIO(), width=200)
-        console.print(sections.airflow(settings))
+        console.print(status_details.airflow(settings))
         return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
 
     first, second = shown(), shown()

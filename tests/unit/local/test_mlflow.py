@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from include.contracts.settings import Secret, Settings
-from include.local.layout import Layout
-from include.local.servers import airflow, flink, gate, mlflow
+from local.layout import Layout
+from local.servers import airflow, flink, gate, mlflow
 
 OWN = Secret("a noise key of the settings, long enough for all")
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from include.local.nightly import STEPS, Night
-from include.local.nightly_tables import tables
+from local.demo.nightly_run import STEPS, NightlyRunResult
+from local.demo.nightly_tables import tables
 
 
 def interval(value: float) -> dict[str, float]:
@@ -25,7 +25,10 @@ def fit(kind: str, private: bool = False, **more: Any) -> dict[str, Any]:
 
 
 def summaries() -> dict[str, dict[str, Any]]:
-    judged: dict[str, Any] = {"random": {"roc_auc": 0.861}, "canary": {"roc_auc": interval(0.5), "ok": True}}
+    judged: dict[str, Any] = {
+        "random": {"roc_auc": 0.861},
+        "shuffled_label_check": {"roc_auc": interval(0.5), "ok": True},
+    }
     first, second, winner = "first reason", "second reason", {"version": "3", "kind": "boost", "run": "r"}
     near = {"user_id": "b" * 64, "similarity": 0.667, "shared": ["product:p01", "state:Ohio"]}
     return {
@@ -39,14 +42,14 @@ def summaries() -> dict[str, dict[str, Any]]:
         "neighbours": {},
         "train": {
             "best": "boost",
-            "ceiling": 0.853,
-            "models": {"majority": fit("majority", canary=None), "boost": fit("boost", **judged)},
+            "oracle_auc": 0.853,
+            "models": {"majority": fit("majority", shuffled_label_check=None), "boost": fit("boost", **judged)},
         },
         "privacy": {
             "epsilon": 0.98,
             "spent": 2.5,
             "budget": 8.0,
-            "scores": fit("private_network", private=True, canary=judged["canary"]),
+            "scores": fit("private_network", private=True, shuffled_label_check=judged["shuffled_label_check"]),
             "attack": {"boost": {"auc": interval(0.55)}, "private_network": {"auc": interval(0.502)}},
         },
         "explain": {},
@@ -59,9 +62,9 @@ def summaries() -> dict[str, dict[str, Any]]:
     }
 
 
-def shown(told: dict[str, dict[str, Any]], failed: dict[str, str] | None = None) -> str:
+def shown(summaries: dict[str, dict[str, Any]], failed: dict[str, str] | None = None) -> str:
     console = Console(width=240, file=io.StringIO())
-    console.print(*tables(Night("run", 1.0, told, failed or {})), sep="\n")
+    console.print(*tables(NightlyRunResult("run", 1.0, summaries, failed or {})), sep="\n")
     return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
 
 
@@ -87,35 +90,35 @@ def test_a_complete_night_tells_models_champions_epsilon_and_a_user_with_his_nei
 
 
 def test_a_spent_budget_is_said_and_no_private_model_is_shown() -> None:
-    told = summaries()
-    told["privacy"] = {"refused": "the privacy budget is spent: 7.9 of 8", "attack": {}, "budget": 8.0}
+    message = summaries()
+    message["privacy"] = {"refused": "the privacy budget is spent: 7.9 of 8", "attack": {}, "budget": 8.0}
 
-    text = shown(told)
+    text = shown(message)
     assert "nothing was released: the privacy budget is spent" in text
     assert "private network" not in text
 
 
 def test_a_night_without_neighbours_or_ceiling_is_shown_too() -> None:
-    told = summaries()
-    told["similar"]["example"] = None
-    told["train"]["ceiling"] = None
+    message = summaries()
+    message["similar"]["example"] = None
+    message["train"]["oracle_auc"] = None
 
-    text = shown(told)
+    text = shown(message)
     assert "800 of 900" in text
     assert "reachable" not in text
 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_step_that_failed_and_those_after_it_are_told(step: str) -> None:
-    told = {name: summary for name, summary in summaries().items() if STEPS.index(name) < STEPS.index(step)}
-    night = Night("run", 1.0, told, {step: "MongoDB is away"})
+    messages = {name: summary for name, summary in summaries().items() if STEPS.index(name) < STEPS.index(step)}
+    nightly = NightlyRunResult("run", 1.0, messages, {step: "MongoDB is away"})
 
-    assert not night.complete
-    text = shown(told, {step: "MongoDB is away"})
+    assert not nightly.complete
+    text = shown(messages, {step: "MongoDB is away"})
     assert f"{step} failed: MongoDB is away" in text
-    assert all(name in text for name in STEPS if name not in told)
+    assert all(name in text for name in STEPS if name not in messages)
 
 
 def test_a_night_is_complete_when_every_step_told_its_summary() -> None:
-    assert Night("run", 1.0, summaries(), {}).complete
-    assert not Night("run", 1.0, {}, {}).complete
+    assert NightlyRunResult("run", 1.0, summaries(), {}).complete
+    assert not NightlyRunResult("run", 1.0, {}, {}).complete

@@ -6,8 +6,8 @@ import pytest
 
 from include.contracts.errors import PortTakenError
 from include.contracts.settings import LOOPBACK
-from include.local.ports import is_free, require_free
-from include.local.program import Program
+from local.ports import is_free, require_free
+from local.program import Program
 
 
 def listening() -> socket.socket:

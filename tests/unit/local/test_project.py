@@ -6,9 +6,9 @@ import pytest
 
 from include.contracts.errors import SettingsError
 from include.contracts.settings import Settings
-from include.local.layout import Layout, private_files, write_text
-from include.local.project import ROOT, state_dir
-from include.local.servers import elasticsearch
+from local.layout import Layout, private_files, write_text
+from local.project import ROOT, state_dir
+from local.servers import elasticsearch
 
 
 def test_a_relative_state_folder_lies_in_the_project_whatever_the_callers_folder(
@@ -40,8 +40,8 @@ def test_state_dir_below_a_linked_project_keeps_the_links_path(tmp_path: Path, m
     real, link = tmp_path / "my shop ü", tmp_path / "project"
     real.mkdir()
     link.symlink_to(real)
-    monkeypatch.setattr("include.local.project.ROOT", link)
-    monkeypatch.setattr("include.local.project.LONGEST_STATE_DIR", 200)
+    monkeypatch.setattr("local.project.ROOT", link)
+    monkeypatch.setattr("local.project.LONGEST_STATE_DIR", 200)
 
     assert state_dir(Settings()) == link / ".showroom" / "stack"
     assert state_dir(Settings(state_dir=real / "state")) == link / "state"

@@ -6,11 +6,11 @@ import os
 import pytest
 from rich.console import Console
 
-from include.local import processes
-from include.local.commands.status import remarks, table
-from include.local.flow import Flow, by_process
-from include.local.stack import ProgramStatus
-from include.supervise.report import StageRow
+from cli.status import remarks, table
+from include.supervise.stage_status import StageRow
+from local import processes
+from local.stack import ProgramStatus
+from local.throughput import Flow, by_process
 
 
 def program(name: str, state: str = "RUNNING", **more: object) -> ProgramStatus:
@@ -49,15 +49,15 @@ def test_what_is_unknown_is_left_empty() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "told"),
+    ("state", "message"),
     [
         ("FATAL", "kafka does not stay up: ./showroom logs kafka"),
         ("BACKOFF", "kafka does not stay up: ./showroom logs kafka"),
         ("ORPHAN", "kafka runs without a supervisor: ./showroom up, or down"),
     ],
 )
-def test_what_is_wrong_is_one_line_with_a_remedy(state: str, told: str) -> None:
-    assert list(remarks([program("kafka", state), program("redis")], {})) == [told]
+def test_what_is_wrong_is_one_line_with_a_remedy(state: str, message: str) -> None:
+    assert list(remarks([program("kafka", state), program("redis")], {})) == [message]
 
 
 def test_a_stage_s_note_is_told() -> None:
@@ -71,13 +71,13 @@ def test_stages_stand_at_the_process_that_does_the_work() -> None:
         StageRow(stage="stream", state="waiting", note="n", rate=None, lag=3),
         StageRow(stage="archive", state="ok", note="", rate=None, lag=0),
     ]
-    found = by_process(rows)
-    assert {name: one.stage for name, one in found.items()} == {
+    result = by_process(rows)
+    assert {name: one.stage for name, one in result.items()} == {
         "kafka": "ingest",
         "flink-taskmanager": "stream",
         "mongodb": "archive",
     }
-    assert found["flink-taskmanager"].lag == 3
+    assert result["flink-taskmanager"].lag == 3
 
 
 def test_memory_of_a_living_and_of_a_gone_process() -> None:

@@ -16,7 +16,7 @@ from include.supervise.flink_rest import FlinkRest
 from include.supervise.stream_job import (
     JobProgram,
     RestorePoint,
-    observe,
+    get_job_status,
     running_job,
     stop_with_savepoint,
     submit,
@@ -32,14 +32,14 @@ def flink(answers: Answers, asked: list[httpx.Request] | None = None) -> FlinkRe
     def answer(request: httpx.Request) -> httpx.Response:
         if asked is not None:
             asked.append(request)
-        found = answers.get(f"{request.method} {request.url.path}", 404)
-        if callable(found):
-            found = found()
-        if isinstance(found, Exception):
-            raise found
-        if isinstance(found, int):
-            return httpx.Response(found, json={"errors": ["no such thing"]})
-        return httpx.Response(200, json=found)
+        result = answers.get(f"{request.method} {request.url.path}", 404)
+        if callable(result):
+            result = result()
+        if isinstance(result, Exception):
+            raise result
+        if isinstance(result, int):
+            return httpx.Response(result, json={"errors": ["no such thing"]})
+        return httpx.Response(200, json=result)
 
     return FlinkRest(Settings(), httpx.MockTransport(answer))
 
@@ -72,28 +72,28 @@ def checkpoints(completed: int) -> Answers:
 
 
 @pytest.mark.parametrize("state", ["CREATED", "RUNNING", "RESTARTING", "FAILING", "CANCELLING", "SUSPENDED"])
-def test_a_job_that_has_not_ended_forbids_a_second(state: str) -> None:
-    with pytest.raises(TerminalError, match="is there already"):
+def test_submit_while_a_job_exists_raises(state: str) -> None:
+    with pytest.raises(TerminalError, match="already exists"):
         submit(flink(overview(job(state))), JobProgram(Path("x.jar"), "/p", "/p/flink/job.py"))
 
 
-def test_ended_jobs_and_other_names_do_not_count() -> None:
+def test_running_job_ignores_ended_jobs_and_other_names() -> None:
     jobs = [job("FINISHED"), job("CANCELED"), job("FAILED"), job("RUNNING", name="other")]
     assert running_job(flink(overview(*jobs))) is None
 
 
-def test_a_job_is_submitted_with_its_file_its_path_and_its_state(tmp_path: Path) -> None:
+def test_submit_sends_script_path_and_restore_point(tmp_path: Path) -> None:
     jar = tmp_path / "f.jar"
     jar.write_bytes(b"jar")
-    asked: list[httpx.Request] = []
-    answers = overview() | {
+    requests: list[httpx.Request] = []
+    responses = overview() | {
         "GET /jars": {"address": "a", "files": []},
         "POST /jars/upload": {"filename": "/tmp/upload/abc_f.jar", "status": "success"},
         "POST /jars/abc_f.jar/run": {"jobid": "j9"},
     }
     program = JobProgram(jar, "/project", "/project/flink/job.py")
-    assert submit(flink(answers, asked), program, RestorePoint(tmp_path, 0.0)) == "j9"
-    assert json.loads(asked[-1].content) == {
+    assert submit(flink(responses, requests), program, RestorePoint(tmp_path, 0.0)) == "j9"
+    assert json.loads(requests[-1].content) == {
         "entryClass": "org.apache.flink.client.python.PythonDriver",
         "programArgsList": ["-py", "/project/flink/job.py", "-pypath", "/project"],
         "savepointPath": tmp_path.as_uri(),
@@ -101,16 +101,16 @@ def test_a_job_is_submitted_with_its_file_its_path_and_its_state(tmp_path: Path)
     }
 
 
-def test_a_job_that_cannot_start_says_why(tmp_path: Path) -> None:
+def test_submit_of_a_job_that_fails_to_start_raises_its_cause(tmp_path: Path) -> None:
     (tmp_path / "x.jar").write_bytes(b"")
     jobs = iter([[], [job("FAILED", jid="j1")]])
-    answers: Answers = checkpoints(0) | {
+    responses: Answers = checkpoints(0) | {
         "GET /jobs/overview": lambda: {"jobs": next(jobs)},
         "GET /jars": {"files": [{"id": "jar", "name": "e3b0c44298fc-x.jar", "uploaded": 1}]},
         "POST /jars/jar/run": 400,
     }
     with pytest.raises(TerminalError, match=r"could not start: java\.Boom: why"):
-        submit(flink(answers), JobProgram(tmp_path / "x.jar", "/p", "/p/flink/job.py"))
+        submit(flink(responses), JobProgram(tmp_path / "x.jar", "/p", "/p/flink/job.py"))
 
 
 class Ids:
@@ -142,67 +142,67 @@ def program(tmp_path: Path) -> JobProgram:
 
 
 def test_submit_with_ids_names_the_job_and_spends_its_id(program: JobProgram) -> None:
-    asked: list[httpx.Request] = []
+    requests: list[httpx.Request] = []
     ids = Ids("a", "b")
-    assert submit(flink(ready([], {"jobid": "a"}), asked), program, ids=ids) == "a"
-    assert json.loads(asked[-1].content)["jobId"] == "a"
+    assert submit(flink(ready([], {"jobid": "a"}), requests), program, ids=ids) == "a"
+    assert json.loads(requests[-1].content)["jobId"] == "a"
     assert ids.left == ["b"]
 
 
 def test_submit_with_the_id_of_a_job_that_has_ended_takes_the_next(program: JobProgram) -> None:
-    asked: list[httpx.Request] = []
-    submit(flink(ready([job("CANCELED", jid="a")], {"jobid": "b"}), asked), program, ids=Ids("a", "b", "c"))
-    assert json.loads(asked[-1].content)["jobId"] == "b"
+    requests: list[httpx.Request] = []
+    submit(flink(ready([job("CANCELED", jid="a")], {"jobid": "b"}), requests), program, ids=Ids("a", "b", "c"))
+    assert json.loads(requests[-1].content)["jobId"] == "b"
 
 
-def test_submit_whose_answer_is_lost_keeps_the_id(program: JobProgram) -> None:
+def test_submit_with_a_lost_response_retains_the_id(program: JobProgram) -> None:
     ids = Ids("a", "b")
     with pytest.raises(TransientError):
         submit(flink(ready([], httpx.ReadTimeout("slow"))), program, ids=ids)
     assert ids.left == ["a", "b"]
 
 
-def test_submit_while_another_lands_says_that_it_is_there(program: JobProgram) -> None:
+def test_submit_concurrent_with_another_raises(program: JobProgram) -> None:
     jobs = iter([[], [job("RUNNING", jid="a")]])
-    answers = ready([], 400) | {"GET /jobs/overview": lambda: {"jobs": next(jobs)}}
-    with pytest.raises(TerminalError, match="is there already"):
-        submit(flink(answers), program, ids=Ids("a", "b"))
+    responses = ready([], 400) | {"GET /jobs/overview": lambda: {"jobs": next(jobs)}}
+    with pytest.raises(TerminalError, match="already exists"):
+        submit(flink(responses), program, ids=Ids("a", "b"))
 
 
-def test_a_jar_that_is_there_is_not_uploaded_again(tmp_path: Path) -> None:
+def test_ensure_jar_that_exists_is_not_uploaded(tmp_path: Path) -> None:
     (tmp_path / "f.jar").write_bytes(b"")
     name = "e3b0c44298fc-f.jar"  # SHA-256 of nothing
     files = [{"id": "old", "name": name, "uploaded": 1}, {"id": "new", "name": name, "uploaded": 2}]
     assert flink({"GET /jars": {"files": files}}).ensure_jar(tmp_path / "f.jar") == "new"
 
 
-def test_ensure_jar_another_content_of_the_same_name_is_uploaded(tmp_path: Path) -> None:
+def test_ensure_jar_with_new_content_is_uploaded(tmp_path: Path) -> None:
     (tmp_path / "f.jar").write_bytes(b"newer")
-    answers = {
+    responses = {
         "GET /jars": {"files": [{"id": "old", "name": "e3b0c44298fc-f.jar", "uploaded": 1}]},
         "POST /jars/upload": {"filename": "/tmp/upload/new_f.jar", "status": "success"},
     }
-    assert flink(answers).ensure_jar(tmp_path / "f.jar") == "new_f.jar"
+    assert flink(responses).ensure_jar(tmp_path / "f.jar") == "new_f.jar"
 
 
 @pytest.mark.parametrize(
-    ("answers", "error", "said"),
+    ("responses", "error", "said"),
     [
         ({"GET /jobs/overview": httpx.ConnectError("refused")}, TransientError, "does not answer"),
         ({"GET /jobs/overview": 503}, TransientError, "not ready"),
         ({"GET /jobs/overview": 400}, TerminalError, "no such thing"),
     ],
 )
-def test_errors_say_whether_to_try_again(answers: Answers, error: type[Exception], said: str) -> None:
+def test_errors_are_transient_or_terminal(responses: Answers, error: type[Exception], said: str) -> None:
     with pytest.raises(error, match=said):
-        flink(answers).jobs()
+        flink(responses).jobs()
 
 
 def healthy(answers: Answers) -> Callable[[], None]:
     return lambda: wait_running(flink(answers), "j1", deadline_s=0.01)
 
 
-def test_running_means_all_tasks_run_and_a_checkpoint_is_complete() -> None:
+def test_wait_running_requires_all_tasks_and_a_checkpoint() -> None:
     healthy(details("RUNNING", RUNNING=2) | checkpoints(1))()
     # A dead TaskManager: the job still says RUNNING.
     with pytest.raises(NotReadyError, match=r"SCHEDULED.*java\.Boom: why"):
@@ -213,35 +213,38 @@ def test_running_means_all_tasks_run_and_a_checkpoint_is_complete() -> None:
         healthy(details("FAILED") | checkpoints(0))()
 
 
-def test_an_observation_is_plain_data() -> None:
-    seen = observe(flink(overview(job("RUNNING")) | details("RUNNING", RUNNING=1, SCHEDULED=2) | checkpoints(4)))
+def test_get_job_status_returns_plain_data() -> None:
+    seen = get_job_status(flink(overview(job("RUNNING")) | details("RUNNING", RUNNING=1, SCHEDULED=2) | checkpoints(4)))
     assert seen is not None
     assert (seen.state, seen.idle_tasks, seen.checkpoints, seen.restarts) == ("RUNNING", {"SCHEDULED": 2}, 4, 2)
     assert (seen.checkpoint_age_s, seen.failures) == (60.0, ["java.Boom: why"])
 
 
-def test_a_failed_savepoint_says_why() -> None:
+def test_stop_with_a_failed_savepoint_raises_its_cause() -> None:
     failure = {"status": {"id": "COMPLETED"}, "operation": {"failure-cause": {"stack-trace": "Disk full\n\tat y"}}}
-    answers = overview(job("RUNNING")) | {
+    responses = overview(job("RUNNING")) | {
         "POST /jobs/j1/stop": {"request-id": "r"},
         "GET /jobs/j1/savepoints/r": failure,
     }
     with pytest.raises(TerminalError, match="Disk full"):
-        stop_with_savepoint(flink(answers), deadline_s=0.01)
+        stop_with_savepoint(flink(responses), deadline_s=0.01)
 
 
-def test_without_a_job_there_is_nothing_to_stop() -> None:
+def test_stop_without_a_job_raises() -> None:
     with pytest.raises(TerminalError, match="no job"):
         stop_with_savepoint(flink(overview()))
 
 
 def test_records_out_is_the_sum_over_chained_operators_of_all_vertices() -> None:
     metrics = "GET /jobs/j1/vertices/v/subtasks/metrics"
-    asked: list[httpx.Request] = []
-    answers: Answers = {**details("RUNNING", RUNNING=1), metrics: [{"id": "x.numRecordsOut", "sum": 7.0}, {"id": "y"}]}
-    with flink(answers, asked) as rest:
+    requests: list[httpx.Request] = []
+    responses: Answers = {
+        **details("RUNNING", RUNNING=1),
+        metrics: [{"id": "x.numRecordsOut", "sum": 7.0}, {"id": "y"}],
+    }
+    with flink(responses, requests) as rest:
         assert records_out(rest, rest.job("j1")) == 7
-    assert [request.url.query for request in asked[1:]] == [b"", b"get=x.numRecordsOut&agg=sum"]
+    assert [request.url.query for request in requests[1:]] == [b"", b"get=x.numRecordsOut&agg=sum"]
 
 
 def test_records_out_of_a_job_without_counters_is_0() -> None:

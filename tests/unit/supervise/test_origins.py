@@ -24,7 +24,7 @@ def test_origins_with_one_lost_and_one_repeated_offset_keep_them_apart() -> None
 
 
 @pytest.mark.parametrize(("partition", "offset"), [(0, 99), (0, 117), (1, 7), (2, 100), (-1, 0)])
-def test_origins_outside_of_the_span_are_left_aside(partition: int, offset: int) -> None:
+def test_origins_outside_of_the_span_are_ignored(partition: int, offset: int) -> None:
     origins = Origins(*SPAN)
     origins.add(partition, offset)
     assert (origins.decided, origins.repeated) == (0, 0)

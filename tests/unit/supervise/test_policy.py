@@ -1,4 +1,4 @@
-"""The policy as a table: what was seen before and now, and what is to be done."""
+"""The decision table of the policy: earlier and present observations, and the expected decision."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 import pytest
 from msgspec.structs import replace as changed
 
-from include.supervise.alarms import ALARMS, judged
-from include.supervise.observation import PARTS, Away, Observation
+from include.supervise.alerts import ALERTS, resolvable_alerts
+from include.supervise.observation import PARTS, Observation, Unavailable
 from include.supervise.policy import decide
-from tests.unit.supervise.looks import (
+from tests.unit.supervise.factories import (
     FLINK,
     GATE,
     LIMITS,
@@ -26,13 +26,13 @@ from tests.unit.supervise.looks import (
     search,
 )
 
-AWAY = Away("refused")
+UNAVAILABLE = Unavailable("refused")
 NO_JOB = changed(FLINK, job=None, jobs=0)
 NO_TASKMANAGER = changed(FLINK, taskmanagers=0, slots=0, free_slots=0)
 IDLE = cluster(idle_tasks={"SCHEDULED": 3})
 STALLED = cluster(checkpoint_age_s=500.0)
 NEARLY_FULL = changed(GATE, redis_memory_ratio=0.81)
-BLOCKED = search(refusing="session_summary-2026.11: index.blocks.read_only_allow_delete")
+BLOCKED = search(write_block="session_summary-2026.11: index.blocks.read_only_allow_delete")
 
 EMPTY = search(sessions=0, newest_id=None, newest_at=None)
 MOVING: dict[str, dict[str, Any]] = {
@@ -44,12 +44,12 @@ MOVING: dict[str, dict[str, Any]] = {
 
 
 class Case(NamedTuple):
-    """One row: after `before`, and starts of the stream so many seconds ago, `now` asks for `action`, `alarm`."""
+    """One row: after `before`, and restarts so many seconds ago, `now` requires `action` and `alert`."""
 
     what: str
     now: dict[str, Any]
     action: str
-    alarm: str
+    alert: str
     before: Sequence[Observation] = ()
     starts: Sequence[float] = ()
 
@@ -58,22 +58,30 @@ TABLE = [
     # the stream's cluster
     Case("all is well", {}, "healthy", "supervise.healthy"),
     Case("all has been well", {}, "healthy", "supervise.healthy", for_long()),
-    Case("no cluster, seen once", {"flink": AWAY}, "wait", "stream.no_cluster"),
-    Case("no cluster for less than the grace", {"flink": AWAY}, "wait", "stream.no_cluster", for_long(40, flink=AWAY)),
-    Case("no cluster for the grace", {"flink": AWAY}, "page", "stream.no_cluster", for_long(60, flink=AWAY)),
+    Case("no cluster, seen once", {"flink": UNAVAILABLE}, "wait", "flink.unreachable"),
+    Case(
+        "no cluster for less than the grace",
+        {"flink": UNAVAILABLE},
+        "wait",
+        "flink.unreachable",
+        for_long(40, flink=UNAVAILABLE),
+    ),
+    Case(
+        "no cluster for the grace", {"flink": UNAVAILABLE}, "page", "flink.unreachable", for_long(60, flink=UNAVAILABLE)
+    ),
     Case(
         "no cluster, again after it was there",
-        {"flink": AWAY},
+        {"flink": UNAVAILABLE},
         "wait",
-        "stream.no_cluster",
-        [*for_long(200, flink=AWAY), at(10)],
+        "flink.unreachable",
+        [*for_long(200, flink=UNAVAILABLE), at(10)],
     ),
     Case(
         "no cluster, and yesterday too",
-        {"flink": AWAY},
+        {"flink": UNAVAILABLE},
         "wait",
-        "stream.no_cluster",
-        [at(86_400, flink=AWAY), at(80_000, flink=AWAY)],
+        "flink.unreachable",
+        [at(86_400, flink=UNAVAILABLE), at(80_000, flink=UNAVAILABLE)],
     ),
     Case("no TaskManager", {"flink": NO_TASKMANAGER}, "wait", "stream.no_taskmanager"),
     Case(
@@ -92,22 +100,34 @@ TABLE = [
     # no job
     Case("no job, with a checkpoint", {"flink": NO_JOB}, "resume", "stream.no_job"),
     Case("no job, and there never was one", {"flink": NO_JOB, "restore": NEVER}, "submit", "stream.no_job"),
-    Case("no job, checkpoints unreadable", {"flink": NO_JOB, "restore": AWAY}, "page", "stream.restore_unknown"),
+    Case("no job, checkpoints unreadable", {"flink": NO_JOB, "restore": UNAVAILABLE}, "page", "stream.restore_unknown"),
     Case("no job, two starts lately", {"flink": NO_JOB}, "resume", "stream.no_job", starts=[600, 300]),
-    Case("no job, the budget is spent", {"flink": NO_JOB}, "page", "stream.budget_spent", starts=[600, 300, 100]),
+    Case(
+        "no job, the budget is spent", {"flink": NO_JOB}, "page", "stream.restart_limit_reached", starts=[600, 300, 100]
+    ),
     Case("no job, the starts are long ago", {"flink": NO_JOB}, "resume", "stream.no_job", starts=[2_000, 1_500, 901]),
     Case(
         "no job, the clock was set back after starts",
         {"flink": NO_JOB},
         "page",
-        "stream.budget_spent",
+        "stream.restart_limit_reached",
         starts=[-500, -400, -300],
     ),
-    Case("no job, Kafka away", {"flink": NO_JOB, "kafka": AWAY}, "wait", "ingest.no_kafka"),
-    Case("no job, Elasticsearch away", {"flink": NO_JOB, "elasticsearch": AWAY}, "wait", "serving.away"),
-    Case("no job, Elasticsearch refuses", {"flink": NO_JOB, "elasticsearch": BLOCKED}, "wait", "serving.refusing"),
+    Case("no job, Kafka away", {"flink": NO_JOB, "kafka": UNAVAILABLE}, "wait", "kafka.unreachable"),
+    Case(
+        "no job, Elasticsearch away",
+        {"flink": NO_JOB, "elasticsearch": UNAVAILABLE},
+        "wait",
+        "elasticsearch.unreachable",
+    ),
+    Case(
+        "no job, Elasticsearch refuses",
+        {"flink": NO_JOB, "elasticsearch": BLOCKED},
+        "wait",
+        "elasticsearch.write_blocked",
+    ),
     Case("no job, the gate is silent too", {"flink": NO_JOB, "gate": gate(90, 90)}, "resume", "stream.no_job"),
-    Case("two jobs", {"flink": changed(FLINK, jobs=2)}, "page", "stream.two_jobs"),
+    Case("two jobs", {"flink": changed(FLINK, jobs=2)}, "page", "stream.duplicate_job"),
     # a job that does not run
     Case("tasks do not run yet", {"flink": IDLE}, "wait", "stream.not_running"),
     Case(
@@ -129,7 +149,7 @@ TABLE = [
         "tasks do not run, the budget is spent",
         {"flink": IDLE},
         "page",
-        "stream.budget_spent",
+        "stream.restart_limit_reached",
         for_long(60, flink=IDLE),
         [300, 200, 100],
     ),
@@ -179,17 +199,17 @@ TABLE = [
     ),
     Case(
         "checkpoints stalled while Elasticsearch is away: a start would not help",
-        {"flink": STALLED, "elasticsearch": AWAY},
+        {"flink": STALLED, "elasticsearch": UNAVAILABLE},
         "page",
-        "serving.away",
-        for_long(flink=STALLED, elasticsearch=AWAY),
+        "elasticsearch.unreachable",
+        for_long(flink=STALLED, elasticsearch=UNAVAILABLE),
     ),
     Case(
         "checkpoints stalled, Elasticsearch is just back",
         {"flink": STALLED},
         "wait",
         "stream.checkpoints_stalled",
-        [*for_long(300, flink=STALLED, elasticsearch=AWAY)[:-1], at(20, flink=STALLED)],
+        [*for_long(300, flink=STALLED, elasticsearch=UNAVAILABLE)[:-1], at(20, flink=STALLED)],
     ),
     # slow, not stuck
     *(
@@ -247,8 +267,10 @@ TABLE = [
         starts=[400],
     ),
     # the archive
-    Case("MongoDB away", {"archive": AWAY}, "wait", "archive.unreachable"),
-    Case("MongoDB away for long", {"archive": AWAY}, "page", "archive.unreachable", for_long(archive=AWAY)),
+    Case("MongoDB away", {"archive": UNAVAILABLE}, "wait", "archive.unreachable"),
+    Case(
+        "MongoDB away for long", {"archive": UNAVAILABLE}, "page", "archive.unreachable", for_long(archive=UNAVAILABLE)
+    ),
     Case("an observation of a version without the archive", {"archive": None}, "healthy", "supervise.healthy"),
     Case(
         "the archive falls behind from run to run",
@@ -285,9 +307,9 @@ TABLE = [
         "supervise.healthy",
         [at(901, **archived(100, 101, 2_000))],
     ),
-    Case("a job of the future", {"flink": cluster(age_s=-900.0)}, "wait", "stream.clock"),
-    Case("a checkpoint of the future", {"flink": cluster(checkpoint_age_s=-60.0)}, "wait", "stream.clock"),
-    Case("an age that is no number", {"flink": cluster(age_s=float("nan"))}, "wait", "stream.clock"),
+    Case("a job of the future", {"flink": cluster(age_s=-900.0)}, "wait", "stream.clock_skew"),
+    Case("a checkpoint of the future", {"flink": cluster(checkpoint_age_s=-60.0)}, "wait", "stream.clock_skew"),
+    Case("an age that is no number", {"flink": cluster(age_s=float("nan"))}, "wait", "stream.clock_skew"),
     # the gate
     Case("Redis without a limit", {"gate": changed(GATE, redis_memory_ratio=None)}, "healthy", "supervise.healthy"),
     Case("Redis below its limit", {"gate": changed(GATE, redis_memory_ratio=0.79)}, "healthy", "supervise.healthy"),
@@ -299,21 +321,21 @@ TABLE = [
         "gate.redis_memory_high",
         for_long(gate=NEARLY_FULL),
     ),
-    Case("Redis away", {"gate": AWAY}, "wait", "gate.no_memory"),
-    Case("Redis away for long", {"gate": AWAY}, "page", "gate.no_memory", for_long(gate=AWAY)),
-    Case("one partition is silent", {"gate": gate(0.2, 45.0)}, "wait", "gate.silent"),
+    Case("Redis away", {"gate": UNAVAILABLE}, "wait", "gate.redis_unreachable"),
+    Case("Redis away for long", {"gate": UNAVAILABLE}, "page", "gate.redis_unreachable", for_long(gate=UNAVAILABLE)),
+    Case("one partition is silent", {"gate": gate(0.2, 45.0)}, "wait", "gate.heartbeat_missing"),
     Case(
         "one partition is silent for long",
         {"gate": gate(0.2, 99.0)},
         "page",
-        "gate.silent",
+        "gate.heartbeat_missing",
         for_long(gate=gate(0.2, 45.0)),
     ),
     Case(
         "a partition no gate ever looked at",
         {"gate": gate(0.2, None)},
         "page",
-        "gate.silent",
+        "gate.heartbeat_missing",
         for_long(gate=gate(0.2, None)),
     ),
     Case(
@@ -322,7 +344,7 @@ TABLE = [
         "page",
         "gate.partition_stopped",
     ),
-    Case("a heartbeat of the future", {"gate": gate(-300.0, 0.1)}, "wait", "supervise.clock"),
+    Case("a heartbeat of the future", {"gate": gate(-300.0, 0.1)}, "wait", "supervise.clock_skew"),
     Case("a burst waits for the gate", {"kafka": kafka(gate_lag=50_000)}, "wait", "gate.lagging"),
     Case(
         "the gate catches up",
@@ -360,30 +382,36 @@ TABLE = [
         "supervise.healthy",
         for_long(kafka=kafka(stream_lag=10)),
     ),
-    Case("Kafka away", {"kafka": AWAY}, "wait", "ingest.no_kafka"),
-    Case("Elasticsearch away", {"elasticsearch": AWAY}, "wait", "serving.away"),
-    Case("Elasticsearch away for long", {"elasticsearch": AWAY}, "page", "serving.away", for_long(elasticsearch=AWAY)),
+    Case("Kafka away", {"kafka": UNAVAILABLE}, "wait", "kafka.unreachable"),
+    Case("Elasticsearch away", {"elasticsearch": UNAVAILABLE}, "wait", "elasticsearch.unreachable"),
+    Case(
+        "Elasticsearch away for long",
+        {"elasticsearch": UNAVAILABLE},
+        "page",
+        "elasticsearch.unreachable",
+        for_long(elasticsearch=UNAVAILABLE),
+    ),
     Case(
         "Elasticsearch's disk is full",
         {"elasticsearch": BLOCKED},
         "page",
-        "serving.refusing",
+        "elasticsearch.write_blocked",
         for_long(elasticsearch=BLOCKED),
     ),
-    Case("documents were refused", {"kafka": kafka(dead_end=3)}, "page", "serving.refused", for_long()),
+    Case("documents were refused", {"kafka": kafka(dead_end=3)}, "page", "serving.dead_letters", for_long()),
     Case("documents were refused before anyone looked", {"kafka": kafka(dead_end=3)}, "healthy", "supervise.healthy"),
     Case(
         "the newest session is old while input flows",
         admitted(9_000),
         "page",
-        "serving.stale",
+        "serving.stale_data",
         [at(150, **admitted(8_000)), at(90, **admitted(8_500)), at(30, **admitted(8_900))],
     ),
     Case(
         "no session ever became searchable while input flows",
         {**admitted(900), "elasticsearch": EMPTY},
         "page",
-        "serving.stale",
+        "serving.stale_data",
         [
             at(150, **admitted(0), elasticsearch=EMPTY),
             at(90, **admitted(500), elasticsearch=EMPTY),
@@ -408,7 +436,7 @@ TABLE = [
         admitted(9_000),
         "healthy",
         "supervise.healthy",
-        [at(150, gate=AWAY), at(90, **admitted(8_500))],
+        [at(150, gate=UNAVAILABLE), at(90, **admitted(8_500))],
     ),
     Case(
         "sessions of a slow partition become searchable",
@@ -431,13 +459,21 @@ TABLE = [
         "supervise.healthy",
         for_long(280, elasticsearch=search(newest_at=NOW - 30_000), input_flowing=False),
     ),
-    Case("a session of the future", {"elasticsearch": search(newest_at=NOW + 900)}, "wait", "supervise.clock"),
-    Case("checkpoints cannot be read while the stream runs", {"restore": AWAY}, "wait", "stream.restore_unknown"),
+    Case("a session of the future", {"elasticsearch": search(newest_at=NOW + 900)}, "wait", "supervise.clock_skew"),
+    Case(
+        "checkpoints cannot be read while the stream runs", {"restore": UNAVAILABLE}, "wait", "stream.restore_unknown"
+    ),
     Case(
         "nothing answers",
-        {"flink": AWAY, "kafka": AWAY, "gate": AWAY, "elasticsearch": AWAY, "restore": AWAY},
+        {
+            "flink": UNAVAILABLE,
+            "kafka": UNAVAILABLE,
+            "gate": UNAVAILABLE,
+            "elasticsearch": UNAVAILABLE,
+            "restore": UNAVAILABLE,
+        },
         "wait",
-        "stream.no_cluster",
+        "flink.unreachable",
     ),
 ]
 
@@ -446,41 +482,44 @@ TABLE = [
 def test_policy(case: Case) -> None:
     starts = [NOW - ago for ago in case.starts]
     decision = decide(at(**case.now), case.before, starts, LIMITS, NOW)
-    assert (decision.action, decision.alarm) == (case.action, case.alarm), decision
-    assert {finding.alarm for finding in decision.findings} <= ALARMS.keys()
+    assert (decision.action, decision.alert) == (case.action, case.alert), decision
+    assert {finding.alert for finding in decision.findings} <= ALERTS.keys()
     assert all(finding.reason and finding.remedy for finding in decision.findings)
 
 
-def test_a_page_that_cannot_be_repaired_comes_before_what_only_waits() -> None:
+def test_decide_puts_a_page_before_a_wait() -> None:
     seen = at(gate=gate(0.1, 40.0), kafka=kafka(dead_end=1))
     decision = decide(seen, for_long(), (), LIMITS, NOW)
-    assert [finding.alarm for finding in decision.findings] == ["serving.refused", "gate.silent"]
-    assert [finding.alarm for finding in decision.pages] == ["serving.refused"]
+    assert [finding.alert for finding in decision.findings] == ["serving.dead_letters", "gate.heartbeat_missing"]
+    assert [finding.alert for finding in decision.alerts] == ["serving.dead_letters"]
 
 
-def test_order_and_future_of_the_history_do_not_matter() -> None:
-    before = for_long(60, flink=AWAY)
+def test_decide_ignores_order_and_future_of_the_history() -> None:
+    before = for_long(60, flink=UNAVAILABLE)
     future = at(-3_600, flink=FLINK, elasticsearch=SEARCH)
-    forward = decide(at(flink=AWAY), before, (), LIMITS, NOW)
-    assert decide(at(flink=AWAY), [future, *reversed(before)], (), LIMITS, NOW) == forward
+    forward = decide(at(flink=UNAVAILABLE), before, (), LIMITS, NOW)
+    assert decide(at(flink=UNAVAILABLE), [future, *reversed(before)], (), LIMITS, NOW) == forward
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_alarm_whose_rule_cannot_see_its_source_is_not_over(part: str) -> None:
+def test_alert_with_an_unavailable_source_is_not_resolvable(part: str) -> None:
     for case in TABLE:
         seen = at(0, **case.now)
         starts = [NOW - ago for ago in case.starts]
-        for page in decide(seen, case.before, starts, LIMITS, NOW).pages:
-            blind = changed(seen, **{part: AWAY})
-            left = {finding.alarm for finding in decide(blind, case.before, starts, LIMITS, NOW).findings}
-            assert page.alarm in left or page.alarm not in judged(blind.unknown), (case.what, page.alarm)
+        for finding in decide(seen, case.before, starts, LIMITS, NOW).alerts:
+            reduced = changed(seen, **{part: UNAVAILABLE})
+            remaining = {finding.alert for finding in decide(reduced, case.before, starts, LIMITS, NOW).findings}
+            assert finding.alert in remaining or finding.alert not in resolvable_alerts(reduced.unavailable), (
+                case.what,
+                finding.alert,
+            )
 
 
-def test_alarm_whose_source_answers_is_over_while_another_source_is_away() -> None:
-    assert {"gate.silent", "gate.lagging"} <= set(judged(["archive", "restore"]))
-    assert set(judged([])) == set(ALARMS)
+def test_alert_with_an_available_source_is_resolvable_while_another_is_unavailable() -> None:
+    assert {"gate.heartbeat_missing", "gate.lagging"} <= set(resolvable_alerts(["archive", "restore"]))
+    assert set(resolvable_alerts([])) == set(ALERTS)
 
 
-def test_remedy_of_a_stopped_partition_readmits_nothing() -> None:
+def test_remedy_of_a_stopped_partition_resumes_from_the_gap() -> None:
     seen = at(0, gate=changed(GATE, stopped={1: "partition 1: offsets are lost"}))
     assert "gate resume --partition 1 --from gap" in decide(seen, (), (), LIMITS, NOW).remedy

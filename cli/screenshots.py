@@ -1,0 +1,27 @@
+"""`./showroom screenshots`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from local.project import ROOT, load_settings
+
+FOLDER = ROOT / "docs" / "pictures"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(screenshots)
+
+
+def screenshots(
+    folder: Annotated[Path, typer.Option(help="Where the pictures go.")] = FOLDER,
+) -> None:
+    """Take pictures of the pages of the running platform."""
+    from local.layout import Layout
+    from tools.screenshots import chromium, take
+
+    settings = load_settings()
+    with chromium() as browser:
+        take(browser, settings, Layout.of(settings), folder, typer.echo)

@@ -1,0 +1,130 @@
+"""`./showroom stream`: the stream job."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from include.contracts.errors import TerminalError
+from local.project import load_settings
+
+DEADLINE_S = 180.0
+Deadline = Annotated[float, typer.Option(help="Seconds it may take.", min=1)]
+
+app = typer.Typer(help="Submit, stop and resume the stream job.", no_args_is_help=True)
+
+
+def register(main: typer.Typer) -> None:
+    """Add the commands."""
+    main.add_typer(app, name="stream")
+
+
+@app.command()
+def submit(deadline: Deadline = DEADLINE_S) -> None:
+    """Start the job without a state; documents go on where the last job's group of consumers was."""
+    from local.stream_job import start_job
+
+    job_id = start_job(load_settings(), deadline_s=deadline)
+    typer.echo(f"job {job_id} is running")
+
+
+@app.command()
+def resume(
+    deadline: Deadline = DEADLINE_S,
+    at: Annotated[
+        Path | None, typer.Option("--from", help="A checkpoint or savepoint; the newest complete one by default.")
+    ] = None,
+) -> None:
+    """Start the job from a checkpoint or savepoint."""
+    from include.supervise.stream_job import newest_restore_point, restore_point
+    from local.stream_job import start_job, state_folder
+
+    settings = load_settings()
+    restore = newest_restore_point(state_folder(settings)) if at is None else restore_point(at)
+    if restore is None:
+        raise TerminalError("there is no complete checkpoint or savepoint", "./showroom stream submit")
+    job_id = start_job(settings, restore=restore, deadline_s=deadline)
+    typer.echo(f"job {job_id} is running, from {restore.path}")
+
+
+@app.command()
+def stop(deadline: Deadline = DEADLINE_S) -> None:
+    """Stop the job with a savepoint, at a consistent point."""
+    from local.stream_job import stop_job
+
+    typer.echo(f"stopped, savepoint {stop_job(load_settings(), deadline).path}")
+
+
+@app.command()
+def cancel(
+    deadline: Deadline = DEADLINE_S,
+    unlocked: Annotated[
+        bool, typer.Option("--unlocked", help="Cancel without the supervisor's lock, for when Redis is unavailable.")
+    ] = False,
+) -> None:
+    """End the job at once; its checkpoints stay."""
+    from local.stream_job import cancel_job
+
+    typer.echo(f"job {cancel_job(load_settings(), deadline, locked=not unlocked)} is cancelled")
+
+
+@app.command()
+def status() -> None:
+    """Show the job's state, checkpoints, restarts and last failures."""
+    from include.supervise.flink_rest import FlinkRest
+    from include.supervise.stream_job import get_job_status
+
+    with FlinkRest(load_settings()) as flink:
+        seen = get_job_status(flink)
+    if seen is None:
+        typer.echo("no job is running")
+        raise typer.Exit(1)
+    age = "none yet" if seen.checkpoint_age_s is None else f"{seen.checkpoint_age_s:.0f} s ago"
+    typer.echo(f"job {seen.job_id} is {seen.state}, tasks that do not run: {seen.idle_tasks or 'none'}")
+    typer.echo(f"checkpoints {seen.checkpoints}, the last {age}; restarts {seen.restarts}")
+    for failure in seen.failures:
+        typer.echo(f"failure: {failure}")
+
+
+@app.command()
+def prune(
+    yes: Annotated[bool, typer.Option("--yes", help="Really delete; without it only list.")] = False,
+) -> None:
+    """Delete checkpoints and savepoints no job needs; the newest complete one always stays."""
+    from include.supervise.flink_rest import FlinkRest
+    from include.supervise.stream_job import prune as prune_folders
+    from local.stream_job import state_folder
+
+    settings = load_settings()
+    with FlinkRest(settings) as flink:
+        running = [job.jid for job in flink.jobs() if not job.has_ended]
+    for folder in prune_folders(state_folder(settings), running, delete=yes):
+        typer.echo(f"{'deleted' if yes else 'would delete'} {folder}")
+
+
+@app.command()
+def redrive(
+    yes: Annotated[bool, typer.Option("--yes", help="Index the documents; without --yes only count them.")] = False,
+) -> None:
+    """Index the documents of dead letters once the cause is repaired; existing documents are not replaced."""
+    from include.serving.client import connect
+    from include.serving.redrive import redrive as redrive_letters
+    from include.serving.redrive import survey
+    from include.serving.templates import ensure_templates
+
+    settings = load_settings()
+    if yes:
+        with connect(settings) as client:
+            ensure_templates(client, settings)
+            summary = redrive_letters(settings, client, lambda number: typer.echo(f"{number} dead letters", err=True))
+        typer.echo(f"indexed {summary.stored}, in the index already {summary.present}")
+        for reason, number in summary.rejected.most_common():
+            typer.echo(f"rejected again, still dead letters: {number} {reason}")
+    else:
+        summary = survey(settings)
+        for index, number in sorted(summary.indices.items()):
+            typer.echo(f"would index {number} into {index}")
+    if not summary.dead_letters:
+        typer.echo("no new dead letters since the last redrive")
+    if summary.undecodable or summary.truncated:
+        typer.echo(f"cannot be redriven: {summary.undecodable} without a document, {summary.truncated} truncated")

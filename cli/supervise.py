@@ -1,0 +1,54 @@
+"""`./showroom supervise`: observe and decide, and with `--apply` run a supervision cycle."""
+
+import time
+from typing import Annotated
+
+import typer
+
+from local.project import load_settings
+
+INTERVAL_S = 5.0
+EXIT_UNHEALTHY = 1
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(supervise)
+
+
+def supervise(
+    watch: Annotated[bool, typer.Option(help=f"Observe every {INTERVAL_S:g} s until interrupted.")] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Also apply the decision, record it and send alerts.")] = False,
+) -> None:
+    """Observe all stages and decide; exits 1 unless all are healthy."""
+    while True:
+        is_healthy = _run_cycle(apply)
+        if not watch:
+            raise typer.Exit(0 if is_healthy else EXIT_UNHEALTHY)
+        time.sleep(INTERVAL_S)
+
+
+def _run_cycle(apply: bool) -> bool:
+    """Print one cycle; return whether all stages are healthy."""
+    from include.serving.client import connect
+    from include.serving.templates import ensure_templates
+    from include.supervise.supervisor import observe_and_decide, run_cycle
+    from local.stream_job import job_program, state_folder, supervise_folder
+
+    settings = load_settings()
+    settings = settings.replace(supervise_folder=settings.supervise_folder or str(supervise_folder(settings)))
+
+    def prepare() -> None:
+        with connect(settings) as client:
+            ensure_templates(client, settings)
+
+    if apply:
+        record = run_cycle(settings, job_program(), state_folder(settings), prepare=prepare, on_progress=typer.echo)
+    else:
+        record = observe_and_decide(settings, state_folder(settings))
+        typer.echo(f"{record.decision.action}: {record.decision.alert}: {record.decision.reason}")
+    for part, reason in record.observation.unavailable.items():
+        typer.echo(f"  {part} is unavailable: {reason}")
+    for finding in record.decision.findings:
+        typer.echo(f"  {finding.action} {finding.alert}: {finding.reason}; {finding.remedy}")
+    return record.decision.action == "healthy"

@@ -1,0 +1,1 @@
+"""Splits, metrics, confidence intervals and leakage checks."""

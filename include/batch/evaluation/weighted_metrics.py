@@ -1,0 +1,69 @@
+"""The metrics of include.batch.evaluation.metrics for many weightings of the same rows at once."""
+
+from typing import cast
+
+import numpy as np
+
+from include.batch.evaluation.metrics import CLIP, bin_index, validate_scores
+from include.batch.samples import Floats, Labels
+
+METRICS: tuple[str, ...] = ("roc_auc", "pr_auc", "brier", "log_loss", "calibration_error", "f1", "accuracy")
+_RANKING = frozenset({"roc_auc", "pr_auc"})
+
+
+class WeightedMetrics:
+    """Outcomes (n,) and probabilities (n,), sorted once; each question after that is a pass of sums."""
+
+    def __init__(self, y: Labels, p: Floats, threshold: float = 0.5) -> None:
+        """Raises TerminalError as include.batch.evaluation.metrics.checked does."""
+        validate_scores(y, p)
+        self._order = np.argsort(-p, kind="stable")
+        falling = p[self._order]
+        self._starts = np.flatnonzero(np.append(True, falling[1:] != falling[:-1]))
+        self._y, self._p = y.astype(np.float64), p
+        self._called = (p >= threshold).astype(np.float64)
+        index = bin_index(p, 10)
+        self._bins = np.eye(index.max() + 1)[index]
+        clipped = np.clip(p, CLIP, 1.0 - CLIP)
+        self._rows = {
+            "brier": (p - self._y) ** 2,
+            "log_loss": -np.where(y, np.log(clipped), np.log1p(-clipped)),
+            "accuracy": (self._called == self._y).astype(np.float64),
+        }
+
+    def compute(self, weights: Floats, names: tuple[str, ...] = METRICS) -> dict[str, Floats]:
+        """Return each named metric (k,) for non-negative weights (k, n); NaN where a weighting has one outcome only."""
+        metrics: dict[str, Floats] = {}
+        total = weights.sum(axis=1)
+        if _RANKING & set(names):
+            metrics |= self._ranking(weights)
+        for name in names:
+            if name in self._rows:
+                metrics[name] = weights @ self._rows[name] / total
+        if "calibration_error" in names:
+            gap = (weights * (self._p - self._y)) @ self._bins
+            metrics["calibration_error"] = np.abs(gap).sum(axis=1) / total
+        if "f1" in names:
+            hit = weights @ (self._called * self._y)
+            sizes = weights @ (self._called + self._y)
+            metrics["f1"] = np.divide(2.0 * hit, sizes, out=np.zeros_like(hit), where=sizes > 0)
+        return {name: metrics[name] for name in names}
+
+    def _ranking(self, weights: Floats) -> dict[str, Floats]:
+        """Both areas; ties share a threshold, as in scikit-learn."""
+        falling = weights[:, self._order]
+        positive = np.add.reduceat(falling * self._y[self._order], self._starts, axis=1)
+        every = np.add.reduceat(falling, self._starts, axis=1)
+        negative = every - positive
+        hits, called = np.cumsum(positive, axis=1), np.cumsum(every, axis=1)
+        false = called - hits
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ordered = np.sum(negative * (hits - 0.5 * positive), axis=1) / (hits[:, -1] * false[:, -1])
+            precision = np.where(called > 0, hits / called, 0.0)
+            average = np.sum(positive * precision, axis=1) / hits[:, -1]
+        defined = (hits[:, -1] > 0) & (false[:, -1] > 0)
+        undefined = np.full(len(weights), np.nan)
+        return {
+            "roc_auc": cast("Floats", np.where(defined, ordered, undefined)),
+            "pr_auc": cast("Floats", np.where(defined, average, undefined)),
+        }

@@ -1,0 +1,1 @@
+"""Similar users: MinHash LSH, with every candidate verified exactly."""

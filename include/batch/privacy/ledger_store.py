@@ -1,0 +1,95 @@
+"""The entries of the privacy ledger in MongoDB."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC
+from typing import Any, Protocol
+
+import pymongo
+from bson.codec_options import CodecOptions
+from pymongo.collection import Collection
+from pymongo.errors import DuplicateKeyError
+
+from include.batch.features.source import errors
+from include.contracts.collections import PRIVACY
+from include.contracts.errors import TerminalError
+from include.contracts.settings import Settings
+
+CONNECT_MS = 5_000
+ANSWER_MS = 60_000
+NUMBER = "number"
+
+Document = dict[str, Any]
+
+
+class DuplicateEntryError(Exception):
+    """Another entry has this number, or this key."""
+
+
+class Entries(Protocol):
+    """Where entries are kept."""
+
+    def read(self) -> list[Document]:
+        """All entries, by number."""
+        ...
+
+    def add(self, entry: Document) -> None:
+        """Keep an entry for good before returning. Raises Taken where its `_id` or its `number` is there already."""
+        ...
+
+
+class MongoEntries:
+    """Entries in the collection `privacy`."""
+
+    def __init__(self, collection: Collection[Document]) -> None:
+        self._collection = collection
+
+    def read(self) -> list[Document]:
+        """All entries, by number. Raises TransientError, TerminalError."""
+        with errors("read the privacy ledger"):
+            return sorted(self._collection.find({}), key=_number)
+
+    def add(self, entry: Document) -> None:
+        """Insert an entry; on the disks of a majority when it returns. Raises Taken, TransientError, TerminalError."""
+        with errors("charge the privacy ledger"):
+            # Without the index two entries could bear one number.
+            self._collection.create_index([(NUMBER, pymongo.ASCENDING)], name=NUMBER, unique=True)
+            try:
+                self._collection.insert_one(entry)
+            except DuplicateKeyError as error:
+                raise DuplicateEntryError from error
+
+
+@contextmanager
+def open_ledger(settings: Settings) -> Iterator[MongoEntries]:
+    """The ledger of the configured archive. Raises TransientError where MongoDB is away."""
+    with (
+        errors("open the privacy ledger"),
+        pymongo.MongoClient[Document](
+            settings.mongo_url.reveal(),
+            appname="showroom-batch",
+            serverSelectionTimeoutMS=CONNECT_MS,
+            # Also the patience of the client's heartbeat, which the local stand-in answers only between commands.
+            connectTimeoutMS=ANSWER_MS,
+            socketTimeoutMS=ANSWER_MS,
+            # A write that was acknowledged and then tried again would seem to be another run's.
+            retryWrites=False,
+        ) as client,
+    ):
+        yield MongoEntries(
+            client[settings.mongo_database].get_collection(
+                PRIVACY,
+                codec_options=CodecOptions(tz_aware=True, tzinfo=UTC),
+                write_concern=pymongo.WriteConcern(w="majority", j=True),
+            )
+        )
+
+
+def _number(entry: Document) -> int:
+    number = entry.get(NUMBER)
+    if not isinstance(number, int):
+        raise TerminalError(
+            f"the entry {entry.get('_id')} of the privacy ledger has no number",
+            "mend the collection privacy; without it the budget cannot be known",
+        )
+    return number

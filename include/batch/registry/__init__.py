@@ -1,0 +1,1 @@
+"""Runs, model cards, versions and promotion decisions, stored in MLflow and MongoDB."""

@@ -1,0 +1,32 @@
+"""The code of a logged model: MLflow runs this file to serve one, nothing is pickled. It needs this project."""
+
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+
+from include.batch.features import columns
+from include.batch.models import artifact
+from include.batch.samples import Floats, Matrix, Samples
+
+
+class Scorer(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
+    """The columns of the feature table, NaN where unknown, to probabilities of a purchase."""
+
+    def load_context(self, context: Any) -> None:
+        """Load the model's folder. Raises TerminalError where it is corrupt."""
+        folder = Path(context.artifacts["model"])
+        self.columns = list(artifact.manifest(folder).columns)
+        self.model = artifact.load(folder)
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> Floats:
+        """(n,) probabilities for n rows."""
+        x: Matrix = model_input[self.columns].to_numpy(dtype=np.float32)
+        rows = len(x)
+        samples = Samples(x, columns.scale(x), np.zeros(rows, dtype=np.bool_), np.arange(rows), tuple(self.columns))
+        return self.model.probabilities(samples)
+
+
+mlflow.models.set_model(Scorer())

@@ -1,1 +1,0 @@
-"""Users who look at the same things: MinHash LSH, every candidate checked exactly."""

@@ -1,1 +1,0 @@
-"""Runs, model cards and the decision who is champion, kept in MLflow."""

@@ -1,0 +1,1 @@
+"""Clients of the servers, one module a server."""

@@ -1,0 +1,194 @@
+"""Airflow's REST API."""
+
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+import httpx
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+
+from include.contracts.errors import NotReadyError, TerminalError, TransientError
+
+TIMEOUT_S = 15.0
+POLL_S = 0.5
+ENDED = ("success", "failed")
+UNAUTHORIZED = 401
+NOT_FOUND = 404
+IDEMPOTENT = ("GET", "PATCH")
+DATABASE_ATTEMPTS = 5
+
+
+class Login(NamedTuple):
+    """A user of Airflow."""
+
+    user: str
+    password: str
+
+
+class DatabaseBusyError(TransientError):
+    """Airflow's database refused a statement: SQLite does so when another transaction has written meanwhile."""
+
+
+class AirflowApi:
+    """A logged-in connection. TransientError: Airflow is away; TerminalError: it refused."""
+
+    def __init__(self, url: str, login: Login) -> None:
+        self._login = login
+        self._http = httpx.Client(base_url=url, timeout=TIMEOUT_S)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def token(self) -> str:
+        """A new token for the stack's own user."""
+        response = self._send(
+            "POST", "/auth/token", json={"username": self._login.user, "password": self._login.password}
+        )
+        return str(_checked(response, "log in")["access_token"])
+
+    def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
+        """Start a run by hand with these params; returns its id. A paused DAG's run waits until it is unpaused."""
+        body = {"logical_date": None, "conf": dict(conf or {})}
+        return str(self._ask("POST", f"/api/v2/dags/{dag_id}/dagRuns", json=body)["dag_run_id"])
+
+    def end(self, dag_id: str, run_id: str) -> None:
+        """Let a run fail now; its running tasks are ended."""
+        self._ask("PATCH", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}", json={"state": "failed"})
+
+    def state(self, dag_id: str, run_id: str) -> str:
+        """queued, running, success or failed."""
+        return str(self._ask("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}")["state"])
+
+    def wait(self, dag_id: str, run_id: str, deadline_s: float = 120.0) -> str:
+        """The state in which a run ended; NotReadyError past the deadline."""
+        until = time.monotonic() + deadline_s
+        while (state := self.state(dag_id, run_id)) not in ENDED:
+            if time.monotonic() > until:
+                raise NotReadyError(f"{dag_id} {run_id} is still {state}", "see its tasks in Airflow")
+            time.sleep(POLL_S)
+        return state
+
+    def wait_for_dags(self, dag_ids: set[str], deadline_s: float = 60.0) -> None:
+        """Wait until Airflow knows these DAGs; NotReadyError past the deadline, TerminalError for a broken one."""
+        until = time.monotonic() + deadline_s
+        while missing := dag_ids - self.dags().keys():
+            if broken := broken_dag(self.import_errors(), missing):
+                raise TerminalError(f"import of a DAG failed: {broken}", "see the import errors in Airflow")
+            if time.monotonic() > until:
+                raise NotReadyError(f"Airflow does not know {', '.join(sorted(missing))}", "see its import errors")
+            time.sleep(POLL_S)
+
+    def dags(self) -> dict[str, bool]:
+        """DAG -> whether it is paused."""
+        return {dag["dag_id"]: dag["is_paused"] for dag in self._ask("GET", "/api/v2/dags?limit=100")["dags"]}
+
+    def pause(self, dag_id: str) -> None:
+        """No new scheduled runs."""
+        self._ask("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": True})
+
+    def unpause(self, dag_id: str) -> None:
+        """Scheduled runs again."""
+        self._ask("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": False})
+
+    def import_errors(self) -> list[str]:
+        """What Airflow could not import, DAGs and plugins, a line each."""
+        dags = self._ask("GET", "/api/v2/importErrors")["import_errors"]
+        plugins = self._ask("GET", "/api/v2/plugins/importErrors")["import_errors"]
+        return [
+            *(f"{result['filename']}: {result['stack_trace']}" for result in dags),
+            *(f"{result['source']}: {result['error']}" for result in plugins),
+        ]
+
+    def runs(self, dag_id: str) -> list[dict[str, Any]]:
+        """The newest runs of a DAG, newest first."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns?limit=50&order_by=-run_after"
+        return list(self._ask("GET", path)["dag_runs"])
+
+    def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """Task instances of one run."""
+        return list(self._ask("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances")["task_instances"])
+
+    def task_states(self, dag_id: str, run_id: str) -> dict[str, str]:
+        """Task -> state, in one run."""
+        return {task["task_id"]: str(task["state"]) for task in self.tasks(dag_id, run_id)}
+
+    def result(self, dag_id: str, run_id: str, task_id: str) -> Any:
+        """What a task returned; None where it has not."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value"
+        response = self._request("GET", path, {})
+        return None if response.status_code == NOT_FOUND else _checked(response, path)["value"]
+
+    def log(self, dag_id: str, run_id: str, task_id: str, attempt: int = 1) -> str:
+        """What a task logged, a line each, errors with their causes."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{attempt}"
+        lines: list[str] = []
+        for entry in self._ask("GET", path)["content"]:
+            causes = [f"{error['exc_type']}: {error['exc_value']}" for error in entry.get("error_detail") or ()]
+            lines += [str(entry.get("event", "")), *causes]
+        return "\n".join(lines)
+
+    def failure(self, dag_id: str, run_id: str) -> str:
+        """Return the failed tasks of a run, each with the last line of its log."""
+        states = self.task_states(dag_id, run_id)
+        failed = [task for task, state in states.items() if state == "failed"]
+        return "; ".join(f"{task}: {self.last_error_line(dag_id, run_id, task)}" for task in failed) or "no task failed"
+
+    def last_error_line(self, dag_id: str, run_id: str, task_id: str) -> str:
+        """Return the last line of a task's newest log that says something about the task."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
+        attempt = int(self._ask("GET", path)["try_number"])
+        lines = [line.strip() for line in self.log(dag_id, run_id, task_id, max(1, attempt)).splitlines()]
+        telling = [line for line in lines if line and not line.startswith(("::", "ALERT "))]
+        return telling[-1] if telling else "see its log"
+
+    def _ask(self, method: str, path: str, **options: Any) -> Any:
+        retrying = Retrying(
+            retry=retry_if_exception_type(DatabaseBusyError),
+            stop=stop_after_attempt(DATABASE_ATTEMPTS if method in IDEMPOTENT else 1),
+            wait=wait_exponential_jitter(multiplier=0.1, max=2.0),
+            reraise=True,
+        )
+        return retrying(lambda: _checked(self._request(method, path, options), f"{method} {path}"))
+
+    def _request(self, method: str, path: str, options: Mapping[str, Any]) -> httpx.Response:
+        response = self._send(method, path, **options)
+        if response.status_code == UNAUTHORIZED:
+            # The first request, or a token that has expired.
+            self._http.headers["Authorization"] = f"Bearer {self.token()}"
+            response = self._send(method, path, **options)
+        return response
+
+    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        try:
+            return self._http.request(method, path, **options)
+        except httpx.HTTPError as error:
+            message = f"Airflow does not answer at {self._http.base_url} ({type(error).__name__})"
+            raise TransientError(message, "see that it runs: ./showroom status") from error
+
+
+def broken_dag(import_errors: Iterable[str], dag_ids: Iterable[str]) -> str | None:
+    """Return the last line of the import error of one of these DAGs; an import that took too long is tried again."""
+    for error in import_errors:
+        path, _, trace = error.partition(":")
+        if any(Path(path).stem == dag_id for dag_id in dag_ids) and "timeout" not in trace.lower():
+            return f"{path}: {trace.strip().splitlines()[-1] if trace.strip() else 'no reason given'}"
+    return None
+
+
+def _checked(response: httpx.Response, doing: str) -> Any:
+    if response.status_code in (httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE):
+        raise TransientError(f"{doing}: Airflow answered {response.status_code}", "try again in some seconds")
+    if response.status_code == httpx.codes.INTERNAL_SERVER_ERROR and "Database error" in response.text:
+        raise DatabaseBusyError(f"{doing}: Airflow's database refused a statement", "try again in some seconds")
+    if response.is_error:
+        raise TerminalError(
+            f"{doing}: Airflow answered {response.status_code} {response.text[:200]}", "see airflow-api's log"
+        )
+    return response.json() if response.content else None

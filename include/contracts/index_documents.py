@@ -1,0 +1,252 @@
+"""The documents of the indices, as the stream and supervision write them and every reader finds them.
+
+Each class is one index: its mapping is derived from the class (`mapping`), documents are instances of
+it, so the two cannot drift apart. Indices are monthly by event time behind an alias of the plain name; events that
+arrive more than MONTHS_APART months after they happened share one index of their own.
+"""
+
+import hashlib
+import typing
+from datetime import datetime
+from types import NoneType, UnionType
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+
+PartOfDay = typing.Literal["night", "morning", "afternoon", "evening"]
+EventKind = typing.Literal["stage", "rejected", "lag", "decision", "dead", "reconciled", "alarm"]
+SentimentLabel = typing.Literal["negative", "neutral", "positive"]
+FullText = Annotated[str, Meta(extra={"elasticsearch": {"type": "text"}})]
+
+
+class Document(Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True):
+    """Base of all indexed documents."""
+
+
+class SessionSummary(Document, frozen=True):
+    """One admitted session. Id: user_id:session_id. Time parts are of `started_at` in UTC, Monday is 1."""
+
+    session_id: str
+    user_id: str
+    started_at: datetime
+    ended_at: datetime
+    received_at: datetime
+    duration_s: int
+    gender: str | None
+    returning: bool
+    network: str | None
+    device_type: str
+    device_os: str | None
+    device_browser: str | None
+    country: str | None
+    state: str | None
+    city: str | None
+    zip: str | None
+    referrer: str
+    page_views: int | None
+    clicks: int | None
+    viewed_products: list[str]
+    categories: list[str]
+    last_action: str
+    exit_page: str | None
+    purchase_made: bool
+    purchase_amount: float
+    payment: str | None
+    hour_of_day: int
+    day_of_week: int
+    is_weekend: bool
+    month: int
+    week_of_year: int
+    part_of_day: PartOfDay
+
+
+class ProductDetails(Document, frozen=True):
+    """One product viewed in one session. Id: user_id:session_id:position, position from 0.
+
+    `name` is the product's id where the shop gives it no name.
+    """
+
+    session_id: str
+    user_id: str
+    started_at: datetime
+    received_at: datetime
+    position: int
+    product_id: str
+    name: str
+    category: str | None
+    price: float | None
+    seconds: int | None
+    device_type: str
+    country: str | None
+    referrer: str
+    last_action: str
+    purchase_made: bool
+
+
+class ProductSentiment(Document, frozen=True):
+    """One review. Id: user_id:session_id:position. `name` as in product_details.
+
+    `score` is VADER's compound score, -1 to 1.
+    """
+
+    session_id: str
+    user_id: str
+    started_at: datetime
+    received_at: datetime
+    position: int
+    product_id: str
+    name: str
+    category: str | None
+    review: FullText
+    label: SentimentLabel
+    score: float
+
+
+class KpiMinute(Document, frozen=True):
+    """Sessions that started in one minute, by viewed category. Id: minute|category|received_day (see `kpi_id`).
+
+    A session counts once in each category it viewed, with its whole amount, and once in category `all`;
+    totals are read from `all`. Rows of one minute and category that were received on different days add
+    up: so a late session never rewrites a closed row. `late_sessions` arrived more than
+    SHOWROOM_LATE_AFTER_S after they ended. `users` are distinct within the row.
+    """
+
+    minute: datetime
+    category: str
+    received_day: str
+    sessions: int
+    users: int
+    purchases: int
+    revenue: float
+    duration_s: int
+    mean_duration_s: float
+    conversion: float
+    late_sessions: int
+
+
+class PipelineEvent(Document, frozen=True):
+    """One thing that a look at the pipeline found at `at`. Id: at|kind|stage|name. `detail` is a line for a person.
+
+    *stage*: records that passed `name` (ingest: raw; gate: decided, valid, rejected; stream: searchable; archive:
+    archived) since the event before, as `value`, and ever, as `total`. *rejected*: the same by reason. *dead*: the
+    same of documents that Elasticsearch refused. *lag*: records that wait for gate, stream or archive. *decision*: 1
+    for what supervision decided (healthy, wait, submit, resume, page). *alarm*: 1 when people are told of something,
+    by its identity. *reconciled*: of the hour that began at `at`, what a stage has less what it should (`total`);
+    `detail` is balanced, pending or different.
+    """
+
+    at: datetime
+    kind: EventKind
+    stage: str
+    name: str
+    value: float
+    total: float | None
+    detail: str | None
+
+
+KPI_ALL = "all"
+
+STREAM_INDICES: dict[str, type[Document]] = {
+    "session_summary": SessionSummary,
+    "product_details": ProductDetails,
+    "product_sentiment": ProductSentiment,
+    "kpi_minute": KpiMinute,
+}
+"""What the stream writes."""
+NEIGHBOURS_ALIAS = "user_neighbours"
+"""Alias of the similar users that the batch publishes."""
+PIPELINE = "pipeline_events"
+"""What supervision and reconciliation write."""
+COUNTED: frozenset[EventKind] = frozenset({"stage", "rejected", "dead"})
+"""Kinds of events whose value is how much their total grew."""
+INDICES: dict[str, type[Document]] = {**STREAM_INDICES, PIPELINE: PipelineEvent}
+TIME_FIELD: dict[str, str] = {**dict.fromkeys(STREAM_INDICES, "started_at"), "kpi_minute": "minute", PIPELINE: "at"}
+
+
+MONTHS_A_YEAR = 12
+MONTHS_APART = 13
+"""An event that arrives more months than this after it happened goes to the alias's index of older events."""
+OLDER = "older"
+MAX_ID_BYTES = 512
+"""Elasticsearch refuses longer ids."""
+MAX_CATEGORY_BYTES = 256
+"""Longest category that stands in an id as it is."""
+KEPT_CATEGORY_BYTES = 192
+
+
+def index_name(alias: str, event_time: datetime, arrived: datetime | None = None) -> str:
+    """The index behind `alias` that holds an event time (UTC): of its month, or of older events.
+
+    Depends on the event alone, never on the clock: a document that is written again lands in the same index. With
+    `arrived`, an event from more than MONTHS_APART months earlier shares one index, because each index costs a
+    shard and the cluster's number of shards is limited; a source may send events of 240 months.
+    """
+    if arrived is not None and months_between(event_time, arrived) > MONTHS_APART:
+        return older_index(alias)
+    return f"{alias}-{event_time.year:04d}.{event_time.month:02d}"
+
+
+def older_index(alias: str) -> str:
+    """The index behind `alias` of events that arrived more than MONTHS_APART months after they happened."""
+    return f"{alias}-{OLDER}"
+
+
+def months_between(earlier: datetime, later: datetime) -> int:
+    """Number of calendar months from one instant to the other."""
+    return (later.year - earlier.year) * MONTHS_A_YEAR + later.month - earlier.month
+
+
+def kpi_id(minute: str, category: str, received_day: str) -> str:
+    """The id of a row of kpi_minute: `minute|category|received_day`.
+
+    A category of more than MAX_CATEGORY_BYTES keeps its beginning and ends in a digest of the whole, so that no
+    id exceeds MAX_ID_BYTES.
+    """
+    encoded = category.encode()
+    if len(encoded) > MAX_CATEGORY_BYTES:
+        beginning = encoded[:KEPT_CATEGORY_BYTES].decode(errors="ignore")
+        category = f"{beginning}~{hashlib.blake2b(encoded, digest_size=16).hexdigest()}"
+    return f"{minute}|{category}|{received_day}"
+
+
+def index_pattern(alias: str) -> str:
+    """Pattern that matches the monthly indices of one alias and nothing else."""
+    return f"{alias}-*"
+
+
+# Measures are summed and averaged from their columns; a search tree of each would only cost indexing.
+_PROPERTIES: dict[type, dict[str, Any]] = {
+    str: {"type": "keyword"},
+    int: {"type": "long", "index": False},
+    float: {"type": "double", "index": False},
+    bool: {"type": "boolean"},
+    datetime: {"type": "date"},
+}
+
+
+def mapping(document: type[Document]) -> dict[str, Any]:
+    """Strict Elasticsearch mapping of a document class.
+
+    Raises TypeError for a field whose type has no counterpart.
+    """
+    hints = typing.get_type_hints(document, include_extras=True)
+    return {"dynamic": "strict", "properties": {name: _property(hints[name]) for name in hints}}
+
+
+def _property(hint: Any) -> dict[str, Any]:
+    origin = typing.get_origin(hint)
+    arguments = typing.get_args(hint)
+    if origin is Annotated:
+        for meta in arguments[1:]:
+            if meta.extra and "elasticsearch" in meta.extra:
+                return dict(meta.extra["elasticsearch"])
+        return _property(arguments[0])
+    if origin in (typing.Union, UnionType):
+        return _property(next(part for part in arguments if part is not NoneType))
+    if origin is list:
+        return _property(arguments[0])
+    if origin is typing.Literal:
+        return {"type": "keyword"}
+    if hint in _PROPERTIES:
+        return dict(_PROPERTIES[hint])
+    raise TypeError(f"no Elasticsearch type for {hint!r}")

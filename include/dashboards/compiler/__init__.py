@@ -1,0 +1,1 @@
+"""Compile dashboard definitions to Elasticsearch queries."""

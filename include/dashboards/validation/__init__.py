@@ -1,0 +1,1 @@
+"""Validate Kibana's saved objects and compare them with the compiled panels."""

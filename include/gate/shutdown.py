@@ -1,0 +1,64 @@
+"""A request to stop, as signals make it: every wait of the gate ends at once when it comes."""
+
+import faulthandler
+import logging
+import os
+import signal
+import threading
+
+log = logging.getLogger(__name__)
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+DRAIN_LIMIT_S = 8.0
+"""supervisord and Docker kill after ten seconds."""
+FORCED_EXIT = 70
+
+
+class ShutdownError(Exception):
+    """The gate was asked to stop while it waited for a server."""
+
+
+class ShutdownSignal:
+    """Set once by SIGTERM or SIGINT; waiting on it raises ShutdownError as soon as it is set."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def listen(self, drain_limit_s: float = DRAIN_LIMIT_S) -> None:
+        """Let SIGTERM and SIGINT ask for the stop, and end the process where it is not drained in time.
+
+        A thread receives the signals: Python runs handlers only between instructions of the main thread,
+        which may wait inside a client library. Call it before any other thread is started.
+        """
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        threading.Thread(target=self._receive, args=(drain_limit_s,), name="signals", daemon=True).start()
+
+    def _receive(self, drain_limit_s: float) -> None:
+        signal.sigwait(SIGNALS)
+        self._event.set()
+        threading.Event().wait(drain_limit_s)
+        exit_now(f"not drained within {drain_limit_s:g} s, ending; the open transaction will be aborted")
+
+    def ask(self) -> None:
+        """Ask for the stop."""
+        self._event.set()
+
+    @property
+    def is_requested(self) -> bool:
+        """Whether the stop was asked for."""
+        return self._event.is_set()
+
+    def wait(self, seconds: float) -> None:
+        """Wait; raises ShutdownError if the stop is asked for before or meanwhile."""
+        if self._event.wait(seconds):
+            raise ShutdownError
+
+
+def exit_now(reason: str) -> None:
+    """End the process without waiting for any thread; supervisord or Docker starts it again.
+
+    The stacks of all threads go to stderr: they name the call that hangs.
+    """
+    log.critical("%s", reason)
+    faulthandler.dump_traceback()
+    os._exit(FORCED_EXIT)

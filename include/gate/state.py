@@ -1,0 +1,160 @@
+"""The gate's memory in Redis: one call decides a batch of a partition, atomically and idempotently.
+
+The rules that need state live in claims.lua and state.lua, one Redis Function that persists with the data.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+import redis
+from redis.exceptions import ResponseError
+from tenacity import RetryCallState, Retrying, retry_if_exception, wait_exponential_jitter
+
+from include.contracts import redis_keys
+from include.contracts.reject_reasons import Reason
+from include.contracts.settings import Settings
+from include.gate.function import Function
+from include.gate.redis_errors import is_redis_unavailable
+from include.gate.shutdown import ShutdownSignal
+
+log = logging.getLogger(__name__)
+
+BLOOM_ERROR = 0.001
+CLAIM_MIN_GRACE_S = 3_600
+"""Shortest time a claim outlives its window: a batch that Kafka's absence held back must find its verdicts."""
+
+RATE_TTL_S = 2 * 3_600
+DAY_TTL_S = 90 * 86_400
+TIMEOUT_S = 10.0
+LONGEST_WAIT_S = 5.0
+
+ALREADY_REJECTED, NEW, KNOWN = "-", "n", "k"
+REFUSALS: dict[str, Reason] = {
+    "D": Reason.DUPLICATE,
+    "U": Reason.BLOCKED_USER,
+    "N": Reason.BLOCKED_NETWORK,
+    "P": Reason.IMPOSSIBLE_PACE,
+    "R": Reason.RATE_USER,
+    "W": Reason.RATE_NETWORK,
+    "V": Reason.UNKNOWN_DEVICE,
+    "F": Reason.UNKNOWN_REFERRER,
+    "E": Reason.EXPIRED,
+}
+
+Result = TypeVar("Result")
+Row = tuple[Any, ...]
+
+
+def refused_row(offset: int, reason: Reason) -> Row:
+    """A row for a record that was refused by its own bytes: it is only counted."""
+    return (offset, reason.value)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows of one partition in offset order; shapes as state.lua says."""
+
+    partition: int
+    rows: Sequence[Row]
+
+
+class GateState:
+    """Redis as the gate sees it. Waits, and says so, while Redis is away; stops waiting when told to stop."""
+
+    def __init__(self, settings: Settings, topic_id: str, stop: ShutdownSignal) -> None:
+        self._redis = redis.Redis.from_url(
+            settings.redis_url.reveal(), socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S
+        )
+        window_s = settings.duplicate_window_s
+        self._limits = msgspec.msgpack.encode(
+            [
+                window_s * 1000,
+                settings.rate_user_per_minute,
+                settings.rate_network_per_minute,
+                settings.users_expected,
+                topic_id,
+                RATE_TTL_S,
+                DAY_TTL_S,
+                str(BLOOM_ERROR),
+                redis_keys.sub_window_ms(window_s),
+                window_s + max(window_s, CLAIM_MIN_GRACE_S),
+            ]
+        )
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._stop = stop
+        self._function = Function(self._redis)
+        self._with_retries(self._function.load)
+
+    def decide(self, batches: Sequence[Batch]) -> list[str]:
+        """The verdict letters of each batch, in one round trip."""
+        return self._with_retries(lambda: self._decide(batches))
+
+    def beat(self, partitions: Sequence[int]) -> None:
+        """Say that an idle gate process looks after these partitions."""
+
+        def beat() -> None:
+            with self._redis.pipeline(transaction=False) as pipe:
+                for partition in partitions:
+                    pipe.set(redis_keys.heartbeat(partition), _now_ms())
+                self._function.mark_used(pipe)
+                pipe.execute()
+
+        self._with_retries(beat)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._redis.close()
+
+    def _decide(self, batches: Sequence[Batch]) -> list[str]:
+        try:
+            return self._call(batches)
+        except ResponseError as error:
+            if "Function not found" not in str(error):
+                raise
+            log.warning("redis has lost the gate's function, loading it again")
+            self._function.load()
+            return self._call(batches)
+
+    def _call(self, batches: Sequence[Batch]) -> list[str]:
+        with self._redis.pipeline(transaction=False) as pipe:
+            for batch in batches:
+                names = _keys_of(batch.partition)
+                pipe.fcall(
+                    self._function.name, len(names), *names, self._limits, self._encode(batch.rows), str(_now_ms())
+                )
+            responses: list[bytes] = pipe.execute()
+        return [response.decode() for response in responses]
+
+    def _with_retries(self, call: Callable[[], Result]) -> Result:
+        retrying = Retrying(
+            retry=retry_if_exception(is_redis_unavailable),
+            wait=wait_exponential_jitter(multiplier=0.1, max=LONGEST_WAIT_S),
+            sleep=self._stop.wait,
+            before_sleep=_say_waiting,
+        )
+        return retrying(call)
+
+
+def _keys_of(partition: int) -> tuple[str, ...]:
+    return (
+        redis_keys.tag(partition),
+        redis_keys.counts(partition),
+        redis_keys.users_known(partition),
+        redis_keys.users_unique(partition),
+        redis_keys.heartbeat(partition),
+        redis_keys.blocked_users(partition),
+        redis_keys.blocked_networks(partition),
+    )
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _say_waiting(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    log.warning("waiting for redis, attempt %d: %s: %s", state.attempt_number, type(error).__name__, error)

@@ -1,0 +1,120 @@
+"""The ledger of truth: what was planted in one or more plans, and what each stage must therefore count."""
+
+from collections import Counter
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from include.contracts.errors import SourceFormatError
+from include.ingest.distinct import IntSet
+from include.ingest.expected_counts import Expected, KpiTotal
+from include.ingest.plan import GENERATOR, Plan
+from include.ingest.purchase_model import Intent, describe
+
+
+class GroundTruth(Struct, frozen=True, kw_only=True):
+    """Truth about the records of `plans`, all made by generator version `generator`.
+
+    `planted` counts records by fault. `users` and `rows` are packed exact sets (admitted people by seed,
+    minutes of kpi rows by category), so that ledgers of several intervals unite without double counting;
+    `transient_users` are admitted users of one plan only (bots).
+    """
+
+    generator: str
+    plans: list[Plan]
+    expected: Expected
+    planted: dict[str, int]
+    intent: Intent
+    users: dict[str, str]
+    rows: dict[str, str]
+    transient_users: int
+
+    def save(self, path: Path) -> None:
+        """Write the ledger as JSON, at once or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_name(path.name + ".new")
+        fresh.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n")
+        fresh.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> "GroundTruth":
+        """Read a ledger; SourceFormatError where the file is missing or something else."""
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=cls)
+        except OSError as error:
+            raise SourceFormatError(f"no ledger at {path}", str(error.strerror)) from None
+        except msgspec.DecodeError as error:
+            raise SourceFormatError(f"{path} is not a ledger", str(error)) from None
+
+
+def merge(ledgers: Sequence[GroundTruth]) -> GroundTruth:
+    """One ledger for all; users and kpi rows are united exactly, everything else adds up.
+
+    Raises SourceFormatError for none, for another generator version, and for a plan that occurs twice.
+    """
+    if not ledgers:
+        raise SourceFormatError("no ledger to merge", "name at least one")
+    plans = [plan for ledger in ledgers for plan in ledger.plans]
+    twice = [tag for tag, count in Counter(plan.tag for plan in plans).items() if count > 1]
+    if twice:
+        names = ", ".join(twice)
+        raise SourceFormatError(
+            f"the same seed and interval twice ({names})", "its records are duplicates; merge it once"
+        )
+    if {ledger.generator for ledger in ledgers} != {ledgers[0].generator}:
+        raise SourceFormatError("ledgers of different generator versions", "generate them again with one version")
+    users = _united([ledger.users for ledger in ledgers])
+    rows = _united([ledger.rows for ledger in ledgers])
+    passing = sum(ledger.transient_users for ledger in ledgers)
+    buckets: dict[int, tuple[int, int]] = {}
+    for ledger in ledgers:
+        for step, (sessions, purchases) in ledger.intent.buckets.items():
+            before = buckets.get(int(step), (0, 0))
+            buckets[int(step)] = (before[0] + sessions, before[1] + purchases)
+    return GroundTruth(
+        generator=GENERATOR,
+        plans=plans,
+        expected=_sum([ledger.expected for ledger in ledgers], users, rows, passing),
+        planted=_added([ledger.planted for ledger in ledgers]),
+        intent=describe(buckets),
+        users={seed: people.pack() for seed, people in users.items()},
+        rows={category: minutes.pack() for category, minutes in rows.items()},
+        transient_users=passing,
+    )
+
+
+def _sum(parts: list[Expected], users: dict[str, IntSet], rows: dict[str, IntSet], passing: int) -> Expected:
+    kpi: dict[str, KpiTotal] = {}
+    for part in parts:
+        for category, total in part.kpi.items():
+            kpi[category] = kpi.get(category, KpiTotal()) + total
+    documents = _added([part.documents for part in parts])
+    documents["kpi_minute"] = sum(len(minutes) for minutes in rows.values())
+    return Expected(
+        produced=sum(part.produced for part in parts),
+        verdicts=_added([part.verdicts for part in parts]),
+        unique_users=sum(len(people) for people in users.values()) + passing,
+        documents=documents,
+        kpi=dict(sorted(kpi.items())),
+        purchases=sum(part.purchases for part in parts),
+        revenue=sum((part.revenue for part in parts), Decimal(0)),
+        sentiments=_added([part.sentiments for part in parts]),
+    )
+
+
+def _added(parts: list[dict[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for part in parts:
+        total.update(part)
+    return dict(sorted(total.items()))
+
+
+def _united(parts: list[dict[str, str]]) -> dict[str, IntSet]:
+    united: dict[str, IntSet] = {}
+    for part in parts:
+        for name, packed in sorted(part.items()):
+            united.setdefault(name, IntSet()).unite(IntSet.unpack(packed))
+    return united

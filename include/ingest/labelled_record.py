@@ -1,0 +1,37 @@
+"""One record on its way to `sessions.raw`, with what must become of it, and the partition it goes to."""
+
+from datetime import datetime
+from functools import lru_cache
+from typing import Literal
+
+from kafka.partitioner.default import murmur2
+from msgspec import Struct
+
+from include.contracts.reject_reasons import Reason
+from include.ingest.plan import Fault
+
+VALID: Literal["valid"] = "valid"
+Verdict = Reason | Literal["valid"]
+KEYS_KEPT = 200_000
+
+
+class LabelledRecord(Struct, frozen=True, kw_only=True, gc=False):
+    """A record in the order of arrival. `verdict` is what the gate must decide, `fault` what was planted.
+
+    `session_id` is the visit's own, also where the value is too broken to hold it.
+    """
+
+    key: bytes | None
+    value: bytes
+    arrives_at: datetime
+    session_id: str
+    verdict: Verdict
+    fault: Fault | None = None
+
+
+@lru_cache(maxsize=KEYS_KEPT)
+def partition_of(key: bytes | None, partitions: int) -> int:
+    """The partition of a key: murmur2 as in every Kafka client; records without key go to partition 0."""
+    if key is None:
+        return 0
+    return int(murmur2(key) & 0x7FFFFFFF) % partitions

@@ -1,0 +1,121 @@
+"""`python -m include.provision`: what must be there before the stages start in containers.
+
+Waits for Kafka and Elasticsearch, then ensures the topics, the index templates and, where Elasticsearch
+wants logins, the passwords and keys of `include.provision.api_keys`. Doing it again changes nothing.
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from elasticsearch import Elasticsearch
+from kafka.errors import KafkaError
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from include.contracts.errors import SettingsError, ShowroomError, TransientError
+from include.contracts.settings import Settings
+from include.provision.api_keys import Logins, ensure_access
+from include.provision.topics import ensure_topics
+from include.serving.client import TIMEOUT_S, connect, errors
+from include.serving.templates import ensure_templates
+
+DEADLINE_S = 180.0
+PAUSE_S = 1.0
+KIBANA_KEY_CHARACTERS = 32
+
+_log = logging.getLogger("showroom.prepare")
+_T = TypeVar("_T")
+
+
+def prepare(settings: Settings, logins: Logins | None = None, deadline_s: float = DEADLINE_S) -> None:
+    """Ensure topics, templates and, with `logins`, who may do what in Elasticsearch.
+
+    Raises TransientError when a server is away past its deadline, TerminalError where one refuses.
+    """
+    created = _with_retries(lambda: _topics(settings), deadline_s)
+    _log.info("topics are there, %s", f"new: {', '.join(created)}" if created else "none is new")
+    with _client(settings, logins) as client:
+        _with_retries(lambda: _require_health(client), deadline_s)
+        ensure_templates(client, settings)
+        _log.info("index templates are there")
+        if logins is not None:
+            made = ensure_access(client, settings, logins)
+            _log.info(
+                "Kibana's password is set, the keys are there, %s", f"new: {', '.join(made)}" if made else "none is new"
+            )
+
+
+def _client(settings: Settings, logins: Logins | None) -> Elasticsearch:
+    if logins is None:
+        return connect(settings)
+    login = ("elastic", logins.elastic.reveal())
+    return Elasticsearch(settings.elasticsearch_url, basic_auth=login, request_timeout=TIMEOUT_S, max_retries=0)
+
+
+def _topics(settings: Settings) -> list[str]:
+    try:
+        return ensure_topics(settings)
+    except (KafkaError, OSError) as error:
+        message = f"Kafka does not answer at {settings.kafka_bootstrap} ({type(error).__name__})"
+        raise TransientError(message, "see that it runs") from error
+
+
+def _require_health(client: Elasticsearch) -> None:
+    with errors("cluster health"):
+        status = client.cluster.health()["status"]
+    if status not in ("yellow", "green"):
+        raise TransientError(f"Elasticsearch's health is {status}", "see its log")
+
+
+def _with_retries(call: Callable[[], _T], deadline_s: float) -> _T:
+    retrying = Retrying(
+        stop=stop_after_delay(deadline_s),
+        wait=wait_fixed(PAUSE_S),
+        retry=retry_if_exception_type(TransientError),
+        before_sleep=_on_progress,
+        reraise=True,
+    )
+    return retrying(call)
+
+
+def _on_progress(state: RetryCallState) -> None:
+    _log.info("waiting: %s", state.outcome.exception() if state.outcome else "")
+
+
+def logins_of(environment: Mapping[str, str]) -> Logins | None:
+    """The logins an environment holds; None without ELASTIC_PASSWORD, SettingsError where some are missing."""
+    names = ("ELASTIC_PASSWORD", "KIBANA_SYSTEM_PASSWORD", "STREAM_KEY_FILE", "AIRFLOW_KEY_FILE")
+    if not environment.get(names[0]):
+        return None
+    missing = [name for name in names if not environment.get(name)]
+    if missing:
+        raise SettingsError(f"{' and '.join(missing)} not set beside {names[0]}", "see .env.example")
+    if len(environment.get("KIBANA_ENCRYPTION_KEY", "")) < KIBANA_KEY_CHARACTERS:
+        # Kibana would end again and again without a word in any other log.
+        raise SettingsError(
+            f"KIBANA_ENCRYPTION_KEY has fewer than {KIBANA_KEY_CHARACTERS} characters", "see .env.example"
+        )
+    elastic, kibana, stream, airflow = (environment[name] for name in names)
+    return Logins.of(
+        elastic=elastic, kibana_system=kibana, stream_key_file=Path(stream), airflow_key_file=Path(airflow)
+    )
+
+
+def main() -> int:
+    """Prepare the servers the environment names; the exit code."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level=logging.INFO)
+    for noisy in ("kafka", "elastic_transport"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    try:
+        prepare(Settings.from_env(os.environ), logins_of(os.environ))
+    except ShowroomError as error:
+        sys.stderr.write(f"prepare: {error}\n")
+        return 2 if isinstance(error, SettingsError) else 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""`python -m include.provision.kibana`: the dashboards into Kibana, once it answers. Doing it again changes nothing."""
+
+import logging
+import os
+import sys
+from collections.abc import Mapping
+
+import httpx
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from include.contracts.errors import SettingsError, ShowroomError, TransientError
+from include.contracts.settings import Secret, Settings
+from include.dashboards.kibana import Imported, import_objects
+
+DEADLINE_S = 300.0
+PAUSE_S = 2.0
+USER = "elastic"
+
+_log = logging.getLogger("showroom.publish")
+
+
+def publish(
+    settings: Settings,
+    password: Secret | None = None,
+    deadline_s: float = DEADLINE_S,
+    transport: httpx.BaseTransport | None = None,
+) -> Imported:
+    """Import the dashboards as soon as Kibana is ready.
+
+    Raises SettingsError without Kibana's address, TransientError past the deadline, TerminalError where it refuses.
+    """
+    retrying = Retrying(
+        stop=stop_after_delay(deadline_s),
+        wait=wait_fixed(PAUSE_S),
+        retry=retry_if_exception_type(TransientError),
+        before_sleep=_on_progress,
+        reraise=True,
+    )
+    login = (USER, password) if password else None
+    result = retrying(lambda: import_objects(settings, login, transport))
+    if result is None:
+        raise SettingsError("SHOWROOM_KIBANA_URL is not set", "set it to Kibana's address")
+    return result
+
+
+def _on_progress(state: RetryCallState) -> None:
+    _log.info("waiting: %s", state.outcome.exception() if state.outcome else "")
+
+
+def main(environment: Mapping[str, str] = os.environ) -> int:
+    """Import into the Kibana the environment names; the exit code."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level=logging.INFO)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    try:
+        done = publish(Settings.from_env(environment), Secret(environment.get("ELASTIC_PASSWORD", "")))
+    except ShowroomError as error:
+        sys.stderr.write(f"publish: {error}\n")
+        return 2 if isinstance(error, SettingsError) else 1
+    _log.info("imported all %d objects into Kibana", done.objects)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The demo: fill a platform, verify each session, and leave it running."""

@@ -1,0 +1,94 @@
+"""The steps of the demo with a guess of how long each takes, for who has never run it here."""
+
+from pathlib import Path
+
+from local.demo.progress import Step
+from local.demo.run import ENVIRONMENTS, DemoConfig, has_night
+from local.install.java import STAMP
+from local.project import VENVS
+
+INSTALL_S = 240.0
+SERVERS_S = 110.0
+STREAM_S = 30.0
+RUNNING_S = 5.0
+ARCHIVE_S = 15.0
+SETTLE_S = 3.0
+HISTORY_S, HISTORY_PER_S = 15.0, 1_700.0
+INDEX_S, INDEXED_PER_S = 5.0, 1_500.0
+NIGHT_S, LEARNED_PER_S = 90.0, 470.0
+BYTES_A_SESSION = 400.0
+"""Of a log; a guess like all the others here."""
+
+
+def synthetic(show: DemoConfig, *, running: bool = False) -> tuple[Step, ...]:
+    """Of history and live sessions; `running` where the platform runs already."""
+    history = f"{show.sessions}/{show.days}"
+    made = HISTORY_S + show.sessions / HISTORY_PER_S
+    steps = (
+        *_platform(running),
+        Step(
+            name="history",
+            title=f"Airflow's ingest_synthetic makes {show.sessions:,} sessions of {_days(show)}",
+            seconds=made,
+            size=history,
+        ),
+        _index(show.sessions, history),
+        Step(
+            name="live",
+            title=f"live: {show.live_per_s:g} sessions a second for {show.live_s} s",
+            seconds=show.live_s + SETTLE_S,
+            size=f"{show.live_s}/{show.live_per_s:g}",
+        ),
+        _archive(history),
+    )
+    if not has_night(show):
+        return steps
+    learned = NIGHT_S + show.sessions / LEARNED_PER_S
+    title = f"Airflow's batch_nightly learns from {_days(show)}"
+    return (*steps, Step(name="night", title=title, seconds=learned, size=history))
+
+
+def replayed(path: Path, *, running: bool = False) -> tuple[Step, ...]:
+    """Of a log; a file that is missing has no size, and its reader says so."""
+    size = path.stat().st_size if path.is_file() else 0
+    sessions = int(size / BYTES_A_SESSION)
+    return (
+        *_platform(running),
+        Step(name="replay", title=f"replaying {path.name}", seconds=sessions / HISTORY_PER_S, size=str(size)),
+        _index(sessions, str(size)),
+        _archive(str(size)),
+    )
+
+
+def _platform(running: bool) -> tuple[Step, ...]:
+    bare = not (STAMP.exists() and all((VENVS / name / "stamp").exists() for name in ENVIRONMENTS))
+    already = "running" if running else ""
+    return (
+        Step(
+            name="install",
+            title="what the platform needs is installed, where it is missing",
+            seconds=INSTALL_S if bare else 1.0,
+            size="bare" if bare else "",
+        ),
+        Step(name="servers", title="the servers start", seconds=RUNNING_S if running else SERVERS_S, size=already),
+        Step(
+            name="stream",
+            title="Airflow's supervise_stream finds no stream job and starts one",
+            seconds=RUNNING_S if running else STREAM_S,
+            size=already,
+        ),
+    )
+
+
+def _index(sessions: int, size: str) -> Step:
+    seconds = INDEX_S + sessions / INDEXED_PER_S
+    return Step(name="index", title="gate and stream get everything into the indices", seconds=seconds, size=size)
+
+
+def _archive(size: str) -> Step:
+    title = "Airflow's archive_sessions copies it into MongoDB, then every session is accounted for"
+    return Step(name="archive", title=title, seconds=ARCHIVE_S, size=size)
+
+
+def _days(show: DemoConfig) -> str:
+    return "1 day" if show.days == 1 else f"{show.days} days"

@@ -1,0 +1,124 @@
+"""A long command as numbered steps: which one it is in, and about how long all of it will still take."""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.layout import write_text
+
+MAX_DURATIONS = 64
+"""Durations that are remembered: those of the last sizes that were asked for."""
+MINUTE_S = 60.0
+GRACE_S = 10.0
+OVERDUE = "longer than usual"
+"""Said in place of the time left where the step at hand takes longer than it was guessed to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One step. `size` is what its duration depends on; `seconds` is the guess for who has never taken it."""
+
+    name: str
+    title: str
+    seconds: float
+    size: str = ""
+
+    @property
+    def key(self) -> str:
+        """Under which its duration is remembered."""
+        return f"{self.name} {self.size}".strip()
+
+
+class Steps:
+    """Says lines with the number of the step they belong to and the time left; calling it says one."""
+
+    def __init__(
+        self,
+        plan: Sequence[Step],
+        on_progress: Callable[[str], None],
+        existing: Mapping[str, float] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._plan = tuple(plan)
+        self._on_progress = on_progress
+        self._known = existing or {}
+        self._clock = clock
+        self._place = -1
+        self._began = self._started = clock()
+        self.took: dict[str, float] = {}
+        """Seconds of each step that is over, by its key."""
+
+    def __call__(self, line: str) -> None:
+        """Say a line of the step at hand."""
+        number = f"{self._place + 1}/{len(self._plan)}"
+        left = OVERDUE if self.overdue else f"{format_duration(self.left)} left"
+        self._on_progress(f"{self.seconds:6.1f} s  {number}  {left:<17}  {line}")
+
+    def begin(self, name: str) -> None:
+        """End the step at hand, go to the one of that name, which must come later, and say its title."""
+        self._close()
+        names = [step.name for step in self._plan]
+        self._place = names.index(name, self._place + 1)
+        self(self._plan[self._place].title)
+
+    def end(self) -> None:
+        """All of it is over."""
+        self._close()
+        self._place = len(self._plan)
+
+    @property
+    def left(self) -> float:
+        """Seconds until all will be over, as far as can be guessed; a step that takes longer counts as about to end."""
+        if self._place >= len(self._plan):
+            return 0.0
+        later = sum(self._guess(step) for step in self._plan[self._place + 1 :])
+        if self._place < 0:
+            return later
+        return later + max(0.0, self._guess(self._plan[self._place]) - (self._clock() - self._began))
+
+    @property
+    def overdue(self) -> bool:
+        """Whether the step at hand takes longer than was guessed."""
+        at_hand = 0 <= self._place < len(self._plan)
+        return at_hand and self._clock() - self._began > self._guess(self._plan[self._place]) + GRACE_S
+
+    @property
+    def seconds(self) -> float:
+        """Since the beginning."""
+        return self._clock() - self._started
+
+    def _guess(self, step: Step) -> float:
+        return self._known.get(step.key, step.seconds)
+
+    def _close(self) -> None:
+        now = self._clock()
+        if 0 <= self._place < len(self._plan):
+            self.took[self._plan[self._place].key] = now - self._began
+        self._began = now
+
+
+def format_duration(seconds: float) -> str:
+    """A duration as a person would guess it: in tens of seconds, from two minutes on in minutes."""
+    if seconds < 10:  # noqa: PLR2004 - the width of a guess
+        return "some seconds"
+    if seconds < 2 * MINUTE_S:
+        return f"about {round(seconds / 10) * 10} s"
+    return f"about {round(seconds / MINUTE_S)} min"
+
+
+def remembered(path: Path) -> dict[str, float]:
+    """The durations that `remember` has kept; none where the file is missing or is not its own."""
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+        return {str(key): float(seconds) for key, seconds in result.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+def remember(path: Path, took: Mapping[str, float]) -> None:
+    """Keep durations beside those that are there already; the newest of each key, and no more than KEPT."""
+    retained = {key: seconds for key, seconds in remembered(path).items() if key not in took}
+    retained |= {key: round(seconds, 1) for key, seconds in took.items()}
+    write_text(path, json.dumps(dict(list(retained.items())[-MAX_DURATIONS:]), indent=2) + "\n")

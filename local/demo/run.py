@@ -1,0 +1,259 @@
+"""The demo: Airflow starts the stream, makes the history and archives; then the account of every single session.
+
+At the end a night's batch on that history.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+
+from include.batch import parameters
+from include.contracts.errors import NotReadyError, TerminalError
+from include.contracts.settings import Settings
+from include.ingest.expected_counts import Expected
+from include.ingest.generator import synthesize
+from include.ingest.ground_truth import GroundTruth, merge
+from include.ingest.labelled_record import LabelledRecord
+from include.ingest.plan import Limits, Plan
+from include.ingest.publisher import PublishReport, publish
+from include.ingest.replay import replay
+from include.serving import queries
+from include.serving.client import connect
+from local.airflow_login import connect_airflow
+from local.demo import clean_start, nightly_run
+from local.demo import pause as demo_pause
+from local.demo.fail_fast import StreamVerdicts
+from local.demo.progress import Steps
+from local.install.environments import Environment, ensure_environment
+from local.install.java import ensure_java
+from local.layout import Layout
+from local.stack import Stack
+from local.stream_job import wait_started
+from local.verification.count_check import Line, Position, account, position, wait_until_indexed
+from local.verification.freshness import Freshness, Probe
+from local.verification.ground_truth_store import load_ground_truths, store_ground_truth, store_replay
+
+PATIENCE_S = 45.0
+FRESHNESS_DEADLINE_S = 30.0
+SERVERS_DEADLINE_S = 360.0
+"""On a slow machine Elasticsearch alone takes minutes; a server that ends again and again is told at once."""
+START_DEADLINE_S = 240.0
+RUN_DEADLINE_S = 300.0
+CATCH_UP_TRIES = 2
+"""Where documents were deleted, archive and index never agree."""
+INGEST, ARCHIVE, SUPERVISE = "ingest_synthetic", "archive_sessions", "supervise_stream"
+
+ENVIRONMENTS: tuple[Environment, ...] = ("flink", "airflow", "ml")
+
+OnProgress = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoConfig:
+    """What the demo makes: history of `days`, then live sessions for `live_s` seconds."""
+
+    sessions: int
+    days: int
+    live_s: int
+    live_per_s: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What the demo found. `freshness` is None for a replay, whose sessions are years old."""
+
+    lines: list[Line]
+    kpis: list[queries.Kpi]
+    freshness: Freshness | None
+
+    @property
+    def exact(self) -> bool:
+        """Whether every figure is what the truth says."""
+        return all(line.difference == 0 for line in self.lines)
+
+
+def start_platform(settings: Settings, steps: Steps) -> None:
+    """Bring everything up; Airflow's supervisor finds no job and starts one. What runs already is left alone."""
+    steps.begin("install")
+    ensure_java(steps)
+    for environment in ENVIRONMENTS:
+        ensure_environment(environment, steps)
+    steps.begin("servers")
+    began = time.time()
+    stack = Stack(settings, steps)
+    stack.up(deadline_s=SERVERS_DEADLINE_S)
+    demo_pause.record(settings, stack.layout)
+    with connect_airflow(settings, stack.layout) as airflow:
+        airflow.wait_for_dags({INGEST, ARCHIVE, SUPERVISE, nightly_run.DAG})
+        clean_start.resume_dags(airflow, (ARCHIVE, SUPERVISE, nightly_run.DAG), steps)
+        clean_start.pause_dag(airflow, INGEST, RUN_DEADLINE_S)
+        clean_start.end_waiting_runs(airflow, INGEST, steps)
+        steps.begin("stream")
+        wait_started(settings, START_DEADLINE_S, StreamVerdicts(settings, airflow, SUPERVISE, began).check)
+    clean_start.wait_until_idle(settings, steps)
+    steps("the stream runs")
+
+
+def run(settings: Settings, show: DemoConfig, steps: Steps) -> DemoResult:
+    """History, then live sessions, then the account of both."""
+    before = _before(settings, steps)
+    steps.begin("history")
+    past = _history(settings, show)
+    steps.begin("index")
+    _wait(settings, past.expected, before, steps)
+
+    steps.begin("live")
+    now = datetime.now(UTC)
+    live = synthesize(
+        Plan.of(
+            settings,
+            seed=show.seed,
+            start=now,
+            end=now + timedelta(seconds=show.live_s),
+            sessions=round(show.live_s * show.live_per_s),
+        )
+    )
+    with Probe(settings) as probe:
+        publish(settings, probe.watch(live), pace="arrival", on_acknowledged=probe.produced)
+        freshness = probe.result(FRESHNESS_DEADLINE_S)
+    store_ground_truth(settings, live.ledger)
+    ledger = merge([past, live.ledger])
+    _wait(settings, ledger.expected, before, steps)
+    intent = ledger.intent
+    steps(f"planted intent: {intent.base_rate:.1%} buy, the best reachable ROC-AUC is {intent.roc_auc:.3f}")
+    return _outcome(settings, ledger.expected, before, freshness, now - timedelta(days=show.days + 2), steps)
+
+
+def has_night(show: DemoConfig) -> bool:
+    """Whether the history is long enough to be split by time."""
+    split = parameters.load().split
+    return show.days > split.test_days + split.validation_days
+
+
+def run_night(settings: Settings, show: DemoConfig, steps: Steps) -> nightly_run.NightlyRunResult | None:
+    """One run of the nightly batch on the history; None where that is too short to be split by time."""
+    if not has_night(show):
+        steps(f"no nightly run: a history of {show.days} d is too short to learn from a part and be judged on the rest")
+        return None
+    steps.begin("night")
+    with connect_airflow(settings, Layout.of(settings)) as airflow:
+        clean_start.wait_for_runs(airflow, nightly_run.DAG, nightly_run.DEADLINE_S, steps)
+    end = datetime.now(UTC)
+    return nightly_run.run(settings, end - timedelta(days=show.days), end, steps)
+
+
+def _before(settings: Settings, on_progress: OnProgress) -> Position:
+    """Where the platform stands. What came before is archived first, lest it be counted as the demo's."""
+    result = position(settings, archive=True)
+    for _ in range(CATCH_UP_TRIES):
+        if result.archived == result.documents["session_summary"]:
+            break
+        on_progress(f"{ARCHIVE} copies what came before")
+        _archive(settings, on_progress)
+        result = position(settings, archive=True)
+    return result
+
+
+def _archive(settings: Settings, on_progress: OnProgress) -> None:
+    """One run of the archive's DAG; that it has failed is said, and the account tells what is missing."""
+    with connect_airflow(settings, Layout.of(settings)) as airflow:
+        run_id = airflow.trigger(ARCHIVE)
+        if airflow.wait(ARCHIVE, run_id, RUN_DEADLINE_S) != "success":
+            on_progress(f"{ARCHIVE} failed: {airflow.failure(ARCHIVE, run_id)}: see its log in Airflow")
+
+
+def _history(settings: Settings, show: DemoConfig) -> GroundTruth:
+    """The history, made and sent by Airflow; the truth about it and about the interval that was due meanwhile."""
+    existing = load_ground_truths(settings).keys()
+    conf = {"sessions": show.sessions, "days": show.days, "seed": show.seed}
+    with connect_airflow(settings, Layout.of(settings)) as airflow:
+        # No run of a paused DAG begins; one that is not paused also sends its last ten minutes at once.
+        airflow.unpause(INGEST)
+        run_id = airflow.trigger(INGEST, conf)
+        state = airflow.wait(INGEST, run_id, RUN_DEADLINE_S)
+        clean_start.pause_dag(airflow, INGEST, RUN_DEADLINE_S)
+        reason = "" if state == "success" else airflow.failure(INGEST, run_id)
+    if state != "success":
+        raise TerminalError(f"{INGEST} failed: {reason}", "see its log in Airflow")
+    return merge([ledger for tag, ledger in load_ground_truths(settings).items() if tag not in existing])
+
+
+def run_replay(settings: Settings, path: Path, shape: str, on_progress: Steps, console: Console) -> DemoResult:
+    """A real shop's log through the same path, and the account of it."""
+    before = _before(settings, on_progress)
+    on_progress.begin("replay")
+    source = replay(path, Limits.of(settings), format=shape)
+    _produce(settings, source, on_progress, console)
+    on_progress.begin("index")
+    message = source.report
+    on_progress(f"{message.lines:,} lines read, worth {message.amount:,.2f} in {message.sessions:,} sessions")
+    for what, count in message.counts.items():
+        on_progress(f"{what.replace('_', ' ')}: {count:,}")
+    if message.bad_lines:
+        on_progress(f"{message.bad_lines:,} bad lines, the first: {message.first_bad_lines[:3]}")
+    _wait(settings, message.expected, before, on_progress)
+    store_replay(settings, path.name, message)
+    return _outcome(settings, message.expected, before, None, None, on_progress)
+
+
+def _produce(
+    settings: Settings,
+    labelled_records: Iterable[LabelledRecord],
+    on_progress: OnProgress,
+    console: Console,
+    total: int | None = None,
+) -> PublishReport:
+    """Publish as fast as Kafka takes it, with a progress bar on a terminal."""
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("producing", total=total)
+        report = publish(settings, labelled_records, on_progress=lambda sent, _: progress.update(task, completed=sent))
+    on_progress(f"{report.acknowledged:,} records produced in {report.seconds:.1f} s")
+    return report
+
+
+def _wait(settings: Settings, expected: Expected, before: Position, on_progress: OnProgress) -> None:
+    """Wait for the indices; that something is missing is for the account to tell."""
+    began = time.monotonic()
+    with connect_airflow(settings, Layout.of(settings)) as airflow:
+        check = StreamVerdicts(settings, airflow, SUPERVISE, time.time()).check
+        try:
+            wait_until_indexed(settings, expected, before, PATIENCE_S, _sparingly(on_progress, expected.valid), check)
+            on_progress(f"everything is indexed, {time.monotonic() - began:.1f} s after the last record was produced")
+        except (NotReadyError, TerminalError) as error:
+            on_progress(str(error))
+
+
+def _sparingly(on_progress: OnProgress, goal: int, every_s: float = 5.0) -> Callable[[int], None]:
+    last = time.monotonic()
+
+    def indexed(sessions: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > every_s:
+            last = time.monotonic()
+            on_progress(f"{sessions:,} of {goal:,} sessions indexed")
+
+    return indexed
+
+
+def _outcome(
+    settings: Settings,
+    expected: Expected,
+    before: Position,
+    freshness: Freshness | None,
+    since: datetime | None,
+    on_progress: Steps,
+) -> DemoResult:
+    on_progress.begin("archive")
+    _archive(settings, on_progress)
+    lines = account(settings, expected, before, archive=True)
+    with connect_airflow(settings, Layout.of(settings)) as airflow:
+        airflow.unpause(INGEST)
+    with connect(settings) as client:
+        kpis = queries.kpi_by_category(client, since)
+    return DemoResult(lines, kpis, freshness)

@@ -1,0 +1,122 @@
+"""The demo's last screen: what was made and where it is now, and the addresses."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from include.contracts import topics
+from include.contracts.settings import Settings
+from include.serving.queries import Kpi
+from local.airflow_login import login, viewer_login
+from local.demo.nightly_run import NightlyRunResult
+from local.demo.nightly_tables import Summary
+from local.demo.progress import format_duration
+from local.demo.run import DemoResult
+from local.layout import Layout
+from local.servers import mlflow
+
+REJECTED = "rejected: "
+COMMON = 3
+"""Reasons that are named."""
+
+
+def screen(settings: Settings, outcome: DemoResult, nightly: NightlyRunResult | None, seconds: float) -> RenderableType:
+    """Everything that fits one screen."""
+    numbers, locations = Table.grid(padding=(0, 3)), Table.grid(padding=(0, 3))
+    numbers.add_column(justify="left", no_wrap=True)
+    numbers.add_column(justify="right", no_wrap=True)
+    for row in (*_sessions(outcome), *_learned(nightly)):
+        numbers.add_row(f"  {row[0]}", *row[1:])
+    for name, address, hint in addresses(settings):
+        locations.add_row(f"  {name}", address, hint)
+    return Group(_verdict(outcome, nightly, seconds), Text(), numbers, Text(), locations, Text(), FAREWELL)
+
+
+FAREWELL = Text(
+    "It goes on running, with new sessions every ten minutes.  Look: ./showroom status   Stop: ./showroom down"
+)
+
+
+def wrong(outcome: DemoResult, nightly: NightlyRunResult | None) -> list[str]:
+    """What did not end as it should."""
+    result = [] if outcome.exact else ["the account does not balance, see its differences above"]
+    if nightly is not None and not nightly.complete:
+        result.append("the nightly run is not complete, see its errors above")
+    return result
+
+
+def addresses(settings: Settings) -> Iterator[tuple[str, str, str]]:
+    """Name, address and login of what a person may open."""
+    layout = Layout.of(settings)
+    user, password = login(layout)
+    viewer, viewer_password = viewer_login(layout)
+    keys = mlflow.read_keys(layout)
+    yield "Airflow", settings.airflow_url, f"user {user}, password {password}"
+    yield (
+        "  dashboards",
+        f"{settings.airflow_url}/plugin/showroom-live",
+        f"read-only: user {viewer}, password {viewer_password}",
+    )
+    yield "  stream", f"{settings.airflow_url}/plugin/showroom-stream", "for operators"
+    yield "MLflow", settings.mlflow_url, f"user {mlflow.USER}, password {keys.password if keys else '-'}"
+    yield "Flink", settings.flink_url, ""
+    yield "Elasticsearch", settings.elasticsearch_url, ""
+    yield "Kafka", settings.kafka_bootstrap, ""
+
+
+def _verdict(outcome: DemoResult, nightly: NightlyRunResult | None, seconds: float) -> Text:
+    if result := wrong(outcome, nightly):
+        return Text(f"\nShowroom runs, but {'; '.join(result)}.", style="bold red")
+    return Text(
+        f"\nShowroom runs, and every single record is accounted for. It took {format_duration(seconds)}.",
+        style="bold green",
+    )
+
+
+def _sessions(outcome: DemoResult) -> Iterator[tuple[str, str, str]]:
+    results = {line.what: line.actual for line in outcome.lines}
+    refused = {what.removeprefix(REJECTED): count for what, count in results.items() if what.startswith(REJECTED)}
+    common = sorted(refused.items(), key=lambda pair: -pair[1])[:COMMON]
+    # Only a log has no freshness: its sessions are years old.
+    sent = "records of the log" if outcome.freshness is None else "records, planted faults among them"
+    yield "sent", _number(results.get(topics.RAW, 0)), sent
+    locations = {"searchable": results.get("session_summary"), "archived": results.get("sessions in MongoDB")}
+    stored = ", ".join(f"{_number(count)} {location}" for location, count in locations.items() if count is not None)
+    yield "admitted", _number(results.get(topics.VALID, 0)), stored
+    yield "refused", _number(sum(refused.values())), ", ".join(f"{reason} {count:,.0f}" for reason, count in common)
+    total = next((kpi for kpi in outcome.kpis if kpi.category == "all"), None)
+    yield from _money(total)
+    if outcome.freshness is not None:
+        fresh = outcome.freshness
+        yield "fresh", f"{fresh.p95_s:.2f} s", f"p95 from produced to searchable, p50 {fresh.p50_s:.2f} s"
+
+
+def _money(total: Kpi | None) -> Iterator[tuple[str, str, str]]:
+    if total is not None:
+        message = f"revenue; {total.purchases:,} purchases, conversion {total.conversion:.1%}"
+        yield "sold", _number(round(total.revenue)), message
+
+
+def _learned(nightly: NightlyRunResult | None) -> Iterator[tuple[str, str, str]]:
+    messages: dict[str, Any] = nightly.summaries if nightly is not None else {}
+    train: Summary = messages.get("train") or {}
+    model = train.get("models", {}).get(train.get("best"))
+    if model:
+        result = model["intervals"]["roc_auc"]
+        ceiling = f"; the shop's own ceiling is {train['oracle_auc']:.3f}" if train.get("oracle_auc") else ""
+        kind = str(train["best"]).replace("_", " ")
+        told_of = f"ROC-AUC of {kind} on later visits, {result['low']:.3f} to {result['high']:.3f}{ceiling}"
+        yield "best model", f"{result['value']:.3f}", told_of
+    privacy: Summary = messages.get("privacy") or {}
+    if privacy.get("spent") is not None:
+        yield "epsilon", f"{privacy['spent']:.2f}", f"spent by all nights, of {privacy['budget']:g}"
+    similar: Summary = messages.get("similar") or {}
+    if similar:
+        yield "alike", _number(similar["with_neighbours"]), f"of {similar['users']:,} users have neighbours"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}"

@@ -1,0 +1,1 @@
+"""Installation of environments and servers, once for each content of their locks."""

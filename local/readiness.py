@@ -1,0 +1,86 @@
+"""Waiting until servers really answer."""
+
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from include.contracts.errors import NotReadyError
+from local.program import Program
+
+PAUSE_S = 0.25
+TAIL_BYTES = 16_384
+LONGEST_REASON = 200
+GIVEN_UP = "FATAL"
+STARTS = 3
+REASON_LINES = 40
+REASONS = (re.compile(r"^Caused by"), re.compile(r"error|fatal|exception", re.IGNORECASE))
+
+States = Callable[[], Mapping[str, Mapping[str, Any]]]
+
+
+def wait_until_ready(
+    programs: Iterable[Program],
+    states: States,
+    log_path: Callable[[str], Path],
+    deadline_s: float,
+    on_progress: Callable[[str], None],
+) -> None:
+    """Probe all programs until each answers once.
+
+    Raises NotReadyError with the reason when the deadline passes, and sooner for a program that supervisord
+    gave up or had to start again and again.
+    """
+    started = time.monotonic()
+    waiting = {program.name: program for program in programs}
+    missing: dict[str, str] = {}
+    pids: dict[str, set[int]] = {name: set() for name in waiting}
+    while waiting:
+        existing = states()
+        for name, program in list(waiting.items()):
+            info = existing.get(name, {})
+            pids[name] |= {info.get("pid") or 0} - {0}
+            missing[name] = _ask(program)
+            if not missing[name]:
+                del waiting[name]
+                on_progress(f"{program.title} is ready after {time.monotonic() - started:.1f} s")
+            elif info.get("statename") == GIVEN_UP or len(pids[name]) > STARTS:
+                raise _not_ready(program, "it ends soon after each start", log_path(name))
+        if waiting and time.monotonic() - started > deadline_s:
+            program = next(iter(waiting.values()))
+            raise _not_ready(
+                program, f"{missing[program.name]} after {time.monotonic() - started:.1f} s", log_path(program.name)
+            )
+        if waiting:
+            time.sleep(PAUSE_S)
+
+
+def _ask(program: Program) -> str:
+    """What is missing, or nothing. Clients raise many errors; all of them mean that it is not ready."""
+    try:
+        return program.probe() or ""
+    except Exception as error:
+        return " ".join(str(error).split())[:LONGEST_REASON] or type(error).__name__
+
+
+def _not_ready(program: Program, reason: str, log: Path) -> NotReadyError:
+    return NotReadyError(f"{program.title} is not ready: {reason}; its log says: {last_error_line(log)}", f"see {log}")
+
+
+def last_error_line(log: Path) -> str:
+    """The most telling of a log's last lines: the last cause, else the last error, else the last line; or a dash."""
+    try:
+        with log.open("rb") as file:
+            file.seek(0, 2)
+            file.seek(max(0, file.tell() - TAIL_BYTES))
+            lines = file.read().decode(errors="replace").splitlines()
+    except OSError:
+        return "-"
+    messages = [
+        line.strip() for line in lines[-REASON_LINES:] if line.strip() and not re.match(r"\s+(at|\.\.\.)\s", line)
+    ]
+    for reason in REASONS:
+        if result := [line for line in messages if reason.search(line)]:
+            return result[-1][:LONGEST_REASON]
+    return messages[-1][:LONGEST_REASON] if messages else "-"

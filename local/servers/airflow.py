@@ -1,0 +1,225 @@
+"""Airflow: its four processes over one SQLite file, with login, and all they need to know in their environment."""
+
+import fcntl
+import hashlib
+import os
+import secrets
+import subprocess
+from base64 import urlsafe_b64encode
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+
+from include.contracts.errors import TerminalError
+from include.contracts.settings import LOOPBACK, Secret, Settings
+from local.install.environments import LOCKS, python_of
+from local.install.flink_jar import jar_path
+from local.layout import Layout, write_text
+from local.program import Program
+from local.project import ROOT
+from local.servers import mlflow
+from local.servers.flink import data_dir
+
+NAME = "airflow-"
+USER = "admin"
+VIEWER = "viewer"
+"""A login that can only look."""
+KEYS_FILE = "airflow.keys"
+PASSWORDS_FILE = "airflow.passwords"
+POOLS = ROOT / "plugins" / "showroom" / "pools.json"
+PROBE_TIMEOUT_S = 3.0
+PREPARE_TIMEOUT_S = 120.0
+LONGEST_REASON = 300
+
+COMPONENTS: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
+    # The log servers are skipped: they listen on every address, and the API reads the same folder.
+    ("airflow-api", "Airflow's API and pages", ("api-server",), "metadatabase"),
+    ("airflow-scheduler", "Airflow's scheduler", ("scheduler", "--skip-serve-logs"), "scheduler"),
+    ("airflow-dag-processor", "Airflow's DAG processor", ("dag-processor",), "dag_processor"),
+    ("airflow-triggerer", "Airflow's triggerer", ("triggerer", "--skip-serve-logs"), "triggerer"),
+)
+"""Name, title, arguments of `airflow`, and the part of its health that tells whether it works."""
+
+
+class Keys(msgspec.Struct, frozen=True, kw_only=True):
+    """What one stack's Airflow signs and encrypts with, and the passwords of its users.
+
+    `viewer` is empty in a file of an earlier version.
+    """
+
+    password: str
+    viewer: str = ""
+    jwt: str
+    fernet: str
+    session: str
+
+    @classmethod
+    def make(cls) -> "Keys":
+        """New random keys."""
+        return cls(
+            password=secrets.token_urlsafe(12),
+            viewer=secrets.token_urlsafe(12),
+            jwt=secrets.token_hex(64),
+            fernet=urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+            session=secrets.token_hex(32),
+        )
+
+
+def programs(settings: Settings, layout: Layout) -> tuple[Program, ...]:
+    """Define the four processes; all of them need the keys of `ensure_keys` before a start."""
+    environment = environment_of(settings, layout)
+    python = str(python_of("airflow"))
+    return tuple(
+        Program(
+            name=name,
+            title=title,
+            command=(python, "-P", "-m", "airflow", *arguments),
+            priority=700 + number,
+            probe=lambda part=part: probe(settings, part),  # type: ignore[misc]
+            address=settings.airflow_url if name == "airflow-api" else "",
+            environment=environment,
+            ports={"Airflow": settings.ports.airflow} if name == "airflow-api" else {},
+            prepare=lambda: _prepare(environment, layout),
+            stop_wait_s=30,
+        )
+        for number, (name, title, arguments, part) in enumerate(COMPONENTS)
+    )
+
+
+def home(layout: Layout) -> Path:
+    """Airflow's own folder: the database lies there."""
+    return layout.data / "airflow"
+
+
+def environment_of(settings: Settings, layout: Layout) -> dict[str, str]:
+    """Everything Airflow and its tasks are configured by: settings, keys, connections, folders."""
+    keys = read_keys(layout) or Keys(password="", jwt="", fernet="", session="")
+    base = f"http://{LOOPBACK}:{settings.ports.airflow}"
+    options = {
+        "CORE__DAGS_FOLDER": ROOT / "dags",
+        "CORE__PLUGINS_FOLDER": ROOT / "plugins",
+        "CORE__LOAD_EXAMPLES": False,
+        "CORE__DAGS_ARE_PAUSED_AT_CREATION": False,
+        "CORE__EXECUTOR": "LocalExecutor",
+        "CORE__PARALLELISM": 6,
+        "CORE__FERNET_KEY": keys.fernet,
+        "CORE__EXECUTION_API_SERVER_URL": f"{base}/execution/",
+        "CORE__HOSTNAME_CALLABLE": "socket.gethostname",
+        "CORE__AUTH_MANAGER": "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
+        "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin,{VIEWER}:viewer",
+        "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": layout.conf / PASSWORDS_FILE,
+        "API__HOST": LOOPBACK,
+        "API__PORT": settings.ports.airflow,
+        "API__BASE_URL": settings.airflow_url,
+        "API__WORKERS": 1,
+        "API__INSTANCE_NAME": "Showroom",
+        "API__SECRET_KEY": keys.session,
+        "API_AUTH__JWT_SECRET": keys.jwt,
+        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home(layout) / 'airflow.db'}",
+        "LOGGING__BASE_LOG_FOLDER": layout.log / "airflow",
+        "LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": layout.log / "airflow" / "dag_processor",
+        "LOGGING__COLORED_CONSOLE_LOG": False,
+        # Its own defaults let others read task logs.
+        "LOGGING__FILE_TASK_HANDLER_NEW_FOLDER_PERMISSIONS": "0o700",
+        "LOGGING__FILE_TASK_HANDLER_NEW_FILE_PERMISSIONS": "0o600",
+        "LOGGING__NAMESPACE_LEVELS": "kafka=ERROR httpx=WARNING elastic_transport=WARNING pymongo=WARNING",
+        # The tasks of a killed scheduler are reset by its successor once its heartbeat, one in 5 s, is this old.
+        # Until then their DAG starts no new run; Airflow's own values make that five minutes.
+        "SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": 20,
+        "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": 5,
+        "DAG_PROCESSOR__REFRESH_INTERVAL": 30,
+        "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": 60,
+        "DAG_PROCESSOR__PARSING_PROCESSES": 1,
+        "USAGE_DATA_COLLECTION__ENABLED": False,
+    }
+    return {
+        **task_settings(settings, layout).to_env(),
+        **mlflow.client_environment(settings, layout),
+        **{f"AIRFLOW__{name}": str(value) for name, value in options.items()},
+        "AIRFLOW_HOME": str(home(layout)),
+        "AIRFLOW_CONN_MONGO_DEFAULT": _mongo_connection(settings),
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'plugins'}",
+        "PYTHONUNBUFFERED": "1",
+        # A title would overwrite the environment, by which a stack finds its processes after a crash.
+        "SPT_NOENV": "1",
+    }
+
+
+def task_settings(settings: Settings, layout: Layout) -> Settings:
+    """The settings of DAGs and pages: where files and state of stream and batch lie; no pseudonym key."""
+    return settings.replace(
+        state_dir=layout.root,
+        pseudonym_key=Secret(""),
+        flink_jar=str(jar_path()),
+        flink_project=str(ROOT),
+        flink_state=str(data_dir(layout)),
+        batch_python=str(python_of("ml")),
+        batch_folder=str(layout.data / "batch"),
+        noise_key=mlflow.noise_key(settings, layout),
+    )
+
+
+def read_keys(layout: Layout) -> Keys | None:
+    """The keys this stack made for itself, if it has."""
+    path = layout.conf / KEYS_FILE
+    return msgspec.json.decode(path.read_bytes(), type=Keys) if path.exists() else None
+
+
+def ensure_keys(layout: Layout) -> None:
+    """Make the keys unless an earlier start of this stack did, and the file Airflow reads the passwords from."""
+    keys = read_keys(layout)
+    if keys is None or not keys.viewer:
+        made = Keys.make()
+        keys = made if keys is None else msgspec.structs.replace(keys, viewer=made.viewer)
+        write_text(layout.conf / KEYS_FILE, msgspec.json.encode(keys).decode() + "\n", mode=0o600)
+    passwords = msgspec.json.encode({USER: keys.password, VIEWER: keys.viewer}).decode() + "\n"
+    write_text(layout.conf / PASSWORDS_FILE, passwords, mode=0o600)
+
+
+def probe(settings: Settings, part: str) -> str | None:
+    """Airflow's own word on one of its parts: `metadatabase`, `scheduler`, `triggerer` or `dag_processor`."""
+    url = f"http://{LOOPBACK}:{settings.ports.airflow}/api/v2/monitor/health"
+    health: dict[str, dict[str, Any]] = httpx.get(url, timeout=PROBE_TIMEOUT_S).raise_for_status().json()
+    status = health.get(part, {}).get("status")
+    return None if status == "healthy" else f"the {part.replace('_', ' ')} is {status or 'not started'}"
+
+
+def _mongo_connection(settings: Settings) -> str:
+    """The archive as Airflow writes connections: another scheme, the database as path."""
+    address = settings.mongo_url.reveal().replace("mongodb://", "mongo://", 1).rstrip("/")
+    return f"{address}/{settings.mongo_database}"
+
+
+def _prepare(environment: dict[str, str], layout: Layout) -> None:
+    """Bring the database to this version's shape and make the pools, once for each lock and pool file."""
+    stamp = home(layout) / "prepared"
+    expected = hashlib.sha256(LOCKS["airflow"].read_bytes() + POOLS.read_bytes()).hexdigest()
+    if stamp.exists() and stamp.read_text().strip() == expected:
+        return
+    home(layout).mkdir(parents=True, exist_ok=True)
+    with (home(layout) / "prepare.lock").open("w") as lock:
+        # The migration inherits the lock: it outlives a caller that is killed, and a second one waits for its end.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for arguments in (("db", "migrate"), ("pools", "import", str(POOLS))):
+            _airflow(environment, lock.fileno(), *arguments)
+        write_text(stamp, expected + "\n", mode=0o600)
+
+
+def _airflow(environment: dict[str, str], lock: int, *arguments: str) -> None:
+    command = [str(python_of("airflow")), "-P", "-m", "airflow", *arguments]
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=PREPARE_TIMEOUT_S,
+        check=False,
+        pass_fds=(lock,),
+    )
+    if done.returncode != 0:
+        reason = " ".join(done.stdout.split())[-LONGEST_REASON:]
+        raise TerminalError(f"airflow {' '.join(arguments[:2])} failed: {reason}", "see that the disk is not full")

@@ -1,0 +1,142 @@
+"""Elasticsearch, one node; under another user where the caller is root, as it refuses to run as root."""
+
+import os
+import shutil
+from pathlib import Path
+
+import httpx
+
+from include.contracts.errors import PrerequisiteError
+from include.contracts.settings import LOOPBACK, Settings
+from local.install import java
+from local.layout import PRIVATE, Layout
+from local.program import Program
+
+NOBODY = 65_534
+OTHERS_EXECUTE = 0o001
+CAP_DAC_READ_SEARCH = 1 << 2
+HEAP = "-Xms512m -Xmx512m"
+PROBE_TIMEOUT_S = 3.0
+
+LOGGING = """\
+status = error
+appender.console.type = Console
+appender.console.name = console
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d{ISO8601} %-5p %c{1} %m%n
+rootLogger.level = info
+rootLogger.appenderRef.console.ref = console
+logger.deprecation.name = deprecation
+logger.deprecation.level = warn
+"""
+
+
+def program(settings: Settings, layout: Layout) -> Program:
+    """Define the node's process."""
+    conf, data, tmp = (layout.elasticsearch / name for name in ("conf", "data", "tmp"))
+    home = java.elasticsearch_home()
+    main, logging, options = conf / "elasticsearch.yml", conf / "log4j2.properties", conf / "jvm.options"
+    return Program(
+        name="elasticsearch",
+        title="Elasticsearch",
+        command=(*_as_user(layout, home), str(home / "bin" / "elasticsearch")),
+        priority=300,
+        probe=lambda: probe(settings),
+        address=f"http://{LOOPBACK}:{settings.ports.elasticsearch}",
+        environment={
+            "ES_JAVA_HOME": str(java.java_home()),
+            "ES_JAVA_OPTS": f"{HEAP} -XX:-UsePerfData",
+            # The launcher leaves a folder behind at each start.
+            "CLI_JAVA_OPTS": f"-XX:-UsePerfData {java.scratch(tmp)}",
+            "ES_PATH_CONF": str(conf),
+            "ES_TMPDIR": str(tmp),
+            "TMPDIR": str(tmp),
+            "HOME": str(tmp),
+        },
+        ports={
+            "Elasticsearch": settings.ports.elasticsearch,
+            "Elasticsearch's transport": settings.ports.elasticsearch_transport,
+        },
+        files=lambda: {
+            main: _conf(settings, layout, data),
+            logging: LOGGING,
+            options: (home / "config" / "jvm.options").read_text(),
+        },
+        prepare=lambda: _own_folders(layout, conf, data, tmp),
+        stop_wait_s=60,
+    )
+
+
+def probe(settings: Settings) -> str | None:
+    """The cluster's health must be yellow or better: every primary shard is there."""
+    url = f"http://{LOOPBACK}:{settings.ports.elasticsearch}/_cluster/health"
+    status = httpx.get(url, timeout=PROBE_TIMEOUT_S).raise_for_status().json()["status"]
+    return None if status in ("yellow", "green") else f"the cluster's health is {status}"
+
+
+def _conf(settings: Settings, layout: Layout, data: Path) -> str:
+    lines = (
+        "cluster.name: showroom",
+        "node.name: local",
+        f'path.data: "{data}"',
+        f'path.logs: "{layout.elasticsearch / "tmp"}"',
+        f"network.host: {LOOPBACK}",
+        f"http.port: {settings.ports.elasticsearch}",
+        f"transport.port: {settings.ports.elasticsearch_transport}",
+        "discovery.type: single-node",
+        "xpack.security.enabled: false",
+        # Free space and not a share of the disk: a laptop's full disk is no reason to refuse writes.
+        "cluster.routing.allocation.disk.watermark.low: 2gb",
+        "cluster.routing.allocation.disk.watermark.high: 1gb",
+        "cluster.routing.allocation.disk.watermark.flood_stage: 500mb",
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _own_folders(layout: Layout, conf: Path, data: Path, tmp: Path) -> None:
+    """The node's folders, given to the user it runs as; documents of an earlier version are taken over."""
+    earlier = layout.data / "elasticsearch"
+    if earlier.exists() and not data.exists():
+        earlier.rename(data)
+    for folder in (layout.elasticsearch, conf, data, tmp):
+        folder.mkdir(exist_ok=True)
+        folder.chmod(PRIVATE)
+    for path in (layout.elasticsearch, *layout.elasticsearch.rglob("*")) if os.geteuid() == 0 else ():
+        os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+
+
+def _as_user(layout: Layout, home: Path) -> tuple[str, ...]:
+    """What to put before the command so that it does not run as root."""
+    if os.geteuid() != 0:
+        return ()
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        raise PrerequisiteError("setpriv is not installed", "apt-get install util-linux")
+    command = (setpriv, f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
+    closed = next((path for path in _ancestors(layout.root, home) if not path.stat().st_mode & OTHERS_EXECUTE), None)
+    if closed is None:
+        return command
+    if not _may_grant_search():
+        raise PrerequisiteError(
+            f"Elasticsearch must not run as root, and another user may not enter {closed}",
+            f"chmod o+x {closed}, or move the project",
+        )
+    # The folder is closed to others: let this one process pass through, reading only. access(2), which Java
+    # asks before it reads, takes the capability into account only without the set-user-id fix-up.
+    return (
+        *(*command, "--securebits=+no_setuid_fixup"),
+        *("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"),
+    )
+
+
+def _ancestors(*paths: Path) -> set[Path]:
+    """All folders on the way to these paths; a project behind a link is reached through the folders of its own path."""
+    ways = [way for path in paths for way in (path, path.resolve())]
+    return {parent for way in ways for parent in (way, *way.parents) if parent.exists()}
+
+
+def _may_grant_search() -> bool:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("CapPrm:"):
+            return bool(int(line.split()[1], 16) & CAP_DAC_READ_SEARCH)
+    return False

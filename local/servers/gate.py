@@ -1,0 +1,71 @@
+"""The gate's processes: one consumer group shares the partitions among them."""
+
+import secrets
+import sys
+import time
+
+import redis
+
+from include.contracts import redis_keys
+from include.contracts.settings import LOOPBACK, Secret, Settings
+from local.layout import Layout, write_text
+from local.program import Program
+from local.project import ROOT
+
+NAME = "gate-"
+KEY_FILE = "pseudonym.key"
+KEY_BYTES = 32
+HEARTBEAT_MAX_AGE_S = 10.0
+PROBE_TIMEOUT_S = 3.0
+
+
+def programs(settings: Settings, layout: Layout) -> tuple[Program, ...]:
+    """Define `gate_processes` processes."""
+    environment = {
+        **settings.replace(pseudonym_key=pseudonym_key(settings, layout), noise_key=Secret("")).to_env(),
+        "PYTHONPATH": str(ROOT),
+        "PYTHONUNBUFFERED": "1",
+    }
+    return tuple(
+        Program(
+            name=f"{NAME}{number}",
+            title=f"gate {number}",
+            command=(sys.executable, "-P", "-m", "include.gate", "--index", str(number)),
+            priority=600,
+            probe=lambda: probe(settings),
+            address="",
+            environment=environment,
+            ports={f"the metrics of gate {number}": settings.ports.gate_metrics + number},
+        )
+        for number in range(settings.gate_processes)
+    )
+
+
+def pseudonym_key(settings: Settings, layout: Layout) -> Secret:
+    """The key from the settings, else the one this stack made for itself, else an empty one."""
+    path = layout.conf / KEY_FILE
+    if settings.pseudonym_key or not path.exists():
+        return settings.pseudonym_key
+    return Secret(path.read_text().strip())
+
+
+def ensure_pseudonym_key(settings: Settings, layout: Layout) -> None:
+    """Make a key where neither the settings nor an earlier start of this stack has one."""
+    if not pseudonym_key(settings, layout):
+        write_text(layout.conf / KEY_FILE, secrets.token_hex(KEY_BYTES) + "\n", mode=0o600)
+
+
+def probe(settings: Settings) -> str | None:
+    """Every partition has a heartbeat younger than ten seconds."""
+    client = redis.Redis(
+        host=LOOPBACK,
+        port=settings.ports.redis,
+        socket_timeout=PROBE_TIMEOUT_S,
+        socket_connect_timeout=PROBE_TIMEOUT_S,
+        decode_responses=True,
+    )
+    with client:
+        beats = client.mget([redis_keys.heartbeat(partition) for partition in range(settings.partitions)])
+    oldest = (time.time() - HEARTBEAT_MAX_AGE_S) * 1_000
+    silent = [str(partition) for partition, beat in enumerate(beats) if beat is None or float(beat) < oldest]
+    return f"no heartbeat from partition {', '.join(silent)}" if silent else None

@@ -1,0 +1,140 @@
+"""Kafka: one broker that is its own controller."""
+
+import base64
+import shutil
+import socket
+import subprocess
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from kafka.admin import KafkaAdminClient
+
+from include.contracts.errors import TerminalError
+from include.contracts.settings import LOOPBACK, Settings
+from include.contracts.topics import MAX_MESSAGE_BYTES, OFFSETS_RETENTION_DAYS
+from local.install import java
+from local.layout import Layout, write_text
+from local.program import Program
+
+HEAP = "-Xmx512m"
+CONNECT_TIMEOUT_S = 0.5
+PROBE_TIMEOUT_MS = 3_000
+
+_second: list[tuple[int, int]] = []
+
+LOGGING = """\
+status = warn
+appender.console.type = Console
+appender.console.name = console
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d{ISO8601} %-5p %c{1} %m%n
+rootLogger.level = info
+rootLogger.appenderRef.console.ref = console
+logger.transactions.name = org.apache.kafka.coordinator.transaction
+logger.transactions.level = warn
+logger.log.name = kafka.log
+logger.log.level = warn
+"""
+
+
+def program(settings: Settings, layout: Layout) -> Program:
+    """Define the broker's process."""
+    conf = layout.conf / "kafka"
+    data = layout.data / "kafka"
+    properties, logging = conf / "server.properties", conf / "log4j2.properties"
+    return Program(
+        name="kafka",
+        title="Kafka",
+        command=(
+            *(java.java(), HEAP, "-XX:+UseG1GC", "-XX:-UsePerfData", f"-Djava.io.tmpdir={layout.tmp}"),
+            *(f"-Dlog4j2.configurationFile={logging}", "-cp", java.kafka_classpath(), "kafka.Kafka", str(properties)),
+        ),
+        priority=100,
+        probe=lambda: probe(settings),
+        address=f"{LOOPBACK}:{settings.ports.kafka}",
+        ports={"Kafka": settings.ports.kafka, "Kafka's controller": settings.ports.kafka_controller},
+        files=lambda: {properties: _properties(settings, data), logging: LOGGING},
+        prepare=lambda: _format(settings, conf, data),
+    )
+
+
+def probe(settings: Settings) -> str | None:
+    """A metadata request that must name at least one broker."""
+    # The client waits its whole timeout for a broker that is not there yet.
+    socket.create_connection((LOOPBACK, settings.ports.kafka), CONNECT_TIMEOUT_S).close()
+    admin = KafkaAdminClient(
+        bootstrap_servers=f"{LOOPBACK}:{settings.ports.kafka}",
+        request_timeout_ms=PROBE_TIMEOUT_MS,
+        bootstrap_timeout_ms=PROBE_TIMEOUT_MS,
+    )
+    try:
+        return None if admin.describe_cluster()["brokers"] else "no broker has registered"
+    finally:
+        admin.close()
+
+
+@contextmanager
+def second_listener(port: int, advertised_port: int) -> Iterator[None]:
+    """Let brokers that are started meanwhile listen on a second port and advertise another one there.
+
+    A proxy can then stand between the broker and those clients that bootstrap through it.
+    """
+    _second.append((port, advertised_port))
+    try:
+        yield
+    finally:
+        _second.clear()
+
+
+def _properties(settings: Settings, data: Path) -> str:
+    broker = f"{LOOPBACK}:{settings.ports.kafka}"
+    controller = f"{LOOPBACK}:{settings.ports.kafka_controller}"
+    values = {
+        "process.roles": "broker,controller",
+        "node.id": 1,
+        "controller.quorum.voters": f"1@{controller}",
+        "controller.listener.names": "CONTROLLER",
+        "listeners": f"PLAINTEXT://{broker},CONTROLLER://{controller}",
+        "advertised.listeners": f"PLAINTEXT://{broker}",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "log.dirs": data,
+        "auto.create.topics.enable": "false",
+        "message.max.bytes": MAX_MESSAGE_BYTES,
+        "num.partitions": settings.partitions,
+        # One broker: the internal topics cannot have more replicas than that.
+        "offsets.topic.replication.factor": 1,
+        "offsets.topic.num.partitions": 4,
+        "offsets.retention.minutes": OFFSETS_RETENTION_DAYS * 24 * 60,
+        "transaction.state.log.replication.factor": 1,
+        "transaction.state.log.min.isr": 1,
+        "transaction.state.log.num.partitions": 4,
+        "share.coordinator.state.topic.replication.factor": 1,
+        "share.coordinator.state.topic.min.isr": 1,
+        "group.initial.rebalance.delay.ms": 0,
+        "log.cleaner.dedupe.buffer.size": 16 * 1024 * 1024,
+    }
+    for port, advertised_port in _second:
+        values["listeners"] = f"{values['listeners']},PROXIED://{LOOPBACK}:{port}"
+        values["advertised.listeners"] = f"{values['advertised.listeners']},PROXIED://{LOOPBACK}:{advertised_port}"
+        values["listener.security.protocol.map"] = f"{values['listener.security.protocol.map']},PROXIED:PLAINTEXT"
+    return "".join(f"{key}={value}\n" for key, value in values.items())
+
+
+def _format(settings: Settings, conf: Path, data: Path) -> None:
+    """Give the storage its cluster id, once. An interrupted attempt leaves nothing half done."""
+    if data.exists():
+        return
+    draft = data.with_name("kafka.formatting")
+    shutil.rmtree(draft, ignore_errors=True)
+    properties = conf / "format.properties"
+    write_text(properties, _properties(settings, draft), mode=0o600)
+    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")
+    tool = (java.java(), "-XX:-UsePerfData", "-cp", java.kafka_classpath(), "kafka.tools.StorageTool")
+    command = [*tool, "format", "-t", cluster, "-c", str(properties)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode != 0:
+        raise TerminalError(f"Kafka's storage could not be formatted: {done.stdout.strip()[-300:]}", f"look at {draft}")
+    properties.unlink()
+    draft.rename(data)

@@ -1,0 +1,121 @@
+"""MLflow: runs and models of the nightly batch over one SQLite file, with login."""
+
+import secrets
+
+import httpx
+import msgspec
+
+from include.contracts.settings import LOOPBACK, Secret, Settings
+from local.install.environments import python_of
+from local.layout import Layout, write_text
+from local.program import Program
+
+NAME = "mlflow"
+USER = "admin"
+KEYS_FILE = "mlflow.keys"
+AUTH_FILE = "mlflow.ini"
+NOISE_FILE = "noise.key"
+KEY_BYTES = 32
+PROBE_TIMEOUT_S = 3.0
+PROBE = "/api/2.0/mlflow/experiments/get-by-name?experiment_name=Default"
+
+
+class Keys(msgspec.Struct, frozen=True, kw_only=True):
+    """What one stack's MLflow signs with, and the password of its one user."""
+
+    password: str
+    session: str
+
+    @classmethod
+    def make(cls) -> "Keys":
+        """New random keys; MLflow takes no password of less than twelve characters."""
+        return cls(password=secrets.token_urlsafe(18), session=secrets.token_hex(32))
+
+
+def program(settings: Settings, layout: Layout) -> Program:
+    """Define the server's process; it needs the keys of `ensure_keys` before a start."""
+    data = layout.data / "mlflow"
+    port = settings.ports.mlflow
+    keys = read_keys(layout) or Keys(password="", session="")
+    return Program(
+        name=NAME,
+        title="MLflow",
+        command=(
+            *(str(python_of("ml")), "-P", "-m", "mlflow", "server", "--app-name", "basic-auth"),
+            *("--host", LOOPBACK, "--port", str(port), "--workers", "1"),
+            *("--allowed-hosts", f"{LOOPBACK}:{port},localhost:{port}"),
+            *("--backend-store-uri", f"sqlite:///{data / 'mlflow.db'}"),
+            *("--artifacts-destination", str(data / "artifacts"), "--serve-artifacts"),
+        ),
+        priority=360,
+        probe=lambda: probe(settings, layout),
+        address=settings.mlflow_url,
+        environment={
+            "MLFLOW_AUTH_CONFIG_PATH": str(layout.conf / AUTH_FILE),
+            "MLFLOW_AUTH_ADMIN_USERNAME": USER,
+            "MLFLOW_AUTH_ADMIN_PASSWORD": keys.password,
+            "MLFLOW_FLASK_SERVER_SECRET_KEY": keys.session,
+            # Its job runner would be three more processes, for what the nightly batch does not use.
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "PYTHONUNBUFFERED": "1",
+        },
+        ports={"MLflow": port},
+        files=lambda: {layout.conf / AUTH_FILE: _auth(layout)},
+        prepare=lambda: data.mkdir(exist_ok=True),
+    )
+
+
+def probe(settings: Settings, layout: Layout) -> str | None:
+    """It answers its own user, out of its database."""
+    url = f"http://{LOOPBACK}:{settings.ports.mlflow}{PROBE}"
+    keys = read_keys(layout)
+    auth = httpx.BasicAuth(USER, keys.password if keys else "")
+    httpx.get(url, auth=auth, timeout=PROBE_TIMEOUT_S).raise_for_status()
+    return None
+
+
+def client_environment(settings: Settings, layout: Layout) -> dict[str, str]:
+    """What MLflow's own client reads to find the server and to log in."""
+    keys = read_keys(layout)
+    return {
+        "MLFLOW_TRACKING_URI": settings.mlflow_url,
+        "MLFLOW_TRACKING_USERNAME": USER,
+        "MLFLOW_TRACKING_PASSWORD": keys.password if keys else "",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+
+
+def read_keys(layout: Layout) -> Keys | None:
+    """The keys this stack made for itself, if it has."""
+    path = layout.conf / KEYS_FILE
+    return msgspec.json.decode(path.read_bytes(), type=Keys) if path.exists() else None
+
+
+def ensure_keys(settings: Settings, layout: Layout) -> None:
+    """Make the server's keys, and the key of the private models' noise, unless there are some."""
+    if read_keys(layout) is None:
+        write_text(layout.conf / KEYS_FILE, msgspec.json.encode(Keys.make()).decode() + "\n", mode=0o600)
+    if not noise_key(settings, layout):
+        write_text(layout.conf / NOISE_FILE, secrets.token_hex(KEY_BYTES) + "\n", mode=0o600)
+
+
+def noise_key(settings: Settings, layout: Layout) -> Secret:
+    """The key from the settings, else the one this stack made for itself, else an empty one."""
+    path = layout.conf / NOISE_FILE
+    if settings.noise_key or not path.exists():
+        return settings.noise_key
+    return Secret(path.read_text().strip())
+
+
+def _auth(layout: Layout) -> str:
+    """The server's file on users; the password is in the environment."""
+    lines = (
+        "[mlflow]",
+        "default_permission = READ",
+        f"database_uri = sqlite:///{layout.data / 'mlflow' / 'users.db'}",
+        "authorization_function = mlflow.server.auth:authenticate_request_basic_auth",
+        # Hashing a password at each of some hundred requests of a run would take longer than they do.
+        "auth_cache_ttl_seconds = 60",
+    )
+    return "\n".join(lines) + "\n"

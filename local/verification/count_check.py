@@ -1,0 +1,223 @@
+"""Accounts for every session: what the truth says each stage must hold, against what it holds.
+
+The demo prints the account, the end-to-end tests assert it. All figures are relative to a `Position`
+taken before, so that a platform that holds other sessions can be accounted for as well.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from kafka import KafkaConsumer, TopicPartition
+from tenacity import Retrying, retry_if_exception_type, retry_if_result, wait_fixed
+
+from include.archive import queries as archived
+from include.archive import store
+from include.contracts import topics
+from include.contracts.errors import NotReadyError, TransientError
+from include.contracts.index_documents import STREAM_INDICES
+from include.contracts.reject_reasons import Reason
+from include.contracts.settings import Settings
+from include.ingest.expected_counts import Expected
+from include.serving import queries
+from include.serving.client import connect
+from local.program import nothing
+
+KPI = "kpi_minute"
+CENT = 0.005
+READ_TIMEOUT_MS = 10_000
+EMPTY_POLLS = 30
+
+Offsets = dict[TopicPartition, int]
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where the platform stood: end offsets of the topics, documents of the indices, sums of kpi_minute.
+
+    `archived` is None unless the archive was asked for.
+    """
+
+    offsets: Offsets
+    documents: dict[str, int]
+    revenue: float
+    kpi: queries.Kpi
+    archived: int | None = None
+
+
+@dataclass(frozen=True)
+class Line:
+    """One figure of the account."""
+
+    stage: str
+    what: str
+    expected: float
+    actual: float
+
+    @property
+    def difference(self) -> float:
+        """Found less expected; money within half a cent counts as equal."""
+        gap = self.actual - self.expected
+        return 0 if abs(gap) < CENT else gap
+
+
+class _Id(msgspec.Struct, frozen=True):
+    user_id: str
+    session_id: str
+
+
+def position(settings: Settings, *, archive: bool = False) -> Position:
+    """Where the platform stands now, with `archive` MongoDB as well. Raises TransientError while a server is away."""
+    with _consumer(settings) as consumer, connect(settings) as client:
+        queries.refresh(client)
+        return Position(
+            offsets=consumer.end_offsets(_places(settings)),
+            documents=queries.counts(client),
+            revenue=queries.sum_revenue(client),
+            kpi=queries.kpi_total(client),
+            archived=_archived(settings) if archive else None,
+        )
+
+
+def wait_until_indexed(
+    settings: Settings,
+    expected: Expected,
+    since: Position,
+    patience_s: float,
+    on_progress: Callable[[int], None] | None = None,
+    check: Callable[[], None] = nothing,
+) -> None:
+    """Wait until the indices hold what is expected; gives up once nothing has moved for `patience_s`.
+
+    `say` gets the sessions indexed so far. `check` is called at each look; a TerminalError that it raises ends the
+    wait. Raises NotReadyError; the account tells then what is missing.
+    """
+    moved = _Stall(patience_s)
+
+    def missing() -> bool:
+        check()
+        with connect(settings) as client:
+            queries.refresh(client)
+            documents, kpi = queries.counts(client), queries.kpi_total(client)
+        indexed = documents["session_summary"] - since.documents["session_summary"]
+        if on_progress:
+            on_progress(indexed)
+        required = {name: count for name, count in expected.documents.items() if name != KPI}
+        results = {name: documents[name] - since.documents[name] for name in required}
+        sessions = kpi.sessions - since.kpi.sessions
+        moved.see((tuple(results.values()), sessions))
+        return results != required or sessions != expected.valid
+
+    retrying = Retrying(
+        wait=wait_fixed(1.0),
+        retry=retry_if_result(bool) | retry_if_exception_type(TransientError),
+        stop=lambda _: moved.stalled,
+        retry_error_callback=lambda _: True,
+    )
+    if retrying(missing):
+        raise NotReadyError(f"nothing new was indexed for {patience_s:g} s", "see ./showroom status and the account")
+
+
+def account(settings: Settings, expected: Expected, since: Position, *, archive: bool = False) -> list[Line]:
+    """Every stage against the truth, from raw topic to indices. Reads the topics from `since` to their ends.
+
+    With `archive`, MongoDB as well, whose sessions `since` must have counted.
+    """
+    raw = sum(1 for _ in read_since(settings, topics.RAW, since))
+    ids = Counter(msgspec.json.decode(record.value, type=_Id) for record in read_since(settings, topics.VALID, since))
+    rejected = Counter(header(record, topics.HEADER_REASON) for record in read_since(settings, topics.REJECTED, since))
+    dead = sum(1 for _ in read_since(settings, topics.DEAD, since))
+    with connect(settings) as client:
+        queries.refresh(client)
+        documents, revenue, kpi = queries.counts(client), queries.sum_revenue(client), queries.kpi_total(client)
+    lines = [
+        Line("ingest", topics.RAW, expected.produced, raw),
+        Line("gate", topics.VALID, expected.valid, ids.total()),
+        Line("gate", "… of it twice", 0, ids.total() - len(ids)),
+    ]
+    for reason in Reason:
+        if expected.verdicts.get(reason, 0) or rejected[reason]:
+            lines.append(Line("gate", f"rejected: {reason}", expected.verdicts.get(reason, 0), rejected[reason]))
+    for name in STREAM_INDICES:
+        if name != KPI:
+            lines.append(Line("stream", name, expected.documents[name], documents[name] - since.documents[name]))
+    if archive:
+        lines.append(
+            Line("archive", "sessions in MongoDB", expected.valid, _archived(settings) - (since.archived or 0))
+        )
+    return [
+        *lines,
+        Line("stream", "session_summary: revenue", float(expected.revenue), round(revenue - since.revenue, 4)),
+        Line("stream", f"{KPI}: sessions", expected.valid, kpi.sessions - since.kpi.sessions),
+        Line("stream", f"{KPI}: purchases", expected.purchases, kpi.purchases - since.kpi.purchases),
+        Line("stream", f"{KPI}: revenue", float(expected.revenue), round(kpi.revenue - since.kpi.revenue, 4)),
+        Line("stream", topics.DEAD, 0, dead),
+    ]
+
+
+class _Stall:
+    """Tells when an observation has not changed for a while."""
+
+    def __init__(self, patience_s: float) -> None:
+        self._patience_s = patience_s
+        self._last: Any = None
+        self._since = time.monotonic()
+
+    def see(self, observation: Any) -> None:
+        if observation != self._last:
+            self._last, self._since = observation, time.monotonic()
+
+    @property
+    def stalled(self) -> bool:
+        return time.monotonic() - self._since > self._patience_s
+
+
+def read_since(settings: Settings, topic: str, since: Position) -> Iterator[Any]:
+    """Committed records of a topic from the position to the end it had at the call, in bounded memory."""
+    topic_partitions = [topic_partition for topic_partition in since.offsets if topic_partition.topic == topic]
+    with _consumer(settings) as consumer:
+        consumer.assign(topic_partitions)
+        ends = consumer.end_offsets(topic_partitions)
+        for topic_partition in topic_partitions:
+            consumer.seek(topic_partition, since.offsets[topic_partition])
+        empty = 0
+        while any(consumer.position(topic_partition) < ends[topic_partition] for topic_partition in topic_partitions):
+            polled = consumer.poll(timeout_ms=READ_TIMEOUT_MS // EMPTY_POLLS)
+            empty = 0 if polled else empty + 1
+            if empty > EMPTY_POLLS:
+                raise TransientError(f"{topic} cannot be read to its end", "see that Kafka runs: ./showroom status")
+            for records in polled.values():
+                yield from records
+
+
+def _archived(settings: Settings) -> int:
+    with store.connect(settings) as client:
+        return archived.count(store.database(client, settings))
+
+
+def header(record: Any, name: str) -> str:
+    """A header of a record as text; empty where it has none."""
+    return next((value.decode() for key, value in record.headers if key == name), "")
+
+
+def _places(settings: Settings) -> list[TopicPartition]:
+    return [
+        TopicPartition(topic, partition)
+        for topic in (topics.RAW, topics.VALID, topics.REJECTED, topics.DEAD)
+        for partition in range(settings.partitions)
+    ]
+
+
+def _consumer(settings: Settings) -> KafkaConsumer:
+    return KafkaConsumer(
+        bootstrap_servers=settings.kafka_bootstrap.split(","),
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        allow_auto_create_topics=False,
+        max_partition_fetch_bytes=topics.MAX_MESSAGE_BYTES,
+        metrics_enabled=False,
+    )

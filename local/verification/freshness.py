@@ -1,0 +1,100 @@
+"""How long a session takes from being produced to being found: a sample is followed through the platform."""
+
+import statistics
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from include.contracts.errors import TransientError
+from include.contracts.settings import Settings
+from include.ingest.labelled_record import VALID, LabelledRecord
+from include.serving import queries
+from include.serving.client import connect
+
+POLL_S = 0.1
+MOST_ASKED = 5_000
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """Seconds from produced to searchable over a sample; `lost` are those not found in time."""
+
+    sampled: int
+    lost: int
+    p50_s: float
+    p95_s: float
+
+
+class Probe:
+    """Follows every n-th session it is told of. Resolution: the polling interval of 0.1 s."""
+
+    def __init__(self, settings: Settings, every: int = 1) -> None:
+        self._settings = settings
+        self._every = every
+        self._reported = 0
+        self._expected: set[str] = set()
+        self.waiting: dict[str, float] = {}
+        """Produced and not yet found: session id -> when it was produced, Unix seconds."""
+        self.delays: dict[str, tuple[float, float]] = {}
+        """Found: session id -> when it was produced, Unix seconds, and the seconds until it was found."""
+        self._lock = threading.Lock()
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="freshness", daemon=True)
+
+    def __enter__(self) -> "Probe":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def watch(self, labelled_records: Iterable[LabelledRecord]) -> Iterator[LabelledRecord]:
+        """The same records; those that must become searchable are remembered until they are produced."""
+        for labelled in labelled_records:
+            if labelled.verdict == VALID:
+                self._reported += 1
+                if self._reported % self._every == 0:
+                    self._expected.add(labelled.session_id)
+            yield labelled
+
+    def produced(self, session_id: str, produced_at: float) -> None:
+        """Note that Kafka has taken a session, at a Unix time by the broker's clock."""
+        if session_id in self._expected:
+            self._expected.discard(session_id)  # a repetition that comes later is none of ours
+            with self._lock:
+                self.waiting[session_id] = produced_at
+
+    def result(self, deadline_s: float) -> Freshness:
+        """Wait until all sampled sessions were found, or the deadline; ends the following."""
+        until = time.monotonic() + deadline_s
+        while self.waiting and time.monotonic() < until:
+            self._done.wait(POLL_S)
+        self._done.set()
+        self._thread.join()
+        delays = sorted(delay for _, delay in self.delays.values())
+        cuts = statistics.quantiles(delays, n=20, method="inclusive") if len(delays) > 1 else delays * 19
+        return Freshness(
+            sampled=len(delays) + len(self.waiting),
+            lost=len(self.waiting),
+            p50_s=cuts[9] if cuts else float("nan"),
+            p95_s=cuts[18] if cuts else float("nan"),
+        )
+
+    def _follow(self) -> None:
+        with connect(self._settings) as client:
+            while not self._done.wait(POLL_S):
+                with self._lock:
+                    expected = list(self.waiting)[:MOST_ASKED]
+                if not expected:
+                    continue
+                try:
+                    result = queries.searchable_sessions(client, expected)
+                except TransientError:
+                    continue
+                now = time.time()
+                with self._lock:
+                    for session_id in result:
+                        produced_at = self.waiting.pop(session_id)
+                        self.delays[session_id] = (produced_at, now - produced_at)

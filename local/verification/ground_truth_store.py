@@ -1,0 +1,74 @@
+"""What is true of all sessions sent into this stack: the ledgers that MongoDB keeps beside the archive."""
+
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import msgspec
+from pymongo.collection import Collection
+
+from include.archive import store
+from include.contracts.collections import LEDGERS
+from include.contracts.settings import Settings
+from include.ingest.ground_truth import GroundTruth, merge
+from include.ingest.replay import ReplayReport
+
+REPLAY = "replay:"
+# Uniting the users of more intervals than this takes longer than a person waits for `status`.
+MOST_LEDGERS = 1_000
+
+
+def store_ground_truth(settings: Settings, ledger: GroundTruth) -> None:
+    """Keep the ledger of one plan whose records have been published; the same plan again replaces it."""
+    _keep(settings, ledger.plans[0].tag, msgspec.json.encode(ledger))
+
+
+def store_replay(settings: Settings, name: str, report: ReplayReport) -> None:
+    """Keep what a replayed log held; the same log replayed again counts once."""
+    _keep(settings, f"{REPLAY}{name}", msgspec.json.encode(report))
+
+
+def load_ground_truths(settings: Settings) -> dict[str, GroundTruth]:
+    """Tag of a plan -> its ledger, of all intervals of the synthetic shop. Raises TransientError without MongoDB."""
+    with store.connect(settings) as client, store.errors("read the ledgers"):
+        results = {entry["_id"]: entry["ledger"] for entry in _ledgers(client, settings).find({}, {"ledger": True})}
+    return {
+        tag: msgspec.json.decode(text, type=GroundTruth) for tag, text in results.items() if not tag.startswith(REPLAY)
+    }
+
+
+class ExpectedTotals(NamedTuple):
+    """Admitted sessions of all kept ledgers, and the users who have one."""
+
+    sessions: int
+    users: int
+
+
+def ground_truth(settings: Settings) -> ExpectedTotals | None:
+    """Return the truth about all sources that keep a ledger; None where none or too many to unite were kept."""
+    with store.connect(settings) as client, store.errors("read the ledgers"):
+        retained = _ledgers(client, settings)
+        if not 0 < retained.estimated_document_count() <= MOST_LEDGERS:
+            return None
+        results = {entry["_id"]: entry["ledger"] for entry in retained.find({}, {"ledger": True})}
+    shops = [
+        msgspec.json.decode(text, type=GroundTruth) for name, text in results.items() if not name.startswith(REPLAY)
+    ]
+    logs = [msgspec.json.decode(text, type=ReplayReport) for name, text in results.items() if name.startswith(REPLAY)]
+    expected = [log.expected for log in logs] + ([merge(shops).expected] if shops else [])
+    return ExpectedTotals(sum(one.valid for one in expected), sum(one.unique_users or 0 for one in expected))
+
+
+def unique_users(settings: Settings, admitted: int) -> int | None:
+    """Return the users with an admitted session; None unless every one of the `admitted` sessions is in a ledger."""
+    truth = ground_truth(settings)
+    return truth.users if truth is not None and truth.sessions == admitted else None
+
+
+def _keep(settings: Settings, identity: str, ledger: bytes) -> None:
+    entry = {"ledger": ledger.decode(), "written_at": datetime.now(UTC)}
+    with store.connect(settings) as client, store.errors("keep the ledger"):
+        _ledgers(client, settings).replace_one({"_id": identity}, entry, upsert=True)
+
+
+def _ledgers(client: store.Client, settings: Settings) -> Collection[dict[str, Any]]:
+    return store.database(client, settings)[LEDGERS]

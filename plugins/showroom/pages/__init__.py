@@ -1,1 +1,0 @@
-"""The pages in Airflow's side bar: read only, behind Airflow's login."""

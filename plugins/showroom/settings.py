@@ -1,0 +1,50 @@
+"""Settings of this process, and the paths that they name."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from include.contracts.errors import SettingsError
+from include.contracts.settings import PREFIX, Settings
+from include.contracts.stream import JOB_FILE
+
+if TYPE_CHECKING:
+    from include.supervise.stream_job import JobProgram
+
+
+def load_settings() -> Settings:
+    """Read the settings from the environment. Raises SettingsError that names every invalid one."""
+    return Settings.from_env(os.environ)
+
+
+def job_program(settings: Settings) -> "JobProgram":
+    """Return the stream job's files. Raises SettingsError if the settings do not name them."""
+    from include.supervise.stream_job import JobProgram  # noqa: PLC0415
+
+    _require(settings, "flink_jar", "flink_project")
+    root = settings.flink_project
+    return JobProgram(jar=Path(settings.flink_jar), root=root, script=f"{root}/{JOB_FILE}")
+
+
+def state_folder(settings: Settings) -> Path:
+    """Return the folder of checkpoints and savepoints. Raises SettingsError if the settings do not name it."""
+    _require(settings, "flink_state")
+    return Path(settings.flink_state)
+
+
+def batch_python(settings: Settings) -> Path:
+    """Return the interpreter of the nightly batch. Raises SettingsError if the settings do not name it."""
+    _require(settings, "batch_python")
+    return Path(settings.batch_python)
+
+
+def batch_folder(settings: Settings) -> Path:
+    """Return the folder of the nightly runs. Raises SettingsError if the settings do not name it."""
+    _require(settings, "batch_folder")
+    return Path(settings.batch_folder)
+
+
+def _require(settings: Settings, *names: str) -> None:
+    missing = [f"{PREFIX}{name.upper()}" for name in names if not getattr(settings, name)]
+    if missing:
+        raise SettingsError(f"{' and '.join(missing)} not set", "./showroom up sets them; see docs/contracts.md")

@@ -1,0 +1,1 @@
+"""Read-only pages in Airflow's navigation, behind Airflow's login."""

@@ -1,0 +1,312 @@
+"""The load on real servers: every session once, whatever is killed, repeated or unreadable."""
+
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, timedelta
+from typing import Any
+
+import pytest
+from kafka import TopicPartition
+from kafka.admin import KafkaAdminClient
+from pymongo.database import Database
+
+from include.archive import consume as loading
+from include.archive import documents, queries, watermark
+from include.archive.consume import LoadReport, load
+from include.archive.lag import partition_lag
+from include.archive.source import Source, describe
+from include.archive.store import Document, connect, database
+from include.archive.write import Written, write
+from include.contracts.collections import GAPS, PROGRESS, SESSIONS, UNREADABLE
+from include.contracts.errors import TerminalError, TransientError
+from include.contracts.session import ValidSession
+from include.contracts.settings import Settings
+from include.contracts.topics import VALID
+from local.project import ROOT
+from local.stack import ARCHIVE, Stack
+from tests.polling import eventually
+from tests.valid_sessions import STARTED, valid_session
+from tests.valid_topic import put, sessions
+
+# The loader dies by signal 9 with documents written and their watermark not.
+DIES_AT_WATERMARK = """
+import itertools, os, signal
+from include.archive import consume as loading, store, watermark
+from include.contracts.settings import Settings
+
+settings = Settings.from_env(os.environ)
+calls, advance = itertools.count(), watermark.advance
+
+def advance_or_die(*arguments):
+    if next(calls) == 4:
+        os.kill(os.getpid(), signal.SIGKILL)
+    advance(*arguments)
+
+watermark.advance = advance_or_die
+with store.connect(settings) as client:
+    loading.load(settings, store.database(client, settings))
+"""
+
+
+def require_all(archive: Database[Document], expected: list[ValidSession]) -> None:
+    """The archive holds these sessions, each once and as it was sent."""
+    results = {entry["_id"]: documents.session(entry) for entry in archive[SESSIONS].find({})}
+    assert results == {session.document_id: session for session in expected}
+    assert queries.count(archive) == len(expected)
+
+
+def offsets(archive: Database[Document]) -> int:
+    return sum(mark.offset for mark in queries.progress(archive))
+
+
+def test_every_committed_session_is_archived_once_and_no_other(own: Settings, archive: Database[Document]) -> None:
+    expected = sessions(230)
+    put(own, expected[:120])
+    put(own, sessions(30), commit=False)
+    put(own, expected[120:])
+
+    report = load(own, archive)
+
+    assert (report.sessions, report.unreadable, report.gaps, report.behind) == (230, 0, 0, 0)
+    assert (report.partitions, report.batches >= 5) == (2, True)
+    require_all(archive, expected)
+    again = load(own, archive)
+    assert (again.sessions, again.batches, again.behind) == (0, 0, 0)
+
+
+def test_times_are_dates_and_aware(own: Settings, archive: Database[Document]) -> None:
+    put(own, [session := valid_session(session_id="s-times")])
+
+    load(own, archive)
+
+    result = archive[SESSIONS].find_one({"_id": session.document_id})
+    assert result is not None
+    assert (result["started_at"], result["started_at"].tzinfo) == (STARTED, UTC)
+    assert archive[SESSIONS].count_documents({"received_at": {"$type": "date"}}) == 1
+    assert result["session_id"] == "s-times"
+
+
+def test_one_session_id_under_two_users_leaves_both_documents(own: Settings, archive: Database[Document]) -> None:
+    put(own, [valid_session(session_id="s-shared", user_id=user) for user in ("a", "b")])
+
+    assert load(own, archive).sessions == 2
+
+    assert queries.count(archive) == 2
+    result = archive[SESSIONS].find({"session_id": "s-shared"})
+    assert sorted(entry["_id"] for entry in result) == ["a:s-shared", "b:s-shared"]
+
+
+def test_counts_are_of_the_time_of_arrival(own: Settings, archive: Database[Document]) -> None:
+    hour = STARTED.replace(minute=0, second=0, microsecond=0)
+    arrivals = [hour - timedelta(milliseconds=1), hour, hour + timedelta(minutes=59), hour + timedelta(hours=1)]
+    run = sessions(len(arrivals))
+    put(own, [valid_session(session_id=s.session_id, received_at=at) for s, at in zip(run, arrivals, strict=True)])
+    load(own, archive)
+
+    assert queries.count(archive, hour, hour + timedelta(hours=1)) == 2
+    assert (queries.count(archive, start=hour), queries.count(archive, end=hour)) == (3, 1)
+
+
+def test_load_after_its_deadline_leaves_the_rest_to_the_next_one(own: Settings, archive: Database[Document]) -> None:
+    expected = sessions(200)
+    put(own, expected)
+
+    late = load(own, archive, deadline_s=0.0)
+    rest = load(own, archive)
+
+    assert late.sessions == 0
+    assert late.behind >= 200
+    assert (rest.sessions, rest.behind) == (200, 0)
+    require_all(archive, expected)
+
+
+def test_load_while_sessions_arrive_goes_on_until_nothing_is_left(
+    own: Settings, archive: Database[Document], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = sessions(100)
+    put(own, expected[:60])
+    # The first pass is slow, so what arrives in it is read by a second one.
+    arrived = threading.Event()
+
+    def write_slowly(store: Database[Document], records: Any) -> Written:
+        if not arrived.is_set():
+            arrived.set()
+            put(own, expected[60:])
+        return write(store, records)
+
+    monkeypatch.setattr(loading, "write", write_slowly)
+    monkeypatch.setattr(loading, "CAUGHT_UP_S", 0.0)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(load, own, archive)
+        eventually(lambda: queries.count(archive) == len(expected))
+        monkeypatch.setattr(loading, "CAUGHT_UP_S", 60.0)
+        report = running.result(timeout=30)
+
+    assert (report.sessions, report.behind) == (100, 0)
+    assert partition_lag(own) == {0: 0, 1: 0}
+    require_all(archive, expected)
+
+
+def test_load_that_fails_in_one_partition_moves_no_watermark_over_unwritten_sessions(
+    own: Settings, archive: Database[Document], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = sessions(300)
+    put(own, expected)
+
+    def refuse_partition_0(store: Database[Document], records: list[Any]) -> Written:
+        if any(record.partition == 0 for record in records):
+            raise TransientError("write sessions failed: planted", "run it again")
+        return write(store, records)
+
+    before = {mark.place: mark.offset for mark in queries.progress(archive)}
+    monkeypatch.setattr(loading, "write", refuse_partition_0)
+    with pytest.raises(TransientError, match="planted"):
+        load(own, archive)
+    monkeypatch.undo()
+
+    after = {mark.place: mark.offset for mark in queries.progress(archive)}
+    assert after[f"{VALID}:0"] == before[f"{VALID}:0"]
+    load(own, archive)
+    require_all(archive, expected)
+
+
+def test_what_is_no_session_is_kept_with_its_bytes_and_reason(own: Settings, archive: Database[Document]) -> None:
+    bad = [b"{", b"\xff\xfe", None, b'{"v": 2}', b"[" * 100_000]
+    expected = sessions(4)
+    put(own, [*expected[:2], *bad, *expected[2:]])
+
+    report = load(own, archive)
+
+    assert (report.sessions, report.unreadable) == (4, len(bad))
+    require_all(archive, expected)
+    retained = list(archive[UNREADABLE].find({}))
+    assert {entry["value"] for entry in retained} == set(bad)
+    assert all(entry["reason"] for entry in retained)
+    assert queries.unreadable(archive) == len(bad)
+
+
+def test_two_loads_at_once_archive_each_session_once(own: Settings, archive: Database[Document]) -> None:
+    expected = sessions(1_500)
+    put(own, expected)
+    start = threading.Barrier(2)
+
+    def one() -> LoadReport:
+        with connect(own) as client:
+            start.wait()
+            return load(own, database(client, own))
+
+    with ThreadPoolExecutor(2) as pool:
+        reports = [done.result() for done in [pool.submit(one) for _ in range(2)]]
+
+    assert [report.behind for report in reports] == [0, 0]
+    require_all(archive, expected)
+
+
+def test_a_loader_killed_between_documents_and_watermark_loses_and_doubles_nothing(
+    own: Settings, archive: Database[Document]
+) -> None:
+    expected = sessions(600)
+    put(own, expected)
+    before = offsets(archive)
+
+    done = subprocess.run([sys.executable, "-c", DIES_AT_WATERMARK], cwd=ROOT, env=own.to_env(), check=False)
+
+    assert done.returncode == -9
+    written = queries.count(archive)
+    assert 0 < offsets(archive) - before < written < 600
+    report = load(own, archive)
+    assert written < 600 < written + report.sessions
+    require_all(archive, expected)
+
+
+def test_mongodb_killed_during_a_load_loses_and_doubles_nothing(
+    archive_stack: Stack, own: Settings, archive: Database[Document]
+) -> None:
+    expected = sessions(6_000)
+    put(own, expected)
+    before = offsets(archive)
+
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(load, own.replace(archive_batch=20), archive)
+        eventually(lambda: offsets(archive) - before > 200, every_s=0.01)
+        archive_stack.kill("mongodb")
+        with pytest.raises(TransientError, match="MongoDB does not answer") as raised:
+            running.result(timeout=90)
+
+    assert "./showroom status" in raised.value.remedy
+    archive_stack.wait(ARCHIVE)
+    existing = queries.count(archive)
+    assert 200 <= offsets(archive) - before <= existing < 6_000
+    load(own, archive)
+    require_all(archive, expected)
+
+
+def test_without_mongodb_a_load_says_so_and_the_next_one_has_everything(
+    archive_stack: Stack, own: Settings, archive: Database[Document]
+) -> None:
+    expected = sessions(50)
+    put(own, expected)
+    archive_stack.stop("mongodb")
+    try:
+        with pytest.raises(TransientError, match="MongoDB does not answer"):
+            load(own, archive)
+    finally:
+        archive_stack.start("mongodb")
+        archive_stack.wait(ARCHIVE)
+
+    assert load(own, archive).sessions == 50
+    require_all(archive, expected)
+
+
+def test_without_kafka_a_load_says_so(own: Settings, archive: Database[Document]) -> None:
+    with pytest.raises(TransientError, match=r"Kafka does not answer at 127[.]0[.]0[.]1:9 "):
+        load(own.replace(kafka_bootstrap="127.0.0.1:9"), archive)
+
+
+def test_a_topic_made_anew_is_refused_until_someone_decides(own: Settings, archive: Database[Document]) -> None:
+    put(own, sessions(3))
+    archive[PROGRESS].update_many({}, {"$set": {"topic_id": "another"}})
+    with pytest.raises(TerminalError, match="of an earlier topic") as raised:
+        load(own, archive)
+    assert "reset-offsets" in raised.value.remedy
+
+    topic = describe(own, VALID)
+    archive[PROGRESS].update_many({}, {"$set": {"topic_id": topic.topic_id}, "$inc": {"offset": 1_000_000}})
+    with pytest.raises(TerminalError, match="lies behind the end"):
+        load(own, archive)
+    assert queries.count(archive) == 0
+
+    assert watermark.reset_offsets(archive, VALID, dry_run=True) == own.partitions
+    assert watermark.reset_offsets(archive, VALID) == own.partitions
+    assert load(own, archive).sessions >= 3
+
+
+def test_what_expired_before_it_was_archived_is_recorded_and_told(own: Settings, archive: Database[Document]) -> None:
+    marks = {mark.place: mark.offset for mark in queries.progress(archive)}
+    put(own, sessions(20))
+    expected = sessions(6)
+    with Source(own, VALID, range(own.partitions)) as source:
+        cut = source.ends()[0]
+    put(own, expected)
+    expire(own, 0, cut)
+    messages: list[str] = []
+
+    report = load(own, archive, on_progress=messages.append)
+
+    lost = cut - marks[f"{VALID}:0"]
+    assert (report.gaps, queries.expired(archive)) == (lost, lost)
+    assert messages == [f"{VALID}:0 offsets {cut - lost} to {cut - 1} expired before they were archived"]
+    assert [(entry["_id"], entry["until"]) for entry in archive[GAPS].find({})] == [(f"{VALID}:0:{cut - lost}", cut)]
+    assert report.sessions == 10 + len(expected)
+    assert load(own, archive).gaps == 0
+
+
+def expire(settings: Settings, partition: int, before: int) -> None:
+    """Delete what lies before an offset, as the broker does when its time is over."""
+    admin = KafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+    try:
+        admin.delete_records({TopicPartition(VALID, partition): before}, timeout_ms=30_000)
+    finally:
+        admin.close()

@@ -1,0 +1,223 @@
+"""A span of broker time counted on a real Kafka: what was planted is found, and put down to its owner."""
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+from kafka import KafkaAdminClient, KafkaProducer
+
+from include.contracts import topics
+from include.contracts.dead_letters import DeadLetter, Origin
+from include.contracts.errors import TransientError
+from include.contracts.settings import Settings
+from include.supervise.consumer_lag import COMMITS, probe_kafka
+from include.supervise.kafka_counts import HourlyCounts, committed, end_offsets, oldest_raw
+from include.supervise.reconcile import HOUR, Evidence, Rows, gate_line
+from tests.integration.supervision.conftest import pass_over
+from tests.valid_sessions import encoded, valid_session
+
+RAW, EMPTY, DUPLICATE, DEAD = 20, 3, 2, 1
+VALID = RAW - EMPTY - DUPLICATE
+AWAY_MS = 500
+
+
+@dataclass(frozen=True)
+class Planted:
+    """A Kafka with a span of records that add up."""
+
+    settings: Settings
+    start: datetime
+
+    def hours(self) -> HourlyCounts:
+        """The span in which all was planted."""
+        return HourlyCounts(self.settings, self.start, self.start + HOUR)
+
+
+@pytest.fixture(scope="module")
+def producer(broker: Settings) -> Iterator[KafkaProducer]:
+    with KafkaProducer(bootstrap_servers=broker.kafka_bootstrap) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def planted(broker: Settings, producer: KafkaProducer) -> Planted:
+    start = datetime.now(UTC)
+    topic_partitions = [producer.send(topics.RAW, b"x", key=b"u", partition=n % 2).get(timeout=30) for n in range(RAW)]
+    reasons = ["empty"] * EMPTY + ["duplicate"] * DUPLICATE
+    for reason, topic_partition in zip(reasons, topic_partitions, strict=False):
+        refuse(producer, reason, topic_partition.partition, topic_partition.offset)
+    # Of another hour: its record lies before this one's.
+    refuse(producer, "empty", 0, topic_partitions[0].offset - 1_000)
+    sessions = [valid_session(session_id=f"h-{n}", received_at=datetime.now(UTC)) for n in range(VALID)]
+    # Two have one id under two users, one came twice, one is of another hour, one is nothing.
+    sessions[1] = valid_session(session_id="h-0", user_id="another", received_at=sessions[1].received_at)
+    old = valid_session(session_id="old", received_at=start - timedelta(hours=3))
+    for session in (old, *sessions, sessions[0]):
+        producer.send(topics.VALID, encoded(session), key=b"k")
+    producer.send(topics.VALID, b"no session", key=b"k")
+    late = msgspec.json.encode({"session_id": "old", "received_at": old.received_at})
+    for index, identity, document in (
+        ("session_summary-2026.11", "h-0", encoded(sessions[0])),
+        ("session_summary-2026.11", "h-0", encoded(sessions[0])),
+        ("product_details-2026.11", "h-1:0", encoded(sessions[1])),
+        ("session_summary-2026.11", "old", late),
+        ("session_summary", None, b"{"),
+    ):
+        bury(producer, index, identity, document)
+    producer.flush()
+    pass_over(broker, topics.GATE_GROUP, topics.RAW)
+    pass_over(broker, topics.STREAM_GROUP, topics.VALID)
+    return Planted(broker, start)
+
+
+def refuse(producer: KafkaProducer, reason: str, partition: int, offset: int) -> None:
+    headers = {
+        topics.HEADER_REASON: reason,
+        topics.HEADER_TOPIC: topics.RAW,
+        topics.HEADER_PARTITION: str(partition),
+        topics.HEADER_OFFSET: str(offset),
+    }
+    producer.send(topics.REJECTED, b"x", headers=[(name, value.encode()) for name, value in headers.items()])
+
+
+def bury(producer: KafkaProducer, index: str, identity: str | None, document: bytes) -> None:
+    dead_letter = DeadLetter(
+        index=index,
+        id=identity,
+        reason="refused",
+        document=document.decode(),
+        truncated=False,
+        origin=Origin(topic=topics.VALID, partition=0, offset=0),
+    )
+    producer.send(topics.DEAD, msgspec.json.encode(dead_letter))
+
+
+def test_a_new_broker_has_lags_though_no_group_has_a_coordinator(broker: Settings, producer: KafkaProducer) -> None:
+    before = probe_kafka(broker)
+    assert (before.raw_end, before.gate_lag, before.stream_lag) == (0, 0, 0)
+    topic_partition = producer.send(topics.RAW, b"", key=b"u").get(timeout=30)
+    after = probe_kafka(broker)
+    assert (after.raw_end, after.gate_lag) == (1, 1)
+    with KafkaAdminClient(bootstrap_servers=broker.kafka_bootstrap) as admin:
+        assert COMMITS not in admin.list_topics(), "a look has changed the broker"
+    refuse(producer, "empty", topic_partition.partition, topic_partition.offset)
+
+
+def test_evidence_of_a_span_counts_its_records(planted: Planted) -> None:
+    with planted.hours() as hours:
+        assert (hours.raw(), hours.undecided()) == (RAW, 0)
+        result = hours.evidence()
+        dead = hours.dead()
+    # Admitted records: one session came twice.
+    assert (result.raw, result.rejected) == (RAW, {"empty": EMPTY, "duplicate": DUPLICATE})
+    assert result.months == {
+        "2026-11": Rows(session_summary=VALID + 1, product_details=VALID + 1, product_sentiment=VALID + 1)
+    }
+    assert {index: sum(rows.values()) for index, rows in dead.items()} == {
+        "session_summary": DEAD,
+        "product_details": 1,
+        "product_sentiment": 0,
+    }
+    with HourlyCounts(planted.settings, planted.start - HOUR, planted.start) as before:
+        assert (before.evidence().rejected, before.evidence().valid) == ({"empty": before.raw()}, 0)
+
+
+def test_bounds_of_a_span_are_after_its_last_session(planted: Planted, producer: KafkaProducer) -> None:
+    with planted.hours() as hours:
+        bounds = hours.evidence().bounds
+    later = valid_session(session_id="later", received_at=planted.start + 2 * HOUR)
+    for partition in range(planted.settings.partitions):
+        producer.send(topics.VALID, encoded(later), key=b"k", partition=partition).get(timeout=30)
+    with planted.hours() as hours:
+        again = hours.evidence()
+    ends = end_offsets(planted.settings, topics.VALID)
+    assert again.bounds == bounds
+    assert all(bound < ends[int(partition)] for partition, bound in bounds.items())
+    assert again.waiting(committed(planted.settings, topics.STREAM_GROUP, topics.VALID)) == 0
+
+
+def test_evidence_of_a_span_without_records_is_empty(planted: Planted) -> None:
+    start = datetime.now(UTC) + 10 * HOUR
+    with HourlyCounts(planted.settings, start, start + HOUR) as hours:
+        assert (hours.undecided(), hours.evidence()) == (0, Evidence(raw=0, rejected={}, months={}, bounds={}))
+
+
+def test_raw_records_that_the_gate_has_not_passed_are_undecided(planted: Planted) -> None:
+    pass_over(planted.settings, topics.GATE_GROUP, topics.RAW, short=3)
+    with planted.hours() as hours:
+        assert hours.undecided() == 3
+    pass_over(planted.settings, topics.GATE_GROUP, topics.RAW)
+
+
+def test_oldest_raw_record_has_the_time_of_its_arrival(planted: Planted) -> None:
+    oldest = oldest_raw(planted.settings)
+    assert oldest is not None
+    assert planted.start - HOUR < oldest <= datetime.now(UTC)
+
+
+def admit(producer: KafkaProducer, partition: int, offset: int) -> None:
+    """A session in `sessions.valid` with its raw record as origin."""
+    session = valid_session(session_id=f"o-{partition}-{offset}", received_at=datetime.now(UTC))
+    origin = [(topics.HEADER_ORIGIN, b"%d:%d" % (partition, offset))]
+    producer.send(topics.VALID, encoded(session), key=b"k", partition=partition, headers=origin)
+
+
+def test_evidence_of_one_lost_and_one_repeated_record_shows_both(broker: Settings, producer: KafkaProducer) -> None:
+    start = datetime.now(UTC)
+    raw = [producer.send(topics.RAW, b"x", key=b"u", partition=n % 2).get(timeout=30) for n in range(10)]
+    # Of ten records the third is lost and the fifth was admitted twice: as many decisions as records.
+    for record in (*raw[:2], *raw[3:9], raw[4]):
+        admit(producer, record.partition, record.offset)
+    refuse(producer, "empty", raw[9].partition, raw[9].offset)
+    producer.flush()
+
+    with HourlyCounts(broker, start, start + HOUR) as hours:
+        line = gate_line(hours.evidence())
+
+    assert (line.is_mismatched, line.difference) == (True, -1)
+    assert line.text == "admitted 8 of 9 expected, 1 missing, 1 decided twice"
+
+
+def test_evidence_of_a_transactional_source_counts_records_without_markers(
+    broker: Settings, producer: KafkaProducer
+) -> None:
+    start = datetime.now(UTC)
+    topic_partitions = []
+    with KafkaProducer(bootstrap_servers=broker.kafka_bootstrap, transactional_id=uuid.uuid4().hex) as source:
+        source.init_transactions()
+        for transaction in range(4):
+            source.begin_transaction()
+            sent = [source.send(topics.RAW, b"x", key=b"u", partition=n % 2) for n in range(4)]
+            if transaction == 1:
+                source.abort_transaction()
+                continue
+            topic_partitions += [future.get(timeout=30) for future in sent]
+            source.commit_transaction()
+    for topic_partition in topic_partitions[:-1]:
+        admit(producer, topic_partition.partition, topic_partition.offset)
+    producer.flush()
+    with HourlyCounts(broker, start, start + HOUR) as hours:
+        incomplete = gate_line(hours.evidence())
+    admit(producer, topic_partitions[-1].partition, topic_partitions[-1].offset)
+    producer.flush()
+    with HourlyCounts(broker, start, start + HOUR) as hours:
+        complete = gate_line(hours.evidence())
+
+    assert incomplete.text == "admitted 11 of 12 expected, 1 missing"
+    assert (complete.expected, complete.found, complete.is_mismatched) == (12, 12, False)
+
+
+def test_counts_without_kafka_raise_transient_error(broker: Settings) -> None:
+    unavailable = broker.replace(kafka_bootstrap="127.0.0.1:1")
+    with (
+        pytest.raises(TransientError, match="Kafka does not answer"),
+        HourlyCounts(unavailable, datetime.now(UTC), datetime.now(UTC), bootstrap_ms=AWAY_MS),
+    ):
+        pass
+    with pytest.raises(TransientError, match="Kafka does not answer"):
+        committed(unavailable, topics.GATE_GROUP, topics.RAW, bootstrap_ms=AWAY_MS)
+    with pytest.raises(TransientError, match="Kafka does not answer"):
+        end_offsets(unavailable, topics.RAW, bootstrap_ms=AWAY_MS)

@@ -1,0 +1,74 @@
+"""Each planted fault of one record is refused for its own reason, whatever the record it is made of."""
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+import pytest
+from msgspec import structs
+
+from include.contracts.session import Device, Location, Session
+from include.contracts.settings import Settings
+from include.ingest.fault_injection import inject_fault
+from include.ingest.generator import synthesize
+from include.ingest.labelled_record import LabelledRecord
+from include.ingest.plan import Fault, FaultRates, Limits, Plan, microseconds
+from include.ingest.population import Population
+from include.ingest.visits import attention, visit
+from tests.unit.ingest.reference_gate import by_itself, minute
+from tests.unit.ingest.test_generator import sessions_of
+
+SETTINGS = Settings()
+NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+PEOPLE = Population(3, 5_000, 10.0)
+ONE_RECORD = [
+    fault
+    for fault in Fault
+    if fault not in (Fault.BOT_USER, Fault.BOT_NETWORK, Fault.DUPLICATE, Fault.LATE, Fault.KNOWN_USER_UNKNOWN_DEVICE)
+]
+
+
+def session(rng: Random, dead_letters: int = 1) -> Session:
+    """A visit whose city and review are written in letters of several bytes, so that any cut may part one."""
+    profile = PEOPLE.profile(rng.randrange(5_000))
+    made = visit(rng, profile, attention(rng, profile), "s-1", microseconds(NOW) - 3_600_000_000)
+    position = Location(country="DE", state=None, city="ü" * dead_letters, zip=None)
+    views = [structs.replace(made.session.views[0], review="ü" * (100 + dead_letters))]
+    return structs.replace(
+        made.session, views=views, location=position, device=Device(type="desktop", os=None, browser=None)
+    )
+
+
+@pytest.mark.parametrize("fault", ONE_RECORD)
+def test_a_spoiled_record_has_one_reason(fault: Fault) -> None:
+    rng = Random(1)
+    values = set()
+    for number in range(12 if fault is Fault.TOO_LONG else 150):
+        bad = inject_fault(fault, rng, session(rng, 1 + number), Limits.of(SETTINGS), microseconds(NOW))
+        labelled = LabelledRecord(key=bad.key, value=bad.value, arrives_at=NOW, session_id="s-1", verdict=bad.reason)
+        refused, read = by_itself(labelled, SETTINGS, NOW)
+        if read is None:
+            assert refused == bad.reason
+        elif fault is Fault.PACE:
+            assert read.clicks is not None
+            assert read.clicks > SETTINGS.max_clicks_per_s * read.duration_s
+        else:
+            assert (read.device.type == "unknown") == (fault is Fault.NEW_USER_UNKNOWN_DEVICE)
+            assert (read.referrer == "unknown") == (fault is Fault.NEW_USER_UNKNOWN_REFERRER)
+        values.add(bad.value)
+    assert len(values) > 1 or fault is Fault.EMPTY
+
+
+def test_a_user_has_one_late_visit_a_minute_at_most() -> None:
+    what = Plan.of(
+        SETTINGS,
+        seed=1,
+        start=NOW - timedelta(days=1),
+        end=NOW,
+        sessions=5_000,
+        population=25,
+        faults=structs.replace(FaultRates.none(), late=0.9),
+    )
+    late = [labelled for labelled in synthesize(what) if labelled.fault is Fault.LATE]
+    assert len(late) > 4_000
+    assert max(Counter((one.user_id, minute(one)) for one in sessions_of(late)).values()) == 1

@@ -1,0 +1,105 @@
+"""The generated files say what the contracts say, and drift is noticed."""
+
+import json
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from include.contracts.index_documents import INDICES, mapping
+from include.contracts.metrics import METRICS
+from include.contracts.ports import Ports
+from include.contracts.reject_reasons import MEANING, Reason
+from include.contracts.settings import PREFIX, Secret, Settings
+from include.contracts.topics import TOPICS
+from tools.generated_docs import CONTAINER_SECRETS, PROJECT, drift, generate
+
+NAMES = {
+    "docs/contracts.md",
+    "docs/dags.md",
+    "docs/results.md",
+    "docs/panels.md",
+    "include/dashboards/generated/kibana.ndjson",
+    "include/dashboards/generated/panels.json",
+    "docs/schema/session-1.json",
+    "docs/schema/valid_session-1.json",
+    ".env.example",
+}
+
+
+SECRETS = ("PSEUDONYM_KEY", "NOISE_KEY", "ALERT_WEBHOOK", "HEARTBEAT_URL", "METRICS_TOKEN")
+
+
+@pytest.fixture
+def generated(tmp_path: Path) -> Path:
+    generate(tmp_path)
+    return tmp_path
+
+
+def test_the_repository_holds_what_is_generated() -> None:
+    assert drift(PROJECT) == []
+
+
+def test_an_empty_folder_lacks_every_file(tmp_path: Path) -> None:
+    assert set(drift(tmp_path)) == NAMES
+
+
+def test_drift_names_the_edited_file_alone(generated: Path) -> None:
+    assert drift(generated) == []
+    path = generated / "docs/contracts.md"
+    path.write_text(path.read_text() + "\n")
+    assert drift(generated) == ["docs/contracts.md"]
+
+
+def test_generating_twice_gives_the_same_bytes(generated: Path) -> None:
+    first = {name: (generated / name).read_bytes() for name in NAMES}
+    generate(generated)
+    assert {name: (generated / name).read_bytes() for name in NAMES} == first
+
+
+def test_contracts_name_everything(generated: Path) -> None:
+    text = (generated / "docs/contracts.md").read_text()
+    rows = {line for line in text.splitlines() if line.startswith("| ")}
+    for reason in Reason:
+        assert f"| `{reason.value}` | {MEANING[reason]} |" in rows
+    for topic in TOPICS:
+        assert any(row.startswith(f"| `{topic.name}` |") and row.endswith(f"| {topic.holds} |") for row in rows)
+    for alias, document in INDICES.items():
+        section = text.split(f"### {alias}\n")[1].split("\n## ")[0].split("\n### ")[0]
+        for field, property_ in mapping(document)["properties"].items():
+            assert f"| `{field}` | {property_['type']} |" in section
+    for metric in METRICS:
+        assert f"`{metric.name}`" in text
+    for server, port in Ports()._asdict().items():
+        assert f"| {server} | {port} |" in rows
+
+
+def test_every_setting_is_in_the_table_and_no_secret_has_a_default(generated: Path) -> None:
+    text = (generated / "docs/contracts.md").read_text()
+    for item in fields(Settings):
+        row = next(line for line in text.splitlines() if line.startswith(f"| `{PREFIX}{item.name.upper()}` |"))
+        assert item.metadata["meaning"] in row
+        assert ("none: a secret" in row) == isinstance(item.default, Secret)
+
+
+def test_the_example_environment_sets_nothing_but_empty_secrets(generated: Path) -> None:
+    lines = (generated / ".env.example").read_text().splitlines()
+    assigned = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+    assert assigned == dict.fromkeys([*CONTAINER_SECRETS, *(f"{PREFIX}{name}" for name in SECRETS)], "")
+    for item in fields(Settings):
+        assert any(line.lstrip("# ").startswith(f"{PREFIX}{item.name.upper()}=") for line in lines)
+
+
+def test_the_example_environment_uncommented_gives_the_defaults(generated: Path) -> None:
+    lines = [line.removeprefix("# ") for line in (generated / ".env.example").read_text().splitlines()]
+    assigned = dict(line.split("=", 1) for line in lines if line.startswith(PREFIX))
+    assert Settings.from_env(assigned) == Settings()
+
+
+@pytest.mark.parametrize("name", ["session", "valid_session"])
+def test_schemas_are_closed_and_name_their_dialect(generated: Path, name: str) -> None:
+    schema = json.loads((generated / f"docs/schema/{name}-1.json").read_text())
+    assert schema["$schema"].startswith("https://json-schema.org/")
+    for definition in schema["$defs"].values():
+        assert definition["additionalProperties"] is False
+        assert set(definition["required"]) == set(definition["properties"])

@@ -1,0 +1,1 @@
+"""Tools for developers: checks, generated documentation, the test runner, screenshots."""

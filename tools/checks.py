@@ -1,0 +1,98 @@
+"""The checks of the source tree, each with a name and a verdict; and the repairs of those that have one."""
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from include.contracts.errors import ShowroomError
+from local.install.environments import Environment, ensure_environment, python_of
+from local.project import ROOT
+from tools import locks
+from tools.docs_check import complaints
+from tools.generated_docs import drift, generate
+
+TYPED: dict[Environment, tuple[str, ...]] = {
+    "dev": ("include", "docker", "benchmarks", "drills", "local", "cli", "tests", "tools"),
+    "flink": ("flink", "tests/stream"),
+    "airflow": ("dags", "plugins", "tests/dags", "tests/pages"),
+    "ml": ("include/batch", "benchmarks/batch", "tests/batch"),
+}
+"""What each environment's interpreter type-checks; a folder belongs to the environment that names it most exactly."""
+
+
+class Verdict(NamedTuple):
+    """The outcome of one check; `complaint` is empty when it passed."""
+
+    name: str
+    complaint: str
+    seconds: float
+
+
+class Check(NamedTuple):
+    """One check: its name, and what it complains about."""
+
+    name: str
+    complain: Callable[[], str]
+
+
+def checks() -> tuple[Check, ...]:
+    """All checks, quick ones first. None of them writes to the source tree."""
+    dev = str(python_of("dev").parent)
+    return (
+        Check("lint", lambda: _run(f"{dev}/ruff", "check", "--quiet")),
+        Check("format", lambda: _run(f"{dev}/ruff", "format", "--check", "--quiet")),
+        Check("import borders", lambda: _run(f"{dev}/lint-imports", "--no-cache", "--no-logo")),
+        Check("locks", lambda: _listed("./showroom check --fix changes", locks.stale())),
+        Check("generated files", _drifted),
+        Check("documentation", lambda: "\n".join(complaints())),
+        *(Check(f"types in {name}", lambda name=name: _types(name)) for name in TYPED),  # type: ignore[misc]
+    )
+
+
+def run_checks() -> Iterator[Verdict]:
+    """Run all checks, one verdict after the other."""
+    for check in checks():
+        started = time.monotonic()
+        complaint = check.complain()
+        yield Verdict(check.name, complaint, time.monotonic() - started)
+
+
+def repair() -> None:
+    """Write what can be repaired: lint that has a safe fix, format, locks, generated files."""
+    ruff = f"{python_of('dev').parent}/ruff"
+    _run(ruff, "check", "--quiet", "--fix")
+    _run(ruff, "format", "--quiet")
+    locks.compile_all()
+    generate()
+
+
+def _drifted() -> str:
+    try:
+        return _listed("./showroom check --fix changes", drift())
+    except ShowroomError as error:
+        return str(error)
+
+
+def _types(name: Environment) -> str:
+    ensure_environment(name)
+    targets = [folder for folder in TYPED[name] if any((ROOT / folder).rglob("*.py"))]
+    elsewhere = [folder for other, folders in TYPED.items() if other != name for folder in folders]
+    inner = [folder for folder in elsewhere if any(folder.startswith(f"{target}/") for target in targets)]
+    excluded = [f"--exclude=^{folder}/" for folder in inner]
+    mypy = (f"{python_of('dev').parent}/mypy", "--python-executable", str(python_of(name)), "--no-error-summary")
+    return _run(*mypy, *excluded, *targets) if targets else ""
+
+
+def _listed(verb: str, names: list[str]) -> str:
+    return f"{verb} {', '.join(names)}" if names else ""
+
+
+def _run(*command: str) -> str:
+    """What a tool prints when it is not content."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "plugins"))), "NO_COLOR": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return ""
+    return (done.stdout + done.stderr).strip() or f"{command[0]} ended with {done.returncode}"

@@ -1,0 +1,109 @@
+"""Pictures of the pages of a running stack, taken with Debian's chromium."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from playwright.sync_api import Browser, Error, Page, sync_playwright
+
+from include.contracts.errors import PrerequisiteError, TransientError
+from include.contracts.settings import Settings
+from local.layout import Layout
+from local.servers import airflow
+
+WIDTH, HEIGHT = 1280, 1800
+WAIT_MS = 30_000
+
+
+class Picture(NamedTuple):
+    """One page and the file its picture goes into."""
+
+    name: str
+    address: str
+    theme: str = "light"
+
+
+PICTURES = (
+    Picture("live-shop.png", "live?dashboard=shop&span=14d"),
+    Picture("live-shop-dark.png", "live?dashboard=shop&span=14d", "dark"),
+    Picture("live-products.png", "live?dashboard=products&span=14d"),
+    Picture("live-customers.png", "live?dashboard=customers&span=14d"),
+    Picture("live-pipeline.png", "live?dashboard=pipeline&span=hour"),
+    Picture("stream.png", "stream"),
+)
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A browser without a window. Raises PrerequisiteError where chromium is not installed."""
+    path = shutil.which("chromium")
+    if path is None:
+        raise PrerequisiteError("chromium is not installed", "run: apt-get install -y --no-install-recommends chromium")
+    with sync_playwright() as playwright:
+        # Without its sandbox only where it cannot have one: for root, as in a container.
+        browser = playwright.chromium.launch(executable_path=path, chromium_sandbox=Path.home() != Path("/root"))
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def log_in(browser: Browser, settings: Settings, layout: Layout) -> dict[str, Any]:
+    """What a browser keeps after a person has logged in to Airflow. Raises TransientError where Airflow is away."""
+    keys = airflow.read_keys(layout)
+    context = browser.new_context()
+    try:
+        page = context.new_page()
+        page.goto(settings.airflow_url)
+        page.locator('input[name="username"]').fill(airflow.USER)
+        page.locator('input[name="password"]').fill(keys.password if keys else "")
+        page.locator('button[type="submit"]').click()
+        page.get_by_role("link", name="Live").first.wait_for()
+        return dict(context.storage_state())
+    except Error as error:
+        reason = str(error).splitlines()[0]
+        raise TransientError(
+            f"no login to Airflow at {settings.airflow_url} ({reason})", "run: ./showroom up"
+        ) from error
+    finally:
+        context.close()
+
+
+def settle(page: Page) -> None:
+    """Wait until every panel in sight shows what it has to, charts included."""
+    page.locator("h1").wait_for()
+    page.locator('[data-state="loading"]').first.wait_for(state="detached", timeout=WAIT_MS)
+    page.wait_for_load_state("networkidle")
+
+
+def take(
+    browser: Browser, settings: Settings, layout: Layout, folder: Path, on_progress: Callable[[str], None]
+) -> list[Path]:
+    """Take all pictures into a folder; the files. Raises TransientError where a page does not come up."""
+    folder.mkdir(parents=True, exist_ok=True)
+    existing = log_in(browser, settings, layout)
+    paths = []
+    for picture in PICTURES:
+        path = folder / picture.name
+        _take(browser, existing, f"{settings.airflow_url}/showroom/{picture.address}", picture.theme, path)
+        on_progress(f"{path} ({path.stat().st_size / 1024:.0f} KiB)")
+        paths.append(path)
+    return paths
+
+
+def _take(browser: Browser, existing: Any, address: str, theme: Any, path: Path) -> None:
+    context = browser.new_context(
+        storage_state=existing, color_scheme=theme, viewport={"width": WIDTH, "height": HEIGHT}
+    )
+    try:
+        page = context.new_page()
+        page.goto(address)
+        settle(page)
+        page.locator("main").screenshot(path=path, animations="disabled")
+    except Error as error:
+        reason = str(error).splitlines()[0]
+        raise TransientError(f"{address} does not come up ({reason})", "run: ./showroom status") from error
+    finally:
+        context.close()
