@@ -105,9 +105,9 @@ def hours(day: Day) -> Iterator[tuple[Reconciliation, int]]:
         indexed = valid - (3 if number in (UNEQUAL_HOUR, PENDING_HOUR) else 0)
         waiting = 4 if number == PENDING_HOUR else 0
         lines = (
-            StageCount(stage="gate", what="admitted", expected=valid, found=valid),
-            StageCount(stage="stream", what="session_summary", expected=valid, found=indexed, in_flight=waiting),
-            StageCount(stage="archive", what="in MongoDB", expected=valid, found=valid),
+            StageCount(stage="gate", what="admitted", expected=valid, actual=valid),
+            StageCount(stage="stream", what="session_summary", expected=valid, actual=indexed, in_flight=waiting),
+            StageCount(stage="archive", what="in MongoDB", expected=valid, actual=valid),
         )
         yield Reconciliation(hour, lines), valid
 

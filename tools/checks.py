@@ -12,6 +12,7 @@ from local.project import ROOT
 from tools import locks
 from tools.docs_check import complaints
 from tools.generated_docs import drift, generate
+from tools.naming import violations
 
 TYPED: dict[Environment, tuple[str, ...]] = {
     "dev": ("include", "docker", "benchmarks", "drills", "local", "cli", "tests", "tools"),
@@ -44,6 +45,7 @@ def checks() -> tuple[Check, ...]:
         Check("lint", lambda: _run(f"{dev}/ruff", "check", "--quiet")),
         Check("format", lambda: _run(f"{dev}/ruff", "format", "--check", "--quiet")),
         Check("import borders", lambda: _run(f"{dev}/lint-imports", "--no-cache", "--no-logo")),
+        Check("names", lambda: "\n".join(violations(ROOT))),
         Check("locks", lambda: _listed("./showroom check --fix changes", locks.stale())),
         Check("generated files", _drifted),
         Check("documentation", lambda: "\n".join(complaints())),

@@ -7,7 +7,7 @@ from typing import Any
 from elasticsearch import Elasticsearch
 
 from include.contracts.index_documents import KPI_ALL
-from include.serving.client import errors, patiently
+from include.serving.client import errors, with_retries
 from include.serving.queries import count
 
 PAGE = 5_000
@@ -70,7 +70,7 @@ def _search(client: Elasticsearch, alias: str, query: dict[str, Any], aggregatio
             response = client.search(index=alias, size=0, query=query, aggs=aggregations, **_COMPLETE)
             return dict(response.body)
 
-    return patiently(request)
+    return with_retries(request)
 
 
 def _first_day(month: str) -> str:

@@ -37,7 +37,7 @@ def connect(settings: Settings) -> Elasticsearch:
     )
 
 
-def patiently(question: Callable[[], _T]) -> _T:
+def with_retries(question: Callable[[], _T]) -> _T:
     """Ask again for some seconds while Elasticsearch answers that it is busy.
 
     An index that is just being made answers 503 to a search until its shard has started.

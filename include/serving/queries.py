@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from elasticsearch import Elasticsearch
 
 from include.contracts.index_documents import INDICES, KPI_ALL
-from include.serving.client import errors, patiently
+from include.serving.client import errors, with_retries
 
 MAX_CATEGORIES = 1_000
 MAX_HITS = 10_000
@@ -51,7 +51,7 @@ def count(client: Elasticsearch, alias: str, query: Mapping[str, Any] | None = N
         with errors(f"count of {alias}"):
             return int(client.count(index=alias, query=query, **_LENIENT)["count"])
 
-    return patiently(request)
+    return with_retries(request)
 
 
 def counts(client: Elasticsearch) -> dict[str, int]:
@@ -153,7 +153,7 @@ def _search(client: Elasticsearch, alias: str, **body: Any) -> dict[str, Any]:
             result: dict[str, Any] = client.search(index=alias, track_total_hits=False, **_LENIENT, **body).body
             return result
 
-    return patiently(request)
+    return with_retries(request)
 
 
 def _to_session(hits: Sequence[Mapping[str, Any]]) -> LatestSession | None:

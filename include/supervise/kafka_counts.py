@@ -43,7 +43,7 @@ class HourlyCounts:
             self._from = self._offsets_at(topics.RAW, self._start)
             self._until = self._offsets_at(topics.RAW, self._end)
         except KafkaError as error:
-            raise _away(error) from error
+            raise _unavailable(error) from error
         return self
 
     def __exit__(
@@ -51,7 +51,7 @@ class HourlyCounts:
     ) -> None:
         self._consumer.close()
         if isinstance(error, KafkaError):
-            raise _away(error) from error
+            raise _unavailable(error) from error
 
     def raw(self) -> int:
         """Return the offsets of `sessions.raw`: its records, and the markers of its producers' transactions."""
@@ -210,7 +210,7 @@ def oldest_raw(settings: Settings) -> datetime | None:
         with _consumer(settings) as consumer:
             offsets = consumer.offsets_for_times(dict.fromkeys(_topic_partitions(settings, topics.RAW), 0))
     except KafkaError as error:
-        raise _away(error) from error
+        raise _unavailable(error) from error
     arrivals = [entry.timestamp for entry in offsets.values() if entry is not None]
     return datetime.fromtimestamp(min(arrivals) / 1_000, UTC) if arrivals else None
 
@@ -226,7 +226,7 @@ def committed(settings: Settings, group: str, topic: str, bootstrap_ms: int = RE
                 for topic_partition in topic_partitions
             }
     except KafkaError as error:
-        raise _away(error) from error
+        raise _unavailable(error) from error
     return {
         topic_partition.partition: max(begins[topic_partition], offsets[topic_partition] or 0)
         for topic_partition in topic_partitions
@@ -239,7 +239,7 @@ def end_offsets(settings: Settings, topic: str, bootstrap_ms: int = RESPONSE_TIM
         with _consumer(settings, isolation_level="read_uncommitted", bootstrap_ms=bootstrap_ms) as reader:
             offsets = reader.end_offsets(_topic_partitions(settings, topic))
     except KafkaError as error:
-        raise _away(error) from error
+        raise _unavailable(error) from error
     return {topic_partition.partition: offset for topic_partition, offset in offsets.items()}
 
 
@@ -258,7 +258,7 @@ def _topic_partitions(settings: Settings, topic: str) -> list[TopicPartition]:
     return [TopicPartition(topic, number) for number in range(settings.partitions)]
 
 
-def _away(error: KafkaError) -> TransientError:
+def _unavailable(error: KafkaError) -> TransientError:
     return TransientError(f"Kafka does not answer ({type(error).__name__})", "see that it runs: ./showroom status")
 
 

@@ -118,7 +118,7 @@ class StageCount:
     stage: ReconciledStage
     what: str
     expected: int
-    found: int
+    actual: int
     dead: int = 0
     in_flight: int = 0
     repeated: int = 0
@@ -126,7 +126,7 @@ class StageCount:
     @property
     def difference(self) -> int:
         """Found and dead less expected."""
-        return self.found + self.dead - self.expected
+        return self.actual + self.dead - self.expected
 
     @property
     def is_mismatched(self) -> bool:
@@ -146,7 +146,7 @@ class StageCount:
     @property
     def text(self) -> str:
         """A summary without the stage."""
-        parts = [f"{self.what} {self.found:,} of {self.expected:,} expected"]
+        parts = [f"{self.what} {self.actual:,} of {self.expected:,} expected"]
         if self.dead:
             parts.append(f"{self.dead:,} dead letters")
         if self.in_flight:
@@ -190,7 +190,7 @@ class Reconciliation:
 
 def undecided_line(raw: int, undecided: int) -> StageCount:
     """Return the only line of an hour that the gate has not decided."""
-    return StageCount(stage="gate", what="decided", expected=raw, found=raw - undecided, in_flight=undecided)
+    return StageCount(stage="gate", what="decided", expected=raw, actual=raw - undecided, in_flight=undecided)
 
 
 def gate_line(evidence: Evidence) -> StageCount:
@@ -202,7 +202,7 @@ def gate_line(evidence: Evidence) -> StageCount:
         stage="gate",
         what=ADMITTED,
         expected=evidence.raw - sum(evidence.rejected.values()),
-        found=evidence.valid - evidence.repeated,
+        actual=evidence.valid - evidence.repeated,
         repeated=evidence.repeated,
     )
 
@@ -212,7 +212,7 @@ def store_line(
 ) -> StageCount:
     """Compare a downstream store; the documents in flight are limited to the expected ones."""
     return StageCount(
-        stage=stage, what=what, expected=expected, found=result, dead=dead, in_flight=min(in_flight, expected)
+        stage=stage, what=what, expected=expected, actual=result, dead=dead, in_flight=min(in_flight, expected)
     )
 
 

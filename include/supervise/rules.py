@@ -50,7 +50,7 @@ class Rule:
             return None
         remedy = self.remedy if isinstance(self.remedy, str) else self.remedy(context)
         if self.hold is not None:
-            held_s = context.duration(lambda past: self._held(context, past))
+            held_s = context.duration(lambda past: self._was_pending(context, past))
             reason = f"{reason}, for {held_s:.0f} s" if held_s else reason
             if held_s < self.hold(context.limits):
                 return Finding("wait", self.alert, reason, remedy)
@@ -58,7 +58,7 @@ class Rule:
             return _restart(context, self.alert, reason)
         return Finding(self.action, self.alert, reason, remedy)
 
-    def _held(self, context: RuleContext, past: Observation) -> bool:
+    def _was_pending(self, context: RuleContext, past: Observation) -> bool:
         """Return whether the condition held in an earlier observation; a restart needs that of the same job."""
         if self.action == "restart" and past.job_id != context.observation.job_id:
             return False

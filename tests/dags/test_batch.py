@@ -23,7 +23,7 @@ from showroom.batch import BatchStepOperator, build_command, build_environment, 
 from showroom.tasks.batch import IntervalLedger, ReplayLedger, combined_oracle_auc, folder_name, prune, window_of
 from tests.polling import eventually
 
-NIGHT = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
+RUN_AT = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
 START, END = datetime(2026, 11, 10, tzinfo=UTC), datetime(2026, 11, 24, tzinfo=UTC)
 SCHEDULED: dict[str, Any] = {"start": None, "end": None}
 
@@ -47,11 +47,11 @@ print(json.dumps(summary))
 @pytest.mark.parametrize(
     ("instant", "params", "expected"),
     [
-        (NIGHT, SCHEDULED, (START, END)),
-        (NIGHT.replace(hour=0), SCHEDULED, (START, END)),
-        (timezone.coerce_datetime(NIGHT), SCHEDULED, (START, END)),
-        (NIGHT, {"start": "2026-11-01T00:00:00", "end": None}, (datetime(2026, 11, 1, tzinfo=UTC), END)),
-        (NIGHT, {"start": None, "end": "2026-11-20T06:30:00+02:00"}, (
+        (RUN_AT, SCHEDULED, (START, END)),
+        (RUN_AT.replace(hour=0), SCHEDULED, (START, END)),
+        (timezone.coerce_datetime(RUN_AT), SCHEDULED, (START, END)),
+        (RUN_AT, {"start": "2026-11-01T00:00:00", "end": None}, (datetime(2026, 11, 1, tzinfo=UTC), END)),
+        (RUN_AT, {"start": None, "end": "2026-11-20T06:30:00+02:00"}, (
             datetime(2026, 11, 6, 4, 30, tzinfo=UTC), datetime(2026, 11, 20, 4, 30, tzinfo=UTC))),
     ],
 )  # fmt: skip
@@ -63,11 +63,11 @@ def test_window_ends_at_the_last_midnight_or_the_given_end(
 
 def test_window_with_end_before_start_raises() -> None:
     with pytest.raises(SettingsError, match="empty"):
-        window_of(Settings(), NIGHT, {"start": END.isoformat(), "end": START.isoformat()})
+        window_of(Settings(), RUN_AT, {"start": END.isoformat(), "end": START.isoformat()})
 
 
 def test_window_length_is_a_setting() -> None:
-    start, end = window_of(Settings(nightly_days=30), NIGHT, SCHEDULED)
+    start, end = window_of(Settings(nightly_days=30), RUN_AT, SCHEDULED)
     assert (end - start, end) == (timedelta(days=30), END)
 
 

@@ -238,25 +238,25 @@ def balanced(settings: Settings, stores: Stores, hour: datetime) -> Counted | No
 def test_the_pipeline_dashboard_has_been_told_of_all_that(
     api: AirflowApi, settings: Settings, mongo: Database[dict[str, Any]]
 ) -> None:
-    def told() -> list[PipelineEvent]:
+    def indexed_events() -> list[PipelineEvent]:
         with connect(settings) as client:
             serving.refresh(client)
             hits = client.search(index=PIPELINE, size=5_000, sort=[{"at": "asc"}])["hits"]["hits"]
         return [msgspec.convert(hit["_source"], PipelineEvent) for hit in hits]
 
     def named(kind: str) -> set[str]:
-        return {event.name for event in told() if event.kind == kind}
+        return {event.name for event in indexed_events() if event.kind == kind}
 
     # The round after the one that mended the stream.
     assert eventually(lambda: {"submit", "resume", "healthy"} <= named("decision"), within_s=300, every_s=1.0)
-    raw = [event for event in told() if event.name == "raw"]
+    raw = [event for event in indexed_events() if event.name == "raw"]
     assert sum(event.value for event in raw) == raw[-1].total
     assert raw[-1].total is not None
     assert raw[-1].total >= SESSIONS
     assert named("rejected") >= {"duplicate", "malformed_json"}
-    assert {event.detail for event in told() if event.kind == "reconciled"} <= {"balanced", "pending"}
+    assert {event.detail for event in indexed_events() if event.kind == "reconciled"} <= {"balanced", "pending"}
     assert named("reconciled")
-    assert [event.total for event in told() if event.name == "archived"][-1] == archive.count(mongo)
+    assert [event.total for event in indexed_events() if event.name == "archived"][-1] == archive.count(mongo)
 
 
 def test_the_operators_change_the_job(

@@ -95,7 +95,7 @@ def test_parse_hour_returns_the_start_of_the_hour_in_utc() -> None:
 
 
 def counted(in_mongodb: int) -> dict[str, Any]:
-    line = StageCount(stage="archive", what="in MongoDB", expected=8, found=in_mongodb)
+    line = StageCount(stage="archive", what="in MongoDB", expected=8, actual=in_mongodb)
     return {"hours": [as_plain(Reconciliation(START, (line,)))], "pending": 0, "unverifiable": 0}
 
 

@@ -98,7 +98,7 @@ def _find_missing(
 
 def _correct(line: StageCount, missing: Missing, is_complete: bool) -> StageCount:
     if is_complete:
-        return replace(line, found=line.expected - missing.documents, dead=missing.dead)
+        return replace(line, actual=line.expected - missing.documents, dead=missing.dead)
     return replace(line, dead=min(missing.dead, -line.difference))
 
 

@@ -207,7 +207,7 @@ def test_evidence_of_a_transactional_source_counts_records_without_markers(
         complete = gate_line(hours.evidence())
 
     assert incomplete.text == "admitted 11 of 12 expected, 1 missing"
-    assert (complete.expected, complete.found, complete.is_mismatched) == (12, 12, False)
+    assert (complete.expected, complete.actual, complete.is_mismatched) == (12, 12, False)
 
 
 def test_counts_without_kafka_raise_transient_error(broker: Settings) -> None:

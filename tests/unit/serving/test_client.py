@@ -8,7 +8,7 @@ from elastic_transport import ApiResponseMeta, HttpHeaders, NodeConfig
 from elasticsearch import ApiError, ConnectionError
 
 from include.contracts.errors import ShowroomError, TerminalError, TransientError
-from include.serving.client import errors, patiently
+from include.serving.client import errors, with_retries
 
 
 def refusal(status: int) -> ApiError:
@@ -16,7 +16,7 @@ def refusal(status: int) -> ApiError:
     return ApiError("refused", meta, {})
 
 
-def asked(*outcomes: Exception | int) -> tuple[Callable[[], int], list[int]]:
+def failing_request(*outcomes: Exception | int) -> tuple[Callable[[], int], list[int]]:
     """A question that fails or answers in turn, and a count of how often it was asked."""
     left, calls = list(outcomes), [0]
 
@@ -33,8 +33,8 @@ def asked(*outcomes: Exception | int) -> tuple[Callable[[], int], list[int]]:
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
 def test_busy_is_asked_again(status: int) -> None:
-    question, calls = asked(refusal(status), 7)
-    assert patiently(question) == 7
+    question, calls = failing_request(refusal(status), 7)
+    assert with_retries(question) == 7
     assert calls == [2]
 
 
@@ -48,7 +48,7 @@ def test_busy_is_asked_again(status: int) -> None:
     ],
 )
 def test_all_else_is_told_at_once(error: Exception, kind: type[ShowroomError]) -> None:
-    question, calls = asked(error)
+    question, calls = failing_request(error)
     with pytest.raises(kind):
-        patiently(question)
+        with_retries(question)
     assert calls == [1]

@@ -65,7 +65,7 @@ def test_events_from_decision_omit_sessions_of_a_red_cluster() -> None:
 
 
 def test_events_from_balanced_hour_have_each_stage() -> None:
-    count = StageCount(stage="gate", what="admitted", expected=90, found=90)
+    count = StageCount(stage="gate", what="admitted", expected=90, actual=90)
     (event,) = events_from_reconciliation(Reconciliation(HOUR, (count,)))
     assert (event.at, event.kind, event.stage, event.name, event.detail) == (
         HOUR,
@@ -99,9 +99,9 @@ def test_decision_event_detail_has_reason_and_outcome_within_its_limit() -> None
 
 def test_events_from_reconciliation_and_archive_have_each_stage() -> None:
     lines = (
-        StageCount(stage="gate", what="admitted", expected=90, found=88),
-        StageCount(stage="stream", what="session_summary", expected=88, found=89, dead=1),
-        StageCount(stage="archive", what="in MongoDB", expected=88, found=70, in_flight=25),
+        StageCount(stage="gate", what="admitted", expected=90, actual=88),
+        StageCount(stage="stream", what="session_summary", expected=88, actual=89, dead=1),
+        StageCount(stage="archive", what="in MongoDB", expected=88, actual=70, in_flight=25),
     )
     now = HOUR.replace(hour=9, minute=20)
     events = [*events_from_reconciliation(Reconciliation(HOUR, lines)), *events_from_archive(4_000, 25, now)]

@@ -26,12 +26,12 @@ from include.supervise.stream_job import (
 Answers = dict[str, Any]
 
 
-def flink(answers: Answers, asked: list[httpx.Request] | None = None) -> FlinkRest:
+def flink(answers: Answers, requests: list[httpx.Request] | None = None) -> FlinkRest:
     """A cluster that answers `METHOD /path` with JSON, a status, or an error."""
 
     def answer(request: httpx.Request) -> httpx.Response:
-        if asked is not None:
-            asked.append(request)
+        if requests is not None:
+            requests.append(request)
         result = answers.get(f"{request.method} {request.url.path}", 404)
         if callable(result):
             result = result()

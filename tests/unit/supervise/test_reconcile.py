@@ -43,16 +43,16 @@ def evidence(**changes: Any) -> Evidence:
     return Evidence(**(base | changes))
 
 
-def hour(found: dict[str, int], stream: int = 0, archive: int = 0, **changes: Any) -> Reconciliation:
+def hour(actual: dict[str, int], stream: int = 0, archive: int = 0, **changes: Any) -> Reconciliation:
     """The hour with what the stores hold, and the offsets of partition 0 that stream and archive have not passed."""
     kafka = evidence(**changes)
     lines = [gate_line(kafka)]
     for index in BY_SESSION:
         expected = kafka.expected(index, "2025-10")
         in_flight = kafka.in_flight(index, {0: 500 - stream, 1: 700})
-        lines.append(store_line("stream", index, expected, expected + found.get(index, 0), in_flight))
+        lines.append(store_line("stream", index, expected, expected + actual.get(index, 0), in_flight))
     in_flight = kafka.in_flight(IN_MONGODB, {0: 500 - archive, 1: 700})
-    lines.append(store_line("archive", IN_MONGODB, kafka.valid, kafka.valid + found.get(IN_MONGODB, 0), in_flight))
+    lines.append(store_line("archive", IN_MONGODB, kafka.valid, kafka.valid + actual.get(IN_MONGODB, 0), in_flight))
     return Reconciliation(HOUR, tuple(lines))
 
 
@@ -98,15 +98,15 @@ def test_hour_that_is_not_decided_is_pending() -> None:
 
 
 def test_dead_letters_explain_what_is_missing() -> None:
-    line = StageCount(stage="stream", what="session_summary", expected=80, found=79, dead=1)
+    line = StageCount(stage="stream", what="session_summary", expected=80, actual=79, dead=1)
     assert (line.is_mismatched, line.text) == (False, "session_summary 79 of 80 expected, 1 dead letters")
 
 
 def test_line_text_names_what_is_missing() -> None:
-    line = StageCount(stage="stream", what="session_summary", expected=52_890, found=52_889)
+    line = StageCount(stage="stream", what="session_summary", expected=52_890, actual=52_889)
     assert line.text == "session_summary 52,889 of 52,890 expected, 1 missing"
     assert (
-        StageCount(stage="archive", what=IN_MONGODB, expected=1, found=2).text
+        StageCount(stage="archive", what=IN_MONGODB, expected=1, actual=2).text
         == "in MongoDB 2 of 1 expected, 1 too many"
     )
 
