@@ -62,7 +62,7 @@ def records(labelled_records: Iterable[LabelledRecord], settings: Settings) -> I
         received_ms = int(labelled.arrives_at.timestamp() * 1_000)
         result = check(labelled.value, labelled.key, received_ms, limits)
         if not isinstance(result, Candidate):
-            raise ValueError(f"a record that must pass does not: {result}")
+            raise TypeError(f"a record that must pass does not: {result}")
         user = pseudonym(result.session.user_id)
         yield build_valid_session(result, user, returning=user in existing, received_ms=received_ms)
         existing.add(user)

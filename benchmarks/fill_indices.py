@@ -1,5 +1,6 @@
-"""A fortnight of a shop straight into the indices: one synthetic day's documents, made by the stream's own function,
-again and again with ids, visitors and times of their own. Quicker than the stream, and much like what it leaves.
+"""Fill the indices directly with two weeks of a shop.
+
+The documents of one synthetic day come from the stream's own function. They are copied with other ids, users and times.
 """
 
 import subprocess

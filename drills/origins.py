@@ -37,8 +37,10 @@ class History(NamedTuple):
 def check_history(
     settings: Settings, raw: str = topics.RAW, outputs: tuple[str, ...] = (topics.VALID, topics.REJECTED)
 ) -> History:
-    """Read all topics. Session ids in the raw topic must be unique: an admitted session without a header
-    `origin`, as older gates wrote it, is found by its id.
+    """Compare the outputs with the raw topic, by origin.
+
+    Session ids in the raw topic must be unique: older gates wrote no header `origin`, and their outputs are matched by
+    session id.
     """
     origins = {_decode(value).session_id: origin for origin, value in _raw(settings, raw)}
     seen: Counter[Origin] = Counter()

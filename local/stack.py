@@ -56,7 +56,7 @@ class ProgramStatus:
 
 
 class Stack:
-    """One stack of servers, named by its settings' state folder. `say` gets progress lines."""
+    """One stack of servers, named by its settings' state folder. `on_progress` gets progress lines."""
 
     def __init__(self, settings: Settings, on_progress: OnProgress = _silent) -> None:
         self.settings = settings

@@ -96,7 +96,7 @@ class Supervisor:
         return pid
 
     def processes(self) -> dict[str, dict[str, Any]]:
-        """supervisord's own record of each program, by name; empty when it is not running."""
+        """Supervisord's own record of each program, by name; empty when it is not running."""
         try:
             return {info["name"]: info for info in self._call("supervisor.getAllProcessInfo")}
         except TransientError:
@@ -120,7 +120,7 @@ class Supervisor:
 
 
 def render(programs: Iterable[Program], layout: Layout, socket: Path) -> str:
-    """supervisord's configuration: nothing starts by itself, what was started is kept running."""
+    """Supervisord's configuration: nothing starts by itself, what was started is kept running."""
     sections: list[tuple[str, Mapping[str, object]]] = [
         ("unix_http_server", {"file": socket, "chmod": "0700"}),
         (

@@ -31,7 +31,7 @@ ACTIONS_ON_THE_WAY = ("add_to_cart", "checkout")
 
 
 def payments(selection: Selection) -> Rows:
-    paid = {name: 0 for name in ("credit card", "PayPal", "other", "not collected", "abandoned")}
+    paid = dict.fromkeys(("credit card", "PayPal", "other", "not collected", "abandoned"), 0)
     names = {"credit_card": "credit card", "paypal": "PayPal", "other": "other", None: "not collected"}
     for session in selection.sessions:
         if session.purchase.made:

@@ -58,7 +58,7 @@ def load(
         settings: addresses, `archive_batch`, `archive_workers`.
         database: the archive.
         deadline_s: stop after this time with the rest left to the next load; None: no limit.
-        say: gets progress and every gap.
+        on_progress: gets progress and every gap.
 
     Raises:
         TransientError: Kafka or MongoDB is unavailable; the next load goes on where this one stopped.

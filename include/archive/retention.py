@@ -43,7 +43,7 @@ def delete_expired(
         now: the time to count from.
         dry_run: only count.
         deadline_s: stop after this time; the next run goes on.
-        say: gets progress.
+        on_progress: gets progress.
 
     Returns:
         Sessions that were deleted, or would be.

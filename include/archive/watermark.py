@@ -43,7 +43,7 @@ def read(database: Database[Document], topic: str, topic_id: str, partitions: in
     strangers = [str(entry["_id"]) for entry in results if entry.get("topic_id") != topic_id]
     if strangers:
         raise TerminalError(f"the archive's watermark of {', '.join(strangers)} is of an earlier topic", RESET_HINT)
-    return {partition: 0 for partition in names.values()} | {names[entry["_id"]]: entry["offset"] for entry in results}
+    return dict.fromkeys(names.values(), 0) | {names[entry["_id"]]: entry["offset"] for entry in results}
 
 
 def advance(database: Database[Document], topic: str, topic_id: str, offsets: Mapping[int, int]) -> None:

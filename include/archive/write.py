@@ -69,11 +69,12 @@ def _store(collection: Collection[Document], entries: list[Document]) -> None:
     for attempt in range(1, ATTEMPTS + 1):
         try:
             collection.bulk_write(writes, ordered=False)
-            return
         except BulkWriteError as error:
             # Two loads that upsert the same id at once: one of them fails, and replaces the document now.
             if attempt == ATTEMPTS or not _has_only_duplicates(error):
                 raise
+        else:
+            return
 
 
 def _has_only_duplicates(error: BulkWriteError) -> bool:

@@ -10,7 +10,7 @@ from include.contracts.errors import TerminalError
 from include.gate.batch_processor import Output
 from include.gate.loop import Sink
 from include.gate.sink import OversizeError
-from include.gate.source import Reassign
+from include.gate.source import ReassignmentError
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class Oversize:
 
 
 class OversizeSink:
-    """A sink that keeps account of refused batches. Raises Reassign once full batches are possible again."""
+    """A sink that keeps account of refused batches. Raises ReassignmentError once full batches are possible again."""
 
     def __init__(self, sink: Sink, oversize: Oversize) -> None:
         self._sink = sink
@@ -86,4 +86,4 @@ class OversizeSink:
             log.warning("%s; %d records are rejected as too_long", error, len(error.outputs))
             raise
         if self._oversize.settle(offsets):
-            raise Reassign("the oversize records are verdicts, full batches again")
+            raise ReassignmentError("the oversize records are verdicts, full batches again")

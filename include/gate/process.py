@@ -21,7 +21,7 @@ from include.gate.pseudonym import key_check, pseudonymizer
 from include.gate.redis_errors import is_redis_unavailable
 from include.gate.shutdown import ShutdownError, ShutdownSignal
 from include.gate.sink import TRANSACTION_TIMEOUT_S, OversizeError, TransactionSink
-from include.gate.source import Reassign, RecordSource
+from include.gate.source import ReassignmentError, RecordSource
 from include.gate.state import GateState
 from include.gate.topic import RawTopic
 from include.gate.validation import Limits
@@ -66,7 +66,7 @@ class Gate:
                 break
             except OversizeError:
                 continue
-            except Reassign as error:
+            except ReassignmentError as error:
                 log.warning("%s", error)
             except Exception as error:
                 server = unavailable_server(error)
@@ -132,7 +132,7 @@ class Gate:
     def _verify(self, topic_id: str) -> None:
         """Topic ids are never reused: with the same id after the poll, the records came from this topic."""
         if self._topic.id() != topic_id:
-            raise Reassign("the topic was created anew")
+            raise ReassignmentError("the topic was created anew")
 
     def _each_second(self, source: RecordSource, topic_id: str) -> None:
         """A consumer whose topic was created anew may receive neither records nor an error."""
@@ -140,7 +140,7 @@ class Gate:
         self._oversize.keep(source.assigned)
         self._verify(topic_id)
         if source.stopped and any(gap.resume for gap in self._gaps.stopped(source.stopped).values()):
-            raise Reassign("an operator requested to resume a partition")
+            raise ReassignmentError("an operator requested to resume a partition")
 
     def _check_fence(self, error: KafkaException) -> None:
         """Use the lease to determine what fenced this process: a late request of its own, or another process.

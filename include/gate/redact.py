@@ -61,7 +61,7 @@ def redact_text(text: str, limit: int = MAX_TEXT) -> str:
 
 
 def plain(text: str, limit: int = MAX_TEXT) -> str:
-    """Return the text as one line: a control, format or surrogate character becomes `\\ufffd`."""
+    """Return the text as one line: a control, format or surrogate character becomes U+FFFD."""
     cut = text[: 4 * limit]
     return "".join(mark if mark.isprintable() else "\ufffd" for mark in cut)
 

@@ -175,10 +175,11 @@ class TransactionSink:
         while True:
             try:
                 self._producer.commit_transaction(SLICE_S)
-                return
             except KafkaException as error:
                 if code_of(error) != KafkaError._TIMED_OUT:
                     raise
+            else:
+                return
             self._producer.poll(0)
             self._require_connection()
             if time.monotonic() >= until:
@@ -237,6 +238,7 @@ class _LossHandler(logging.Handler):
 
 
 def _loss_logger(lost: list[str]) -> logging.Logger:
-    logger = logging.Logger(f"{client_log.name}.producer", logging.INFO)
+    # One for each producer: a shared logger would note the losses of earlier ones.
+    logger = logging.Logger(f"{client_log.name}.producer", logging.INFO)  # noqa: LOG001
     logger.addHandler(_LossHandler(lost))
     return logger

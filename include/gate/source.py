@@ -35,7 +35,7 @@ class Polled(NamedTuple):
     leader_epoch: int | None
 
 
-class Reassign(TransientError):
+class ReassignmentError(TransientError):
     """The gate must read its offsets again, with new clients."""
 
     def __init__(self, reason: str) -> None:
@@ -109,7 +109,7 @@ class RecordSource:
         position = message.offset()
         gap = gap_at(partition, position, self._log(partition), self._topic_id, time.time())
         self._gaps.stop(gap)
-        raise Reassign(f"{gap.description} ({error.str()})")
+        raise ReassignmentError(f"{gap.description} ({error.str()})")
 
     def _on_revoke(self, _: Consumer, __: list[TopicPartition]) -> None:
         self._revoked = True

@@ -166,7 +166,7 @@ def _may_hold_control(value: bytes, session: Session) -> bool:
     return escapes != sum(review.count("\n") + review.count("\t") + review.count("\r") for review in reviews)
 
 
-class _Repeated(Exception):
+class _RepeatedKeyError(Exception):
     pass
 
 
@@ -174,14 +174,14 @@ def _no_repeats(pairs: list[tuple[str, Any]]) -> None:
     names = set()
     for name, _ in pairs:
         if name in names:
-            raise _Repeated(name)
+            raise _RepeatedKeyError(name)
         names.add(name)
 
 
 def _repeated_key(value: bytes) -> str | None:
     try:
         json.loads(value, object_pairs_hook=_no_repeats)
-    except _Repeated as result:
+    except _RepeatedKeyError as result:
         return str(result)
     return None
 

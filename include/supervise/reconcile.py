@@ -109,7 +109,7 @@ class StageCount:
         stage: The stage that writes the store.
         what: The store.
         expected: Documents that it must have.
-        found: Documents that it has.
+        actual: Documents that it has.
         dead: Missing documents that are dead letters.
         in_flight: Maximum number of documents that may still arrive.
         repeated: Records that were decided more than once; they do not compensate a missing one.

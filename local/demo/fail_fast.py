@@ -61,7 +61,7 @@ def terminal_decision(records: Iterable[DecisionRecord], since: float) -> Termin
     """Return the error of the newest decision if that decision is terminal.
 
     Args:
-        entries: Decisions, newest first.
+        records: Decisions, newest first.
         since: Unix time in s; older decisions are ignored.
     """
     newest = next(iter(records), None)

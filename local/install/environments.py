@@ -33,7 +33,7 @@ def python_of(name: Environment) -> Path:
 
 
 def ensure_environment(name: Environment, on_progress: Callable[[str], None] = lambda _: None) -> Path:
-    """Build an environment unless it fits its lock; returns its interpreter. `say` gets progress lines."""
+    """Build an environment unless it fits its lock; returns its interpreter. `on_progress` gets progress lines."""
     python, stamp, expected = python_of(name), VENVS / name / "stamp", _fingerprint(name)
     if _fits(python, stamp, expected):
         return python

@@ -60,7 +60,7 @@ def flink_kafka_connector() -> Path:
 
 
 def ensure_java(on_progress: Callable[[str], None] = lambda _: None) -> None:
-    """Fetch the servers with Maven unless those of these sources are there; `say` gets progress lines."""
+    """Fetch the servers with Maven unless those of these sources are there; `on_progress` gets progress lines."""
     expected = hashlib.sha256(b"".join(path.read_bytes() for path in (POM, MONGODB_POM, *MONGODB_SOURCES))).hexdigest()
     if _stamp() == expected:
         return

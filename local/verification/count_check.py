@@ -90,10 +90,13 @@ def wait_until_indexed(
     on_progress: Callable[[int], None] | None = None,
     check: Callable[[], None] = nothing,
 ) -> None:
-    """Wait until the indices hold what is expected; gives up once nothing has moved for `patience_s`.
+    """Wait until the indices hold the expected documents.
 
-    `say` gets the sessions indexed so far. `check` is called at each look; a TerminalError that it raises ends the
-    wait. Raises NotReadyError; the account tells then what is missing.
+    `on_progress` gets the number of indexed sessions. `check` is called before each count.
+
+    Raises:
+        NotReadyError: no count has changed for `patience_s`; the count check then names what is missing.
+        TerminalError: as `check` raises it.
     """
     moved = _Stall(patience_s)
 
@@ -138,12 +141,16 @@ def account(settings: Settings, expected: Expected, since: Position, *, archive:
         Line("gate", topics.VALID, expected.valid, ids.total()),
         Line("gate", "… of it twice", 0, ids.total() - len(ids)),
     ]
-    for reason in Reason:
-        if expected.verdicts.get(reason, 0) or rejected[reason]:
-            lines.append(Line("gate", f"rejected: {reason}", expected.verdicts.get(reason, 0), rejected[reason]))
-    for name in STREAM_INDICES:
-        if name != KPI:
-            lines.append(Line("stream", name, expected.documents[name], documents[name] - since.documents[name]))
+    lines += [
+        Line("gate", f"rejected: {reason}", expected.verdicts.get(reason, 0), rejected[reason])
+        for reason in Reason
+        if expected.verdicts.get(reason, 0) or rejected[reason]
+    ]
+    lines += [
+        Line("stream", name, expected.documents[name], documents[name] - since.documents[name])
+        for name in STREAM_INDICES
+        if name != KPI
+    ]
     if archive:
         lines.append(
             Line("archive", "sessions in MongoDB", expected.valid, _archived(settings) - (since.archived or 0))

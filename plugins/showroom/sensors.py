@@ -53,6 +53,7 @@ class StreamHealthSensor(BaseSensorOperator):
             return payload([record])
         trigger = StreamHealthTrigger(until=until, every_s=self.every_s, already_sent=already_sent)
         self.defer(trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=self.watch_s + 90))
+        raise AssertionError("defer returned")
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Return the trigger's payload."""

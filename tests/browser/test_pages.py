@@ -79,7 +79,7 @@ def test_live_page_every_panel_shows_data(
     }
     # The sample shop has no dead letters.
     empty = {"pipeline-refusals": "empty"}
-    assert states == {name: "shown" for name in states} | {key: empty[key] for key in empty if key in states}
+    assert states == dict.fromkeys(states, "shown") | {key: empty[key] for key in empty if key in states}
     for panel in (
         panel for panel in DASHBOARDS[dashboard].panels if panel.kind in ("line", "area", "bar", "pie", "heatmap")
     ):

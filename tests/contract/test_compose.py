@@ -109,21 +109,21 @@ def test_elasticsearch_kibana_and_the_local_stack_have_one_version() -> None:
 @pytest.mark.parametrize("dockerfile", sorted(path.name for path in DOCKER.glob("*.Dockerfile")))
 def test_own_images_are_pinned_hashed_and_without_root(dockerfile: str) -> None:
     text = (DOCKER / dockerfile).read_text()
-    stages = re.findall(r"^FROM (\S+)", text, re.M)
+    stages = re.findall(r"^FROM (\S+)", text, re.MULTILINE)
     for stage in stages:
         match = IMAGE.fullmatch(stage)
         assert match and match["tag"] != "latest" and "." in match["tag"], stage
     assert "--require-hashes" in text
-    users = re.findall(r"^USER (\S+)", text, re.M)
+    users = re.findall(r"^USER (\S+)", text, re.MULTILINE)
     # A number: Kubernetes' runAsNonRoot looks no name up.
     assert users == ["10001:10001"]
-    for copied in re.findall(r"^COPY (?!--from)(?:--\S+ )*(.+) \S+$", text, re.M):
+    for copied in re.findall(r"^COPY (?!--from)(?:--\S+ )*(.+) \S+$", text, re.MULTILINE):
         for source in copied.split():
             assert (PROJECT / source).exists(), source
 
 
 def test_own_images_have_the_versions_of_the_locks() -> None:
-    version = re.search(r"^apache-flink==(\S+)", (PROJECT / "requirements/flink.txt").read_text(), re.M)
+    version = re.search(r"^apache-flink==(\S+)", (PROJECT / "requirements/flink.txt").read_text(), re.MULTILINE)
     assert version
     assert "pipeline.jars" not in FLINK_CONFIG, "a job submitted over REST gets it overwritten"
     dockerfile = (DOCKER / "flink.Dockerfile").read_text()
@@ -135,7 +135,8 @@ def test_own_images_have_the_versions_of_the_locks() -> None:
         text = (DOCKER / dockerfile).read_text()
         assert f"FROM flink:{version[1]} AS flink" in text
         assert f"/opt/flink/opt/flink-python-{version[1]}.jar /opt/flink/lib/flink-dist-{version[1]}.jar " in text
-    bases = {re.findall(r"^FROM (python:\S+)", path.read_text(), re.M)[-1] for path in DOCKER.glob("*.Dockerfile")}
+    texts = [path.read_text() for path in DOCKER.glob("*.Dockerfile")]
+    bases = {re.findall(r"^FROM (python:\S+)", text, re.MULTILINE)[-1] for text in texts}
     assert len(bases) == 1
 
 

@@ -90,7 +90,7 @@ def test_each_key_lies_in_a_volume_that_only_its_readers_mount(key: str, readers
         for mount in service.get("volumes", [])
         if mount.startswith(f"{volume}:")
     }
-    assert mounts == {"prepare": f"{volume}:{folder}"} | {name: f"{volume}:{folder}:ro" for name in readers}
+    assert mounts == {"prepare": f"{volume}:{folder}"} | dict.fromkeys(readers, f"{volume}:{folder}:ro")
     # A new volume takes owner and mode of the folder that the image has there.
     for dockerfile in ("gate.Dockerfile", "flink.Dockerfile" if key == "stream" else "airflow.Dockerfile"):
         assert str(folder) in (DOCKER / dockerfile).read_text()

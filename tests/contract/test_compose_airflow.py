@@ -21,7 +21,7 @@ from tests.contract.compose_file import AIRFLOW, DOCKER, SECRETS, SERVICES, envi
 from tools.generated_docs import PROJECT
 
 OPTION = "AIRFLOW__"
-LOCK_NAME = re.compile(r"^([a-z0-9.\-]+)==", re.M)
+LOCK_NAME = re.compile(r"^([a-z0-9.\-]+)==", re.MULTILINE)
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ def test_own_image_is_never_pulled_and_built_before_it_is_used(name: str) -> Non
     else:
         assert service["pull_policy"] == "never"
         # So `docker compose run` of one service builds what it needs.
-        assert {builder for builder in builders()[service["image"]]} & all_needed(name)
+        assert set(builders()[service["image"]]) & all_needed(name)
 
 
 @each_service

@@ -120,7 +120,7 @@ def test_sentiments_are_those_of_the_ledger(live: Settings, published: Published
             label: queries.count(client, "product_sentiment", {"term": {"label": label}})
             for label in ("negative", "neutral", "positive")
         }
-    assert results == {label: 0 for label in results} | published.ledger.expected.sentiments
+    assert results == dict.fromkeys(results, 0) | published.ledger.expected.sentiments
 
 
 def _check_summary(document: dict[str, Any], session: dict[str, Any], user: str) -> None:

@@ -76,7 +76,7 @@ def test_flink_refuses_a_simple_cross_origin_upload_and_stores_nothing(flink: ht
         assert response.status_code == httpx.codes.FORBIDDEN
 
     assert uploaded(flink) == before
-    assert [path for path in processed.layout.root.rglob("evil.jar*")] == []
+    assert list(processed.layout.root.rglob("evil.jar*")) == []
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE", "GET"])

@@ -67,7 +67,7 @@ def rejected(stack: Stack) -> Iterator[Settings]:
     send(producer, "u-own", encoded(user_id="u-own", session_id="s-newest"), 5, own, "the newest")
     producer.commit_transaction()
     producer.close()
-    yield settings
+    return settings
 
 
 def ids(records: list[RejectedRecord]) -> list[str]:

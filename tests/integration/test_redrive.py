@@ -71,9 +71,11 @@ class DeadLetters:
         placed: list[StoredDeadLetter] = []
         while any(self.reader.position(topic_partition) < ends[topic_partition] for topic_partition in self.places):
             for records in self.reader.poll(timeout_ms=200).values():
-                for record in records:
-                    if result := decode(record.value):
-                        placed.append(StoredDeadLetter(record.partition, record.offset, result))
+                placed += [
+                    StoredDeadLetter(record.partition, record.offset, result)
+                    for record in records
+                    if (result := decode(record.value))
+                ]
         redriven = {
             topic_partition.partition: self.reader.committed(topic_partition) or 0 for topic_partition in self.places
         }

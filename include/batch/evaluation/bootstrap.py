@@ -28,6 +28,10 @@ def intervals(
         y: outcomes (n,).
         p: probabilities (n,).
         group: user of each row (n,).
+        draws: number of resamples.
+        confidence: share of the resamples within an interval.
+        seed: seed of the resamples.
+        threshold: probability from which a row counts as positive.
 
     Raises:
         TerminalError: a metric is undefined, or there is a single user.

@@ -61,8 +61,11 @@ def write(result: Neighbours, folder: Path) -> Path:
 
 
 def reasons(result: Neighbours, start: int, stop: int) -> tuple[Numbers, Numbers]:
-    """For users [start, stop): (m, k, REASONS) the tokens shared with each neighbour that fewest users have, and
-    (m, k) how many are shared in all."""
+    """Return the tokens that users [start, stop) share with their neighbours.
+
+    Returns:
+        (m, k, REASONS) the shared tokens that the fewest users have, and (m, k) the number of all shared tokens.
+    """
     sets = result.users.sets
     frequency = np.bincount(sets.tokens, minlength=sets.vocabulary)
     others = result.ids[start:stop]

@@ -20,8 +20,14 @@ MIN_USERS_PER_SIDE = 4
 
 
 class Attack(Struct, frozen=True):
-    """`auc`: how well the loss ranks members before others, 0.5 is by chance. `advantage`: hits less false alarms of a
-    threshold that was chosen on other users, 0 is by chance; both with an interval over users."""
+    """Result of a membership inference attack, with intervals over users.
+
+    Attributes:
+        auc: ROC-AUC of the loss as a score of membership; 0.5 is chance.
+        advantage: true positive rate less false positive rate, at a threshold chosen on other users; 0 is chance.
+        members: rows of the training set.
+        others: rows outside it.
+    """
 
     auc: ConfidenceInterval
     advantage: ConfidenceInterval

@@ -120,6 +120,6 @@ def _enter(invoices: OpenVisits, item: Item, notes: Notes) -> Iterator[LoggedVis
 
 
 def _closed(key: Hashable, visit: OpenVisit) -> LoggedVisit:
-    assert isinstance(key, tuple)
+    invoice = key[0] if isinstance(key, tuple) else key
     suffix = f"-{visit.part}" if visit.part > 1 else ""
-    return visit.close(f"or-{key[0]}{suffix}", duration_s=0)
+    return visit.close(f"or-{invoice}{suffix}", duration_s=0)

@@ -122,10 +122,10 @@ def _require_valid_range(times: Mapping[str, datetime]) -> None:
 
 def _parse_time(name: str, text: str) -> datetime:
     try:
-        time = datetime.fromisoformat(text)
+        time: datetime | None = datetime.fromisoformat(text)
         time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-        if time.year not in VALID_YEARS:
-            raise ValueError(text)
     except (ValueError, OverflowError):
-        raise TerminalError(f"{name} is not a time: {text[:40]!r}", "write it as 2026-11-23T08:00, in UTC") from None
+        time = None
+    if time is None or time.year not in VALID_YEARS:
+        raise TerminalError(f"{name} is not a time: {text[:40]!r}", "write it as 2026-11-23T08:00, in UTC")
     return time

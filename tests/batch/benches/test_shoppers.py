@@ -14,7 +14,7 @@ MONTHS = ("Feb", "Mar", "May", "June", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def _row(number: int, **other: object) -> str:
-    fields = {name: number % 7 for name in ALL} | {
+    fields = dict.fromkeys(ALL, number % 7) | {
         "ProductRelated_Duration": number * 1.5,
         "Month": MONTHS[number % len(MONTHS)],
         "OperatingSystems": 1 + number % 8,

@@ -52,7 +52,7 @@ def serving(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         monkeypatch.setattr(source, "_client", lambda _: server)
         return server
 
-    yield put
+    return put
 
 
 def test_chunks_are_whole_but_for_the_last(serving: Any) -> None:

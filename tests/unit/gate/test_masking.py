@@ -64,7 +64,6 @@ HOSTILE = (
         ("ada\u200b@\u200bexample.com", "[email]"),
         ("ada\u2003@\u2003example.com", "[email]"),
         ("write ada @ example.com, please", "write [email], please"),
-        ("ada\uff20example.com", "[email]"),
     ],
 )
 def test_mask_text_personal_data_is_replaced(text: str, masked: str) -> None:

@@ -11,7 +11,7 @@ from include.contracts.errors import TerminalError
 from include.gate.batch_processor import Output
 from include.gate.oversize import Oversize, OversizeSink
 from include.gate.sink import OversizeError
-from include.gate.source import Reassign
+from include.gate.source import ReassignmentError
 
 
 def output(partition: int, offset: int) -> Output:
@@ -47,7 +47,7 @@ def test_sink_with_refused_batch_is_single_until_its_offsets_are_committed() -> 
     fake.refuses = None
     sink.commit([], places(p0=80, p1=50), None)
     assert oversize.single
-    with pytest.raises(Reassign):
+    with pytest.raises(ReassignmentError):
         sink.commit([], places(p0=100), None)
     assert not oversize.single
     assert oversize.origins == set()

@@ -171,7 +171,7 @@ def _refuse(name: str) -> NoReturn:
 def _repeats(pairs: list[tuple[str, Any]]) -> Any:
     """True where an object, or one inside it, repeats a key."""
     names = [name for name, _ in pairs]
-    inside = any(value is True and name not in ("made",) for name, value in pairs)
+    inside = any(value is True and name != "made" for name, value in pairs)
     return True if inside or len(set(names)) < len(names) else dict(pairs)
 
 

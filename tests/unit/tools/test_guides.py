@@ -48,7 +48,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(kafka, "KafkaProducer", Producer)
     Producer.sent.clear()
-    yield tmp_path
+    return tmp_path
 
 
 def block(language: str) -> str:
