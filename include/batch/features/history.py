@@ -56,8 +56,8 @@ def _columns(visits: Visits, since_us: int, days: float) -> dict[str, Floats]:
 def _ended_before(visits: Visits, order: Rows, at_us: Rows) -> Rows:
     """Count, for each row, the visits before it in `order` (by user, then end).
 
-    A visit counts if it belongs to a lower user, or to the row's own user and ended before `at_us`. The difference of two such numbers counts visits of
-    the row's own user only.
+    A visit counts if it belongs to a lower user, or to the row's own user and ended before `at_us`. The
+    difference of two such numbers counts visits of the row's own user only.
     """
     n = len(order)
     user = np.concatenate((visits.user, visits.user))

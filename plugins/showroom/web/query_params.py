@@ -122,8 +122,8 @@ def _require_valid_range(times: Mapping[str, datetime]) -> None:
 
 def _parse_time(name: str, text: str) -> datetime:
     try:
-        time: datetime | None = datetime.fromisoformat(text)
-        time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+        parsed = datetime.fromisoformat(text)
+        time = parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
     except (ValueError, OverflowError):
         time = None
     if time is None or time.year not in VALID_YEARS:

@@ -47,7 +47,7 @@ class Server:
 
 
 @pytest.fixture
-def serving(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def serving(monkeypatch: pytest.MonkeyPatch) -> Any:
     def put(server: Server) -> Server:
         monkeypatch.setattr(source, "_client", lambda _: server)
         return server
