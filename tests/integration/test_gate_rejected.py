@@ -1,6 +1,6 @@
 """Refused records are found on a real Kafka by session, by user and by age, with personal data masked."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
@@ -35,7 +35,7 @@ def send(producer: KafkaProducer, user: str, value: bytes, offset: int, partitio
 
 
 @pytest.fixture(scope="module")
-def rejected(stack: Stack) -> Iterator[Settings]:
+def rejected(stack: Stack) -> Settings:
     """Transactions with single records, a burst, an aborted record, and a user in a foreign partition."""
     settings = stack.settings
     producer = KafkaProducer(
