@@ -17,7 +17,7 @@ from include.supervise.events import (
 from include.supervise.observation import ElasticsearchState, GateState, KafkaState, Observation, Unavailable
 from include.supervise.policy import Action, Decision, Finding
 from include.supervise.reconcile import Reconciliation, StageCount
-from tests.known_day import START, Day, arrived
+from tests.golden_day import START, Day, arrived
 
 INTERVAL = timedelta(minutes=30)
 CYCLES = 48

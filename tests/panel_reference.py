@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from include.contracts.session import ValidSession, View
 from include.dashboards.model import Filters
 from tests.golden_cycles import ExpectedEvent, expected_events
-from tests.known_day import Day, planted
+from tests.golden_day import Day, planted
 
 LATE_AFTER_S = 3_600
 Rows = list[list[Any]]

@@ -18,7 +18,7 @@ RESULTS = SHOWROOM / "test-results"
 
 FOLDERS: dict[str, Environment] = {
     "tests/unit": "dev",
-    "tests/contract": "dev",
+    "tests/compose": "dev",
     "tests/batch": "ml",
     "tests/stream": "flink",
     "tests/dags": "airflow",

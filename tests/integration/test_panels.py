@@ -22,7 +22,7 @@ from include.serving.templates import ensure_templates
 from local.stack import Stack
 from tests.expected_panels import DOCUMENTS, METRICS, NOT_COMPARED, TABLES, Dated
 from tests.golden_cycles import events
-from tests.known_day import END, QUOTED, START, Day, known_day
+from tests.golden_day import END, QUOTED, START, Day, golden_day
 from tests.panel_reference import Selection
 from tests.valid_sessions import expected_kpis
 
@@ -59,7 +59,7 @@ class Loaded:
 @pytest.fixture(scope="module")
 def loaded(stack: Stack) -> Iterator[Loaded]:
     settings = stack.settings
-    day = known_day(settings)
+    day = golden_day(settings)
     with connect(settings) as client:
         ensure_templates(client, settings)
         send(client, day.bulk)

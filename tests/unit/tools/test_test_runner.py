@@ -21,7 +21,7 @@ def project(tmp_path: Path) -> Path:
 def test_all_tests_run_folder_by_folder_each_in_its_environment(project: Path) -> None:
     assert plan([], project) == [
         Run("dev", ("tests/unit",)),
-        Run("dev", ("tests/contract",)),
+        Run("dev", ("tests/compose",)),
         Run("ml", ("tests/batch",)),
         Run("flink", ("tests/stream",)),
         Run("airflow", ("tests/dags",)),
@@ -41,7 +41,7 @@ def test_paths_of_one_folder_share_a_run(project: Path) -> None:
 
 
 def test_a_folder_without_tests_is_left_out_of_a_whole_run(project: Path) -> None:
-    (project / "tests/contract/test_it.py").unlink()
+    (project / "tests/compose/test_it.py").unlink()
 
     assert plan([], project)[1] == Run("ml", ("tests/batch",))
 

@@ -16,7 +16,7 @@ import pytest
 from include.contracts.settings import Settings
 from local.layout import Layout
 from local.servers import mlflow
-from tests.contract.compose_file import AIRFLOW, DOCKER, SECRETS, SERVICES, environment_of, settings_of
+from tests.compose.compose_file import AIRFLOW, DOCKER, SECRETS, SERVICES, environment_of, settings_of
 from tools.generated_docs import PROJECT
 
 HEALTH = DOCKER / "mlflow" / "health.py"

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import grimp
 import pytest
 
-from tests.contract.compose_file import DOCKER
+from tests.compose.compose_file import DOCKER
 from tools.generated_docs import PROJECT
 
 

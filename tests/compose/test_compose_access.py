@@ -9,7 +9,7 @@ import pytest
 from include.contracts.index_documents import INDICES, NEIGHBOURS_ALIAS, PIPELINE, STREAM_INDICES, index_pattern
 from include.contracts.settings import PREFIX
 from include.provision.api_keys import AIRFLOW_ROLE, STREAM_ROLE
-from tests.contract.compose_file import (
+from tests.compose.compose_file import (
     AIRFLOW,
     COMPOSE,
     DOCKER,

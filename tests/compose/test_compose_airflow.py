@@ -17,7 +17,7 @@ from include.contracts.stream import JOB_FILE
 from local.install.environments import python_of
 from local.layout import Layout
 from local.servers import airflow
-from tests.contract.compose_file import AIRFLOW, DOCKER, SECRETS, SERVICES, environment_of, settings_of
+from tests.compose.compose_file import AIRFLOW, DOCKER, SECRETS, SERVICES, environment_of, settings_of
 from tools.generated_docs import PROJECT
 
 OPTION = "AIRFLOW__"

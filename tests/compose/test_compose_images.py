@@ -9,7 +9,7 @@ from collections import defaultdict
 import pytest
 import yaml
 
-from tests.contract.compose_file import AIRFLOW, COMPOSE, DOCKER, ONE_SHOT, SERVICES, networks_of, own_images, reach
+from tests.compose.compose_file import AIRFLOW, COMPOSE, DOCKER, ONE_SHOT, SERVICES, networks_of, own_images, reach
 from tools.generated_docs import CONTAINER_SECRETS, PROJECT
 
 each_service = pytest.mark.parametrize("name", SERVICES)

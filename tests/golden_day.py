@@ -60,7 +60,7 @@ class Day:
     scores: dict[str, float] = field(default_factory=dict)
 
 
-def known_day(settings: Settings) -> Day:
+def golden_day(settings: Settings) -> Day:
     """Make it: a synthetic day with its usual faults, several times as often, and visits to make a page stumble."""
     faults = FaultRates.scaled(4)
     synthesis = synthesize(Plan.of(settings, seed=11, start=START, end=END, sessions=SESSIONS, faults=faults))

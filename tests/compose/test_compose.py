@@ -15,7 +15,7 @@ from include.contracts.settings import PREFIX, Secret, Settings
 from local.install.flink_jar import flink_home
 from local.layout import Layout
 from local.servers import elasticsearch, flink, kafka, redis
-from tests.contract.compose_file import (
+from tests.compose.compose_file import (
     AIRFLOW,
     COMPOSE,
     DOCKER,
