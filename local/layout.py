@@ -6,9 +6,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from include.contracts.errors import TerminalError
 from include.contracts.settings import Settings
 from local.project import state_dir
 
+STATE_VERSION = "2"
+"""Version of the stored state: it rises when stored records are renamed. Version 1 has no file."""
+STATE_VERSION_FILE = "state-version"
 PRIVATE = 0o700
 """Mode of a folder that only its owner may enter."""
 
@@ -51,6 +55,23 @@ class Layout(NamedTuple):
         self.root.mkdir(parents=True, exist_ok=True)
         for folder in (*self.folders, self.tmp):
             folder.mkdir(mode=PRIVATE, exist_ok=True)
+
+    def require_current_state(self) -> None:
+        """Refuse the state of another version; a new state gets this version.
+
+        Raises:
+            TerminalError: the data are of another version. Nothing is changed.
+        """
+        path = self.conf / STATE_VERSION_FILE
+        is_new = not any(self.data.iterdir())
+        stored = path.read_text(encoding="utf-8").strip() if path.exists() else STATE_VERSION if is_new else "1"
+        if stored != STATE_VERSION:
+            raise TerminalError(
+                f"start failed: {self.root} has the state of another version, whose stored alerts and decisions have"
+                " other names (CHANGELOG.md, Renamed)",
+                "delete it with ./showroom down --volumes --yes, or start the version that wrote it",
+            )
+        write_text(path, f"{STATE_VERSION}\n")
 
     def close(self) -> None:
         """Close the folders of an earlier version to other users; no process of that version may run."""

@@ -75,6 +75,7 @@ class Stack:
         ensure_java(self._on_progress)
         ensure_environment("flink", self._on_progress)
         with self._exclusive():
+            self.layout.require_current_state()
             gate.ensure_pseudonym_key(self.settings, self.layout)
             airflow.ensure_keys(self.layout)
             mlflow.ensure_keys(self.settings, self.layout)
