@@ -241,6 +241,8 @@ def test_a_taken_port_is_named_with_server_owner_and_remedy(small: Stack) -> Non
 
 
 def test_a_server_that_does_not_come_up_is_told_with_its_last_words(small: Stack) -> None:
+    small.layout.create()
+    small.layout.require_current_state()
     log = small.layout.data / "redis" / "appendonlydir" / "appendonly.aof.manifest"
     log.parent.mkdir(parents=True)
     log.write_text("not a manifest\n")
