@@ -84,6 +84,6 @@ def test_metrics_are_refused_to_strangers(address: str, api: AirflowApi, token: 
 
 def test_the_scrapers_token_opens_nothing_else(settings: Settings, api: AirflowApi) -> None:
     headers = {"Authorization": f"Bearer {settings.metrics_token.reveal()}"}
-    for path in ("stream", "live", "live/about", "metrics/../stream", "static/page.css"):
+    for path in ("stream", "live", "live/overview", "metrics/../stream", "static/page.css"):
         response = httpx.get(f"{settings.airflow_url}/showroom/{path}", headers=headers, timeout=TIMEOUT_S)
         assert response.status_code in (401, 403), path

@@ -69,8 +69,8 @@ def index(monkeypatch: pytest.MonkeyPatch) -> Index:
             yield client
 
     monkeypatch.setattr(pipeline, "connect", connect)
-    monkeypatch.setattr(pipeline, "newest", index.newest)
-    monkeypatch.setattr(pipeline, "write", index.write)
+    monkeypatch.setattr(pipeline, "latest_event_time", index.newest)
+    monkeypatch.setattr(pipeline, "write_events", index.write)
     return index
 
 

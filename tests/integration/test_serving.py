@@ -169,7 +169,7 @@ def test_drop_old_interrupted_while_blocked_lifts_the_write_block(
             return response
         raise SystemExit
 
-    monkeypatch.setattr(retention, "_kept", end_on_second_call)
+    monkeypatch.setattr(retention, "_count_retained", end_on_second_call)
     with pytest.raises(SystemExit):
         drop_old(client, MONTHS, MONTH, dry_run=False)
     require_writable(client, older_events)

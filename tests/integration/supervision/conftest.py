@@ -38,7 +38,7 @@ def decision_log(stack: Stack) -> Settings:
     return stack.settings
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def broker() -> Iterator[Settings]:
     """A Kafka of these tests' own that nobody has used."""
     settings = Settings(state_dir=Path(".showroom/test-hours"), port_offset=OFFSET, partitions=2)

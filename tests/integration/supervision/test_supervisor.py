@@ -81,7 +81,7 @@ def test_supervisor_lock_has_one_owner(settings: Settings) -> None:
 
 def test_supervisor_lock_is_renewed_while_its_block_runs(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decision_log_module, "LOCK_MS", 400)
-    monkeypatch.setattr(decision_log_module, "RENEW_S", 0.05)
+    monkeypatch.setattr(decision_log_module, "RENEW_INTERVAL_S", 0.05)
     with supervisor_lock(settings) as mine, redis.Redis.from_url(settings.redis_url.reveal()) as client:
         assert mine is not None
         # Whoever waits for longer than the lock's time still finds it held, by the same owner.
