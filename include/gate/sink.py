@@ -31,7 +31,6 @@ COMMIT_TIMEOUT_S = 8.0
 INIT_TIMEOUT_S = 10.0
 DELIVERY_TIMEOUT_MS = 15_000
 SLICE_S = 0.25
-RECONNECT_MS = 2_000
 NO_RETRY_MS = 120_000
 """librdkafka resends an EndTxn whose connection was lost after this backoff; the gate is long gone by then."""
 BATCH_BYTES = 1024 * 1024
@@ -203,9 +202,6 @@ def _config(
         "queue.buffering.max.kbytes": QUEUE_KBYTES,
         "retry.backoff.ms": NO_RETRY_MS,
         "retry.backoff.max.ms": NO_RETRY_MS,
-        # A producer whose connection was lost is discarded; before that it must not send its commit again.
-        "reconnect.backoff.ms": RECONNECT_MS,
-        "reconnect.backoff.max.ms": RECONNECT_MS,
         "delivery.report.only.error": True,
         "on_delivery": partial(_note_delivery, failures),
         "error_cb": partial(_note_error, lost),
