@@ -71,7 +71,7 @@ class Layout(NamedTuple):
                 " other names (CHANGELOG.md, Renamed)",
                 "delete it with ./showroom down --volumes --yes, or start the version that wrote it",
             )
-        write_text(path, f"{STATE_VERSION}\n")
+        write_text(path, f"{STATE_VERSION}\n", mode=0o600)
 
     def close(self) -> None:
         """Close the folders of an earlier version to other users; no process of that version may run."""
