@@ -4,13 +4,15 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from include.archive import documents
 from tests.valid_sessions import STARTED, encoded, valid_session, viewed
 
 
+# The first draw of a time loads the calendar, which takes seconds on a busy machine.
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
     seconds=st.integers(0, 604_800),
     review=st.none() | st.text(max_size=50),
