@@ -38,12 +38,12 @@ QUOTED = 'Büro "Böse" \\ OR *:* 🛋'
 MAKE = """
 import sys
 import msgspec
-from flink.bulk import body_of, item_of
+from flink.bulk import body_of, bulk_action
 from flink.documents import documents_of
 from include.contracts.session import ValidSession
 for line in sys.stdin.buffer:
     session = msgspec.json.decode(line, type=ValidSession)
-    items = [item_of(0, *item, session.received_at) for item in documents_of(session)]
+    items = [bulk_action(0, *item, session.received_at) for item in documents_of(session)]
     sys.stdout.buffer.write(body_of(items))
 """
 
