@@ -52,5 +52,5 @@ class Backlog:
 
 
 def _ip(number: int) -> str:
-    """Return an address of a /24 network of its own, for up to 8 million numbers."""
+    """Return an address of a /24 network of its own, for up to 7 million numbers."""
     return f"{11 + number // 65_536}.{number // 256 % 256}.{number % 256}.1"

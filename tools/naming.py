@@ -26,7 +26,7 @@ FOLDERS = ("benchmarks", "cli", "dags", "docker", "drills", "flink", "include", 
 
 
 def violations(root: Path) -> Iterator[str]:
-    """Yield `path:line: name, use ...` for each identifier and module name of the project that stands in WORDS.
+    """Yield `path:line: name, use ...` for each identifier and module name in WORDS.
 
     Raises SyntaxError for a file that Python cannot tokenize.
     """

@@ -182,7 +182,7 @@ def test_live_page_polls_visible_panels(browser_page: BrowserPage) -> None:
     expect(page.locator("#updated")).not_to_have_text(was, timeout=CHART_MS)
     expect(drawn).to_be_visible()
     assert abs(number(page) - first) < 100
-    # What lies below the window is not asked for until someone events at it.
+    # A panel below the window is queried only once it scrolls into view.
     assert not any("panel/shop-week" in url for url in browser_page.requests)
     page.locator("#panel-shop-week").scroll_into_view_if_needed()
     expect(page.locator("#panel-shop-week .main-svg").first).to_be_visible(timeout=CHART_MS)
