@@ -24,7 +24,8 @@ def assert_accounted(settings: Settings, expected: Expected, since: Position) ->
         wait_until_indexed(settings, expected, since, PATIENCE_S)
     finally:
         lines = account(settings, expected, since)
-        assert [line for line in lines if line.difference] == []
+        unbalanced = [line for line in lines if line.difference]
+        assert unbalanced == [], f"counts differ: {unbalanced}"
     results = {line.what: line.actual for line in lines}
     assert results[topics.RAW] == expected.produced > 0
     assert results[topics.VALID] == expected.valid > 0
