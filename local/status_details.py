@@ -35,7 +35,7 @@ def gate(settings: Settings) -> RenderableType:
     with (
         _or_away("gate") as unavailable,
         redis.Redis.from_url(
-            settings.redis_url.reveal(), socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S
+            settings.redis.url.reveal(), socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S
         ) as client,
     ):
         report = read_stats(client, settings)
@@ -63,7 +63,7 @@ def airflow(settings: Settings) -> RenderableType:
     layout = Layout.of(settings)
     with _or_away("airflow") as unavailable:
         shown = layout.conf / SHOWN_FILE
-        logins = {settings.airflow_url: login(layout), settings.airflow_url + LIVE: viewer_login(layout)}
+        logins = {settings.airflow.url: login(layout), settings.airflow.url + LIVE: viewer_login(layout)}
         lines = [
             f"  {url} as {user}"
             + (f", its password lies in {layout.conf / KEYS_FILE}" if shown.exists() else f", password {password}")
@@ -79,7 +79,7 @@ def mlflow(settings: Settings) -> RenderableType:
     layout = Layout.of(settings)
     location = layout.conf / mlflow_server.KEYS_FILE
     return Group(
-        _titled("mlflow"), Text(f"  {settings.mlflow_url} as {mlflow_server.USER}, its password lies in {location}")
+        _titled("mlflow"), Text(f"  {settings.mlflow.url} as {mlflow_server.USER}, its password lies in {location}")
     )
 
 

@@ -201,7 +201,7 @@ def _decode(fields: dict[bytes, bytes]) -> DecisionRecord | None:
 
 def _connect(settings: Settings) -> "redis.Redis":
     return redis.Redis.from_url(
-        settings.redis_url.reveal(), socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S, decode_responses=False
+        settings.redis.url.reveal(), socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S, decode_responses=False
     )
 
 
