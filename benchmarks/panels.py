@@ -10,7 +10,7 @@ from elasticsearch import Elasticsearch
 from benchmarks.bench_stack import bench_settings, empty_stack, say
 from benchmarks.fill_indices import DAYS, SUMMARY, fill
 from benchmarks.result import report
-from include.serving.client import connect
+from include.clients.elasticsearch import connect
 from include.serving.panels import Board, Narrow, Panel, ask, load
 from include.serving.templates import ensure_templates
 

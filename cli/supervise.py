@@ -30,7 +30,7 @@ def supervise(
 
 def _round(act: bool) -> bool:
     """Print one round; whether something is wrong."""
-    from include.serving.client import connect
+    from include.clients.elasticsearch import connect
     from include.serving.templates import ensure_templates
     from include.supervise.act import look, supervise_once
     from local.stream_job import job_program, state_folder, supervise_folder

@@ -7,7 +7,7 @@ from typing import Any
 from benchmarks.bench_stack import empty_stack, say
 from benchmarks.result import report
 from drills.drill import LAST_ENTRIES, RESULTS, drill_settings, start
-from include.supervise.flink_rest import FlinkRest
+from include.clients.flink import FlinkRest
 from include.supervise.journal import Journal
 from include.supervise.stream_job import observe
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.bench_stack import say
+from include.clients.flink import FlinkRest
 from include.contracts.errors import NotReadyError
 from include.contracts.settings import Settings
 from include.contracts.topics import DEAD
 from include.ingest.expected import Expected
-from include.supervise.flink_rest import FlinkRest
 from include.supervise.journal import Journal
 from include.supervise.stream_job import observe
 from local.verification.count_check import Line, Position, account, wait_until_indexed

@@ -6,8 +6,8 @@ from typing import Any
 
 from elasticsearch import Elasticsearch
 
+from include.clients.elasticsearch import retry_busy, translate_errors
 from include.contracts.documents import KPI_ALL
-from include.serving.client import errors, patiently
 from include.serving.queries import count
 
 PAGE = 5_000
@@ -66,11 +66,11 @@ def _page(
 
 def _search(client: Elasticsearch, alias: str, query: dict[str, Any], aggregations: dict[str, Any]) -> dict[str, Any]:
     def ask() -> dict[str, Any]:
-        with errors(f"search in {alias}"):
+        with translate_errors(f"search in {alias}"):
             answer = client.search(index=alias, size=0, query=query, aggs=aggregations, **_WHOLE)
             return dict(answer.body)
 
-    return patiently(ask)
+    return retry_busy(ask)
 
 
 def _first_day(month: str) -> str:

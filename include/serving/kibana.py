@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from include.clients.errors import unavailable
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.settings import Secret, Settings
 
@@ -165,7 +166,7 @@ def _ask(http: httpx.Client, method: str, path: str, **request: Any) -> dict[str
     except httpx.UnsupportedProtocol as error:
         raise TerminalError(f"{address}: the address names no protocol", _ADDRESS) from error
     except httpx.HTTPError as error:
-        raise TransientError(f"{address} does not answer ({type(error).__name__})", "see that it runs") from error
+        raise unavailable(f"{method} {path}", address, error, "see that it runs") from error
     if response.status_code in _AWAY:
         raise TransientError(f"{address} answered {response.status_code}", "wait until it is available")
     if response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):

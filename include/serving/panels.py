@@ -14,8 +14,8 @@ import msgspec
 from elasticsearch import Elasticsearch
 from msgspec import Struct
 
+from include.clients.elasticsearch import translate_errors
 from include.contracts.errors import TerminalError
-from include.serving.client import errors
 from include.serving.reading import Columns, rows
 
 SAVED = Path(__file__).parent / "saved" / "panels.json"
@@ -146,7 +146,7 @@ def ask(client: Elasticsearch, panel: Panel, narrow: Narrow) -> Table:
     if not panel.index:
         raise TerminalError(f"panel {panel.id} shows no figures", "ask only for panels that have an index")
     quick = client.options(request_timeout=TIMEOUT_S, max_retries=0)
-    with errors(f"panel {panel.id}"):
+    with translate_errors(f"panel {panel.id}"):
         answer = quick.search(index=panel.index, body=narrowed(panel, narrow), **_LENIENT).body
     columns: Columns = [(column.key, column.role, column.type, column.value) for column in panel.columns]
     return Table(columns=panel.columns, rows=rows(answer, panel.body, columns), took_ms=int(answer["took"]))
@@ -181,7 +181,7 @@ def choices(client: Elasticsearch, narrow: Narrow) -> dict[str, list[str]]:
     aggs: dict[str, Any] = {
         str(name): {"terms": {"field": field, "size": MAX_CHOICES}} for name, field in fields.items()
     }
-    with errors("values to narrow by"):
+    with translate_errors("values to narrow by"):
         answer = quick.search(
             index="session_summary", size=0, query={"bool": {"filter": [within]}}, aggs=aggs, **_LENIENT
         ).body

@@ -12,10 +12,10 @@ import msgspec
 from elasticsearch import Elasticsearch
 from msgspec.structs import replace
 
+from include.clients.elasticsearch import translate_errors
 from include.contracts.documents import COUNTED, PIPELINE, PipelineEvent, index_name, index_pattern
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.settings import Settings
-from include.serving.client import errors
 from include.serving.templates import ensure_templates
 
 TIMEOUT_S = 5.0
@@ -44,7 +44,7 @@ def write(client: Elasticsearch, settings: Settings, events: Sequence[PipelineEv
     TerminalError where it refuses a document.
     """
     quick = client.options(request_timeout=TIMEOUT_S, max_retries=0)
-    with errors(f"template of {PIPELINE}"):
+    with translate_errors(f"template of {PIPELINE}"):
         known = bool(quick.indices.exists_index_template(name=PIPELINE))
     if not known:
         ensure_templates(quick, settings)
@@ -54,7 +54,7 @@ def write(client: Elasticsearch, settings: Settings, events: Sequence[PipelineEv
     for event in stored:
         operations += [{"index": {"_index": index_name(PIPELINE, event.at), "_id": identity(event)}}]
         operations += [msgspec.to_builtins(event)]
-    with errors(f"write of {PIPELINE}"):
+    with translate_errors(f"write of {PIPELINE}"):
         answer: Any = quick.bulk(operations=operations) if operations else {"items": []}
     refused = [item["index"]["error"] for item in answer["items"] if "error" in item["index"]]
     if refused:
@@ -71,7 +71,7 @@ def identity(event: PipelineEvent) -> str:
 
 def newest(client: Elasticsearch, kind: str) -> datetime | None:
     """When the newest event of a kind was; None while there is none. Raises as `errors` does."""
-    with errors(f"newest {kind} of {PIPELINE}"):
+    with translate_errors(f"newest {kind} of {PIPELINE}"):
         client.indices.refresh(index=index_pattern(PIPELINE), **_LENIENT)
         answer = client.search(
             index=PIPELINE,
@@ -115,7 +115,7 @@ def _before(client: Elasticsearch, events: Sequence[PipelineEvent]) -> tuple[dic
     searches: list[dict[str, Any]] = []
     for event in counted:
         searches += [{"index": PIPELINE, **_WHOLE}, _newest_before(event)]
-    with errors(f"totals of {PIPELINE}"):
+    with translate_errors(f"totals of {PIPELINE}"):
         # What was written a moment ago counts.
         client.indices.refresh(index=index_pattern(PIPELINE), **_LENIENT)
         answers = client.msearch(searches=searches)["responses"]

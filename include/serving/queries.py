@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from elasticsearch import Elasticsearch
 
+from include.clients.elasticsearch import retry_busy, translate_errors
 from include.contracts.documents import INDICES, KPI_ALL
-from include.serving.client import errors, patiently
 
 MAX_CATEGORIES = 1_000
 MAX_HITS = 10_000
@@ -40,7 +40,7 @@ class Newest(NamedTuple):
 
 def refresh(client: Elasticsearch) -> None:
     """Make everything stored so far searchable at once."""
-    with errors("refresh"):
+    with translate_errors("refresh"):
         client.indices.refresh(index=",".join(f"{alias}-*" for alias in INDICES), **_LENIENT)
 
 
@@ -48,10 +48,10 @@ def count(client: Elasticsearch, alias: str, query: Mapping[str, Any] | None = N
     """Searchable documents behind an alias, all or those that match a query."""
 
     def ask() -> int:
-        with errors(f"count of {alias}"):
+        with translate_errors(f"count of {alias}"):
             return int(client.count(index=alias, query=query, **_LENIENT)["count"])
 
-    return patiently(ask)
+    return retry_busy(ask)
 
 
 def counts(client: Elasticsearch) -> dict[str, int]:
@@ -103,7 +103,7 @@ def newest_session(client: Elasticsearch) -> Newest | None:
 
 def newest_by(client: Elasticsearch, now: datetime) -> Newest | None:
     """The searchable session that arrived last by `now`; waits for no busy server, for a page asks again anyway."""
-    with errors("search in session_summary"):
+    with translate_errors("search in session_summary"):
         answer = client.search(
             index="session_summary",
             size=1,
@@ -152,11 +152,11 @@ def searchable_sessions(client: Elasticsearch, session_ids: Collection[str]) -> 
 
 def _search(client: Elasticsearch, alias: str, **body: Any) -> dict[str, Any]:
     def ask() -> dict[str, Any]:
-        with errors(f"search in {alias}"):
+        with translate_errors(f"search in {alias}"):
             result: dict[str, Any] = client.search(index=alias, track_total_hits=False, **_LENIENT, **body).body
             return result
 
-    return patiently(ask)
+    return retry_busy(ask)
 
 
 def _newest(hits: Sequence[Mapping[str, Any]]) -> Newest | None:

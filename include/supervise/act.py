@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from include.clients.flink import FlinkRest
 from include.contracts.errors import ShowroomError, TransientError
 from include.contracts.settings import Settings
 from include.supervise.alarms import ALARMS, judged
 from include.supervise.alert import Alarms
-from include.supervise.flink_rest import FlinkRest
 from include.supervise.heartbeat import send_heartbeat
 from include.supervise.journal import Entry, Journal, Turn, acting
 from include.supervise.observation import Observation

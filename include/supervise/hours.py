@@ -10,6 +10,7 @@ from typing import Any, Self
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
+from include.clients.kafka import create_consumer, raise_translated, translate_errors
 from include.contracts import letters, topics
 from include.contracts.errors import TransientError
 from include.contracts.settings import Settings
@@ -36,12 +37,10 @@ class Hours:
         self._settings, self._start, self._end, self._bootstrap_ms = settings, start, end, bootstrap_ms
 
     def __enter__(self) -> Self:
-        try:
+        with translate_errors("read of the hours", self._settings.kafka_bootstrap):
             self._consumer = _consumer(self._settings, bootstrap_ms=self._bootstrap_ms)
             self._from = self._at(topics.RAW, self._start)
             self._until = self._at(topics.RAW, self._end)
-        except KafkaError as error:
-            raise _away(error) from error
         return self
 
     def __exit__(
@@ -49,7 +48,7 @@ class Hours:
     ) -> None:
         self._consumer.close()
         if isinstance(error, KafkaError):
-            raise _away(error) from error
+            raise_translated(error, "read of the hours", self._settings.kafka_bootstrap)
 
     def raw(self) -> int:
         """Offsets of `sessions.raw`: its records, and what the transactions of its producers take."""
@@ -188,11 +187,8 @@ class Hours:
 
 def oldest_raw(settings: Settings) -> datetime | None:
     """The arrival of the oldest raw record; None where there is none. Raises TransientError while Kafka is away."""
-    try:
-        with _consumer(settings) as consumer:
-            found = consumer.offsets_for_times(dict.fromkeys(_places(settings, topics.RAW), 0))
-    except KafkaError as error:
-        raise _away(error) from error
+    with translate_errors("read of the oldest record", settings.kafka_bootstrap), _consumer(settings) as consumer:
+        found = consumer.offsets_for_times(dict.fromkeys(_places(settings, topics.RAW), 0))
     arrivals = [entry.timestamp for entry in found.values() if entry is not None]
     return datetime.fromtimestamp(min(arrivals) / 1_000, UTC) if arrivals else None
 
@@ -200,22 +196,22 @@ def oldest_raw(settings: Settings) -> datetime | None:
 def committed(settings: Settings, group: str, topic: str, bootstrap_ms: int = ANSWER_MS) -> dict[int, int]:
     """Partition -> the offset a group has committed. Raises TransientError while Kafka is away."""
     places = _places(settings, topic)
-    try:
-        with _consumer(settings, group, bootstrap_ms=bootstrap_ms) as reader:
-            begins = reader.beginning_offsets(places)
-            known = {place: reader.committed(place, timeout_ms=ANSWER_MS) for place in places}
-    except KafkaError as error:
-        raise _away(error) from error
+    with (
+        translate_errors(f"committed offsets of {group}", settings.kafka_bootstrap),
+        _consumer(settings, group, bootstrap_ms=bootstrap_ms) as reader,
+    ):
+        begins = reader.beginning_offsets(places)
+        known = {place: reader.committed(place, timeout_ms=ANSWER_MS) for place in places}
     return {place.partition: max(begins[place], known[place] or 0) for place in places}
 
 
 def end_offsets(settings: Settings, topic: str, bootstrap_ms: int = ANSWER_MS) -> dict[int, int]:
     """Partition -> the offset behind its last record, committed or not. Raises TransientError while Kafka is away."""
-    try:
-        with _consumer(settings, isolation_level="read_uncommitted", bootstrap_ms=bootstrap_ms) as reader:
-            found = reader.end_offsets(_places(settings, topic))
-    except KafkaError as error:
-        raise _away(error) from error
+    with (
+        translate_errors(f"end offsets of {topic}", settings.kafka_bootstrap),
+        _consumer(settings, isolation_level="read_uncommitted", bootstrap_ms=bootstrap_ms) as reader,
+    ):
+        found = reader.end_offsets(_places(settings, topic))
     return {place.partition: offset for place, offset in found.items()}
 
 
@@ -234,24 +230,12 @@ def _places(settings: Settings, topic: str) -> list[TopicPartition]:
     return [TopicPartition(topic, number) for number in range(settings.partitions)]
 
 
-def _away(error: KafkaError) -> TransientError:
-    return TransientError(f"Kafka does not answer ({type(error).__name__})", "see that it runs: ./showroom status")
-
-
 def _consumer(
     settings: Settings,
     group: str | None = None,
     isolation_level: str = "read_committed",
     bootstrap_ms: int = ANSWER_MS,
 ) -> KafkaConsumer:
-    return KafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap.split(","),
-        group_id=group,
-        isolation_level=isolation_level,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        allow_auto_create_topics=False,
-        max_partition_fetch_bytes=topics.MAX_MESSAGE_BYTES,
-        bootstrap_timeout_ms=bootstrap_ms,
-        metrics_enabled=False,
+    return create_consumer(
+        settings.kafka_bootstrap, group=group, isolation_level=isolation_level, bootstrap_timeout_ms=bootstrap_ms
     )

@@ -10,6 +10,7 @@ from typing import Any, Self
 import msgspec
 import redis
 
+from include.clients.redis import connect, translate_errors
 from include.contracts import keys
 from include.contracts.errors import TransientError
 from include.contracts.settings import Settings
@@ -69,19 +70,19 @@ class Journal:
         before = self.last(1)
         if before and entry.says_as(before[0]):
             return False
-        with _errors():
+        with translate_errors("write to the journal"):
             self._redis.xadd(keys.decisions(), {FIELD: msgspec.json.encode(entry)}, maxlen=KEPT, approximate=True)
         return True
 
     def last(self, number: int) -> list[Entry]:
         """The newest entries, newest first; those of another version that cannot be read are left out."""
-        with _errors():
+        with translate_errors("read of the journal"):
             found: Any = self._redis.xrevrange(keys.decisions(), count=number)
         return [entry for _, fields in found if (entry := _entry(fields)) is not None]
 
     def restarts_since(self, unix: float) -> list[float]:
         """When the stream was started since then, Unix s, oldest first. An entry that cannot be read counts as one."""
-        with _errors():
+        with translate_errors("read of the journal"):
             oldest = max(0, int((unix - CLOCKS_APART_S) * 1_000))
             found: Any = self._redis.xrange(keys.decisions(), min=oldest)
         times: list[float] = []
@@ -103,7 +104,7 @@ class Turn:
 
     def extend(self) -> None:
         """Ask for as much time again. Raises TransientError when the right was lost meanwhile."""
-        with _errors():
+        with translate_errors("renewal of the supervisor's lock"):
             kept: Any = self._redis.eval(_EXTEND, 1, keys.supervising(), self._token, str(LOCK_MS))
         if not kept:
             raise TransientError("another supervisor has taken over", "none: it goes on with the stream")
@@ -114,7 +115,7 @@ class Turn:
         Flink refuses a second job of one id. So of two submissions that do not see each other, because one lost
         its lock or the answer to it was lost, only one starts a job.
         """
-        with _errors():
+        with translate_errors("read of the next job id"):
             self._redis.set(keys.next_job(), secrets.token_hex(16), nx=True, px=JOB_ID_MS)
             found: Any = self._redis.get(keys.next_job())
         if not found:
@@ -123,7 +124,7 @@ class Turn:
 
     def spend(self, job_id: str) -> None:
         """Never submit under this id again: Flink knows a job of it."""
-        with _errors():
+        with translate_errors("deletion of the next job id"):
             self._redis.eval(_DELETE_IF_EQUAL, 1, keys.next_job(), job_id)
 
 
@@ -135,7 +136,7 @@ def acting(settings: Settings) -> Iterator[Turn | None]:
     """
     token = secrets.token_hex(16)
     with _connect(settings) as client:
-        with _errors():
+        with translate_errors("request of the supervisor's lock"):
             mine = client.set(keys.supervising(), token, nx=True, px=LOCK_MS)
         if not mine:
             yield None
@@ -146,7 +147,7 @@ def acting(settings: Settings) -> Iterator[Turn | None]:
                 yield turn
         finally:
             # What was done is done; a lock that cannot be released expires.
-            with suppress(TransientError), _errors():
+            with suppress(TransientError), translate_errors("release of the supervisor's lock"):
                 client.eval(_DELETE_IF_EQUAL, 1, keys.supervising(), token)
 
 
@@ -190,15 +191,4 @@ def _entry(fields: dict[bytes, bytes]) -> Entry | None:
 
 
 def _connect(settings: Settings) -> "redis.Redis":
-    return redis.Redis.from_url(
-        settings.redis_url.reveal(), socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S, decode_responses=False
-    )
-
-
-@contextmanager
-def _errors() -> Iterator[None]:
-    try:
-        yield
-    except redis.RedisError as error:
-        message = f"the journal's Redis does not answer ({type(error).__name__})"
-        raise TransientError(message, "see that it runs: ./showroom status") from error
+    return connect(settings.redis_url.reveal(), timeout_s=TIMEOUT_S)

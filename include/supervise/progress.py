@@ -7,8 +7,10 @@ from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import OffsetSpec
 from kafka.errors import CoordinatorLoadInProgressError, CoordinatorNotAvailableError
 from kafka.protocol.consumer.offsets import IsolationLevel
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+from tenacity import wait_fixed
 
+from include.clients.errors import with_retries
+from include.clients.kafka import create_admin
 from include.contracts import topics
 from include.contracts.settings import Settings
 from include.supervise.observation import Kafka
@@ -26,11 +28,7 @@ Readers = Mapping[str, list[TopicPartition]]
 def probe_kafka(settings: Settings) -> Kafka:
     """Ends of the topics and how far their readers are. Raises the client's own errors."""
     limit_ms = int(REQUEST_S * 1_000)
-    with KafkaAdminClient(
-        bootstrap_servers=settings.kafka_bootstrap.split(","),
-        bootstrap_timeout_ms=limit_ms,
-        request_timeout_ms=limit_ms,
-    ) as admin:
+    with create_admin(settings.kafka_bootstrap, request_ms=limit_ms, bootstrap_ms=limit_ms) as admin:
         names = (topics.RAW, topics.VALID, topics.REJECTED, topics.DEAD)
         places = {name: [TopicPartition(name, number) for number in range(settings.partitions)] for name in names}
         every = [place for name in names for place in places[name]]
@@ -70,15 +68,16 @@ def _reached(admin: KafkaAdminClient, readers: Readers) -> dict[tuple[str, Topic
         return {}
     found: dict[tuple[str, TopicPartition], int] = {}
     for group, places in readers.items():
-        answer = _asking()(admin.list_group_offsets, {group: places})[group]
+        answer = _group_offsets(admin, group, places)
         found |= {(group, place): known.offset for place, known in answer.items() if known.offset >= 0}
     return found
 
 
-def _asking() -> Retrying:
-    return Retrying(
-        retry=retry_if_exception_type((CoordinatorNotAvailableError, CoordinatorLoadInProgressError)),
-        stop=stop_after_delay(COORDINATOR_S),
+def _group_offsets(admin: KafkaAdminClient, group: str, places: list[TopicPartition]) -> dict[TopicPartition, Any]:
+    answer: dict[TopicPartition, Any] = with_retries(
+        lambda: admin.list_group_offsets({group: places})[group],
         wait=wait_fixed(COORDINATOR_POLL_S),
-        reraise=True,
+        deadline_s=COORDINATOR_S,
+        retry_on=(CoordinatorNotAvailableError, CoordinatorLoadInProgressError),
     )
+    return answer

@@ -9,8 +9,8 @@ from showroom.links import JOB_KEY, DashboardLink, FlinkJobLink
 from showroom.verdicts import verdicts
 
 if TYPE_CHECKING:
+    from include.clients.flink import FlinkRest
     from include.contracts.settings import Settings
-    from include.supervise.flink_rest import FlinkRest
     from include.supervise.journal import Turn
     from include.supervise.observation import Observation
     from include.supervise.stream_job import RestorePoint
@@ -152,7 +152,7 @@ def _start(
 
 def _prepare(settings: "Settings") -> None:
     """The index templates must be there before the job's first document."""
-    from include.serving.client import connect
+    from include.clients.elasticsearch import connect
     from include.serving.templates import ensure_templates
 
     with connect(settings) as client:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from playwright.sync_api import Route, expect
 
+from include.clients.elasticsearch import connect
 from include.contracts.documents import INDICES
-from include.serving.client import connect
 from include.serving.templates import ensure_templates
 from local.stack import Stack
 from tests.browser.conftest import SESSIONS
@@ -22,7 +22,7 @@ VALUE = "#panel-shop-sessions .value"
 BUSY = {
     "state": "away",
     "source": "Elasticsearch",
-    "message": "panel shop-sessions: Elasticsearch answered 429 es_rejected_execution_exception",
+    "message": "panel shop-sessions failed: Elasticsearch returned 429 es_rejected_execution_exception",
     "remedy": "wait until Elasticsearch is less busy, then try again",
 }
 
@@ -103,7 +103,7 @@ def test_what_elasticsearch_refuses_is_said_where_it_is(
         settle(page)
         failed = page.locator("#panel-products-sentiment")
         expect(failed).to_have_attribute("data-state", "failed", timeout=CHART_MS)
-        expect(failed.locator(".failed")).to_contain_text("Elasticsearch answered 400")
+        expect(failed.locator(".failed")).to_contain_text("Elasticsearch returned 400")
         expect(page.get_by_role("heading", name="Elasticsearch refuses")).to_be_visible()
         expect(page.locator("#panel-products-table")).to_have_attribute("data-state", "shown")
         page.screenshot(path=screenshots / f"live-refused-{theme}.png")
@@ -125,7 +125,7 @@ def test_a_busy_server_and_a_slow_one(seen: Seen, theme: str, screenshots: Path)
     seen.show("live?board=shop&span=hour")
     expect(page.locator("#panel-shop-sales .value")).to_be_visible(timeout=CHART_MS)
     expect(page.locator("#panel-shop-sessions")).to_have_attribute("data-state", "failed", timeout=CHART_MS)
-    expect(page.locator("#away")).to_contain_text("answered 429")
+    expect(page.locator("#away")).to_contain_text("returned 429")
     expect(page.locator("#panel-shop-traffic")).to_have_attribute("aria-busy", "true")
     page.screenshot(path=screenshots / f"live-busy-{theme}.png")
     answered.set()

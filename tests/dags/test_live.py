@@ -21,14 +21,14 @@ from include.archive import queries as archive
 from include.archive.store import connect as connect_mongo
 from include.archive.store import database
 from include.clients.airflow import AirflowApi
+from include.clients.elasticsearch import connect
+from include.clients.flink import FlinkRest
 from include.contracts.archive import LEDGERS, RECONCILIATIONS
 from include.contracts.documents import PIPELINE, PipelineEvent
 from include.contracts.errors import TerminalError
 from include.contracts.settings import Settings
 from include.ingest.ledger import Ledger
 from include.serving import queries as serving
-from include.serving.client import connect
-from include.supervise.flink_rest import FlinkRest
 from include.supervise.hours import Hours
 from include.supervise.reconcile import HOUR
 from include.supervise.stream_job import cancel, observe, restore_points, running_job

@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
+from include.clients.elasticsearch import connect
 from include.contracts.settings import LOOPBACK, Settings
 from include.ingest.plan import Plan
 from include.ingest.publisher import publish
 from include.ingest.shop import synthesize
 from include.serving import queries
-from include.serving.client import connect
 from local.stack import Stack
 from tests.exposure import listening_programs, paths_of_others, sockets_beyond_loopback
 from tests.polling import eventually

@@ -8,8 +8,8 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from benchmarks import fill_indices, panels
+from include.clients.elasticsearch import connect
 from include.contracts.documents import INDICES, PIPELINE
-from include.serving.client import connect
 from include.serving.panels import ask, find
 from include.serving.templates import ensure_templates
 from local.stack import Stack

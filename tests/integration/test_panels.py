@@ -10,11 +10,11 @@ import msgspec
 import pytest
 from elasticsearch import Elasticsearch
 
+from include.clients.elasticsearch import connect
 from include.contracts.documents import INDICES, index_name
 from include.contracts.errors import TerminalError, TransientError
 from include.ingest.emission import VALID
 from include.serving import queries
-from include.serving.client import connect
 from include.serving.panels import Narrow, Panel, ask, choices, find, load
 from include.serving.pipeline import write
 from include.serving.templates import ensure_templates
@@ -182,7 +182,7 @@ def test_before_the_first_document_every_panel_is_empty(stack: Stack, name: str)
 def test_errors_say_whether_to_try_again(stack: Stack) -> None:
     with (
         connect(stack.settings.replace(elasticsearch_url="http://127.0.0.1:9")) as nobody,
-        pytest.raises(TransientError, match="does not answer"),
+        pytest.raises(TransientError, match="is unavailable"),
     ):
         ask(nobody, find("shop-sessions"), DAY)
     with connect(stack.settings) as client, pytest.raises(TerminalError, match="shows no figures"):
@@ -196,7 +196,7 @@ def test_an_index_of_another_mapping_is_an_error_that_names_the_panel(stack: Sta
         client.indices.create(index=panel.index, mappings={"properties": properties})
         try:
             client.index(index=panel.index, document={"started_at": START, "purchase_amount": "x"}, refresh=True)
-            with pytest.raises(TerminalError, match="panel shop-sales: Elasticsearch answered 400"):
+            with pytest.raises(TerminalError, match="panel shop-sales failed: Elasticsearch returned 400"):
                 ask(client, panel, DAY)
         finally:
             client.indices.delete(index=panel.index)

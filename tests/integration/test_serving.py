@@ -8,11 +8,11 @@ import msgspec
 import pytest
 from elasticsearch import Elasticsearch
 
+from include.clients.elasticsearch import connect
 from include.contracts.documents import INDICES, KpiMinute, index_name, older_index
 from include.contracts.errors import TerminalError, TransientError
 from include.ingest.emission import VALID, Emission
 from include.serving import queries, retention
-from include.serving.client import connect
 from include.serving.retention import drop_old
 from include.serving.templates import ensure_templates
 from local.stack import Stack
@@ -116,7 +116,7 @@ def test_errors_say_whether_to_try_again(stack: Stack, client: Elasticsearch) ->
         queries.count(client, "kpi_minute", {"no_such_query": {}})
     with (
         connect(stack.settings.replace(elasticsearch_url="http://127.0.0.1:9")) as nobody,
-        pytest.raises(TransientError, match="does not answer"),
+        pytest.raises(TransientError, match="is unavailable"),
     ):
         queries.count(nobody, "kpi_minute")
 

@@ -87,7 +87,7 @@ def test_what_elasticsearch_says_is_passed_on(code: int, reason: str, status: in
     with elasticsearch(code, content) as url:
         answer = at(url).get("/live/panel/shop-bar")
     assert (answer.status_code, answer.json()["state"]) == (status, state)
-    assert f"answered {code} {reason}" in answer.json()["message"]
+    assert f"returned {code} {reason}" in answer.json()["message"]
 
 
 def test_a_slow_elasticsearch_is_not_waited_for_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,7 +97,7 @@ def test_a_slow_elasticsearch_is_not_waited_for_for_long(monkeypatch: pytest.Mon
         answer = at(url).get("/live/panel/shop-bar")
         assert time.monotonic() - began < 5.0
     assert answer.status_code == 503
-    assert "does not answer" in answer.json()["message"]
+    assert "is unavailable" in answer.json()["message"]
 
 
 def test_the_stream_page_names_what_is_away_and_shows_the_rest(nowhere: TestClient) -> None:

@@ -10,7 +10,7 @@ from mlflow.exceptions import MlflowException
 from include.batch.models import artifact
 from include.batch.models.artifact import Manifest
 from include.batch.models.model import Model
-from include.batch.track import tracking
+from include.clients import mlflow
 from include.contracts.errors import TerminalError
 from include.contracts.settings import Settings
 
@@ -24,14 +24,14 @@ def champion(settings: Settings, name: str) -> Model | None:
 
     Raises TransientError where MLflow is away, TerminalError where the artefact is missing or corrupt.
     """
-    client = tracking.connect(settings)
+    client = mlflow.connect(settings.mlflow_url)
     found = version(client, name, CHAMPION)
     return None if found is None else fetch(client, found)[0]
 
 
 def version(client: MlflowClient, name: str, alias: str) -> ModelVersion | None:
     """The version of a registered name that bears an alias, None where there is none."""
-    with tracking.errors(f"look up {name}"):
+    with mlflow.translate_errors(f"look up {name}"):
         number = aliases(client, name).get(alias)
         return None if number is None else client.get_model_version(name, number)
 
@@ -41,7 +41,7 @@ def aliases(client: MlflowClient, name: str) -> dict[str, str]:
     try:
         return {alias: str(number) for alias, number in client.get_registered_model(name).aliases.items()}
     except MlflowException as error:
-        if error.error_code in tracking.ABSENT:
+        if error.error_code in mlflow.ABSENT:
             return {}
         raise
 
@@ -51,7 +51,7 @@ def fetch(client: MlflowClient, found: ModelVersion) -> tuple[Model, Manifest]:
     with tempfile.TemporaryDirectory() as place:
         path = f"{FOLDER}/artifacts"
         try:
-            with tracking.errors(f"download {found.name} version {found.version}"):
+            with mlflow.translate_errors(f"download {found.name} version {found.version}"):
                 local = Path(client.download_artifacts(str(found.run_id), path, place))
         except OSError as error:
             raise _missing(found, str(error)) from error

@@ -16,13 +16,14 @@ from mlflow.entities.model_registry import ModelVersion
 from pymongo.collection import Collection
 
 from include.batch.context import Context
-from include.batch.features.source import Document
 from include.batch.models import artifact
 from include.batch.track import evidence, night, records, runs, tracking, versions
 from include.batch.track.decide import Decision, Evidence, decide
 from include.batch.track.evidence import Later
 from include.batch.track.load import CHAMPION, version
 from include.batch.track.night import Night
+from include.clients import mlflow
+from include.clients.mongodb import Document
 
 DECISION, REASONS, CONFIRMED = "showroom.decision", "showroom.reasons", "showroom.confirmed"
 
@@ -44,7 +45,7 @@ def run(context: Context) -> Mapping[str, object]:
     Raises TerminalError where the steps before have not run, TransientError where MLflow or MongoDB is away.
     """
     found = night.read(context)
-    client = tracking.connect(context.settings)
+    client = mlflow.connect(context.settings.mlflow_url)
     with records.opened(context.settings) as collection:
         desk = Desk(client, tracking.experiment(client), collection, found, evidence.later(context))
         logged = {kind: _log(desk, kind) for kind in found.fits}

@@ -28,7 +28,7 @@ from include.batch.features import columns
 from include.batch.track import card
 from include.batch.track.load import FOLDER
 from include.batch.track.night import PRIVATE, Fit, Night
-from include.batch.track.tracking import errors
+from include.clients.mlflow import translate_errors
 
 SCORER = Path(__file__).with_name("scorer.py")
 KEY, KIND, CONTENT = "showroom.run", "showroom.kind", "showroom.content"
@@ -72,7 +72,7 @@ def log(client: MlflowClient, experiment: str, night: Night, told: Entry) -> Run
     for run in search(client, experiment, night.key, told.kind):
         if run.info.status == "FINISHED" and run.data.tags.get(CONTENT) == told.content:
             return run
-    with errors(f"log {told.kind}"):
+    with translate_errors(f"log {told.kind}"):
         run = client.create_run(
             experiment, run_name=f"{told.kind} {night.window.end:%Y-%m-%d}", tags={**told.tags, CONTENT: told.content}
         )
@@ -91,7 +91,7 @@ def log(client: MlflowClient, experiment: str, night: Night, told: Entry) -> Run
 
 def search(client: MlflowClient, experiment: str, key: str, kind: str) -> list[Run]:
     """All runs of one fit that are not deleted, newest first."""
-    with errors(f"look up the runs of {kind}"):
+    with translate_errors(f"look up the runs of {kind}"):
         wanted = f"tags.`{KEY}` = '{key}' and tags.`{KIND}` = '{kind}'"
         return list(client.search_runs([experiment], wanted, order_by=["attributes.start_time DESC"]))
 
@@ -99,7 +99,7 @@ def search(client: MlflowClient, experiment: str, key: str, kind: str) -> list[R
 def sweep(client: MlflowClient, experiment: str, night: Night, kept: Mapping[str, str], needed: frozenset[str]) -> int:
     """Delete the runs of this night that others have replaced; how many. `kept`: kind -> run; `needed` stay as well."""
     swept = 0
-    with errors("delete replaced runs"):
+    with translate_errors("delete replaced runs"):
         wanted = f"tags.`{KEY}` = '{night.key}'"
         for run in client.search_runs([experiment], wanted):
             if run.info.run_id not in needed and kept.get(run.data.tags.get(KIND, "")) != run.info.run_id:

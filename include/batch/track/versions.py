@@ -9,7 +9,7 @@ from mlflow.exceptions import MlflowException
 
 from include.batch.track.load import CHALLENGER, CHAMPION, FOLDER, aliases
 from include.batch.track.runs import CONTENT, KEY
-from include.batch.track.tracking import errors
+from include.clients.mlflow import translate_errors
 
 MODEL, PRIVATE_MODEL = "purchase", "purchase-private"
 NAMES: dict[str, str] = {
@@ -22,7 +22,7 @@ TAKEN = "RESOURCE_ALREADY_EXISTS"
 
 def challenge(client: MlflowClient, name: str, run: Run, description: str, tags: Mapping[str, str]) -> ModelVersion:
     """The version of this run under `name`, new or from before, with the alias challenger."""
-    with errors(f"register {name}"):
+    with translate_errors(f"register {name}"):
         _ensure(client, name)
         found = _of_run(client, name, run.info.run_id)
         if found is None:
@@ -39,13 +39,13 @@ def challenge(client: MlflowClient, name: str, run: Run, description: str, tags:
 
 def promote(client: MlflowClient, found: ModelVersion) -> None:
     """Move the alias champion, at once, to this version."""
-    with errors(f"promote {found.name} version {found.version}"):
+    with translate_errors(f"promote {found.name} version {found.version}"):
         client.set_registered_model_alias(found.name, CHAMPION, found.version)
 
 
 def tell(client: MlflowClient, found: ModelVersion, tags: Mapping[str, str]) -> None:
     """Tag a version."""
-    with errors(f"tag {found.name} version {found.version}"):
+    with translate_errors(f"tag {found.name} version {found.version}"):
         for name, value in tags.items():
             client.set_model_version_tag(found.name, found.version, name, value)
 
@@ -53,7 +53,7 @@ def tell(client: MlflowClient, found: ModelVersion, tags: Mapping[str, str]) -> 
 def sweep(client: MlflowClient, name: str, key: str, kept: ModelVersion) -> int:
     """Delete the versions of the same night that `kept` replaced; how many. One that bears an alias stays."""
     swept = 0
-    with errors(f"delete replaced versions of {name}"):
+    with translate_errors(f"delete replaced versions of {name}"):
         borne = set(aliases(client, name).values())
         for found in client.search_model_versions(f"name = '{name}'"):
             replaced = found.tags.get(KEY) == key and str(found.version) != str(kept.version)
@@ -65,7 +65,7 @@ def sweep(client: MlflowClient, name: str, key: str, kept: ModelVersion) -> int:
 
 def needed_runs(client: MlflowClient) -> frozenset[str]:
     """Runs whose artefacts a version with an alias is made of."""
-    with errors("look up the aliases"):
+    with translate_errors("look up the aliases"):
         return frozenset(
             str(client.get_model_version(name, number).run_id)
             for name in NAMES

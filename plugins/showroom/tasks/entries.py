@@ -8,7 +8,7 @@ import msgspec
 import pymongo
 from pymongo.database import Database
 
-from include.archive.store import Document, errors
+from include.clients.mongodb import Document, translate_errors
 from include.contracts.archive import RECONCILIATIONS
 from include.supervise.due import RAW_KEPT, Known
 from include.supervise.reconcile import Evidence, Line, Reconciliation, State
@@ -50,7 +50,7 @@ class Entries:
     def differing(self, now: datetime) -> list[Document]:
         """Entries with a difference that is recent enough to be looked at again, oldest first."""
         since = f"{now - RAW_KEPT:%Y-%m-%d}"
-        with errors("read reconciliations"):
+        with translate_errors("read reconciliations"):
             found = self._collection.find({"state": "difference", "_id": {"$gte": since}}).sort("_id", 1)
             return list(found)
 
@@ -95,16 +95,16 @@ class Entries:
         return f"{entry['hour']}: {'; '.join(texts)}"
 
     def _newest(self) -> list[Document]:
-        with errors("read reconciliations"):
+        with translate_errors("read reconciliations"):
             found = self._collection.find({}, projection=list(_SHOWN))
             return list(found.sort("_id", pymongo.DESCENDING).limit(MAX_KNOWN))
 
     def _get(self, identity: str) -> Document:
-        with errors("read a reconciliation"):
+        with translate_errors("read a reconciliation"):
             return self._collection.find_one({"_id": identity}) or {}
 
     def _put(self, identity: str, entry: Mapping[str, Any]) -> None:
-        with errors("keep a reconciliation"):
+        with translate_errors("keep a reconciliation"):
             written = {**entry, "written_at": datetime.now(UTC)}
             self._collection.replace_one({"_id": identity}, written, upsert=True)
 

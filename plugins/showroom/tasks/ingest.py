@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 from airflow.providers.mongo.hooks.mongo import MongoHook
 
-from include.archive.store import database, errors
+from include.archive.store import database
+from include.clients.mongodb import translate_errors
 from include.contracts.archive import LEDGERS
 from include.contracts.settings import Settings
 from include.ingest.plan import Limits, Plan
@@ -75,5 +76,5 @@ def replay_log(params: Mapping[str, Any]) -> dict[str, Any]:
 def _keep(identity: str, ledger: bytes, current: Settings) -> None:
     """Keep the truth under its name; the same interval again replaces it."""
     entry = {"ledger": ledger.decode(), "written_at": datetime.now(UTC)}
-    with MongoHook() as hook, errors("keep the ledger"):
+    with MongoHook() as hook, translate_errors("keep the ledger"):
         database(hook.get_conn(), current)[LEDGERS].replace_one({"_id": identity}, entry, upsert=True)

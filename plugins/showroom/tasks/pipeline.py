@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 
+from include.clients.elasticsearch import connect
 from include.contracts.documents import PipelineEvent
 from include.contracts.errors import ShowroomError
 from include.contracts.settings import Settings
-from include.serving.client import connect
 from include.serving.pipeline import TIMEOUT_S, newest, write
 from include.supervise.events import of_round
 from include.supervise.journal import Entry

@@ -5,8 +5,8 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
+from include.clients.elasticsearch import connect
 from include.contracts.errors import TransientError
-from include.serving.client import connect
 from include.serving.kibana import import_objects
 from include.serving.retention import drop_old, ensure_aliases
 from include.serving.templates import ensure_templates

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from include.batch.privacy.entries import Document, Entries, Taken
+from include.batch.privacy.entries import Entries, Taken
+from include.clients.mongodb import Document
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 import pytest
 
 from include.batch.privacy import accountant
-from include.batch.privacy.entries import Document, Entries
+from include.batch.privacy.entries import Entries
 from include.batch.privacy.ledger import BudgetSpent, Receipt, charge
 from include.batch.privacy.mechanism import decode
+from include.clients.mongodb import Document
 from include.contracts.errors import TerminalError, TransientError
 from tests.batch.privacy.kept import CONTRACT, Memory, entry
 from tests.batch.privacy.made import mechanism

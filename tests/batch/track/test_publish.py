@@ -247,6 +247,6 @@ def test_a_run_that_lacks_a_step_says_which(first: Context) -> None:
 
 def test_mongodb_away_leaves_no_champion(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(records, "CONNECT_MS", 200)
-    with pytest.raises(TransientError, match="MongoDB does not answer"):
+    with pytest.raises(TransientError, match="MongoDB is unavailable"):
         publish.run(night.write(night.context(tmp_path / "1", settings)))
     assert state(settings)[2] == {"purchase": {"challenger": "1"}, "purchase-private": {}}

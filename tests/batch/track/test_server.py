@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from include.batch.track import load, publish, tracking, versions
+from include.batch.track import load, publish, versions
+from include.clients import mlflow
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.settings import Settings
 from tests.batch.track import night
@@ -65,7 +66,7 @@ def test_a_night_on_a_server(server: str, tmp_path: Path, kept: Records) -> None
     assert load.champion(settings, versions.PRIVATE_MODEL) is not None
     assert [record["decision"] for record in kept.values()] == ["promoted", "promoted"]
 
-    found = load.version(tracking.connect(settings), versions.MODEL, load.CHAMPION)
+    found = load.version(mlflow.connect(settings.mlflow_url), versions.MODEL, load.CHAMPION)
     assert found is not None
     lost = requests.delete(f"{server}/api/2.0/mlflow-artifacts/artifacts/1/{found.run_id}/artifacts/model", timeout=30)
     assert lost.ok
@@ -79,13 +80,13 @@ def test_a_server_that_is_away_is_told_within_seconds(
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         settings = Settings(mlflow_url=f"http://127.0.0.1:{probe.getsockname()[1]}")
-    for name in tracking.PATIENCE:
+    for name in mlflow.LIMITS:
         monkeypatch.delenv(name, raising=False)
     wanted = night.write(night.context(tmp_path / "1", settings))
     began = time.monotonic()
-    with pytest.raises(TransientError, match="MLflow does not answer"):
+    with pytest.raises(TransientError, match="MLflow is unavailable"):
         publish.run(wanted)
-    with pytest.raises(TransientError, match="MLflow does not answer"):
+    with pytest.raises(TransientError, match="MLflow is unavailable"):
         load.champion(settings, versions.MODEL)
     assert time.monotonic() - began < 30
     assert not kept

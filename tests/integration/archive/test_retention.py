@@ -8,7 +8,7 @@ from pymongo.database import Database
 from include.archive import __main__ as command
 from include.archive import documents, retention
 from include.archive.retention import delete_expired
-from include.archive.store import Document
+from include.clients.mongodb import Document
 from include.contracts.archive import SESSIONS
 from include.contracts.settings import Settings
 from tests.valid_sessions import valid_session

@@ -10,13 +10,13 @@ from unittest.mock import create_autospec
 import pytest
 
 from include.clients.airflow import AirflowApi
+from include.clients.elasticsearch import connect
+from include.clients.flink import FlinkRest
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.settings import Settings
-from include.serving.client import connect
 from include.serving.templates import ensure_templates
-from include.supervise import act, flink_rest
+from include.supervise import act
 from include.supervise.act import look, supervise_once
-from include.supervise.flink_rest import FlinkRest
 from include.supervise.journal import Entry, Journal, Turn, acting
 from include.supervise.observation import Observation
 from include.supervise.stream_job import cancel, restore_points, running_job, submit
@@ -79,7 +79,7 @@ def test_a_submission_that_lands_after_its_time_out_is_the_only_job(
 
         def lose_answer() -> None:
             with monkeypatch.context() as impatient, pytest.raises(TransientError, match="ReadTimeout"):
-                impatient.setattr(flink_rest, "RUN_TIMEOUT_S", 0.5)
+                impatient.setattr("include.clients.flink.RUN_TIMEOUT_S", 0.5)
                 submit(flink, job_program(), None, turn)
             eventually(lambda: running_job(flink), PATIENCE_S)
 

@@ -100,7 +100,7 @@ def test_my_turn_while_another_acts_says_so(settings: Settings) -> None:
 
 def test_my_turn_without_redis_says_so(settings: Settings) -> None:
     away = settings.replace(redis_url=Secret("redis://127.0.0.1:1/0"))
-    with pytest.raises(TransientError, match="Redis does not answer"), my_turn(away):
+    with pytest.raises(TransientError, match="Redis is unavailable"), my_turn(away):
         raise AssertionError("nobody may act without the lock")
 
 

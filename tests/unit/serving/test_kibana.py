@@ -128,7 +128,7 @@ def test_a_program_that_no_browser_reaches_gets_no_link() -> None:
 
 
 def test_nobody_at_the_address_is_told_as_being_away() -> None:
-    with pytest.raises(TransientError, match="does not answer"):
+    with pytest.raises(TransientError, match="is unavailable"):
         import_objects(Settings(kibana_url="http://127.0.0.1:9"))
 
 
