@@ -65,7 +65,7 @@ def create_admin(bootstrap: str, *, request_ms: int, bootstrap_ms: int | None = 
         request_ms: Limit of each request.
         bootstrap_ms: Limit of the first connection; None for the client's own.
     """
-    limits = {} if bootstrap_ms is None else {"bootstrap_timeout_ms": bootstrap_ms}
+    limits: dict[str, Any] = {} if bootstrap_ms is None else {"bootstrap_timeout_ms": bootstrap_ms}
     return KafkaAdminClient(bootstrap_servers=bootstrap.split(","), request_timeout_ms=request_ms, **limits)
 
 

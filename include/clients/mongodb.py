@@ -55,7 +55,7 @@ def connect(
     Raises:
         TerminalError: The address is invalid.
     """
-    limits = {} if socket_ms is None else {"connectTimeoutMS": socket_ms, "socketTimeoutMS": socket_ms}
+    limits: dict[str, Any] = {} if socket_ms is None else {"connectTimeoutMS": socket_ms, "socketTimeoutMS": socket_ms}
     with translate_errors("connection to MongoDB"):
         return Client(
             url,

@@ -1,5 +1,6 @@
 """Which errors of kafka-python are translated, and the options of its clients."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -24,8 +25,12 @@ CHECK = "see that it runs: ./showroom status"
 def options(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
     """Options of the clients by class; no client connects."""
     seen: dict[str, dict[str, Any]] = {}
+
+    def record(name: str, **config: Any) -> None:
+        seen[name] = config
+
     for name in ("KafkaConsumer", "KafkaProducer", "KafkaAdminClient"):
-        monkeypatch.setattr(kafka, name, lambda name=name, **config: seen.update({name: config}))
+        monkeypatch.setattr(kafka, name, partial(record, name))
     return seen
 
 
