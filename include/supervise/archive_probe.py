@@ -14,7 +14,10 @@ TIMEOUT_MS = 2_000
 
 
 def probe_archive(settings: Settings) -> Archive:
-    """Read the next offset of each partition, 0 where the archive never ran. Raises PyMongoError; TerminalError for an invalid address."""
+    """Read the next offset of each partition, 0 where the archive never ran. Raises PyMongoError.
+
+    Raises TerminalError for an invalid address.
+    """
     names = {progress_id(VALID, number): number for number in range(settings.partitions)}
     with connect(
         settings.mongo_url.reveal(), appname="showroom-supervise", server_selection_ms=TIMEOUT_MS, socket_ms=TIMEOUT_MS
