@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, stop_after_delay, stop_never
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, stop_after_delay, stop_any
+from tenacity.stop import stop_base
 from tenacity.wait import wait_base
 
 from include.contracts.errors import TransientError
@@ -50,12 +51,12 @@ def with_retries(
         before_sleep: Called before each wait, for example to log the error.
         sleep: Waits; it may raise to end the retries.
     """
-    stop = stop_after_delay(deadline_s) if deadline_s is not None else stop_never
+    limits: list[stop_base] = [] if deadline_s is None else [stop_after_delay(deadline_s)]
     if attempts is not None:
-        stop = stop_after_attempt(attempts) if deadline_s is None else stop | stop_after_attempt(attempts)
+        limits.append(stop_after_attempt(attempts))
     retrying = Retrying(
         retry=retry_if_exception(_predicate(retry_on)),
-        stop=stop,
+        stop=stop_any(*limits),
         wait=wait,
         before_sleep=before_sleep,
         sleep=sleep,

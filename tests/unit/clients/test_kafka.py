@@ -7,7 +7,6 @@ import pytest
 from kafka.errors import (
     KafkaConnectionError,
     KafkaTimeoutError,
-    NoBrokersAvailable,
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
 )
@@ -36,7 +35,7 @@ def options(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.parametrize(
     "error",
-    [KafkaConnectionError("lost"), KafkaTimeoutError("late"), NoBrokersAvailable("none"), ConnectionRefusedError("no")],
+    [KafkaConnectionError("lost"), KafkaTimeoutError("late"), ConnectionRefusedError("no")],
 )
 def test_translate_errors_with_lost_connection_names_broker_and_remedy(error: Exception) -> None:
     with pytest.raises(TransientError) as raised, translate_errors("read sessions.raw", BROKERS):
