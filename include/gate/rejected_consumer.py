@@ -6,6 +6,7 @@ from datetime import datetime
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from include.clients.errors import unavailable
 from include.contracts import topics
 from include.contracts.errors import TransientError
 from include.contracts.settings import Settings
@@ -75,8 +76,6 @@ def translate_errors(settings: Settings) -> Iterator[None]:
     try:
         yield
     except KafkaException as error:
-        raise TransientError(
-            f"search of {topics.REJECTED} failed: Kafka at {settings.kafka_bootstrap} does not answer"
-            f" ({error.args[0].str()})",
-            REMEDY,
+        raise unavailable(
+            f"search of {topics.REJECTED}", f"Kafka at {settings.kafka_bootstrap}", error.args[0].str(), REMEDY
         ) from error

@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 import httpx
 import redis
 
+from include.clients.redis import connect
 from include.contracts import redis_keys
 from include.contracts.settings import Settings
 from include.supervise.state_file import AlertRecord, StateFile, SupervisorState
@@ -28,9 +29,7 @@ class AlertManager:
         self._webhook = settings.alert_webhook
         self._repeat_interval_s = settings.alert_again_s
         self._file = StateFile(settings)
-        self._redis = redis.Redis.from_url(
-            settings.redis_url.reveal(), socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=REDIS_TIMEOUT_S
-        )
+        self._redis = connect(settings.redis_url.reveal(), timeout_s=REDIS_TIMEOUT_S)
         self._http = httpx.Client(timeout=TIMEOUT_S, transport=transport)
         # httpx logs addresses, and that of a webhook is a secret.
         logging.getLogger("httpx").setLevel(logging.WARNING)

@@ -16,6 +16,8 @@ from tenacity import Retrying, retry_if_exception_type, retry_if_result, wait_fi
 
 from include.archive import queries as archived
 from include.archive import store
+from include.clients.elasticsearch import connect
+from include.clients.kafka import create_consumer
 from include.contracts import topics
 from include.contracts.errors import NotReadyError, TransientError
 from include.contracts.index_documents import STREAM_INDICES
@@ -23,7 +25,6 @@ from include.contracts.reject_reasons import Reason
 from include.contracts.settings import Settings
 from include.ingest.expected_counts import Expected
 from include.serving import queries
-from include.serving.client import connect
 from local.program import nothing
 
 KPI = "kpi_minute"
@@ -219,12 +220,4 @@ def _places(settings: Settings) -> list[TopicPartition]:
 
 
 def _consumer(settings: Settings) -> KafkaConsumer:
-    return KafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap.split(","),
-        isolation_level="read_committed",
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        allow_auto_create_topics=False,
-        max_partition_fetch_bytes=topics.MAX_MESSAGE_BYTES,
-        metrics_enabled=False,
-    )
+    return create_consumer(settings.kafka_bootstrap)

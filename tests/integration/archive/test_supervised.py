@@ -7,7 +7,7 @@ from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
 from include.archive import watermark
-from include.archive.store import Document
+from include.clients.mongodb import Document
 from include.contracts.settings import Secret, Settings
 from include.contracts.topics import VALID
 from include.supervise.archive_probe import TIMEOUT_MS, probe_archive
