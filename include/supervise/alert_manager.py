@@ -140,7 +140,7 @@ class AlertManager:
         try:
             response = self._http.post(address, json=body)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            log.warning("the alert webhook does not answer (%s)", type(error).__name__)
+            log.warning("the alert webhook is unavailable (%s)", type(error).__name__)
             return False
         if response.is_error:
             log.warning("the alert webhook answered %d", response.status_code)
