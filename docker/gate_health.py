@@ -18,9 +18,9 @@ def main() -> str | None:
     The youngest heartbeat counts: a process under load looks at an idle partition less often.
     """
     settings = Settings.from_env(os.environ)
-    url = settings.redis_url.reveal()
+    url = settings.redis.url.reveal()
     with connect(url, timeout_s=TIMEOUT_S) as client:
-        beats = client.mget([redis_keys.heartbeat(partition) for partition in range(settings.partitions)])
+        beats = client.mget([redis_keys.heartbeat(partition) for partition in range(settings.kafka.partitions)])
     ages = [time.time() - float(beat) / 1_000 for beat in beats if beat is not None]
     if ages and min(ages) < MAX_AGE_S:
         return None

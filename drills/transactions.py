@@ -24,7 +24,7 @@ class Transactions:
         self._partitions = [
             TopicPartition(topic, partition)
             for topic in (topics.VALID, topics.REJECTED)
-            for partition in range(settings.partitions)
+            for partition in range(settings.kafka.partitions)
         ]
         with _consumer(settings, "read_uncommitted") as consumer:
             self._start: Offsets = consumer.end_offsets(self._partitions)
@@ -71,4 +71,4 @@ class OpenTransaction:
 
 
 def _consumer(settings: Settings, isolation: Isolation) -> KafkaConsumer:
-    return create_consumer(settings.kafka_bootstrap, isolation_level=isolation, auto_offset_reset="latest")
+    return create_consumer(settings.kafka.bootstrap_servers, isolation_level=isolation, auto_offset_reset="latest")

@@ -88,7 +88,7 @@ FROM (
         user_id, duration_s,
         purchase.made AS made,
         CAST(purchase.amount AS DECIMAL(18, 4)) AS amount,
-        TIMESTAMPDIFF(SECOND, ended_at, received_at) > {settings.late_after_s} AS late
+        TIMESTAMPDIFF(SECOND, ended_at, received_at) > {settings.stream.lateness_threshold_s} AS late
       FROM valid_sessions
       WHERE v = {VERSION} AND session_id IS NOT NULL AND user_id IS NOT NULL
         AND started_at IS NOT NULL AND ended_at IS NOT NULL AND received_at IS NOT NULL
@@ -117,7 +117,7 @@ def _table(name: str, columns: str, options: dict[str, str]) -> str:
 
 
 def _kafka(settings: Settings, topic: str) -> dict[str, str]:
-    return {"connector": "kafka", "topic": topic, "properties.bootstrap.servers": settings.kafka_bootstrap}
+    return {"connector": "kafka", "topic": topic, "properties.bootstrap.servers": settings.kafka.bootstrap_servers}
 
 
 def _source(settings: Settings, topic: str, group: str, start: str) -> dict[str, str]:

@@ -34,7 +34,7 @@ def gate(settings: Settings) -> RenderableType:
     """Records by verdict, users estimated and true, claims of the duplicate window, heartbeat."""
     with (
         _or_away("gate") as unavailable,
-        redis.connect(settings.redis_url.reveal(), timeout_s=TIMEOUT_S) as client,
+        redis.connect(settings.redis.url.reveal(), timeout_s=TIMEOUT_S) as client,
     ):
         report = read_stats(client, settings)
         return Group(_titled("gate"), _verdicts(report), _users(report, _true_users(settings, report)))
@@ -61,7 +61,7 @@ def airflow(settings: Settings) -> RenderableType:
     layout = Layout.of(settings)
     with _or_away("airflow") as unavailable:
         shown = layout.conf / SHOWN_FILE
-        logins = {settings.airflow_url: login(layout), settings.airflow_url + LIVE: viewer_login(layout)}
+        logins = {settings.airflow.url: login(layout), settings.airflow.url + LIVE: viewer_login(layout)}
         lines = [
             f"  {url} as {user}"
             + (f", its password lies in {layout.conf / KEYS_FILE}" if shown.exists() else f", password {password}")
@@ -77,7 +77,7 @@ def mlflow(settings: Settings) -> RenderableType:
     layout = Layout.of(settings)
     location = layout.conf / mlflow_server.KEYS_FILE
     return Group(
-        _titled("mlflow"), Text(f"  {settings.mlflow_url} as {mlflow_server.USER}, its password lies in {location}")
+        _titled("mlflow"), Text(f"  {settings.mlflow.url} as {mlflow_server.USER}, its password lies in {location}")
     )
 
 

@@ -119,7 +119,7 @@ class _Run:
 
 def _load_shares(run: _Run, positions: dict[int, int], ends: dict[int, int]) -> int:
     """Load all partitions, several at once; how many offsets are left. The first error ends all workers."""
-    workers = min(run.settings.archive_workers, len(positions))
+    workers = min(run.settings.archive.workers, len(positions))
     shares = [{partition: positions[partition] for partition in sorted(positions)[n::workers]} for n in range(workers)]
 
     def work(share: dict[int, int]) -> int:

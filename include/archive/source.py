@@ -42,7 +42,7 @@ class Bounds(NamedTuple):
 
 def describe(settings: Settings, topic: str, timeout_s: float = REQUEST_S) -> Described:
     """Ask the broker. Raises TransientError while Kafka is away or the topic does not exist."""
-    with translate_errors(f"describe {topic}", settings.kafka_bootstrap), _admin(settings, timeout_s) as admin:
+    with translate_errors(f"describe {topic}", settings.kafka.bootstrap_servers), _admin(settings, timeout_s) as admin:
         result = admin.describe_topics([topic])[0]
     if result["error_code"] or not result["partitions"]:
         raise TransientError(f"topic {topic} does not exist", "./showroom up creates it")
@@ -52,7 +52,7 @@ def describe(settings: Settings, topic: str, timeout_s: float = REQUEST_S) -> De
 def bounds(settings: Settings, topic: str, partitions: int, timeout_s: float = REQUEST_S) -> Bounds:
     """Ask the broker where a topic begins and ends. Raises TransientError while Kafka is unavailable."""
     topic_partitions = [TopicPartition(topic, partition) for partition in range(partitions)]
-    with translate_errors(f"bounds of {topic}", settings.kafka_bootstrap), _admin(settings, timeout_s) as admin:
+    with translate_errors(f"bounds of {topic}", settings.kafka.bootstrap_servers), _admin(settings, timeout_s) as admin:
         oldest, latest = (
             admin.list_partition_offsets(dict.fromkeys(topic_partitions, spec), IsolationLevel.READ_COMMITTED)
             for spec in (OffsetSpec.EARLIEST, OffsetSpec.LATEST)
@@ -73,7 +73,7 @@ class Source:
         self._settings = settings
         self._topic = topic
         self._places = [TopicPartition(topic, partition) for partition in partitions]
-        with translate_errors("connect", settings.kafka_bootstrap):
+        with translate_errors("connect", settings.kafka.bootstrap_servers):
             self._consumer = _consumer(settings)
 
     def __enter__(self) -> "Source":
@@ -84,21 +84,21 @@ class Source:
 
     def ends(self) -> dict[int, int]:
         """Partition -> the offset behind its last committed record."""
-        with translate_errors(f"ends of {self._topic}", self._settings.kafka_bootstrap):
+        with translate_errors(f"ends of {self._topic}", self._settings.kafka.bootstrap_servers):
             result = self._consumer.end_offsets(self._places)
         return {topic_partition.partition: result[topic_partition] for topic_partition in self._places}
 
     def read(self, starts: Mapping[int, int], ends: Mapping[int, int]) -> Iterator[Batch]:
         """Batches in bounded memory until every partition has reached its end; the last may be without records."""
-        with translate_errors(f"read {self._topic}", self._settings.kafka_bootstrap):
+        with translate_errors(f"read {self._topic}", self._settings.kafka.bootstrap_servers):
             self._consumer.assign(self._places)
             for topic_partition in self._places:
                 self._consumer.seek(topic_partition, starts[topic_partition.partition])
         at = dict(starts)
         moved_at = time.monotonic()
         while any(at[partition] < end for partition, end in ends.items()):
-            with translate_errors(f"read {self._topic}", self._settings.kafka_bootstrap):
-                polled = self._consumer.poll(timeout_ms=POLL_MS, max_records=self._settings.archive_batch)
+            with translate_errors(f"read {self._topic}", self._settings.kafka.bootstrap_servers):
+                polled = self._consumer.poll(timeout_ms=POLL_MS, max_records=self._settings.archive.batch_size)
                 now = {
                     topic_partition.partition: self._consumer.position(topic_partition)
                     for topic_partition in self._places
@@ -116,12 +116,12 @@ class Source:
 
 def _admin(settings: Settings, timeout_s: float) -> KafkaAdminClient:
     limit_ms = int(timeout_s * 1_000)
-    return create_admin(settings.kafka_bootstrap, request_ms=limit_ms, bootstrap_ms=limit_ms)
+    return create_admin(settings.kafka.bootstrap_servers, request_ms=limit_ms, bootstrap_ms=limit_ms)
 
 
 def _consumer(settings: Settings) -> KafkaConsumer:
     return create_consumer(
-        settings.kafka_bootstrap,
+        settings.kafka.bootstrap_servers,
         client_id="archive",
         # Never skip silently: an offset that is gone is an error here, and a recorded gap in the next run.
         auto_offset_reset="none",

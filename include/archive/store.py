@@ -28,7 +28,7 @@ def connect(settings: Settings, timeout_s: float | None = None) -> Client:
     """
     limit_ms = None if timeout_s is None else int(timeout_s * 1_000)
     return mongodb.connect(
-        settings.mongo_url.reveal(),
+        settings.mongodb.url.reveal(),
         appname="showroom",
         server_selection_ms=limit_ms or CONNECT_MS,
         timeout_ms=limit_ms,
@@ -39,7 +39,7 @@ def connect(settings: Settings, timeout_s: float | None = None) -> Client:
 def database(client: Client, settings: Settings) -> Database[Document]:
     """The archive's database, as `durable` makes it. Raises TerminalError for a name that cannot be one."""
     with translate_errors("open the database"):
-        return durable(client[settings.mongo_database])
+        return durable(client[settings.mongodb.database])
 
 
 def durable(plain: Database[Document]) -> Database[Document]:

@@ -33,7 +33,7 @@ def connect(settings: Settings, *, timeout_s: float = TIMEOUT_S) -> Elasticsearc
     Close it after use.
     """
     return open_client(
-        settings.elasticsearch_url, api_key=settings.elasticsearch_api_key.reveal() or None, timeout_s=timeout_s
+        settings.elasticsearch.url, api_key=settings.elasticsearch.api_key.reveal() or None, timeout_s=timeout_s
     )
 
 

@@ -81,7 +81,7 @@ def translate_errors(operation: str) -> Iterator[None]:
             raise TransientError(message, "wait until MongoDB is less busy, then try again") from error
         if code in CURSOR_LOST_CODES:
             raise TransientError(message, "try again") from error
-        raise TerminalError(message, "see SHOWROOM_MONGO_URL and MongoDB's log") from error
+        raise TerminalError(message, "see SHOWROOM_MONGODB_URL and MongoDB's log") from error
 
 
 def _reason(error: PyMongoError) -> str:

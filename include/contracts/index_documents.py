@@ -108,7 +108,7 @@ class KpiMinute(Document, frozen=True):
     A session counts once in each category it viewed, with its whole amount, and once in category `all`;
     totals are read from `all`. Rows of one minute and category that were received on different days add
     up: so a late session never rewrites a closed row. `late_sessions` arrived more than
-    SHOWROOM_LATE_AFTER_S after they ended. `users` are distinct within the row.
+    SHOWROOM_STREAM_LATENESS_THRESHOLD_S after they ended. `users` are distinct within the row.
     """
 
     minute: datetime

@@ -70,7 +70,7 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric("supervise.action", "supervise", "gauge", "", "1 for the action that is decided now, else 0", "action"),
     Metric("supervise.decision_age_s", "supervise", "gauge", "s", "time since the last recorded decision"),
-    Metric("supervise.starts", "supervise", "gauge", "starts", "stream starts within SHOWROOM_SUPERVISE_WINDOW_S"),
+    Metric("supervise.starts", "supervise", "gauge", "starts", "stream starts within the restart window"),
     Metric("supervise.alerts", "supervise", "gauge", "", "1 for each alert that fires, else 0", "alert"),
     Metric(
         "supervise.heartbeat_age_s", "supervise", "gauge", "s", "time since the last heartbeat, NaN before the first"

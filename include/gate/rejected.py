@@ -84,7 +84,7 @@ def find_rejected(settings: Settings, query: Query, timeout_s: float = TIMEOUT_S
     """
     deadline = time.monotonic() + timeout_s
     with (
-        translate_errors(f"search of {topics.REJECTED}", settings.kafka_bootstrap),
+        translate_errors(f"search of {topics.REJECTED}", settings.kafka.bootstrap_servers),
         open_consumer(settings) as consumer,
     ):
         search = _Search(consumer, query, deadline, read_bounds(consumer, query.since))

@@ -44,7 +44,7 @@ def read_bounds(consumer: Consumer, since: datetime | None) -> dict[int, tuple[i
 def open_consumer(settings: Settings) -> Iterator[Consumer]:
     """A consumer that belongs to no group and commits nothing."""
     consumer = create_consumer(
-        settings.kafka_bootstrap,
+        settings.kafka.bootstrap_servers,
         "rejected",
         {
             # The client demands a name; nothing joins this group and nothing is committed.

@@ -66,14 +66,14 @@ class GateState:
     """Redis as the gate sees it. Waits, and says so, while Redis is away; stops waiting when told to stop."""
 
     def __init__(self, settings: Settings, topic_id: str, stop: ShutdownSignal) -> None:
-        self._redis = connect(settings.redis_url.reveal(), timeout_s=TIMEOUT_S)
-        window_s = settings.duplicate_window_s
+        self._redis = connect(settings.redis.url.reveal(), timeout_s=TIMEOUT_S)
+        window_s = settings.gate.duplicate_window_s
         self._limits = msgspec.msgpack.encode(
             [
                 window_s * 1000,
-                settings.rate_user_per_minute,
-                settings.rate_network_per_minute,
-                settings.users_expected,
+                settings.gate.max_user_sessions_per_minute,
+                settings.gate.max_network_sessions_per_minute,
+                settings.gate.bloom_capacity,
                 topic_id,
                 RATE_TTL_S,
                 DAY_TTL_S,

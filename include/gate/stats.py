@@ -38,11 +38,14 @@ class GateStats:
 def read_stats(client: "redis.Redis", settings: Settings, now: float | None = None) -> GateStats:
     """The gate's state at `now` (Unix s). Raises redis' own connection errors."""
     now = time.time() if now is None else now
-    window_ms, sub_ms = settings.duplicate_window_s * 1000, redis_keys.sub_window_ms(settings.duplicate_window_s)
+    window_ms, sub_ms = (
+        settings.gate.duplicate_window_s * 1000,
+        redis_keys.sub_window_ms(settings.gate.duplicate_window_s),
+    )
     now_ms = int(now * 1000)
     sub_windows = range((now_ms - window_ms) // sub_ms, now_ms // sub_ms + 1)
     windows = range(now_ms // window_ms - 1, now_ms // window_ms + 1)
-    partitions = range(settings.partitions)
+    partitions = range(settings.kafka.partitions)
     with client.pipeline(transaction=False) as pipe:
         for partition in partitions:
             pipe.hgetall(redis_keys.counts(partition))
@@ -56,7 +59,7 @@ def read_stats(client: "redis.Redis", settings: Settings, now: float | None = No
             for window in windows:
                 pipe.memory_usage(redis_keys.seen_filter(partition, window))
         responses = pipe.execute(raise_on_error=False)
-    width = len(responses) // settings.partitions
+    width = len(responses) // settings.kafka.partitions
     rows = [responses[topic_partition : topic_partition + width] for topic_partition in range(0, len(responses), width)]
     for row in rows:
         for response in row:

@@ -100,18 +100,18 @@ def _connect(settings: Settings, patience_s: float) -> KafkaProducer:
             deadline_s=patience_s,
             retry_on=KafkaError,
             before_sleep=lambda state: log.warning(
-                "waiting for Kafka: bootstrap=%s attempt=%d", settings.kafka_bootstrap, state.attempt_number
+                "waiting for Kafka: bootstrap=%s attempt=%d", settings.kafka.bootstrap_servers, state.attempt_number
             ),
         )
     except KafkaError as error:
         raise DeliveryError(
-            f"publication failed: Kafka at {settings.kafka_bootstrap} is unavailable ({error})", REMEDY_AWAY
+            f"publication failed: Kafka at {settings.kafka.bootstrap_servers} is unavailable ({error})", REMEDY_AWAY
         ) from error
 
 
 def _producer(settings: Settings, patience_s: float) -> KafkaProducer:
     return create_producer(
-        settings.kafka_bootstrap,
+        settings.kafka.bootstrap_servers,
         client_id="ingest",
         acks="all",
         enable_idempotence=True,
@@ -131,9 +131,9 @@ def _partitions(producer: KafkaProducer, settings: Settings) -> int:
         count = len(producer.partitions_for(RAW))
     except KafkaError as error:
         raise DeliveryError(f"topic {RAW} is not there ({error})", REMEDY_AWAY) from error
-    if count != settings.partitions:
+    if count != settings.kafka.partitions:
         raise SettingsError(
-            f"topic {RAW} has {count} partitions, SHOWROOM_PARTITIONS says {settings.partitions}",
+            f"topic {RAW} has {count} partitions, SHOWROOM_KAFKA_PARTITIONS says {settings.kafka.partitions}",
             "set it to what the topic has: verdicts depend on it",
         )
     return count

@@ -52,11 +52,11 @@ def _client(settings: Settings, logins: Logins | None) -> Elasticsearch:
     if logins is None:
         return elasticsearch.connect(settings)
     login = ("elastic", logins.elastic.reveal())
-    return elasticsearch.open_client(settings.elasticsearch_url, login=login)
+    return elasticsearch.open_client(settings.elasticsearch.url, login=login)
 
 
 def _topics(settings: Settings) -> list[str]:
-    with kafka.translate_errors("creation of the topics", settings.kafka_bootstrap, "see that it runs"):
+    with kafka.translate_errors("creation of the topics", settings.kafka.bootstrap_servers, "see that it runs"):
         return ensure_topics(settings)
 
 

@@ -8,7 +8,8 @@ from elasticsearch import Elasticsearch
 
 from include.clients.elasticsearch import open_client, translate_errors
 from include.contracts.index_documents import INDICES, NEIGHBOURS_ALIAS, PIPELINE, STREAM_INDICES, index_pattern
-from include.contracts.settings import Secret, Settings
+from include.contracts.setting import Secret
+from include.contracts.settings import Settings
 
 KEY_FILE_MODE = 0o600
 UNAUTHORIZED, NOT_FOUND = 401, 404
@@ -83,7 +84,7 @@ def _key_in(settings: Settings, name: str, file: Path) -> str:
     if not key:
         return ""
     with (
-        open_client(settings.elasticsearch_url, api_key=key, timeout_s=TEST_TIMEOUT_S, max_retries=3) as client,
+        open_client(settings.elasticsearch.url, api_key=key, timeout_s=TEST_TIMEOUT_S, max_retries=3) as client,
         translate_errors(f"test of the key of {name}"),
     ):
         response = client.options(ignore_status=UNAUTHORIZED).security.authenticate()

@@ -10,7 +10,8 @@ from tenacity import RetryCallState, wait_fixed
 
 from include.clients.errors import with_retries
 from include.contracts.errors import SettingsError, ShowroomError
-from include.contracts.settings import Secret, Settings
+from include.contracts.setting import Secret
+from include.contracts.settings import Settings
 from include.dashboards.kibana import Imported, import_objects
 
 DEADLINE_S = 300.0

@@ -188,9 +188,9 @@ def _not_a_letter(record: Any) -> DeadLetter:
 
 @contextmanager
 def _connected(settings: Settings) -> Iterator[KafkaConsumer]:
-    with kafka.translate_errors("redrive", settings.kafka_bootstrap):
+    with kafka.translate_errors("redrive", settings.kafka.bootstrap_servers):
         consumer = kafka.create_consumer(
-            settings.kafka_bootstrap,
+            settings.kafka.bootstrap_servers,
             group=REDRIVE_GROUP,
             isolation_level="read_uncommitted",
             bootstrap_timeout_ms=BOOTSTRAP_MS,
@@ -203,7 +203,7 @@ def _connected(settings: Settings) -> Iterator[KafkaConsumer]:
 
 @contextmanager
 def _producer(settings: Settings) -> Iterator[KafkaProducer]:
-    producer = kafka.create_producer(settings.kafka_bootstrap, bootstrap_timeout_ms=BOOTSTRAP_MS)
+    producer = kafka.create_producer(settings.kafka.bootstrap_servers, bootstrap_timeout_ms=BOOTSTRAP_MS)
     try:
         yield producer
     finally:
@@ -225,7 +225,7 @@ def _write_again(producer: KafkaProducer, rejected: Iterable[tuple[StoredDeadLet
 
 
 def _dead_letter_partitions(settings: Settings) -> list[TopicPartition]:
-    return [TopicPartition(DEAD, partition) for partition in range(settings.partitions)]
+    return [TopicPartition(DEAD, partition) for partition in range(settings.kafka.partitions)]
 
 
 def _instant(text: str) -> datetime:

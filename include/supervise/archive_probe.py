@@ -18,12 +18,15 @@ def probe_archive(settings: Settings) -> ArchiveState:
 
     Raises TerminalError for an invalid address.
     """
-    names = {progress_id(VALID, number): number for number in range(settings.partitions)}
+    names = {progress_id(VALID, number): number for number in range(settings.kafka.partitions)}
     with connect(
-        settings.mongo_url.reveal(), appname="showroom-supervise", server_selection_ms=TIMEOUT_MS, socket_ms=TIMEOUT_MS
+        settings.mongodb.url.reveal(),
+        appname="showroom-supervise",
+        server_selection_ms=TIMEOUT_MS,
+        socket_ms=TIMEOUT_MS,
     ) as client:
         options = CodecOptions[Document](tz_aware=True, tzinfo=UTC)
-        progress = client[settings.mongo_database].get_collection(PROGRESS, codec_options=options)
+        progress = client[settings.mongodb.database].get_collection(PROGRESS, codec_options=options)
         documents = list(progress.find({"_id": {"$in": list(names)}}))
     written = [at.timestamp() for document in documents if isinstance(at := document.get("written_at"), datetime)]
     return ArchiveState(

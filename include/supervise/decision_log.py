@@ -201,4 +201,4 @@ def _decode(fields: dict[bytes, bytes]) -> DecisionRecord | None:
 
 
 def _connect(settings: Settings) -> "redis.Redis":
-    return connect(settings.redis_url.reveal(), timeout_s=TIMEOUT_S)
+    return connect(settings.redis.url.reveal(), timeout_s=TIMEOUT_S)

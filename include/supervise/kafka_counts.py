@@ -39,7 +39,7 @@ class HourlyCounts:
         self._settings, self._start, self._end, self._bootstrap_ms = settings, start, end, bootstrap_ms
 
     def __enter__(self) -> Self:
-        with translate_errors("read of the hours", self._settings.kafka_bootstrap):
+        with translate_errors("read of the hours", self._settings.kafka.bootstrap_servers):
             self._consumer = _consumer(self._settings, bootstrap_ms=self._bootstrap_ms)
             self._from = self._offsets_at(topics.RAW, self._start)
             self._until = self._offsets_at(topics.RAW, self._end)
@@ -50,7 +50,7 @@ class HourlyCounts:
     ) -> None:
         self._consumer.close()
         if isinstance(error, KafkaError):
-            raise_translated(error, "read of the hours", self._settings.kafka_bootstrap)
+            raise_translated(error, "read of the hours", self._settings.kafka.bootstrap_servers)
 
     def raw(self) -> int:
         """Return the offsets of `sessions.raw`: its records, and the markers of its producers' transactions."""
@@ -205,7 +205,10 @@ class HourlyCounts:
 
 def oldest_raw(settings: Settings) -> datetime | None:
     """Return the arrival of the oldest raw record, None without one. Raises TransientError."""
-    with translate_errors("read of the oldest record", settings.kafka_bootstrap), _consumer(settings) as consumer:
+    with (
+        translate_errors("read of the oldest record", settings.kafka.bootstrap_servers),
+        _consumer(settings) as consumer,
+    ):
         offsets = consumer.offsets_for_times(dict.fromkeys(_topic_partitions(settings, topics.RAW), 0))
     arrivals = [entry.timestamp for entry in offsets.values() if entry is not None]
     return datetime.fromtimestamp(min(arrivals) / 1_000, UTC) if arrivals else None
@@ -215,7 +218,7 @@ def committed(settings: Settings, group: str, topic: str, bootstrap_ms: int = RE
     """Return partition -> the offset that a group has committed. Raises TransientError."""
     topic_partitions = _topic_partitions(settings, topic)
     with (
-        translate_errors(f"committed offsets of {group}", settings.kafka_bootstrap),
+        translate_errors(f"committed offsets of {group}", settings.kafka.bootstrap_servers),
         _consumer(settings, group, bootstrap_ms=bootstrap_ms) as reader,
     ):
         begins = reader.beginning_offsets(topic_partitions)
@@ -232,7 +235,7 @@ def committed(settings: Settings, group: str, topic: str, bootstrap_ms: int = RE
 def end_offsets(settings: Settings, topic: str, bootstrap_ms: int = RESPONSE_TIMEOUT_MS) -> dict[int, int]:
     """Return partition -> the offset after its last record, committed or not. Raises TransientError."""
     with (
-        translate_errors(f"end offsets of {topic}", settings.kafka_bootstrap),
+        translate_errors(f"end offsets of {topic}", settings.kafka.bootstrap_servers),
         _consumer(settings, isolation_level="read_uncommitted", bootstrap_ms=bootstrap_ms) as reader,
     ):
         offsets = reader.end_offsets(_topic_partitions(settings, topic))
@@ -251,7 +254,7 @@ def _origin(record: Any) -> tuple[int, int] | None:
 
 
 def _topic_partitions(settings: Settings, topic: str) -> list[TopicPartition]:
-    return [TopicPartition(topic, number) for number in range(settings.partitions)]
+    return [TopicPartition(topic, number) for number in range(settings.kafka.partitions)]
 
 
 def _consumer(
@@ -261,5 +264,8 @@ def _consumer(
     bootstrap_ms: int = RESPONSE_TIMEOUT_MS,
 ) -> KafkaConsumer:
     return create_consumer(
-        settings.kafka_bootstrap, group=group, isolation_level=isolation_level, bootstrap_timeout_ms=bootstrap_ms
+        settings.kafka.bootstrap_servers,
+        group=group,
+        isolation_level=isolation_level,
+        bootstrap_timeout_ms=bootstrap_ms,
     )

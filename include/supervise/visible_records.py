@@ -73,7 +73,7 @@ def _scan(settings: Settings, starts: Offsets, ends: Offsets) -> dict[TopicParti
 
 def _consumer(settings: Settings) -> KafkaConsumer:
     return create_consumer(
-        settings.kafka_bootstrap,
+        settings.kafka.bootstrap_servers,
         max_partition_fetch_bytes=FETCH_BYTES,
         bootstrap_timeout_ms=int(SCAN_TIMEOUT_S * 1_000),
     )

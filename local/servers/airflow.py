@@ -13,7 +13,8 @@ import httpx
 import msgspec
 
 from include.contracts.errors import TerminalError
-from include.contracts.settings import LOOPBACK, Secret, Settings
+from include.contracts.setting import Secret
+from include.contracts.settings import LOOPBACK, Settings
 from local.install.environments import LOCKS, python_of
 from local.install.flink_jar import jar_path
 from local.layout import Layout, write_text
@@ -78,9 +79,9 @@ def programs(settings: Settings, layout: Layout) -> tuple[Program, ...]:
             command=(python, "-P", "-m", "airflow", *arguments),
             priority=700 + number,
             probe=lambda part=part: probe(settings, part),  # type: ignore[misc]
-            address=settings.airflow_url if name == "airflow-api" else "",
+            address=settings.airflow.url if name == "airflow-api" else "",
             environment=environment,
-            ports={"Airflow": settings.ports.airflow} if name == "airflow-api" else {},
+            ports={"Airflow": settings.local.ports.airflow} if name == "airflow-api" else {},
             prepare=lambda: _prepare(environment, layout),
             stop_wait_s=30,
         )
@@ -96,7 +97,7 @@ def home(layout: Layout) -> Path:
 def environment_of(settings: Settings, layout: Layout) -> dict[str, str]:
     """Everything Airflow and its tasks are configured by: settings, keys, connections, folders."""
     keys = read_keys(layout) or Keys(password="", jwt="", fernet="", session="")
-    base = f"http://{LOOPBACK}:{settings.ports.airflow}"
+    base = f"http://{LOOPBACK}:{settings.local.ports.airflow}"
     options = {
         "CORE__DAGS_FOLDER": ROOT / "dags",
         "CORE__PLUGINS_FOLDER": ROOT / "plugins",
@@ -111,8 +112,8 @@ def environment_of(settings: Settings, layout: Layout) -> dict[str, str]:
         "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin,{VIEWER}:viewer",
         "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": layout.conf / PASSWORDS_FILE,
         "API__HOST": LOOPBACK,
-        "API__PORT": settings.ports.airflow,
-        "API__BASE_URL": settings.airflow_url,
+        "API__PORT": settings.local.ports.airflow,
+        "API__BASE_URL": settings.airflow.url,
         "API__WORKERS": 1,
         "API__INSTANCE_NAME": "Showroom",
         "API__SECRET_KEY": keys.session,
@@ -150,14 +151,14 @@ def environment_of(settings: Settings, layout: Layout) -> dict[str, str]:
 def task_settings(settings: Settings, layout: Layout) -> Settings:
     """The settings of DAGs and pages: where files and state of stream and batch lie; no pseudonym key."""
     return settings.replace(
-        state_dir=layout.root,
-        pseudonym_key=Secret(""),
-        flink_jar=str(jar_path()),
-        flink_project=str(ROOT),
-        flink_state=str(data_dir(layout)),
-        batch_python=str(python_of("ml")),
-        batch_folder=str(layout.data / "batch"),
-        noise_key=mlflow.noise_key(settings, layout),
+        local={"state_dir": layout.root},
+        gate={"pseudonym_key": Secret("")},
+        flink={"jar": str(jar_path()), "project_dir": str(ROOT), "state_dir": str(data_dir(layout))},
+        batch={
+            "python": str(python_of("ml")),
+            "runs_dir": str(layout.data / "batch"),
+            "noise_key": mlflow.noise_key(settings, layout),
+        },
     )
 
 
@@ -180,7 +181,7 @@ def ensure_keys(layout: Layout) -> None:
 
 def probe(settings: Settings, part: str) -> str | None:
     """Airflow's own word on one of its parts: `metadatabase`, `scheduler`, `triggerer` or `dag_processor`."""
-    url = f"http://{LOOPBACK}:{settings.ports.airflow}/api/v2/monitor/health"
+    url = f"http://{LOOPBACK}:{settings.local.ports.airflow}/api/v2/monitor/health"
     health: dict[str, dict[str, Any]] = httpx.get(url, timeout=PROBE_TIMEOUT_S).raise_for_status().json()
     status = health.get(part, {}).get("status")
     return None if status == "healthy" else f"the {part.replace('_', ' ')} is {status or 'not started'}"
@@ -188,8 +189,8 @@ def probe(settings: Settings, part: str) -> str | None:
 
 def _mongo_connection(settings: Settings) -> str:
     """The archive as Airflow writes connections: another scheme, the database as path."""
-    address = settings.mongo_url.reveal().replace("mongodb://", "mongo://", 1).rstrip("/")
-    return f"{address}/{settings.mongo_database}"
+    address = settings.mongodb.url.reveal().replace("mongodb://", "mongo://", 1).rstrip("/")
+    return f"{address}/{settings.mongodb.database}"
 
 
 def _prepare(environment: dict[str, str], layout: Layout) -> None:

@@ -42,7 +42,7 @@ def program(settings: Settings, layout: Layout) -> Program:
         command=(*_as_user(layout, home), str(home / "bin" / "elasticsearch")),
         priority=300,
         probe=lambda: probe(settings),
-        address=f"http://{LOOPBACK}:{settings.ports.elasticsearch}",
+        address=f"http://{LOOPBACK}:{settings.local.ports.elasticsearch}",
         environment={
             "ES_JAVA_HOME": str(java.java_home()),
             "ES_JAVA_OPTS": f"{HEAP} -XX:-UsePerfData",
@@ -54,8 +54,8 @@ def program(settings: Settings, layout: Layout) -> Program:
             "HOME": str(tmp),
         },
         ports={
-            "Elasticsearch": settings.ports.elasticsearch,
-            "Elasticsearch's transport": settings.ports.elasticsearch_transport,
+            "Elasticsearch": settings.local.ports.elasticsearch,
+            "Elasticsearch's transport": settings.local.ports.elasticsearch_transport,
         },
         files=lambda: {
             main: _conf(settings, layout, data),
@@ -69,7 +69,7 @@ def program(settings: Settings, layout: Layout) -> Program:
 
 def probe(settings: Settings) -> str | None:
     """The cluster's health must be yellow or better: every primary shard is there."""
-    url = f"http://{LOOPBACK}:{settings.ports.elasticsearch}/_cluster/health"
+    url = f"http://{LOOPBACK}:{settings.local.ports.elasticsearch}/_cluster/health"
     status = httpx.get(url, timeout=PROBE_TIMEOUT_S).raise_for_status().json()["status"]
     return None if status in ("yellow", "green") else f"the cluster's health is {status}"
 
@@ -81,8 +81,8 @@ def _conf(settings: Settings, layout: Layout, data: Path) -> str:
         f'path.data: "{data}"',
         f'path.logs: "{layout.elasticsearch / "tmp"}"',
         f"network.host: {LOOPBACK}",
-        f"http.port: {settings.ports.elasticsearch}",
-        f"transport.port: {settings.ports.elasticsearch_transport}",
+        f"http.port: {settings.local.ports.elasticsearch}",
+        f"transport.port: {settings.local.ports.elasticsearch_transport}",
         "discovery.type: single-node",
         "xpack.security.enabled: false",
         # Free space and not a share of the disk: a laptop's full disk is no reason to refuse writes.

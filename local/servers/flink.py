@@ -6,7 +6,8 @@ from typing import Any
 import httpx
 import yaml
 
-from include.contracts.settings import LOOPBACK, Secret, Settings
+from include.contracts.setting import Secret
+from include.contracts.settings import LOOPBACK, Settings
 from local.install import java
 from local.install.environments import python_of
 from local.install.flink_jar import ensure_flink_jar, flink_home, jar_path
@@ -56,7 +57,9 @@ def programs(settings: Settings, layout: Layout) -> tuple[Program, Program]:
 
     environment = {
         # The jar's name asks for a restart when it changes: it is on the class path of both.
-        **settings.replace(pseudonym_key=Secret(""), noise_key=Secret(""), flink_jar=str(jar_path())).to_env(),
+        **settings.replace(
+            gate={"pseudonym_key": Secret("")}, batch={"noise_key": Secret("")}, flink={"jar": str(jar_path())}
+        ).to_env(),
         "JAVA_HOME": str(java.java_home()),
         "FLINK_HOME": str(home),
         # Otherwise Flink's scripts resolve links, and lose the plain path of a folder with spaces.
@@ -67,7 +70,7 @@ def programs(settings: Settings, layout: Layout) -> tuple[Program, Program]:
         "FLINK_PID_DIR": str(layout.run / "flink"),
         "PYTHONPATH": str(ROOT),
     }
-    rest = f"http://{LOOPBACK}:{settings.ports.flink_rest}"
+    rest = f"http://{LOOPBACK}:{settings.local.ports.flink_rest}"
     manager = Program(
         name="flink-jobmanager",
         title="Flink JobManager",
@@ -77,9 +80,9 @@ def programs(settings: Settings, layout: Layout) -> tuple[Program, Program]:
         address=rest,
         environment=environment,
         ports={
-            "Flink's REST": settings.ports.flink_rest,
-            "Flink's JobManager": settings.ports.flink_rpc,
-            "Flink's blob server": settings.ports.flink_blob,
+            "Flink's REST": settings.local.ports.flink_rest,
+            "Flink's JobManager": settings.local.ports.flink_rpc,
+            "Flink's blob server": settings.local.ports.flink_blob,
         },
         files=files,
         prepare=prepare,
@@ -90,12 +93,12 @@ def programs(settings: Settings, layout: Layout) -> tuple[Program, Program]:
         command=(str(home / "bin" / "taskmanager.sh"), "start-foreground"),
         priority=500,
         probe=lambda: probe_slots(settings),
-        address=f"{LOOPBACK}:{settings.ports.flink_taskmanager_rpc}",
+        address=f"{LOOPBACK}:{settings.local.ports.flink_taskmanager_rpc}",
         # The key travels inside the job; Flink logs a Python worker's environment when it dies.
         environment={**environment, "SHOWROOM_ELASTICSEARCH_API_KEY": ""},
         ports={
-            "Flink's TaskManager": settings.ports.flink_taskmanager_rpc,
-            "Flink's TaskManager data": settings.ports.flink_taskmanager_data,
+            "Flink's TaskManager": settings.local.ports.flink_taskmanager_rpc,
+            "Flink's TaskManager data": settings.local.ports.flink_taskmanager_data,
         },
         files=files,
         prepare=prepare,
@@ -123,7 +126,7 @@ def data_dir(layout: Layout) -> Path:
 
 
 def _overview(settings: Settings) -> dict[str, Any]:
-    url = f"http://{LOOPBACK}:{settings.ports.flink_rest}/overview"
+    url = f"http://{LOOPBACK}:{settings.local.ports.flink_rest}/overview"
     response: dict[str, Any] = httpx.get(url, timeout=PROBE_TIMEOUT_S).raise_for_status().json()
     return response
 
@@ -145,8 +148,8 @@ def _link_libraries(folder: Path, home: Path) -> None:
 
 def _config(settings: Settings, layout: Layout, home: Path) -> dict[str, Any]:
     shipped = yaml.safe_load((home / "conf" / "config.yaml").read_text())
-    data, ports = data_dir(layout), settings.ports
-    memory = TASKMANAGER_MEMORY_MB + TASKMANAGER_MEMORY_MB_MORE * (settings.parallelism - 1)
+    data, ports = data_dir(layout), settings.local.ports
+    memory = TASKMANAGER_MEMORY_MB + TASKMANAGER_MEMORY_MB_MORE * (settings.stream.parallelism - 1)
     python = str(python_of("flink"))
     return {
         # As shipped: without its --add-opens the client dies with InaccessibleObjectException.
@@ -168,8 +171,8 @@ def _config(settings: Settings, layout: Layout, home: Path) -> dict[str, Any]:
         "taskmanager.data.port": ports.flink_taskmanager_data,
         "taskmanager.memory.process.size": f"{memory}m",
         # Managed memory is divided by slots: no more of them than the job and one test beside it can use.
-        "taskmanager.numberOfTaskSlots": settings.parallelism + SLOTS_SPARE,
-        "parallelism.default": settings.parallelism,
+        "taskmanager.numberOfTaskSlots": settings.stream.parallelism + SLOTS_SPARE,
+        "parallelism.default": settings.stream.parallelism,
         # It plans and coordinates: a lost stream waits for its start, not for its best code.
         "env.java.opts.jobmanager": "-XX:TieredStopAtLevel=1",
         # A TaskManager asks a JobManager that has come back again after a second, not after ten.
@@ -181,7 +184,7 @@ def _config(settings: Settings, layout: Layout, home: Path) -> dict[str, Any]:
         "restart-strategy.type": "exponential-delay",
         "restart-strategy.exponential-delay.initial-backoff": "1 s",
         "restart-strategy.exponential-delay.max-backoff": "10 s",
-        "execution.checkpointing.interval": f"{settings.checkpoint_interval_s} s",
+        "execution.checkpointing.interval": f"{settings.stream.checkpoint_interval_s} s",
         "execution.checkpointing.dir": (data / "checkpoints").as_uri(),
         "execution.checkpointing.savepoint-dir": (data / "savepoints").as_uri(),
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",

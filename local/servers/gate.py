@@ -9,7 +9,8 @@ from redis.retry import Retry
 
 from include.clients.redis import connect
 from include.contracts import redis_keys
-from include.contracts.settings import LOOPBACK, Secret, Settings
+from include.contracts.setting import Secret
+from include.contracts.settings import LOOPBACK, Settings
 from local.layout import Layout, write_text
 from local.program import Program
 from local.project import ROOT
@@ -25,7 +26,9 @@ RETRY = Retry(ExponentialWithJitterBackoff(base=0.01, cap=1.0), 10)
 def programs(settings: Settings, layout: Layout) -> tuple[Program, ...]:
     """Define `gate_processes` processes."""
     environment = {
-        **settings.replace(pseudonym_key=pseudonym_key(settings, layout), noise_key=Secret("")).to_env(),
+        **settings.replace(
+            gate={"pseudonym_key": pseudonym_key(settings, layout)}, batch={"noise_key": Secret("")}
+        ).to_env(),
         "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",
     }
@@ -38,17 +41,17 @@ def programs(settings: Settings, layout: Layout) -> tuple[Program, ...]:
             probe=lambda: probe(settings),
             address="",
             environment=environment,
-            ports={f"the metrics of gate {number}": settings.ports.gate_metrics + number},
+            ports={f"the metrics of gate {number}": settings.local.ports.gate_metrics + number},
         )
-        for number in range(settings.gate_processes)
+        for number in range(settings.gate.processes)
     )
 
 
 def pseudonym_key(settings: Settings, layout: Layout) -> Secret:
     """The key from the settings, else the one this stack made for itself, else an empty one."""
     path = layout.conf / KEY_FILE
-    if settings.pseudonym_key or not path.exists():
-        return settings.pseudonym_key
+    if settings.gate.pseudonym_key or not path.exists():
+        return settings.gate.pseudonym_key
     return Secret(path.read_text().strip())
 
 
@@ -60,9 +63,9 @@ def ensure_pseudonym_key(settings: Settings, layout: Layout) -> None:
 
 def probe(settings: Settings) -> str | None:
     """Every partition has a heartbeat younger than ten seconds."""
-    url = f"redis://{LOOPBACK}:{settings.ports.redis}"
+    url = f"redis://{LOOPBACK}:{settings.local.ports.redis}"
     with connect(url, timeout_s=PROBE_TIMEOUT_S, decode_responses=True, retry=RETRY) as client:
-        beats = client.mget([redis_keys.heartbeat(partition) for partition in range(settings.partitions)])
+        beats = client.mget([redis_keys.heartbeat(partition) for partition in range(settings.kafka.partitions)])
     oldest = (time.time() - HEARTBEAT_MAX_AGE_S) * 1_000
     silent = [str(partition) for partition, beat in enumerate(beats) if beat is None or float(beat) < oldest]
     return f"no heartbeat from partition {', '.join(silent)}" if silent else None

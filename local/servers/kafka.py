@@ -52,8 +52,8 @@ def program(settings: Settings, layout: Layout) -> Program:
         ),
         priority=100,
         probe=lambda: probe(settings),
-        address=f"{LOOPBACK}:{settings.ports.kafka}",
-        ports={"Kafka": settings.ports.kafka, "Kafka's controller": settings.ports.kafka_controller},
+        address=f"{LOOPBACK}:{settings.local.ports.kafka}",
+        ports={"Kafka": settings.local.ports.kafka, "Kafka's controller": settings.local.ports.kafka_controller},
         files=lambda: {properties: _properties(settings, data), logging: LOGGING},
         prepare=lambda: _format(settings, conf, data),
     )
@@ -62,9 +62,9 @@ def program(settings: Settings, layout: Layout) -> Program:
 def probe(settings: Settings) -> str | None:
     """A metadata request that must name at least one broker."""
     # The client waits its whole timeout for a broker that is not there yet.
-    socket.create_connection((LOOPBACK, settings.ports.kafka), CONNECT_TIMEOUT_S).close()
+    socket.create_connection((LOOPBACK, settings.local.ports.kafka), CONNECT_TIMEOUT_S).close()
     admin = create_admin(
-        f"{LOOPBACK}:{settings.ports.kafka}", request_ms=PROBE_TIMEOUT_MS, bootstrap_ms=PROBE_TIMEOUT_MS
+        f"{LOOPBACK}:{settings.local.ports.kafka}", request_ms=PROBE_TIMEOUT_MS, bootstrap_ms=PROBE_TIMEOUT_MS
     )
     try:
         return None if admin.describe_cluster()["brokers"] else "no broker has registered"
@@ -86,8 +86,8 @@ def second_listener(port: int, advertised_port: int) -> Iterator[None]:
 
 
 def _properties(settings: Settings, data: Path) -> str:
-    broker = f"{LOOPBACK}:{settings.ports.kafka}"
-    controller = f"{LOOPBACK}:{settings.ports.kafka_controller}"
+    broker = f"{LOOPBACK}:{settings.local.ports.kafka}"
+    controller = f"{LOOPBACK}:{settings.local.ports.kafka_controller}"
     values = {
         "process.roles": "broker,controller",
         "node.id": 1,
@@ -99,7 +99,7 @@ def _properties(settings: Settings, data: Path) -> str:
         "log.dirs": data,
         "auto.create.topics.enable": "false",
         "message.max.bytes": MAX_MESSAGE_BYTES,
-        "num.partitions": settings.partitions,
+        "num.partitions": settings.kafka.partitions,
         # One broker: the internal topics cannot have more replicas than that.
         "offsets.topic.replication.factor": 1,
         "offsets.topic.num.partitions": 4,

@@ -5,7 +5,8 @@ import secrets
 import httpx
 import msgspec
 
-from include.contracts.settings import LOOPBACK, Secret, Settings
+from include.contracts.setting import Secret
+from include.contracts.settings import LOOPBACK, Settings
 from local.install.environments import python_of
 from local.layout import Layout, write_text
 from local.program import Program
@@ -35,7 +36,7 @@ class Keys(msgspec.Struct, frozen=True, kw_only=True):
 def program(settings: Settings, layout: Layout) -> Program:
     """Define the server's process; it needs the keys of `ensure_keys` before a start."""
     data = layout.data / "mlflow"
-    port = settings.ports.mlflow
+    port = settings.local.ports.mlflow
     keys = read_keys(layout) or Keys(password="", session="")
     return Program(
         name=NAME,
@@ -49,7 +50,7 @@ def program(settings: Settings, layout: Layout) -> Program:
         ),
         priority=360,
         probe=lambda: probe(settings, layout),
-        address=settings.mlflow_url,
+        address=settings.mlflow.url,
         environment={
             "MLFLOW_AUTH_CONFIG_PATH": str(layout.conf / AUTH_FILE),
             "MLFLOW_AUTH_ADMIN_USERNAME": USER,
@@ -68,7 +69,7 @@ def program(settings: Settings, layout: Layout) -> Program:
 
 def probe(settings: Settings, layout: Layout) -> str | None:
     """It answers its own user, out of its database."""
-    url = f"http://{LOOPBACK}:{settings.ports.mlflow}{PROBE}"
+    url = f"http://{LOOPBACK}:{settings.local.ports.mlflow}{PROBE}"
     keys = read_keys(layout)
     auth = httpx.BasicAuth(USER, keys.password if keys else "")
     httpx.get(url, auth=auth, timeout=PROBE_TIMEOUT_S).raise_for_status()
@@ -79,7 +80,7 @@ def client_environment(settings: Settings, layout: Layout) -> dict[str, str]:
     """What MLflow's own client reads to find the server and to log in."""
     keys = read_keys(layout)
     return {
-        "MLFLOW_TRACKING_URI": settings.mlflow_url,
+        "MLFLOW_TRACKING_URI": settings.mlflow.url,
         "MLFLOW_TRACKING_USERNAME": USER,
         "MLFLOW_TRACKING_PASSWORD": keys.password if keys else "",
         "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -103,8 +104,8 @@ def ensure_keys(settings: Settings, layout: Layout) -> None:
 def noise_key(settings: Settings, layout: Layout) -> Secret:
     """The key from the settings, else the one this stack made for itself, else an empty one."""
     path = layout.conf / NOISE_FILE
-    if settings.noise_key or not path.exists():
-        return settings.noise_key
+    if settings.batch.noise_key or not path.exists():
+        return settings.batch.noise_key
     return Secret(path.read_text().strip())
 
 

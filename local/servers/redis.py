@@ -23,8 +23,8 @@ def program(settings: Settings, layout: Layout) -> Program:
         command=(_server(), str(conf)),
         priority=200,
         probe=lambda: probe(settings),
-        address=f"{LOOPBACK}:{settings.ports.redis}",
-        ports={"Redis": settings.ports.redis},
+        address=f"{LOOPBACK}:{settings.local.ports.redis}",
+        ports={"Redis": settings.local.ports.redis},
         files=lambda: {conf: _conf(settings, data)},
         prepare=lambda: data.mkdir(exist_ok=True),
     )
@@ -32,7 +32,7 @@ def program(settings: Settings, layout: Layout) -> Program:
 
 def probe(settings: Settings) -> str | None:
     """A PING, and RedisBloom among the loaded modules."""
-    url = f"redis://{LOOPBACK}:{settings.ports.redis}"
+    url = f"redis://{LOOPBACK}:{settings.local.ports.redis}"
     with connect(url, timeout_s=PROBE_TIMEOUT_S, decode_responses=True) as client:
         client.ping()
         names = {str(module["name"]) for module in client.module_list()}
@@ -59,7 +59,7 @@ def _server() -> str:
 def _conf(settings: Settings, data: Path) -> str:
     lines = (
         f"bind {LOOPBACK}",
-        f"port {settings.ports.redis}",
+        f"port {settings.local.ports.redis}",
         "daemonize no",
         # A title would overwrite the environment, by which a stack finds its processes after a crash.
         "set-proc-title no",
@@ -70,7 +70,7 @@ def _conf(settings: Settings, data: Path) -> str:
         'save ""',
         # Without a limit the kernel kills a full Redis. With one, the gate waits. Rewriting the log can double the
         # memory in use, so a container gets at least twice this limit.
-        f"maxmemory {settings.redis_max_memory_mb}mb",
+        f"maxmemory {settings.redis.max_memory_mb}mb",
         "maxmemory-policy noeviction",
         # Large keys are freed by a background thread.
         "lazyfree-lazy-expire yes",

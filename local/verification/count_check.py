@@ -218,9 +218,9 @@ def _places(settings: Settings) -> list[TopicPartition]:
     return [
         TopicPartition(topic, partition)
         for topic in (topics.RAW, topics.VALID, topics.REJECTED, topics.DEAD)
-        for partition in range(settings.partitions)
+        for partition in range(settings.kafka.partitions)
     ]
 
 
 def _consumer(settings: Settings) -> KafkaConsumer:
-    return create_consumer(settings.kafka_bootstrap)
+    return create_consumer(settings.kafka.bootstrap_servers)

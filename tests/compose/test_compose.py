@@ -5,13 +5,13 @@ Containers cannot run where these tests do; what can be read off the file is che
 
 import ast
 import re
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from include.contracts import topics
-from include.contracts.settings import PREFIX, Secret, Settings
+from include.contracts.setting import Secret
+from include.contracts.settings import Settings, all_settings
 from local.install.flink_jar import flink_home
 from local.layout import Layout
 from local.servers import elasticsearch, flink, kafka, redis
@@ -55,37 +55,37 @@ def test_every_setting_is_known_and_in_bounds(name: str) -> None:
 
 def test_defaults_are_those_of_the_contracts() -> None:
     # What is left empty follows the port table, which does not concern containers.
-    addresses = {item.name for item in fields(Settings) if item.default == ""} | {"state_dir", "port_offset"}
-    tunables = {item.name for item in fields(Settings) if not isinstance(item.default, Secret)} - addresses
-    expected = Settings()
+    tunables = {
+        item.variable for item in all_settings() if not isinstance(item.default, Secret) and item.default != ""
+    } - {"SHOWROOM_LOCAL_STATE_DIR", "SHOWROOM_LOCAL_PORT_OFFSET"}
+    expected = Settings().to_env()
     for name in ("prepare", "shop", "gate-0", "gate-1", "flink-jobmanager", "flink-taskmanager", *AIRFLOW):
-        named = {key.removeprefix(PREFIX).lower() for key in SERVICES[name]["environment"] if key.startswith(PREFIX)}
-        assert tunables <= named, name
-        result = settings_of(name)
-        assert {key: getattr(result, key) for key in tunables} == {key: getattr(expected, key) for key in tunables}
+        assert tunables <= set(SERVICES[name]["environment"]), name
+        result = settings_of(name).to_env()
+        assert {key: result[key] for key in tunables} == {key: expected[key] for key in tunables}
 
 
 @pytest.mark.parametrize("name", ["prepare", "gate-0", "flink-jobmanager", "flink-taskmanager", *AIRFLOW])
 def test_settings_of_the_caller_reach_the_stages(name: str) -> None:
-    result = settings_of(name, {"SHOWROOM_PARTITIONS": "8", "SHOWROOM_BULK_DOCUMENTS": "100"})
-    assert (result.partitions, result.bulk_documents) == (8, 100)
-    assert environment_of("kafka", {"SHOWROOM_PARTITIONS": "8"})["KAFKA_NUM_PARTITIONS"] == "8"
+    result = settings_of(name, {"SHOWROOM_KAFKA_PARTITIONS": "8", "SHOWROOM_STREAM_BULK_MAX_DOCUMENTS": "100"})
+    assert (result.kafka.partitions, result.stream.bulk_max_documents) == (8, 100)
+    assert environment_of("kafka", {"SHOWROOM_KAFKA_PARTITIONS": "8"})["KAFKA_NUM_PARTITIONS"] == "8"
 
 
 def test_addresses_name_services_and_their_ports() -> None:
     result = settings_of("gate-0")
-    assert result.kafka_bootstrap == "kafka:9092"
+    assert result.kafka.bootstrap_servers == "kafka:9092"
     assert "PLAINTEXT://:9092" in environment_of("kafka")["KAFKA_LISTENERS"]
     assert "PLAINTEXT://kafka:9092" in environment_of("kafka")["KAFKA_ADVERTISED_LISTENERS"]
-    assert result.redis_url.reveal() == f"redis://:{SECRETS['REDIS_PASSWORD']}@redis:6379/0"
-    assert result.elasticsearch_url == environment_of("kibana")["ELASTICSEARCH_HOSTS"] == "http://elasticsearch:9200"
-    assert result.flink_url == f"http://{FLINK_CONFIG['rest.address']}:{FLINK_CONFIG['rest.port']}"
+    assert result.redis.url.reveal() == f"redis://:{SECRETS['REDIS_PASSWORD']}@redis:6379/0"
+    assert result.elasticsearch.url == environment_of("kibana")["ELASTICSEARCH_HOSTS"] == "http://elasticsearch:9200"
+    assert result.flink.url == f"http://{FLINK_CONFIG['rest.address']}:{FLINK_CONFIG['rest.port']}"
     assert FLINK_CONFIG["rest.address"] == FLINK_CONFIG["jobmanager.rpc.address"] == "flink-jobmanager"
 
 
 def test_the_dashboards_are_brought_to_kibana_once_it_answers_and_every_day() -> None:
     for name in ("dashboards", *AIRFLOW):
-        assert settings_of(name).kibana_url == "http://kibana:5601"
+        assert settings_of(name).kibana.url == "http://kibana:5601"
     # It waits for Kibana itself: with its health here, a slow Kibana would keep Airflow from starting.
     assert SERVICES["dashboards"]["depends_on"] == {"kibana": {"condition": "service_started"}}
 
@@ -130,7 +130,7 @@ def test_own_images_have_the_versions_of_the_locks() -> None:
     assert "COPY --from=connector /build/jars/flink/ /opt/flink/lib/\n" in dockerfile
     # The request guard admits this name beside loopback's.
     own = f"http://{FLINK_CONFIG['rest.address']}:{FLINK_CONFIG['rest.port']}"
-    assert FLINK_CONFIG["web.access-control-allow-origin"] == own == settings_of("airflow-scheduler").flink_url
+    assert FLINK_CONFIG["web.access-control-allow-origin"] == own == settings_of("airflow-scheduler").flink.url
     for dockerfile in ("airflow.Dockerfile", "flink.Dockerfile"):
         text = (DOCKER / dockerfile).read_text()
         assert f"FROM flink:{version[1]} AS flink" in text
@@ -257,7 +257,7 @@ def test_flink_is_set_up_as_in_the_local_stack(layout: Layout) -> None:
 
 
 def test_flink_has_slots_for_the_job_and_keeps_its_state_on_a_volume() -> None:
-    assert FLINK_CONFIG["taskmanager.numberOfTaskSlots"] > Settings().parallelism
+    assert FLINK_CONFIG["taskmanager.numberOfTaskSlots"] > Settings().stream.parallelism
     for name in ("flink-jobmanager", "flink-taskmanager", *AIRFLOW):
         (mount,) = (volume.split(":") for volume in SERVICES[name]["volumes"] if volume.startswith("flink:"))
         for key in ("execution.checkpointing.dir", "execution.checkpointing.savepoint-dir"):

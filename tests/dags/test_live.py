@@ -96,13 +96,13 @@ def test_everything_is_imported(api: AirflowApi) -> None:
 
 @pytest.mark.parametrize("path", ["/api/v2/dags", "/showroom/live", "/showroom/stream", "/showroom/"])
 def test_nothing_is_shown_without_login(api: AirflowApi, settings: Settings, path: str) -> None:
-    response = httpx.get(f"{settings.airflow_url}{path}", headers={"Accept": "application/json"}, timeout=60)
+    response = httpx.get(f"{settings.airflow.url}{path}", headers={"Accept": "application/json"}, timeout=60)
 
     assert response.status_code in (401, 302, 307), response.text[:200]
 
 
 def test_a_wrong_password_is_refused(api: AirflowApi, settings: Settings) -> None:
-    response = httpx.post(f"{settings.airflow_url}/auth/token", json={"username": "admin", "password": "admin"})
+    response = httpx.post(f"{settings.airflow.url}/auth/token", json={"username": "admin", "password": "admin"})
 
     assert response.status_code == 401
 

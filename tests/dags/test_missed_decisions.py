@@ -65,7 +65,7 @@ def index(monkeypatch: pytest.MonkeyPatch) -> Index:
 
     @contextmanager
     def connect(settings: Settings) -> Iterator[Elasticsearch]:
-        with Elasticsearch(settings.elasticsearch_url) as client:
+        with Elasticsearch(settings.elasticsearch.url) as client:
             yield client
 
     monkeypatch.setattr(pipeline, "connect", connect)

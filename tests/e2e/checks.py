@@ -73,7 +73,7 @@ def raw_record(settings: Settings, partition: int, offset: int) -> Any:
 
 def _consumer(settings: Settings) -> KafkaConsumer:
     return KafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap,
+        bootstrap_servers=settings.kafka.bootstrap_servers,
         isolation_level="read_committed",
         enable_auto_commit=False,
         max_partition_fetch_bytes=topics.MAX_MESSAGE_BYTES,

@@ -116,7 +116,7 @@ def test_queries_errors_are_transient_or_terminal(stack: Stack, client: Elastics
     with pytest.raises(TerminalError, match="400"):
         queries.count(client, "kpi_minute", {"no_such_query": {}})
     with (
-        connect(stack.settings.replace(elasticsearch_url="http://127.0.0.1:9")) as nobody,
+        connect(stack.settings.replace(elasticsearch={"url": "http://127.0.0.1:9"})) as nobody,
         pytest.raises(TransientError, match="is unavailable"),
     ):
         queries.count(nobody, "kpi_minute")

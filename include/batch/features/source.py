@@ -31,7 +31,7 @@ def stream(
     is away or busy or has lost the cursor, TerminalError where it refuses.
     """
     with mongodb.translate_errors("read sessions"), _client(settings) as client:
-        database = client[settings.mongo_database]
+        database = client[settings.mongodb.database]
         sessions = database.get_collection(SESSIONS, codec_options=CodecOptions(tz_aware=True, tzinfo=UTC))
         # Not count_documents: its pipeline makes the local stand-in hold every document in memory.
         count = int(database.command("count", SESSIONS, query=_began(window.start, window.end))["n"])
@@ -63,5 +63,5 @@ def _slices(window: Window, parts: int) -> Iterator[tuple[datetime, datetime]]:
 
 def _client(settings: Settings) -> mongodb.Client:
     return mongodb.connect(
-        settings.mongo_url.reveal(), appname="showroom-batch", server_selection_ms=CONNECT_MS, socket_ms=ANSWER_MS
+        settings.mongodb.url.reveal(), appname="showroom-batch", server_selection_ms=CONNECT_MS, socket_ms=ANSWER_MS
     )

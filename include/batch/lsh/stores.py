@@ -71,9 +71,9 @@ class MongoStore:
 
     def __init__(self, settings: Settings) -> None:
         self._client = mongodb.connect(
-            settings.mongo_url.reveal(), appname="showroom-batch", server_selection_ms=CONNECT_MS, socket_ms=ANSWER_MS
+            settings.mongodb.url.reveal(), appname="showroom-batch", server_selection_ms=CONNECT_MS, socket_ms=ANSWER_MS
         )
-        self._database = self._client[settings.mongo_database].with_options(
+        self._database = self._client[settings.mongodb.database].with_options(
             write_concern=pymongo.WriteConcern(w="majority", j=True)
         )
         self._name = STAGED + uuid.uuid4().hex[:12]
@@ -160,8 +160,8 @@ class ElasticStore:
 
     def _index_settings(self) -> dict[str, Any]:
         return {
-            "number_of_shards": self._settings.index_shards,
-            "number_of_replicas": self._settings.index_replicas,
+            "number_of_shards": self._settings.elasticsearch.shards,
+            "number_of_replicas": self._settings.elasticsearch.replicas,
             "refresh_interval": "-1",
         }
 

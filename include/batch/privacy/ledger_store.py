@@ -64,7 +64,7 @@ def open_ledger(settings: Settings) -> Iterator[MongoEntries]:
     with (
         translate_errors("open the privacy ledger"),
         connect(
-            settings.mongo_url.reveal(),
+            settings.mongodb.url.reveal(),
             appname="showroom-batch",
             server_selection_ms=CONNECT_MS,
             socket_ms=ANSWER_MS,
@@ -73,7 +73,7 @@ def open_ledger(settings: Settings) -> Iterator[MongoEntries]:
         ) as client,
     ):
         yield MongoEntries(
-            client[settings.mongo_database].get_collection(
+            client[settings.mongodb.database].get_collection(
                 PRIVACY,
                 codec_options=CodecOptions(tz_aware=True, tzinfo=UTC),
                 write_concern=pymongo.WriteConcern(w="majority", j=True),

@@ -26,7 +26,7 @@ def champion(settings: Settings, name: str) -> Model | None:
         TransientError: MLflow is unavailable.
         TerminalError: the artefact is missing or corrupt.
     """
-    client = mlflow.connect(settings.mlflow_url)
+    client = mlflow.connect(settings.mlflow.url)
     model_version = version(client, name, CHAMPION)
     return None if model_version is None else fetch(client, model_version)[0]
 

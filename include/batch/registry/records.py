@@ -26,13 +26,13 @@ def open_decisions(settings: Settings) -> Iterator[Collection[Document]]:
     with (
         translate_errors("open the decisions"),
         connect(
-            settings.mongo_url.reveal(),
+            settings.mongodb.url.reveal(),
             appname="showroom-batch",
             server_selection_ms=CONNECT_MS,
             socket_ms=ANSWER_MS,
         ) as client,
     ):
-        yield client[settings.mongo_database].get_collection(
+        yield client[settings.mongodb.database].get_collection(
             PROMOTIONS,
             codec_options=CodecOptions(tz_aware=True),
             write_concern=pymongo.WriteConcern(w="majority", j=True),

@@ -49,7 +49,7 @@ def run(inputs: Inputs, parameters: Parameters) -> Outputs:
         TransientError: MLflow or MongoDB is unavailable.
     """
     results = run_results.read(inputs, parameters)
-    client = mlflow.connect(inputs.settings.mlflow_url)
+    client = mlflow.connect(inputs.settings.mlflow.url)
     with records.open_decisions(inputs.settings) as collection:
         holdout = evidence.temporal_holdout(inputs)
         context = PromotionContext(client, tracking.experiment(client), collection, results, holdout)
@@ -169,7 +169,7 @@ def _summarize(
     logged: Mapping[str, Run],
     decisions: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, object]:
-    address = f"{inputs.settings.mlflow_url.rstrip('/')}/#/experiments/{context.experiment}"
+    address = f"{inputs.settings.mlflow.url.rstrip('/')}/#/experiments/{context.experiment}"
     models, released = context.results.models, context.results.released
     return {
         "run": context.results.key,

@@ -24,9 +24,9 @@ class Stores:
 
     def __init__(self, settings: Settings, client: Elasticsearch, database: Database[Document], now: datetime) -> None:
         self._client, self._database = client, database
-        self._partitions = settings.partitions
-        self._retained_since = cutoff(settings.archive_retention_days, now)
-        self.oldest_month = oldest_month(now, settings.index_months)
+        self._partitions = settings.kafka.partitions
+        self._retained_since = cutoff(settings.archive.retention_days, now)
+        self.oldest_month = oldest_month(now, settings.elasticsearch.retention_months)
 
     def counts(self, hour: datetime) -> dict[str, int]:
         """Return store -> documents of the sessions that arrived in an hour; without MongoDB after its retention."""

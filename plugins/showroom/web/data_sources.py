@@ -90,7 +90,7 @@ class DataSources:
     @property
     def flink_folder(self) -> Path | None:
         """Flink's data folder; None if the settings do not name it."""
-        return Path(self.settings.flink_state) if self.settings.flink_state else None
+        return Path(self.settings.flink.state_dir) if self.settings.flink.state_dir else None
 
     def decisions(self) -> list[DecisionRecord] | SourceFailure:
         """Return the supervisor's latest decisions, newest first."""
@@ -136,24 +136,24 @@ class DataSources:
     @cached_property
     def redis(self) -> "Redis":
         """Redis of the gate and the supervisor."""
-        return redis.connect(self.settings.redis_url.reveal(), timeout_s=TIMEOUT_S)
+        return redis.connect(self.settings.redis.url.reveal(), timeout_s=TIMEOUT_S)
 
     @cached_property
     def mongo(self) -> mongodb.Client:
         """MongoDB of the archive."""
         limit_ms = TIMEOUT_S * 1_000
-        return mongodb.connect(self.settings.mongo_url.reveal(), server_selection_ms=limit_ms, timeout_ms=limit_ms)
+        return mongodb.connect(self.settings.mongodb.url.reveal(), server_selection_ms=limit_ms, timeout_ms=limit_ms)
 
     def _count_rejected(self) -> dict[Reason, int]:
         with redis.translate_errors("count of rejected records"), self.redis.pipeline(transaction=False) as pipe:
-            for partition in range(self.settings.partitions):
+            for partition in range(self.settings.kafka.partitions):
                 pipe.hmget(redis_keys.counts(partition), list(Reason))
             rows = pipe.execute()
         sums = {reason: sum(int(row[position] or 0) for row in rows) for position, reason in enumerate(Reason)}
         return {reason: count for reason, count in sorted(sums.items(), key=lambda item: -item[1]) if count}
 
     def _find_reconciliations(self) -> list[dict[str, Any]]:
-        collection = self.mongo[self.settings.mongo_database][collections.RECONCILIATIONS]
+        collection = self.mongo[self.settings.mongodb.database][collections.RECONCILIATIONS]
         with mongodb.translate_errors("read of the reconciliations"):
             return list(collection.find().sort("_id", pymongo.DESCENDING).limit(MAX_RECONCILIATIONS))
 

@@ -115,7 +115,7 @@ def _gate(sources: DataSources) -> dict[str, Value]:
 
 def _archive(sources: DataSources) -> dict[str, Value]:
     try:
-        database = sources.mongo[sources.settings.mongo_database]
+        database = sources.mongo[sources.settings.mongodb.database]
         return {
             "archive.sessions": archive_queries.count(database),
             "archive.unreadable": archive_queries.unreadable(database),

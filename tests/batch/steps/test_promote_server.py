@@ -15,7 +15,7 @@ from include.batch.registry import load, versions
 from include.batch.steps import promote
 from include.clients import mlflow
 from include.contracts.errors import TerminalError, TransientError
-from include.contracts.settings import Settings
+from include.contracts.settings import MlflowSettings, Settings
 from tests.batch.steps import run_folder
 from tests.batch.steps.conftest import Records
 
@@ -60,14 +60,14 @@ def wait(url: str, running: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def test_promote_on_a_server(server: str, tmp_path: Path, decisions: Records) -> None:
-    settings = Settings(mlflow_url=server)
+    settings = Settings(mlflow=MlflowSettings(url=server))
     inputs = run_folder.write(run_folder.inputs(tmp_path / "1", settings))
     promote.run(inputs, run_folder.PARAMETERS)
     assert load.champion(settings, versions.MODEL) is not None
     assert load.champion(settings, versions.PRIVATE_MODEL) is not None
     assert [record["decision"] for record in decisions.values()] == ["promoted", "promoted"]
 
-    result = load.version(mlflow.connect(settings.mlflow_url), versions.MODEL, load.CHAMPION)
+    result = load.version(mlflow.connect(settings.mlflow.url), versions.MODEL, load.CHAMPION)
     assert result is not None
     lost = requests.delete(f"{server}/api/2.0/mlflow-artifacts/artifacts/1/{result.run_id}/artifacts/model", timeout=30)
     assert lost.ok
@@ -80,7 +80,7 @@ def test_promote_without_a_server_raises_within_seconds(
 ) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        settings = Settings(mlflow_url=f"http://127.0.0.1:{probe.getsockname()[1]}")
+        settings = Settings(mlflow=MlflowSettings(url=f"http://127.0.0.1:{probe.getsockname()[1]}"))
     for name in mlflow.LIMITS:
         monkeypatch.delenv(name, raising=False)
     inputs = run_folder.write(run_folder.inputs(tmp_path / "1", settings))

@@ -230,7 +230,7 @@ def test_mongodb_killed_during_a_load_loses_and_doubles_nothing(
     before = offsets(archive)
 
     with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(load, own.replace(archive_batch=20), archive)
+        running = pool.submit(load, own.replace(archive={"batch_size": 20}), archive)
         eventually(lambda: offsets(archive) - before > 200, every_s=0.01)
         archive_stack.kill("mongodb")
         with pytest.raises(TransientError, match="MongoDB is unavailable") as raised:
@@ -263,7 +263,7 @@ def test_without_mongodb_a_load_says_so_and_the_next_one_has_everything(
 
 def test_without_kafka_a_load_says_so(own: Settings, archive: Database[Document]) -> None:
     with pytest.raises(TransientError, match=r"Kafka at 127[.]0[.]0[.]1:9 is unavailable "):
-        load(own.replace(kafka_bootstrap="127.0.0.1:9"), archive)
+        load(own.replace(kafka={"bootstrap_servers": "127.0.0.1:9"}), archive)
 
 
 def test_a_topic_made_anew_is_refused_until_someone_decides(own: Settings, archive: Database[Document]) -> None:
@@ -279,8 +279,8 @@ def test_a_topic_made_anew_is_refused_until_someone_decides(own: Settings, archi
         load(own, archive)
     assert queries.count(archive) == 0
 
-    assert watermark.reset_offsets(archive, VALID, dry_run=True) == own.partitions
-    assert watermark.reset_offsets(archive, VALID) == own.partitions
+    assert watermark.reset_offsets(archive, VALID, dry_run=True) == own.kafka.partitions
+    assert watermark.reset_offsets(archive, VALID) == own.kafka.partitions
     assert load(own, archive).sessions >= 3
 
 
@@ -288,7 +288,7 @@ def test_what_expired_before_it_was_archived_is_recorded_and_told(own: Settings,
     marks = {mark.place: mark.offset for mark in queries.progress(archive)}
     put(own, sessions(20))
     expected = sessions(6)
-    with Source(own, VALID, range(own.partitions)) as source:
+    with Source(own, VALID, range(own.kafka.partitions)) as source:
         cut = source.ends()[0]
     put(own, expected)
     expire(own, 0, cut)
@@ -306,7 +306,7 @@ def test_what_expired_before_it_was_archived_is_recorded_and_told(own: Settings,
 
 def expire(settings: Settings, partition: int, before: int) -> None:
     """Delete what lies before an offset, as the broker does when its time is over."""
-    admin = KafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+    admin = KafkaAdminClient(bootstrap_servers=settings.kafka.bootstrap_servers)
     try:
         admin.delete_records({TopicPartition(VALID, partition): before}, timeout_ms=30_000)
     finally:

@@ -10,7 +10,8 @@ from include.archive.lag import partition_lag
 from include.clients.mongodb import Document
 from include.contracts.collections import PROGRESS
 from include.contracts.errors import TerminalError, TransientError
-from include.contracts.settings import Secret, Settings
+from include.contracts.setting import Secret
+from include.contracts.settings import Settings
 from local.stack import Stack
 from tests.valid_topic import put, sessions
 
@@ -49,9 +50,9 @@ def test_partition_lag_without_a_server_raises_transient_error(
     archive_stack: Stack, own: Settings, missing: str
 ) -> None:
     unavailable = (
-        own.replace(kafka_bootstrap="127.0.0.1:9")
+        own.replace(kafka={"bootstrap_servers": "127.0.0.1:9"})
         if missing == "kafka"
-        else own.replace(mongo_url=Secret("mongodb://127.0.0.1:9"))
+        else own.replace(mongodb={"url": Secret("mongodb://127.0.0.1:9")})
     )
     began = time.monotonic()
     with pytest.raises(TransientError, match="is unavailable"):

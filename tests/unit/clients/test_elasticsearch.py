@@ -10,7 +10,8 @@ from elasticsearch.helpers import BulkIndexError
 
 from include.clients.elasticsearch import connect, open_client, retry_busy, translate_errors
 from include.contracts.errors import ShowroomError, TerminalError, TransientError
-from include.contracts.settings import Secret, Settings
+from include.contracts.setting import Secret
+from include.contracts.settings import ElasticsearchSettings, Settings
 
 BUSY = "wait until Elasticsearch is less busy, then try again"
 CHECK = "see that it runs: ./showroom status"
@@ -101,7 +102,7 @@ def test_retry_busy_with_other_error_raises_at_once(error: Exception, kind: type
 
 
 def test_connect_sends_the_configured_key() -> None:
-    with connect(Settings(elasticsearch_api_key=Secret("key"))) as client:
+    with connect(Settings(elasticsearch=ElasticsearchSettings(api_key=Secret("key")))) as client:
         assert client._headers["authorization"] == "ApiKey key"
     with connect(Settings()) as client:
         assert "authorization" not in client._headers

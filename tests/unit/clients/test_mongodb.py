@@ -21,7 +21,7 @@ from include.contracts.errors import ShowroomError, TerminalError, TransientErro
 CHECK = "see that it runs: ./showroom status"
 WAIT = "wait until MongoDB is less busy, then try again"
 AGAIN = "try again"
-LOG = "see SHOWROOM_MONGO_URL and MongoDB's log"
+LOG = "see SHOWROOM_MONGODB_URL and MongoDB's log"
 
 
 @pytest.mark.parametrize(
