@@ -78,7 +78,7 @@ class DecisionLog:
         before = self.last(1)
         if before and record.is_repeat_of(before[0]):
             return False
-        with translate_errors("write to the journal"):
+        with translate_errors("write to the decision log"):
             self._redis.xadd(
                 redis_keys.decisions(), {FIELD: msgspec.json.encode(record)}, maxlen=MAX_RECORDS, approximate=True
             )
@@ -86,13 +86,13 @@ class DecisionLog:
 
     def last(self, number: int) -> list[DecisionRecord]:
         """Return the newest records, newest first, without those of another version that cannot be decoded."""
-        with translate_errors("read of the journal"):
+        with translate_errors("read of the decision log"):
             rows: Any = self._redis.xrevrange(redis_keys.decisions(), count=number)
         return [record for _, fields in rows if (record := _decode(fields)) is not None]
 
     def restarts_since(self, unix: float) -> list[float]:
         """Return the times of restarts since then, Unix s, oldest first. An undecodable record counts as a restart."""
-        with translate_errors("read of the journal"):
+        with translate_errors("read of the decision log"):
             oldest = max(0, int((unix - MAX_CLOCK_SKEW_S) * 1_000))
             rows: Any = self._redis.xrange(redis_keys.decisions(), min=oldest)
         times: list[float] = []

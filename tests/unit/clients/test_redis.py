@@ -52,9 +52,9 @@ def test_is_unavailable_with_lasting_error_is_false(error: Exception) -> None:
 
 @pytest.mark.parametrize("error", [*PASSING, *LASTING, AuthenticationError("WRONGPASS")])
 def test_translate_errors_raises_transient_error_with_remedy(error: Exception) -> None:
-    with pytest.raises(TransientError) as raised, translate_errors("read of the journal"):
+    with pytest.raises(TransientError) as raised, translate_errors("read of the decision log"):
         raise error
-    assert raised.value.message == f"read of the journal failed: Redis is unavailable ({type(error).__name__})"
+    assert raised.value.message == f"read of the decision log failed: Redis is unavailable ({type(error).__name__})"
     assert raised.value.remedy == "see that it runs: ./showroom status"
     assert raised.value.__cause__ is error
 
