@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from bson.codec_options import CodecOptions
 
 from include.clients.mongodb import Document, connect
-from include.contracts.collections import PROGRESS, progress_id
+from include.contracts.collections import WATERMARKS, watermark_id
 from include.contracts.settings import Settings
 from include.contracts.topics import VALID
 from include.supervise.observation import ArchiveState
@@ -18,7 +18,7 @@ def probe_archive(settings: Settings) -> ArchiveState:
 
     Raises TerminalError for an invalid address.
     """
-    names = {progress_id(VALID, number): number for number in range(settings.kafka.partitions)}
+    names = {watermark_id(VALID, number): number for number in range(settings.kafka.partitions)}
     with connect(
         settings.mongodb.url.reveal(),
         appname="showroom-supervise",
@@ -26,7 +26,7 @@ def probe_archive(settings: Settings) -> ArchiveState:
         socket_ms=TIMEOUT_MS,
     ) as client:
         options = CodecOptions[Document](tz_aware=True, tzinfo=UTC)
-        progress = client[settings.mongodb.database].get_collection(PROGRESS, codec_options=options)
+        progress = client[settings.mongodb.database].get_collection(WATERMARKS, codec_options=options)
         documents = list(progress.find({"_id": {"$in": list(names)}}))
     written = [at.timestamp() for document in documents if isinstance(at := document.get("written_at"), datetime)]
     return ArchiveState(

@@ -181,7 +181,7 @@ def _serving(observation: Observation, kafka: KafkaState | None) -> tuple[Figure
         Figure(name="health", value=search.health),
         Figure(name="sessions", value=search.sessions, unit="documents"),
         Figure(name="newest session", value=age, unit="s"),
-        Figure(name="serving.refused", value=None if kafka is None else kafka.dead_end, unit="documents"),
+        Figure(name="serving.dead_letters", value=None if kafka is None else kafka.dead_end, unit="documents"),
     )
 
 

@@ -254,8 +254,8 @@ def test_the_pipeline_dashboard_has_been_told_of_all_that(
     assert raw[-1].total is not None
     assert raw[-1].total >= SESSIONS
     assert named("rejected") >= {"duplicate", "malformed_json"}
-    assert {event.detail for event in indexed_events() if event.kind == "reconciled"} <= {"balanced", "pending"}
-    assert named("reconciled")
+    assert {event.detail for event in indexed_events() if event.kind == "reconciliation"} <= {"balanced", "pending"}
+    assert named("reconciliation")
     assert [event.total for event in indexed_events() if event.name == "archived"][-1] == archive.count(mongo)
 
 

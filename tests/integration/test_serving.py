@@ -35,7 +35,7 @@ def put_kpi(client: Elasticsearch, minute: int, category: str, sessions: int, re
     row = KpiMinute(
         minute=MONTH + timedelta(minutes=minute),
         category=category,
-        received_day="2051-07-01",
+        arrival_date="2051-07-01",
         sessions=sessions,
         users=1,
         purchases=1,

@@ -33,7 +33,7 @@ def no_stream(stack: Stack) -> Iterator[Stack]:
 def decision_log(stack: Stack) -> Settings:
     """Settings of the shared stack, without decisions, alerts and supervisors."""
     with redis.Redis.from_url(stack.settings.redis.url.reveal()) as client:
-        client.delete(redis_keys.decisions(), redis_keys.supervising(), *client.keys("{supervise}:alarm:*"))
+        client.delete(redis_keys.decisions(), redis_keys.supervisor_lease(), *client.keys("{supervise}:alert:*"))
     shutil.rmtree(supervise_folder(stack.settings), ignore_errors=True)
     return stack.settings
 

@@ -118,7 +118,7 @@ class ShopHour:
         """The rows of `kpi_minute`, one a session."""
         day = f"{self.start:%Y-%m-%d}"
         for session in sessions:
-            row = {"minute": session.started_at, "category": "all", "received_day": day, "sessions": 1}
+            row = {"minute": session.started_at, "category": "all", "arrival_date": day, "sessions": 1}
             name = index_name("kpi_minute", session.started_at)
             self._client.index(index=name, id=session.session_id, document=row, refresh=True)
 
