@@ -9,6 +9,7 @@ import msgspec
 import typer
 
 from include.archive import documents, store
+from include.clients.mongodb import Document, translate_errors
 from include.contracts.collections import SESSIONS
 from include.contracts.settings import Settings
 from include.gate.pseudonym import pseudonymizer
@@ -33,20 +34,20 @@ def run(
     shop = synthesize(plan)
     with store.connect(settings) as client:
         into = store.database(client, settings)[SESSIONS]
-        batch: list[store.Document] = []
+        batch: list[Document] = []
         for document in admitted(shop, settings):
             batch.append(document)
             if len(batch) == BATCH:
-                with store.errors("write sessions"):
+                with translate_errors("write sessions"):
                     into.insert_many(batch, ordered=False)
                 batch = []
         if batch:
-            with store.errors("write sessions"):
+            with translate_errors("write sessions"):
                 into.insert_many(batch, ordered=False)
     typer.echo(msgspec.json.encode(shop.ledger.intent).decode())
 
 
-def admitted(shop: SessionGenerator, settings: Settings) -> Iterator[store.Document]:
+def admitted(shop: SessionGenerator, settings: Settings) -> Iterator[Document]:
     """The archive's documents of the visits that the gate must admit."""
     return (documents.document(documents.decode(value)) for value in records(shop, settings))
 

@@ -15,12 +15,12 @@ import msgspec
 from elasticsearch import Elasticsearch
 
 from benchmarks.fill_archive import records
+from include.clients.elasticsearch import translate_errors
 from include.contracts.errors import TerminalError
 from include.contracts.index_documents import KPI_ALL, PIPELINE, TIME_FIELD, index_name
 from include.contracts.settings import Settings
 from include.ingest.generator import synthesize
 from include.ingest.plan import Plan
-from include.serving.client import errors
 from local.install.environments import ensure_environment
 from local.project import ROOT
 
@@ -81,7 +81,7 @@ def fill(
             if number % 100 == 0:
                 on_progress(f"{sent.total()} documents")
         _ = [future.result() for future in running]
-    with errors("refresh"):
+    with translate_errors("refresh"):
         client.indices.refresh(index=",".join(f"{alias}-*" for alias in sent))
     return sent
 
@@ -198,7 +198,7 @@ def _chunks(actions: Iterable[Action], sent: Counter[str]) -> Iterator[bytes]:
 
 
 def _send(client: Elasticsearch, body: Any) -> int:
-    with errors("fill"):
+    with translate_errors("fill"):
         response = client.options(request_timeout=120).bulk(body=body, filter_path="errors,items.*.error")
     if response["errors"]:
         raise TerminalError(f"Elasticsearch refused documents: {response['items'][0]}", "see its log")

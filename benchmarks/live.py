@@ -8,12 +8,12 @@ from benchmarks.bench_stack import bench_settings, empty_stack, on_progress
 from benchmarks.load import DAYS, preload, rate, timed
 from benchmarks.result import report
 from benchmarks.usage import cpu_us_per_session, usage
+from include.clients.elasticsearch import connect
 from include.contracts.settings import Settings
 from include.ingest.generator import synthesize
 from include.ingest.plan import Plan
 from include.ingest.publisher import publish
 from include.serving import queries
-from include.serving.client import connect
 from local.stack import SERVERS, Stack
 from local.stream_job import start_job
 from local.verification.count_check import Position, account, position, wait_until_indexed

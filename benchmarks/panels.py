@@ -10,9 +10,9 @@ from elasticsearch import Elasticsearch
 from benchmarks.bench_stack import bench_settings, empty_stack, on_progress
 from benchmarks.fill_indices import DAYS, SUMMARY, fill
 from benchmarks.result import report
+from include.clients.elasticsearch import connect
 from include.dashboards.model import Dashboard, Filters, Panel
 from include.dashboards.panels import load_dashboards, query_panel
-from include.serving.client import connect
 from include.serving.templates import ensure_templates
 
 TARGET_MS = 500

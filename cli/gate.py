@@ -173,14 +173,10 @@ def _change(user: str | None, network: str | None, *, lift: bool) -> None:
 
 @contextmanager
 def _redis(settings: Settings) -> Iterator["redis.Redis"]:
-    import redis
+    from include.clients.redis import connect, translate_errors
 
-    try:
-        with redis.Redis.from_url(
-            settings.redis.url.reveal(), socket_timeout=5.0, socket_connect_timeout=3.0
-        ) as client:
-            yield client
-    except (redis.ConnectionError, redis.TimeoutError) as error:
-        raise TerminalError(
-            f"Redis does not answer ({error})", "see ./showroom status and ./showroom logs redis"
-        ) from None
+    with (
+        translate_errors("connection to Redis"),
+        connect(settings.redis.url.reveal(), timeout_s=5.0, connect_timeout_s=3.0) as client,
+    ):
+        yield client

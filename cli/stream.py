@@ -71,7 +71,7 @@ def cancel(
 @app.command()
 def status() -> None:
     """Show the job's state, checkpoints, restarts and last failures."""
-    from include.supervise.flink_rest import FlinkRest
+    from include.clients.flink import FlinkRest
     from include.supervise.stream_job import get_job_status
 
     with FlinkRest(load_settings()) as flink:
@@ -91,7 +91,7 @@ def prune(
     yes: Annotated[bool, typer.Option("--yes", help="Really delete; without it only list.")] = False,
 ) -> None:
     """Delete checkpoints and savepoints no job needs; the newest complete one always stays."""
-    from include.supervise.flink_rest import FlinkRest
+    from include.clients.flink import FlinkRest
     from include.supervise.stream_job import prune as prune_folders
     from local.stream_job import state_folder
 
@@ -107,7 +107,7 @@ def redrive(
     yes: Annotated[bool, typer.Option("--yes", help="Index the documents; without --yes only count them.")] = False,
 ) -> None:
     """Index the documents of dead letters once the cause is repaired; existing documents are not replaced."""
-    from include.serving.client import connect
+    from include.clients.elasticsearch import connect
     from include.serving.redrive import redrive as redrive_letters
     from include.serving.redrive import survey
     from include.serving.templates import ensure_templates

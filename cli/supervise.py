@@ -30,7 +30,7 @@ def supervise(
 
 def _run_cycle(apply: bool) -> bool:
     """Print one cycle; return whether all stages are healthy."""
-    from include.serving.client import connect
+    from include.clients.elasticsearch import connect
     from include.serving.templates import ensure_templates
     from include.supervise.supervisor import observe_and_decide, run_cycle
     from local.stream_job import job_program, state_folder, supervise_folder

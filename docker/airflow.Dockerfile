@@ -34,6 +34,7 @@ COPY --from=batch /opt/batch /opt/batch
 COPY --from=jar /build/showroom-flink.jar /opt/showroom/jars/
 COPY include/__init__.py /opt/showroom/include/
 COPY include/contracts /opt/showroom/include/contracts
+COPY include/clients /opt/showroom/include/clients
 COPY include/ingest /opt/showroom/include/ingest
 COPY include/gate /opt/showroom/include/gate
 COPY include/archive /opt/showroom/include/archive

@@ -12,6 +12,7 @@ RUN groupadd --system --gid 10001 showroom \
 COPY --from=environment /opt/venv /opt/venv
 COPY include/__init__.py /opt/showroom/include/
 COPY include/contracts /opt/showroom/include/contracts
+COPY include/clients /opt/showroom/include/clients
 COPY include/gate /opt/showroom/include/gate
 COPY include/ingest /opt/showroom/include/ingest
 COPY include/provision /opt/showroom/include/provision

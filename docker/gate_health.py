@@ -4,8 +4,7 @@ import os
 import sys
 import time
 
-import redis
-
+from include.clients.redis import connect
 from include.contracts import redis_keys
 from include.contracts.settings import Settings
 
@@ -20,7 +19,7 @@ def main() -> str | None:
     """
     settings = Settings.from_env(os.environ)
     url = settings.redis.url.reveal()
-    with redis.Redis.from_url(url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S) as client:
+    with connect(url, timeout_s=TIMEOUT_S) as client:
         beats = client.mget([redis_keys.heartbeat(partition) for partition in range(settings.kafka.partitions)])
     ages = [time.time() - float(beat) / 1_000 for beat in beats if beat is not None]
     if ages and min(ages) < MAX_AGE_S:

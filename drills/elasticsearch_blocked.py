@@ -22,6 +22,7 @@ from benchmarks.result import report
 from drills.drill import RESULTS, drill_settings, start
 from drills.live import RestartCounter, WaitLog, balance_of, combined, lines_of, pause
 from drills.watch import FRESH_S, Sample, Watch, recovery
+from include.clients.elasticsearch import connect
 from include.contracts.index_documents import STREAM_INDICES, index_name
 from include.contracts.settings import Settings
 from include.ingest.expected_counts import Expected
@@ -29,7 +30,6 @@ from include.ingest.generator import synthesize
 from include.ingest.labelled_record import LabelledRecord
 from include.ingest.plan import Plan
 from include.ingest.publisher import publish
-from include.serving.client import connect
 from local.verification.count_check import position
 
 BEFORE_S, BETWEEN_S, AFTER_S = 20.0, 25.0, 5.0

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from tenacity import Retrying, retry_if_exception_type, retry_if_result, stop_after_delay, wait_fixed
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from benchmarks.bench_stack import on_progress
 from drills.fault import Fault, InjectedFault
@@ -13,9 +13,10 @@ from drills.redis_full import fill_redis
 from drills.transactions import Transactions
 from include.archive import queries as archived
 from include.archive import store
+from include.clients.errors import with_retries
+from include.clients.flink import FlinkRest
 from include.contracts.collections import LOAD_DAG
 from include.contracts.errors import NotReadyError, ShowroomError
-from include.supervise.flink_rest import FlinkRest
 from include.supervise.stream_job import get_job_status
 from local import processes
 from local.airflow_login import connect_airflow
@@ -184,13 +185,9 @@ def _is_interrupted(running: dict[str, Any], later: dict[str, Any]) -> bool:
 
 def _restarted(stack: Stack, program: str) -> int:
     """The pid of a program that supervisord starts again."""
-    retrying = Retrying(
-        stop=stop_after_delay(RESTART_DEADLINE_S),
-        wait=wait_fixed(0.1),
-        retry=retry_if_exception_type(ShowroomError),
-        reraise=True,
+    return with_retries(
+        lambda: stack.pid(program), wait=wait_fixed(0.1), deadline_s=RESTART_DEADLINE_S, retry_on=ShowroomError
     )
-    return retrying(stack.pid, program)
 
 
 FAULTS: dict[str, Fault] = {

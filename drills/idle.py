@@ -7,8 +7,8 @@ from typing import Any
 from benchmarks.bench_stack import empty_stack, on_progress
 from benchmarks.result import report
 from drills.drill import LAST_ENTRIES, RESULTS, drill_settings, start
+from include.clients.flink import FlinkRest
 from include.supervise.decision_log import DecisionLog
-from include.supervise.flink_rest import FlinkRest
 from include.supervise.stream_job import get_job_status
 
 TARGETS = {"restarts": ("at most", 0.0), "pages": ("at most", 0.0), "rounds": ("at least", 1.0)}

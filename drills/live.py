@@ -10,12 +10,12 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.bench_stack import on_progress
+from include.clients.flink import FlinkRest
 from include.contracts.errors import NotReadyError
 from include.contracts.settings import Settings
 from include.contracts.topics import DEAD
 from include.ingest.expected_counts import Expected
 from include.supervise.decision_log import DecisionLog
-from include.supervise.flink_rest import FlinkRest
 from include.supervise.stream_job import get_job_status
 from local.verification.count_check import Line, Position, account, wait_until_indexed
 

@@ -18,6 +18,7 @@ from benchmarks.bench_stack import empty_stack, on_progress
 from benchmarks.result import report
 from drills.drill import RESULTS, drill_settings, start
 from drills.live import RestartCounter, balance_of, combined, lines_of, pause
+from include.clients.elasticsearch import connect
 from include.contracts.index_documents import MONTHS_APART, older_index
 from include.contracts.reject_reasons import Reason
 from include.contracts.session import Device, Location, Purchase, Session, User, View
@@ -30,7 +31,6 @@ from include.ingest.labelled_record import LabelledRecord, partition_of
 from include.ingest.plan import Plan
 from include.ingest.publisher import publish
 from include.serving import queries
-from include.serving.client import connect
 from local.verification.count_check import Line, position
 from local.verification.freshness import Freshness, Probe
 

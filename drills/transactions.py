@@ -6,6 +6,7 @@ from typing import Literal
 
 from kafka import KafkaConsumer, TopicPartition
 
+from include.clients.kafka import create_consumer
 from include.contracts import topics
 from include.contracts.settings import Settings
 
@@ -70,11 +71,4 @@ class OpenTransaction:
 
 
 def _consumer(settings: Settings, isolation: Isolation) -> KafkaConsumer:
-    return KafkaConsumer(
-        bootstrap_servers=settings.kafka.bootstrap_servers.split(","),
-        isolation_level=isolation,
-        enable_auto_commit=False,
-        allow_auto_create_topics=False,
-        max_partition_fetch_bytes=topics.MAX_MESSAGE_BYTES,
-        metrics_enabled=False,
-    )
+    return create_consumer(settings.kafka.bootstrap_servers, isolation_level=isolation, auto_offset_reset="latest")

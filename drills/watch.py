@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from include.clients.elasticsearch import connect
 from include.contracts.errors import ShowroomError
 from include.contracts.settings import Settings
 from include.serving import queries
-from include.serving.client import connect
 
 EVERY_S = 0.5
 STILL_S = 3.0

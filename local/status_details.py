@@ -3,19 +3,19 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import redis
+from redis import RedisError
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from include.archive import queries as archived
 from include.archive import store
+from include.clients import elasticsearch, redis
+from include.clients.flink import FlinkRest
 from include.contracts.errors import ShowroomError, TransientError
 from include.contracts.settings import Settings
 from include.gate.stats import GateStats, read_stats
 from include.serving import queries
-from include.serving.client import connect
-from include.supervise.flink_rest import FlinkRest
 from include.supervise.stream_job import get_job_status
 from local.airflow_login import login, viewer_login
 from local.layout import Layout, write_text
@@ -34,9 +34,7 @@ def gate(settings: Settings) -> RenderableType:
     """Records by verdict, users estimated and true, claims of the duplicate window, heartbeat."""
     with (
         _or_away("gate") as unavailable,
-        redis.Redis.from_url(
-            settings.redis.url.reveal(), socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S
-        ) as client,
+        redis.connect(settings.redis.url.reveal(), timeout_s=TIMEOUT_S) as client,
     ):
         report = read_stats(client, settings)
         return Group(_titled("gate"), _verdicts(report), _users(report, _true_users(settings, report)))
@@ -98,7 +96,7 @@ def stream(settings: Settings) -> RenderableType:
 
 def serving(settings: Settings) -> RenderableType:
     """Searchable documents by index."""
-    with _or_away("serving") as unavailable, connect(settings) as client:
+    with _or_away("serving") as unavailable, elasticsearch.connect(settings) as client:
         counts = queries.counts(client)
         newest = queries.latest_session(client)
         grid = Table.grid(padding=(0, 2))
@@ -153,6 +151,6 @@ def _or_away(stage: str) -> Iterator[list[RenderableType]]:
     unavailable: list[RenderableType] = []
     try:
         yield unavailable
-    except (ShowroomError, redis.RedisError) as error:
+    except (ShowroomError, RedisError) as error:
         message = str(error) if isinstance(error, TransientError) else f"{type(error).__name__}: {error}"
         unavailable.append(Group(_titled(stage), f"  away: {message}"))

@@ -4,15 +4,16 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+from tenacity import wait_fixed
 
-from include.contracts.errors import NotReadyError, TransientError
+from include.clients.elasticsearch import connect
+from include.clients.errors import with_retries
+from include.clients.flink import FlinkRest
+from include.contracts.errors import NotReadyError
 from include.contracts.settings import Settings
 from include.contracts.stream import JOB_FILE
-from include.serving.client import connect
 from include.serving.templates import ensure_templates
 from include.supervise.decision_log import LockLease, require_supervisor_lock
-from include.supervise.flink_rest import FlinkRest
 from include.supervise.stream_job import (
     POLL_INTERVAL_S,
     START_DEADLINE_S,
@@ -107,10 +108,4 @@ def wait_started(settings: Settings, deadline_s: float, check: Callable[[], None
             raise NotReadyError(f"the stream job is {job.state}, {missing}", "see ./showroom logs flink-jobmanager")
         return job.job_id
 
-    retrying = Retrying(
-        stop=stop_after_delay(deadline_s),
-        wait=wait_fixed(POLL_INTERVAL_S),
-        retry=retry_if_exception_type(TransientError),
-        reraise=True,
-    )
-    return retrying(look)
+    return with_retries(look, wait=wait_fixed(POLL_INTERVAL_S), deadline_s=deadline_s)

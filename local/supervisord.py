@@ -11,6 +11,7 @@ from typing import Any
 
 from supervisor import xmlrpc as supervisor_xmlrpc
 
+from include.clients.errors import unavailable
 from include.contracts.errors import NotReadyError, SettingsError, TransientError
 from local.layout import Layout, write_text
 from local.processes import MARK
@@ -114,7 +115,7 @@ class Supervisor:
                 f"supervisord refused {method} ({fault.faultString})", "see ./showroom status"
             ) from fault
         except (OSError, xmlrpc.client.ProtocolError) as error:
-            raise TransientError("supervisord does not answer", "run ./showroom up") from error
+            raise unavailable(method, "supervisord", error, "run ./showroom up") from error
         finally:
             transport.close()
 

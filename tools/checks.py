@@ -1,6 +1,7 @@
 """The checks of the source tree, each with a name and a verdict; and the repairs of those that have one."""
 
 import os
+import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -18,9 +19,9 @@ TYPED: dict[Environment, tuple[str, ...]] = {
     "dev": ("include", "docker", "benchmarks", "drills", "local", "cli", "tests", "tools"),
     "flink": ("flink", "tests/stream"),
     "airflow": ("dags", "plugins", "tests/dags", "tests/pages"),
-    "ml": ("include/batch", "benchmarks/batch", "tests/batch"),
+    "ml": ("include/batch", "include/clients/mlflow.py", "benchmarks/batch", "tests/batch"),
 }
-"""What each environment's interpreter type-checks; a folder belongs to the environment that names it most exactly."""
+"""Folders and modules that each environment's interpreter type-checks; the longest path that matches decides."""
 
 
 class Verdict(NamedTuple):
@@ -79,10 +80,10 @@ def _drifted() -> str:
 
 def _types(name: Environment) -> str:
     ensure_environment(name)
-    targets = [folder for folder in TYPED[name] if any((ROOT / folder).rglob("*.py"))]
-    elsewhere = [folder for other, folders in TYPED.items() if other != name for folder in folders]
-    inner = [folder for folder in elsewhere if any(folder.startswith(f"{target}/") for target in targets)]
-    excluded = [f"--exclude=^{folder}/" for folder in inner]
+    targets = [path for path in TYPED[name] if (ROOT / path).is_file() or any((ROOT / path).rglob("*.py"))]
+    elsewhere = [path for other, paths in TYPED.items() if other != name for path in paths]
+    inner = [path for path in elsewhere if any(path.startswith(f"{target}/") for target in targets)]
+    excluded = [f"--exclude=^{re.escape(path)}(/|$)" for path in inner]
     mypy = (f"{python_of('dev').parent}/mypy", "--python-executable", str(python_of(name)), "--no-error-summary")
     return _run(*mypy, *excluded, *targets) if targets else ""
 

@@ -13,7 +13,7 @@ from pymongo.database import Database
 from include.archive import store, watermark
 from include.archive.consume import load
 from include.archive.retention import delete_expired
-from include.archive.store import Document
+from include.clients.mongodb import Document
 from include.contracts import topics
 from include.contracts.errors import SettingsError, ShowroomError
 from include.contracts.settings import Settings

@@ -14,8 +14,9 @@ from pymongo.database import Database
 
 from include.archive import source, watermark
 from include.archive.source import Source, describe
-from include.archive.store import Document, durable
+from include.archive.store import durable
 from include.archive.write import Written, write
+from include.clients.mongodb import Document
 from include.contracts import topics
 from include.contracts.settings import Settings
 

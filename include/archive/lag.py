@@ -3,7 +3,7 @@
 from pymongo.database import Database
 
 from include.archive import source, store, watermark
-from include.archive.store import Document
+from include.clients.mongodb import Document
 from include.contracts.settings import Settings
 from include.contracts.topics import VALID
 

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pymongo.database import Database
 
 from include.archive import queries
-from include.archive.store import Document, durable, errors
+from include.archive.store import durable
+from include.clients.mongodb import Document, translate_errors
 from include.contracts.collections import SESSIONS
 
 BATCH = 5_000
@@ -60,7 +61,7 @@ def delete_expired(
     began = logged_at = time.monotonic()
     deleted = 0
     while deadline_s is None or time.monotonic() - began < deadline_s:
-        with errors("delete expired sessions"):
+        with translate_errors("delete expired sessions"):
             result = collection.find({"received_at": {"$lt": before}}, projection=["_id"], limit=BATCH)
             ids = [entry["_id"] for entry in result]
             if not ids:

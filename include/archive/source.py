@@ -2,15 +2,13 @@
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import OffsetSpec
-from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from kafka.protocol.consumer.offsets import IsolationLevel
 
-from include.contracts import topics
+from include.clients.kafka import create_admin, create_consumer, translate_errors
 from include.contracts.errors import TransientError
 from include.contracts.settings import Settings
 
@@ -44,7 +42,7 @@ class Bounds(NamedTuple):
 
 def describe(settings: Settings, topic: str, timeout_s: float = REQUEST_S) -> Described:
     """Ask the broker. Raises TransientError while Kafka is away or the topic does not exist."""
-    with errors(settings, f"describe {topic}"), _admin(settings, timeout_s) as admin:
+    with translate_errors(f"describe {topic}", settings.kafka.bootstrap_servers), _admin(settings, timeout_s) as admin:
         result = admin.describe_topics([topic])[0]
     if result["error_code"] or not result["partitions"]:
         raise TransientError(f"topic {topic} does not exist", "./showroom up creates it")
@@ -54,7 +52,7 @@ def describe(settings: Settings, topic: str, timeout_s: float = REQUEST_S) -> De
 def bounds(settings: Settings, topic: str, partitions: int, timeout_s: float = REQUEST_S) -> Bounds:
     """Ask the broker where a topic begins and ends. Raises TransientError while Kafka is unavailable."""
     topic_partitions = [TopicPartition(topic, partition) for partition in range(partitions)]
-    with errors(settings, f"bounds of {topic}"), _admin(settings, timeout_s) as admin:
+    with translate_errors(f"bounds of {topic}", settings.kafka.bootstrap_servers), _admin(settings, timeout_s) as admin:
         oldest, latest = (
             admin.list_partition_offsets(dict.fromkeys(topic_partitions, spec), IsolationLevel.READ_COMMITTED)
             for spec in (OffsetSpec.EARLIEST, OffsetSpec.LATEST)
@@ -75,7 +73,7 @@ class Source:
         self._settings = settings
         self._topic = topic
         self._places = [TopicPartition(topic, partition) for partition in partitions]
-        with errors(settings, "connect"):
+        with translate_errors("connect", settings.kafka.bootstrap_servers):
             self._consumer = _consumer(settings)
 
     def __enter__(self) -> "Source":
@@ -86,20 +84,20 @@ class Source:
 
     def ends(self) -> dict[int, int]:
         """Partition -> the offset behind its last committed record."""
-        with errors(self._settings, f"ends of {self._topic}"):
+        with translate_errors(f"ends of {self._topic}", self._settings.kafka.bootstrap_servers):
             result = self._consumer.end_offsets(self._places)
         return {topic_partition.partition: result[topic_partition] for topic_partition in self._places}
 
     def read(self, starts: Mapping[int, int], ends: Mapping[int, int]) -> Iterator[Batch]:
         """Batches in bounded memory until every partition has reached its end; the last may be without records."""
-        with errors(self._settings, f"read {self._topic}"):
+        with translate_errors(f"read {self._topic}", self._settings.kafka.bootstrap_servers):
             self._consumer.assign(self._places)
             for topic_partition in self._places:
                 self._consumer.seek(topic_partition, starts[topic_partition.partition])
         at = dict(starts)
         moved_at = time.monotonic()
         while any(at[partition] < end for partition, end in ends.items()):
-            with errors(self._settings, f"read {self._topic}"):
+            with translate_errors(f"read {self._topic}", self._settings.kafka.bootstrap_servers):
                 polled = self._consumer.poll(timeout_ms=POLL_MS, max_records=self._settings.archive.batch_size)
                 now = {
                     topic_partition.partition: self._consumer.position(topic_partition)
@@ -116,42 +114,17 @@ class Source:
                 )
 
 
-@contextmanager
-def errors(settings: Settings, doing: str) -> Iterator[None]:
-    """Raise what Kafka's client raises as TransientError."""
-    try:
-        yield
-    except (OffsetOutOfRangeError, NoOffsetForPartitionError) as error:
-        raise TransientError(
-            f"{doing}: records expired while they were read", "run it again: it records what is gone and goes on"
-        ) from error
-    except (KafkaError, OSError) as error:
-        raise TransientError(
-            f"{doing}: Kafka does not answer at {settings.kafka.bootstrap_servers} ({type(error).__name__})",
-            "see that it runs: ./showroom status",
-        ) from error
-
-
 def _admin(settings: Settings, timeout_s: float) -> KafkaAdminClient:
     limit_ms = int(timeout_s * 1_000)
-    return KafkaAdminClient(
-        bootstrap_servers=settings.kafka.bootstrap_servers.split(","),
-        request_timeout_ms=limit_ms,
-        bootstrap_timeout_ms=limit_ms,
-    )
+    return create_admin(settings.kafka.bootstrap_servers, request_ms=limit_ms, bootstrap_ms=limit_ms)
 
 
 def _consumer(settings: Settings) -> KafkaConsumer:
-    return KafkaConsumer(
-        bootstrap_servers=settings.kafka.bootstrap_servers.split(","),
+    return create_consumer(
+        settings.kafka.bootstrap_servers,
         client_id="archive",
-        isolation_level="read_committed",
-        enable_auto_commit=False,
         # Never skip silently: an offset that is gone is an error here, and a recorded gap in the next run.
         auto_offset_reset="none",
-        allow_auto_create_topics=False,
         fetch_max_bytes=FETCH_BYTES,
-        max_partition_fetch_bytes=topics.MAX_MESSAGE_BYTES,
         request_timeout_ms=REQUEST_MS,
-        metrics_enabled=False,
     )

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pymongo import UpdateOne
 from pymongo.database import Database
 
-from include.archive.store import Document, errors
+from include.clients.mongodb import Document, translate_errors
 from include.contracts.collections import EXPIRED_OFFSETS, WATERMARKS, watermark_id
 from include.contracts.errors import TerminalError
 
@@ -38,7 +38,7 @@ def read(database: Database[Document], topic: str, topic_id: str, partitions: in
     Raises TerminalError where a watermark belongs to an earlier topic of the same name.
     """
     names = {watermark_id(topic, partition): partition for partition in range(partitions)}
-    with errors("read the watermark"):
+    with translate_errors("read the watermark"):
         results = list(database[WATERMARKS].find({"_id": {"$in": list(names)}}))
     strangers = [str(entry["_id"]) for entry in results if entry.get("topic_id") != topic_id]
     if strangers:
@@ -58,7 +58,7 @@ def advance(database: Database[Document], topic: str, topic_id: str, offsets: Ma
         for partition, offset in offsets.items()
     ]
     if moves:
-        with errors("write the watermark"):
+        with translate_errors("write the watermark"):
             database[WATERMARKS].bulk_write(moves, ordered=False)
 
 
@@ -85,14 +85,14 @@ def record_gaps(database: Database[Document], gaps: list[Gap]) -> None:
         for gap in gaps
     ]
     if writes:
-        with errors("record gaps"):
+        with translate_errors("record gaps"):
             database[EXPIRED_OFFSETS].bulk_write(writes, ordered=False)
 
 
 def reset_offsets(database: Database[Document], topic: str, *, dry_run: bool = False) -> int:
     """Delete the watermarks of a topic, so that the next load reads it from its beginning; return their number."""
     of_topic = {"_id": {"$regex": f"^{topic.replace('.', '[.]')}:"}}
-    with errors("reset offsets"):
+    with translate_errors("reset offsets"):
         if dry_run:
             return database[WATERMARKS].count_documents(of_topic)
         return database[WATERMARKS].delete_many(of_topic).deleted_count

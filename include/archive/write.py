@@ -10,7 +10,7 @@ from pymongo.database import Database
 from pymongo.errors import BulkWriteError
 
 from include.archive import documents
-from include.archive.store import Document, errors
+from include.clients.mongodb import Document, translate_errors
 from include.contracts.collections import SESSIONS, UNDECODABLE
 
 MAX_REASON_CHARS = 300
@@ -41,7 +41,7 @@ def write(database: Database[Document], records: Iterable[Any]) -> Written:
         sessions[entry["_id"]] = entry
     for collection, entries in ((SESSIONS, sessions), (UNDECODABLE, undecodable)):
         if entries:
-            with errors(f"write {collection}"):
+            with translate_errors(f"write {collection}"):
                 _store(database[collection], list(entries.values()))
     return Written(decoded, len(undecodable))
 

@@ -7,8 +7,9 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import httpx
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+from tenacity import wait_exponential_jitter
 
+from include.clients.errors import unavailable, with_retries
 from include.contracts.errors import NotReadyError, TerminalError, TransientError
 
 TIMEOUT_S = 15.0
@@ -149,13 +150,12 @@ class AirflowApi:
         return telling[-1] if telling else "see its log"
 
     def _ask(self, method: str, path: str, **options: Any) -> Any:
-        retrying = Retrying(
-            retry=retry_if_exception_type(DatabaseBusyError),
-            stop=stop_after_attempt(DATABASE_ATTEMPTS if method in IDEMPOTENT else 1),
+        return with_retries(
+            lambda: _checked(self._request(method, path, options), f"{method} {path}"),
             wait=wait_exponential_jitter(multiplier=0.1, max=2.0),
-            reraise=True,
+            attempts=DATABASE_ATTEMPTS if method in IDEMPOTENT else 1,
+            retry_on=DatabaseBusyError,
         )
-        return retrying(lambda: _checked(self._request(method, path, options), f"{method} {path}"))
 
     def _request(self, method: str, path: str, options: Mapping[str, Any]) -> httpx.Response:
         response = self._send(method, path, **options)
@@ -169,8 +169,7 @@ class AirflowApi:
         try:
             return self._http.request(method, path, **options)
         except httpx.HTTPError as error:
-            message = f"Airflow does not answer at {self._http.base_url} ({type(error).__name__})"
-            raise TransientError(message, "see that it runs: ./showroom status") from error
+            raise unavailable(f"{method} {path}", f"Airflow at {self._http.base_url}", error) from error
 
 
 def broken_dag(import_errors: Iterable[str], dag_ids: Iterable[str]) -> str | None:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from include.clients.errors import unavailable
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.setting import Secret
 from include.contracts.settings import Settings
@@ -176,7 +177,7 @@ def _request(http: httpx.Client, method: str, path: str, **options: Any) -> dict
     except httpx.UnsupportedProtocol as error:
         raise TerminalError(f"{address}: the URL has no scheme", _URL_REMEDY) from error
     except httpx.HTTPError as error:
-        raise TransientError(f"{address} is unavailable ({type(error).__name__})", "check that it runs") from error
+        raise unavailable(f"{method} {path}", address, error, "check that it runs") from error
     if response.status_code in _UNAVAILABLE_STATUSES:
         raise TransientError(f"{address} returned {response.status_code}", "wait until it is available")
     if response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):

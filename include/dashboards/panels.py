@@ -13,10 +13,10 @@ from typing import Any
 import msgspec
 from elasticsearch import Elasticsearch
 
+from include.clients.elasticsearch import translate_errors
 from include.contracts.errors import TerminalError
 from include.dashboards.model import FILTER_FIELDS, Dashboard, FilterName, Filters, Panel, Table
 from include.dashboards.response_rows import Columns, rows
-from include.serving.client import errors
 
 PANELS_FILE = Path(__file__).parent / "generated" / "panels.json"
 TIMEOUT_S = 5.0
@@ -56,7 +56,7 @@ def query_panel(client: Elasticsearch, panel: Panel, filters: Filters) -> Table:
     if not panel.index:
         raise TerminalError(f"panel {panel.id} has no index", "query only panels that have an index")
     quick = client.options(request_timeout=TIMEOUT_S, max_retries=0)
-    with errors(f"panel {panel.id}"):
+    with translate_errors(f"panel {panel.id}"):
         response = quick.search(index=panel.index, body=search_body(panel, filters), **_SEARCH_OPTIONS).body
     columns: Columns = [(column.key, column.role, column.type, column.value) for column in panel.columns]
     return Table(columns=panel.columns, rows=rows(response, panel.body, columns), took_ms=int(response["took"]))
@@ -91,7 +91,7 @@ def filter_choices(client: Elasticsearch, filters: Filters) -> dict[str, list[st
     aggs: dict[str, Any] = {
         str(name): {"terms": {"field": field, "size": MAX_CHOICES}} for name, field in fields.items()
     }
-    with errors("filter choices"):
+    with translate_errors("filter choices"):
         response = quick.search(
             index="session_summary", size=0, query={"bool": {"filter": [within]}}, aggs=aggs, **_SEARCH_OPTIONS
         ).body

@@ -21,7 +21,7 @@ COLLECT_AFTER = 100_000
 def main(index: Annotated[int, typer.Option(help="Which of the gate processes this is, from 0.", min=0)] = 0) -> None:
     """Read sessions.raw, write sessions.valid and sessions.rejected, exactly once. Ends on SIGTERM, drained."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level=logging.INFO)
-    logging.getLogger("include.gate.kafka").setLevel(logging.ERROR)
+    logging.getLogger("include.clients.confluent_kafka").setLevel(logging.ERROR)
     gc.set_threshold(COLLECT_AFTER)
     try:
         settings = Settings.from_env(os.environ)

@@ -6,6 +6,7 @@ import time
 import redis
 from confluent_kafka import KafkaException
 
+from include.clients.redis import connect, is_unavailable
 from include.contracts import redis_keys
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.settings import Settings
@@ -18,7 +19,6 @@ from include.gate.loop import Loop
 from include.gate.metrics import GateMetrics, MeteredSink
 from include.gate.oversize import Oversize, OversizeSink
 from include.gate.pseudonym import key_check, pseudonymizer
-from include.gate.redis_errors import is_redis_unavailable
 from include.gate.shutdown import ShutdownError, ShutdownSignal
 from include.gate.sink import TRANSACTION_TIMEOUT_S, OversizeError, TransactionSink
 from include.gate.source import ReassignmentError, RecordSource
@@ -43,9 +43,7 @@ class Gate:
         self._name = f"gate-{index}"
         self._stop = stop
         self._pseudonym = pseudonymizer(settings.gate.require_pseudonym_key())
-        self._redis = redis.Redis.from_url(
-            settings.redis.url.reveal(), socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=REDIS_TIMEOUT_S
-        )
+        self._redis = connect(settings.redis.url.reveal(), timeout_s=REDIS_TIMEOUT_S)
         self._gaps = GapStore(self._redis)
         self._lease = IndexLease(self._redis, index, stop)
         self._topic = RawTopic(settings.kafka.bootstrap_servers, self._name)
@@ -164,6 +162,6 @@ class Gate:
 
 def unavailable_server(error: Exception) -> str | None:
     """Return the server that the gate must wait for after this error; None where waiting does not help."""
-    if is_redis_unavailable(error):
+    if is_unavailable(error):
         return "redis"
     return "kafka" if isinstance(error, KafkaException | TransientError | OSError) else None

@@ -14,10 +14,11 @@ from typing import NamedTuple
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from kafka.partitioner.default import murmur2
 
+from include.clients.confluent_kafka import translate_errors
 from include.contracts import topics
 from include.contracts.settings import Settings
 from include.gate.redact import decode_object, redact_identifier, redact_text
-from include.gate.rejected_consumer import open_consumer, read_bounds, translate_errors
+from include.gate.rejected_consumer import open_consumer, read_bounds
 
 FIRST_WINDOW, MAX_WINDOW, WINDOW_GROWTH = 200, 100_000, 16
 """Offsets of one partition that are read at once."""
@@ -79,10 +80,13 @@ def find_rejected(settings: Settings, query: Query, timeout_s: float = TIMEOUT_S
         At most `query.last` records.
 
     Raises:
-        TransientError: Kafka does not answer, or the topic does not exist.
+        TransientError: Kafka is unavailable, or the topic does not exist.
     """
     deadline = time.monotonic() + timeout_s
-    with translate_errors(settings), open_consumer(settings) as consumer:
+    with (
+        translate_errors(f"search of {topics.REJECTED}", settings.kafka.bootstrap_servers),
+        open_consumer(settings) as consumer,
+    ):
         search = _Search(consumer, query, deadline, read_bounds(consumer, query.since))
         partitions = sorted(search.bounds)
         if query.user_id is not None and partitions:

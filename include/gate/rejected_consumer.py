@@ -4,15 +4,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
+from include.clients.confluent_kafka import create_consumer
 from include.contracts import topics
 from include.contracts.errors import TransientError
 from include.contracts.settings import Settings
 
 REQUEST_TIMEOUT_S = 2.0
 QUEUE_KBYTES = 32 * 1024
-REMEDY = "see that Kafka runs: ./showroom status"
 
 
 def read_bounds(consumer: Consumer, since: datetime | None) -> dict[int, tuple[int, int]]:
@@ -43,40 +43,23 @@ def read_bounds(consumer: Consumer, since: datetime | None) -> dict[int, tuple[i
 @contextmanager
 def open_consumer(settings: Settings) -> Iterator[Consumer]:
     """A consumer that belongs to no group and commits nothing."""
-    consumer = Consumer(
+    consumer = create_consumer(
+        settings.kafka.bootstrap_servers,
+        "rejected",
         {
-            "bootstrap.servers": settings.kafka.bootstrap_servers,
-            "client.id": "rejected",
             # The client demands a name; nothing joins this group and nothing is committed.
             "group.id": "rejected",
-            "enable.auto.commit": False,
-            "enable.auto.offset.store": False,
-            "isolation.level": "read_committed",
             "enable.partition.eof": True,
             # A record may expire while it is read; the next record that exists is as good.
             "auto.offset.reset": "earliest",
-            "allow.auto.create.topics": False,
             "fetch.wait.max.ms": 50,
             "queued.max.messages.kbytes": QUEUE_KBYTES,
             "socket.connection.setup.timeout.ms": int(REQUEST_TIMEOUT_S * 1_000),
             # The client would write to standard error itself.
             "log_level": 0,
-        }
+        },
     )
     try:
         yield consumer
     finally:
         consumer.close()
-
-
-@contextmanager
-def translate_errors(settings: Settings) -> Iterator[None]:
-    """Turn the client's errors into TransientError with a remedy."""
-    try:
-        yield
-    except KafkaException as error:
-        raise TransientError(
-            f"search of {topics.REJECTED} failed: Kafka at {settings.kafka.bootstrap_servers} does not answer"
-            f" ({error.args[0].str()})",
-            REMEDY,
-        ) from error

@@ -11,13 +11,12 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
-from include.contracts import topics
+from include.clients.confluent_kafka import create_producer
+from include.clients.confluent_kafka import log as client_log
 from include.contracts.errors import TransientError
 from include.gate.batch_processor import Output
-from include.gate.client_config import connection
-from include.gate.client_config import log as client_log
 from include.gate.kafka_errors import CONNECTION_LOST_CODES, OVERSIZE_CODES, code_of
 from include.gate.shutdown import exit_now
 
@@ -63,7 +62,7 @@ class TransactionSink:
         self._began = time.monotonic()
         self.in_doubt = False
         """Whether the last transaction began and is not known to be committed."""
-        self._producer = Producer(_config(bootstrap, name, single, self._failures, self._lost))
+        self._producer = create_producer(bootstrap, name, _config(name, single, self._failures, self._lost))
 
     def open(self) -> None:
         """Fence earlier producers of this name and settle their last transaction."""
@@ -185,19 +184,15 @@ class TransactionSink:
                 raise CommitError(f"no answer within {COMMIT_TIMEOUT_S:g} s")
 
 
-def _config(
-    bootstrap: str, name: str, single: bool, failures: list[tuple[KafkaError, Message]], lost: list[str]
-) -> dict[str, Any]:
-    return connection(bootstrap, name) | {
+def _config(name: str, single: bool, failures: list[tuple[KafkaError, Message]], lost: list[str]) -> dict[str, Any]:
+    return {
         "transactional.id": name,
         "transaction.timeout.ms": int(TRANSACTION_TIMEOUT_S * 1_000),
-        "acks": "all",
         "message.timeout.ms": DELIVERY_TIMEOUT_MS,
         "batch.size": BATCH_BYTES,
         "batch.num.messages": 1 if single else 10_000,
         "linger.ms": 2,
         "compression.type": "lz4",
-        "message.max.bytes": topics.MAX_MESSAGE_BYTES,
         "queue.buffering.max.messages": QUEUE_MESSAGES,
         "queue.buffering.max.kbytes": QUEUE_KBYTES,
         "retry.backoff.ms": NO_RETRY_MS,

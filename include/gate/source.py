@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from include.clients.confluent_kafka import create_consumer, ignore_error
 from include.contracts import topics
 from include.contracts.errors import TransientError
-from include.gate.client_config import connection, ignore_error
 from include.gate.gaps import GapStore
 from include.gate.kafka_errors import OFFSET_LOST_CODES
 from include.gate.start_offsets import NO_OFFSET, Committed, Log, Resume, Start, decide_start, gap_at
@@ -51,7 +51,7 @@ class RecordSource:
         self._assigned: list[int] = []
         self.stopped: list[int] = []
         self._revoked = False
-        self._consumer = Consumer(_config(bootstrap, name, batch))
+        self._consumer = create_consumer(bootstrap, name, _config(name, batch))
         self._consumer.subscribe([topics.RAW], on_assign=self._on_assign, on_revoke=self._on_revoke)
 
     @property
@@ -176,15 +176,11 @@ def _committed(topic_partition: TopicPartition) -> Committed | None:
     return Committed(topic_partition.offset, topic_partition.metadata or "", topic_partition.leader_epoch)
 
 
-def _config(bootstrap: str, name: str, batch: int) -> dict[str, Any]:
-    return connection(bootstrap, name) | {
+def _config(name: str, batch: int) -> dict[str, Any]:
+    return {
         "group.id": topics.GATE_GROUP,
         # A restarted process takes its own place again at once instead of waiting for its former self to expire.
         "group.instance.id": name,
-        # Also makes the broker hold back offsets of a transaction that is still in doubt.
-        "isolation.level": "read_committed",
-        "enable.auto.commit": False,
-        "enable.auto.offset.store": False,
         # A lost position is an error, never a reason to start over.
         "auto.offset.reset": "error",
         "fetch.wait.max.ms": 100,

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
-import redis
 from redis.exceptions import ResponseError
-from tenacity import RetryCallState, Retrying, retry_if_exception, wait_exponential_jitter
+from tenacity import RetryCallState, wait_exponential_jitter
 
+from include.clients.errors import with_retries
+from include.clients.redis import connect, is_unavailable
 from include.contracts import redis_keys
 from include.contracts.reject_reasons import Reason
 from include.contracts.settings import Settings
 from include.gate.function import Function
-from include.gate.redis_errors import is_redis_unavailable
 from include.gate.shutdown import ShutdownSignal
 
 log = logging.getLogger(__name__)
@@ -66,9 +66,7 @@ class GateState:
     """Redis as the gate sees it. Waits, and says so, while Redis is away; stops waiting when told to stop."""
 
     def __init__(self, settings: Settings, topic_id: str, stop: ShutdownSignal) -> None:
-        self._redis = redis.Redis.from_url(
-            settings.redis.url.reveal(), socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S
-        )
+        self._redis = connect(settings.redis.url.reveal(), timeout_s=TIMEOUT_S)
         window_s = settings.gate.duplicate_window_s
         self._limits = msgspec.msgpack.encode(
             [
@@ -130,13 +128,13 @@ class GateState:
         return [response.decode() for response in responses]
 
     def _with_retries(self, call: Callable[[], Result]) -> Result:
-        retrying = Retrying(
-            retry=retry_if_exception(is_redis_unavailable),
+        return with_retries(
+            call,
             wait=wait_exponential_jitter(multiplier=0.1, max=LONGEST_WAIT_S),
-            sleep=self._stop.wait,
+            retry_on=is_unavailable,
             before_sleep=_say_waiting,
+            sleep=self._stop.wait,
         )
-        return retrying(call)
 
 
 def _keys_of(partition: int) -> tuple[str, ...]:

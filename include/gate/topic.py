@@ -3,10 +3,9 @@
 import uuid
 
 from confluent_kafka import KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient
 
+from include.clients.confluent_kafka import create_admin
 from include.contracts import topics
-from include.gate.client_config import connection
 
 REQUEST_TIMEOUT_S = 5.0
 
@@ -15,7 +14,7 @@ class RawTopic:
     """Asks the broker for the topic's id."""
 
     def __init__(self, bootstrap: str, name: str) -> None:
-        self._admin = AdminClient(connection(bootstrap, f"{name}-admin"))
+        self._admin = create_admin(bootstrap, f"{name}-admin")
 
     def id(self) -> str:
         """Return the id as a UUID string. Raises KafkaException where the topic or the broker is absent."""

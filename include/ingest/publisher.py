@@ -10,11 +10,13 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.producer.future import FutureRecordMetadata
 from msgspec import Struct
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
+from tenacity import wait_exponential
 
+from include.clients.errors import with_retries
+from include.clients.kafka import create_producer
 from include.contracts.errors import SettingsError, TransientError
 from include.contracts.settings import Settings
-from include.contracts.topics import MAX_MESSAGE_BYTES, RAW
+from include.contracts.topics import RAW
 from include.ingest.labelled_record import LabelledRecord, partition_of
 
 Pace = Literal["fast", "rate", "arrival"]
@@ -91,39 +93,36 @@ def publish(
 
 def _connect(settings: Settings, patience_s: float) -> KafkaProducer:
     """An idempotent producer, as soon as Kafka is there."""
-    retrying = Retrying(
-        retry=retry_if_exception_type(KafkaError),
-        wait=wait_exponential(multiplier=0.5, max=5),
-        stop=stop_after_delay(patience_s),
-        before_sleep=lambda state: log.warning(
-            "waiting for Kafka: bootstrap=%s attempt=%d", settings.kafka.bootstrap_servers, state.attempt_number
-        ),
-        reraise=True,
-    )
     try:
-        return retrying(_producer, settings, patience_s)
+        return with_retries(
+            lambda: _producer(settings, patience_s),
+            wait=wait_exponential(multiplier=0.5, max=5),
+            deadline_s=patience_s,
+            retry_on=KafkaError,
+            before_sleep=lambda state: log.warning(
+                "waiting for Kafka: bootstrap=%s attempt=%d", settings.kafka.bootstrap_servers, state.attempt_number
+            ),
+        )
     except KafkaError as error:
         raise DeliveryError(
-            f"Kafka at {settings.kafka.bootstrap_servers} did not answer ({error})", REMEDY_AWAY
+            f"publication failed: Kafka at {settings.kafka.bootstrap_servers} is unavailable ({error})", REMEDY_AWAY
         ) from error
 
 
 def _producer(settings: Settings, patience_s: float) -> KafkaProducer:
-    return KafkaProducer(
-        bootstrap_servers=settings.kafka.bootstrap_servers.split(","),
+    return create_producer(
+        settings.kafka.bootstrap_servers,
         client_id="ingest",
         acks="all",
         enable_idempotence=True,
         linger_ms=20,
         batch_size=256 * 1024,
-        max_request_size=MAX_MESSAGE_BYTES,
         delivery_timeout_ms=int((patience_s + 60) * 1_000),
         request_timeout_ms=15_000,
         reconnect_backoff_max_ms=1_000,
         bootstrap_timeout_ms=3_000,
         max_block_ms=15_000,
         allow_auto_create_topics=False,
-        metrics_enabled=False,
     )
 
 

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from elasticsearch import Elasticsearch
-from kafka.errors import KafkaError
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+from tenacity import RetryCallState, wait_fixed
 
+from include.clients import elasticsearch, kafka
+from include.clients.errors import with_retries
 from include.contracts.errors import SettingsError, ShowroomError, TransientError
 from include.contracts.settings import Settings
 from include.provision.api_keys import Logins, ensure_access
 from include.provision.topics import ensure_topics
-from include.serving.client import TIMEOUT_S, connect, errors
 from include.serving.templates import ensure_templates
 
 DEADLINE_S = 180.0
@@ -50,35 +50,25 @@ def prepare(settings: Settings, logins: Logins | None = None, deadline_s: float 
 
 def _client(settings: Settings, logins: Logins | None) -> Elasticsearch:
     if logins is None:
-        return connect(settings)
+        return elasticsearch.connect(settings)
     login = ("elastic", logins.elastic.reveal())
-    return Elasticsearch(settings.elasticsearch.url, basic_auth=login, request_timeout=TIMEOUT_S, max_retries=0)
+    return elasticsearch.open_client(settings.elasticsearch.url, login=login)
 
 
 def _topics(settings: Settings) -> list[str]:
-    try:
+    with kafka.translate_errors("creation of the topics", settings.kafka.bootstrap_servers, "see that it runs"):
         return ensure_topics(settings)
-    except (KafkaError, OSError) as error:
-        message = f"Kafka does not answer at {settings.kafka.bootstrap_servers} ({type(error).__name__})"
-        raise TransientError(message, "see that it runs") from error
 
 
 def _require_health(client: Elasticsearch) -> None:
-    with errors("cluster health"):
+    with elasticsearch.translate_errors("cluster health"):
         status = client.cluster.health()["status"]
     if status not in ("yellow", "green"):
         raise TransientError(f"Elasticsearch's health is {status}", "see its log")
 
 
 def _with_retries(call: Callable[[], _T], deadline_s: float) -> _T:
-    retrying = Retrying(
-        stop=stop_after_delay(deadline_s),
-        wait=wait_fixed(PAUSE_S),
-        retry=retry_if_exception_type(TransientError),
-        before_sleep=_on_progress,
-        reraise=True,
-    )
-    return retrying(call)
+    return with_retries(call, wait=wait_fixed(PAUSE_S), deadline_s=deadline_s, before_sleep=_on_progress)
 
 
 def _on_progress(state: RetryCallState) -> None:

@@ -6,13 +6,14 @@ from typing import Any, NamedTuple, Self
 
 from elasticsearch import Elasticsearch
 
+from include.clients.elasticsearch import open_client, translate_errors
 from include.contracts.index_documents import INDICES, NEIGHBOURS_ALIAS, PIPELINE, STREAM_INDICES, index_pattern
 from include.contracts.setting import Secret
 from include.contracts.settings import Settings
-from include.serving.client import errors
 
 KEY_FILE_MODE = 0o600
 UNAUTHORIZED, NOT_FOUND = 401, 404
+TEST_TIMEOUT_S = 10.0
 
 STREAM_ROLE: dict[str, Any] = {
     # It looks for the index templates before it writes.
@@ -59,16 +60,16 @@ def ensure_access(client: Elasticsearch, settings: Settings, logins: Logins) -> 
     `client` must be the superuser's. A key in a file that Elasticsearch no longer takes is replaced, and every other
     key of its name is invalidated; one that Elasticsearch takes gets the rights of this version.
     """
-    with errors("password of kibana_system"):
+    with translate_errors("password of kibana_system"):
         client.security.change_password(username="kibana_system", password=logins.kibana_system.reveal())
     made = []
     for name, file in logins.key_files.items():
         existing = _key_in(settings, name, file)
         if existing:
-            with errors(f"rights of {name}"):
+            with translate_errors(f"rights of {name}"):
                 client.security.update_api_key(id=existing, role_descriptors={name: ROLES[name]})
             continue
-        with errors(f"key of {name}"):
+        with translate_errors(f"key of {name}"):
             # A replaced key stays valid until it is invalidated. First, so that a crash in between leaves none behind.
             client.options(ignore_status=NOT_FOUND).security.invalidate_api_key(name=name)
             response = client.security.create_api_key(name=name, role_descriptors={name: ROLES[name]})
@@ -82,7 +83,10 @@ def _key_in(settings: Settings, name: str, file: Path) -> str:
     key = file.read_text().strip() if file.exists() else ""
     if not key:
         return ""
-    with Elasticsearch(settings.elasticsearch.url, api_key=key) as client, errors(f"test of the key of {name}"):
+    with (
+        open_client(settings.elasticsearch.url, api_key=key, timeout_s=TEST_TIMEOUT_S, max_retries=3) as client,
+        translate_errors(f"test of the key of {name}"),
+    ):
         response = client.options(ignore_status=UNAUTHORIZED).security.authenticate()
     return "" if response.meta.status == UNAUTHORIZED else str(response["api_key"]["id"])
 

@@ -6,9 +6,10 @@ import sys
 from collections.abc import Mapping
 
 import httpx
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+from tenacity import RetryCallState, wait_fixed
 
-from include.contracts.errors import SettingsError, ShowroomError, TransientError
+from include.clients.errors import with_retries
+from include.contracts.errors import SettingsError, ShowroomError
 from include.contracts.setting import Secret
 from include.contracts.settings import Settings
 from include.dashboards.kibana import Imported, import_objects
@@ -30,18 +31,16 @@ def publish(
 
     Raises SettingsError without Kibana's address, TransientError past the deadline, TerminalError where it refuses.
     """
-    retrying = Retrying(
-        stop=stop_after_delay(deadline_s),
-        wait=wait_fixed(PAUSE_S),
-        retry=retry_if_exception_type(TransientError),
-        before_sleep=_on_progress,
-        reraise=True,
-    )
     login = (USER, password) if password else None
-    result = retrying(lambda: import_objects(settings, login, transport))
-    if result is None:
+    imported = with_retries(
+        lambda: import_objects(settings, login, transport),
+        wait=wait_fixed(PAUSE_S),
+        deadline_s=deadline_s,
+        before_sleep=_on_progress,
+    )
+    if imported is None:
         raise SettingsError("SHOWROOM_KIBANA_URL is not set", "set it to Kibana's address")
-    return result
+    return imported
 
 
 def _on_progress(state: RetryCallState) -> None:

@@ -4,9 +4,11 @@ import logging
 
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewTopic
 from kafka.errors import TopicAlreadyExistsError
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
+from tenacity import wait_fixed
 
-from include.contracts.errors import NotReadyError, TerminalError, TransientError
+from include.clients.errors import with_retries
+from include.clients.kafka import create_admin
+from include.contracts.errors import NotReadyError, TerminalError
 from include.contracts.settings import Settings
 from include.contracts.topics import TOPICS
 
@@ -23,7 +25,7 @@ def ensure_topics(settings: Settings) -> list[str]:
     Raises TerminalError when Kafka refuses a retention, and when a topic has another number of partitions: users
     are keyed to partitions, and the gate's state lies by partition, so the number is fixed once the topic exists.
     """
-    admin = KafkaAdminClient(bootstrap_servers=settings.kafka.bootstrap_servers, request_timeout_ms=TIMEOUT_MS)
+    admin = create_admin(settings.kafka.bootstrap_servers, request_ms=TIMEOUT_MS)
     try:
         present = set(admin.list_topics())
         missing = [topic for topic in TOPICS if topic.name not in present]
@@ -36,16 +38,14 @@ def ensure_topics(settings: Settings) -> list[str]:
                 admin.create_topics([expected])
             except TopicAlreadyExistsError:
                 continue
-        _require_partitions(_partitions(admin), settings)
+        partitions = with_retries(lambda: _partitions(admin), wait=wait_fixed(0.1), deadline_s=VISIBLE_S)
+        _require_partitions(partitions, settings)
         _correct_retention(admin)
         return [topic.name for topic in missing]
     finally:
         admin.close()
 
 
-@retry(
-    retry=retry_if_exception_type(TransientError), stop=stop_after_delay(VISIBLE_S), wait=wait_fixed(0.1), reraise=True
-)
 def _partitions(admin: KafkaAdminClient) -> dict[str, int]:
     """Partitions by topic. A broker learns of a new topic a moment after its creation was acknowledged."""
     names = [topic.name for topic in TOPICS]

@@ -6,8 +6,8 @@ from typing import Any
 
 from elasticsearch import Elasticsearch
 
+from include.clients.elasticsearch import retry_busy, translate_errors
 from include.contracts.index_documents import KPI_ALL
-from include.serving.client import errors, with_retries
 from include.serving.queries import count
 
 PAGE = 5_000
@@ -66,11 +66,11 @@ def _page(
 
 def _search(client: Elasticsearch, alias: str, query: dict[str, Any], aggregations: dict[str, Any]) -> dict[str, Any]:
     def request() -> dict[str, Any]:
-        with errors(f"search in {alias}"):
+        with translate_errors(f"search in {alias}"):
             response = client.search(index=alias, size=0, query=query, aggs=aggregations, **_COMPLETE)
             return dict(response.body)
 
-    return with_retries(request)
+    return retry_busy(request)
 
 
 def _first_day(month: str) -> str:

@@ -12,10 +12,10 @@ import msgspec
 from elasticsearch import Elasticsearch
 from msgspec.structs import replace
 
+from include.clients.elasticsearch import translate_errors
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.index_documents import COUNTED, PIPELINE, PipelineEvent, index_name, index_pattern
 from include.contracts.settings import Settings
-from include.serving.client import errors
 from include.serving.templates import ensure_templates
 
 TIMEOUT_S = 5.0
@@ -47,7 +47,7 @@ def write_events(client: Elasticsearch, settings: Settings, events: Sequence[Pip
         TerminalError: Elasticsearch rejects a document.
     """
     quick = client.options(request_timeout=TIMEOUT_S, max_retries=0)
-    with errors(f"template of {PIPELINE}"):
+    with translate_errors(f"template of {PIPELINE}"):
         has_template = bool(quick.indices.exists_index_template(name=PIPELINE))
     if not has_template:
         ensure_templates(quick, settings)
@@ -57,7 +57,7 @@ def write_events(client: Elasticsearch, settings: Settings, events: Sequence[Pip
     for event in stored:
         operations += [{"index": {"_index": index_name(PIPELINE, event.at), "_id": document_id(event)}}]
         operations += [msgspec.to_builtins(event)]
-    with errors(f"write of {PIPELINE}"):
+    with translate_errors(f"write of {PIPELINE}"):
         response: Any = quick.bulk(operations=operations) if operations else {"items": []}
     rejected = [item["index"]["error"] for item in response["items"] if "error" in item["index"]]
     if rejected:
@@ -74,7 +74,7 @@ def document_id(event: PipelineEvent) -> str:
 
 def latest_event_time(client: Elasticsearch, kind: str) -> datetime | None:
     """Return the time of the latest event of a kind, None if there is none. Raises as `errors` does."""
-    with errors(f"latest {kind} of {PIPELINE}"):
+    with translate_errors(f"latest {kind} of {PIPELINE}"):
         client.indices.refresh(index=index_pattern(PIPELINE), **_LENIENT)
         response = client.search(
             index=PIPELINE,
@@ -123,7 +123,7 @@ def _last_totals(client: Elasticsearch, events: Sequence[PipelineEvent]) -> tupl
     searches: list[dict[str, Any]] = []
     for event in counters:
         searches += [{"index": PIPELINE, **_COMPLETE}, _previous_event_query(event)]
-    with errors(f"totals of {PIPELINE}"):
+    with translate_errors(f"totals of {PIPELINE}"):
         # Because events written just now must be searchable.
         client.indices.refresh(index=index_pattern(PIPELINE), **_LENIENT)
         responses = client.msearch(searches=searches)["responses"]

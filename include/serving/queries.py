@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from elasticsearch import Elasticsearch
 
+from include.clients.elasticsearch import retry_busy, translate_errors
 from include.contracts.index_documents import INDICES, KPI_ALL
-from include.serving.client import errors, with_retries
 
 MAX_CATEGORIES = 1_000
 MAX_HITS = 10_000
@@ -40,7 +40,7 @@ class LatestSession(NamedTuple):
 
 def refresh(client: Elasticsearch) -> None:
     """Refresh all indices, so that all stored documents are searchable."""
-    with errors("refresh"):
+    with translate_errors("refresh"):
         client.indices.refresh(index=",".join(f"{alias}-*" for alias in INDICES), **_LENIENT)
 
 
@@ -48,10 +48,10 @@ def count(client: Elasticsearch, alias: str, query: Mapping[str, Any] | None = N
     """Count the searchable documents of an alias, all or those that match a query."""
 
     def request() -> int:
-        with errors(f"count of {alias}"):
+        with translate_errors(f"count of {alias}"):
             return int(client.count(index=alias, query=query, **_LENIENT)["count"])
 
-    return with_retries(request)
+    return retry_busy(request)
 
 
 def counts(client: Elasticsearch) -> dict[str, int]:
@@ -103,7 +103,7 @@ def latest_session(client: Elasticsearch) -> LatestSession | None:
 
 def latest_session_by(client: Elasticsearch, now: datetime) -> LatestSession | None:
     """Return the searchable session that arrived last by `now`; without retries, because the page polls anyway."""
-    with errors("search in session_summary"):
+    with translate_errors("search in session_summary"):
         response = client.search(
             index="session_summary",
             size=1,
@@ -149,11 +149,11 @@ def searchable_sessions(client: Elasticsearch, session_ids: Collection[str]) -> 
 
 def _search(client: Elasticsearch, alias: str, **body: Any) -> dict[str, Any]:
     def request() -> dict[str, Any]:
-        with errors(f"search in {alias}"):
+        with translate_errors(f"search in {alias}"):
             result: dict[str, Any] = client.search(index=alias, track_total_hits=False, **_LENIENT, **body).body
             return result
 
-    return with_retries(request)
+    return retry_busy(request)
 
 
 def _to_session(hits: Sequence[Mapping[str, Any]]) -> LatestSession | None:

@@ -17,15 +17,15 @@ from typing import Any
 import msgspec
 from elasticsearch import Elasticsearch
 from kafka import KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
-from kafka.errors import KafkaError
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
+from tenacity import wait_exponential
 
+from include.clients import elasticsearch, kafka
+from include.clients.errors import with_retries
 from include.contracts.dead_letters import DOCUMENT_ERRORS, DeadLetter, Origin, StoredDeadLetter, decode
 from include.contracts.errors import TransientError
 from include.contracts.index_documents import TIME_FIELD, index_name
 from include.contracts.settings import Settings
-from include.contracts.topics import DEAD, MAX_MESSAGE_BYTES, REDRIVE_GROUP
-from include.serving.client import errors
+from include.contracts.topics import DEAD, REDRIVE_GROUP
 
 LETTERS_PER_BATCH = 200
 POLL_MS = 500
@@ -142,12 +142,7 @@ def _index(
             raise TransientError(f"redrive failed: {reason}", "repair the index, then run it again: it continues")
 
     if waiting:
-        Retrying(
-            retry=retry_if_exception_type(TransientError),
-            stop=stop_after_delay(RETRY_S),
-            wait=wait_exponential(0.2, max=5.0),
-            reraise=True,
-        )(attempt)
+        with_retries(attempt, wait=wait_exponential(0.2, max=5.0), deadline_s=RETRY_S)
     return rejected
 
 
@@ -155,7 +150,7 @@ def _bulk(client: Elasticsearch, dead_letters: Iterable[DeadLetter]) -> list[dic
     lines: list[Any] = []
     for dead_letter in dead_letters:
         lines += [msgspec.json.encode(action_of(dead_letter)), dead_letter.document.encode()]
-    with errors("redrive"):
+    with elasticsearch.translate_errors("redrive"):
         response = client.bulk(operations=lines)
     return [next(iter(item.values())) for item in response["items"]]
 
@@ -193,34 +188,22 @@ def _not_a_letter(record: Any) -> DeadLetter:
 
 @contextmanager
 def _connected(settings: Settings) -> Iterator[KafkaConsumer]:
-    try:
-        consumer = KafkaConsumer(
-            bootstrap_servers=settings.kafka.bootstrap_servers.split(","),
-            group_id=REDRIVE_GROUP,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            allow_auto_create_topics=False,
-            max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
+    with kafka.translate_errors("redrive", settings.kafka.bootstrap_servers):
+        consumer = kafka.create_consumer(
+            settings.kafka.bootstrap_servers,
+            group=REDRIVE_GROUP,
+            isolation_level="read_uncommitted",
             bootstrap_timeout_ms=BOOTSTRAP_MS,
-            metrics_enabled=False,
         )
         try:
             yield consumer
         finally:
             consumer.close()
-    except (KafkaError, OSError) as error:
-        message = f"redrive failed: Kafka does not answer ({type(error).__name__})"
-        raise TransientError(message, "see that it runs: ./showroom status") from error
 
 
 @contextmanager
 def _producer(settings: Settings) -> Iterator[KafkaProducer]:
-    producer = KafkaProducer(
-        bootstrap_servers=settings.kafka.bootstrap_servers.split(","),
-        max_request_size=MAX_MESSAGE_BYTES,
-        bootstrap_timeout_ms=BOOTSTRAP_MS,
-        metrics_enabled=False,
-    )
+    producer = kafka.create_producer(settings.kafka.bootstrap_servers, bootstrap_timeout_ms=BOOTSTRAP_MS)
     try:
         yield producer
     finally:

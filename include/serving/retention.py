@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from elasticsearch import Elasticsearch
 
+from include.clients.elasticsearch import translate_errors
 from include.contracts.index_documents import (
     INDICES,
     MONTHS_A_YEAR,
@@ -12,14 +13,13 @@ from include.contracts.index_documents import (
     index_pattern,
     older_index,
 )
-from include.serving.client import errors
 
 
 def ensure_aliases(client: Elasticsearch) -> list[str]:
     """Add missing aliases of monthly indices and return the repaired indices. Raises as `errors` does."""
     repaired: list[str] = []
     for alias in INDICES:
-        with errors(f"aliases of {alias}"):
+        with translate_errors(f"aliases of {alias}"):
             indices = client.indices.get_alias(index=index_pattern(alias)).body
             without_alias = sorted(name for name, index in indices.items() if alias not in index["aliases"])
             for name in without_alias:
@@ -45,7 +45,7 @@ def drop_old(client: Elasticsearch, months: int, now: datetime, *, dry_run: bool
     """Delete indices whose events are more than `months` old, or list them if `dry_run`. Raises as `errors` does."""
     dropped: list[str] = []
     for alias in INDICES:
-        with errors(f"old indices of {alias}"):
+        with translate_errors(f"old indices of {alias}"):
             names = list(client.indices.get_alias(index=index_pattern(alias)).body)
             old = old_indices(names, alias, months, now)
             for name in old if not dry_run else ():

@@ -7,10 +7,10 @@ from typing import Any
 
 from elasticsearch import Elasticsearch
 
+from include.clients.elasticsearch import translate_errors
 from include.contracts.errors import TerminalError
 from include.contracts.index_documents import INDICES, index_pattern, mapping
 from include.contracts.settings import Settings
-from include.serving.client import errors
 
 PRIORITY = 100
 
@@ -44,13 +44,13 @@ def ensure_templates(client: Elasticsearch, settings: Settings) -> None:
             changed then.
     """
     for alias in INDICES:
-        with errors(f"mappings of {alias}"):
+        with translate_errors(f"mappings of {alias}"):
             _require_compatible(client, alias)
     for alias in INDICES:
         body = template_body(alias, settings)
-        with errors(f"index template {alias}"):
+        with translate_errors(f"index template {alias}"):
             client.indices.put_index_template(name=alias, **body)
-        with errors(f"new fields of {alias}"):
+        with translate_errors(f"new fields of {alias}"):
             _add_fields(client, alias)
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 import httpx
 import redis
 
+from include.clients.redis import connect
 from include.contracts import redis_keys
 from include.contracts.settings import Settings
 from include.supervise.state_file import AlertRecord, StateFile, SupervisorState
@@ -28,9 +29,7 @@ class AlertManager:
         self._webhook = settings.supervise.alert_webhook
         self._repeat_interval_s = settings.supervise.alert_repeat_interval_s
         self._file = StateFile(settings)
-        self._redis = redis.Redis.from_url(
-            settings.redis.url.reveal(), socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=REDIS_TIMEOUT_S
-        )
+        self._redis = connect(settings.redis.url.reveal(), timeout_s=REDIS_TIMEOUT_S)
         self._http = httpx.Client(timeout=TIMEOUT_S, transport=transport)
         # httpx logs addresses, and that of a webhook is a secret.
         logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -141,7 +140,7 @@ class AlertManager:
         try:
             response = self._http.post(address, json=body)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            log.warning("the alert webhook is unreachable (%s)", type(error).__name__)
+            log.warning("the alert webhook is unavailable (%s)", type(error).__name__)
             return False
         if response.is_error:
             log.warning("the alert webhook returned %d", response.status_code)

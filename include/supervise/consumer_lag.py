@@ -7,8 +7,10 @@ from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import OffsetSpec
 from kafka.errors import CoordinatorLoadInProgressError, CoordinatorNotAvailableError
 from kafka.protocol.consumer.offsets import IsolationLevel
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+from tenacity import wait_fixed
 
+from include.clients.errors import with_retries
+from include.clients.kafka import create_admin
 from include.contracts import topics
 from include.contracts.settings import Settings
 from include.supervise.observation import KafkaState
@@ -26,11 +28,7 @@ Readers = Mapping[str, list[TopicPartition]]
 def probe_kafka(settings: Settings) -> KafkaState:
     """Return the ends of the topics and the lags of their groups. Raises the client's errors."""
     limit_ms = int(REQUEST_TIMEOUT_S * 1_000)
-    with KafkaAdminClient(
-        bootstrap_servers=settings.kafka.bootstrap_servers.split(","),
-        bootstrap_timeout_ms=limit_ms,
-        request_timeout_ms=limit_ms,
-    ) as admin:
+    with create_admin(settings.kafka.bootstrap_servers, request_ms=limit_ms, bootstrap_ms=limit_ms) as admin:
         names = (topics.RAW, topics.VALID, topics.REJECTED, topics.DEAD)
         topic_partitions = {
             name: [TopicPartition(name, number) for number in range(settings.kafka.partitions)] for name in names
@@ -79,7 +77,7 @@ def _committed(admin: KafkaAdminClient, readers: Readers) -> dict[tuple[str, Top
         return {}
     offsets: dict[tuple[str, TopicPartition], int] = {}
     for group, topic_partitions in readers.items():
-        response = _retrying()(admin.list_group_offsets, {group: topic_partitions})[group]
+        response = _group_offsets(admin, group, topic_partitions)
         offsets |= {
             (group, topic_partition): committed.offset
             for topic_partition, committed in response.items()
@@ -88,10 +86,13 @@ def _committed(admin: KafkaAdminClient, readers: Readers) -> dict[tuple[str, Top
     return offsets
 
 
-def _retrying() -> Retrying:
-    return Retrying(
-        retry=retry_if_exception_type((CoordinatorNotAvailableError, CoordinatorLoadInProgressError)),
-        stop=stop_after_delay(COORDINATOR_TIMEOUT_S),
+def _group_offsets(
+    admin: KafkaAdminClient, group: str, topic_partitions: list[TopicPartition]
+) -> dict[TopicPartition, Any]:
+    offsets: dict[TopicPartition, Any] = with_retries(
+        lambda: admin.list_group_offsets({group: topic_partitions})[group],
         wait=wait_fixed(COORDINATOR_POLL_INTERVAL_S),
-        reraise=True,
+        deadline_s=COORDINATOR_TIMEOUT_S,
+        retry_on=(CoordinatorNotAvailableError, CoordinatorLoadInProgressError),
     )
+    return offsets

@@ -10,6 +10,7 @@ from typing import Any, Self
 import msgspec
 import redis
 
+from include.clients.redis import connect, translate_errors
 from include.contracts import redis_keys
 from include.contracts.errors import TransientError
 from include.contracts.settings import Settings
@@ -77,7 +78,7 @@ class DecisionLog:
         before = self.last(1)
         if before and record.is_repeat_of(before[0]):
             return False
-        with _errors():
+        with translate_errors("write to the decision log"):
             self._redis.xadd(
                 redis_keys.decisions(), {FIELD: msgspec.json.encode(record)}, maxlen=MAX_RECORDS, approximate=True
             )
@@ -85,13 +86,13 @@ class DecisionLog:
 
     def last(self, number: int) -> list[DecisionRecord]:
         """Return the newest records, newest first, without those of another version that cannot be decoded."""
-        with _errors():
+        with translate_errors("read of the decision log"):
             rows: Any = self._redis.xrevrange(redis_keys.decisions(), count=number)
         return [record for _, fields in rows if (record := _decode(fields)) is not None]
 
     def restarts_since(self, unix: float) -> list[float]:
         """Return the times of restarts since then, Unix s, oldest first. An undecodable record counts as a restart."""
-        with _errors():
+        with translate_errors("read of the decision log"):
             oldest = max(0, int((unix - MAX_CLOCK_SKEW_S) * 1_000))
             rows: Any = self._redis.xrange(redis_keys.decisions(), min=oldest)
         times: list[float] = []
@@ -113,7 +114,7 @@ class LockLease:
 
     def extend(self) -> None:
         """Extend the lease by its whole duration. Raises TransientError where the lock was lost."""
-        with _errors():
+        with translate_errors("renewal of the supervisor's lock"):
             extended: Any = self._redis.eval(_EXTEND, 1, redis_keys.supervisor_lease(), self._token, str(LOCK_MS))
         if not extended:
             raise TransientError("another supervisor has taken over", "none: it goes on with the stream")
@@ -124,7 +125,7 @@ class LockLease:
         Flink refuses a second job of one id. So of two concurrent submissions, after a lost lock or a lost
         response, only one starts a job.
         """
-        with _errors():
+        with translate_errors("read of the next job id"):
             self._redis.set(redis_keys.next_job(), secrets.token_hex(16), nx=True, px=JOB_ID_MS)
             value: Any = self._redis.get(redis_keys.next_job())
         if not value:
@@ -133,7 +134,7 @@ class LockLease:
 
     def spend(self, job_id: str) -> None:
         """Discard this id: Flink has a job of it."""
-        with _errors():
+        with translate_errors("deletion of the next job id"):
             self._redis.eval(_DELETE_IF_EQUAL, 1, redis_keys.next_job(), job_id)
 
 
@@ -145,7 +146,7 @@ def supervisor_lock(settings: Settings) -> Iterator[LockLease | None]:
     """
     token = secrets.token_hex(16)
     with _connect(settings) as client:
-        with _errors():
+        with translate_errors("request of the supervisor's lock"):
             is_acquired = client.set(redis_keys.supervisor_lease(), token, nx=True, px=LOCK_MS)
         if not is_acquired:
             yield None
@@ -156,7 +157,7 @@ def supervisor_lock(settings: Settings) -> Iterator[LockLease | None]:
                 yield lease
         finally:
             # A lock that cannot be released expires.
-            with suppress(TransientError), _errors():
+            with suppress(TransientError), translate_errors("release of the supervisor's lock"):
                 client.eval(_DELETE_IF_EQUAL, 1, redis_keys.supervisor_lease(), token)
 
 
@@ -200,15 +201,4 @@ def _decode(fields: dict[bytes, bytes]) -> DecisionRecord | None:
 
 
 def _connect(settings: Settings) -> "redis.Redis":
-    return redis.Redis.from_url(
-        settings.redis.url.reveal(), socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S, decode_responses=False
-    )
-
-
-@contextmanager
-def _errors() -> Iterator[None]:
-    try:
-        yield
-    except redis.RedisError as error:
-        message = f"the journal's Redis does not answer ({type(error).__name__})"
-        raise TransientError(message, "see that it runs: ./showroom status") from error
+    return connect(settings.redis.url.reveal(), timeout_s=TIMEOUT_S)

@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from include.supervise.flink_rest import FlinkRest, JobDetails
+from include.clients.flink import FlinkRest, JobDetails
 
 RECORDS_OUT = "numRecordsOut"
 

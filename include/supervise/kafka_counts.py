@@ -10,6 +10,7 @@ from typing import Any, Self
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
+from include.clients.kafka import create_consumer, raise_translated, translate_errors
 from include.contracts import dead_letters, topics
 from include.contracts.errors import TransientError
 from include.contracts.settings import Settings
@@ -38,12 +39,10 @@ class HourlyCounts:
         self._settings, self._start, self._end, self._bootstrap_ms = settings, start, end, bootstrap_ms
 
     def __enter__(self) -> Self:
-        try:
+        with translate_errors("read of the hours", self._settings.kafka.bootstrap_servers):
             self._consumer = _consumer(self._settings, bootstrap_ms=self._bootstrap_ms)
             self._from = self._offsets_at(topics.RAW, self._start)
             self._until = self._offsets_at(topics.RAW, self._end)
-        except KafkaError as error:
-            raise _unavailable(error) from error
         return self
 
     def __exit__(
@@ -51,7 +50,7 @@ class HourlyCounts:
     ) -> None:
         self._consumer.close()
         if isinstance(error, KafkaError):
-            raise _unavailable(error) from error
+            raise_translated(error, "read of the hours", self._settings.kafka.bootstrap_servers)
 
     def raw(self) -> int:
         """Return the offsets of `sessions.raw`: its records, and the markers of its producers' transactions."""
@@ -206,11 +205,11 @@ class HourlyCounts:
 
 def oldest_raw(settings: Settings) -> datetime | None:
     """Return the arrival of the oldest raw record, None without one. Raises TransientError."""
-    try:
-        with _consumer(settings) as consumer:
-            offsets = consumer.offsets_for_times(dict.fromkeys(_topic_partitions(settings, topics.RAW), 0))
-    except KafkaError as error:
-        raise _unavailable(error) from error
+    with (
+        translate_errors("read of the oldest record", settings.kafka.bootstrap_servers),
+        _consumer(settings) as consumer,
+    ):
+        offsets = consumer.offsets_for_times(dict.fromkeys(_topic_partitions(settings, topics.RAW), 0))
     arrivals = [entry.timestamp for entry in offsets.values() if entry is not None]
     return datetime.fromtimestamp(min(arrivals) / 1_000, UTC) if arrivals else None
 
@@ -218,15 +217,15 @@ def oldest_raw(settings: Settings) -> datetime | None:
 def committed(settings: Settings, group: str, topic: str, bootstrap_ms: int = RESPONSE_TIMEOUT_MS) -> dict[int, int]:
     """Return partition -> the offset that a group has committed. Raises TransientError."""
     topic_partitions = _topic_partitions(settings, topic)
-    try:
-        with _consumer(settings, group, bootstrap_ms=bootstrap_ms) as reader:
-            begins = reader.beginning_offsets(topic_partitions)
-            offsets = {
-                topic_partition: reader.committed(topic_partition, timeout_ms=RESPONSE_TIMEOUT_MS)
-                for topic_partition in topic_partitions
-            }
-    except KafkaError as error:
-        raise _unavailable(error) from error
+    with (
+        translate_errors(f"committed offsets of {group}", settings.kafka.bootstrap_servers),
+        _consumer(settings, group, bootstrap_ms=bootstrap_ms) as reader,
+    ):
+        begins = reader.beginning_offsets(topic_partitions)
+        offsets = {
+            topic_partition: reader.committed(topic_partition, timeout_ms=RESPONSE_TIMEOUT_MS)
+            for topic_partition in topic_partitions
+        }
     return {
         topic_partition.partition: max(begins[topic_partition], offsets[topic_partition] or 0)
         for topic_partition in topic_partitions
@@ -235,11 +234,11 @@ def committed(settings: Settings, group: str, topic: str, bootstrap_ms: int = RE
 
 def end_offsets(settings: Settings, topic: str, bootstrap_ms: int = RESPONSE_TIMEOUT_MS) -> dict[int, int]:
     """Return partition -> the offset after its last record, committed or not. Raises TransientError."""
-    try:
-        with _consumer(settings, isolation_level="read_uncommitted", bootstrap_ms=bootstrap_ms) as reader:
-            offsets = reader.end_offsets(_topic_partitions(settings, topic))
-    except KafkaError as error:
-        raise _unavailable(error) from error
+    with (
+        translate_errors(f"end offsets of {topic}", settings.kafka.bootstrap_servers),
+        _consumer(settings, isolation_level="read_uncommitted", bootstrap_ms=bootstrap_ms) as reader,
+    ):
+        offsets = reader.end_offsets(_topic_partitions(settings, topic))
     return {topic_partition.partition: offset for topic_partition, offset in offsets.items()}
 
 
@@ -258,24 +257,15 @@ def _topic_partitions(settings: Settings, topic: str) -> list[TopicPartition]:
     return [TopicPartition(topic, number) for number in range(settings.kafka.partitions)]
 
 
-def _unavailable(error: KafkaError) -> TransientError:
-    return TransientError(f"Kafka does not answer ({type(error).__name__})", "see that it runs: ./showroom status")
-
-
 def _consumer(
     settings: Settings,
     group: str | None = None,
     isolation_level: str = "read_committed",
     bootstrap_ms: int = RESPONSE_TIMEOUT_MS,
 ) -> KafkaConsumer:
-    return KafkaConsumer(
-        bootstrap_servers=settings.kafka.bootstrap_servers.split(","),
-        group_id=group,
+    return create_consumer(
+        settings.kafka.bootstrap_servers,
+        group=group,
         isolation_level=isolation_level,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        allow_auto_create_topics=False,
-        max_partition_fetch_bytes=topics.MAX_MESSAGE_BYTES,
         bootstrap_timeout_ms=bootstrap_ms,
-        metrics_enabled=False,
     )

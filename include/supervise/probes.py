@@ -8,8 +8,8 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from pathlib import Path
 from typing import Any, TypeVar
 
-import redis
-
+from include.clients.flink import FlinkRest, JobSummary
+from include.clients.redis import connect
 from include.contracts import redis_keys
 from include.contracts.errors import ShowroomError, TerminalError
 from include.contracts.offset_gap import OffsetGap, decode_gap
@@ -19,7 +19,6 @@ from include.supervise.archive_probe import probe_archive
 from include.supervise.consumer_lag import REQUEST_TIMEOUT_S, probe_kafka
 from include.supervise.elasticsearch_probe import probe_elasticsearch
 from include.supervise.flink_progress import records_out
-from include.supervise.flink_rest import FlinkRest, JobSummary
 from include.supervise.observation import FlinkState, GateState, Job, KafkaState, Observation, RestoreState, Unavailable
 from include.supervise.stream_job import newest_restore_point
 
@@ -75,7 +74,7 @@ def probe_gate(settings: Settings) -> GateState:
     partitions = range(settings.kafka.partitions)
     url = settings.redis.url.reveal()
     with (
-        redis.Redis.from_url(url, socket_timeout=REQUEST_TIMEOUT_S, socket_connect_timeout=REQUEST_TIMEOUT_S) as client,
+        connect(url, timeout_s=REQUEST_TIMEOUT_S) as client,
         client.pipeline(transaction=False) as pipe,
     ):
         for partition in partitions:

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+from tenacity import wait_fixed
 
-from include.contracts.errors import NotReadyError, TerminalError, TransientError
-from include.supervise.flink_rest import FlinkRest
+from include.clients.errors import with_retries
+from include.clients.flink import FlinkRest
+from include.contracts.errors import NotReadyError, TerminalError
 from include.supervise.stream_job import JobIds, JobProgram, RestorePoint, cancel, restore_points, running_job, submit
 
 MAX_RESTORE_POINTS = 3
@@ -88,12 +89,7 @@ def _wait_until_running(flink: FlinkRest, job_id: str, within_s: float) -> None:
             raise TerminalError(f"the job fails repeatedly: {_failure(flink, job_id)}", "see Flink's logs")
         raise NotReadyError(f"the job {job_id} is {job.state}, tasks {job.idle_tasks}", "see Flink's logs")
 
-    Retrying(
-        stop=stop_after_delay(within_s),
-        wait=wait_fixed(POLL_INTERVAL_S),
-        retry=retry_if_exception_type(TransientError),
-        reraise=True,
-    )(check)
+    with_retries(check, wait=wait_fixed(POLL_INTERVAL_S), deadline_s=within_s)
 
 
 def _cancel_failed_job(flink: FlinkRest) -> None:

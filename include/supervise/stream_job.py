@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+from tenacity import wait_fixed
 
+from include.clients.errors import with_retries
+from include.clients.flink import FlinkRest, JobSummary
 from include.contracts.errors import NotReadyError, TerminalError, TransientError
 from include.contracts.stream import JOB_NAME
-from include.supervise.flink_rest import FlinkRest, JobSummary
 
 ENTRY_CLASS = "org.apache.flink.client.python.PythonDriver"
 POLL_INTERVAL_S = 0.5
@@ -283,10 +284,4 @@ def _last_failure(flink: FlinkRest, job_id: str) -> str:
 
 
 def _poll(check: Callable[[], _T], deadline_s: float) -> _T:
-    retrying = Retrying(
-        stop=stop_after_delay(deadline_s),
-        wait=wait_fixed(POLL_INTERVAL_S),
-        retry=retry_if_exception_type((NotReadyError, TransientError)),
-        reraise=True,
-    )
-    return retrying(check)
+    return with_retries(check, wait=wait_fixed(POLL_INTERVAL_S), deadline_s=deadline_s)

@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from include.clients.flink import FlinkRest
 from include.contracts.errors import ShowroomError, TransientError
 from include.contracts.settings import Settings
 from include.supervise.alert_manager import AlertManager
 from include.supervise.alerts import ALERTS, resolvable_alerts
 from include.supervise.decision_log import DecisionLog, DecisionRecord, LockLease, supervisor_lock
-from include.supervise.flink_rest import FlinkRest
 from include.supervise.heartbeat import send_heartbeat
 from include.supervise.observation import Observation
 from include.supervise.policy import Action, Decision, Limits, decide

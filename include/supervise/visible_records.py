@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
+from include.clients.kafka import create_consumer
 from include.contracts.settings import Settings
 from include.supervise.observation import records_between
 
@@ -71,13 +72,8 @@ def _scan(settings: Settings, starts: Offsets, ends: Offsets) -> dict[TopicParti
 
 
 def _consumer(settings: Settings) -> KafkaConsumer:
-    return KafkaConsumer(
-        bootstrap_servers=settings.kafka.bootstrap_servers.split(","),
-        isolation_level="read_committed",
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        allow_auto_create_topics=False,
+    return create_consumer(
+        settings.kafka.bootstrap_servers,
         max_partition_fetch_bytes=FETCH_BYTES,
         bootstrap_timeout_ms=int(SCAN_TIMEOUT_S * 1_000),
-        metrics_enabled=False,
     )

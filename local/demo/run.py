@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from include.batch import parameters
+from include.clients.elasticsearch import connect
 from include.contracts.errors import NotReadyError, TerminalError
 from include.contracts.settings import Settings
 from include.ingest.expected_counts import Expected
@@ -23,7 +24,6 @@ from include.ingest.plan import Limits, Plan
 from include.ingest.publisher import PublishReport, publish
 from include.ingest.replay import replay
 from include.serving import queries
-from include.serving.client import connect
 from local.airflow_login import connect_airflow
 from local.demo import clean_start, nightly_run
 from local.demo import pause as demo_pause

@@ -4,8 +4,10 @@ import secrets
 import sys
 import time
 
-import redis
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.retry import Retry
 
+from include.clients.redis import connect
 from include.contracts import redis_keys
 from include.contracts.setting import Secret
 from include.contracts.settings import LOOPBACK, Settings
@@ -18,6 +20,7 @@ KEY_FILE = "pseudonym.key"
 KEY_BYTES = 32
 HEARTBEAT_MAX_AGE_S = 10.0
 PROBE_TIMEOUT_S = 3.0
+RETRY = Retry(ExponentialWithJitterBackoff(base=0.01, cap=1.0), 10)
 
 
 def programs(settings: Settings, layout: Layout) -> tuple[Program, ...]:
@@ -60,14 +63,8 @@ def ensure_pseudonym_key(settings: Settings, layout: Layout) -> None:
 
 def probe(settings: Settings) -> str | None:
     """Every partition has a heartbeat younger than ten seconds."""
-    client = redis.Redis(
-        host=LOOPBACK,
-        port=settings.local.ports.redis,
-        socket_timeout=PROBE_TIMEOUT_S,
-        socket_connect_timeout=PROBE_TIMEOUT_S,
-        decode_responses=True,
-    )
-    with client:
+    url = f"redis://{LOOPBACK}:{settings.local.ports.redis}"
+    with connect(url, timeout_s=PROBE_TIMEOUT_S, decode_responses=True, retry=RETRY) as client:
         beats = client.mget([redis_keys.heartbeat(partition) for partition in range(settings.kafka.partitions)])
     oldest = (time.time() - HEARTBEAT_MAX_AGE_S) * 1_000
     silent = [str(partition) for partition, beat in enumerate(beats) if beat is None or float(beat) < oldest]

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kafka.admin import KafkaAdminClient
-
+from include.clients.kafka import create_admin
 from include.contracts.errors import TerminalError
 from include.contracts.settings import LOOPBACK, Settings
 from include.contracts.topics import MAX_MESSAGE_BYTES, OFFSETS_RETENTION_DAYS
@@ -64,10 +63,8 @@ def probe(settings: Settings) -> str | None:
     """A metadata request that must name at least one broker."""
     # The client waits its whole timeout for a broker that is not there yet.
     socket.create_connection((LOOPBACK, settings.local.ports.kafka), CONNECT_TIMEOUT_S).close()
-    admin = KafkaAdminClient(
-        bootstrap_servers=f"{LOOPBACK}:{settings.local.ports.kafka}",
-        request_timeout_ms=PROBE_TIMEOUT_MS,
-        bootstrap_timeout_ms=PROBE_TIMEOUT_MS,
+    admin = create_admin(
+        f"{LOOPBACK}:{settings.local.ports.kafka}", request_ms=PROBE_TIMEOUT_MS, bootstrap_ms=PROBE_TIMEOUT_MS
     )
     try:
         return None if admin.describe_cluster()["brokers"] else "no broker has registered"

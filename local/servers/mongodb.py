@@ -1,7 +1,6 @@
 """The stand-in for MongoDB: its wire protocol on one file, each acknowledged write on disk."""
 
-import pymongo
-
+from include.clients.mongodb import connect
 from include.contracts.settings import LOOPBACK, Settings
 from local.install import java
 from local.layout import Layout
@@ -37,6 +36,6 @@ def program(settings: Settings, layout: Layout) -> Program:
 def probe(settings: Settings) -> str | None:
     """A ping that must be answered."""
     address = f"mongodb://{LOOPBACK}:{settings.local.ports.mongodb}"
-    with pymongo.MongoClient[dict[str, object]](address, serverSelectionTimeoutMS=PROBE_TIMEOUT_MS) as client:
+    with connect(address, server_selection_ms=PROBE_TIMEOUT_MS) as client:
         response = client.admin.command("ping")
     return None if response.get("ok") else f"a ping was answered {response}"

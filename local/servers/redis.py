@@ -3,10 +3,7 @@
 import shutil
 from pathlib import Path
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-
+from include.clients.redis import connect
 from include.contracts.errors import PrerequisiteError
 from include.contracts.settings import LOOPBACK, Settings
 from local.layout import Layout
@@ -35,16 +32,8 @@ def program(settings: Settings, layout: Layout) -> Program:
 
 def probe(settings: Settings) -> str | None:
     """A PING, and RedisBloom among the loaded modules."""
-    client = redis.Redis(
-        host=LOOPBACK,
-        port=settings.local.ports.redis,
-        socket_timeout=PROBE_TIMEOUT_S,
-        socket_connect_timeout=PROBE_TIMEOUT_S,
-        decode_responses=True,
-        # The client's own retries would multiply the time limit.
-        retry=Retry(NoBackoff(), 0),
-    )
-    with client:
+    url = f"redis://{LOOPBACK}:{settings.local.ports.redis}"
+    with connect(url, timeout_s=PROBE_TIMEOUT_S, decode_responses=True) as client:
         client.ping()
         names = {str(module["name"]) for module in client.module_list()}
         return None if "bf" in names else "RedisBloom is not loaded"

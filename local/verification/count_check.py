@@ -12,10 +12,13 @@ from typing import Any
 
 import msgspec
 from kafka import KafkaConsumer, TopicPartition
-from tenacity import Retrying, retry_if_exception_type, retry_if_result, wait_fixed
+from tenacity import wait_fixed
 
 from include.archive import queries as archived
 from include.archive import store
+from include.clients.elasticsearch import connect
+from include.clients.errors import with_retries
+from include.clients.kafka import create_consumer
 from include.contracts import topics
 from include.contracts.errors import NotReadyError, TransientError
 from include.contracts.index_documents import STREAM_INDICES
@@ -23,7 +26,6 @@ from include.contracts.reject_reasons import Reason
 from include.contracts.settings import Settings
 from include.ingest.expected_counts import Expected
 from include.serving import queries
-from include.serving.client import connect
 from local.program import nothing
 
 KPI = "kpi_minute"
@@ -100,7 +102,7 @@ def wait_until_indexed(
     """
     moved = _Stall(patience_s)
 
-    def missing() -> bool:
+    def require_indexed() -> None:
         check()
         with connect(settings) as client:
             queries.refresh(client)
@@ -112,16 +114,18 @@ def wait_until_indexed(
         results = {name: documents[name] - since.documents[name] for name in required}
         sessions = kpi.sessions - since.kpi.sessions
         moved.see((tuple(results.values()), sessions))
-        return results != required or sessions != expected.valid
+        if results != required or sessions != expected.valid:
+            raise NotReadyError("documents are missing", "wait")
 
-    retrying = Retrying(
-        wait=wait_fixed(1.0),
-        retry=retry_if_result(bool) | retry_if_exception_type(TransientError),
-        stop=lambda _: moved.stalled,
-        retry_error_callback=lambda _: True,
-    )
-    if retrying(missing):
-        raise NotReadyError(f"nothing new was indexed for {patience_s:g} s", "see ./showroom status and the account")
+    def is_retried(error: BaseException) -> bool:
+        return isinstance(error, TransientError) and not moved.stalled
+
+    try:
+        with_retries(require_indexed, wait=wait_fixed(1.0), retry_on=is_retried)
+    except TransientError as error:
+        raise NotReadyError(
+            f"nothing new was indexed for {patience_s:g} s", "see ./showroom status and the account"
+        ) from error
 
 
 def account(settings: Settings, expected: Expected, since: Position, *, archive: bool = False) -> list[Line]:
@@ -219,12 +223,4 @@ def _places(settings: Settings) -> list[TopicPartition]:
 
 
 def _consumer(settings: Settings) -> KafkaConsumer:
-    return KafkaConsumer(
-        bootstrap_servers=settings.kafka.bootstrap_servers.split(","),
-        isolation_level="read_committed",
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        allow_auto_create_topics=False,
-        max_partition_fetch_bytes=topics.MAX_MESSAGE_BYTES,
-        metrics_enabled=False,
-    )
+    return create_consumer(settings.kafka.bootstrap_servers)

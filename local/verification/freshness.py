@@ -6,11 +6,11 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from include.clients.elasticsearch import connect
 from include.contracts.errors import TransientError
 from include.contracts.settings import Settings
 from include.ingest.labelled_record import VALID, LabelledRecord
 from include.serving import queries
-from include.serving.client import connect
 
 POLL_S = 0.1
 MOST_ASKED = 5_000

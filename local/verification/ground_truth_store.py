@@ -7,6 +7,7 @@ import msgspec
 from pymongo.collection import Collection
 
 from include.archive import store
+from include.clients.mongodb import Client, translate_errors
 from include.contracts.collections import LEDGERS
 from include.contracts.settings import Settings
 from include.ingest.ground_truth import GroundTruth, merge
@@ -29,7 +30,7 @@ def store_replay(settings: Settings, name: str, report: ReplayReport) -> None:
 
 def load_ground_truths(settings: Settings) -> dict[str, GroundTruth]:
     """Tag of a plan -> its ledger, of all intervals of the synthetic shop. Raises TransientError without MongoDB."""
-    with store.connect(settings) as client, store.errors("read the ledgers"):
+    with store.connect(settings) as client, translate_errors("read the ledgers"):
         results = {entry["_id"]: entry["ledger"] for entry in _ledgers(client, settings).find({}, {"ledger": True})}
     return {
         tag: msgspec.json.decode(text, type=GroundTruth) for tag, text in results.items() if not tag.startswith(REPLAY)
@@ -45,7 +46,7 @@ class ExpectedTotals(NamedTuple):
 
 def ground_truth(settings: Settings) -> ExpectedTotals | None:
     """Return the truth about all sources that keep a ledger; None where none or too many to unite were kept."""
-    with store.connect(settings) as client, store.errors("read the ledgers"):
+    with store.connect(settings) as client, translate_errors("read the ledgers"):
         retained = _ledgers(client, settings)
         if not 0 < retained.estimated_document_count() <= MOST_LEDGERS:
             return None
@@ -66,9 +67,9 @@ def unique_users(settings: Settings, admitted: int) -> int | None:
 
 def _keep(settings: Settings, identity: str, ledger: bytes) -> None:
     entry = {"ledger": ledger.decode(), "written_at": datetime.now(UTC)}
-    with store.connect(settings) as client, store.errors("keep the ledger"):
+    with store.connect(settings) as client, translate_errors("keep the ledger"):
         _ledgers(client, settings).replace_one({"_id": identity}, entry, upsert=True)
 
 
-def _ledgers(client: store.Client, settings: Settings) -> Collection[dict[str, Any]]:
+def _ledgers(client: Client, settings: Settings) -> Collection[dict[str, Any]]:
     return store.database(client, settings)[LEDGERS]

@@ -2,8 +2,8 @@
 
 from airflow.sdk import BaseHook
 
+from include.clients.flink import FlinkRest
 from include.contracts.settings import Settings
-from include.supervise.flink_rest import FlinkRest
 from showroom.settings import load_settings
 
 

@@ -9,9 +9,9 @@ from showroom.links import JOB_KEY, DashboardLink, FlinkJobLink
 from showroom.settings import job_program, state_folder
 
 if TYPE_CHECKING:
+    from include.clients.flink import FlinkRest
     from include.contracts.settings import Settings
     from include.supervise.decision_log import LockLease
-    from include.supervise.flink_rest import FlinkRest
     from include.supervise.observation import Observation
     from include.supervise.stream_job import RestorePoint
 
@@ -159,7 +159,7 @@ def _start(
 
 def _prepare(settings: "Settings") -> None:
     """Create the index templates before the job's first document."""
-    from include.serving.client import connect
+    from include.clients.elasticsearch import connect
     from include.serving.templates import ensure_templates
 
     with connect(settings) as client:

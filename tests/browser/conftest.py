@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext
 
+from include.clients.elasticsearch import connect
 from include.contracts.settings import Settings
-from include.serving.client import connect
 from include.serving.templates import ensure_templates
 from local.stack import Stack
 from tests.browser.browser_page import BrowserPage

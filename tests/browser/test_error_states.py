@@ -9,8 +9,8 @@ from pathlib import Path
 
 from playwright.sync_api import Route, expect
 
+from include.clients.elasticsearch import connect
 from include.contracts.index_documents import INDICES
-from include.serving.client import connect
 from include.serving.templates import ensure_templates
 from local.stack import Stack
 from tests.browser.browser_page import CHART_MS, BrowserPage
@@ -22,7 +22,7 @@ VALUE = "#panel-shop-sessions .value"
 BUSY = {
     "state": "unavailable",
     "source": "Elasticsearch",
-    "message": "panel shop-sessions: Elasticsearch answered 429 es_rejected_execution_exception",
+    "message": "panel shop-sessions failed: Elasticsearch returned 429 es_rejected_execution_exception",
     "remedy": "wait until Elasticsearch is less busy, then try again",
 }
 
@@ -109,7 +109,7 @@ def test_live_page_rejected_query_is_shown_in_its_panel(
         settle(page)
         failed = page.locator("#panel-products-sentiment")
         expect(failed).to_have_attribute("data-state", "failed", timeout=CHART_MS)
-        expect(failed.locator(".failed")).to_contain_text("Elasticsearch answered 400")
+        expect(failed.locator(".failed")).to_contain_text("Elasticsearch returned 400")
         expect(page.get_by_role("heading", name="Elasticsearch rejected the request")).to_be_visible()
         expect(page.locator("#panel-products-table")).to_have_attribute("data-state", "shown")
         page.screenshot(path=screenshots / f"live-refused-{theme}.png")
@@ -131,7 +131,7 @@ def test_live_page_overloaded_and_slow_server(browser_page: BrowserPage, theme: 
     browser_page.show("live?dashboard=shop&span=hour")
     expect(page.locator("#panel-shop-sales .value")).to_be_visible(timeout=CHART_MS)
     expect(page.locator("#panel-shop-sessions")).to_have_attribute("data-state", "failed", timeout=CHART_MS)
-    expect(page.locator("#error")).to_contain_text("answered 429")
+    expect(page.locator("#error")).to_contain_text("returned 429")
     expect(page.locator("#panel-shop-traffic")).to_have_attribute("aria-busy", "true")
     page.screenshot(path=screenshots / f"live-busy-{theme}.png")
     is_available.set()

@@ -21,14 +21,14 @@ from include.archive import queries as archive
 from include.archive.store import connect as connect_mongo
 from include.archive.store import database
 from include.clients.airflow import AirflowApi
+from include.clients.elasticsearch import connect
+from include.clients.flink import FlinkRest
 from include.contracts.collections import LEDGERS, RECONCILIATIONS
 from include.contracts.errors import TerminalError
 from include.contracts.index_documents import PIPELINE, PipelineEvent
 from include.contracts.settings import Settings
 from include.ingest.ground_truth import GroundTruth
 from include.serving import queries as serving
-from include.serving.client import connect
-from include.supervise.flink_rest import FlinkRest
 from include.supervise.kafka_counts import HourlyCounts
 from include.supervise.reconcile import HOUR
 from include.supervise.stream_job import cancel, get_job_status, restore_points, running_job

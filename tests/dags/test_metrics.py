@@ -7,10 +7,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from include.clients.airflow import AirflowApi
+from include.clients.elasticsearch import connect
 from include.contracts.metrics import METRICS, Exporter
 from include.contracts.settings import LOOPBACK, Settings
 from include.serving import queries as serving
-from include.serving.client import connect
 from tests.polling import eventually
 
 TIMEOUT_S = 30.0

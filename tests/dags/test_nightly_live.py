@@ -14,11 +14,11 @@ from pymongo.database import Database
 from include.archive.store import connect as connect_mongo
 from include.archive.store import database
 from include.clients.airflow import AirflowApi
+from include.clients.elasticsearch import connect
 from include.contracts.collections import NEIGHBOURS, PRIVACY, PROMOTIONS
 from include.contracts.index_documents import NEIGHBOURS_ALIAS
 from include.contracts.settings import Settings
 from include.serving import queries as serving
-from include.serving.client import connect
 from local.airflow_login import connect_airflow
 from local.demo import nightly_run
 from local.servers import mlflow

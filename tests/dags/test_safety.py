@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from include.clients.flink import FlinkRest
 from include.contracts.settings import Settings
-from include.supervise.flink_rest import FlinkRest
 from include.supervise.stream_job import get_job_status
 from local.stack import Stack
 from tests.exposure import listening_programs, paths_of_others, sockets_beyond_loopback

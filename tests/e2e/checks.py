@@ -8,11 +8,11 @@ from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 
+from include.clients.elasticsearch import connect
 from include.contracts import topics
 from include.contracts.settings import Settings
 from include.ingest.expected_counts import Expected, kpi_table
 from include.ingest.labelled_record import LabelledRecord
-from include.serving.client import connect
 from local.verification.count_check import Position, account, read_since, wait_until_indexed
 
 PATIENCE_S = 60.0

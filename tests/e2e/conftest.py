@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from include.clients.flink import FlinkRest
 from include.contracts.settings import Settings
-from include.supervise.flink_rest import FlinkRest
 from include.supervise.stream_job import cancel, running_job
 from local.stack import Stack
 from local.stream_job import start_job

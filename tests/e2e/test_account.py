@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import redis
 
+from include.clients.elasticsearch import connect
 from include.contracts.reject_reasons import Reason
 from include.contracts.settings import Settings
 from include.gate.batch_processor import PREFIX_BYTES
@@ -20,7 +21,6 @@ from include.ingest.labelled_record import VALID, LabelledRecord
 from include.ingest.plan import FaultRates, Plan
 from include.ingest.publisher import publish
 from include.serving import queries
-from include.serving.client import connect
 from local.verification.count_check import Position, position
 from tests.e2e.checks import assert_accounted, assert_kpis, raw_record, rejected_since
 

@@ -7,13 +7,13 @@ from functools import partial
 
 import pytest
 
+from include.clients.elasticsearch import connect
 from include.contracts.settings import Settings
 from include.ingest.generator import synthesize
 from include.ingest.labelled_record import VALID, LabelledRecord
 from include.ingest.plan import Plan
 from include.ingest.publisher import publish
 from include.serving import queries
-from include.serving.client import connect
 from local.stack import Stack
 from local.stream_job import resume_job
 from local.verification.count_check import Position, position

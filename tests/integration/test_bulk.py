@@ -14,10 +14,10 @@ from elasticsearch import Elasticsearch
 
 from flink.bulk import Item, bulk_action
 from flink.sink import BulkSink
+from include.clients.elasticsearch import connect
 from include.contracts.index_documents import INDICES, KpiMinute, ProductDetails
 from include.contracts.settings import Settings
 from include.serving import queries
-from include.serving.client import connect
 from include.serving.templates import ensure_templates
 from include.supervise.elasticsearch_probe import probe_elasticsearch
 from local.stack import Stack

@@ -8,9 +8,9 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from benchmarks import fill_indices, panels
+from include.clients.elasticsearch import connect
 from include.contracts.index_documents import INDICES, PIPELINE
 from include.dashboards.panels import find_panel, query_panel
-from include.serving.client import connect
 from include.serving.templates import ensure_templates
 from local.stack import Stack
 

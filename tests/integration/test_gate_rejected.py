@@ -132,7 +132,7 @@ def test_time_limit_ends_the_search_and_says_so(rejected: Settings) -> None:
 
 
 def test_without_kafka_the_error_names_the_remedy(rejected: Settings) -> None:
-    with pytest.raises(TransientError, match=r"does not answer .*: see that Kafka runs"):
+    with pytest.raises(TransientError, match=r"is unavailable .*: see that it runs"):
         find_rejected(rejected.replace(kafka={"bootstrap_servers": "127.0.0.1:9"}), Query())
 
 

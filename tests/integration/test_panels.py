@@ -10,13 +10,13 @@ import msgspec
 import pytest
 from elasticsearch import Elasticsearch
 
+from include.clients.elasticsearch import connect
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.index_documents import INDICES, index_name
 from include.dashboards.model import Filters, Panel
 from include.dashboards.panels import filter_choices, find_panel, load_dashboards, query_panel
 from include.ingest.labelled_record import VALID
 from include.serving import queries
-from include.serving.client import connect
 from include.serving.pipeline_events import write_events
 from include.serving.templates import ensure_templates
 from local.stack import Stack
@@ -183,7 +183,7 @@ def test_query_panel_missing_index_returns_no_data(stack: Stack, name: str) -> N
 def test_query_panel_errors_are_transient_or_terminal(stack: Stack) -> None:
     with (
         connect(stack.settings.replace(elasticsearch={"url": "http://127.0.0.1:9"})) as nobody,
-        pytest.raises(TransientError, match="does not answer"),
+        pytest.raises(TransientError, match="is unavailable"),
     ):
         query_panel(nobody, find_panel("shop-sessions"), DAY)
     with connect(stack.settings) as client, pytest.raises(TerminalError, match="has no index"):
@@ -197,7 +197,7 @@ def test_query_panel_unexpected_mapping_raises_an_error_with_the_panel(stack: St
         client.indices.create(index=panel.index, mappings={"properties": properties})
         try:
             client.index(index=panel.index, document={"started_at": START, "purchase_amount": "x"}, refresh=True)
-            with pytest.raises(TerminalError, match="panel shop-sales: Elasticsearch answered 400"):
+            with pytest.raises(TerminalError, match="panel shop-sales failed: Elasticsearch returned 400"):
                 query_panel(client, panel, DAY)
         finally:
             client.indices.delete(index=panel.index)

@@ -7,10 +7,10 @@ import pytest
 from elasticsearch import BadRequestError, Elasticsearch
 from msgspec.structs import replace
 
+from include.clients.elasticsearch import connect
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.index_documents import INDICES, PIPELINE, PipelineEvent, index_name, mapping
 from include.contracts.settings import Settings
-from include.serving.client import connect
 from include.serving.pipeline_events import latest_event_time, write_events
 from include.serving.templates import ensure_templates
 from local.stack import Stack
@@ -89,7 +89,7 @@ def test_write_events_errors_are_transient_or_terminal(client: Elasticsearch, se
         write_events(client, settings, [replace(LAG, detail="x" * 40_000)])
     with (
         connect(settings.replace(elasticsearch={"url": "http://127.0.0.1:9"})) as nobody,
-        pytest.raises(TransientError, match="does not answer"),
+        pytest.raises(TransientError, match="is unavailable"),
     ):
         write_events(nobody, settings, [LAG])
 

@@ -8,11 +8,11 @@ import msgspec
 import pytest
 from elasticsearch import Elasticsearch
 
+from include.clients.elasticsearch import connect
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.index_documents import INDICES, KpiMinute, index_name, older_index
 from include.ingest.labelled_record import VALID, LabelledRecord
 from include.serving import queries, retention
-from include.serving.client import connect
 from include.serving.retention import drop_old
 from include.serving.templates import ensure_templates
 from local.stack import Stack
@@ -130,7 +130,7 @@ def test_queries_errors_are_transient_or_terminal(stack: Stack, client: Elastics
         queries.count(client, "kpi_minute", {"no_such_query": {}})
     with (
         connect(stack.settings.replace(elasticsearch={"url": "http://127.0.0.1:9"})) as nobody,
-        pytest.raises(TransientError, match="does not answer"),
+        pytest.raises(TransientError, match="is unavailable"),
     ):
         queries.count(nobody, "kpi_minute")
 

@@ -13,6 +13,8 @@ import pytest
 from elasticsearch import Elasticsearch
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
+from include.clients.elasticsearch import connect
+from include.clients.flink import FlinkRest
 from include.contracts.dead_letters import DeadLetter, decode
 from include.contracts.errors import TerminalError
 from include.contracts.index_documents import STREAM_INDICES, SessionSummary, index_name
@@ -20,8 +22,6 @@ from include.contracts.session import Purchase, ValidSession
 from include.contracts.settings import Settings
 from include.contracts.topics import DEAD, VALID
 from include.serving import queries
-from include.serving.client import connect
-from include.supervise.flink_rest import FlinkRest
 from include.supervise.stream_job import cancel, get_job_status, prune, running_job, stop_with_savepoint, submit
 from local.stack import Stack
 from local.stream_job import job_program, resume_job, start_job, state_folder

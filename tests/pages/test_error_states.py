@@ -100,7 +100,7 @@ def test_panel_elasticsearch_error_is_in_the_message(code: int, reason: str, sta
     with elasticsearch(code, content) as url:
         response = client_of(url).get("/live/panel/shop-bar")
     assert (response.status_code, response.json()["state"]) == (status, state)
-    assert f"answered {code} {reason}" in response.json()["message"]
+    assert f"returned {code} {reason}" in response.json()["message"]
 
 
 def test_panel_slow_elasticsearch_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,7 +110,7 @@ def test_panel_slow_elasticsearch_times_out(monkeypatch: pytest.MonkeyPatch) -> 
         response = client_of(url).get("/live/panel/shop-bar")
         assert time.monotonic() - start < 5.0
     assert response.status_code == 503
-    assert "does not answer" in response.json()["message"]
+    assert "is unavailable" in response.json()["message"]
 
 
 def test_stream_page_names_unavailable_sources_and_shows_the_others(disconnected: TestClient) -> None:

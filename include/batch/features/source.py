@@ -1,35 +1,25 @@
 """Archived sessions out of MongoDB: streamed, only the fields asked for, never sorted or grouped there."""
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import pairwise
-from typing import Any
 
-import pymongo
 from bson.codec_options import CodecOptions
 from pymongo.collection import Collection
-from pymongo.errors import ConnectionFailure, PyMongoError, WaitQueueTimeoutError
 
 from include.batch.window import Window
+from include.clients import mongodb
+from include.clients.mongodb import Document
 from include.contracts.collections import SESSIONS
-from include.contracts.errors import TerminalError, TransientError
 from include.contracts.settings import Settings
 
 CONNECT_MS = 5_000
 ANSWER_MS = 120_000
-LONGEST_REASON = 300
 IDS_PER_SLICE = 250_000
 """Ids of one stretch that are asked for at once, on average."""
 
 IDS_PER_QUERY = 200
 """Documents asked for by id at once; the local stand-in compares each with all ids of its question."""
-
-Document = dict[str, Any]
-
-CONNECTION_ERRORS = (ConnectionFailure, WaitQueueTimeoutError)
-# A cursor that is gone, and answers of a server that is starting, stopping or handing over.
-AGAIN_CODES = frozenset({43, 175, 237, 50, 91, 189, 262, 10_107, 11_600, 11_602, 13_435, 13_436})
 
 
 def stream(
@@ -40,7 +30,7 @@ def stream(
     Whatever breaks in mid-read raises, and what was read so far is to be thrown away: TransientError where MongoDB
     is away or busy or has lost the cursor, TerminalError where it refuses.
     """
-    with errors("read sessions"), _client(settings) as client:
+    with mongodb.translate_errors("read sessions"), _client(settings) as client:
         database = client[settings.mongodb.database]
         sessions = database.get_collection(SESSIONS, codec_options=CodecOptions(tz_aware=True, tzinfo=UTC))
         # Not count_documents: its pipeline makes the local stand-in hold every document in memory.
@@ -71,28 +61,7 @@ def _slices(window: Window, parts: int) -> Iterator[tuple[datetime, datetime]]:
     return pairwise(cuts)
 
 
-def _client(settings: Settings) -> pymongo.MongoClient[Document]:
-    return pymongo.MongoClient(
-        settings.mongodb.url.reveal(),
-        appname="showroom-batch",
-        serverSelectionTimeoutMS=CONNECT_MS,
-        # Also the patience of the client's heartbeat, which the local stand-in answers only between commands.
-        connectTimeoutMS=ANSWER_MS,
-        socketTimeoutMS=ANSWER_MS,
+def _client(settings: Settings) -> mongodb.Client:
+    return mongodb.connect(
+        settings.mongodb.url.reveal(), appname="showroom-batch", server_selection_ms=CONNECT_MS, socket_ms=ANSWER_MS
     )
-
-
-@contextmanager
-def errors(operation: str) -> Iterator[None]:
-    """Raise what fails inside as TransientError (away, busy, cursor lost) or TerminalError (refused)."""
-    try:
-        yield
-    except CONNECTION_ERRORS as error:
-        raise TransientError(
-            f"{operation}: MongoDB does not answer ({type(error).__name__})", "see that it runs: ./showroom status"
-        ) from error
-    except PyMongoError as error:
-        message = f"{operation}: MongoDB refused: {str(error)[:LONGEST_REASON]}"
-        if getattr(error, "code", None) in AGAIN_CODES:
-            raise TransientError(message, "run the step again") from error
-        raise TerminalError(message, "see SHOWROOM_MONGODB_URL and MongoDB's log") from error

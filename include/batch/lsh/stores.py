@@ -5,17 +5,15 @@ seen by nobody, and removed by the next one.
 """
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from http import HTTPStatus
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import pymongo
-from elasticsearch import ApiError, Elasticsearch, TransportError, helpers
+from elasticsearch import helpers
 
-from include.batch.features.source import errors as mongo_errors
+from include.clients import elasticsearch, mongodb
 from include.contracts.collections import NEIGHBOURS
-from include.contracts.errors import TerminalError, TransientError
+from include.contracts.errors import TransientError
 from include.contracts.index_documents import NEIGHBOURS_ALIAS
 from include.contracts.settings import Settings
 
@@ -26,15 +24,6 @@ TIMEOUT_S = 60.0
 BULK = 1_000
 
 Row = Mapping[str, Any]
-
-BUSY = frozenset(
-    {
-        HTTPStatus.TOO_MANY_REQUESTS,
-        HTTPStatus.BAD_GATEWAY,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        HTTPStatus.GATEWAY_TIMEOUT,
-    }
-)
 
 _KEYWORD = {"type": "keyword"}
 _DOUBLE = {"type": "double"}
@@ -81,13 +70,8 @@ class MongoStore:
     """The collection of the archive's database; its `_id` is the user."""
 
     def __init__(self, settings: Settings) -> None:
-        self._client: pymongo.MongoClient[dict[str, Any]] = pymongo.MongoClient(
-            settings.mongodb.url.reveal(),
-            appname="showroom-batch",
-            serverSelectionTimeoutMS=CONNECT_MS,
-            # Also the patience of the client's heartbeat, which the local stand-in answers only between commands.
-            connectTimeoutMS=ANSWER_MS,
-            socketTimeoutMS=ANSWER_MS,
+        self._client = mongodb.connect(
+            settings.mongodb.url.reveal(), appname="showroom-batch", server_selection_ms=CONNECT_MS, socket_ms=ANSWER_MS
         )
         self._database = self._client[settings.mongodb.database].with_options(
             write_concern=pymongo.WriteConcern(w="majority", j=True)
@@ -97,24 +81,24 @@ class MongoStore:
     def stage(self, rows: Sequence[Row]) -> None:
         """Add rows to a collection of this run."""
         documents = [{"_id": row["user_id"], **{name: row[name] for name in row if name != "user_id"}} for row in rows]
-        with mongo_errors("stage neighbours"):
+        with mongodb.translate_errors("stage neighbours"):
             self._database[self._name].insert_many(documents, ordered=False)
 
     def check(self, count: int) -> None:
         """TransientError where another run has meddled."""
-        with mongo_errors("count staged neighbours"):
+        with mongodb.translate_errors("count staged neighbours"):
             # Not count_documents: its pipeline makes the local stand-in hold every document in memory.
             actual = int(self._database.command("count", self._name)["n"])
         _require_count(actual, count, "MongoDB")
 
     def swap(self) -> None:
         """One command of the server: a reader finds the old collection or the new one."""
-        with mongo_errors("replace neighbours"):
+        with mongodb.translate_errors("replace neighbours"):
             self._database[self._name].rename(NEIGHBOURS, dropTarget=True)
 
     def cleanup(self) -> None:
         """Drop staged collections."""
-        with mongo_errors("drop staged neighbours"):
+        with mongodb.translate_errors("drop staged neighbours"):
             for name in self._database.list_collection_names():
                 if name.startswith(STAGED):
                     self._database.drop_collection(name)
@@ -129,19 +113,13 @@ class ElasticStore:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._client = Elasticsearch(
-            settings.elasticsearch.url,
-            api_key=settings.elasticsearch.api_key.reveal() or None,
-            request_timeout=TIMEOUT_S,
-            max_retries=0,
-            retry_on_timeout=False,
-        )
+        self._client = elasticsearch.connect(settings, timeout_s=TIMEOUT_S)
         self._index = f"{NEIGHBOURS_ALIAS}-{uuid.uuid4().hex[:12]}"
         self._made = False
 
     def stage(self, rows: Sequence[Row]) -> None:
         """Add rows to the index of this run; it is made first."""
-        with elastic_errors("stage neighbours"):
+        with elasticsearch.translate_errors("stage neighbours"):
             if not self._made:
                 self._client.indices.create(index=self._index, mappings=MAPPING, settings=self._index_settings())
                 self._made = True
@@ -150,7 +128,7 @@ class ElasticStore:
 
     def check(self, count: int) -> None:
         """TransientError where another run has meddled."""
-        with elastic_errors("count staged neighbours"):
+        with elasticsearch.translate_errors("count staged neighbours"):
             self._client.indices.put_settings(index=self._index, settings={"index.refresh_interval": None})
             self._client.indices.refresh(index=self._index)
             actual = int(self._client.count(index=self._index)["count"])
@@ -158,7 +136,7 @@ class ElasticStore:
 
     def swap(self) -> None:
         """Move the alias in one request."""
-        with elastic_errors("replace neighbours"):
+        with elasticsearch.translate_errors("replace neighbours"):
             old = [name for name in self._indices() if name != self._index]
             removals = [{"remove": {"index": name, "alias": NEIGHBOURS_ALIAS, "must_exist": False}} for name in old]
             self._client.indices.update_aliases(
@@ -167,7 +145,7 @@ class ElasticStore:
 
     def cleanup(self) -> None:
         """Delete the indices that are behind no alias."""
-        with elastic_errors("delete old neighbours"):
+        with elasticsearch.translate_errors("delete old neighbours"):
             unseen = [name for name, aliases in self._indices().items() if NEIGHBOURS_ALIAS not in aliases]
             if unseen:
                 self._client.indices.delete(index=unseen, ignore_unavailable=True)
@@ -186,28 +164,6 @@ class ElasticStore:
             "number_of_replicas": self._settings.elasticsearch.replicas,
             "refresh_interval": "-1",
         }
-
-
-@contextmanager
-def elastic_errors(doing: str) -> Iterator[None]:
-    """Raise what fails inside as TransientError (away, busy) or TerminalError (refused)."""
-    try:
-        yield
-    except ApiError as error:
-        message = f"{doing}: Elasticsearch answered {error.status_code} {error.message}"
-        if error.status_code in BUSY:
-            raise TransientError(message, "wait until Elasticsearch is less busy, then try again") from error
-        raise TerminalError(message, "see Elasticsearch's log for what it refused") from error
-    except TransportError as error:
-        raise TransientError(
-            f"{doing}: Elasticsearch does not answer ({type(error).__name__})", "see that it runs: ./showroom status"
-        ) from error
-    except helpers.BulkIndexError as error:
-        first: Any = error.errors[0] if error.errors else {}
-        raise TerminalError(
-            f"{doing}: Elasticsearch refused {len(error.errors)} rows, the first: {str(first)[:300]}",
-            "see Elasticsearch's log for what it refused",
-        ) from error
 
 
 def _require_count(actual: int, count: int, store: str) -> None:

@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC
-from typing import Any, Protocol
+from typing import Protocol
 
 import pymongo
 from bson.codec_options import CodecOptions
 from pymongo.collection import Collection
 from pymongo.errors import DuplicateKeyError
 
-from include.batch.features.source import errors
+from include.clients.mongodb import Document, connect, translate_errors
 from include.contracts.collections import PRIVACY
 from include.contracts.errors import TerminalError
 from include.contracts.settings import Settings
@@ -18,8 +18,6 @@ from include.contracts.settings import Settings
 CONNECT_MS = 5_000
 ANSWER_MS = 60_000
 NUMBER = "number"
-
-Document = dict[str, Any]
 
 
 class DuplicateEntryError(Exception):
@@ -46,12 +44,12 @@ class MongoEntries:
 
     def read(self) -> list[Document]:
         """All entries, by number. Raises TransientError, TerminalError."""
-        with errors("read the privacy ledger"):
+        with translate_errors("read the privacy ledger"):
             return sorted(self._collection.find({}), key=_number)
 
     def add(self, entry: Document) -> None:
         """Insert an entry; on the disks of a majority when it returns. Raises Taken, TransientError, TerminalError."""
-        with errors("charge the privacy ledger"):
+        with translate_errors("charge the privacy ledger"):
             # Without the index two entries could bear one number.
             self._collection.create_index([(NUMBER, pymongo.ASCENDING)], name=NUMBER, unique=True)
             try:
@@ -64,16 +62,14 @@ class MongoEntries:
 def open_ledger(settings: Settings) -> Iterator[MongoEntries]:
     """The ledger of the configured archive. Raises TransientError where MongoDB is away."""
     with (
-        errors("open the privacy ledger"),
-        pymongo.MongoClient[Document](
+        translate_errors("open the privacy ledger"),
+        connect(
             settings.mongodb.url.reveal(),
             appname="showroom-batch",
-            serverSelectionTimeoutMS=CONNECT_MS,
-            # Also the patience of the client's heartbeat, which the local stand-in answers only between commands.
-            connectTimeoutMS=ANSWER_MS,
-            socketTimeoutMS=ANSWER_MS,
+            server_selection_ms=CONNECT_MS,
+            socket_ms=ANSWER_MS,
             # A write that was acknowledged and then tried again would seem to be another run's.
-            retryWrites=False,
+            retry_writes=False,
         ) as client,
     ):
         yield MongoEntries(

@@ -10,7 +10,7 @@ from mlflow.exceptions import MlflowException
 from include.batch.models import artifact
 from include.batch.models.artifact import Manifest
 from include.batch.models.model import Model
-from include.batch.registry import tracking
+from include.clients import mlflow
 from include.contracts.errors import TerminalError
 from include.contracts.settings import Settings
 
@@ -26,14 +26,14 @@ def champion(settings: Settings, name: str) -> Model | None:
         TransientError: MLflow is unavailable.
         TerminalError: the artefact is missing or corrupt.
     """
-    client = tracking.connect(settings)
+    client = mlflow.connect(settings.mlflow.url)
     model_version = version(client, name, CHAMPION)
     return None if model_version is None else fetch(client, model_version)[0]
 
 
 def version(client: MlflowClient, name: str, alias: str) -> ModelVersion | None:
     """The version of a registered name that bears an alias, None where there is none."""
-    with tracking.errors(f"look up {name}"):
+    with mlflow.translate_errors(f"look up {name}"):
         number = aliases(client, name).get(alias)
         return None if number is None else client.get_model_version(name, number)
 
@@ -43,7 +43,7 @@ def aliases(client: MlflowClient, name: str) -> dict[str, str]:
     try:
         return {alias: str(number) for alias, number in client.get_registered_model(name).aliases.items()}
     except MlflowException as error:
-        if error.error_code in tracking.ABSENT:
+        if error.error_code in mlflow.ABSENT:
             return {}
         raise
 
@@ -58,7 +58,7 @@ def fetch(client: MlflowClient, model_version: ModelVersion) -> tuple[Model, Man
     with tempfile.TemporaryDirectory() as directory:
         path = f"{FOLDER}/artifacts"
         try:
-            with tracking.errors(f"download {model_version.name} version {model_version.version}"):
+            with mlflow.translate_errors(f"download {model_version.name} version {model_version.version}"):
                 local = Path(client.download_artifacts(str(model_version.run_id), path, directory))
         except OSError as error:
             raise _missing(model_version, str(error)) from error

@@ -28,7 +28,7 @@ from include.batch.features import columns
 from include.batch.registry import model_card
 from include.batch.registry.load import FOLDER
 from include.batch.registry.run_results import PRIVATE, ModelResult, RunResults
-from include.batch.registry.tracking import errors
+from include.clients.mlflow import translate_errors
 
 SCORER = Path(__file__).with_name("scorer.py")
 KEY, KIND, CONTENT = "showroom.run", "showroom.kind", "showroom.content"
@@ -72,7 +72,7 @@ def log_run(client: MlflowClient, experiment: str, results: RunResults, record: 
     for run in search_runs(client, experiment, results.key, record.kind):
         if run.info.status == "FINISHED" and run.data.tags.get(CONTENT) == record.content:
             return run
-    with errors(f"log {record.kind}"):
+    with translate_errors(f"log {record.kind}"):
         run = client.create_run(
             experiment,
             run_name=f"{record.kind} {results.window.end:%Y-%m-%d}",
@@ -93,7 +93,7 @@ def log_run(client: MlflowClient, experiment: str, results: RunResults, record: 
 
 def search_runs(client: MlflowClient, experiment: str, key: str, kind: str) -> list[Run]:
     """All runs of one kind in one run of the batch that are not deleted, newest first."""
-    with errors(f"look up the runs of {kind}"):
+    with translate_errors(f"look up the runs of {kind}"):
         query = f"tags.`{KEY}` = '{key}' and tags.`{KIND}` = '{kind}'"
         return list(client.search_runs([experiment], query, order_by=["attributes.start_time DESC"]))
 
@@ -106,7 +106,7 @@ def cleanup(
     `retained` maps kind to run; `needed` runs are kept as well.
     """
     deleted = 0
-    with errors("delete replaced runs"):
+    with translate_errors("delete replaced runs"):
         query = f"tags.`{KEY}` = '{results.key}'"
         for run in client.search_runs([experiment], query):
             if run.info.run_id not in protected and retained.get(run.data.tags.get(KIND, "")) != run.info.run_id:

@@ -9,7 +9,7 @@ from mlflow.exceptions import MlflowException
 
 from include.batch.registry.load import CHALLENGER, CHAMPION, FOLDER, aliases
 from include.batch.registry.runs import CONTENT, KEY
-from include.batch.registry.tracking import errors
+from include.clients.mlflow import translate_errors
 
 MODEL, PRIVATE_MODEL = "purchase", "purchase-private"
 NAMES: dict[str, str] = {
@@ -24,7 +24,7 @@ def register_challenger(
     client: MlflowClient, name: str, run: Run, description: str, tags: Mapping[str, str]
 ) -> ModelVersion:
     """Register this run under `name`, or return its existing version; set the alias challenger."""
-    with errors(f"register {name}"):
+    with translate_errors(f"register {name}"):
         _ensure(client, name)
         model_version = _of_run(client, name, run.info.run_id)
         if model_version is None:
@@ -41,13 +41,13 @@ def register_challenger(
 
 def promote(client: MlflowClient, model_version: ModelVersion) -> None:
     """Move the alias champion, at once, to this version."""
-    with errors(f"promote {model_version.name} version {model_version.version}"):
+    with translate_errors(f"promote {model_version.name} version {model_version.version}"):
         client.set_registered_model_alias(model_version.name, CHAMPION, model_version.version)
 
 
 def tag_version(client: MlflowClient, model_version: ModelVersion, tags: Mapping[str, str]) -> None:
     """Tag a version."""
-    with errors(f"tag {model_version.name} version {model_version.version}"):
+    with translate_errors(f"tag {model_version.name} version {model_version.version}"):
         for name, value in tags.items():
             client.set_model_version_tag(model_version.name, model_version.version, name, value)
 
@@ -55,7 +55,7 @@ def tag_version(client: MlflowClient, model_version: ModelVersion, tags: Mapping
 def cleanup(client: MlflowClient, name: str, key: str, current: ModelVersion) -> int:
     """Delete versions of the same run that `current` supersedes, without an alias; return their number."""
     deleted = 0
-    with errors(f"delete replaced versions of {name}"):
+    with translate_errors(f"delete replaced versions of {name}"):
         aliased = set(aliases(client, name).values())
         for model_version in client.search_model_versions(f"name = '{name}'"):
             replaced = model_version.tags.get(KEY) == key and str(model_version.version) != str(current.version)
@@ -67,7 +67,7 @@ def cleanup(client: MlflowClient, name: str, key: str, current: ModelVersion) ->
 
 def needed_runs(client: MlflowClient) -> frozenset[str]:
     """Runs whose artefacts a version with an alias is made of."""
-    with errors("look up the aliases"):
+    with translate_errors("look up the aliases"):
         return frozenset(
             str(client.get_model_version(name, number).run_id)
             for name in NAMES

@@ -16,7 +16,6 @@ from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from pymongo.collection import Collection
 
-from include.batch.features.source import Document
 from include.batch.inputs import Inputs, Outputs
 from include.batch.models import artifact
 from include.batch.parameters import Parameters
@@ -25,6 +24,8 @@ from include.batch.registry.evidence import Holdout
 from include.batch.registry.load import CHAMPION, version
 from include.batch.registry.promotion import Decision, Evidence, decide
 from include.batch.registry.run_results import RunResults
+from include.clients import mlflow
+from include.clients.mongodb import Document
 
 DECISION, REASONS, CONFIRMED = "showroom.decision", "showroom.reasons", "showroom.confirmed"
 
@@ -48,7 +49,7 @@ def run(inputs: Inputs, parameters: Parameters) -> Outputs:
         TransientError: MLflow or MongoDB is unavailable.
     """
     results = run_results.read(inputs, parameters)
-    client = tracking.connect(inputs.settings)
+    client = mlflow.connect(inputs.settings.mlflow.url)
     with records.open_decisions(inputs.settings) as collection:
         holdout = evidence.temporal_holdout(inputs)
         context = PromotionContext(client, tracking.experiment(client), collection, results, holdout)

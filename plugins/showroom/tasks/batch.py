@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 from airflow.providers.mongo.hooks.mongo import MongoHook
 
-from include.archive.store import database, errors
+from include.archive.store import database
+from include.clients.mongodb import translate_errors
 from include.contracts.collections import LEDGERS
 from include.contracts.errors import SettingsError
 from include.contracts.settings import Settings
@@ -54,7 +55,7 @@ def plan_run(run_id: str, instant: datetime, params: Mapping[str, Any]) -> dict[
         folder = batch_runs_dir(current) / RUNS / folder_name(run_id)
         folder.mkdir(parents=True, exist_ok=True)
         deleted = prune(folder.parent, folder, current.batch.runs_retained)
-        with MongoHook() as hook, errors("read the ledgers"):
+        with MongoHook() as hook, translate_errors("read the ledgers"):
             oracle_auc = _oracle_auc_from_ledgers(current, hook, start, end)
         _log.info("%s/%s in %s, %d older runs deleted", start, end, folder, deleted)
         window = f"{start.isoformat()}/{end.isoformat()}"

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 from airflow.providers.mongo.hooks.mongo import MongoHook
 
-from include.archive.store import database, errors
+from include.archive.store import database
+from include.clients.mongodb import translate_errors
 from include.contracts.collections import LEDGERS
 from include.contracts.settings import Settings
 from include.ingest.generator import synthesize
@@ -83,5 +84,5 @@ def replay_log(params: Mapping[str, Any]) -> dict[str, Any]:
 def _store_ground_truth(run_id: str, ledger: bytes, settings: Settings) -> None:
     """Store the ground truth under an id; the same interval again replaces it."""
     entry = {"ledger": ledger.decode(), "written_at": datetime.now(UTC)}
-    with MongoHook() as hook, errors("store the ground truth"):
+    with MongoHook() as hook, translate_errors("store the ground truth"):
         database(hook.get_conn(), settings)[LEDGERS].replace_one({"_id": run_id}, entry, upsert=True)

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 
+from include.clients.elasticsearch import connect
 from include.contracts.errors import ShowroomError
 from include.contracts.index_documents import PipelineEvent
 from include.contracts.settings import Settings
-from include.serving.client import connect
 from include.serving.pipeline_events import TIMEOUT_S, latest_event_time, write_events
 from include.supervise.decision_log import DecisionRecord
 from include.supervise.events import events_from_decision

@@ -10,10 +10,11 @@ from pymongo.database import Database
 
 from include.archive import queries as archive
 from include.archive.lag import database_lag
-from include.archive.store import Document, database
+from include.archive.store import database
+from include.clients.elasticsearch import connect
+from include.clients.mongodb import Document
 from include.contracts.errors import ShowroomError, TerminalError
 from include.contracts.settings import Settings
-from include.serving.client import connect
 from include.supervise.due_hours import floor, require_countable
 from include.supervise.events import events_from_archive
 from showroom.fail_fast import fail_fast_on_terminal

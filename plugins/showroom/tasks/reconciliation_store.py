@@ -8,7 +8,7 @@ import msgspec
 import pymongo
 from pymongo.database import Database
 
-from include.archive.store import Document, errors
+from include.clients.mongodb import Document, translate_errors
 from include.contracts.collections import RECONCILIATIONS
 from include.supervise.due_hours import RAW_RETENTION, CountedHour
 from include.supervise.reconcile import Evidence, Reconciliation, StageCount, State
@@ -50,7 +50,7 @@ class ReconciliationStore:
     def differing(self, now: datetime) -> list[Document]:
         """Return the entries with a difference that are recent enough to be counted again, oldest first."""
         since = f"{now - RAW_RETENTION:%Y-%m-%d}"
-        with errors("read reconciliations"):
+        with translate_errors("read reconciliations"):
             return list(self._collection.find({"state": "difference", "_id": {"$gte": since}}).sort("_id", 1))
 
     def evidence(self, hour: datetime) -> Evidence | None:
@@ -94,16 +94,16 @@ class ReconciliationStore:
         return f"{entry['hour']}: {'; '.join(texts)}"
 
     def _newest(self) -> list[Document]:
-        with errors("read reconciliations"):
+        with translate_errors("read reconciliations"):
             entries = self._collection.find({}, projection=list(_STATE_FIELDS))
             return list(entries.sort("_id", pymongo.DESCENDING).limit(MAX_ENTRIES))
 
     def _get(self, entry_id: str) -> Document:
-        with errors("read a reconciliation"):
+        with translate_errors("read a reconciliation"):
             return self._collection.find_one({"_id": entry_id}) or {}
 
     def _put(self, entry_id: str, entry: Mapping[str, Any]) -> None:
-        with errors("store a reconciliation"):
+        with translate_errors("store a reconciliation"):
             written = {**entry, "written_at": datetime.now(UTC)}
             self._collection.replace_one({"_id": entry_id}, written, upsert=True)
 

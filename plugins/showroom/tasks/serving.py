@@ -5,9 +5,9 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
+from include.clients.elasticsearch import connect
 from include.contracts.errors import TransientError
 from include.dashboards.kibana import import_objects
-from include.serving.client import connect
 from include.serving.retention import drop_old, ensure_aliases
 from include.serving.templates import ensure_templates
 from showroom.fail_fast import fail_fast_on_terminal

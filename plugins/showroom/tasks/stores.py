@@ -8,7 +8,7 @@ from pymongo.database import Database
 
 from include.archive import queries as archive
 from include.archive.retention import cutoff
-from include.archive.store import Document
+from include.clients.mongodb import Document
 from include.contracts.collections import watermark_id
 from include.contracts.settings import Settings
 from include.contracts.topics import VALID

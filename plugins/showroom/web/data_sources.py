@@ -9,18 +9,17 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import pymongo
-import redis
 from elasticsearch import Elasticsearch
-from pymongo.errors import PyMongoError
+from redis import Redis
 
+from include.clients import elasticsearch, mongodb, redis
 from include.contracts import collections, redis_keys
-from include.contracts.errors import ShowroomError, TransientError
+from include.contracts.errors import ShowroomError
 from include.contracts.reject_reasons import Reason
 from include.contracts.settings import Settings
 from include.dashboards import panels
 from include.dashboards.model import Filters, Panel, Table
 from include.gate.rejected import Query, RejectedRecord, find_rejected
-from include.serving.client import connect
 from include.serving.queries import latest_session_by
 from include.supervise.decision_log import DecisionLog, DecisionRecord
 from include.supervise.stage_status import StageRow, stages
@@ -123,7 +122,7 @@ class DataSources:
 
     @cached_property
     def _elasticsearch(self) -> Elasticsearch:
-        return connect(self.settings)
+        return elasticsearch.connect(self.settings)
 
     @cached_property
     def _decision_log(self) -> DecisionLog:
@@ -135,39 +134,28 @@ class DataSources:
         return self._elasticsearch.options(request_timeout=panels.TIMEOUT_S, max_retries=0)
 
     @cached_property
-    def redis(self) -> "redis.Redis":
+    def redis(self) -> "Redis":
         """Redis of the gate and the supervisor."""
-        url = self.settings.redis.url.reveal()
-        return redis.Redis.from_url(url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
+        return redis.connect(self.settings.redis.url.reveal(), timeout_s=TIMEOUT_S)
 
     @cached_property
-    def mongo(self) -> "pymongo.MongoClient[dict[str, Any]]":
+    def mongo(self) -> mongodb.Client:
         """MongoDB of the archive."""
-        return pymongo.MongoClient(
-            self.settings.mongodb.url.reveal(), serverSelectionTimeoutMS=TIMEOUT_S * 1000, timeoutMS=TIMEOUT_S * 1000
-        )
+        limit_ms = TIMEOUT_S * 1_000
+        return mongodb.connect(self.settings.mongodb.url.reveal(), server_selection_ms=limit_ms, timeout_ms=limit_ms)
 
     def _count_rejected(self) -> dict[Reason, int]:
-        try:
-            with self.redis.pipeline(transaction=False) as pipe:
-                for partition in range(self.settings.kafka.partitions):
-                    pipe.hmget(redis_keys.counts(partition), list(Reason))
-                rows = pipe.execute()
-        except redis.RedisError as error:
-            raise TransientError(
-                f"Redis does not answer ({type(error).__name__})", "see that it runs: ./showroom status"
-            ) from error
+        with redis.translate_errors("count of rejected records"), self.redis.pipeline(transaction=False) as pipe:
+            for partition in range(self.settings.kafka.partitions):
+                pipe.hmget(redis_keys.counts(partition), list(Reason))
+            rows = pipe.execute()
         sums = {reason: sum(int(row[position] or 0) for row in rows) for position, reason in enumerate(Reason)}
         return {reason: count for reason, count in sorted(sums.items(), key=lambda item: -item[1]) if count}
 
     def _find_reconciliations(self) -> list[dict[str, Any]]:
         collection = self.mongo[self.settings.mongodb.database][collections.RECONCILIATIONS]
-        try:
+        with mongodb.translate_errors("read of the reconciliations"):
             return list(collection.find().sort("_id", pymongo.DESCENDING).limit(MAX_RECONCILIATIONS))
-        except PyMongoError as error:
-            raise TransientError(
-                f"MongoDB does not answer ({type(error).__name__})", "see that it runs: ./showroom status"
-            ) from error
 
 
 def _newest_first(entries: list[DecisionRecord]) -> list[DecisionRecord]:

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from include.batch.privacy.ledger_store import Document, DuplicateEntryError, Entries
+from include.batch.privacy.ledger_store import DuplicateEntryError, Entries
+from include.clients.mongodb import Document
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 

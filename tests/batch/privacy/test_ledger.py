@@ -8,8 +8,9 @@ import pytest
 
 from include.batch.privacy import accountant
 from include.batch.privacy.ledger import BudgetSpentError, Receipt, charge
-from include.batch.privacy.ledger_store import Document, Entries
+from include.batch.privacy.ledger_store import Entries
 from include.batch.privacy.mechanism import decode
+from include.clients.mongodb import Document
 from include.contracts.errors import TerminalError, TransientError
 from tests.batch.privacy.factories import mechanism
 from tests.batch.privacy.ledger_contract import CONTRACT, Memory, entry

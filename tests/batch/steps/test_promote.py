@@ -253,6 +253,6 @@ def test_run_without_mongodb_promotes_nothing(
     tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(records, "CONNECT_MS", 200)
-    with pytest.raises(TransientError, match="MongoDB does not answer"):
+    with pytest.raises(TransientError, match="MongoDB is unavailable"):
         promote.run(run_folder.write(run_folder.inputs(tmp_path / "1", settings)), PARAMETERS)
     assert state(settings)[2] == {"purchase": {"challenger": "1"}, "purchase-private": {}}

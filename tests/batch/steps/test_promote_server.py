@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from include.batch.registry import load, tracking, versions
+from include.batch.registry import load, versions
 from include.batch.steps import promote
+from include.clients import mlflow
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.settings import MlflowSettings, Settings
 from tests.batch.steps import run_folder
@@ -66,7 +67,7 @@ def test_promote_on_a_server(server: str, tmp_path: Path, decisions: Records) ->
     assert load.champion(settings, versions.PRIVATE_MODEL) is not None
     assert [record["decision"] for record in decisions.values()] == ["promoted", "promoted"]
 
-    result = load.version(tracking.connect(settings), versions.MODEL, load.CHAMPION)
+    result = load.version(mlflow.connect(settings.mlflow.url), versions.MODEL, load.CHAMPION)
     assert result is not None
     lost = requests.delete(f"{server}/api/2.0/mlflow-artifacts/artifacts/1/{result.run_id}/artifacts/model", timeout=30)
     assert lost.ok
@@ -80,13 +81,13 @@ def test_promote_without_a_server_raises_within_seconds(
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         settings = Settings(mlflow=MlflowSettings(url=f"http://127.0.0.1:{probe.getsockname()[1]}"))
-    for name in tracking.CLIENT_TIMEOUTS:
+    for name in mlflow.LIMITS:
         monkeypatch.delenv(name, raising=False)
     inputs = run_folder.write(run_folder.inputs(tmp_path / "1", settings))
     began = time.monotonic()
-    with pytest.raises(TransientError, match="MLflow does not answer"):
+    with pytest.raises(TransientError, match="MLflow is unavailable"):
         promote.run(inputs, run_folder.PARAMETERS)
-    with pytest.raises(TransientError, match="MLflow does not answer"):
+    with pytest.raises(TransientError, match="MLflow is unavailable"):
         load.champion(settings, versions.MODEL)
     assert time.monotonic() - began < 30
     assert not decisions

@@ -9,7 +9,7 @@ from pymongo.database import Database
 
 from include.archive import store, watermark
 from include.archive.source import Source, describe
-from include.archive.store import Client, Document
+from include.clients.mongodb import Client, Document
 from include.contracts.settings import ArchiveSettings, KafkaSettings, LocalSettings, Settings
 from include.contracts.topics import VALID
 from local.stack import ARCHIVE, Stack

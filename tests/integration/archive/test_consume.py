@@ -17,8 +17,9 @@ from include.archive import documents, queries, watermark
 from include.archive.consume import LoadReport, load
 from include.archive.lag import partition_lag
 from include.archive.source import Source, describe
-from include.archive.store import Document, connect, database
+from include.archive.store import connect, database
 from include.archive.write import Written, write
+from include.clients.mongodb import Document
 from include.contracts.collections import EXPIRED_OFFSETS, SESSIONS, UNDECODABLE, WATERMARKS
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.session import ValidSession
@@ -232,7 +233,7 @@ def test_mongodb_killed_during_a_load_loses_and_doubles_nothing(
         running = pool.submit(load, own.replace(archive={"batch_size": 20}), archive)
         eventually(lambda: offsets(archive) - before > 200, every_s=0.01)
         archive_stack.kill("mongodb")
-        with pytest.raises(TransientError, match="MongoDB does not answer") as raised:
+        with pytest.raises(TransientError, match="MongoDB is unavailable") as raised:
             running.result(timeout=90)
 
     assert "./showroom status" in raised.value.remedy
@@ -250,7 +251,7 @@ def test_without_mongodb_a_load_says_so_and_the_next_one_has_everything(
     put(own, expected)
     archive_stack.stop("mongodb")
     try:
-        with pytest.raises(TransientError, match="MongoDB does not answer"):
+        with pytest.raises(TransientError, match="MongoDB is unavailable"):
             load(own, archive)
     finally:
         archive_stack.start("mongodb")
@@ -261,7 +262,7 @@ def test_without_mongodb_a_load_says_so_and_the_next_one_has_everything(
 
 
 def test_without_kafka_a_load_says_so(own: Settings, archive: Database[Document]) -> None:
-    with pytest.raises(TransientError, match=r"Kafka does not answer at 127[.]0[.]0[.]1:9 "):
+    with pytest.raises(TransientError, match=r"Kafka at 127[.]0[.]0[.]1:9 is unavailable "):
         load(own.replace(kafka={"bootstrap_servers": "127.0.0.1:9"}), archive)
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from pymongo.database import Database
 
-from include.archive.store import Document
+from include.clients.mongodb import Document
 from include.contracts.settings import Settings
 from include.ingest.generator import synthesize
 from include.ingest.plan import Plan

@@ -14,7 +14,7 @@ from pymongo.database import Database
 from pymongo.errors import BulkWriteError, ConnectionFailure
 
 from include.archive import store
-from include.archive.store import Client, Document
+from include.clients.mongodb import Client, Document, translate_errors
 from include.contracts.collections import SESSIONS
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.setting import Secret
@@ -137,7 +137,7 @@ def test_only_loopback_is_listened_on(archive_stack: Stack) -> None:
 
 
 def test_errors_say_whether_to_try_again(client: Client, empty: Database[Document]) -> None:
-    with pytest.raises(TerminalError, match="refused"), store.errors("ask"):
+    with pytest.raises(TerminalError, match="refused"), translate_errors("ask"):
         empty.command("noSuchCommand")
     with pytest.raises(TerminalError, match="refused"):
         store.connect(Settings(mongodb=MongodbSettings(url=Secret("http://nowhere"))))
@@ -152,7 +152,7 @@ def test_a_server_that_is_away_is_told_in_time(monkeypatch: pytest.MonkeyPatch) 
     )
     with (
         store.connect(unavailable) as nobody,
-        pytest.raises(TransientError, match="does not answer"),
-        store.errors("ask"),
+        pytest.raises(TransientError, match="is unavailable"),
+        translate_errors("ask"),
     ):
         nobody.admin.command("ping")

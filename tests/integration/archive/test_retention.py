@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from include.archive import documents, retention
 from include.archive.cli import app
 from include.archive.retention import delete_expired
-from include.archive.store import Document
+from include.clients.mongodb import Document
 from include.contracts.collections import SESSIONS
 from include.contracts.settings import Settings
 from tests.valid_sessions import valid_session

@@ -7,7 +7,7 @@ from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
 from include.archive import watermark
-from include.archive.store import Document
+from include.clients.mongodb import Document
 from include.contracts.setting import Secret
 from include.contracts.settings import Settings
 from include.contracts.topics import VALID

@@ -8,9 +8,9 @@ import pytest
 import redis
 from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 
+from include.clients.flink import FlinkRest
 from include.contracts import redis_keys, topics
 from include.contracts.settings import KafkaSettings, LocalSettings, Settings
-from include.supervise.flink_rest import FlinkRest
 from include.supervise.stream_job import cancel, running_job
 from local.stack import Stack
 from local.stream_job import state_folder, supervise_folder

@@ -12,7 +12,7 @@ from pymongo.database import Database
 
 from include.archive import documents, watermark
 from include.archive.source import describe
-from include.archive.store import Document
+from include.clients.mongodb import Document
 from include.contracts import topics
 from include.contracts.collections import RECONCILIATIONS, SESSIONS
 from include.contracts.dead_letters import DeadLetter, Origin

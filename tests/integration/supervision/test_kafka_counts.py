@@ -213,11 +213,11 @@ def test_evidence_of_a_transactional_source_counts_records_without_markers(
 def test_counts_without_kafka_raise_transient_error(broker: Settings) -> None:
     unavailable = broker.replace(kafka={"bootstrap_servers": "127.0.0.1:1"})
     with (
-        pytest.raises(TransientError, match="Kafka does not answer"),
+        pytest.raises(TransientError, match=r"Kafka at .* is unavailable"),
         HourlyCounts(unavailable, datetime.now(UTC), datetime.now(UTC), bootstrap_ms=AWAY_MS),
     ):
         pass
-    with pytest.raises(TransientError, match="Kafka does not answer"):
+    with pytest.raises(TransientError, match=r"Kafka at .* is unavailable"):
         committed(unavailable, topics.GATE_GROUP, topics.RAW, bootstrap_ms=AWAY_MS)
-    with pytest.raises(TransientError, match="Kafka does not answer"):
+    with pytest.raises(TransientError, match=r"Kafka at .* is unavailable"):
         end_offsets(unavailable, topics.RAW, bootstrap_ms=AWAY_MS)

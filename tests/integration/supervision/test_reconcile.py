@@ -14,9 +14,9 @@ from elasticsearch import Elasticsearch
 from kafka import KafkaProducer
 
 from include.archive import store
+from include.clients.elasticsearch import connect
 from include.contracts import topics
 from include.contracts.settings import KafkaSettings, LocalSettings, Settings
-from include.serving.client import connect
 from include.serving.templates import ensure_templates
 from include.supervise.due_hours import floor
 from include.supervise.reconcile import HOUR

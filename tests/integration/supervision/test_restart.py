@@ -10,13 +10,13 @@ from unittest.mock import create_autospec
 import pytest
 
 from include.clients.airflow import AirflowApi
+from include.clients.elasticsearch import connect
+from include.clients.flink import FlinkRest
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.settings import Settings
-from include.serving.client import connect
 from include.serving.templates import ensure_templates
-from include.supervise import flink_rest, supervisor
+from include.supervise import supervisor
 from include.supervise.decision_log import DecisionLog, DecisionRecord, LockLease, supervisor_lock
-from include.supervise.flink_rest import FlinkRest
 from include.supervise.observation import Observation
 from include.supervise.stream_job import cancel, restore_points, running_job, submit
 from include.supervise.supervisor import observe_and_decide, run_cycle
@@ -79,7 +79,7 @@ def test_submit_after_a_timeout_of_the_first_leaves_one_job(
 
         def lose_answer() -> None:
             with monkeypatch.context() as impatient, pytest.raises(TransientError, match="ReadTimeout"):
-                impatient.setattr(flink_rest, "RUN_TIMEOUT_S", 0.5)
+                impatient.setattr("include.clients.flink.RUN_TIMEOUT_S", 0.5)
                 submit(flink, job_program(), None, turn)
             eventually(lambda: running_job(flink), PATIENCE_S)
 

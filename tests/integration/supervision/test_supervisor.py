@@ -100,7 +100,7 @@ def test_require_supervisor_lock_while_another_owns_it_raises(settings: Settings
 
 def test_require_supervisor_lock_without_redis_raises(settings: Settings) -> None:
     unavailable = settings.replace(redis={"url": Secret("redis://127.0.0.1:1/0")})
-    with pytest.raises(TransientError, match="Redis does not answer"), require_supervisor_lock(unavailable):
+    with pytest.raises(TransientError, match="Redis is unavailable"), require_supervisor_lock(unavailable):
         raise AssertionError("nobody may act without the lock")
 
 

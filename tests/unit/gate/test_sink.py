@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from include.clients import confluent_kafka
 from include.gate import sink
 from include.gate.sink import CommitError, TransactionSink
 
@@ -37,7 +38,7 @@ class ResendingProducer:
 
 
 def test_commit_that_succeeds_over_a_lost_connection_demands_a_new_producer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sink, "Producer", ResendingProducer)
+    monkeypatch.setattr(confluent_kafka, "Producer", ResendingProducer)
     transactions = TransactionSink("unused", "gate-0")
 
     with pytest.raises(CommitError, match="the connection was lost"):
@@ -62,7 +63,7 @@ def test_begin_that_hangs_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> N
         reasons.append(reason)
         HangingProducer.ended.set()
 
-    monkeypatch.setattr(sink, "Producer", HangingProducer)
+    monkeypatch.setattr(confluent_kafka, "Producer", HangingProducer)
     monkeypatch.setattr(sink, "BEGIN_LIMIT_S", 0.01)
     monkeypatch.setattr(sink, "exit_now", end)
     with pytest.raises(CommitError):
@@ -72,7 +73,7 @@ def test_begin_that_hangs_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_begin_that_returns_leaves_the_process_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     reasons: list[str] = []
-    monkeypatch.setattr(sink, "Producer", ResendingProducer)
+    monkeypatch.setattr(confluent_kafka, "Producer", ResendingProducer)
     monkeypatch.setattr(sink, "BEGIN_LIMIT_S", 0.2)
     monkeypatch.setattr(sink, "exit_now", reasons.append)
     with pytest.raises(CommitError):

@@ -76,7 +76,7 @@ class ScriptedProducer:
 @pytest.fixture
 def producer(monkeypatch: pytest.MonkeyPatch) -> ScriptedProducer:
     scripted = ScriptedProducer()
-    monkeypatch.setattr(publisher, "KafkaProducer", lambda **_: scripted)
+    monkeypatch.setattr(publisher, "create_producer", lambda *_, **__: scripted)
     return scripted
 
 
@@ -190,9 +190,9 @@ def test_progress_is_told_and_ends_complete(producer: ScriptedProducer) -> None:
 
 
 def test_kafka_that_never_answers_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    def absent(**_: Any) -> None:
+    def absent(*_: Any, **__: Any) -> None:
         raise KafkaTimeoutError("nobody there")
 
-    monkeypatch.setattr(publisher, "KafkaProducer", absent)
-    with pytest.raises(DeliveryError, match=r"127\.0\.0\.1:19000 did not answer"):
+    monkeypatch.setattr(publisher, "create_producer", absent)
+    with pytest.raises(DeliveryError, match=r"127\.0\.0\.1:19000 is unavailable"):
         publish(SETTINGS, labelled_records(1), patience_s=0.0)

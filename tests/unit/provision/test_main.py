@@ -20,7 +20,7 @@ def test_it_gives_up_on_a_broker_that_is_away(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(prepare, "PAUSE_S", 0.01)
     settings = Settings(kafka=KafkaSettings(bootstrap_servers=f"127.0.0.1:{closed_port()}"))
     monkeypatch.setattr(prepare, "ensure_topics", _unavailable)
-    with pytest.raises(TransientError, match=f"Kafka does not answer at {settings.kafka.bootstrap_servers}"):
+    with pytest.raises(TransientError, match=f"Kafka at {settings.kafka.bootstrap_servers} is unavailable"):
         prepare.prepare(settings, deadline_s=0.05)
 
 
@@ -28,7 +28,7 @@ def test_it_gives_up_on_an_elasticsearch_that_is_away(monkeypatch: pytest.Monkey
     monkeypatch.setattr(prepare, "PAUSE_S", 0.01)
     monkeypatch.setattr(prepare, "ensure_topics", lambda _: [])
     settings = Settings(elasticsearch=ElasticsearchSettings(url=f"http://127.0.0.1:{closed_port()}"))
-    with pytest.raises(TransientError, match="Elasticsearch does not answer"):
+    with pytest.raises(TransientError, match="Elasticsearch is unavailable"):
         prepare.prepare(settings, deadline_s=0.05)
 
 

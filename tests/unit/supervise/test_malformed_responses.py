@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import pytest
 
+from include.clients.flink import FlinkRest
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.setting import Secret
 from include.contracts.settings import (
@@ -19,7 +20,6 @@ from include.contracts.settings import (
     RedisSettings,
     Settings,
 )
-from include.supervise.flink_rest import FlinkRest
 from include.supervise.observation import RestoreState
 from include.supervise.policy import Limits, decide
 from include.supervise.probes import DEADLINE_S, observe

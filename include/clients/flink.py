@@ -10,6 +10,7 @@ from typing import Annotated, Any, Self, TypeVar
 import httpx
 import msgspec
 
+from include.clients.errors import unavailable
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.settings import Settings
 
@@ -266,8 +267,7 @@ class FlinkRest:
         try:
             response = self._http.request(method, path, **options)
         except httpx.HTTPError as error:
-            message = f"Flink does not answer at {self._http.base_url} ({type(error).__name__})"
-            raise TransientError(message, "see that it runs: ./showroom status") from error
+            raise unavailable(f"{method} {path}", f"Flink at {self._http.base_url}", error) from error
         if response.status_code in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT):
             raise TransientError(f"Flink is not ready ({response.status_code})", "try again in some seconds")
         # A question is harmless to repeat; a program that could not be started is answered with 500 too.

@@ -8,11 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
+from include.clients.flink import FlinkRest
 from include.contracts.errors import NotReadyError, TerminalError, TransientError
 from include.contracts.settings import Settings
 from include.contracts.stream import JOB_NAME
 from include.supervise.flink_progress import records_out
-from include.supervise.flink_rest import FlinkRest
 from include.supervise.stream_job import (
     JobProgram,
     RestorePoint,
@@ -188,7 +188,7 @@ def test_ensure_jar_with_new_content_is_uploaded(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("responses", "error", "said"),
     [
-        ({"GET /jobs/overview": httpx.ConnectError("refused")}, TransientError, "does not answer"),
+        ({"GET /jobs/overview": httpx.ConnectError("refused")}, TransientError, "is unavailable"),
         ({"GET /jobs/overview": 503}, TransientError, "not ready"),
         ({"GET /jobs/overview": 400}, TerminalError, "no such thing"),
     ],
