@@ -7,6 +7,7 @@ import time
 import redis
 
 from include.contracts import redis_keys
+from include.contracts.health import check_gate, heartbeat_ages
 from include.contracts.settings import LOOPBACK, Secret, Settings
 from local.layout import Layout, write_text
 from local.program import Program
@@ -16,6 +17,7 @@ NAME = "gate-"
 KEY_FILE = "pseudonym.key"
 KEY_BYTES = 32
 HEARTBEAT_MAX_AGE_S = 10.0
+"""Less than `gate_silent_s`, because the heartbeats of a process that has just ended are no sign of a new one."""
 PROBE_TIMEOUT_S = 3.0
 
 
@@ -56,7 +58,7 @@ def ensure_pseudonym_key(settings: Settings, layout: Layout) -> None:
 
 
 def probe(settings: Settings) -> str | None:
-    """Every partition has a heartbeat younger than ten seconds."""
+    """Every partition has a heartbeat of the last seconds."""
     client = redis.Redis(
         host=LOOPBACK,
         port=settings.ports.redis,
@@ -66,6 +68,4 @@ def probe(settings: Settings) -> str | None:
     )
     with client:
         beats = client.mget([redis_keys.heartbeat(partition) for partition in range(settings.partitions)])
-    oldest = (time.time() - HEARTBEAT_MAX_AGE_S) * 1_000
-    silent = [str(partition) for partition, beat in enumerate(beats) if beat is None or float(beat) < oldest]
-    return f"no heartbeat from partition {', '.join(silent)}" if silent else None
+    return check_gate(heartbeat_ages(beats, time.time()), HEARTBEAT_MAX_AGE_S)

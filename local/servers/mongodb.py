@@ -2,6 +2,7 @@
 
 import pymongo
 
+from include.contracts.health import check_mongodb
 from include.contracts.settings import LOOPBACK, Settings
 from local.install import java
 from local.layout import Layout
@@ -39,4 +40,4 @@ def probe(settings: Settings) -> str | None:
     address = f"mongodb://{LOOPBACK}:{settings.ports.mongodb}"
     with pymongo.MongoClient[dict[str, object]](address, serverSelectionTimeoutMS=PROBE_TIMEOUT_MS) as client:
         response = client.admin.command("ping")
-    return None if response.get("ok") else f"a ping was answered {response}"
+    return check_mongodb(response)
