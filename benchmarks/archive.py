@@ -73,9 +73,9 @@ def run(sessions: int, warm_up: int, seed: int) -> str:
         "sessions": sessions,
         "warm_up": warm_up,
         "days": DAYS,
-        "partitions": settings.partitions,
-        "archive_workers": settings.archive_workers,
-        "archive_batch": settings.archive_batch,
+        "partitions": settings.kafka.partitions,
+        "archive_workers": settings.archive.workers,
+        "archive_batch": settings.archive.batch_size,
         "live_rate_from": "results/live.json of this machine",
     }
     targets = {"ratio_to_live": ("at least", round(1 / duty, 2)), **TARGETS}
@@ -119,7 +119,7 @@ def fill(settings: Settings, *, sessions: int, seed: int) -> int:
         settings, seed=seed, start=end - timedelta(days=DAYS), end=end, sessions=sessions, faults=FaultRates()
     )
     producer = KafkaProducer(
-        bootstrap_servers=settings.kafka_bootstrap, transactional_id=f"bench-{uuid.uuid4().hex}", linger_ms=20
+        bootstrap_servers=settings.kafka.bootstrap_servers, transactional_id=f"bench-{uuid.uuid4().hex}", linger_ms=20
     )
     filled = 0
     try:
@@ -127,7 +127,7 @@ def fill(settings: Settings, *, sessions: int, seed: int) -> int:
         for batch in _batches(records(synthesize(plan), settings)):
             producer.begin_transaction()
             for value in batch:
-                producer.send(VALID, value=value, partition=filled % settings.partitions)
+                producer.send(VALID, value=value, partition=filled % settings.kafka.partitions)
                 filled += 1
             producer.commit_transaction()
     finally:

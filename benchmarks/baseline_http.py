@@ -14,7 +14,7 @@ TIMEOUT_S = 30.0
 
 def one_by_one(settings: Settings, documents: list[dict[str, object]], seconds: float) -> float:
     """Documents a second, posted one after the other for some seconds."""
-    location = urlsplit(settings.elasticsearch_url)
+    location = urlsplit(settings.elasticsearch.url)
     bodies = [msgspec.json.encode(document) for document in documents]
     began, sent = time.monotonic(), 0
     while time.monotonic() - began < seconds:

@@ -1,7 +1,7 @@
 """A stack of its own for a bench: new and empty, gone afterwards."""
 
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,8 @@ from typing import Any
 import typer
 
 from include.contracts.errors import TerminalError
-from include.contracts.settings import Secret, Settings
+from include.contracts.setting import Secret
+from include.contracts.settings import GateSettings, LocalSettings, Settings
 from local.project import state_dir
 from local.stack import Stack
 
@@ -17,9 +18,12 @@ PORT_OFFSET = 2_000
 KEY = "a key for benches only, never used elsewhere"
 
 
-def bench_settings(**changes: Any) -> Settings:
-    """Default settings on a state folder and ports of their own."""
-    return Settings(state_dir=Path(".showroom/bench"), port_offset=PORT_OFFSET, pseudonym_key=Secret(KEY), **changes)
+def bench_settings(**changes: Mapping[str, Any]) -> Settings:
+    """Build settings with a state folder and ports of their own, changed as by `Settings.replace`."""
+    return Settings(
+        local=LocalSettings(state_dir=Path(".showroom/bench"), port_offset=PORT_OFFSET),
+        gate=GateSettings(pseudonym_key=Secret(KEY)),
+    ).replace(**changes)
 
 
 @contextmanager

@@ -53,7 +53,7 @@ def admitted(shop: SessionGenerator, settings: Settings) -> Iterator[store.Docum
 
 def records(labelled_records: Iterable[LabelledRecord], settings: Settings) -> Iterator[bytes]:
     """What leaves the gate of the visits that it must admit; its filter's answer about known users made exact."""
-    pseudonym = pseudonymizer(settings.require_pseudonym_key())
+    pseudonym = pseudonymizer(settings.gate.require_pseudonym_key())
     limits = Limits.of(settings)
     existing: set[str] = set()
     for labelled in labelled_records:

@@ -53,10 +53,10 @@ def run(sessions: int, warm_up: int, seed: int) -> str:
         "sessions": sessions,
         "warm_up": warm_up,
         "days": DAYS,
-        "partitions": settings.partitions,
-        "gate_processes": settings.gate_processes,
-        "parallelism": settings.parallelism,
-        "index_durability": settings.index_durability,
+        "partitions": settings.kafka.partitions,
+        "gate_processes": settings.gate.processes,
+        "parallelism": settings.stream.parallelism,
+        "index_durability": settings.elasticsearch.translog_durability,
     }
     return report("live", figures=figures, targets=TARGETS, seed=seed, config=config)
 
@@ -70,7 +70,7 @@ def saturated(
     """
     stack.up(SERVERS)
     start_job(settings)
-    gates = [f"gate-{number}" for number in range(settings.gate_processes)]
+    gates = [f"gate-{number}" for number in range(settings.gate.processes)]
     if warm_up:
         on_progress("warming up")
         _through(stack, settings, gates, sessions=warm_up, seed=seed + 1, population=population)

@@ -40,7 +40,7 @@ class GateProgress:
     """Raw records the gate has decided and committed."""
 
     def __init__(self, settings: Settings) -> None:
-        self._admin = KafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+        self._admin = KafkaAdminClient(bootstrap_servers=settings.kafka.bootstrap_servers)
 
     def __call__(self) -> int:
         """Sum of the committed offsets."""

@@ -23,7 +23,7 @@ WARM_UP = 2
 
 def run(documents: int, repeats: int, seed: int) -> str:
     """Measure; returns the JSON line. The target holds at a million `session_summary` documents, over all of them."""
-    settings = bench_settings(index_durability="async")
+    settings = bench_settings(elasticsearch={"translog_durability": "async"})
     end = datetime.now(UTC).replace(second=0, microsecond=0)
     with empty_stack(settings) as stack:
         stack.up(("elasticsearch",))

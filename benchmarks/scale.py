@@ -29,6 +29,6 @@ def run(sessions: int, warm_up: int, seed: int) -> str:
 
 
 def _measure(processes: int, sessions: int, warm_up: int, seed: int, users: int) -> dict[str, Any]:
-    settings = bench_settings(partitions=processes, gate_processes=processes)
+    settings = bench_settings(kafka={"partitions": processes}, gate={"processes": processes})
     with empty_stack(settings) as stack:
         return saturated(stack, settings, sessions=sessions, warm_up=warm_up, seed=seed, population=users)

@@ -4,7 +4,7 @@ import os
 
 import typer
 
-from include.contracts.settings import Secret
+from include.contracts.setting import Secret
 from local.project import load_settings
 
 app = typer.Typer(help="Manage the dashboards in Kibana.", no_args_is_help=True)

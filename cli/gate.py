@@ -66,8 +66,8 @@ def resume(partition: Partition, start: From, yes: Yes = False) -> None:
     from include.gate.gaps import GapStore
 
     settings: Settings = load_settings()
-    if partition >= settings.partitions:
-        raise TerminalError(f"there is no partition {partition}", f"give one from 0 to {settings.partitions - 1}")
+    if partition >= settings.kafka.partitions:
+        raise TerminalError(f"there is no partition {partition}", f"give one from 0 to {settings.kafka.partitions - 1}")
     with _redis(settings) as client:
         gaps = GapStore(client)
         gap = gaps.request_resume(partition, start) if yes else gaps.require_stopped(partition)
@@ -157,7 +157,7 @@ def _change(user: str | None, network: str | None, *, lift: bool) -> None:
     from local.servers.gate import pseudonym_key
 
     settings: Settings = load_settings()
-    settings = settings.replace(pseudonym_key=pseudonym_key(settings, Layout.of(settings)))
+    settings = settings.replace(gate={"pseudonym_key": pseudonym_key(settings, Layout.of(settings))})
     if user is not None and (user != user.strip() or not 1 <= len(user) <= MAX_ID):
         raise TerminalError(f"{user!r} is no user id: 1 to {MAX_ID} characters", "name it as the source does")
     with _redis(settings) as client:
@@ -177,7 +177,7 @@ def _redis(settings: Settings) -> Iterator["redis.Redis"]:
 
     try:
         with redis.Redis.from_url(
-            settings.redis_url.reveal(), socket_timeout=5.0, socket_connect_timeout=3.0
+            settings.redis.url.reveal(), socket_timeout=5.0, socket_connect_timeout=3.0
         ) as client:
             yield client
     except (redis.ConnectionError, redis.TimeoutError) as error:

@@ -36,7 +36,9 @@ def _run_cycle(apply: bool) -> bool:
     from local.stream_job import job_program, state_folder, supervise_folder
 
     settings = load_settings()
-    settings = settings.replace(supervise_folder=settings.supervise_folder or str(supervise_folder(settings)))
+    settings = settings.replace(
+        supervise={"state_dir": settings.supervise.state_dir or str(supervise_folder(settings))}
+    )
 
     def prepare() -> None:
         with connect(settings) as client:

@@ -11,8 +11,8 @@ from showroom.batch import BatchStepOperator
 DOC = """
 ### batch_nightly
 Trains purchase-prediction models and finds similar users, on the archived sessions of the last
-`SHOWROOM_NIGHTLY_DAYS` days. Each step is a subprocess in its own environment (`include/batch/steps`); the task's log
-shows its progress, and the task's result is its summary.
+`SHOWROOM_BATCH_WINDOW_DAYS` days. Each step is a subprocess in its own environment (`include/batch/steps`); the
+task's log shows its progress, and the task's result is its summary.
 
 * **plan:** the window, the run's folder, and the oracle ROC-AUC where the shop is synthetic.
 * **features** → **similar** → **neighbours:** each user's neighbours, into MongoDB and Elasticsearch.

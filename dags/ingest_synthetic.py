@@ -12,7 +12,7 @@ DOC = """
 Makes the visits of a synthetic shop, planted faults included, and sends them to `sessions.raw`; the ledger of truth
 goes to MongoDB.
 
-* **When:** every 10 minutes, for the 10 minutes that ended (`SHOWROOM_SYNTHETIC_PER_MINUTE` visits a minute). New
+* **When:** every 10 minutes, for the 10 minutes that ended (`SHOWROOM_INGEST_SESSIONS_PER_MINUTE` visits a minute). New
   installations have it paused.
 * **By hand:** *sessions*, *days* before now and *seed* make a load of your own.
 * **Late or failed:** nobody else waits for it. It waits 15 minutes for Kafka, then fails; clear the run.

@@ -9,8 +9,9 @@ from showroom.alerts import default_args
 
 DOC = """
 ### serving_retention
-Keeps index templates and aliases as this version wants them, and deletes monthly indices older than
-`SHOWROOM_INDEX_MONTHS`, and archived sessions that arrived more than `SHOWROOM_ARCHIVE_RETENTION_DAYS` days ago.
+Updates index templates and aliases to this version. Deletes monthly indices older than
+`SHOWROOM_ELASTICSEARCH_RETENTION_MONTHS` and archived sessions that arrived more than
+`SHOWROOM_ARCHIVE_RETENTION_DAYS` days ago.
 
 Brings the dashboards into Kibana, where there is one and it answers; otherwise the task is skipped.
 

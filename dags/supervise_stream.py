@@ -16,8 +16,8 @@ alerts for conditions that a restart cannot repair.
 * **When:** every minute. `watch` observes every few seconds and ends as soon as an action is required; `act` observes
   again and acts.
 * **Decisions and reasons:** the result of `act`, the Stream page, `./showroom supervise`.
-* **Late:** no backfill, the next run observes the present state. At most `SHOWROOM_SUPERVISE_RESTARTS` restarts within
-  `SHOWROOM_SUPERVISE_WINDOW_S`, then an alert.
+* **Late:** no backfill, the next run observes the present state. At most
+  `SHOWROOM_SUPERVISE_MAX_RESTARTS` restarts within `SHOWROOM_SUPERVISE_RESTART_WINDOW_S`, then an alert.
 * **Run again:** harmless; the supervisor lock lets one run at a time act.
 """
 

@@ -69,11 +69,11 @@ def gate() -> str | None:
     from include.contracts.settings import Settings
 
     settings = Settings.from_env(os.environ)
-    url = settings.redis_url.reveal()
+    url = settings.redis.url.reveal()
     timeouts = {"socket_timeout": REDIS_TIMEOUT_S, "socket_connect_timeout": REDIS_TIMEOUT_S}
     with redis.Redis.from_url(url, **timeouts) as client:
-        beats = client.mget([redis_keys.heartbeat(partition) for partition in range(settings.partitions)])
-    return check_gate(heartbeat_ages(beats, time.time()), settings.gate_silent_s)
+        beats = client.mget([redis_keys.heartbeat(partition) for partition in range(settings.kafka.partitions)])
+    return check_gate(heartbeat_ages(beats, time.time()), settings.supervise.gate_heartbeat_timeout_s)
 
 
 CHECKS: dict[str, Callable[..., str | None]] = {

@@ -34,13 +34,15 @@ class Backlog:
 
     def append(self, sessions: int) -> None:
         """Add so many, spread over the partitions. Raises NotReadyError where Kafka does not take them."""
-        producer = Producer({"bootstrap.servers": self._settings.kafka_bootstrap, "linger.ms": 20, "acks": "all"})
+        producer = Producer(
+            {"bootstrap.servers": self._settings.kafka.bootstrap_servers, "linger.ms": 20, "acks": "all"}
+        )
         encode = msgspec.json.encode
         for number in range(self.sessions, self.sessions + sessions):
             record = self._templates[number % len(self._templates)]
             record["session_id"], record["user_id"] = f"s-{number}", f"u-{number}"
             record["ip"] = _ip(number)
-            key, partition = record["user_id"].encode(), number % self._settings.partitions
+            key, partition = record["user_id"].encode(), number % self._settings.kafka.partitions
             try:
                 producer.produce(topics.RAW, encode(record), key, partition)
             except BufferError:

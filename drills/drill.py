@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +13,8 @@ from benchmarks.result import report
 from drills.faults import FAULTS
 from drills.watch import Watch, recovery
 from include.contracts.errors import NotReadyError
-from include.contracts.settings import Secret, Settings
+from include.contracts.setting import Secret
+from include.contracts.settings import GateSettings, LocalSettings, Settings
 from include.ingest.generator import synthesize
 from include.ingest.ground_truth import GroundTruth
 from include.ingest.plan import Plan
@@ -41,9 +43,12 @@ TARGETS = {
 }
 
 
-def drill_settings(**changes: Any) -> Settings:
-    """Default settings on a state folder and ports of their own."""
-    return Settings(state_dir=Path(".showroom/drill"), port_offset=PORT_OFFSET, pseudonym_key=Secret(KEY), **changes)
+def drill_settings(**changes: Mapping[str, Any]) -> Settings:
+    """Build settings with a state folder and ports of their own, changed as by `Settings.replace`."""
+    return Settings(
+        local=LocalSettings(state_dir=Path(".showroom/drill"), port_offset=PORT_OFFSET),
+        gate=GateSettings(pseudonym_key=Secret(KEY)),
+    ).replace(**changes)
 
 
 def run(name: str, per_s: float, seed: int) -> str:
@@ -148,7 +153,7 @@ def _summarize(record: DecisionRecord, fault_at: float) -> dict[str, Any]:
     return {
         "after_s": round(record.at - fault_at, 1),
         "action": decision.action,
-        "alarm": decision.alert,
+        "alert": decision.alert,
         "reason": _here(decision.reason),
         "outcome": record.outcome and _here(record.outcome),
     }

@@ -203,7 +203,7 @@ FAULTS: dict[str, Fault] = {
     "redis-full": Fault(
         inject=fill_redis,
         programs=(*SERVERS, GATE),
-        settings={"redis_max_memory_mb": 64},
+        settings={"redis": {"max_memory_mb": 64}},
         # One start follows the kill; a second one would be a gate that ends instead of waiting.
         targets={"gate_starts": ("at most", 1.0)},
     ),

@@ -20,7 +20,8 @@ from drills.gate_process import GateProcess, log_gate_log_path, log_of
 from drills.origins import History, check_history
 from drills.progress import Progress
 from include.contracts.errors import NotReadyError
-from include.contracts.settings import Secret, Settings
+from include.contracts.setting import Secret
+from include.contracts.settings import GateSettings, LocalSettings, Settings
 from local.project import ROOT
 from local.stack import Stack
 
@@ -68,7 +69,10 @@ class Kill(NamedTuple):
 
 def run(*, short: bool = False, seed: int = 1, checkout: Path = ROOT) -> str:
     """Do the drill; returns the JSON line. `checkout`: the folder whose gate is tried."""
-    settings = Settings(state_dir=Path(".showroom/drill"), port_offset=PORT_OFFSET, pseudonym_key=Secret(KEY))
+    settings = Settings(
+        local=LocalSettings(state_dir=Path(".showroom/drill"), port_offset=PORT_OFFSET),
+        gate=GateSettings(pseudonym_key=Secret(KEY)),
+    )
     unavailable = SHORT_AWAY_S if short else AWAY_S
     with empty_stack(settings) as stack:
         stack.up(["kafka", "redis"])
@@ -132,7 +136,7 @@ def _kill(
     _inject(stack, backlog, progress, rng)
     on_progress(f"Kafka is away for {away_s:g} s")
     time.sleep(away_s)
-    probe = BrokerProbe(stack.settings.ports.kafka)
+    probe = BrokerProbe(stack.settings.local.ports.kafka)
     stack.start("kafka")
     returned_at = probe.wait(RETURN_LIMIT_S)
     if returned_at is None:

@@ -19,7 +19,8 @@ from drills.origins import check_history
 from drills.progress import Progress
 from drills.proxy import HoldingProxy
 from drills.visibility import PartialWatch
-from include.contracts.settings import Secret, Settings
+from include.contracts.setting import Secret
+from include.contracts.settings import GateSettings, LocalSettings, Settings
 from include.gate.sink import COMMIT_TIMEOUT_S
 from local.project import ROOT
 from local.servers import kafka
@@ -49,15 +50,16 @@ TARGETS = {
 def run(*, short: bool = False, seed: int = 1, checkout: Path = ROOT) -> str:
     """Do the drill; returns the JSON line. `checkout`: the folder whose gate is tried."""
     settings = Settings(
-        state_dir=Path(".showroom/drill"), port_offset=PORT_OFFSET, pseudonym_key=Secret(KEY), gate_batch=BATCH
+        local=LocalSettings(state_dir=Path(".showroom/drill"), port_offset=PORT_OFFSET),
+        gate=GateSettings(pseudonym_key=Secret(KEY), batch_size=BATCH),
     )
     times = SHORT_TIMES if short else TIMES
     rng = random.Random(seed)
-    proxied, upstream = settings.ports.kafka + PROXY_PORT_STEP, settings.ports.kafka + PROXY_PORT_STEP + 1
+    proxied, upstream = settings.local.ports.kafka + PROXY_PORT_STEP, settings.local.ports.kafka + PROXY_PORT_STEP + 1
     with kafka.second_listener(upstream, proxied), empty_stack(settings) as stack:
         stack.up(["kafka", "redis"])
         backlog = Backlog(settings, seed)
-        gate_settings = settings.replace(kafka_bootstrap=f"127.0.0.1:{proxied}")
+        gate_settings = settings.replace(kafka={"bootstrap_servers": f"127.0.0.1:{proxied}"})
         late = cycle((SOON_S, AFTER_LIMIT_S))
         timeouts: list[str] = []
         with (

@@ -80,7 +80,7 @@ def read(settings: Settings, names: tuple[str, ...], isolation: str = "read_comm
     """All records of topics up to their end now."""
     consumer = Consumer(
         {
-            "bootstrap.servers": settings.kafka_bootstrap,
+            "bootstrap.servers": settings.kafka.bootstrap_servers,
             "group.id": "drill",
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
@@ -89,7 +89,7 @@ def read(settings: Settings, names: tuple[str, ...], isolation: str = "read_comm
         }
     )
     try:
-        partitions = [TopicPartition(name, number, 0) for name in names for number in range(settings.partitions)]
+        partitions = [TopicPartition(name, number, 0) for name in names for number in range(settings.kafka.partitions)]
         consumer.assign(partitions)
         open_ = {(topic_partition.topic, topic_partition.partition) for topic_partition in partitions}
         while open_:

@@ -129,14 +129,14 @@ class Poison:
 def _sender(settings: Settings) -> Iterator[Send]:
     """A producer that compresses, and takes records that no producer of the platform takes."""
     producer = KafkaProducer(
-        bootstrap_servers=settings.kafka_bootstrap.split(","),
+        bootstrap_servers=settings.kafka.bootstrap_servers.split(","),
         compression_type="gzip",
         max_request_size=MAX_REQUEST_BYTES,
         metrics_enabled=False,
     )
 
     def send(key: bytes, value: bytes) -> None:
-        partition = partition_of(key, settings.partitions)
+        partition = partition_of(key, settings.kafka.partitions)
         producer.send(RAW, key=key, value=value, partition=partition).get(timeout=SEND_TIMEOUT_S)
 
     try:

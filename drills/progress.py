@@ -16,10 +16,10 @@ class Progress:
     """Committed offsets of the gate, summed, without those of open transactions; -1 while Kafka does not answer."""
 
     def __init__(self, settings: Settings) -> None:
-        self._partitions = [TopicPartition(topics.RAW, number) for number in range(settings.partitions)]
+        self._partitions = [TopicPartition(topics.RAW, number) for number in range(settings.kafka.partitions)]
         self._consumer = Consumer(
             {
-                "bootstrap.servers": settings.kafka_bootstrap,
+                "bootstrap.servers": settings.kafka.bootstrap_servers,
                 "group.id": topics.GATE_GROUP,
                 "enable.auto.commit": False,
                 # Else the answer waits for the end of a transaction in doubt, and the gate's next commits with it.

@@ -45,7 +45,7 @@ class _Starts:
 def fill_redis(stack: Stack) -> InjectedFault:
     """Fill, kill the gate, stay full, free. The effects are the gate's calls that Redis refused before the kill."""
     starts = _Starts(stack)
-    with redis.Redis.from_url(stack.settings.redis_url.reveal()) as client:
+    with redis.Redis.from_url(stack.settings.redis.url.reveal()) as client:
         before = _refused(client)
         written = _stay_full(client, _fill(client, LARGE, 0), KILL_AFTER_S)
         refused = _refused(client) - before

@@ -23,7 +23,7 @@ class Transactions:
         self._partitions = [
             TopicPartition(topic, partition)
             for topic in (topics.VALID, topics.REJECTED)
-            for partition in range(settings.partitions)
+            for partition in range(settings.kafka.partitions)
         ]
         with _consumer(settings, "read_uncommitted") as consumer:
             self._start: Offsets = consumer.end_offsets(self._partitions)
@@ -71,7 +71,7 @@ class OpenTransaction:
 
 def _consumer(settings: Settings, isolation: Isolation) -> KafkaConsumer:
     return KafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap.split(","),
+        bootstrap_servers=settings.kafka.bootstrap_servers.split(","),
         isolation_level=isolation,
         enable_auto_commit=False,
         allow_auto_create_topics=False,

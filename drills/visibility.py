@@ -24,7 +24,7 @@ class PartialWatch:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._raw = [TopicPartition(topics.RAW, number) for number in range(settings.partitions)]
+        self._raw = [TopicPartition(topics.RAW, number) for number in range(settings.kafka.partitions)]
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="visibility", daemon=True)
         self._newest: dict[int, int] = {}
@@ -53,13 +53,13 @@ class PartialWatch:
             group.close()
 
     def _read(self, reader: Consumer, group: Consumer) -> None:
-        reader.assign([TopicPartition(topics.VALID, number, 0) for number in range(self._settings.partitions)])
+        reader.assign([TopicPartition(topics.VALID, number, 0) for number in range(self._settings.kafka.partitions)])
         while not self._done.is_set():
             messages = [message for message in reader.consume(CHUNK, POLL_S) if message.error() is None]
             if not messages:
                 continue
             for message in messages:
-                partition, offset = origin_by_id(message, self._settings.partitions)
+                partition, offset = origin_by_id(message, self._settings.kafka.partitions)
                 self._newest[partition] = max(offset, self._newest.get(partition, -1))
             self._compare(group, {message.partition() or 0 for message in messages})
 
@@ -77,7 +77,7 @@ class PartialWatch:
     def _consumer(self, group: str) -> Consumer:
         return Consumer(
             {
-                "bootstrap.servers": self._settings.kafka_bootstrap,
+                "bootstrap.servers": self._settings.kafka.bootstrap_servers,
                 "group.id": group,
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",

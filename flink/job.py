@@ -25,7 +25,7 @@ def configuration(settings: Settings) -> dict[str, str]:
     """Everything about the job that must be the same wherever it is submitted."""
     return {
         "pipeline.name": JOB_NAME,
-        "parallelism.default": str(settings.parallelism),
+        "parallelism.default": str(settings.stream.parallelism),
         "table.local-time-zone": "UTC",
         "table.exec.state.ttl": f"{STATE_DAYS} d",
         "table.exec.mini-batch.enabled": "true",
@@ -33,7 +33,7 @@ def configuration(settings: Settings) -> dict[str, str]:
         "table.exec.mini-batch.size": "20000",
         "state.backend.type": "rocksdb",
         "execution.checkpointing.incremental": "true",
-        "execution.checkpointing.interval": f"{settings.checkpoint_interval_s} s",
+        "execution.checkpointing.interval": f"{settings.stream.checkpoint_interval_s} s",
         "execution.checkpointing.mode": "EXACTLY_ONCE",
         "execution.checkpointing.timeout": "10 min",
         # While Elasticsearch is away no barrier passes; that is waiting, not failing.
@@ -43,9 +43,9 @@ def configuration(settings: Settings) -> dict[str, str]:
         "restart-strategy.exponential-delay.initial-backoff": "1 s",
         "restart-strategy.exponential-delay.max-backoff": "30 s",
         "restart-strategy.exponential-delay.reset-backoff-threshold": "2 min",
-        "python.fn-execution.arrow.batch.size": str(settings.bulk_documents),
-        "python.fn-execution.bundle.size": str(settings.bulk_documents),
-        "python.fn-execution.bundle.time": str(settings.bundle_ms),
+        "python.fn-execution.arrow.batch.size": str(settings.stream.bulk_max_documents),
+        "python.fn-execution.bundle.size": str(settings.stream.bulk_max_documents),
+        "python.fn-execution.bundle.time": str(settings.stream.bulk_flush_ms),
     }
 
 

@@ -74,7 +74,7 @@ class BulkSink:
     """
 
     def __init__(self, settings: Settings, *, threads: int = THREADS) -> None:
-        self._documents = settings.bulk_documents
+        self._documents = settings.stream.bulk_max_documents
         self._node = Urllib3HttpNode(_node_config(settings, threads))
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="bulk")
         self._stopped = threading.Event()
@@ -195,10 +195,10 @@ class BulkSink:
 
 def _node_config(settings: Settings, connections: int) -> NodeConfig:
     headers = {"content-type": "application/x-ndjson", "accept": "application/json"}
-    key = settings.elasticsearch_api_key.reveal()
+    key = settings.elasticsearch.api_key.reveal()
     if key:
         headers["authorization"] = f"ApiKey {key}"
-    config: NodeConfig = url_to_node_config(settings.elasticsearch_url, use_default_ports_for_scheme=True)
+    config: NodeConfig = url_to_node_config(settings.elasticsearch.url, use_default_ports_for_scheme=True)
     return config.replace(
         connections_per_node=connections, headers=HttpHeaders(headers), request_timeout=REQUEST_TIMEOUT_S
     )

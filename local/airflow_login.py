@@ -9,7 +9,7 @@ from local.servers.airflow import USER, VIEWER, read_keys
 
 def connect_airflow(settings: Settings, layout: Layout) -> AirflowApi:
     """Return a client of a stack's Airflow, for the administrator. Raises TerminalError as `login`."""
-    return AirflowApi(settings.airflow_url, login(layout))
+    return AirflowApi(settings.airflow.url, login(layout))
 
 
 def login(layout: Layout) -> Login:

@@ -19,7 +19,7 @@ def require_free(programs: Iterable[Program]) -> None:
     ]
     if taken:
         raise PortTakenError(
-            "; ".join(taken), "stop that program, or set SHOWROOM_PORT_OFFSET to another multiple of 100"
+            "; ".join(taken), "stop that program, or set SHOWROOM_LOCAL_PORT_OFFSET to another multiple of 100"
         )
 
 

@@ -28,19 +28,19 @@ def load_settings() -> Settings:
 
 def state_dir(settings: Settings) -> Path:
     """The absolute state folder of a stack; SettingsError where its path cannot be one."""
-    path, real = (ROOT / settings.state_dir).resolve(), ROOT.resolve()
+    path, real = (ROOT / settings.local.state_dir).resolve(), ROOT.resolve()
     if path.is_relative_to(real):
         path = ROOT / path.relative_to(real)
     if real.is_relative_to(path.resolve()):
-        raise SettingsError(f"SHOWROOM_STATE_DIR holds the project itself: {path}", "name a folder of its own")
+        raise SettingsError(f"SHOWROOM_LOCAL_STATE_DIR holds the project itself: {path}", "name a folder of its own")
     if not PLAIN.fullmatch(str(path)):
         raise SettingsError(
-            f"SHOWROOM_STATE_DIR holds characters that the servers cannot take: {path}",
+            f"SHOWROOM_LOCAL_STATE_DIR holds characters that the servers cannot take: {path}",
             "use letters of ASCII, digits, and ./_+- only",
         )
     if len(str(path)) > LONGEST_STATE_DIR:
         raise SettingsError(
             f"the state folder's path is longer than the {LONGEST_STATE_DIR} characters that fit a socket: {path}",
-            "set SHOWROOM_STATE_DIR to a shorter path",
+            "set SHOWROOM_LOCAL_STATE_DIR to a shorter path",
         )
     return path

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from include.contracts.settings import Secret, Settings
+from include.contracts.setting import Secret
+from include.contracts.settings import (
+    AirflowSettings,
+    GateSettings,
+    KafkaSettings,
+    LocalSettings,
+    Settings,
+    StreamSettings,
+)
 
 if TYPE_CHECKING:
     from local.stack import Stack
@@ -21,12 +29,11 @@ if TYPE_CHECKING:
 def settings() -> Settings:
     """Settings of the stack that the tests share."""
     return Settings(
-        state_dir=Path(".showroom/test"),
-        port_offset=1_000,
-        pseudonym_key=Secret("a key for tests only, never used elsewhere"),
-        metrics_token=Secret("a scraper of tests only"),
-        checkpoint_interval_s=2,
-        partitions=2,
+        local=LocalSettings(state_dir=Path(".showroom/test"), port_offset=1_000),
+        gate=GateSettings(pseudonym_key=Secret("a key for tests only, never used elsewhere")),
+        airflow=AirflowSettings(metrics_token=Secret("a scraper of tests only")),
+        stream=StreamSettings(checkpoint_interval_s=2),
+        kafka=KafkaSettings(partitions=2),
     )
 
 

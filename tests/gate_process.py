@@ -46,7 +46,7 @@ def produce(
     config: dict[str, Any] | None = None,
 ) -> None:
     """Append to sessions.raw with librdkafka, which knows all four codecs; the key is the user's by default."""
-    limit = {"message.max.bytes": 50_000_000, "bootstrap.servers": settings.kafka_bootstrap}
+    limit = {"message.max.bytes": 50_000_000, "bootstrap.servers": settings.kafka.bootstrap_servers}
     failures: list[Any] = []
     producer = Producer(limit | (config or {}))
 
@@ -104,11 +104,11 @@ class Reader:
 
     def _partitions(self) -> list[TopicPartition]:
         names = (topics.VALID, topics.REJECTED)
-        return [TopicPartition(name, number) for name in names for number in range(self._settings.partitions)]
+        return [TopicPartition(name, number) for name in names for number in range(self._settings.kafka.partitions)]
 
     def _consumer(self) -> KafkaConsumer:
         return KafkaConsumer(
-            bootstrap_servers=self._settings.kafka_bootstrap,
+            bootstrap_servers=self._settings.kafka.bootstrap_servers,
             isolation_level="read_committed",
             enable_auto_commit=False,
             auto_offset_reset="earliest",

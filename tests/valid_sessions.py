@@ -58,7 +58,7 @@ def encoded(session: ValidSession) -> bytes:
     return msgspec.json.encode(session)
 
 
-def expected_kpis(sessions: list[ValidSession], late_after_s: int) -> dict[str, dict[str, Any]]:
+def expected_kpis(sessions: list[ValidSession], lateness_threshold_s: int) -> dict[str, dict[str, Any]]:
     """The rows of `kpi_minute` by id, counted one by one: what the stream must arrive at."""
     groups: dict[str, list[ValidSession]] = {}
     for session in sessions:
@@ -66,10 +66,10 @@ def expected_kpis(sessions: list[ValidSession], late_after_s: int) -> dict[str, 
         day = f"{session.received_at.astimezone(UTC):%Y-%m-%d}"
         for category in {*session.categories, "all"}:
             groups.setdefault(f"{minute}|{category}|{day}", []).append(session)
-    return {identity: _kpi(identity, members, late_after_s) for identity, members in groups.items()}
+    return {identity: _kpi(identity, members, lateness_threshold_s) for identity, members in groups.items()}
 
 
-def _kpi(identity: str, members: list[ValidSession], late_after_s: int) -> dict[str, Any]:
+def _kpi(identity: str, members: list[ValidSession], lateness_threshold_s: int) -> dict[str, Any]:
     minute, rest = identity.split("|", 1)
     category, day = rest.rsplit("|", 1)
     purchases = sum(member.purchase.made for member in members)
@@ -77,7 +77,7 @@ def _kpi(identity: str, members: list[ValidSession], late_after_s: int) -> dict[
     return {
         "minute": minute,
         "category": category,
-        "received_day": day,
+        "arrival_date": day,
         "sessions": len(members),
         "users": len({member.user_id for member in members}),
         "purchases": purchases,
@@ -86,6 +86,6 @@ def _kpi(identity: str, members: list[ValidSession], late_after_s: int) -> dict[
         "mean_duration_s": seconds / len(members),
         "conversion": purchases / len(members),
         "late_sessions": sum(
-            int((member.received_at - member.ended_at).total_seconds()) > late_after_s for member in members
+            int((member.received_at - member.ended_at).total_seconds()) > lateness_threshold_s for member in members
         ),
     }

@@ -20,14 +20,14 @@ def sessions(number: int) -> list[ValidSession]:
 def put(settings: Settings, sessions: Sequence[ValidSession | bytes | None], *, commit: bool = True) -> None:
     """Sessions or bare values as one transaction, spread over all partitions; aborted unless `commit`."""
     producer = KafkaProducer(
-        bootstrap_servers=settings.kafka_bootstrap, transactional_id=f"test-{uuid.uuid4().hex}", linger_ms=5
+        bootstrap_servers=settings.kafka.bootstrap_servers, transactional_id=f"test-{uuid.uuid4().hex}", linger_ms=5
     )
     try:
         producer.init_transactions()
         producer.begin_transaction()
         for topic_partition, entry in enumerate(sessions):
             value = encoded(entry) if isinstance(entry, ValidSession) else entry
-            producer.send(VALID, key=b"user", value=value, partition=topic_partition % settings.partitions)
+            producer.send(VALID, key=b"user", value=value, partition=topic_partition % settings.kafka.partitions)
         producer.flush()
         if commit:
             producer.commit_transaction()

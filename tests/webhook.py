@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 
-from include.contracts.settings import Secret
+from include.contracts.setting import Secret
 
 
 class Webhook(ThreadingHTTPServer):

@@ -3,12 +3,11 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import fields
 from pathlib import Path
 from urllib.parse import unquote
 
 from include.contracts.metrics import METRICS
-from include.contracts.settings import PREFIX, Settings
+from include.contracts.settings import PREFIX, all_settings
 from include.supervise.alerts import ALERTS
 from local.project import ROOT
 from tools.dag_reference import read
@@ -127,11 +126,11 @@ def _dags(root: Path) -> Iterator[str]:
 def _settings(root: Path, pages: dict[Path, str]) -> Iterator[str]:
     """A setting needs its row, and what looks like one in pages and code has to be one."""
     table = _text(root / "docs/contracts.md")
-    existing = {f"{PREFIX}{item.name.upper()}": str(item.metadata["meaning"]) for item in fields(Settings)}
+    existing = {item.variable: str(item.metadata["meaning"]) for item in all_settings()}
     for name, meaning in existing.items():
         if not meaning or f"| `{name}` |" not in table:
             yield f"the setting {name} is undocumented: docs/contracts.md has no row for it"
-    named = [(path.relative_to(root), text) for path, text in pages.items()]
+    named = [(path.relative_to(root), text) for path, text in pages.items() if path.name != "CHANGELOG.md"]
     for where, text in (*named, *_sources(root)):
         for name in sorted(set(_SETTING.findall(text)) - set(existing)):
             if not any(other.startswith(f"{name}_") for other in existing):

@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     cases = [case for case in CASES if not options.machine or case.name in options.machine]
     try:
         require_tools()
-        variables = {"SHOWROOM_PORT_OFFSET": str(options.port_offset), **_python_mirror(options.uv_download)}
+        variables = {"SHOWROOM_LOCAL_PORT_OFFSET": str(options.port_offset), **_python_mirror(options.uv_download)}
     except ShowroomError as error:
         _on_progress(f"fresh-machine failed: {error}")
         return 1
@@ -86,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     names = [case.name for case in CASES]
     parser.add_argument("--machine", action="append", choices=names, help="run on this machine only; can be repeated")
     parser.add_argument(
-        "--port-offset", type=int, default=PORT_OFFSET, help="SHOWROOM_PORT_OFFSET (default: %(default)s)"
+        "--port-offset", type=int, default=PORT_OFFSET, help="SHOWROOM_LOCAL_PORT_OFFSET (default: %(default)s)"
     )
     parser.add_argument(
         "--uv-download", action="store_true", help="let uv download its Python, instead of a copy of this one"

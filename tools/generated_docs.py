@@ -5,7 +5,6 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,8 @@ from include.contracts.index_documents import INDICES, KPI_ALL, TIME_FIELD, inde
 from include.contracts.metrics import METRICS
 from include.contracts.ports import Ports
 from include.contracts.session import Session, ValidSession
-from include.contracts.settings import PREFIX, Secret, Settings
+from include.contracts.setting import Secret
+from include.contracts.settings import PREFIX, all_settings
 from tools import dag_reference, dashboard_files, results_page
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -42,29 +42,29 @@ CONTAINER_SECRETS: dict[str, str] = {
 }
 # Set in docker-compose.yaml to the addresses inside its network, or without meaning there.
 _NOT_IN_CONTAINERS = (
-    "state_dir",
-    "port_offset",
-    "kafka_bootstrap",
-    "redis_url",
-    "elasticsearch_url",
-    "elasticsearch_api_key",
-    "flink_url",
-    "flink_jar",
-    "flink_project",
-    "flink_state",
-    "mongo_url",
-    "airflow_url",
-    "mlflow_url",
-    "kibana_url",
-    "batch_python",
-    "batch_folder",
+    "SHOWROOM_LOCAL_STATE_DIR",
+    "SHOWROOM_LOCAL_PORT_OFFSET",
+    "SHOWROOM_KAFKA_BOOTSTRAP_SERVERS",
+    "SHOWROOM_REDIS_URL",
+    "SHOWROOM_ELASTICSEARCH_URL",
+    "SHOWROOM_ELASTICSEARCH_API_KEY",
+    "SHOWROOM_FLINK_URL",
+    "SHOWROOM_FLINK_JAR",
+    "SHOWROOM_FLINK_PROJECT_DIR",
+    "SHOWROOM_FLINK_STATE_DIR",
+    "SHOWROOM_MONGODB_URL",
+    "SHOWROOM_AIRFLOW_URL",
+    "SHOWROOM_MLFLOW_URL",
+    "SHOWROOM_KIBANA_URL",
+    "SHOWROOM_BATCH_PYTHON",
+    "SHOWROOM_BATCH_RUNS_DIR",
 )
 
 # One example of each key: (call, what it holds) with the arguments of partition 0.
 _KEYS = (
     (redis_keys.seen, (0, 498_720)),
     (redis_keys.seen_filter, (0, 20_780)),
-    (redis_keys.users_known, (0,)),
+    (redis_keys.bloom_items, (0,)),
     (redis_keys.users_unique, (0,)),
     (redis_keys.users_unique, (0, "2026-11-23")),
     (redis_keys.counts, (0,)),
@@ -77,7 +77,7 @@ _KEYS = (
     (redis_keys.gate_lease, (0,)),
     (redis_keys.pseudonym_check, ()),
     (redis_keys.decisions, ()),
-    (redis_keys.supervising, ()),
+    (redis_keys.supervisor_lease, ()),
     (redis_keys.next_job, ()),
     (redis_keys.alert, ("stream.no_job",)),
 )
@@ -249,17 +249,17 @@ def _indices() -> str:
 def _archive() -> str:
     rows = ((f"`{name}`", *meaning) for name, meaning in collections.COLLECTIONS.items())
     table = _table(("collection", "`_id`", "a document holds"), rows)
-    return f"Collections of the MongoDB database that `{PREFIX}MONGO_DATABASE` names.\n\n{table}"
+    return f"Collections of the MongoDB database that `{PREFIX}MONGODB_DATABASE` names.\n\n{table}"
 
 
 def _settings() -> str:
     rows = []
-    for item in fields(Settings):
+    for item in all_settings():
         low, high = item.metadata["low"], item.metadata["high"]
         default = f"`{item.default}`" if item.default != "" else ""
         default = "none: a secret" if isinstance(item.default, Secret) else default
         bounds = " ".join(f"{word} {value:,}" for word, value in (("from", low), ("to", high)) if value is not None)
-        rows.append((f"`{PREFIX}{item.name.upper()}`", default, bounds, item.metadata["meaning"]))
+        rows.append((f"`{item.variable}`", default, bounds, item.metadata["meaning"]))
     return (
         "Read once, from the environment, by whatever program starts. An unknown name with this prefix and a value "
         "out of bounds are errors. An address without default follows the port table.\n\n"
@@ -269,7 +269,7 @@ def _settings() -> str:
 
 def _ports() -> str:
     rows = ((name, port) for name, port in Ports()._asdict().items())
-    return f"All on loopback, all shifted by `{PREFIX}PORT_OFFSET`.\n\n{_table(('server', 'port'), rows)}"
+    return f"All on loopback, all shifted by `{PREFIX}LOCAL_PORT_OFFSET`.\n\n{_table(('server', 'port'), rows)}"
 
 
 def _metrics() -> str:
@@ -295,15 +295,15 @@ def _environment() -> str:
         f"# {NOTE}",
         "# Copy to .env; docker compose reads it from there. For ./showroom, export what you change.",
         "",
-        "# For docker compose only: it does not start without these, SHOWROOM_PSEUDONYM_KEY and SHOWROOM_NOISE_KEY.",
+        "# docker compose does not start without these, SHOWROOM_GATE_PSEUDONYM_KEY and SHOWROOM_BATCH_NOISE_KEY.",
     ]
     for name, meaning in CONTAINER_SECRETS.items():
         lines += [f"# {meaning}", f"{name}=", ""]
-    for item in fields(Settings):
+    for item in all_settings():
         lines.append(f"# {item.metadata['meaning']}")
-        if item.name in _NOT_IN_CONTAINERS:
+        if item.variable in _NOT_IN_CONTAINERS:
             lines.append("# Only for ./showroom: docker-compose.yaml sets its own.")
         secret = isinstance(item.default, Secret)
-        comment = "# " if not secret or item.name in _NOT_IN_CONTAINERS else ""
-        lines += [f"{comment}{PREFIX}{item.name.upper()}={'' if secret else item.default}", ""]
+        comment = "# " if not secret or item.variable in _NOT_IN_CONTAINERS else ""
+        lines += [f"{comment}{item.variable}={'' if secret else item.default}", ""]
     return "\n".join(lines[:-1]) + "\n"

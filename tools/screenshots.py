@@ -56,7 +56,7 @@ def log_in(browser: Browser, settings: Settings, layout: Layout) -> dict[str, An
     context = browser.new_context()
     try:
         page = context.new_page()
-        page.goto(settings.airflow_url)
+        page.goto(settings.airflow.url)
         page.locator('input[name="username"]').fill(airflow.USER)
         page.locator('input[name="password"]').fill(keys.password if keys else "")
         page.locator('button[type="submit"]').click()
@@ -65,7 +65,7 @@ def log_in(browser: Browser, settings: Settings, layout: Layout) -> dict[str, An
     except Error as error:
         reason = str(error).splitlines()[0]
         raise TransientError(
-            f"no login to Airflow at {settings.airflow_url} ({reason})", "run: ./showroom up"
+            f"no login to Airflow at {settings.airflow.url} ({reason})", "run: ./showroom up"
         ) from error
     finally:
         context.close()
@@ -87,7 +87,7 @@ def take(
     paths = []
     for picture in PICTURES:
         path = folder / picture.name
-        _take(browser, existing, f"{settings.airflow_url}/showroom/{picture.address}", picture.theme, path)
+        _take(browser, existing, f"{settings.airflow.url}/showroom/{picture.address}", picture.theme, path)
         on_progress(f"{path} ({path.stat().st_size / 1024:.0f} KiB)")
         paths.append(path)
     return paths

@@ -19,7 +19,8 @@ import typer
 
 from benchmarks.result import report
 from include.batch.steps import STEPS
-from include.contracts.settings import Secret, Settings
+from include.contracts.setting import Secret
+from include.contracts.settings import BatchSettings, GateSettings, LocalSettings, MongodbSettings, Settings
 from local.install.environments import ensure_environment
 from local.install.java import ensure_java
 from local.layout import Layout
@@ -65,11 +66,10 @@ def run(
     # A signal must also stop the archive's server.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     settings = Settings(
-        state_dir=STATE,
-        port_offset=PORT_OFFSET,
-        pseudonym_key=Secret(KEY),
-        noise_key=Secret(KEY),
-        mongo_database="bench",
+        local=LocalSettings(state_dir=STATE, port_offset=PORT_OFFSET),
+        gate=GateSettings(pseudonym_key=Secret(KEY)),
+        batch=BatchSettings(noise_key=Secret(KEY)),
+        mongodb=MongodbSettings(database="bench"),
     )
     steps = tuple(step or ALONE)
     window = f"{(END - timedelta(days=DAYS)).isoformat()}/{END.isoformat()}"

@@ -36,7 +36,7 @@ def run() -> None:
 def expire(yes: Yes = False) -> None:
     """Delete sessions that are older than SHOWROOM_ARCHIVE_RETENTION_DAYS."""
     with _database() as (settings, database):
-        days = settings.archive_retention_days
+        days = settings.archive.retention_days
         count = delete_expired(database, days, datetime.now(UTC), dry_run=not yes, on_progress=typer.echo)
     typer.echo(f"{count:,} sessions older than {days} days {'deleted' if yes else 'would be deleted; add --yes'}")
 

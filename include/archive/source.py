@@ -100,7 +100,7 @@ class Source:
         moved_at = time.monotonic()
         while any(at[partition] < end for partition, end in ends.items()):
             with errors(self._settings, f"read {self._topic}"):
-                polled = self._consumer.poll(timeout_ms=POLL_MS, max_records=self._settings.archive_batch)
+                polled = self._consumer.poll(timeout_ms=POLL_MS, max_records=self._settings.archive.batch_size)
                 now = {
                     topic_partition.partition: self._consumer.position(topic_partition)
                     for topic_partition in self._places
@@ -127,7 +127,7 @@ def errors(settings: Settings, doing: str) -> Iterator[None]:
         ) from error
     except (KafkaError, OSError) as error:
         raise TransientError(
-            f"{doing}: Kafka does not answer at {settings.kafka_bootstrap} ({type(error).__name__})",
+            f"{doing}: Kafka does not answer at {settings.kafka.bootstrap_servers} ({type(error).__name__})",
             "see that it runs: ./showroom status",
         ) from error
 
@@ -135,7 +135,7 @@ def errors(settings: Settings, doing: str) -> Iterator[None]:
 def _admin(settings: Settings, timeout_s: float) -> KafkaAdminClient:
     limit_ms = int(timeout_s * 1_000)
     return KafkaAdminClient(
-        bootstrap_servers=settings.kafka_bootstrap.split(","),
+        bootstrap_servers=settings.kafka.bootstrap_servers.split(","),
         request_timeout_ms=limit_ms,
         bootstrap_timeout_ms=limit_ms,
     )
@@ -143,7 +143,7 @@ def _admin(settings: Settings, timeout_s: float) -> KafkaAdminClient:
 
 def _consumer(settings: Settings) -> KafkaConsumer:
     return KafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap.split(","),
+        bootstrap_servers=settings.kafka.bootstrap_servers.split(","),
         client_id="archive",
         isolation_level="read_committed",
         enable_auto_commit=False,

@@ -48,7 +48,7 @@ def connect(settings: Settings, timeout_s: float | None = None) -> Client:
     limit_ms = None if timeout_s is None else int(timeout_s * 1_000)
     with errors("connect"):
         return Client(
-            settings.mongo_url.reveal(),
+            settings.mongodb.url.reveal(),
             appname="showroom",
             serverSelectionTimeoutMS=limit_ms or CONNECT_MS,
             timeoutMS=limit_ms,
@@ -62,7 +62,7 @@ def connect(settings: Settings, timeout_s: float | None = None) -> Client:
 def database(client: Client, settings: Settings) -> Database[Document]:
     """The archive's database, as `durable` makes it. Raises TerminalError for a name that cannot be one."""
     with errors("open the database"):
-        return durable(client[settings.mongo_database])
+        return durable(client[settings.mongodb.database])
 
 
 def durable(plain: Database[Document]) -> Database[Document]:
@@ -92,7 +92,7 @@ def errors(doing: str) -> Iterator[None]:
         message = f"{doing}: MongoDB refused: {_reason(error)}"
         if isinstance(error, BUSY) or getattr(error, "code", None) in BUSY_CODES:
             raise TransientError(message, "wait until MongoDB is less busy, then try again") from error
-        raise TerminalError(message, "see SHOWROOM_MONGO_URL and MongoDB's log") from error
+        raise TerminalError(message, "see SHOWROOM_MONGODB_URL and MongoDB's log") from error
 
 
 def _reason(error: PyMongoError) -> str:

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from include.contracts.errors import TerminalError, TransientError
-from include.contracts.settings import Secret, Settings
+from include.contracts.setting import Secret
+from include.contracts.settings import Settings
 
 OBJECTS_FILE = Path(__file__).parent / "generated" / "kibana.ndjson"
 TIMEOUT_S = 60.0
@@ -61,7 +62,7 @@ def import_objects(
         TransientError: Kibana is unavailable or not ready.
         TerminalError: Kibana rejects the import or imports only some of the objects.
     """
-    if not settings.kibana_url:
+    if not settings.kibana.url:
         return None
     text = rewrite_links(path.read_text(encoding="utf-8"), settings)
     with _connect(settings, login, transport) as http:
@@ -75,9 +76,9 @@ def link_urls(settings: Settings) -> dict[str, str]:
     """Map the default URL of Airflow, MLflow and Flink, as in the dashboards, to the URL in `settings`."""
     defaults = Settings()
     return {
-        defaults.airflow_url: settings.airflow_url,
-        defaults.mlflow_url: settings.mlflow_url,
-        defaults.flink_url: settings.flink_url,
+        defaults.airflow.url: settings.airflow.url,
+        defaults.mlflow.url: settings.mlflow.url,
+        defaults.flink.url: settings.flink.url,
     }
 
 
@@ -115,12 +116,12 @@ def _connect(
     settings: Settings, login: tuple[str, Secret] | None, transport: httpx.BaseTransport | None
 ) -> httpx.Client:
     headers = {"kbn-xsrf": "showroom"}
-    key = settings.elasticsearch_api_key.reveal()
+    key = settings.elasticsearch.api_key.reveal()
     if key and login is None:
         headers["Authorization"] = f"ApiKey {key}"
     try:
         return httpx.Client(
-            base_url=settings.kibana_url,
+            base_url=settings.kibana.url,
             headers=headers,
             auth=(login[0], login[1].reveal()) if login else None,
             timeout=TIMEOUT_S,

@@ -32,14 +32,14 @@ def block_user(client: "redis.Redis", settings: Settings, user_id: str, *, lift:
         SettingsError: The pseudonym key is missing.
         TerminalError: It is not the key of the gate, which would never see the entry.
     """
-    pseudonym = pseudonymizer(settings.require_pseudonym_key())
+    pseudonym = pseudonymizer(settings.gate.require_pseudonym_key())
     existing = client.get(redis_keys.pseudonym_check())
     if existing is not None and _text(existing) != key_check(pseudonym):
         raise TerminalError(
-            "change of the block list failed: the gate uses another SHOWROOM_PSEUDONYM_KEY",
-            "use the gate's key, or the SHOWROOM_STATE_DIR of its stack",
+            "change of the block list failed: the gate uses another SHOWROOM_GATE_PSEUDONYM_KEY",
+            "use the gate's key, or the SHOWROOM_LOCAL_STATE_DIR of its stack",
         )
-    names = [redis_keys.blocked_users(partition) for partition in range(settings.partitions)]
+    names = [redis_keys.blocked_users(partition) for partition in range(settings.kafka.partitions)]
     return _write(client, names, pseudonym(user_id), lift)
 
 
@@ -51,13 +51,16 @@ def block_network(client: "redis.Redis", settings: Settings, ip: str, *, lift: b
     """
     network = parse_network(ip)
     return _write(
-        client, [redis_keys.blocked_networks(partition) for partition in range(settings.partitions)], network, lift
+        client,
+        [redis_keys.blocked_networks(partition) for partition in range(settings.kafka.partitions)],
+        network,
+        lift,
     )
 
 
 def read_block_list(client: "redis.Redis", settings: Settings) -> BlockList:
     """Return every blocked user and network of all partitions."""
-    partitions = range(settings.partitions)
+    partitions = range(settings.kafka.partitions)
     users = client.sunion([redis_keys.blocked_users(partition) for partition in partitions])
     networks = client.sunion([redis_keys.blocked_networks(partition) for partition in partitions])
     return BlockList(sorted(map(_text, users)), sorted(map(_text, networks)))

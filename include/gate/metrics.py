@@ -60,9 +60,9 @@ def serve_metrics(settings: Settings, index: int) -> GateMetrics:
     """Serve the metrics of this process; where its port cannot be had, log that and go on without."""
     disable_created_metrics()  # type: ignore[no-untyped-call] # the series are not declared
     metrics = GateMetrics()
-    port = settings.ports.gate_metrics + index
+    port = settings.local.ports.gate_metrics + index
     try:
-        start_http_server(port, settings.gate_metrics_host or LOOPBACK, metrics.registry)
+        start_http_server(port, settings.gate.metrics_host or LOOPBACK, metrics.registry)
     except OSError as error:
         log.warning("serve metrics on port %d failed: %s; the gate continues without metrics", port, error.strerror)
     return metrics

@@ -42,13 +42,13 @@ class Gate:
         self._metrics = metrics or GateMetrics()
         self._name = f"gate-{index}"
         self._stop = stop
-        self._pseudonym = pseudonymizer(settings.require_pseudonym_key())
+        self._pseudonym = pseudonymizer(settings.gate.require_pseudonym_key())
         self._redis = redis.Redis.from_url(
-            settings.redis_url.reveal(), socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=REDIS_TIMEOUT_S
+            settings.redis.url.reveal(), socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=REDIS_TIMEOUT_S
         )
         self._gaps = GapStore(self._redis)
         self._lease = IndexLease(self._redis, index, stop)
-        self._topic = RawTopic(settings.kafka_bootstrap, self._name)
+        self._topic = RawTopic(settings.kafka.bootstrap_servers, self._name)
         self._oversize = Oversize()
         self._fences = FenceCounter()
 
@@ -89,7 +89,7 @@ class Gate:
         self._redis.set(redis_keys.pseudonym_check(), key_check(self._pseudonym))
         topic_id = self._topic.id()
         self._oversize.begin(topic_id)
-        sink = TransactionSink(self._settings.kafka_bootstrap, self._name, single=self._oversize.single)
+        sink = TransactionSink(self._settings.kafka.bootstrap_servers, self._name, single=self._oversize.single)
         try:
             sink.open()
             self._pump(sink, topic_id)
@@ -105,7 +105,7 @@ class Gate:
     def _pump(self, sink: TransactionSink, topic_id: str) -> None:
         """Read from the offsets that the sink has settled."""
         source = RecordSource(
-            self._settings.kafka_bootstrap, self._name, self._settings.gate_batch, topic_id, self._gaps
+            self._settings.kafka.bootstrap_servers, self._name, self._settings.gate.batch_size, topic_id, self._gaps
         )
         try:
             memory = GateState(self._settings, topic_id, self._stop)
@@ -117,7 +117,7 @@ class Gate:
                     processor=BatchProcessor(
                         Limits.of(self._settings), self._pseudonym, memory.decide, self._oversize.origins
                     ),
-                    batch=self._settings.gate_batch,
+                    batch=self._settings.gate.batch_size,
                     stop=self._stop,
                     verify=lambda: self._verify(topic_id),
                     each_second=lambda: self._each_second(source, topic_id),

@@ -45,7 +45,7 @@ def open_consumer(settings: Settings) -> Iterator[Consumer]:
     """A consumer that belongs to no group and commits nothing."""
     consumer = Consumer(
         {
-            "bootstrap.servers": settings.kafka_bootstrap,
+            "bootstrap.servers": settings.kafka.bootstrap_servers,
             "client.id": "rejected",
             # The client demands a name; nothing joins this group and nothing is committed.
             "group.id": "rejected",
@@ -76,7 +76,7 @@ def translate_errors(settings: Settings) -> Iterator[None]:
         yield
     except KafkaException as error:
         raise TransientError(
-            f"search of {topics.REJECTED} failed: Kafka at {settings.kafka_bootstrap} does not answer"
+            f"search of {topics.REJECTED} failed: Kafka at {settings.kafka.bootstrap_servers} does not answer"
             f" ({error.args[0].str()})",
             REMEDY,
         ) from error

@@ -3,7 +3,7 @@
 --
 -- KEYS[1] tag   KEYS[2] counts  KEYS[3] known   KEYS[4] unique
 -- KEYS[5] heartbeat  KEYS[6] blocked users  KEYS[7] blocked networks
--- ARGV[1] limits: {window_ms, rate_user, rate_network, users_expected, topic id, rate_ttl_s, day_ttl_s, error rate,
+-- ARGV[1] limits: {window_ms, rate_user, rate_network, bloom_capacity, topic id, rate_ttl_s, day_ttl_s, error rate,
 --                  sub_window_ms, seen_ttl_s}
 -- ARGV[2] rows in offset order: {offset, reason} for a record refused before, or
 --         {offset, session_id, user, network, minute, day, received_ms, too_fast, odd_device, odd_referrer}
@@ -16,7 +16,7 @@
 
 local REFUSALS = {
   D = 'duplicate', U = 'blocked_user', N = 'blocked_network', P = 'impossible_pace', R = 'rate_user',
-  W = 'rate_network', V = 'unknown_device', F = 'unknown_referrer', E = 'expired', n = 'valid', k = 'valid',
+  W = 'rate_network', V = 'unknown_device', F = 'unknown_referrer', E = 'dedup_entry_expired', n = 'valid', k = 'valid',
 }
 
 -- Adds to a row what is derived from it: its sub-window, [13] key and [14] field of its user's rate, [15] and [16]

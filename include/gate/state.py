@@ -42,7 +42,7 @@ REFUSALS: dict[str, Reason] = {
     "W": Reason.RATE_NETWORK,
     "V": Reason.UNKNOWN_DEVICE,
     "F": Reason.UNKNOWN_REFERRER,
-    "E": Reason.EXPIRED,
+    "E": Reason.DEDUP_ENTRY_EXPIRED,
 }
 
 Result = TypeVar("Result")
@@ -67,15 +67,15 @@ class GateState:
 
     def __init__(self, settings: Settings, topic_id: str, stop: ShutdownSignal) -> None:
         self._redis = redis.Redis.from_url(
-            settings.redis_url.reveal(), socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S
+            settings.redis.url.reveal(), socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S
         )
-        window_s = settings.duplicate_window_s
+        window_s = settings.gate.duplicate_window_s
         self._limits = msgspec.msgpack.encode(
             [
                 window_s * 1000,
-                settings.rate_user_per_minute,
-                settings.rate_network_per_minute,
-                settings.users_expected,
+                settings.gate.max_user_sessions_per_minute,
+                settings.gate.max_network_sessions_per_minute,
+                settings.gate.bloom_capacity,
                 topic_id,
                 RATE_TTL_S,
                 DAY_TTL_S,
@@ -143,7 +143,7 @@ def _keys_of(partition: int) -> tuple[str, ...]:
     return (
         redis_keys.tag(partition),
         redis_keys.counts(partition),
-        redis_keys.users_known(partition),
+        redis_keys.bloom_items(partition),
         redis_keys.users_unique(partition),
         redis_keys.heartbeat(partition),
         redis_keys.blocked_users(partition),

@@ -15,7 +15,7 @@ from include.contracts.settings import Settings
 class GateStats:
     """State of the gate over all partitions.
 
-    `verdicts`: records by `valid` or reason. `users_unique`: HyperLogLog estimate, `users_known`: items of
+    `verdicts`: records by `valid` or reason. `users_unique`: HyperLogLog estimate, `bloom_items`: items of
     the Bloom filters, both of admitted users. `claims`: entries of the duplicate window;
     `claims_bytes`: their size with that of their filters.
     `heartbeat_age_s`: by partition, None where none was ever seen.
@@ -23,8 +23,8 @@ class GateStats:
 
     verdicts: dict[str, int]
     users_unique: int
-    users_known: int
-    users_known_bytes: int
+    bloom_items: int
+    bloom_bytes: int
     claims: int
     claims_bytes: int
     heartbeat_age_s: dict[int, float | None]
@@ -39,16 +39,19 @@ class GateStats:
 def read_stats(client: "redis.Redis", settings: Settings, now: float | None = None) -> GateStats:
     """The gate's state at `now` (Unix s). Raises redis' own connection errors."""
     now = time.time() if now is None else now
-    window_ms, sub_ms = settings.duplicate_window_s * 1000, redis_keys.sub_window_ms(settings.duplicate_window_s)
+    window_ms, sub_ms = (
+        settings.gate.duplicate_window_s * 1000,
+        redis_keys.sub_window_ms(settings.gate.duplicate_window_s),
+    )
     now_ms = int(now * 1000)
     sub_windows = range((now_ms - window_ms) // sub_ms, now_ms // sub_ms + 1)
     windows = range(now_ms // window_ms - 1, now_ms // window_ms + 1)
-    partitions = range(settings.partitions)
+    partitions = range(settings.kafka.partitions)
     with client.pipeline(transaction=False) as pipe:
         for partition in partitions:
             pipe.hgetall(redis_keys.counts(partition))
             pipe.pfcount(redis_keys.users_unique(partition))
-            pipe.bf().info(redis_keys.users_known(partition))
+            pipe.bf().info(redis_keys.bloom_items(partition))
             pipe.get(redis_keys.heartbeat(partition))
             for sub_window in sub_windows:
                 pipe.hlen(redis_keys.seen(partition, sub_window))
@@ -57,7 +60,7 @@ def read_stats(client: "redis.Redis", settings: Settings, now: float | None = No
             for window in windows:
                 pipe.memory_usage(redis_keys.seen_filter(partition, window))
         responses = pipe.execute(raise_on_error=False)
-    width = len(responses) // settings.partitions
+    width = len(responses) // settings.kafka.partitions
     rows = [responses[topic_partition : topic_partition + width] for topic_partition in range(0, len(responses), width)]
     for row in rows:
         for response in row:
@@ -73,8 +76,8 @@ def read_stats(client: "redis.Redis", settings: Settings, now: float | None = No
     return GateStats(
         verdicts=dict(verdicts),
         users_unique=sum(int(row[1]) for row in rows),
-        users_known=sum(items for items, _ in blooms),
-        users_known_bytes=sum(size for _, size in blooms),
+        bloom_items=sum(items for items, _ in blooms),
+        bloom_bytes=sum(size for _, size in blooms),
         claims=sum(int(count) for row in rows for count in row[4:sizes]),
         claims_bytes=sum(int(size or 0) for row in rows for size in row[sizes:]),
         heartbeat_age_s=heartbeat_ages([row[3] for row in rows], now),

@@ -63,10 +63,10 @@ class Limits:
     def of(cls, settings: Settings) -> "Limits":
         """The limits out of the settings."""
         return cls(
-            max_record_bytes=settings.max_record_bytes,
-            future_s=settings.future_clock_s,
-            past_s=settings.past_clock_days * _DAY_S,
-            max_clicks_per_s=settings.max_clicks_per_s,
+            max_record_bytes=settings.gate.max_record_bytes,
+            future_s=settings.gate.max_future_s,
+            past_s=settings.gate.max_past_days * _DAY_S,
+            max_clicks_per_s=settings.gate.max_clicks_per_s,
         )
 
 

@@ -59,7 +59,7 @@ class Bots:
 
     def _user_burst(self, rng: Random, arrives_us: int) -> Iterator[BotSession]:
         """One user, one event minute, more sessions than the gate's rate: the first ones pass."""
-        limit = self._plan.limits.rate_user_per_minute
+        limit = self._plan.limits.max_user_sessions_per_minute
         number = self._users
         self._users += 1
         user = f"b-{self._plan.tag}-u{number}"
@@ -79,13 +79,13 @@ class Bots:
         self._networks += 1
         block = (self._base + number) % 16_384
         admitted: Counter[int] = Counter()
-        count = math.ceil(limits.rate_network_per_minute * limits.partitions * rng.uniform(*NETWORK_BURST))
+        count = math.ceil(limits.max_network_sessions_per_minute * limits.partitions * rng.uniform(*NETWORK_BURST))
         for topic_partition in range(count):
             user = f"b-{self._plan.tag}-n{number}-{topic_partition}"
             address = f"100.{64 + (block >> 8)}.{block & 255}.{rng.randint(1, 254)}"
             session = self._session(rng, user, user, address, rng.choice(DESKTOP), arrives_us)
             partition = partition_of(user.encode(), limits.partitions)
-            passes = admitted[partition] < limits.rate_network_per_minute
+            passes = admitted[partition] < limits.max_network_sessions_per_minute
             admitted[partition] += passes
             verdict: Verdict = VALID if passes else Reason.RATE_NETWORK
             yield BotSession(session, self._arrival(arrives_us, topic_partition), Fault.BOT_NETWORK, verdict, passes)

@@ -170,7 +170,9 @@ class _Run:
         """A visitor who likes the hour and has not begun too many visits in the same minute."""
         delay_us = delivery_us(rng)
         if fault is Fault.LATE:
-            delay_us += self._plan.limits.late_after_s * SECOND_US + HOUR_US // 2 + int(rng.random() * LATE_SPREAD_US)
+            delay_us += (
+                self._plan.limits.lateness_threshold_s * SECOND_US + HOUR_US // 2 + int(rng.random() * LATE_SPREAD_US)
+            )
         while True:
             index = self._people.draw(rng.random())
             profile = self._people.profile(index)
@@ -197,7 +199,7 @@ class _Run:
 
     def _forget(self, now_us: int) -> None:
         """Drop the minutes in which no visit that is still to come can have begun."""
-        late_us = self._plan.limits.late_after_s * SECOND_US + HOUR_US + LATE_SPREAD_US
+        late_us = self._plan.limits.lateness_threshold_s * SECOND_US + HOUR_US + LATE_SPREAD_US
         for busy, kept_us in ((self._busy, _KEPT_US), (self._busy_late, _KEPT_US + late_us)):
             for minute in [minute for minute in busy if minute < (now_us - kept_us) // MINUTE_US]:
                 del busy[minute]

@@ -96,19 +96,30 @@ class Limits(Struct, frozen=True, kw_only=True):
     """The settings of the gate that decide what becomes of a planted record."""
 
     partitions: int
-    rate_user_per_minute: int
-    rate_network_per_minute: int
+    max_user_sessions_per_minute: int
+    max_network_sessions_per_minute: int
     max_clicks_per_s: float
     max_record_bytes: int
-    late_after_s: int
-    future_clock_s: int
-    past_clock_days: int
+    lateness_threshold_s: int
+    max_future_s: int
+    max_past_days: int
     duplicate_window_s: int
 
     @classmethod
     def of(cls, settings: Settings) -> "Limits":
         """The limits out of the settings."""
-        return cls(**{name: getattr(settings, name) for name in cls.__struct_fields__})
+        gate = settings.gate
+        return cls(
+            partitions=settings.kafka.partitions,
+            max_user_sessions_per_minute=gate.max_user_sessions_per_minute,
+            max_network_sessions_per_minute=gate.max_network_sessions_per_minute,
+            max_clicks_per_s=gate.max_clicks_per_s,
+            max_record_bytes=gate.max_record_bytes,
+            lateness_threshold_s=settings.stream.lateness_threshold_s,
+            max_future_s=gate.max_future_s,
+            max_past_days=gate.max_past_days,
+            duplicate_window_s=gate.duplicate_window_s,
+        )
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -194,12 +205,14 @@ class Plan(Struct, frozen=True, kw_only=True):
             (sum(rates) >= 1, "fault rates of a visit add up to 1 or more"),
             (limits.max_clicks_per_s <= SHOP_CLICKS_PER_S, f"max_clicks_per_s is not above {SHOP_CLICKS_PER_S:g}"),
             (
-                limits.rate_user_per_minute < SHOP_SESSIONS_PER_USER_MINUTE,
-                f"rate_user_per_minute is below {SHOP_SESSIONS_PER_USER_MINUTE}",
+                limits.max_user_sessions_per_minute < SHOP_SESSIONS_PER_USER_MINUTE,
+                f"max_user_sessions_per_minute is below {SHOP_SESSIONS_PER_USER_MINUTE}",
             ),
             (
-                limits.rate_network_per_minute < max(SHOP_SESSIONS_PER_NETWORK_MINUTE, limits.rate_user_per_minute),
-                f"rate_network_per_minute is below {SHOP_SESSIONS_PER_NETWORK_MINUTE} or rate_user_per_minute",
+                limits.max_network_sessions_per_minute
+                < max(SHOP_SESSIONS_PER_NETWORK_MINUTE, limits.max_user_sessions_per_minute),
+                "max_network_sessions_per_minute is below "
+                f"{SHOP_SESSIONS_PER_NETWORK_MINUTE} or max_user_sessions_per_minute",
             ),
         ]
 
@@ -212,16 +225,16 @@ class Plan(Struct, frozen=True, kw_only=True):
         limits = self.limits
         age = now - self.start + timedelta(days=2)
         problems = [
-            (self.end > now + timedelta(seconds=limits.future_clock_s), "the interval ends in the future"),
-            (age.days >= limits.past_clock_days, "the interval starts more than SHOWROOM_PAST_CLOCK_DAYS ago"),
+            (self.end > now + timedelta(seconds=limits.max_future_s), "the interval ends in the future"),
+            (age.days >= limits.max_past_days, "the interval starts more than SHOWROOM_GATE_MAX_PAST_DAYS ago"),
             (
                 self.faults.future_clock > 0
-                and self.end + timedelta(days=FUTURE_DAYS[0]) < now + timedelta(seconds=limits.future_clock_s),
+                and self.end + timedelta(days=FUTURE_DAYS[0]) < now + timedelta(seconds=limits.max_future_s),
                 "the interval lies too far back for the fault future_clock",
             ),
             (
-                self.faults.past_clock > 0 and (now - EPOCH).days - PAST_DAYS <= limits.past_clock_days,
-                "SHOWROOM_PAST_CLOCK_DAYS is too high for the fault past_clock",
+                self.faults.past_clock > 0 and (now - EPOCH).days - PAST_DAYS <= limits.max_past_days,
+                "SHOWROOM_GATE_MAX_PAST_DAYS is too high for the fault past_clock",
             ),
         ]
         wrong = [text for is_wrong, text in problems if is_wrong]

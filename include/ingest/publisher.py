@@ -96,19 +96,21 @@ def _connect(settings: Settings, patience_s: float) -> KafkaProducer:
         wait=wait_exponential(multiplier=0.5, max=5),
         stop=stop_after_delay(patience_s),
         before_sleep=lambda state: log.warning(
-            "waiting for Kafka: bootstrap=%s attempt=%d", settings.kafka_bootstrap, state.attempt_number
+            "waiting for Kafka: bootstrap=%s attempt=%d", settings.kafka.bootstrap_servers, state.attempt_number
         ),
         reraise=True,
     )
     try:
         return retrying(_producer, settings, patience_s)
     except KafkaError as error:
-        raise DeliveryError(f"Kafka at {settings.kafka_bootstrap} did not answer ({error})", REMEDY_AWAY) from error
+        raise DeliveryError(
+            f"Kafka at {settings.kafka.bootstrap_servers} did not answer ({error})", REMEDY_AWAY
+        ) from error
 
 
 def _producer(settings: Settings, patience_s: float) -> KafkaProducer:
     return KafkaProducer(
-        bootstrap_servers=settings.kafka_bootstrap.split(","),
+        bootstrap_servers=settings.kafka.bootstrap_servers.split(","),
         client_id="ingest",
         acks="all",
         enable_idempotence=True,
@@ -130,9 +132,9 @@ def _partitions(producer: KafkaProducer, settings: Settings) -> int:
         count = len(producer.partitions_for(RAW))
     except KafkaError as error:
         raise DeliveryError(f"topic {RAW} is not there ({error})", REMEDY_AWAY) from error
-    if count != settings.partitions:
+    if count != settings.kafka.partitions:
         raise SettingsError(
-            f"topic {RAW} has {count} partitions, SHOWROOM_PARTITIONS says {settings.partitions}",
+            f"topic {RAW} has {count} partitions, SHOWROOM_KAFKA_PARTITIONS says {settings.kafka.partitions}",
             "set it to what the topic has: verdicts depend on it",
         )
     return count

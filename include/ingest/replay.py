@@ -141,8 +141,8 @@ class _VerdictPredictor:
 
     def __init__(self, limits: Limits, now: datetime) -> None:
         self._limits = limits
-        self._latest = now + timedelta(seconds=limits.future_clock_s)
-        self._oldest = now - timedelta(days=limits.past_clock_days)
+        self._latest = now + timedelta(seconds=limits.max_future_s)
+        self._oldest = now - timedelta(days=limits.max_past_days)
         self._account = Account()
         self._ids = DistinctCounter(MAX_REMEMBERED)
         self._users = DistinctCounter(MAX_REMEMBERED)
@@ -198,7 +198,7 @@ class _VerdictPredictor:
             while len(self._rates) > RATE_MINUTES:
                 del self._rates[next(iter(self._rates))]
         self._rates[minute][session.user_id] += 1
-        return self._rates[minute][session.user_id] > self._limits.rate_user_per_minute
+        return self._rates[minute][session.user_id] > self._limits.max_user_sessions_per_minute
 
     def report(self, path: Path, name: str, notes: Notes) -> ReplayReport:
         return ReplayReport(

@@ -52,14 +52,14 @@ def _client(settings: Settings, logins: Logins | None) -> Elasticsearch:
     if logins is None:
         return connect(settings)
     login = ("elastic", logins.elastic.reveal())
-    return Elasticsearch(settings.elasticsearch_url, basic_auth=login, request_timeout=TIMEOUT_S, max_retries=0)
+    return Elasticsearch(settings.elasticsearch.url, basic_auth=login, request_timeout=TIMEOUT_S, max_retries=0)
 
 
 def _topics(settings: Settings) -> list[str]:
     try:
         return ensure_topics(settings)
     except (KafkaError, OSError) as error:
-        message = f"Kafka does not answer at {settings.kafka_bootstrap} ({type(error).__name__})"
+        message = f"Kafka does not answer at {settings.kafka.bootstrap_servers} ({type(error).__name__})"
         raise TransientError(message, "see that it runs") from error
 
 

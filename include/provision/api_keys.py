@@ -7,7 +7,8 @@ from typing import Any, NamedTuple, Self
 from elasticsearch import Elasticsearch
 
 from include.contracts.index_documents import INDICES, NEIGHBOURS_ALIAS, PIPELINE, STREAM_INDICES, index_pattern
-from include.contracts.settings import Secret, Settings
+from include.contracts.setting import Secret
+from include.contracts.settings import Settings
 from include.serving.client import errors
 
 KEY_FILE_MODE = 0o600
@@ -81,7 +82,7 @@ def _key_in(settings: Settings, name: str, file: Path) -> str:
     key = file.read_text().strip() if file.exists() else ""
     if not key:
         return ""
-    with Elasticsearch(settings.elasticsearch_url, api_key=key) as client, errors(f"test of the key of {name}"):
+    with Elasticsearch(settings.elasticsearch.url, api_key=key) as client, errors(f"test of the key of {name}"):
         response = client.options(ignore_status=UNAUTHORIZED).security.authenticate()
     return "" if response.meta.status == UNAUTHORIZED else str(response["api_key"]["id"])
 

@@ -9,7 +9,8 @@ import httpx
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from include.contracts.errors import SettingsError, ShowroomError, TransientError
-from include.contracts.settings import Secret, Settings
+from include.contracts.setting import Secret
+from include.contracts.settings import Settings
 from include.dashboards.kibana import Imported, import_objects
 
 DEADLINE_S = 300.0

@@ -23,13 +23,15 @@ def ensure_topics(settings: Settings) -> list[str]:
     Raises TerminalError when Kafka refuses a retention, and when a topic has another number of partitions: users
     are keyed to partitions, and the gate's state lies by partition, so the number is fixed once the topic exists.
     """
-    admin = KafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap, request_timeout_ms=TIMEOUT_MS)
+    admin = KafkaAdminClient(bootstrap_servers=settings.kafka.bootstrap_servers, request_timeout_ms=TIMEOUT_MS)
     try:
         present = set(admin.list_topics())
         missing = [topic for topic in TOPICS if topic.name not in present]
         for topic in missing:
-            config = topic.config(settings.replication)
-            expected = NewTopic(topic.name, settings.partitions, settings.replication, topic_configs=config)
+            config = topic.config(settings.kafka.replication_factor)
+            expected = NewTopic(
+                topic.name, settings.kafka.partitions, settings.kafka.replication_factor, topic_configs=config
+            )
             try:
                 admin.create_topics([expected])
             except TopicAlreadyExistsError:
@@ -70,9 +72,9 @@ def _correct_retention(admin: KafkaAdminClient) -> None:
 
 
 def _require_partitions(counts: dict[str, int], settings: Settings) -> None:
-    wrong = [f"{name} has {count}" for name, count in sorted(counts.items()) if count != settings.partitions]
+    wrong = [f"{name} has {count}" for name, count in sorted(counts.items()) if count != settings.kafka.partitions]
     if wrong:
         raise TerminalError(
-            f"SHOWROOM_PARTITIONS is {settings.partitions}, but {', '.join(wrong)} partitions",
+            f"SHOWROOM_KAFKA_PARTITIONS is {settings.kafka.partitions}, but {', '.join(wrong)} partitions",
             "set it to what the topics have, or empty the stack with ./showroom down --volumes --yes",
         )

@@ -27,9 +27,9 @@ _T = TypeVar("_T")
 
 def connect(settings: Settings) -> Elasticsearch:
     """A client of the configured Elasticsearch; opens no connection yet. Close it after use."""
-    key = settings.elasticsearch_api_key.reveal()
+    key = settings.elasticsearch.api_key.reveal()
     return Elasticsearch(
-        settings.elasticsearch_url,
+        settings.elasticsearch.url,
         api_key=key or None,
         request_timeout=TIMEOUT_S,
         max_retries=0,

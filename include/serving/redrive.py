@@ -195,7 +195,7 @@ def _not_a_letter(record: Any) -> DeadLetter:
 def _connected(settings: Settings) -> Iterator[KafkaConsumer]:
     try:
         consumer = KafkaConsumer(
-            bootstrap_servers=settings.kafka_bootstrap.split(","),
+            bootstrap_servers=settings.kafka.bootstrap_servers.split(","),
             group_id=REDRIVE_GROUP,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
@@ -216,7 +216,7 @@ def _connected(settings: Settings) -> Iterator[KafkaConsumer]:
 @contextmanager
 def _producer(settings: Settings) -> Iterator[KafkaProducer]:
     producer = KafkaProducer(
-        bootstrap_servers=settings.kafka_bootstrap.split(","),
+        bootstrap_servers=settings.kafka.bootstrap_servers.split(","),
         max_request_size=MAX_MESSAGE_BYTES,
         bootstrap_timeout_ms=BOOTSTRAP_MS,
         metrics_enabled=False,
@@ -242,7 +242,7 @@ def _write_again(producer: KafkaProducer, rejected: Iterable[tuple[StoredDeadLet
 
 
 def _dead_letter_partitions(settings: Settings) -> list[TopicPartition]:
-    return [TopicPartition(DEAD, partition) for partition in range(settings.partitions)]
+    return [TopicPartition(DEAD, partition) for partition in range(settings.kafka.partitions)]
 
 
 def _instant(text: str) -> datetime:
@@ -251,5 +251,5 @@ def _instant(text: str) -> datetime:
 
 def _arrival(document: Mapping[str, Any]) -> datetime | None:
     """Return the session's arrival time; None if the document has none."""
-    text = document.get("received_at") or document.get("received_day")
+    text = document.get("received_at") or document.get("arrival_date")
     return None if text is None else datetime.fromisoformat(text)

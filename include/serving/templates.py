@@ -22,10 +22,10 @@ def template_body(alias: str, settings: Settings) -> dict[str, Any]:
         "template": {
             "settings": {
                 "index": {
-                    "number_of_shards": settings.index_shards,
-                    "number_of_replicas": settings.index_replicas,
+                    "number_of_shards": settings.elasticsearch.shards,
+                    "number_of_replicas": settings.elasticsearch.replicas,
                     **_refresh(settings),
-                    "translog": {"durability": settings.index_durability},
+                    "translog": {"durability": settings.elasticsearch.translog_durability},
                 }
             },
             "mappings": mapping(INDICES[alias]),
@@ -64,4 +64,5 @@ def _refresh(settings: Settings) -> dict[str, str]:
     refreshes only on the next search, which waits for it. Any explicit interval disables this search-idle mode, and
     refreshes become a large part of the load at thousands of documents a second.
     """
-    return {"refresh_interval": f"{settings.index_refresh_s}s"} if settings.index_refresh_s else {}
+    interval_s = settings.elasticsearch.refresh_interval_s
+    return {"refresh_interval": f"{interval_s}s"} if interval_s else {}

@@ -25,11 +25,11 @@ class AlertManager:
     """Fire and resolve alerts. Never raises: an alert that cannot be sent is logged and retried by the next cycle."""
 
     def __init__(self, settings: Settings, transport: httpx.BaseTransport | None = None) -> None:
-        self._webhook = settings.alert_webhook
-        self._repeat_interval_s = settings.alert_again_s
+        self._webhook = settings.supervise.alert_webhook
+        self._repeat_interval_s = settings.supervise.alert_repeat_interval_s
         self._file = StateFile(settings)
         self._redis = redis.Redis.from_url(
-            settings.redis_url.reveal(), socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=REDIS_TIMEOUT_S
+            settings.redis.url.reveal(), socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=REDIS_TIMEOUT_S
         )
         self._http = httpx.Client(timeout=TIMEOUT_S, transport=transport)
         # httpx logs addresses, and that of a webhook is a secret.
@@ -45,7 +45,7 @@ class AlertManager:
         self._redis.close()
 
     def fire(self, alert_id: str, title: str, detail: str, remedy: str) -> bool:
-        """Send an alert, unless it was sent within SHOWROOM_ALERT_AGAIN_S; return whether it was sent.
+        """Send an alert, unless it was sent within the repeat interval; return whether it was sent.
 
         What was sent is stored on this machine and in Redis, which other machines read; one of them is enough.
         """

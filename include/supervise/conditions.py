@@ -113,7 +113,11 @@ def redis_memory_high(context: RuleContext) -> str | None:
 def heartbeat_missing(context: RuleContext) -> str | None:
     """A partition has had no heartbeat of a gate process for too long."""
     gate = context.observation.gate
-    return check_gate(gate.heartbeat_age_s, context.limits.gate_silent_s) if isinstance(gate, GateState) else None
+    return (
+        check_gate(gate.heartbeat_age_s, context.limits.gate_heartbeat_timeout_s)
+        if isinstance(gate, GateState)
+        else None
+    )
 
 
 def partition_stopped(context: RuleContext) -> str | None:
@@ -126,7 +130,7 @@ def lagging(lag_of: Callable[[KafkaState], int], what: str) -> Condition:
     """Return the condition that a lag is above its threshold and, once it has been for the grace, does not fall."""
 
     def is_high(observation: Observation, limits: Limits) -> bool:
-        return isinstance(observation.kafka, KafkaState) and lag_of(observation.kafka) > limits.lag_high
+        return isinstance(observation.kafka, KafkaState) and lag_of(observation.kafka) > limits.lag_alert_threshold
 
     def condition(context: RuleContext) -> str | None:
         kafka, limits = context.observation.kafka, context.limits
@@ -155,7 +159,7 @@ def dead_letters(context: RuleContext) -> str | None:
 
 def stale_data(context: RuleContext) -> str | None:
     """Sessions were admitted long enough ago, and none has become searchable since."""
-    observation, base = context.observation, context.observation_at(context.limits.canary_stale_s)
+    observation, base = context.observation, context.observation_at(context.limits.freshness_alert_s)
     if base is None or isinstance(observation.elasticsearch, Unavailable):
         return None
     for earlier in reversed(context.history):
@@ -192,10 +196,10 @@ def _has_admitted(earlier: Observation, base: Observation) -> bool:
 def archive_lagging(context: RuleContext) -> str | None:
     """Valid records arrive faster than they are archived, or none is archived any more."""
     limits, observation = context.limits, context.observation
-    lag, base = observation.archive_lag, context.observation_at(limits.archive_timeout_s)
+    lag, base = observation.archive_lag, context.observation_at(limits.archive_stall_timeout_s)
     if not lag or base is None or not base.archive_lag:
         return None
-    since = context.since(limits.archive_timeout_s)
+    since = context.since(limits.archive_stall_timeout_s)
     past = [earlier.archive_lag for earlier in since if earlier.archive_lag is not None]
     age_s = context.now - base.taken_at
     # The minimum counts, because each run takes the lag down to almost nothing.
@@ -223,7 +227,7 @@ def progress(context: RuleContext) -> str | None:
     observation = context.observation
     if isinstance(observation.elasticsearch, ElasticsearchState) and observation.elasticsearch.has_reached_shard_limit:
         return "Elasticsearch has reached its limit of shards"
-    past = context.since(context.limits.checkpoint_stalled_s)
+    past = context.since(context.limits.checkpoint_timeout_s)
     if not past:
         return None
     earlier = past[0]

@@ -27,13 +27,13 @@ def probe_kafka(settings: Settings) -> KafkaState:
     """Return the ends of the topics and the lags of their groups. Raises the client's errors."""
     limit_ms = int(REQUEST_TIMEOUT_S * 1_000)
     with KafkaAdminClient(
-        bootstrap_servers=settings.kafka_bootstrap.split(","),
+        bootstrap_servers=settings.kafka.bootstrap_servers.split(","),
         bootstrap_timeout_ms=limit_ms,
         request_timeout_ms=limit_ms,
     ) as admin:
         names = (topics.RAW, topics.VALID, topics.REJECTED, topics.DEAD)
         topic_partitions = {
-            name: [TopicPartition(name, number) for number in range(settings.partitions)] for name in names
+            name: [TopicPartition(name, number) for number in range(settings.kafka.partitions)] for name in names
         }
         all_partitions = [topic_partition for name in names for topic_partition in topic_partitions[name]]
         ends = _offsets(admin, all_partitions, OffsetSpec.LATEST)

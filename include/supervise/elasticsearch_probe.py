@@ -119,9 +119,9 @@ class _HealthReport(msgspec.Struct):
 
 def probe_elasticsearch(settings: Settings) -> ElasticsearchState:
     """Observe Elasticsearch. Raises TerminalError, httpx' and msgspec's errors."""
-    key = settings.elasticsearch_api_key.reveal()
+    key = settings.elasticsearch.api_key.reveal()
     headers = {"Authorization": f"ApiKey {key}"} if key else {}
-    with httpx.Client(base_url=settings.elasticsearch_url, timeout=REQUEST_TIMEOUT_S, headers=headers) as http:
+    with httpx.Client(base_url=settings.elasticsearch.url, timeout=REQUEST_TIMEOUT_S, headers=headers) as http:
         health = _request(http, "GET", ELASTICSEARCH_PATH, _Health)
         targets = ",".join(map(index_pattern, STREAM_INDICES))
         blocks = _request(http, "GET", f"/{targets}/_settings/index.blocks.*,{CLOSED}", dict[str, _Index], BLOCKS)
@@ -146,7 +146,9 @@ def probe_elasticsearch(settings: Settings) -> ElasticsearchState:
         newest_id=newest.session_id if newest else None,
         newest_at=newest.received_at.timestamp() if newest else None,
         rejections=sum(node.rejections for node in nodes.values()),
-        has_reached_shard_limit=not report.has_room_for(settings.index_shards * (1 + settings.index_replicas)),
+        has_reached_shard_limit=not report.has_room_for(
+            settings.elasticsearch.shards * (1 + settings.elasticsearch.replicas)
+        ),
     )
 
 

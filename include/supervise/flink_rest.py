@@ -182,7 +182,7 @@ class FlinkRest:
     def __init__(
         self, settings: Settings, transport: httpx.BaseTransport | None = None, timeout_s: float = TIMEOUT_S
     ) -> None:
-        self._http = httpx.Client(base_url=settings.flink_url, timeout=timeout_s, transport=transport)
+        self._http = httpx.Client(base_url=settings.flink.url, timeout=timeout_s, transport=transport)
 
     def __enter__(self) -> Self:
         return self

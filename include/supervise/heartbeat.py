@@ -17,12 +17,12 @@ REQUEST_TIMEOUT_S = 10.0
 
 
 def send_heartbeat(settings: Settings) -> bool:
-    """Send a GET to SHOWROOM_HEARTBEAT_URL at the end of a cycle. Never raises; a failure is logged.
+    """Send a GET to SHOWROOM_SUPERVISE_HEARTBEAT_URL at the end of a cycle. Never raises; a failure is logged.
 
     Returns:
         Whether the service accepted it; False where none is set.
     """
-    address = settings.heartbeat_url.reveal()
+    address = settings.supervise.heartbeat_url.reveal()
     if not address:
         return False
     # In a thread, because a service that sends its headers byte by byte exceeds every time limit of the client.
@@ -32,7 +32,7 @@ def send_heartbeat(settings: Settings) -> bool:
     thread.join(REQUEST_TIMEOUT_S)
     failure = outcome[0] if outcome else f"no response within {REQUEST_TIMEOUT_S:g} s"
     if failure:
-        log.warning("send heartbeat failed: %s; see SHOWROOM_HEARTBEAT_URL", failure)
+        log.warning("send heartbeat failed: %s; see SHOWROOM_SUPERVISE_HEARTBEAT_URL", failure)
         return False
     with StateFile(settings).edit() as state:
         state.heartbeat_at = time.time()

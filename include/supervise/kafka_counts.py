@@ -255,7 +255,7 @@ def _origin(record: Any) -> tuple[int, int] | None:
 
 
 def _topic_partitions(settings: Settings, topic: str) -> list[TopicPartition]:
-    return [TopicPartition(topic, number) for number in range(settings.partitions)]
+    return [TopicPartition(topic, number) for number in range(settings.kafka.partitions)]
 
 
 def _unavailable(error: KafkaError) -> TransientError:
@@ -269,7 +269,7 @@ def _consumer(
     bootstrap_ms: int = RESPONSE_TIMEOUT_MS,
 ) -> KafkaConsumer:
     return KafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap.split(","),
+        bootstrap_servers=settings.kafka.bootstrap_servers.split(","),
         group_id=group,
         isolation_level=isolation_level,
         enable_auto_commit=False,

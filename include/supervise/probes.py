@@ -73,8 +73,8 @@ def probe_flink(settings: Settings) -> FlinkState:
 
 def probe_gate(settings: Settings) -> GateState:
     """Return the gate's heartbeats and counts in Redis. Raises redis' errors."""
-    partitions = range(settings.partitions)
-    url = settings.redis_url.reveal()
+    partitions = range(settings.kafka.partitions)
+    url = settings.redis.url.reveal()
     with (
         redis.Redis.from_url(url, socket_timeout=REQUEST_TIMEOUT_S, socket_connect_timeout=REQUEST_TIMEOUT_S) as client,
         client.pipeline(transaction=False) as pipe,

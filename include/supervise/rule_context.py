@@ -25,26 +25,26 @@ class Limits:
     restarts: int
     window_s: float
     grace_s: float
-    checkpoint_stalled_s: float
-    gate_silent_s: float
-    lag_high: int
-    canary_stale_s: float
+    checkpoint_timeout_s: float
+    gate_heartbeat_timeout_s: float
+    lag_alert_threshold: int
+    freshness_alert_s: float
     archive_lag_alert_threshold: int
-    archive_timeout_s: float
+    archive_stall_timeout_s: float
 
     @classmethod
     def of(cls, settings: Settings) -> "Limits":
         """Return the thresholds of these settings."""
         return cls(
-            restarts=settings.supervise_restarts,
-            window_s=settings.supervise_window_s,
-            grace_s=settings.supervise_grace_s,
-            checkpoint_stalled_s=settings.checkpoint_stalled_s,
-            gate_silent_s=settings.gate_silent_s,
-            lag_high=settings.lag_high,
-            canary_stale_s=settings.canary_stale_s,
-            archive_lag_alert_threshold=settings.archive_lag_alert_threshold,
-            archive_timeout_s=settings.archive_timeout_s,
+            restarts=settings.supervise.max_restarts,
+            window_s=settings.supervise.restart_window_s,
+            grace_s=settings.supervise.startup_grace_s,
+            checkpoint_timeout_s=settings.supervise.checkpoint_timeout_s,
+            gate_heartbeat_timeout_s=settings.supervise.gate_heartbeat_timeout_s,
+            lag_alert_threshold=settings.supervise.lag_alert_threshold,
+            freshness_alert_s=settings.supervise.freshness_alert_s,
+            archive_lag_alert_threshold=settings.supervise.archive_lag_alert_threshold,
+            archive_stall_timeout_s=settings.supervise.archive_stall_timeout_s,
         )
 
 

@@ -141,7 +141,7 @@ ALERT_RULES: tuple[Rule, ...] = (
     Rule(
         "gate.redis_memory_high",
         conditions.redis_memory_high,
-        "raise SHOWROOM_REDIS_MAX_MEMORY_MB or lower SHOWROOM_DUPLICATE_WINDOW_S, then restart Redis and the gate",
+        "raise SHOWROOM_REDIS_MAX_MEMORY_MB or lower SHOWROOM_GATE_DUPLICATE_WINDOW_S, then restart Redis and the gate",
         hold=_grace,
     ),
     Rule(
@@ -160,7 +160,7 @@ ALERT_RULES: tuple[Rule, ...] = (
     Rule(
         "stream.lagging",
         conditions.lagging(lambda kafka: kafka.stream_lag, "valid records wait for the stream"),
-        "see Elasticsearch's load; raise SHOWROOM_PARALLELISM",
+        "see Elasticsearch's load; raise SHOWROOM_STREAM_PARALLELISM",
         hold=_grace,
     ),
     Rule("serving.dead_letters", conditions.dead_letters, "read documents.dead: each dead letter has its reason"),

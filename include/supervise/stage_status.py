@@ -97,7 +97,9 @@ def _read_log(settings: Settings) -> tuple[list[DecisionRecord], list[float]]:
     """Return the newest records, newest first, and the restarts in the window; none while Redis is unavailable."""
     try:
         with DecisionLog(settings) as decision_log:
-            return decision_log.last(HISTORY), decision_log.restarts_since(time.time() - settings.supervise_window_s)
+            return decision_log.last(HISTORY), decision_log.restarts_since(
+                time.time() - settings.supervise.restart_window_s
+            )
     except TransientError:
         return [], []
 
@@ -179,7 +181,7 @@ def _serving(observation: Observation, kafka: KafkaState | None) -> tuple[Figure
         Figure(name="health", value=search.health),
         Figure(name="sessions", value=search.sessions, unit="documents"),
         Figure(name="newest session", value=age, unit="s"),
-        Figure(name="serving.refused", value=None if kafka is None else kafka.dead_end, unit="documents"),
+        Figure(name="serving.dead_letters", value=None if kafka is None else kafka.dead_end, unit="documents"),
     )
 
 

@@ -25,7 +25,7 @@ def slow(context: RuleContext) -> str | None:
 def slow_for_long(context: RuleContext) -> str | None:
     """The job is slow for many times the limit."""
     age_s = _stall_age_s(context)
-    is_long = age_s is not None and age_s > SLOW_FACTOR * context.limits.checkpoint_stalled_s
+    is_long = age_s is not None and age_s > SLOW_FACTOR * context.limits.checkpoint_timeout_s
     return slow(context) if is_long else None
 
 
@@ -54,7 +54,7 @@ def _stall_age_s(context: RuleContext) -> float | None:
     if job is None or not is_running(job):
         return None
     age_s = job.age_s if job.checkpoint_age_s is None else min(job.checkpoint_age_s, job.age_s)
-    return age_s if age_s > context.limits.checkpoint_stalled_s else None
+    return age_s if age_s > context.limits.checkpoint_timeout_s else None
 
 
 def _stuck_age_s(context: RuleContext) -> float | None:
@@ -63,7 +63,7 @@ def _stuck_age_s(context: RuleContext) -> float | None:
 
 
 def _restart_limit_s(context: RuleContext) -> float:
-    return float(context.limits.checkpoint_stalled_s * 2 ** len(context.restarts))
+    return float(context.limits.checkpoint_timeout_s * 2 ** len(context.restarts))
 
 
 def _is_recovering(context: RuleContext) -> bool:

@@ -45,7 +45,7 @@ class StateFile:
     """The state file of one machine; no method raises for a file that cannot be read or written."""
 
     def __init__(self, settings: Settings) -> None:
-        folder = settings.supervise_folder or settings.state_dir / "data" / "supervise"
+        folder = settings.supervise.state_dir or settings.local.state_dir / "data" / "supervise"
         self._path = Path(folder) / FILE
 
     def read(self) -> SupervisorState:

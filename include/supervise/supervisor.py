@@ -34,7 +34,7 @@ def observe_and_decide(settings: Settings, state: Path, earlier: Sequence[Observ
     try:
         with DecisionLog(settings) as decisions:
             history = [*(record.observation for record in reversed(decisions.last(HISTORY))), *earlier]
-            restarts = decisions.restarts_since(time.time() - settings.supervise_window_s)
+            restarts = decisions.restarts_since(time.time() - settings.supervise.restart_window_s)
     except TransientError as error:
         return _decide_without_log(settings, state, earlier, error)
     history.sort(key=lambda past: past.taken_at)
@@ -91,7 +91,7 @@ def send_alerts(settings: Settings, record: DecisionRecord) -> None:
         for finding in record.decision.alerts:
             manager.fire(finding.alert, ALERTS[finding.alert].summary, finding.reason, finding.remedy)
         over = (alert for alert in resolvable_alerts(record.observation.unavailable) if alert not in firing)
-        manager.resolve(*over, grace_s=settings.supervise_grace_s)
+        manager.resolve(*over, grace_s=settings.supervise.startup_grace_s)
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class _Restart:
                     flink,
                     self.program,
                     self.state,
-                    within_s=self.settings.supervise_grace_s,
+                    within_s=self.settings.supervise.startup_grace_s,
                     ids=lease,
                     on_progress=self.on_progress,
                 )

@@ -72,7 +72,7 @@ def _scan(settings: Settings, starts: Offsets, ends: Offsets) -> dict[TopicParti
 
 def _consumer(settings: Settings) -> KafkaConsumer:
     return KafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap.split(","),
+        bootstrap_servers=settings.kafka.bootstrap_servers.split(","),
         isolation_level="read_committed",
         enable_auto_commit=False,
         auto_offset_reset="earliest",

@@ -80,7 +80,7 @@ def wait_until_idle(settings: Settings, on_progress: OnProgress, deadline_s: flo
             if kafka.raw_end == 0:
                 return
             # The end of a transaction is a record of its own, which no reader's offset passes.
-            under_way = kafka.gate_lag > 0 or kafka.stream_lag > settings.partitions
+            under_way = kafka.gate_lag > 0 or kafka.stream_lag > settings.kafka.partitions
             if now != last:
                 last, since = now, time.monotonic()
         except (TransientError, KafkaError):

@@ -79,7 +79,7 @@ def _undo(settings: Settings, layout: Layout, on_progress: Callable[[str], None]
 
 
 def _remedy(settings: Settings) -> str:
-    return f"unpause it at {settings.airflow_url}/dags/{DAG}"
+    return f"unpause it at {settings.airflow.url}/dags/{DAG}"
 
 
 def _file(layout: Layout) -> Path:

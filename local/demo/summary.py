@@ -54,17 +54,17 @@ def addresses(settings: Settings) -> Iterator[tuple[str, str, str]]:
     user, password = login(layout)
     viewer, viewer_password = viewer_login(layout)
     keys = mlflow.read_keys(layout)
-    yield "Airflow", settings.airflow_url, f"user {user}, password {password}"
+    yield "Airflow", settings.airflow.url, f"user {user}, password {password}"
     yield (
         "  dashboards",
-        f"{settings.airflow_url}/plugin/showroom-live",
+        f"{settings.airflow.url}/plugin/showroom-live",
         f"read-only: user {viewer}, password {viewer_password}",
     )
-    yield "  stream", f"{settings.airflow_url}/plugin/showroom-stream", "for operators"
-    yield "MLflow", settings.mlflow_url, f"user {mlflow.USER}, password {keys.password if keys else '-'}"
-    yield "Flink", settings.flink_url, ""
-    yield "Elasticsearch", settings.elasticsearch_url, ""
-    yield "Kafka", settings.kafka_bootstrap, ""
+    yield "  stream", f"{settings.airflow.url}/plugin/showroom-stream", "for operators"
+    yield "MLflow", settings.mlflow.url, f"user {mlflow.USER}, password {keys.password if keys else '-'}"
+    yield "Flink", settings.flink.url, ""
+    yield "Elasticsearch", settings.elasticsearch.url, ""
+    yield "Kafka", settings.kafka.bootstrap_servers, ""
 
 
 def _verdict(outcome: DemoResult, nightly: NightlyRunResult | None, seconds: float) -> Text:

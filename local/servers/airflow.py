@@ -14,7 +14,8 @@ import msgspec
 
 from include.contracts.errors import TerminalError
 from include.contracts.health import AIRFLOW_PATH, check_airflow
-from include.contracts.settings import LOOPBACK, Secret, Settings
+from include.contracts.setting import Secret
+from include.contracts.settings import LOOPBACK, Settings
 from local.config_files import render
 from local.install.environments import LOCKS, python_of
 from local.install.flink_jar import jar_path
@@ -81,9 +82,9 @@ def programs(settings: Settings, layout: Layout) -> tuple[Program, ...]:
             command=(python, "-P", "-m", "airflow", *arguments),
             priority=700 + number,
             probe=lambda part=part: probe(settings, part),  # type: ignore[misc]
-            address=settings.airflow_url if name == "airflow-api" else "",
+            address=settings.airflow.url if name == "airflow-api" else "",
             environment=environment,
-            ports={"Airflow": settings.ports.airflow} if name == "airflow-api" else {},
+            ports={"Airflow": settings.local.ports.airflow} if name == "airflow-api" else {},
             files=lambda: {layout.conf / CONFIG_FILE: render("airflow/airflow.cfg")},
             prepare=lambda: _prepare(environment, layout),
             stop_wait_s=30,
@@ -100,7 +101,7 @@ def home(layout: Layout) -> Path:
 def environment_of(settings: Settings, layout: Layout) -> dict[str, str]:
     """What Airflow and its tasks read beside config/airflow: settings, keys, connections, folders."""
     keys = read_keys(layout) or Keys(password="", jwt="", fernet="", session="")
-    base = f"http://{LOOPBACK}:{settings.ports.airflow}"
+    base = f"http://{LOOPBACK}:{settings.local.ports.airflow}"
     options = {
         "CORE__DAGS_FOLDER": ROOT / "dags",
         "CORE__PLUGINS_FOLDER": ROOT / "plugins",
@@ -108,8 +109,8 @@ def environment_of(settings: Settings, layout: Layout) -> dict[str, str]:
         "CORE__EXECUTION_API_SERVER_URL": f"{base}/execution/",
         "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": layout.conf / PASSWORDS_FILE,
         "API__HOST": LOOPBACK,
-        "API__PORT": settings.ports.airflow,
-        "API__BASE_URL": settings.airflow_url,
+        "API__PORT": settings.local.ports.airflow,
+        "API__BASE_URL": settings.airflow.url,
         "API__SECRET_KEY": keys.session,
         "API_AUTH__JWT_SECRET": keys.jwt,
         "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home(layout) / 'airflow.db'}",
@@ -133,14 +134,14 @@ def environment_of(settings: Settings, layout: Layout) -> dict[str, str]:
 def task_settings(settings: Settings, layout: Layout) -> Settings:
     """The settings of DAGs and pages: where files and state of stream and batch lie; no pseudonym key."""
     return settings.replace(
-        state_dir=layout.root,
-        pseudonym_key=Secret(""),
-        flink_jar=str(jar_path()),
-        flink_project=str(ROOT),
-        flink_state=str(data_dir(layout)),
-        batch_python=str(python_of("ml")),
-        batch_folder=str(layout.data / "batch"),
-        noise_key=mlflow.noise_key(settings, layout),
+        local={"state_dir": layout.root},
+        gate={"pseudonym_key": Secret("")},
+        flink={"jar": str(jar_path()), "project_dir": str(ROOT), "state_dir": str(data_dir(layout))},
+        batch={
+            "python": str(python_of("ml")),
+            "runs_dir": str(layout.data / "batch"),
+            "noise_key": mlflow.noise_key(settings, layout),
+        },
     )
 
 
@@ -163,15 +164,15 @@ def ensure_keys(layout: Layout) -> None:
 
 def probe(settings: Settings, part: str) -> str | None:
     """Airflow's own word on one of its parts: `metadatabase`, `scheduler`, `triggerer` or `dag_processor`."""
-    url = f"http://{LOOPBACK}:{settings.ports.airflow}{AIRFLOW_PATH}"
+    url = f"http://{LOOPBACK}:{settings.local.ports.airflow}{AIRFLOW_PATH}"
     health: dict[str, dict[str, Any]] = httpx.get(url, timeout=PROBE_TIMEOUT_S).raise_for_status().json()
     return check_airflow(health, part)
 
 
 def _mongo_connection(settings: Settings) -> str:
     """The archive as Airflow writes connections: another scheme, the database as path."""
-    address = settings.mongo_url.reveal().replace("mongodb://", "mongo://", 1).rstrip("/")
-    return f"{address}/{settings.mongo_database}"
+    address = settings.mongodb.url.reveal().replace("mongodb://", "mongo://", 1).rstrip("/")
+    return f"{address}/{settings.mongodb.database}"
 
 
 def _prepare(environment: dict[str, str], layout: Layout) -> None:

@@ -32,7 +32,7 @@ def program(settings: Settings, layout: Layout) -> Program:
         command=(*_as_user(layout, home), str(home / "bin" / "elasticsearch")),
         priority=300,
         probe=lambda: probe(settings),
-        address=f"http://{LOOPBACK}:{settings.ports.elasticsearch}",
+        address=f"http://{LOOPBACK}:{settings.local.ports.elasticsearch}",
         environment={
             "ES_JAVA_HOME": str(java.java_home()),
             "ES_JAVA_OPTS": f"{HEAP} -XX:-UsePerfData",
@@ -44,8 +44,8 @@ def program(settings: Settings, layout: Layout) -> Program:
             "HOME": str(tmp),
         },
         ports={
-            "Elasticsearch": settings.ports.elasticsearch,
-            "Elasticsearch's transport": settings.ports.elasticsearch_transport,
+            "Elasticsearch": settings.local.ports.elasticsearch,
+            "Elasticsearch's transport": settings.local.ports.elasticsearch_transport,
         },
         files=lambda: {
             main: _conf(settings, layout, data),
@@ -59,7 +59,7 @@ def program(settings: Settings, layout: Layout) -> Program:
 
 def probe(settings: Settings) -> str | None:
     """The cluster's health must be yellow or better: every primary shard is there."""
-    url = f"http://{LOOPBACK}:{settings.ports.elasticsearch}{ELASTICSEARCH_PATH}"
+    url = f"http://{LOOPBACK}:{settings.local.ports.elasticsearch}{ELASTICSEARCH_PATH}"
     return check_elasticsearch(httpx.get(url, timeout=PROBE_TIMEOUT_S).raise_for_status().json()["status"])
 
 
@@ -69,8 +69,8 @@ def _conf(settings: Settings, layout: Layout, data: Path) -> str:
         "ES_DATA_PATH": data,
         "ES_LOGS_PATH": layout.elasticsearch / "tmp",
         "ES_NETWORK_HOST": LOOPBACK,
-        "ES_HTTP_PORT": settings.ports.elasticsearch,
-        "ES_TRANSPORT_PORT": settings.ports.elasticsearch_transport,
+        "ES_HTTP_PORT": settings.local.ports.elasticsearch,
+        "ES_TRANSPORT_PORT": settings.local.ports.elasticsearch_transport,
         "ES_SECURITY": "false",
     }
     return render("elasticsearch/elasticsearch.yml", variables)

@@ -6,7 +6,8 @@ from typing import Any
 import httpx
 
 from include.contracts.health import FLINK_PATH, check_flink
-from include.contracts.settings import LOOPBACK, Secret, Settings
+from include.contracts.setting import Secret
+from include.contracts.settings import LOOPBACK, Settings
 from local.config_files import render
 from local.install import java
 from local.install.environments import python_of
@@ -39,7 +40,9 @@ def programs(settings: Settings, layout: Layout) -> tuple[Program, Program]:
 
     environment = {
         # The jar's name asks for a restart when it changes: it is on the class path of both.
-        **settings.replace(pseudonym_key=Secret(""), noise_key=Secret(""), flink_jar=str(jar_path())).to_env(),
+        **settings.replace(
+            gate={"pseudonym_key": Secret("")}, batch={"noise_key": Secret("")}, flink={"jar": str(jar_path())}
+        ).to_env(),
         "JAVA_HOME": str(java.java_home()),
         "FLINK_HOME": str(home),
         # Otherwise Flink's scripts resolve links, and lose the plain path of a folder with spaces.
@@ -50,7 +53,7 @@ def programs(settings: Settings, layout: Layout) -> tuple[Program, Program]:
         "FLINK_PID_DIR": str(layout.run / "flink"),
         "PYTHONPATH": str(ROOT),
     }
-    rest = f"http://{LOOPBACK}:{settings.ports.flink_rest}"
+    rest = f"http://{LOOPBACK}:{settings.local.ports.flink_rest}"
     manager = Program(
         name="flink-jobmanager",
         title="Flink JobManager",
@@ -60,9 +63,9 @@ def programs(settings: Settings, layout: Layout) -> tuple[Program, Program]:
         address=rest,
         environment=environment,
         ports={
-            "Flink's REST": settings.ports.flink_rest,
-            "Flink's JobManager": settings.ports.flink_rpc,
-            "Flink's blob server": settings.ports.flink_blob,
+            "Flink's REST": settings.local.ports.flink_rest,
+            "Flink's JobManager": settings.local.ports.flink_rpc,
+            "Flink's blob server": settings.local.ports.flink_blob,
         },
         files=files,
         prepare=prepare,
@@ -73,12 +76,12 @@ def programs(settings: Settings, layout: Layout) -> tuple[Program, Program]:
         command=(str(home / "bin" / "taskmanager.sh"), "start-foreground", "-D", f"taskmanager.host={LOOPBACK}"),
         priority=500,
         probe=lambda: probe_slots(settings),
-        address=f"{LOOPBACK}:{settings.ports.flink_taskmanager_rpc}",
+        address=f"{LOOPBACK}:{settings.local.ports.flink_taskmanager_rpc}",
         # The key travels inside the job; Flink logs a Python worker's environment when it dies.
         environment={**environment, "SHOWROOM_ELASTICSEARCH_API_KEY": ""},
         ports={
-            "Flink's TaskManager": settings.ports.flink_taskmanager_rpc,
-            "Flink's TaskManager data": settings.ports.flink_taskmanager_data,
+            "Flink's TaskManager": settings.local.ports.flink_taskmanager_rpc,
+            "Flink's TaskManager data": settings.local.ports.flink_taskmanager_data,
         },
         files=files,
         prepare=prepare,
@@ -103,7 +106,7 @@ def data_dir(layout: Layout) -> Path:
 
 
 def _overview(settings: Settings) -> dict[str, Any]:
-    url = f"http://{LOOPBACK}:{settings.ports.flink_rest}{FLINK_PATH}"
+    url = f"http://{LOOPBACK}:{settings.local.ports.flink_rest}{FLINK_PATH}"
     response: dict[str, Any] = httpx.get(url, timeout=PROBE_TIMEOUT_S).raise_for_status().json()
     return response
 
@@ -124,8 +127,8 @@ def _link_libraries(folder: Path, home: Path) -> None:
 
 
 def _config(settings: Settings, layout: Layout) -> str:
-    ports = settings.ports
-    memory = TASKMANAGER_MEMORY_MB + TASKMANAGER_MEMORY_MB_MORE * (settings.parallelism - 1)
+    ports = settings.local.ports
+    memory = TASKMANAGER_MEMORY_MB + TASKMANAGER_MEMORY_MB_MORE * (settings.stream.parallelism - 1)
     variables = {
         "FLINK_JAVA_OPTS": f"-XX:-UsePerfData {java.scratch(layout.tmp)}",
         "FLINK_JOBMANAGER_HOST": LOOPBACK,
@@ -136,7 +139,7 @@ def _config(settings: Settings, layout: Layout) -> str:
         "FLINK_TASKMANAGER_PORT": ports.flink_taskmanager_rpc,
         "FLINK_TASKMANAGER_DATA_PORT": ports.flink_taskmanager_data,
         "FLINK_TASKMANAGER_MEMORY": f"{memory}m",
-        "FLINK_TASKMANAGER_SLOTS": settings.parallelism + SLOTS_SPARE,
+        "FLINK_TASKMANAGER_SLOTS": settings.stream.parallelism + SLOTS_SPARE,
         "FLINK_STATE_PATH": data_dir(layout),
         "FLINK_TMP_PATH": layout.run / "flink",
         "FLINK_PYTHON": python_of("flink"),

@@ -8,7 +8,8 @@ import redis
 
 from include.contracts import redis_keys
 from include.contracts.health import check_gate, heartbeat_ages
-from include.contracts.settings import LOOPBACK, Secret, Settings
+from include.contracts.setting import Secret
+from include.contracts.settings import LOOPBACK, Settings
 from local.layout import Layout, write_text
 from local.program import Program
 from local.project import ROOT
@@ -17,14 +18,16 @@ NAME = "gate-"
 KEY_FILE = "pseudonym.key"
 KEY_BYTES = 32
 HEARTBEAT_MAX_AGE_S = 10.0
-"""Less than `gate_silent_s`, because the heartbeats of a process that has just ended are no sign of a new one."""
+"""Less than `gate_heartbeat_timeout_s`, because those of a process that has just ended are no sign of a new one."""
 PROBE_TIMEOUT_S = 3.0
 
 
 def programs(settings: Settings, layout: Layout) -> tuple[Program, ...]:
     """Define `gate_processes` processes."""
     environment = {
-        **settings.replace(pseudonym_key=pseudonym_key(settings, layout), noise_key=Secret("")).to_env(),
+        **settings.replace(
+            gate={"pseudonym_key": pseudonym_key(settings, layout)}, batch={"noise_key": Secret("")}
+        ).to_env(),
         "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",
     }
@@ -37,17 +40,17 @@ def programs(settings: Settings, layout: Layout) -> tuple[Program, ...]:
             probe=lambda: probe(settings),
             address="",
             environment=environment,
-            ports={f"the metrics of gate {number}": settings.ports.gate_metrics + number},
+            ports={f"the metrics of gate {number}": settings.local.ports.gate_metrics + number},
         )
-        for number in range(settings.gate_processes)
+        for number in range(settings.gate.processes)
     )
 
 
 def pseudonym_key(settings: Settings, layout: Layout) -> Secret:
     """The key from the settings, else the one this stack made for itself, else an empty one."""
     path = layout.conf / KEY_FILE
-    if settings.pseudonym_key or not path.exists():
-        return settings.pseudonym_key
+    if settings.gate.pseudonym_key or not path.exists():
+        return settings.gate.pseudonym_key
     return Secret(path.read_text().strip())
 
 
@@ -61,11 +64,11 @@ def probe(settings: Settings) -> str | None:
     """Every partition has a heartbeat of the last seconds."""
     client = redis.Redis(
         host=LOOPBACK,
-        port=settings.ports.redis,
+        port=settings.local.ports.redis,
         socket_timeout=PROBE_TIMEOUT_S,
         socket_connect_timeout=PROBE_TIMEOUT_S,
         decode_responses=True,
     )
     with client:
-        beats = client.mget([redis_keys.heartbeat(partition) for partition in range(settings.partitions)])
+        beats = client.mget([redis_keys.heartbeat(partition) for partition in range(settings.kafka.partitions)])
     return check_gate(heartbeat_ages(beats, time.time()), HEARTBEAT_MAX_AGE_S)

@@ -40,8 +40,8 @@ def program(settings: Settings, layout: Layout) -> Program:
         ),
         priority=100,
         probe=lambda: probe(settings),
-        address=f"{LOOPBACK}:{settings.ports.kafka}",
-        ports={"Kafka": settings.ports.kafka, "Kafka's controller": settings.ports.kafka_controller},
+        address=f"{LOOPBACK}:{settings.local.ports.kafka}",
+        ports={"Kafka": settings.local.ports.kafka, "Kafka's controller": settings.local.ports.kafka_controller},
         files=lambda: {properties: _properties(settings, data), logging: render("kafka/log4j2.properties")},
         prepare=lambda: _format(settings, conf, data),
     )
@@ -50,9 +50,9 @@ def program(settings: Settings, layout: Layout) -> Program:
 def probe(settings: Settings) -> str | None:
     """A metadata request that must name at least one broker."""
     # The client waits its whole timeout for a broker that is not there yet.
-    socket.create_connection((LOOPBACK, settings.ports.kafka), CONNECT_TIMEOUT_S).close()
+    socket.create_connection((LOOPBACK, settings.local.ports.kafka), CONNECT_TIMEOUT_S).close()
     admin = KafkaAdminClient(
-        bootstrap_servers=f"{LOOPBACK}:{settings.ports.kafka}",
+        bootstrap_servers=f"{LOOPBACK}:{settings.local.ports.kafka}",
         request_timeout_ms=PROBE_TIMEOUT_MS,
         bootstrap_timeout_ms=PROBE_TIMEOUT_MS,
     )
@@ -77,15 +77,15 @@ def second_listener(port: int, advertised_port: int) -> Iterator[None]:
 
 def _properties(settings: Settings, data: Path) -> str:
     """The file of `config/` and what belongs to this stack."""
-    broker = f"{LOOPBACK}:{settings.ports.kafka}"
-    controller = f"{LOOPBACK}:{settings.ports.kafka_controller}"
+    broker = f"{LOOPBACK}:{settings.local.ports.kafka}"
+    controller = f"{LOOPBACK}:{settings.local.ports.kafka_controller}"
     values = {
         "controller.quorum.voters": f"1@{controller}",
         "listeners": f"PLAINTEXT://{broker},CONTROLLER://{controller}",
         "advertised.listeners": f"PLAINTEXT://{broker}",
         "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
         "log.dirs": data,
-        "num.partitions": settings.partitions,
+        "num.partitions": settings.kafka.partitions,
     }
     for port, advertised_port in _second:
         values["listeners"] = f"{values['listeners']},PROXIED://{LOOPBACK}:{port}"

@@ -6,7 +6,8 @@ import httpx
 import msgspec
 
 from include.contracts.health import MLFLOW_PATH
-from include.contracts.settings import LOOPBACK, Secret, Settings
+from include.contracts.setting import Secret
+from include.contracts.settings import LOOPBACK, Settings
 from local.config_files import read_environment, render
 from local.install.environments import python_of
 from local.layout import Layout, write_text
@@ -36,7 +37,7 @@ class Keys(msgspec.Struct, frozen=True, kw_only=True):
 def program(settings: Settings, layout: Layout) -> Program:
     """Define the server's process; it needs the keys of `ensure_keys` before a start."""
     data = layout.data / "mlflow"
-    port = settings.ports.mlflow
+    port = settings.local.ports.mlflow
     keys = read_keys(layout) or Keys(password="", session="")
     return Program(
         name=NAME,
@@ -50,7 +51,7 @@ def program(settings: Settings, layout: Layout) -> Program:
         ),
         priority=360,
         probe=lambda: probe(settings, layout),
-        address=settings.mlflow_url,
+        address=settings.mlflow.url,
         environment={
             **read_environment("mlflow/server.env"),
             "MLFLOW_AUTH_CONFIG_PATH": str(layout.conf / AUTH_FILE),
@@ -67,7 +68,7 @@ def program(settings: Settings, layout: Layout) -> Program:
 
 def probe(settings: Settings, layout: Layout) -> str | None:
     """It answers its own user, out of its database."""
-    url = f"http://{LOOPBACK}:{settings.ports.mlflow}{MLFLOW_PATH}"
+    url = f"http://{LOOPBACK}:{settings.local.ports.mlflow}{MLFLOW_PATH}"
     keys = read_keys(layout)
     auth = httpx.BasicAuth(USER, keys.password if keys else "")
     httpx.get(url, auth=auth, timeout=PROBE_TIMEOUT_S).raise_for_status()
@@ -78,7 +79,7 @@ def client_environment(settings: Settings, layout: Layout) -> dict[str, str]:
     """What MLflow's own client reads to find the server and to log in."""
     keys = read_keys(layout)
     return {
-        "MLFLOW_TRACKING_URI": settings.mlflow_url,
+        "MLFLOW_TRACKING_URI": settings.mlflow.url,
         "MLFLOW_TRACKING_USERNAME": USER,
         "MLFLOW_TRACKING_PASSWORD": keys.password if keys else "",
         "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -102,6 +103,6 @@ def ensure_keys(settings: Settings, layout: Layout) -> None:
 def noise_key(settings: Settings, layout: Layout) -> Secret:
     """The key from the settings, else the one this stack made for itself, else an empty one."""
     path = layout.conf / NOISE_FILE
-    if settings.noise_key or not path.exists():
-        return settings.noise_key
+    if settings.batch.noise_key or not path.exists():
+        return settings.batch.noise_key
     return Secret(path.read_text().strip())

@@ -25,19 +25,19 @@ def program(settings: Settings, layout: Layout) -> Program:
             # It sorts and gathers in memory; out of it, it would live on and answer nobody.
             "-XX:+ExitOnOutOfMemoryError",
             *("-Dorg.slf4j.simpleLogger.showDateTime=true", "-Dorg.slf4j.simpleLogger.log.io.netty=warn"),
-            *("-cp", java.mongodb_classpath(), MAIN, LOOPBACK, str(settings.ports.mongodb), str(data / FILE)),
+            *("-cp", java.mongodb_classpath(), MAIN, LOOPBACK, str(settings.local.ports.mongodb), str(data / FILE)),
         ),
         priority=350,
         probe=lambda: probe(settings),
-        address=f"mongodb://{LOOPBACK}:{settings.ports.mongodb}",
-        ports={"MongoDB": settings.ports.mongodb},
+        address=f"mongodb://{LOOPBACK}:{settings.local.ports.mongodb}",
+        ports={"MongoDB": settings.local.ports.mongodb},
         prepare=lambda: data.mkdir(exist_ok=True),
     )
 
 
 def probe(settings: Settings) -> str | None:
     """A ping that must be answered."""
-    address = f"mongodb://{LOOPBACK}:{settings.ports.mongodb}"
+    address = f"mongodb://{LOOPBACK}:{settings.local.ports.mongodb}"
     with pymongo.MongoClient[dict[str, object]](address, serverSelectionTimeoutMS=PROBE_TIMEOUT_MS) as client:
         response = client.admin.command("ping")
     return check_mongodb(response)

@@ -28,8 +28,8 @@ def program(settings: Settings, layout: Layout) -> Program:
         command=(_server(), str(conf)),
         priority=200,
         probe=lambda: probe(settings),
-        address=f"{LOOPBACK}:{settings.ports.redis}",
-        ports={"Redis": settings.ports.redis},
+        address=f"{LOOPBACK}:{settings.local.ports.redis}",
+        ports={"Redis": settings.local.ports.redis},
         files=lambda: {conf: _conf(settings, data)},
         prepare=lambda: data.mkdir(exist_ok=True),
     )
@@ -39,7 +39,7 @@ def probe(settings: Settings) -> str | None:
     """A PING, and RedisBloom among the loaded modules."""
     client = redis.Redis(
         host=LOOPBACK,
-        port=settings.ports.redis,
+        port=settings.local.ports.redis,
         socket_timeout=PROBE_TIMEOUT_S,
         socket_connect_timeout=PROBE_TIMEOUT_S,
         decode_responses=True,
@@ -73,12 +73,12 @@ def _conf(settings: Settings, data: Path) -> str:
     """The file of `config/` and what belongs to this stack."""
     lines = (
         f"bind {LOOPBACK}",
-        f"port {settings.ports.redis}",
+        f"port {settings.local.ports.redis}",
         "daemonize no",
         # A title would overwrite the environment, by which a stack finds its processes after a crash.
         "set-proc-title no",
         f'dir "{data}"',
         f'loadmodule "{bloom_module()}"',
-        f"maxmemory {settings.redis_max_memory_mb}mb",
+        f"maxmemory {settings.redis.max_memory_mb}mb",
     )
     return render("redis/redis.conf") + "\n".join(lines) + "\n"

@@ -214,13 +214,13 @@ def _places(settings: Settings) -> list[TopicPartition]:
     return [
         TopicPartition(topic, partition)
         for topic in (topics.RAW, topics.VALID, topics.REJECTED, topics.DEAD)
-        for partition in range(settings.partitions)
+        for partition in range(settings.kafka.partitions)
     ]
 
 
 def _consumer(settings: Settings) -> KafkaConsumer:
     return KafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap.split(","),
+        bootstrap_servers=settings.kafka.bootstrap_servers.split(","),
         isolation_level="read_committed",
         enable_auto_commit=False,
         auto_offset_reset="earliest",

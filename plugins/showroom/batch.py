@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from include.contracts.settings import Settings
 from showroom.fail_fast import fail_fast_on_terminal
 from showroom.links import RUN_KEY, MlflowRunLink
-from showroom.settings import batch_folder, batch_python, load_settings
+from showroom.settings import batch_python, batch_runs_dir, load_settings
 
 POOL = "batch"
 EX_TEMPFAIL = 75
@@ -83,8 +83,8 @@ def build_command(current: Settings, step: str, plan: Mapping[str, Any]) -> list
 
 def build_environment(current: Settings, base: Mapping[str, str]) -> dict[str, str]:
     """The environment of a step: this process's variables, MLflow's address as seen from here, and cache folders."""
-    caches = batch_folder(current) / "cache"
-    reached = current.replace(mlflow_url=base.get(TRACKING) or current.mlflow_url)
+    caches = batch_runs_dir(current) / "cache"
+    reached = current.replace(mlflow={"url": base.get(TRACKING) or current.mlflow.url})
     return {
         **{name: value for name, value in base.items() if not name.startswith(("AIRFLOW", "_AIRFLOW"))},
         **reached.to_env(),

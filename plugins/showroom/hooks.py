@@ -28,7 +28,7 @@ class FlinkHook(BaseHook):
             return settings
         connection = self.get_connection(self.flink_conn_id)
         port = f":{connection.port}" if connection.port else ""
-        return settings.replace(flink_url=f"{connection.schema or 'http'}://{connection.host}{port}")
+        return settings.replace(flink={"url": f"{connection.schema or 'http'}://{connection.host}{port}"})
 
     def get_conn(self) -> FlinkRest:
         """Return a new client; close it after use."""

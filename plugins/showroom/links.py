@@ -20,7 +20,7 @@ class FlinkJobLink(BaseOperatorLink):
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """Return the URL; the task pushes the job's id as XCom `flink_job_id`."""
         job_id = _pull_xcom(ti_key, JOB_KEY)
-        return f"{load_settings().flink_url}/#/job/running{f'/{job_id}/overview' if job_id else ''}"
+        return f"{load_settings().flink.url}/#/job/running{f'/{job_id}/overview' if job_id else ''}"
 
 
 class MlflowRunLink(BaseOperatorLink):
@@ -31,7 +31,7 @@ class MlflowRunLink(BaseOperatorLink):
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """Return the URL; the task pushes `experiment/run` as XCom `mlflow_run`."""
         experiment, _, run = str(_pull_xcom(ti_key, RUN_KEY) or "").partition("/")
-        return f"{load_settings().mlflow_url}{f'/#/experiments/{experiment}/runs/{run}' if run else ''}"
+        return f"{load_settings().mlflow.url}{f'/#/experiments/{experiment}/runs/{run}' if run else ''}"
 
 
 class DashboardLink(BaseOperatorLink):
@@ -41,7 +41,7 @@ class DashboardLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """Return the URL of the page."""
-        return f"{load_settings().airflow_url}{LIVE_PAGE}"
+        return f"{load_settings().airflow.url}{LIVE_PAGE}"
 
 
 LINKS: list[BaseOperatorLink] = [FlinkJobLink(), MlflowRunLink(), DashboardLink()]

@@ -21,30 +21,32 @@ def job_program(settings: Settings) -> "JobProgram":
     """Return the stream job's files. Raises SettingsError if the settings do not name them."""
     from include.supervise.stream_job import JobProgram  # noqa: PLC0415
 
-    _require(settings, "flink_jar", "flink_project")
-    root = settings.flink_project
-    return JobProgram(jar=Path(settings.flink_jar), root=root, script=f"{root}/{JOB_FILE}")
+    _require(settings, "FLINK_JAR", "FLINK_PROJECT_DIR")
+    root = settings.flink.project_dir
+    return JobProgram(jar=Path(settings.flink.jar), root=root, script=f"{root}/{JOB_FILE}")
 
 
 def state_folder(settings: Settings) -> Path:
     """Return the folder of checkpoints and savepoints. Raises SettingsError if the settings do not name it."""
-    _require(settings, "flink_state")
-    return Path(settings.flink_state)
+    _require(settings, "FLINK_STATE_DIR")
+    return Path(settings.flink.state_dir)
 
 
 def batch_python(settings: Settings) -> Path:
     """Return the interpreter of the nightly batch. Raises SettingsError if the settings do not name it."""
-    _require(settings, "batch_python")
-    return Path(settings.batch_python)
+    _require(settings, "BATCH_PYTHON")
+    return Path(settings.batch.python)
 
 
-def batch_folder(settings: Settings) -> Path:
+def batch_runs_dir(settings: Settings) -> Path:
     """Return the folder of the nightly runs. Raises SettingsError if the settings do not name it."""
-    _require(settings, "batch_folder")
-    return Path(settings.batch_folder)
+    _require(settings, "BATCH_RUNS_DIR")
+    return Path(settings.batch.runs_dir)
 
 
 def _require(settings: Settings, *names: str) -> None:
-    missing = [f"{PREFIX}{name.upper()}" for name in names if not getattr(settings, name)]
+    """Raise SettingsError for the addresses and folders that are not set; names without the prefix."""
+    environment = settings.to_env()
+    missing = [f"{PREFIX}{name}" for name in names if not environment[f"{PREFIX}{name}"]]
     if missing:
         raise SettingsError(f"{' and '.join(missing)} not set", "./showroom up sets them; see docs/contracts.md")

@@ -15,7 +15,7 @@ class BrowserPage:
         self.errors: list[str] = []
         self.external_requests: list[str] = []
         self.requests: list[str] = []
-        self._base = stack.settings.airflow_url
+        self._base = stack.settings.airflow.url
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("dialog", self._dismiss)
         self.page.on("request", lambda request: self._record(request.url))

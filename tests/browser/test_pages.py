@@ -99,7 +99,7 @@ def test_live_page_escapes_names(browser_page: BrowserPage) -> None:
     assert len(review.inner_text()) < 400
     page.goto(page.url.replace("dashboard=products", "dashboard=pipeline"))
     settle(page)
-    expect(page.locator("#panel-pipeline-alarms td", has_text="'single' & 🪑").first).to_be_visible()
+    expect(page.locator("#panel-pipeline-alerts td", has_text="'single' & 🪑").first).to_be_visible()
     assert page.locator("main script:not([type]), main b, main [onmouseover]").count() == 0
     assert browser_page.errors == []
 
@@ -210,7 +210,7 @@ def test_take_screenshots_are_small(chromium: Browser, stack: Stack, tmp_path: P
 
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_pages_without_login_are_rejected(stack: Stack, address: str) -> None:
-    url = f"{stack.settings.airflow_url}/showroom/{address}"
+    url = f"{stack.settings.airflow.url}/showroom/{address}"
     program = httpx.get(url)
     person = httpx.get(url, headers={"Accept": "text/html"})
     forged = httpx.get(url, headers={"Authorization": "Bearer e30.e30.e30"})
@@ -222,7 +222,7 @@ def test_pages_without_login_are_rejected(stack: Stack, address: str) -> None:
 
 
 def test_pages_with_token_are_read_only(stack: Stack) -> None:
-    base, keys = stack.settings.airflow_url, airflow.read_keys(stack.layout)
+    base, keys = stack.settings.airflow.url, airflow.read_keys(stack.layout)
     assert keys is not None
     token = httpx.post(f"{base}/auth/token", json={"username": airflow.USER, "password": keys.password})
     bearer = {"Authorization": f"Bearer {token.json()['access_token']}"}

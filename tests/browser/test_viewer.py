@@ -18,7 +18,7 @@ def test_viewer_login_lands_on_live(chromium: Browser, stack: Stack, screenshots
     context = chromium.new_context(viewport={"width": 1440, "height": 1000})
     try:
         page = context.new_page()
-        page.goto(stack.settings.airflow_url)
+        page.goto(stack.settings.airflow.url)
         page.locator('input[name="username"]').fill(user)
         page.locator('input[name="password"]').fill(password)
         page.locator('button[type="submit"]').click()
@@ -36,7 +36,7 @@ def test_viewer_login_lands_on_live(chromium: Browser, stack: Stack, screenshots
 
 def test_viewer_landing_forged_or_missing_token_shows_nothing(stack: Stack) -> None:
     for token in ("", "e30.eyJyb2xlIjoidmlld2VyIn0.x", "a.b", "..", "x" * 5_000):
-        with httpx.Client(base_url=stack.settings.airflow_url, cookies={"_token": token}, timeout=60) as client:
+        with httpx.Client(base_url=stack.settings.airflow.url, cookies={"_token": token}, timeout=60) as client:
             response = client.get("/", headers={"Accept": "text/html"})
             assert response.status_code < httpx.codes.INTERNAL_SERVER_ERROR
             assert client.get("/showroom/live").status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)

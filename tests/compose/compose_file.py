@@ -17,7 +17,7 @@ from tools.generated_docs import CONTAINER_SECRETS, PROJECT
 DOCKER = PROJECT / "docker"
 COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-KEYS = (f"{PREFIX}PSEUDONYM_KEY", f"{PREFIX}NOISE_KEY")
+KEYS = (f"{PREFIX}GATE_PSEUDONYM_KEY", f"{PREFIX}BATCH_NOISE_KEY")
 SECRETS = dict.fromkeys((*CONTAINER_SECRETS, *KEYS), "s" * 32)
 ONE_SHOT = {"prepare", "dashboards", "airflow-init", "shop"}
 AIRFLOW = [component[0] for component in COMPONENTS]

@@ -5,11 +5,11 @@ Containers cannot run where these tests do; what can be read off the file is che
 
 import ast
 import re
-from dataclasses import fields
 
 import pytest
 
-from include.contracts.settings import PREFIX, Secret, Settings
+from include.contracts.setting import Secret
+from include.contracts.settings import Settings, all_settings
 from tests.compose.compose_file import (
     AIRFLOW,
     COMPOSE,
@@ -45,34 +45,35 @@ def test_every_setting_is_known_and_in_bounds(name: str) -> None:
 
 def test_tunables_pass_to_every_stage_and_have_their_defaults_in_the_contracts_only() -> None:
     # What is left empty follows the port table, which does not concern containers.
-    addresses = {item.name for item in fields(Settings) if item.default == ""} | {"state_dir", "port_offset"}
-    tunables = {item.name for item in fields(Settings) if not isinstance(item.default, Secret)} - addresses
+    tunables = {
+        item.variable for item in all_settings() if not isinstance(item.default, Secret) and item.default != ""
+    } - {"SHOWROOM_LOCAL_STATE_DIR", "SHOWROOM_LOCAL_PORT_OFFSET"}
     for name in ("prepare", "shop", "gate-0", "gate-1", "flink-jobmanager", "flink-taskmanager", *AIRFLOW):
         written = SERVICES[name]["environment"]
-        assert {key for key in tunables if written.get(f"{PREFIX}{key.upper()}", "") is None} == tunables, name
+        assert {key for key in tunables if written.get(key, "") is None} == tunables, name
 
 
 @pytest.mark.parametrize("name", ["prepare", "gate-0", "flink-jobmanager", "flink-taskmanager", *AIRFLOW])
 def test_settings_of_the_caller_reach_the_stages(name: str) -> None:
-    result = settings_of(name, {"SHOWROOM_PARTITIONS": "8", "SHOWROOM_BULK_DOCUMENTS": "100"})
-    assert (result.partitions, result.bulk_documents) == (8, 100)
-    assert environment_of("kafka", {"SHOWROOM_PARTITIONS": "8"})["KAFKA_NUM_PARTITIONS"] == "8"
+    result = settings_of(name, {"SHOWROOM_KAFKA_PARTITIONS": "8", "SHOWROOM_STREAM_BULK_MAX_DOCUMENTS": "100"})
+    assert (result.kafka.partitions, result.stream.bulk_max_documents) == (8, 100)
+    assert environment_of("kafka", {"SHOWROOM_KAFKA_PARTITIONS": "8"})["KAFKA_NUM_PARTITIONS"] == "8"
 
 
 def test_addresses_name_services_and_their_ports() -> None:
     result = settings_of("gate-0")
-    assert result.kafka_bootstrap == "kafka:9092"
+    assert result.kafka.bootstrap_servers == "kafka:9092"
     assert "PLAINTEXT://:9092" in environment_of("kafka")["KAFKA_LISTENERS"]
     assert "PLAINTEXT://kafka:9092" in environment_of("kafka")["KAFKA_ADVERTISED_LISTENERS"]
-    assert result.redis_url.reveal() == f"redis://:{SECRETS['REDIS_PASSWORD']}@redis:6379/0"
-    assert result.elasticsearch_url == environment_of("kibana")["ELASTICSEARCH_HOSTS"] == "http://elasticsearch:9200"
-    assert result.flink_url == f"http://{FLINK['rest.address']}:{FLINK['rest.port']}"
+    assert result.redis.url.reveal() == f"redis://:{SECRETS['REDIS_PASSWORD']}@redis:6379/0"
+    assert result.elasticsearch.url == environment_of("kibana")["ELASTICSEARCH_HOSTS"] == "http://elasticsearch:9200"
+    assert result.flink.url == f"http://{FLINK['rest.address']}:{FLINK['rest.port']}"
     assert FLINK["rest.address"] == FLINK["jobmanager.rpc.address"] == "flink-jobmanager"
 
 
 def test_the_dashboards_are_brought_to_kibana_once_it_answers_and_every_day() -> None:
     for name in ("dashboards", *AIRFLOW):
-        assert settings_of(name).kibana_url == "http://kibana:5601"
+        assert settings_of(name).kibana.url == "http://kibana:5601"
     # It waits for Kibana itself: with its health here, a slow Kibana would keep Airflow from starting.
     assert SERVICES["dashboards"]["depends_on"] == {"kibana": {"condition": "service_started"}}
 
@@ -117,7 +118,7 @@ def test_own_images_have_the_versions_of_the_locks() -> None:
     assert "COPY --from=connector /build/jars/flink/ /opt/flink/lib/\n" in dockerfile
     # The request guard admits this name beside loopback's.
     own = f"http://{FLINK['rest.address']}:{FLINK['rest.port']}"
-    assert FLINK["web.access-control-allow-origin"] == own == settings_of("airflow-scheduler").flink_url
+    assert FLINK["web.access-control-allow-origin"] == own == settings_of("airflow-scheduler").flink.url
     for dockerfile in ("airflow.Dockerfile", "flink.Dockerfile"):
         text = (DOCKER / dockerfile).read_text()
         assert f"FROM flink:{version[1]} AS flink" in text
@@ -190,7 +191,7 @@ def test_the_gate_processes_have_names_of_their_own() -> None:
 
 
 def test_flink_has_slots_for_the_job_and_keeps_its_state_on_a_volume() -> None:
-    assert FLINK["taskmanager.numberOfTaskSlots"] > Settings().parallelism
+    assert FLINK["taskmanager.numberOfTaskSlots"] > Settings().stream.parallelism
     for name in ("flink-jobmanager", "flink-taskmanager", *AIRFLOW):
         (mount,) = (volume.split(":") for volume in SERVICES[name]["volumes"] if volume.startswith("flink:"))
         for key in ("execution.checkpointing.dir", "execution.checkpointing.savepoint-dir"):

@@ -46,13 +46,13 @@ def test_secrets_come_from_the_environment_and_have_no_default() -> None:
 def test_secrets_are_known_to_those_who_need_them(name: str) -> None:
     gates, airflow = {"gate-0", "gate-1"}, {"airflow-init", *AIRFLOW}
     owners = {
-        "SHOWROOM_PSEUDONYM_KEY": gates,
-        "SHOWROOM_NOISE_KEY": airflow,
+        "SHOWROOM_GATE_PSEUDONYM_KEY": gates,
+        "SHOWROOM_BATCH_NOISE_KEY": airflow,
         "MLFLOW_TRACKING_PASSWORD": airflow,
         "MLFLOW_AUTH_ADMIN_PASSWORD": {"mlflow"},
         "SHOWROOM_REDIS_URL": gates | airflow,
-        "SHOWROOM_MONGO_URL": airflow,
-        "SHOWROOM_ALERT_WEBHOOK": airflow,
+        "SHOWROOM_MONGODB_URL": airflow,
+        "SHOWROOM_SUPERVISE_ALERT_WEBHOOK": airflow,
         "AIRFLOW_KEY_FILE": airflow | {"prepare"},
         "STREAM_KEY_FILE": {"prepare", "flink-jobmanager"},
         "ELASTIC_PASSWORD": {"prepare", "dashboards", "elasticsearch"},

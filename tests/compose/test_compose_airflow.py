@@ -38,7 +38,7 @@ def test_the_parts_reach_one_another_and_a_browser_reaches_the_pages() -> None:
     assert here["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == f"http://airflow-api:{port}/execution/"
     assert f"http://airflow-api:{port}" == health().AIRFLOW
     assert SERVICES["airflow-api"]["ports"] == [f"127.0.0.1:{Ports().airflow}:{port}"]
-    assert here["AIRFLOW__API__BASE_URL"] == settings_of("airflow-scheduler").airflow_url == Settings().airflow_url
+    assert here["AIRFLOW__API__BASE_URL"] == settings_of("airflow-scheduler").airflow.url == Settings().airflow.url
 
 
 def test_the_database_is_the_one_beside_it_and_not_published() -> None:
@@ -61,29 +61,29 @@ def test_the_image_holds_the_databases_drivers() -> None:
 def test_hook_and_clients_log_in_to_the_same_archive() -> None:
     server = environment_of("mongo")
     login = (server["MONGO_INITDB_ROOT_USERNAME"], server["MONGO_INITDB_ROOT_PASSWORD"])
-    for given in ({}, {"SHOWROOM_MONGO_DATABASE": "other"}):
+    for given in ({}, {"SHOWROOM_MONGODB_DATABASE": "other"}):
         settings = settings_of("airflow-api", given)
-        client = parse_uri(settings.mongo_url.reveal())
+        client = parse_uri(settings.mongodb.url.reveal())
         assert (client["username"], client["password"]) == login
         assert client["nodelist"] == [("mongo", 27017)]
         hook = urlsplit(environment_of("airflow-api", given)["AIRFLOW_CONN_MONGO_DEFAULT"])
         assert hook.scheme == "mongo"
         assert (hook.username, hook.password, hook.hostname, hook.port) == (*login, "mongo", 27017)
-        assert hook.path == f"/{settings.mongo_database}"
+        assert hook.path == f"/{settings.mongodb.database}"
         # Without it the user would be looked for in the database of the path.
         assert parse_qs(hook.query) == {"authSource": ["admin"]}
 
 
 def test_airflow_submits_the_program_that_the_flink_image_holds() -> None:
     settings = settings_of("airflow-scheduler")
-    jar = Path(settings.flink_jar)
+    jar = Path(settings.flink.jar)
     assert f"COPY --from=jar /build/{jar.name} {jar.parent}/\n" in (DOCKER / "airflow.Dockerfile").read_text()
     # The request guard must be on Flink's own class path.
     assert f"COPY --from=jar /build/{jar.name} /opt/flink/lib/\n" in (DOCKER / "flink.Dockerfile").read_text()
     folder = Path(JOB_FILE).parts[0]
-    assert f"COPY {folder} {settings.flink_project}/{folder}\n" in (DOCKER / "flink.Dockerfile").read_text()
+    assert f"COPY {folder} {settings.flink.project_dir}/{folder}\n" in (DOCKER / "flink.Dockerfile").read_text()
     assert (PROJECT / JOB_FILE).is_file()
-    assert f"flink:{settings.flink_state}:ro" in SERVICES["airflow-scheduler"]["volumes"]
+    assert f"flink:{settings.flink.state_dir}:ro" in SERVICES["airflow-scheduler"]["volumes"]
 
 
 def test_the_image_holds_dags_and_plugins_where_airflow_looks_for_them() -> None:

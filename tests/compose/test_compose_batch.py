@@ -33,8 +33,8 @@ def test_steps_and_browsers_may_reach_it_and_log_in() -> None:
     allowed = options(SERVICES["mlflow"]["command"])["allowed-hosts"].split(",")
     reached = urlsplit(here["MLFLOW_TRACKING_URI"])
     assert (reached.hostname, reached.netloc in allowed) == ("mlflow", True)
-    assert urlsplit(settings_of("airflow-scheduler").mlflow_url).netloc in allowed
-    assert settings_of("airflow-scheduler").mlflow_url == Settings().mlflow_url
+    assert urlsplit(settings_of("airflow-scheduler").mlflow.url).netloc in allowed
+    assert settings_of("airflow-scheduler").mlflow.url == Settings().mlflow.url
     server = environment_of("mlflow")
     assert here["MLFLOW_TRACKING_USERNAME"] == server["MLFLOW_AUTH_ADMIN_USERNAME"] == mlflow.USER
     assert here["MLFLOW_TRACKING_PASSWORD"] == server["MLFLOW_AUTH_ADMIN_PASSWORD"] == SECRETS["MLFLOW_PASSWORD"]
@@ -43,15 +43,17 @@ def test_steps_and_browsers_may_reach_it_and_log_in() -> None:
 def test_airflow_finds_the_batchs_environment_and_a_folder_for_its_runs() -> None:
     current = settings_of("airflow-scheduler")
     dockerfile = (DOCKER / "airflow.Dockerfile").read_text()
-    venv = current.batch_python.removesuffix("/bin/python")
+    venv = current.batch.python.removesuffix("/bin/python")
     assert f"COPY --from=batch {venv} {venv}\n" in dockerfile
     assert "COPY requirements/ml.txt" in dockerfile
     assert "COPY requirements/ml.txt" in (DOCKER / "mlflow.Dockerfile").read_text()
     for name in AIRFLOW:
-        assert f"batch:{current.batch_folder}" in SERVICES[name]["volumes"]
-    assert current.batch_folder in dockerfile
+        assert f"batch:{current.batch.runs_dir}" in SERVICES[name]["volumes"]
+    assert current.batch.runs_dir in dockerfile
 
 
-@pytest.mark.parametrize("given", [{}, {"SHOWROOM_NIGHTLY_DAYS": "30"}])
+@pytest.mark.parametrize("given", [{}, {"SHOWROOM_BATCH_WINDOW_DAYS": "30"}])
 def test_the_window_of_a_night_is_the_callers(given: dict[str, str]) -> None:
-    assert settings_of("airflow-scheduler", given).nightly_days == int(given.get("SHOWROOM_NIGHTLY_DAYS", "14"))
+    assert settings_of("airflow-scheduler", given).batch.window_days == int(
+        given.get("SHOWROOM_BATCH_WINDOW_DAYS", "14")
+    )

@@ -156,7 +156,7 @@ def test_runbook_names_every_service_port_and_the_number_of_secrets_and_memory()
         for port in service.get("ports", []):
             assert port.split(":")[1] in containers, port
     example = (PROJECT / ".env.example").read_text()
-    empty = {*CONTAINER_SECRETS, "SHOWROOM_PSEUDONYM_KEY", "SHOWROOM_NOISE_KEY"}
+    empty = {*CONTAINER_SECRETS, "SHOWROOM_GATE_PSEUDONYM_KEY", "SHOWROOM_BATCH_NOISE_KEY"}
     assert all(f"\n{secret}=\n" in example for secret in empty)
     assert f"the {len(empty)} secrets" in containers
     limit = sum(megabytes(name) for name in SERVICES if name not in {*ONE_SHOT, "gate-1"}) / 1_024

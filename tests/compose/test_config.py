@@ -126,7 +126,8 @@ def test_kafka_options_are_in_its_file_or_in_its_place(layout: Layout) -> None:
     assert len(local) == len(set(local))
     assert not shared & container
     assert set(local) == shared | container
-    assert environment_of("kafka", {"SHOWROOM_PARTITIONS": "8"})["KAFKA_NUM_PARTITIONS"] == "8"
+    assert environment_of("kafka", {"SHOWROOM_KAFKA_PARTITIONS": "8"})["KAFKA_NUM_PARTITIONS"] == "8"
+    assert environment_of("kafka")["KAFKA_NUM_PARTITIONS"] == str(Settings().kafka.partitions)
 
 
 def test_kafka_takes_the_contracts_records_and_keeps_their_offsets() -> None:
@@ -144,7 +145,7 @@ def test_redis_options_are_in_its_file_or_in_its_place(layout: Layout) -> None:
     assert container["include"] in mounted("redis")
     assert not keys("redis/redis.conf") & set(container)
     assert container["requirepass"] == SECRETS["REDIS_PASSWORD"]
-    assert container["maxmemory"] == f"{Settings().redis_max_memory_mb}mb"
+    assert container["maxmemory"] == f"{Settings().redis.max_memory_mb}mb"
     assert SERVICES["redis"]["volumes"] == [f"redis:{container['dir']}"]
     (target,) = (item["target"] for item in SERVICES["redis"]["configs"] if item["source"] == "redis-container")
     assert SERVICES["redis"]["command"] == ["redis-server", target]

@@ -16,7 +16,7 @@ from airflow.sdk import timezone
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from include.contracts.errors import SettingsError
-from include.contracts.settings import Settings
+from include.contracts.settings import BatchSettings, Settings
 from include.ingest.plan import Plan
 from include.ingest.purchase_model import NEVER, describe
 from showroom.batch import BatchStepOperator, build_command, build_environment, challenger_run, raise_for_exit_code
@@ -38,7 +38,7 @@ if step == "sleeps":
 if step in ("1", "2", "75"):
     print("batch: MongoDB is unavailable: see that it runs", file=sys.stderr)
     raise SystemExit(int(step))
-summary = {"step": step, "window": options["--window"], "noise": os.environ["SHOWROOM_NOISE_KEY"]}
+summary = {"step": step, "window": options["--window"], "noise": os.environ["SHOWROOM_BATCH_NOISE_KEY"]}
 Path(options["--out"], f"{step}.json").write_text(json.dumps(summary))
 print(json.dumps(summary))
 """
@@ -67,7 +67,7 @@ def test_window_with_end_before_start_raises() -> None:
 
 
 def test_window_length_is_a_setting() -> None:
-    start, end = window_of(Settings(nightly_days=30), RUN_AT, SCHEDULED)
+    start, end = window_of(Settings(batch=BatchSettings(window_days=30)), RUN_AT, SCHEDULED)
     assert (end - start, end) == (timedelta(days=30), END)
 
 
@@ -129,8 +129,8 @@ def step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     (tmp_path / "include" / "batch" / "__main__.py").write_text(STEP)
     out = tmp_path / "run"
     out.mkdir()
-    values = Settings(batch_python=sys.executable, batch_folder=str(tmp_path)).to_env()
-    for name, value in {**values, "SHOWROOM_NOISE_KEY": "n", "PYTHONPATH": str(tmp_path)}.items():
+    values = Settings(batch=BatchSettings(python=sys.executable, runs_dir=str(tmp_path))).to_env()
+    for name, value in {**values, "SHOWROOM_BATCH_NOISE_KEY": "n", "PYTHONPATH": str(tmp_path)}.items():
         monkeypatch.setenv(name, value)
     plan = {"window": "2026-11-10/2026-11-24", "out": str(out), "oracle_auc": 0.9}
     pushed: dict[str, Any] = {}
@@ -165,7 +165,7 @@ def test_killed_step_is_not_retried() -> None:
 
 def test_killing_the_task_kills_its_subprocess(step: Any, tmp_path: Path) -> None:
     command = build_command(
-        Settings(batch_python=sys.executable, batch_folder=str(tmp_path)),
+        Settings(batch=BatchSettings(python=sys.executable, runs_dir=str(tmp_path))),
         "sleeps",
         {"window": "a/b", "out": str(tmp_path / "run")},
     )
@@ -190,13 +190,13 @@ def test_step_environment_excludes_airflow_variables() -> None:
         "MLFLOW_TRACKING_URI": "http://mlflow:5000",
         "MLFLOW_TRACKING_PASSWORD": "p",
     }
-    result = build_environment(Settings(batch_folder="/state", nightly_days=9), base)
+    result = build_environment(Settings(batch=BatchSettings(runs_dir="/state", window_days=9)), base)
     assert not [name for name in result if "AIRFLOW" in name and not name.startswith("SHOWROOM_")]
     assert result["MLFLOW_TRACKING_PASSWORD"] == "p"
     assert result["PATH"] == "/bin"
-    assert result["SHOWROOM_NIGHTLY_DAYS"] == "9"
+    assert result["SHOWROOM_BATCH_WINDOW_DAYS"] == "9"
     # The address as seen from Airflow, not from a browser.
-    assert Settings.from_env(result).mlflow_url == "http://mlflow:5000"
+    assert Settings.from_env(result).mlflow.url == "http://mlflow:5000"
     assert result["NUMBA_CACHE_DIR"].startswith("/state/")
 
 

@@ -111,7 +111,7 @@ def test_remark_after_kill_9_names_the_pause_until_it_is_undone(running: Airflow
         process.kill()
         process.wait(timeout=30)
     assert is_paused(running)
-    assert f"unpause it at {settings.airflow_url}/dags/ingest_synthetic" in (demo_pause.remark(settings) or "")
+    assert f"unpause it at {settings.airflow.url}/dags/ingest_synthetic" in (demo_pause.remark(settings) or "")
     running.unpause(demo_pause.DAG)
     eventually(lambda: demo_pause.remark(settings) is None, within_s=10)
     assert not (Layout.of(settings).data / demo_pause.FILE).exists()

@@ -96,13 +96,13 @@ def test_everything_is_imported(api: AirflowApi) -> None:
 
 @pytest.mark.parametrize("path", ["/api/v2/dags", "/showroom/live", "/showroom/stream", "/showroom/"])
 def test_nothing_is_shown_without_login(api: AirflowApi, settings: Settings, path: str) -> None:
-    response = httpx.get(f"{settings.airflow_url}{path}", headers={"Accept": "application/json"}, timeout=60)
+    response = httpx.get(f"{settings.airflow.url}{path}", headers={"Accept": "application/json"}, timeout=60)
 
     assert response.status_code in (401, 302, 307), response.text[:200]
 
 
 def test_a_wrong_password_is_refused(api: AirflowApi, settings: Settings) -> None:
-    response = httpx.post(f"{settings.airflow_url}/auth/token", json={"username": "admin", "password": "admin"})
+    response = httpx.post(f"{settings.airflow.url}/auth/token", json={"username": "admin", "password": "admin"})
 
     assert response.status_code == 401
 
@@ -254,8 +254,8 @@ def test_the_pipeline_dashboard_has_been_told_of_all_that(
     assert raw[-1].total is not None
     assert raw[-1].total >= SESSIONS
     assert named("rejected") >= {"duplicate", "malformed_json"}
-    assert {event.detail for event in indexed_events() if event.kind == "reconciled"} <= {"balanced", "pending"}
-    assert named("reconciled")
+    assert {event.detail for event in indexed_events() if event.kind == "reconciliation"} <= {"balanced", "pending"}
+    assert named("reconciliation")
     assert [event.total for event in indexed_events() if event.name == "archived"][-1] == archive.count(mongo)
 
 

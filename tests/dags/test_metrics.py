@@ -20,7 +20,7 @@ SESSIONS = 20
 
 @pytest.fixture
 def address(settings: Settings) -> str:
-    return f"{settings.airflow_url}/showroom/metrics"
+    return f"{settings.airflow.url}/showroom/metrics"
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def undeclared_and_missing(scraped: dict[str, list[float]], exporter: Exporter) 
 
 @pytest.mark.usefixtures("some_sessions")
 def test_metrics_of_the_platform_are_all_served(address: str, settings: Settings) -> None:
-    token = settings.metrics_token.reveal()
+    token = settings.airflow.metrics_token.reveal()
 
     def served() -> bool:
         differing = undeclared_and_missing(scrape(address, token), "airflow")
@@ -66,8 +66,8 @@ def test_metrics_of_the_platform_are_all_served(address: str, settings: Settings
 
 @pytest.mark.usefixtures("some_sessions")
 def test_metrics_of_each_gate_process_are_all_served(settings: Settings, api: AirflowApi) -> None:
-    for index in range(settings.gate_processes):
-        scraped = scrape(f"http://{LOOPBACK}:{settings.ports.gate_metrics + index}/metrics")
+    for index in range(settings.gate.processes):
+        scraped = scrape(f"http://{LOOPBACK}:{settings.local.ports.gate_metrics + index}/metrics")
         assert undeclared_and_missing(scraped, "gate") == set()
         assert scraped["showroom_gate_committed"][0] > 0
 
@@ -83,7 +83,7 @@ def test_metrics_are_refused_to_strangers(address: str, api: AirflowApi, token: 
 
 
 def test_the_scrapers_token_opens_nothing_else(settings: Settings, api: AirflowApi) -> None:
-    headers = {"Authorization": f"Bearer {settings.metrics_token.reveal()}"}
+    headers = {"Authorization": f"Bearer {settings.airflow.metrics_token.reveal()}"}
     for path in ("stream", "live", "live/overview", "metrics/../stream", "static/page.css"):
-        response = httpx.get(f"{settings.airflow_url}/showroom/{path}", headers=headers, timeout=TIMEOUT_S)
+        response = httpx.get(f"{settings.airflow.url}/showroom/{path}", headers=headers, timeout=TIMEOUT_S)
         assert response.status_code in (401, 403), path

@@ -60,12 +60,12 @@ def history(platform: Stack, settings: Settings) -> datetime:
 
 def test_mlflow_shows_nothing_without_login(platform: Stack, settings: Settings) -> None:
     for path in ("/", "/api/2.0/mlflow/experiments/search?max_results=1", "/ajax-api/2.0/mlflow/experiments/list"):
-        assert httpx.get(f"{settings.mlflow_url}{path}", timeout=30).status_code == 401, path
-        wrong = httpx.get(f"{settings.mlflow_url}{path}", auth=("admin", "password1234"), timeout=30)
+        assert httpx.get(f"{settings.mlflow.url}{path}", timeout=30).status_code == 401, path
+        wrong = httpx.get(f"{settings.mlflow.url}{path}", auth=("admin", "password1234"), timeout=30)
         assert wrong.status_code == 401, path
     keys = mlflow.read_keys(platform.layout)
     assert keys is not None
-    assert httpx.get(settings.mlflow_url, auth=(mlflow.USER, keys.password), timeout=30).status_code == 200
+    assert httpx.get(settings.mlflow.url, auth=(mlflow.USER, keys.password), timeout=30).status_code == 200
 
 
 def test_an_empty_window_fails_at_once_and_says_why(api: AirflowApi, settings: Settings) -> None:

@@ -15,7 +15,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from include.contracts.errors import SettingsError, TerminalError, TransientError
 from include.contracts.index_documents import PipelineEvent
-from include.contracts.settings import Settings
+from include.contracts.settings import ElasticsearchSettings, Settings
 from include.dashboards.kibana import Imported
 from include.serving.retention import old_indices
 from include.supervise.decision_log import DecisionRecord
@@ -148,7 +148,7 @@ def test_trigger_is_restored_from_its_serialization() -> None:
 
 def test_trigger_fires_at_the_first_observation_that_requires_an_action(monkeypatch: pytest.MonkeyPatch) -> None:
     records = iter([record("healthy", "none"), record("resume", "stream.no_job")])
-    monkeypatch.setenv("SHOWROOM_FLINK_STATE", "/nowhere")
+    monkeypatch.setenv("SHOWROOM_FLINK_STATE_DIR", "/nowhere")
     monkeypatch.setattr(triggers, "observe_and_decide", lambda *_: next(records))
     monkeypatch.setattr(triggers, "FIRST_DELAY_S", 0.0)
 
@@ -172,9 +172,9 @@ def test_a_plan_holds_plain_times_whatever_airflow_hands_over() -> None:
 
 
 def test_missing_paths_are_named() -> None:
-    with pytest.raises(SettingsError, match="SHOWROOM_FLINK_JAR and SHOWROOM_FLINK_PROJECT"):
+    with pytest.raises(SettingsError, match="SHOWROOM_FLINK_JAR and SHOWROOM_FLINK_PROJECT_DIR"):
         job_program(Settings())
-    with pytest.raises(SettingsError, match="SHOWROOM_FLINK_STATE"):
+    with pytest.raises(SettingsError, match="SHOWROOM_FLINK_STATE_DIR"):
         state_folder(Settings())
 
 
@@ -188,7 +188,7 @@ def test_only_months_beyond_the_kept_ones_are_old() -> None:
 
 def test_index_events_without_elasticsearch_logs_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     event = PipelineEvent(at=START, kind="lag", stage="gate", name="gate", value=1, total=None, detail=None)
-    index_events(Settings(elasticsearch_url="http://127.0.0.1:9"), [event])
+    index_events(Settings(elasticsearch=ElasticsearchSettings(url="http://127.0.0.1:9")), [event])
     assert "index 1 events failed: " in caplog.text
     assert "Elasticsearch does not answer" in caplog.text
 

@@ -48,7 +48,7 @@ FORBIDDEN: list[tuple[str, str, Any]] = [
 def viewer(api: AirflowApi, settings: Settings, platform: Stack) -> Iterator[httpx.Client]:
     """A logged-in viewer, once Airflow has parsed the DAGs."""
     user, password = viewer_login(platform.layout)
-    with httpx.Client(base_url=settings.airflow_url, timeout=60) as client:
+    with httpx.Client(base_url=settings.airflow.url, timeout=60) as client:
         request = client.post("/auth/token", json={"username": user, "password": password})
         client.headers["Authorization"] = f"Bearer {request.raise_for_status().json()['access_token']}"
         yield client

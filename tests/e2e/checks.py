@@ -73,7 +73,7 @@ def raw_record(settings: Settings, partition: int, offset: int) -> Any:
 
 def _consumer(settings: Settings) -> KafkaConsumer:
     return KafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap,
+        bootstrap_servers=settings.kafka.bootstrap_servers,
         isolation_level="read_committed",
         enable_auto_commit=False,
         max_partition_fetch_bytes=topics.MAX_MESSAGE_BYTES,
@@ -87,7 +87,7 @@ def _search_all(settings: Settings, alias: str, query: dict[str, Any]) -> list[d
         client.indices.refresh(index=f"{alias}-*")
         while True:
             page: dict[str, Any] = {"search_after": after} if after else {}
-            sort = [{"minute": "asc"}, {"category": "asc"}, {"received_day": "asc"}]
+            sort = [{"minute": "asc"}, {"category": "asc"}, {"arrival_date": "asc"}]
             hits = client.search(index=alias, query=query, size=5_000, sort=sort, **page)["hits"]["hits"]
             if not hits:
                 return results

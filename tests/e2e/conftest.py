@@ -16,13 +16,13 @@ from local.stream_job import start_job
 @pytest.fixture(scope="session")
 def platform(stack: Stack) -> Iterator[Stack]:
     """The stack with gate and job running; both end with the tests."""
-    stack.up([f"gate-{number}" for number in range(stack.settings.gate_processes)])
+    stack.up([f"gate-{number}" for number in range(stack.settings.gate.processes)])
     start_job(stack.settings)
     yield stack
     with FlinkRest(stack.settings) as flink:
         if running_job(flink):
             cancel(flink)
-    for number in range(stack.settings.gate_processes):
+    for number in range(stack.settings.gate.processes):
         stack.stop(f"gate-{number}")
 
 

@@ -64,11 +64,11 @@ def test_kpis_balance_row_by_row(live: Settings, published: Published) -> None:
 
 
 def test_users_are_estimated_closely(live: Settings, published: Published) -> None:
-    with redis.Redis.from_url(live.redis_url.reveal()) as client:
+    with redis.Redis.from_url(live.redis.url.reveal()) as client:
         report = read_stats(client, live)
     true = published.ledger.expected.unique_users
     assert true
-    assert report.users_known == true
+    assert report.bloom_items == true
     assert report.users_unique == pytest.approx(true, rel=0.03)
     assert report.verdicts == published.ledger.expected.verdicts
 
@@ -94,7 +94,7 @@ def _retained(value: bytes, reason: str) -> bytes:
 
 def test_documents_hold_what_was_sent(live: Settings, published: Published) -> None:
     valid = [labelled for labelled in published.labelled_records if labelled.verdict == VALID]
-    pseudonym = pseudonymizer(live.require_pseudonym_key())
+    pseudonym = pseudonymizer(live.gate.require_pseudonym_key())
     sessions = [json.loads(labelled.value) for labelled in valid[:: len(valid) // SAMPLES]]
     sample = {f"{pseudonym(session['user_id'])}:{session['session_id']}": session for session in sessions}
     views = {f"{key}:{n}": (s, v, n) for key, s in sample.items() for n, v in enumerate(s["views"])}

@@ -42,7 +42,7 @@ def uploaded(flink: httpx.Client) -> list[str]:
 
 @pytest.fixture
 def flink(processed: Stack) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=processed.settings.flink_url, timeout=30) as client:
+    with httpx.Client(base_url=processed.settings.flink.url, timeout=30) as client:
         yield client
 
 

@@ -38,7 +38,7 @@ def client(stack: Stack) -> Iterator[Elasticsearch]:
 
 @pytest.fixture
 def small(stack: Stack) -> Settings:
-    return stack.settings.replace(bulk_documents=100)
+    return stack.settings.replace(stream={"bulk_max_documents": 100})
 
 
 def details(number: int) -> Item:
@@ -66,7 +66,7 @@ def kpi(sessions: int) -> Item:
     document = KpiMinute(
         minute=MONTH,
         category="all",
-        received_day="2041-05-01",
+        arrival_date="2041-05-01",
         sessions=sessions,
         users=1,
         purchases=0,
@@ -148,13 +148,13 @@ def test_store_with_a_fault_of_the_whole_request_waits_then_stores_each_document
     client: Elasticsearch, small: Settings, fault: Callable[[Forward], Reply], reason: str
 ) -> None:
     repaired = threading.Event()
-    small = small.replace(bulk_documents=10)
+    small = small.replace(stream={"bulk_max_documents": 10})
 
     def rule(_: bytes, forward: Forward) -> Reply:
         return forward() if repaired.is_set() else fault(forward)
 
     with (
-        serve_proxy(small.elasticsearch_url, rule) as proxy,
+        serve_proxy(small.elasticsearch.url, rule) as proxy,
         ThreadPoolExecutor(1) as aside,
         BulkSink(_at(small, proxy)) as sink,
     ):
@@ -169,7 +169,7 @@ def test_store_with_a_fault_of_the_whole_request_waits_then_stores_each_document
 
 
 def _at(settings: Settings, proxy: ElasticsearchProxy) -> Settings:
-    return settings.replace(elasticsearch_url=proxy.url)
+    return settings.replace(elasticsearch={"url": proxy.url})
 
 
 def test_store_with_a_limit_on_the_request_refuses_only_the_document_that_exceeds_it(
@@ -181,7 +181,7 @@ def test_store_with_a_limit_on_the_request_refuses_only_the_document_that_exceed
     def limit(body: bytes, forward: Forward) -> Reply:
         return Reply(413, b"<html>Request Entity Too Large</html>", "text/html") if len(body) > 5_000 else forward()
 
-    with serve_proxy(small.elasticsearch_url, limit) as proxy, BulkSink(_at(small, proxy)) as sink:
+    with serve_proxy(small.elasticsearch.url, limit) as proxy, BulkSink(_at(small, proxy)) as sink:
         refused = sink.store(items)
     assert [refusal.item for refusal in refused] == [items[7]]
     assert refused[0].reason == "413 <html>Request Entity Too Large</html>"
@@ -272,7 +272,7 @@ def test_store_while_an_index_takes_no_documents_waits_then_stores_all(
     state: Callable[[Elasticsearch], AbstractContextManager[None]],
     error: str,
 ) -> None:
-    small = small.replace(bulk_documents=10)
+    small = small.replace(stream={"bulk_max_documents": 10})
     with BulkSink(small) as sink, ThreadPoolExecutor(1) as aside:
         assert sink.store([details(0), kpi(1)]) == []
         with state(client):
@@ -314,7 +314,7 @@ def test_a_paused_elasticsearch_is_waited_for(client: Elasticsearch, small: Sett
 
 def test_a_missing_elasticsearch_is_waited_for_and_a_close_ends_the_wait(small: Settings) -> None:
     with ThreadPoolExecutor(1) as aside:
-        sink = BulkSink(small.replace(elasticsearch_url="http://127.0.0.1:9"))
+        sink = BulkSink(small.replace(elasticsearch={"url": "http://127.0.0.1:9"}))
         storing = aside.submit(sink.store, [details(1)])
         assert not storing.done()
         sink.close()

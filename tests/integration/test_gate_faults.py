@@ -42,7 +42,7 @@ def session(session_id: str) -> bytes:
 def drain(settings: Settings) -> None:
     """Let a gate decide everything that earlier tests left, so that a commit exists."""
     reader = Reader(settings)
-    marks = [f"mark-{time.time_ns()}-{number}" for number in range(settings.partitions)]
+    marks = [f"mark-{time.time_ns()}-{number}" for number in range(settings.kafka.partitions)]
     for number, mark in enumerate(marks):
         produce(settings, [session(mark)], partition=number)
     with gate(settings) as process:
@@ -52,17 +52,17 @@ def drain(settings: Settings) -> None:
 
 
 def stopped(settings: Settings, partition: int) -> OffsetGap | None:
-    with redis.Redis.from_url(settings.redis_url.reveal()) as client:
+    with redis.Redis.from_url(settings.redis.url.reveal()) as client:
         return GapStore(client).stopped([partition]).get(partition)
 
 
 def resume(settings: Settings, partition: int, start: ResumeFrom = "earliest") -> None:
-    with redis.Redis.from_url(settings.redis_url.reveal()) as client:
+    with redis.Redis.from_url(settings.redis.url.reveal()) as client:
         GapStore(client).request_resume(partition, start)
 
 
 def end_offset(settings: Settings, partition: int) -> int:
-    consumer = Consumer({"bootstrap.servers": settings.kafka_bootstrap, "group.id": "none"})
+    consumer = Consumer({"bootstrap.servers": settings.kafka.bootstrap_servers, "group.id": "none"})
     try:
         return consumer.get_watermark_offsets(TopicPartition(topics.RAW, partition), timeout=10)[1]
     finally:
@@ -70,7 +70,7 @@ def end_offset(settings: Settings, partition: int) -> int:
 
 
 def admin(settings: Settings, work: Callable[[KafkaAdminClient], object]) -> None:
-    client = KafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+    client = KafkaAdminClient(bootstrap_servers=settings.kafka.bootstrap_servers)
     try:
         work(client)
     finally:
@@ -129,7 +129,7 @@ def test_expired_offsets_stop_one_partition_until_resumed(stack: Stack) -> None:
         eventually(lambda: len(reader.valid_ids()) == 3, within_s=60)
     assert sorted(reader.valid_ids()) == ["expired-3", "expired-4", "other partition"]
     assert stopped(settings, 0) is None
-    with redis.Redis.from_url(settings.redis_url.reveal()) as client:
+    with redis.Redis.from_url(settings.redis.url.reveal()) as client:
         (last,) = client.lrange(redis_keys.gaps(0), -1, -1)
     assert decode_gap(last).resumed_offset == position + 3
 
@@ -155,7 +155,7 @@ def test_truncated_log_stops_the_partition_and_readmits_nothing(stack: Stack, st
 def commit_as_gate(settings: Settings, offset: int) -> None:
     """Move the committed offset of partition 0 as the group's member that the gate was."""
     config = {
-        "bootstrap.servers": settings.kafka_bootstrap,
+        "bootstrap.servers": settings.kafka.bootstrap_servers,
         "group.id": topics.GATE_GROUP,
         "group.instance.id": "gate-7",
         "enable.auto.commit": False,
@@ -172,7 +172,7 @@ def commit_as_gate(settings: Settings, offset: int) -> None:
 
 def test_recreated_topic_under_running_gate_is_read_from_its_beginning(stack: Stack) -> None:
     settings, reader = stack.settings, Reader(stack.settings)
-    client = AdminClient({"bootstrap.servers": settings.kafka_bootstrap})
+    client = AdminClient({"bootstrap.servers": settings.kafka.bootstrap_servers})
     with gate(settings):
         produce(settings, [session("in the old topic")])
         eventually(lambda: "in the old topic" in reader.valid_ids(), within_s=60)
@@ -242,7 +242,7 @@ def test_fenced_gate_with_its_lease_goes_on(stack: Stack) -> None:
         produce(settings, [session("before the fence")])
         eventually(lambda: "before the fence" in reader.valid_ids(), within_s=60)
         # What a late request of a producer that the gate has discarded does.
-        TransactionSink(settings.kafka_bootstrap, "gate-7").open()
+        TransactionSink(settings.kafka.bootstrap_servers, "gate-7").open()
         produce(settings, [session("behind the fence")])
         eventually(lambda: "behind the fence" in reader.valid_ids() or process.poll() is not None, within_s=60)
         process.send_signal(signal.SIGTERM)
@@ -254,11 +254,11 @@ def test_fenced_gate_with_its_lease_goes_on(stack: Stack) -> None:
 
 def test_fenced_gate_without_its_lease_ends_with_one_line(stack: Stack) -> None:
     settings, reader = stack.settings, Reader(stack.settings)
-    with gate(settings) as process, redis.Redis.from_url(settings.redis_url.reveal()) as client:
+    with gate(settings) as process, redis.Redis.from_url(settings.redis.url.reveal()) as client:
         produce(settings, [session("before the loss")])
         eventually(lambda: "before the loss" in reader.valid_ids(), within_s=60)
         client.set(redis_keys.gate_lease(7), "elsewhere:1:other", px=60_000)
-        TransactionSink(settings.kafka_bootstrap, "gate-7").open()
+        TransactionSink(settings.kafka.bootstrap_servers, "gate-7").open()
         produce(settings, [session("behind the loss")])
         _, stderr = process.communicate(timeout=30)
         assert process.returncode == 1
@@ -273,8 +273,8 @@ def test_fenced_gate_without_its_lease_ends_with_one_line(stack: Stack) -> None:
 def test_sink_with_undelivered_record_commits_no_offsets(stack: Stack) -> None:
     settings = stack.settings
     limit_messages(settings, topics.VALID, 1_000)
-    sink = TransactionSink(settings.kafka_bootstrap, "gate-8")
-    group = Consumer({"bootstrap.servers": settings.kafka_bootstrap, "group.id": "undelivered"})
+    sink = TransactionSink(settings.kafka.bootstrap_servers, "gate-8")
+    group = Consumer({"bootstrap.servers": settings.kafka.bootstrap_servers, "group.id": "undelivered"})
     topic_partition = TopicPartition(topics.RAW, 0, 1)
     try:
         sink.open()

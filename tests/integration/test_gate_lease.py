@@ -29,7 +29,7 @@ NO_PROCESS = 4_194_305
 @pytest.fixture
 def client(stack: Stack) -> Iterator["redis.Redis"]:
     """Redis without a lease of INDEX."""
-    with redis.Redis.from_url(stack.settings.redis_url.reveal()) as connected:
+    with redis.Redis.from_url(stack.settings.redis.url.reveal()) as connected:
         connected.delete(KEY)
         yield connected
         connected.delete(KEY)
@@ -108,7 +108,7 @@ def test_gate_whose_lease_was_lost_ends_and_leaves_its_successor_alone(stack: St
     with gate(settings, INDEX) as first:
         send("by the first")
         first.send_signal(signal.SIGSTOP)
-        client = redis.Redis.from_url(settings.redis_url.reveal())
+        client = redis.Redis.from_url(settings.redis.url.reveal())
         client.delete(KEY)
         with gate(settings, INDEX) as second:
             send("by the second")

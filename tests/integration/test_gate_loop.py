@@ -15,7 +15,8 @@ from kafka import KafkaProducer
 
 from include.contracts import topics
 from include.contracts.reject_reasons import Reason
-from include.contracts.settings import Secret, Settings
+from include.contracts.setting import Secret
+from include.contracts.settings import Settings
 from include.gate.batch_processor import PREFIX_BYTES
 from local.project import ROOT
 from local.stack import Stack
@@ -47,7 +48,9 @@ def gate(settings: Settings) -> Iterator["subprocess.Popen[str]"]:
 
 
 def produce(settings: Settings, records: list[tuple[bytes | None, bytes | None]]) -> None:
-    producer = KafkaProducer(bootstrap_servers=settings.kafka_bootstrap, max_request_size=topics.MAX_MESSAGE_BYTES)
+    producer = KafkaProducer(
+        bootstrap_servers=settings.kafka.bootstrap_servers, max_request_size=topics.MAX_MESSAGE_BYTES
+    )
     for key, value in records:
         producer.send(topics.RAW, key=key, value=value, partition=0).get(timeout=30)
     producer.close()
@@ -101,7 +104,7 @@ def test_the_gate_waits_for_a_silent_redis_and_loses_nothing(stack: Stack) -> No
 def test_gate_with_a_full_redis_waits_and_loses_nothing(stack: Stack) -> None:
     settings = stack.settings
     since = position(settings)
-    with redis.Redis.from_url(settings.redis_url.reveal()) as client, gate(settings):
+    with redis.Redis.from_url(settings.redis.url.reveal()) as client, gate(settings):
 
         def refusals() -> int:
             return int(client.info("errorstats").get("errorstat_OOM", {}).get("count", 0))
@@ -127,7 +130,7 @@ def test_a_terminated_gate_drains_and_leaves_in_order(stack: Stack) -> None:
         (f"d-{n}".encode(), encoded(user_id=f"d-{n}", session_id=f"drain-{n}", started_at=NOW, ip=None))
         for n in range(sessions)
     ]
-    producer = KafkaProducer(bootstrap_servers=settings.kafka_bootstrap)
+    producer = KafkaProducer(bootstrap_servers=settings.kafka.bootstrap_servers)
     for key, value in records:
         producer.send(topics.RAW, key=key, value=value, partition=0)
     producer.close()
@@ -141,8 +144,8 @@ def test_a_terminated_gate_drains_and_leaves_in_order(stack: Stack) -> None:
 
 
 def test_without_a_key_the_gate_refuses_to_start(stack: Stack) -> None:
-    with gate(stack.settings.replace(pseudonym_key=Secret(""))) as process:
+    with gate(stack.settings.replace(gate={"pseudonym_key": Secret("")})) as process:
         _, message = process.communicate(timeout=30)
     assert process.returncode == 2
-    assert message.startswith("gate: SHOWROOM_PSEUDONYM_KEY is missing")
+    assert message.startswith("gate: SHOWROOM_GATE_PSEUDONYM_KEY is missing")
     assert message.count("\n") == 1

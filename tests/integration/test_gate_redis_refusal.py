@@ -66,7 +66,7 @@ def failing_snapshots(client: "redis.Redis") -> Iterator[None]:
 def test_gate_with_redis_that_refuses_writes_waits_and_loses_nothing(stack: Stack, code: str) -> None:
     settings, reader = stack.settings, Reader(stack.settings)
     at_start, while_running = f"{code} at the start", f"{code} while running"
-    with redis.Redis.from_url(settings.redis_url.reveal()) as client:
+    with redis.Redis.from_url(settings.redis.url.reveal()) as client:
 
         def refusals() -> int:
             return int(client.info("errorstats").get(f"errorstat_{code}", {}).get("count", 0))

@@ -39,11 +39,11 @@ def rejected(stack: Stack) -> Settings:
     """Transactions with single records, a burst, an aborted record, and a user in a foreign partition."""
     settings = stack.settings
     producer = KafkaProducer(
-        bootstrap_servers=settings.kafka_bootstrap, transactional_id="rejected-test", compression_type="lz4"
+        bootstrap_servers=settings.kafka.bootstrap_servers, transactional_id="rejected-test", compression_type="lz4"
     )
     producer.init_transactions()
-    own = partition_of("u-own", settings.partitions)
-    foreign = (partition_of("u-foreign", settings.partitions) + 1) % settings.partitions
+    own = partition_of("u-own", settings.kafka.partitions)
+    foreign = (partition_of("u-foreign", settings.kafka.partitions) + 1) % settings.kafka.partitions
     oldest = encoded(user_id="u-own", session_id="s-oldest")
     single = [("u-own", oldest, 1, own, "session ada@example.com")]
     single.append(("u-foreign", encoded(user_id="u-foreign", session_id="s-foreign"), 2, foreign, ""))
@@ -55,7 +55,7 @@ def rejected(stack: Stack) -> Settings:
         producer.commit_transaction()
     producer.begin_transaction()
     for number in range(BURST):
-        partition = number % settings.partitions
+        partition = number % settings.kafka.partitions
         value = encoded(user_id=SOURCE, session_id=f"s-burst-{number:05}", exit_page="s-oldest")
         send(producer, SOURCE, value, 1_000 + number, partition)
     producer.commit_transaction()
@@ -77,7 +77,7 @@ def ids(records: list[RejectedRecord]) -> list[str]:
 def test_session_behind_many_windows_is_found_once_with_its_origin(rejected: Settings) -> None:
     result = find_rejected(rejected, Query(session_id="s-oldest"))
     (record,) = result.records
-    own = partition_of("u-own", rejected.partitions)
+    own = partition_of("u-own", rejected.kafka.partitions)
     assert (record.reason, record.topic, record.partition, record.offset) == ("duplicate", topics.RAW, own, 1)
     assert record.detail == "session <email>"
     assert abs(datetime.now(UTC) - record.rejected_at) < timedelta(minutes=10)
@@ -98,12 +98,14 @@ def test_last_returns_the_newest_of_all_partitions_and_reads_little(rejected: Se
     result = find_rejected(rejected, Query(last=11))
     assert ids(result.records)[0] == "s-newest"
     # Kafka stamps a batch, so records of two partitions may have one time: each partition gives its newest.
-    for partition in range(rejected.partitions):
+    for partition in range(rejected.kafka.partitions):
         results = [record.offset for record in result.records[1:] if record.partition == partition]
-        newest = 1_000 + BURST - rejected.partitions + partition
-        assert results == list(range(newest, newest - len(results) * rejected.partitions, -rejected.partitions))
+        newest = 1_000 + BURST - rejected.kafka.partitions + partition
+        assert results == list(
+            range(newest, newest - len(results) * rejected.kafka.partitions, -rejected.kafka.partitions)
+        )
     assert len(result.records) == 11
-    assert result.scanned <= FIRST_WINDOW * rejected.partitions
+    assert result.scanned <= FIRST_WINDOW * rejected.kafka.partitions
 
 
 def test_user_is_found_in_the_own_partition_and_in_one_of_another_partitioner(rejected: Settings) -> None:
@@ -131,7 +133,7 @@ def test_time_limit_ends_the_search_and_says_so(rejected: Settings) -> None:
 
 def test_without_kafka_the_error_names_the_remedy(rejected: Settings) -> None:
     with pytest.raises(TransientError, match=r"does not answer .*: see that Kafka runs"):
-        find_rejected(rejected.replace(kafka_bootstrap="127.0.0.1:9"), Query())
+        find_rejected(rejected.replace(kafka={"bootstrap_servers": "127.0.0.1:9"}), Query())
 
 
 @pytest.fixture
@@ -150,7 +152,7 @@ def run(rejected: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., st
 
 def test_command_prints_the_record_without_personal_data(rejected: Settings, run: Callable[..., str]) -> None:
     printed = run("rejected", "--session", "s-oldest", "--record")
-    own = partition_of("u-own", rejected.partitions)
+    own = partition_of("u-own", rejected.kafka.partitions)
     assert f"UTC  duplicate  session s-oldest  sessions.raw[{own}]@1\n" in printed
     assert '"ip":"203.0.113.0/24"' in printed
     assert not [text for text in PERSONAL if text in printed]
@@ -168,5 +170,5 @@ def test_block_list_says_what_a_change_did_and_is_listed(rejected: Settings, run
         for expected, *arguments in steps:
             assert expected in run(*arguments).splitlines()
     finally:
-        with suppress(redis.ConnectionError), redis.Redis.from_url(rejected.redis_url.reveal()) as client:
-            client.delete(*(f"{{{partition}}}:gate:blocked:networks" for partition in range(rejected.partitions)))
+        with suppress(redis.ConnectionError), redis.Redis.from_url(rejected.redis.url.reveal()) as client:
+            client.delete(*(f"{{{partition}}}:gate:blocked:networks" for partition in range(rejected.kafka.partitions)))

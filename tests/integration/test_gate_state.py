@@ -10,7 +10,8 @@ from include.contracts import redis_keys
 from include.contracts.errors import TerminalError
 from include.contracts.offset_gap import OffsetGap
 from include.contracts.reject_reasons import Reason
-from include.contracts.settings import Secret, Settings
+from include.contracts.setting import Secret
+from include.contracts.settings import Settings
 from include.gate.block import block_network, block_user
 from include.gate.gaps import GapStore
 from include.gate.pseudonym import key_check, pseudonymizer
@@ -29,14 +30,16 @@ FULL = 1 << 40
 @pytest.fixture
 def limited(stack: Stack) -> Iterator[Settings]:
     """Settings with small limits and an empty database of their own."""
-    url = stack.settings.redis_url.reveal().rsplit("/", 1)[0] + "/9"
+    url = stack.settings.redis.url.reveal().rsplit("/", 1)[0] + "/9"
     settings = stack.settings.replace(
-        redis_url=Secret(url),
-        partitions=2,
-        rate_user_per_minute=3,
-        rate_network_per_minute=5,
-        users_expected=1_000,
-        pseudonym_key=Secret("k" * 32),
+        redis={"url": Secret(url)},
+        kafka={"partitions": 2},
+        gate={
+            "max_user_sessions_per_minute": 3,
+            "max_network_sessions_per_minute": 5,
+            "bloom_capacity": 1_000,
+            "pseudonym_key": Secret("k" * 32),
+        },
     )
     with redis.Redis.from_url(url) as client:
         client.flushdb()
@@ -70,7 +73,7 @@ class Gatekeeper:
         return self.memory.decide([Batch(partition, rows)])[0]
 
     def report(self) -> GateStats:
-        with redis.Redis.from_url(self.settings.redis_url.reveal()) as client:
+        with redis.Redis.from_url(self.settings.redis.url.reveal()) as client:
             return read_stats(client, self.settings, now=NOW_MS / 1000)
 
 
@@ -80,7 +83,7 @@ def test_a_user_is_new_once(limited: Settings) -> None:
     assert ask(row(3, "d")) == "k"
     report = ask.report()
     assert report.verdicts == {"valid": 4}
-    assert (report.users_unique, report.users_known, report.claims) == (2, 2, 4)
+    assert (report.users_unique, report.bloom_items, report.claims) == (2, 2, 4)
 
 
 def test_a_second_claim_is_a_duplicate_within_and_across_batches(limited: Settings) -> None:
@@ -141,7 +144,7 @@ def test_claims_last_for_the_window_and_are_bounded(limited: Settings) -> None:
         redis_keys.seen(0, 20_000 * redis_keys.SUB_WINDOWS),
         redis_keys.seen(0, 20_001 * redis_keys.SUB_WINDOWS),
     )
-    with redis.Redis.from_url(limited.redis_url.reveal()) as client:
+    with redis.Redis.from_url(limited.redis.url.reveal()) as client:
         claims = {name.decode() for name in client.scan_iter("*:seen:*", _type="hash")}
         assert claims == {first, second}
         for name in client.scan_iter("*:seen:*"):
@@ -150,7 +153,7 @@ def test_claims_last_for_the_window_and_are_bounded(limited: Settings) -> None:
 
 @pytest.mark.parametrize("window_s", [60, 86_400, 100_003])
 def test_a_claim_is_found_from_each_sub_window_and_not_beyond_the_window(limited: Settings, window_s: int) -> None:
-    ask = Gatekeeper(limited.replace(duplicate_window_s=window_s))
+    ask = Gatekeeper(limited.replace(gate={"duplicate_window_s": window_s}))
     step = redis_keys.sub_window_ms(window_s)
     assert ask(row(0, "a")) == "n"
     later = [
@@ -167,7 +170,7 @@ def test_a_claim_is_found_from_each_sub_window_and_not_beyond_the_window(limited
 
 
 def test_a_redelivered_backlog_longer_than_the_window_gets_its_first_verdicts(limited: Settings) -> None:
-    ask = Gatekeeper(limited.replace(duplicate_window_s=60))
+    ask = Gatekeeper(limited.replace(gate={"duplicate_window_s": 60}))
     # the same id again and again, at times just within the window and beyond it, in one batch
     batch = [row(n, "abc"[n % 3], minute=n, received_ms=NOW_MS + n * 25_000) for n in range(200)]
     first = ask(*batch)
@@ -205,8 +208,8 @@ def test_the_unknown_is_refused_to_users_not_seen_before(limited: Settings, odd:
 
 def test_blocked_users_and_networks_are_refused_until_lifted(limited: Settings) -> None:
     ask = Gatekeeper(limited)
-    user = pseudonymizer(limited.require_pseudonym_key())("u-1")
-    with redis.Redis.from_url(limited.redis_url.reveal()) as client:
+    user = pseudonymizer(limited.gate.require_pseudonym_key())("u-1")
+    with redis.Redis.from_url(limited.redis.url.reveal()) as client:
         assert block_user(client, limited, "u-1") == (user, True)
         assert block_network(client, limited, "203.0.113.9") == ("203.0.113.0/24", True)
         assert ask(row(0, "a", user), row(1, "b", network="203.0.113.0/24"), row(2, "c")) == "UNn"
@@ -217,10 +220,10 @@ def test_blocked_users_and_networks_are_refused_until_lifted(limited: Settings) 
 
 
 def test_block_with_another_key_than_the_gate_s_is_refused(limited: Settings) -> None:
-    other = limited.replace(pseudonym_key=Secret("another key of at least thirty-two characters"))
-    with redis.Redis.from_url(limited.redis_url.reveal()) as client:
-        client.set(redis_keys.pseudonym_check(), key_check(pseudonymizer(limited.require_pseudonym_key())))
-        with pytest.raises(TerminalError, match="another SHOWROOM_PSEUDONYM_KEY"):
+    other = limited.replace(gate={"pseudonym_key": Secret("another key of at least thirty-two characters")})
+    with redis.Redis.from_url(limited.redis.url.reveal()) as client:
+        client.set(redis_keys.pseudonym_check(), key_check(pseudonymizer(limited.gate.require_pseudonym_key())))
+        with pytest.raises(TerminalError, match="another SHOWROOM_GATE_PSEUDONYM_KEY"):
             block_user(client, other, "u-1")
         assert block_user(client, limited, "u-1").changed
         block_user(client, limited, "u-1", lift=True)
@@ -228,7 +231,7 @@ def test_block_with_another_key_than_the_gate_s_is_refused(limited: Settings) ->
 
 def test_resume_from_elsewhere_than_requested_is_refused(limited: Settings) -> None:
     gap = OffsetGap(partition=1, kind="expired", from_offset=5, to_offset=9, detected_at=1.0, topic_id="t")
-    with redis.Redis.from_url(limited.redis_url.reveal()) as client:
+    with redis.Redis.from_url(limited.redis.url.reveal()) as client:
         gaps = GapStore(client)
         gaps.stop(gap)
         try:
@@ -247,14 +250,14 @@ def test_large_batches_pass(limited: Settings) -> None:
     # far more users than expected: the filter grows, and takes a new user for a known one at its error rate
     assert ask(*rows).count("n") >= 12_000 * 0.997
     report = ask.report()
-    assert report.users_known == pytest.approx(12_000, rel=0.003)
+    assert report.bloom_items == pytest.approx(12_000, rel=0.003)
     assert report.users_unique == pytest.approx(12_000, rel=0.03)
 
 
 @pytest.fixture
 def memory_limit(limited: Settings) -> Iterator[Callable[[int | None], None]]:
     """Sets Redis' limit to the memory in use plus some bytes; None lifts it."""
-    with redis.Redis.from_url(limited.redis_url.reveal()) as client:
+    with redis.Redis.from_url(limited.redis.url.reveal()) as client:
         before = client.config_get("maxmemory")["maxmemory"]
 
         def limit(spare: int | None) -> None:
@@ -267,13 +270,13 @@ def memory_limit(limited: Settings) -> Iterator[Callable[[int | None], None]]:
 
 def contents(settings: Settings) -> dict[bytes, bytes]:
     """Every key of the database with its value."""
-    with redis.Redis.from_url(settings.redis_url.reveal()) as client:
+    with redis.Redis.from_url(settings.redis.url.reveal()) as client:
         return {name: client.dump(name) for name in client.scan_iter()}
 
 
 def refused_calls(settings: Settings) -> int:
     """Function calls that Redis answered with an error."""
-    with redis.Redis.from_url(settings.redis_url.reveal()) as client:
+    with redis.Redis.from_url(settings.redis.url.reveal()) as client:
         calls = client.info("commandstats").get("cmdstat_fcall", {})
         return int(calls.get("rejected_calls", 0)) + int(calls.get("failed_calls", 0))
 
@@ -317,7 +320,7 @@ def test_memory_that_fills_within_a_batch_keeps_the_whole_batch(
 
 def test_a_lost_function_is_loaded_again(limited: Settings) -> None:
     ask = Gatekeeper(limited)
-    with redis.Redis.from_url(limited.redis_url.reveal()) as client:
+    with redis.Redis.from_url(limited.redis.url.reveal()) as client:
         client.function_flush("SYNC")
     assert ask(row(0, "a")) == "n"
 
@@ -325,7 +328,7 @@ def test_a_lost_function_is_loaded_again(limited: Settings) -> None:
 def test_gates_of_two_releases_decide_side_by_side(limited: Settings) -> None:
     old = "#!lua name=showroom_gate_older\nredis.register_function('gate_decide_older', function() return 'old' end)"
     unused = old.replace("older", "unused")
-    with redis.Redis.from_url(limited.redis_url.reveal()) as client:
+    with redis.Redis.from_url(limited.redis.url.reveal()) as client:
         client.function_load(old, replace=True)
         client.function_load(unused, replace=True)
         client.set(redis_keys.function_used("showroom_gate_older"), 1)
@@ -345,7 +348,7 @@ def test_the_heartbeat_is_fresh(limited: Settings) -> None:
     ask = Gatekeeper(limited)
     ask(row(0, "a"))
     ask.memory.beat([1])
-    with redis.Redis.from_url(limited.redis_url.reveal()) as client:
+    with redis.Redis.from_url(limited.redis.url.reveal()) as client:
         report = read_stats(client, limited)
         assert report.max_heartbeat_age_s < 5
         client.delete(redis_keys.heartbeat(1))
@@ -354,7 +357,7 @@ def test_the_heartbeat_is_fresh(limited: Settings) -> None:
 
 def forget_claims(settings: Settings) -> None:
     """Delete every dedup entry, as their expiry would."""
-    with redis.Redis.from_url(settings.redis_url.reveal()) as client:
+    with redis.Redis.from_url(settings.redis.url.reveal()) as client:
         for name in client.scan_iter("*:seen:*"):
             client.delete(name)
 
@@ -372,7 +375,7 @@ def test_redelivery_after_claim_expiry_never_admits_and_counts_nothing(limited: 
     assert ask(*batch) == "nDPVn-"
     before = ask.report().verdicts
     forget_claims(limited)
-    with redis.Redis.from_url(limited.redis_url.reveal()) as client:
+    with redis.Redis.from_url(limited.redis.url.reveal()) as client:
         client.sadd(redis_keys.blocked_users(0), "new")
         client.sadd(redis_keys.blocked_networks(0), "203.0.113.0/24")
     assert ask(*batch) == "EEPUN-"

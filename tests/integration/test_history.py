@@ -33,13 +33,13 @@ def names(stack: Stack) -> Iterator[Names]:
     """New topics with the partitions of the gate's, filled with six raw records; deleted afterwards."""
     suffix = uuid.uuid4().hex[:8]
     names = Names(f"history-raw-{suffix}", f"history-valid-{suffix}", f"history-rejected-{suffix}")
-    admin = AdminClient({"bootstrap.servers": stack.settings.kafka_bootstrap})
-    created = admin.create_topics([NewTopic(name, stack.settings.partitions, 1) for name in names])
+    admin = AdminClient({"bootstrap.servers": stack.settings.kafka.bootstrap_servers})
+    created = admin.create_topics([NewTopic(name, stack.settings.kafka.partitions, 1) for name in names])
     for future in created.values():
         future.result(30)
-    producer = Producer({"bootstrap.servers": stack.settings.kafka_bootstrap})
+    producer = Producer({"bootstrap.servers": stack.settings.kafka.bootstrap_servers})
     for number in range(RECORDS):
-        producer.produce(names.raw, value_of(number), partition=number % stack.settings.partitions)
+        producer.produce(names.raw, value_of(number), partition=number % stack.settings.kafka.partitions)
     assert producer.flush(30) == 0
     yield names
     for future in admin.delete_topics(list(names)).values():
@@ -52,16 +52,18 @@ def value_of(number: int) -> bytes:
 
 def write(settings: Settings, names: Names, numbers: Iterable[int], *, commit: bool = True) -> None:
     """Write the outputs of raw records in one transaction, as the gate does; even records are valid."""
-    producer = Producer({"bootstrap.servers": settings.kafka_bootstrap, "transactional.id": f"history-{uuid.uuid4()}"})
+    producer = Producer(
+        {"bootstrap.servers": settings.kafka.bootstrap_servers, "transactional.id": f"history-{uuid.uuid4()}"}
+    )
     producer.init_transactions(30)
     producer.begin_transaction()
     for number in numbers:
-        origin = f"{number % settings.partitions}:{number // settings.partitions}"
+        origin = f"{number % settings.kafka.partitions}:{number // settings.kafka.partitions}"
         topic = names.rejected if number % 2 else names.valid
         producer.produce(
             topic,
             value_of(number),
-            partition=number % settings.partitions,
+            partition=number % settings.kafka.partitions,
             headers={topics.HEADER_ORIGIN: origin.encode()},
         )
     assert producer.flush(30) == 0
@@ -103,7 +105,7 @@ def test_check_history_of_faulty_outputs_finds_exactly_the_faults(
 
 
 def test_broker_probe_of_a_running_broker_gets_an_answer_at_once(stack: Stack) -> None:
-    probe = BrokerProbe(stack.settings.ports.kafka)
+    probe = BrokerProbe(stack.settings.local.ports.kafka)
     answered_at = probe.wait(30)
     assert answered_at is not None
     assert answered_at >= probe.started_at
@@ -114,7 +116,7 @@ def test_broker_probe_of_a_hung_broker_gets_no_answer(stack: Stack) -> None:
     broker = psutil.Process(stack.pid("kafka"))
     broker.suspend()
     try:
-        assert BrokerProbe(stack.settings.ports.kafka).wait(1.0) is None
+        assert BrokerProbe(stack.settings.local.ports.kafka).wait(1.0) is None
     finally:
         broker.resume()
-    eventually(lambda: is_answering(stack.settings.ports.kafka), within_s=30)
+    eventually(lambda: is_answering(stack.settings.local.ports.kafka), within_s=30)

@@ -63,7 +63,7 @@ def loaded(stack: Stack) -> Iterator[Loaded]:
     with connect(settings) as client:
         ensure_templates(client, settings)
         send(client, day.bulk)
-        rows = expected_kpis(day.sessions, settings.late_after_s)
+        rows = expected_kpis(day.sessions, settings.stream.lateness_threshold_s)
         kpis = [({"index": {"_index": kpi_index(row), "_id": key}}, row) for key, row in rows.items()]
         send(client, b"".join(msgspec.json.encode(line) + b"\n" for pair in kpis for line in pair))
         for batch in events(day):
@@ -182,7 +182,7 @@ def test_query_panel_missing_index_returns_no_data(stack: Stack, name: str) -> N
 
 def test_query_panel_errors_are_transient_or_terminal(stack: Stack) -> None:
     with (
-        connect(stack.settings.replace(elasticsearch_url="http://127.0.0.1:9")) as nobody,
+        connect(stack.settings.replace(elasticsearch={"url": "http://127.0.0.1:9"})) as nobody,
         pytest.raises(TransientError, match="does not answer"),
     ):
         query_panel(nobody, find_panel("shop-sessions"), DAY)

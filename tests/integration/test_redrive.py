@@ -37,7 +37,7 @@ def review(number: int, score: object = 0.5, *, label: str = "positive") -> str:
 
 
 def minute(sessions: int) -> str:
-    return msgspec.json.encode({"minute": STARTED, "received_day": "2043-02-03", "sessions": sessions}).decode()
+    return msgspec.json.encode({"minute": STARTED, "arrival_date": "2043-02-03", "sessions": sessions}).decode()
 
 
 class DeadLetters:
@@ -45,11 +45,11 @@ class DeadLetters:
 
     def __init__(self, settings: Settings, client: Elasticsearch) -> None:
         self.settings, self.client = settings, client
-        self.producer = KafkaProducer(bootstrap_servers=settings.kafka_bootstrap)
+        self.producer = KafkaProducer(bootstrap_servers=settings.kafka.bootstrap_servers)
         self.reader = KafkaConsumer(
-            bootstrap_servers=settings.kafka_bootstrap, group_id=REDRIVE_GROUP, enable_auto_commit=False
+            bootstrap_servers=settings.kafka.bootstrap_servers, group_id=REDRIVE_GROUP, enable_auto_commit=False
         )
-        self.places = [TopicPartition(DEAD, number) for number in range(settings.partitions)]
+        self.places = [TopicPartition(DEAD, number) for number in range(settings.kafka.partitions)]
         self.reader.assign(self.places)
         self.reader.seek_to_end(*self.places)
         self.starts = {topic_partition: self.reader.position(topic_partition) for topic_partition in self.places}
@@ -58,7 +58,7 @@ class DeadLetters:
 
     def put(self, *dead_letters: DeadLetter) -> None:
         for each in dead_letters:
-            partition = each.origin.offset % self.settings.partitions
+            partition = each.origin.offset % self.settings.kafka.partitions
             self.producer.send(DEAD, value=msgspec.json.encode(each), partition=partition).get(timeout=30)
 
     def redrive(self) -> Summary:
@@ -179,7 +179,7 @@ def test_redrive_killed_before_commit_repeats_idempotently(
 
 
 def test_redrive_offsets_are_retained_longer_than_letters(dead_letters: DeadLetters) -> None:
-    admin = KafkaAdminClient(bootstrap_servers=dead_letters.settings.kafka_bootstrap)
+    admin = KafkaAdminClient(bootstrap_servers=dead_letters.settings.kafka.bootstrap_servers)
     try:
         names = [(ConfigResourceType.TOPIC, DEAD), (ConfigResourceType.BROKER, "1")]
         described = admin.describe_configs([ConfigResource(*name) for name in names], config_filter="all")
@@ -206,7 +206,7 @@ def test_redrive_without_kafka_raises_transient_error(
     dead_letters: DeadLetters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "REQUEST_MS", 500)
-    unavailable = dead_letters.settings.replace(kafka_bootstrap="127.0.0.1:9")
+    unavailable = dead_letters.settings.replace(kafka={"bootstrap_servers": "127.0.0.1:9"})
     with pytest.raises(TransientError, match="Kafka does not answer"):
         survey(unavailable)
 

@@ -35,7 +35,7 @@ def put_kpi(client: Elasticsearch, minute: int, category: str, sessions: int, re
     row = KpiMinute(
         minute=MONTH + timedelta(minutes=minute),
         category=category,
-        received_day="2051-07-01",
+        arrival_date="2051-07-01",
         sessions=sessions,
         users=1,
         purchases=1,
@@ -116,7 +116,7 @@ def test_queries_errors_are_transient_or_terminal(stack: Stack, client: Elastics
     with pytest.raises(TerminalError, match="400"):
         queries.count(client, "kpi_minute", {"no_such_query": {}})
     with (
-        connect(stack.settings.replace(elasticsearch_url="http://127.0.0.1:9")) as nobody,
+        connect(stack.settings.replace(elasticsearch={"url": "http://127.0.0.1:9"})) as nobody,
         pytest.raises(TransientError, match="does not answer"),
     ):
         queries.count(nobody, "kpi_minute")

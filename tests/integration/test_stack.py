@@ -14,7 +14,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
 from include.contracts.errors import NotReadyError, PortTakenError, TerminalError
-from include.contracts.settings import LOOPBACK, Settings
+from include.contracts.settings import LOOPBACK, KafkaSettings, LocalSettings, Settings
 from include.contracts.topics import DAY_MS, RAW, REJECTED
 from include.provision.topics import ensure_topics
 from local import processes
@@ -31,7 +31,10 @@ INDEX = "crash-test"
 @pytest.fixture(scope="module")
 def own_settings() -> Settings:
     """A stack that these tests may crash, beside the shared one."""
-    return Settings(state_dir=Path(".showroom/test-crash"), port_offset=OFFSET, partitions=2)
+    return Settings(
+        local=LocalSettings(state_dir=Path(".showroom/test-crash"), port_offset=OFFSET),
+        kafka=KafkaSettings(partitions=2),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -49,19 +52,19 @@ def crashed(own_settings: Settings) -> Iterator[Stack]:
 
 def put(settings: Settings, value: str) -> None:
     """One value into each store, acknowledged by each."""
-    with redis.Redis.from_url(settings.redis_url.reveal()) as client:
+    with redis.Redis.from_url(settings.redis.url.reveal()) as client:
         client.set("crash", value)
         client.execute_command("BF.ADD", "bloom", value)
-    producer = KafkaProducer(bootstrap_servers=settings.kafka_bootstrap)
+    producer = KafkaProducer(bootstrap_servers=settings.kafka.bootstrap_servers)
     producer.send(RAW, key=b"crash", value=value.encode(), partition=0).get(timeout=30)
     producer.close()
-    with Elasticsearch(settings.elasticsearch_url) as client:
+    with Elasticsearch(settings.elasticsearch.url) as client:
         client.index(index=INDEX, id="crash", document={"value": value})
 
 
 def newest_in_kafka(settings: Settings) -> str:
     """The last value of partition 0."""
-    consumer = KafkaConsumer(bootstrap_servers=settings.kafka_bootstrap)
+    consumer = KafkaConsumer(bootstrap_servers=settings.kafka.bootstrap_servers)
     try:
         topic_partition = TopicPartition(RAW, 0)
         consumer.assign([topic_partition])
@@ -74,16 +77,16 @@ def newest_in_kafka(settings: Settings) -> str:
 
 def require_stored(settings: Settings, value: str) -> None:
     """Each store holds the value."""
-    with redis.Redis.from_url(settings.redis_url.reveal(), decode_responses=True) as client:
+    with redis.Redis.from_url(settings.redis.url.reveal(), decode_responses=True) as client:
         assert client.get("crash") == value
         assert client.execute_command("BF.EXISTS", "bloom", value) == 1
     assert newest_in_kafka(settings) == value
-    with Elasticsearch(settings.elasticsearch_url) as client:
+    with Elasticsearch(settings.elasticsearch.url) as client:
         eventually(lambda: client.get(index=INDEX, id="crash")["_source"] == {"value": value})
 
 
 def ports_of(stack: Stack) -> list[int]:
-    return list(stack.settings.ports)
+    return list(stack.settings.local.ports)
 
 
 def test_every_server_runs_and_is_told_with_pid_and_address(stack: Stack) -> None:
@@ -93,7 +96,7 @@ def test_every_server_runs_and_is_told_with_pid_and_address(stack: Stack) -> Non
     for name in SERVERS:
         assert psutil.pid_exists(messages[name].pid or 0)
         assert (messages[name].uptime_s or 0) > 0
-    assert messages["kafka"].address == stack.settings.kafka_bootstrap
+    assert messages["kafka"].address == stack.settings.kafka.bootstrap_servers
 
 
 def test_elasticsearch_does_not_run_as_root(stack: Stack) -> None:
@@ -114,12 +117,12 @@ def test_all_ports_listen_on_loopback_only(stack: Stack) -> None:
 def test_topics_are_as_contracted_and_made_once(crashed: Stack) -> None:
     assert ensure_topics(crashed.settings) == []
 
-    with pytest.raises(TerminalError, match=r"SHOWROOM_PARTITIONS is 3, but .*sessions\.raw has 2"):
-        ensure_topics(crashed.settings.replace(partitions=3))
+    with pytest.raises(TerminalError, match=r"SHOWROOM_KAFKA_PARTITIONS is 3, but .*sessions\.raw has 2"):
+        ensure_topics(crashed.settings.replace(kafka={"partitions": 3}))
 
 
 def test_ensure_topics_existing_topic_gets_the_retention_of_the_contract(crashed: Stack) -> None:
-    admin = KafkaAdminClient(bootstrap_servers=crashed.settings.kafka_bootstrap)
+    admin = KafkaAdminClient(bootstrap_servers=crashed.settings.kafka.bootstrap_servers)
     topic = ConfigResource(ConfigResourceType.TOPIC, REJECTED, {"retention.ms": str(7 * DAY_MS)})
 
     def retention_ms() -> int:
@@ -197,7 +200,7 @@ def test_down_leaves_nothing_even_without_a_supervisor(crashed: Stack) -> None:
 @pytest.fixture
 def small() -> Iterator[Stack]:
     """A stack of which only Redis is started, in an empty state folder."""
-    stack = Stack(Settings(state_dir=Path(".showroom/test-small"), port_offset=OFFSET + 100))
+    stack = Stack(Settings(local=LocalSettings(state_dir=Path(".showroom/test-small"), port_offset=OFFSET + 100)))
     with turn(stack.settings):
         stack.purge()
         try:
@@ -213,7 +216,7 @@ def test_down_leaves_nothing(small: Stack) -> None:
     small.down()
 
     assert processes.find_processes(small.layout) == []
-    assert is_free(small.settings.ports.redis)
+    assert is_free(small.settings.local.ports.redis)
 
 
 def test_elasticsearch_runs_below_a_folder_that_only_its_owner_may_enter(
@@ -221,7 +224,7 @@ def test_elasticsearch_runs_below_a_folder_that_only_its_owner_may_enter(
 ) -> None:
     folder = tmp_path_factory.mktemp("closed")
     folder.chmod(0o700)
-    stack = Stack(Settings(state_dir=folder / "s", port_offset=OFFSET + 200))
+    stack = Stack(Settings(local=LocalSettings(state_dir=folder / "s", port_offset=OFFSET + 200)))
     try:
         stack.up(["elasticsearch"])
     finally:
@@ -229,14 +232,14 @@ def test_elasticsearch_runs_below_a_folder_that_only_its_owner_may_enter(
 
 
 def test_a_taken_port_is_named_with_server_owner_and_remedy(small: Stack) -> None:
-    port = small.settings.ports.redis
+    port = small.settings.local.ports.redis
     with socket.create_server((LOOPBACK, port)), pytest.raises(PortTakenError) as caught:
         small.up(["redis"])
 
     line = str(caught.value)
     assert f"port {port} of Redis is taken by" in line
     assert f"pid {os.getpid()}" in line
-    assert "SHOWROOM_PORT_OFFSET" in line
+    assert "SHOWROOM_LOCAL_PORT_OFFSET" in line
     assert "\n" not in line
 
 

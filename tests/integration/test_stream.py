@@ -49,7 +49,9 @@ class Shop:
         for number in range(len(self.sent), len(self.sent) + sessions):
             session = self._session(number)
             self.sent.append(session)
-            self.producer.send(VALID, key=b"k", value=encoded(session), partition=number % self.settings.partitions)
+            self.producer.send(
+                VALID, key=b"k", value=encoded(session), partition=number % self.settings.kafka.partitions
+            )
         self.producer.flush()
 
     def place(self, value: bytes | None) -> tuple[int, int]:
@@ -60,7 +62,7 @@ class Shop:
     def assert_exact(self, within_s: float = PATIENCE_S) -> None:
         """Each session sent is in each index, each document once, and the minutes are right."""
         required = self._ids()
-        expected = expected_kpis(self.sent, self.settings.late_after_s)
+        expected = expected_kpis(self.sent, self.settings.stream.lateness_threshold_s)
         eventually(lambda: self._counts() == (*map(len, required.values()), len(self.sent)), within_s, every_s=0.5)
         for alias, ids in required.items():
             assert self._known(alias, ids) == ids
@@ -121,9 +123,9 @@ class Shop:
 def shop(stack: Stack) -> Iterator[Shop]:
     """A shop on the shared stack, with the job running."""
     settings = stack.settings
-    producer = KafkaProducer(bootstrap_servers=settings.kafka_bootstrap, linger_ms=5)
+    producer = KafkaProducer(bootstrap_servers=settings.kafka.bootstrap_servers, linger_ms=5)
     with connect(settings) as client:
-        assert settings.checkpoint_interval_s == CHECKPOINT_S
+        assert settings.stream.checkpoint_interval_s == CHECKPOINT_S
         start_job(settings, deadline_s=PATIENCE_S)
         yield Shop(settings, client, producer)
     producer.close()
@@ -140,9 +142,9 @@ def flink(stack: Stack) -> Iterator[FlinkRest]:
 
 def dead_letters(settings: Settings) -> dict[tuple[int, int, str | None], DeadLetter]:
     """All dead letters by origin and id."""
-    consumer = KafkaConsumer(bootstrap_servers=settings.kafka_bootstrap, auto_offset_reset="earliest")
+    consumer = KafkaConsumer(bootstrap_servers=settings.kafka.bootstrap_servers, auto_offset_reset="earliest")
     try:
-        parts = [TopicPartition(DEAD, partition) for partition in range(settings.partitions)]
+        parts = [TopicPartition(DEAD, partition) for partition in range(settings.kafka.partitions)]
         ends = consumer.end_offsets(parts)
         consumer.assign(parts)
         consumer.seek_to_beginning(*parts)

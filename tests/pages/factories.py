@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi.testclient import TestClient
 
-from include.contracts.settings import Settings
+from include.contracts.settings import FlinkSettings, LocalSettings, Settings
 from include.dashboards.model import Column, Dashboard, Filters, Grid, Link, Panel, Table
 from showroom.web import auth
 from showroom.web.app import create_app
@@ -67,7 +67,11 @@ class FakeDataSources(DataSources):
     """Returns the results that a test sets, and records the queries."""
 
     def __init__(self) -> None:
-        super().__init__(Settings(state_dir=Path(".showroom/missing"), flink_url="http://flink:8081"))
+        super().__init__(
+            Settings(
+                local=LocalSettings(state_dir=Path(".showroom/missing")), flink=FlinkSettings(url="http://flink:8081")
+            )
+        )
         self.queries: list[tuple[str, Filters]] = []
         self.rows: dict[str, list[list[Any]]] = {"shop-metric": [[7]], "shop-bar": [["living_room", 3]]}
         self.failure: SourceFailure | None = None

@@ -11,7 +11,16 @@ import pytest
 from fastapi.testclient import TestClient
 
 from include.contracts.errors import SettingsError
-from include.contracts.settings import Secret, Settings
+from include.contracts.setting import Secret
+from include.contracts.settings import (
+    ElasticsearchSettings,
+    FlinkSettings,
+    KafkaSettings,
+    LocalSettings,
+    MongodbSettings,
+    RedisSettings,
+    Settings,
+)
 from include.dashboards import panels
 from showroom.web.data_sources import DataSources
 from tests.pages.factories import logged_in_client
@@ -21,12 +30,12 @@ CLOSED_PORT = "127.0.0.1:9"
 
 def client_of(elasticsearch_url: str) -> TestClient:
     settings = Settings(
-        state_dir=Path(".showroom/missing"),
-        kafka_bootstrap=CLOSED_PORT,
-        redis_url=Secret(f"redis://{CLOSED_PORT}/0"),
-        elasticsearch_url=elasticsearch_url,
-        flink_url=f"http://{CLOSED_PORT}",
-        mongo_url=Secret(f"mongodb://{CLOSED_PORT}"),
+        local=LocalSettings(state_dir=Path(".showroom/missing")),
+        kafka=KafkaSettings(bootstrap_servers=CLOSED_PORT),
+        redis=RedisSettings(url=Secret(f"redis://{CLOSED_PORT}/0")),
+        elasticsearch=ElasticsearchSettings(url=elasticsearch_url),
+        flink=FlinkSettings(url=f"http://{CLOSED_PORT}"),
+        mongodb=MongodbSettings(url=Secret(f"mongodb://{CLOSED_PORT}")),
     )
     return logged_in_client(lambda: DataSources(settings))
 

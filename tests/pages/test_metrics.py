@@ -6,7 +6,16 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from include.contracts.metrics import METRICS
-from include.contracts.settings import Secret, Settings
+from include.contracts.setting import Secret
+from include.contracts.settings import (
+    ElasticsearchSettings,
+    FlinkSettings,
+    KafkaSettings,
+    MongodbSettings,
+    RedisSettings,
+    Settings,
+    SuperviseSettings,
+)
 from showroom.web import metrics
 from showroom.web.data_sources import DataSources
 from showroom.web.metrics import exposition, read_metrics
@@ -18,12 +27,12 @@ def unavailable(tmp_path: Path) -> DataSources:
     address = "127.0.0.1:1"
     return DataSources(
         Settings(
-            kafka_bootstrap=address,
-            redis_url=Secret(f"redis://{address}/0"),
-            elasticsearch_url=f"http://{address}",
-            flink_url=f"http://{address}",
-            mongo_url=Secret(f"mongodb://{address}"),
-            supervise_folder=str(tmp_path),
+            kafka=KafkaSettings(bootstrap_servers=address),
+            redis=RedisSettings(url=Secret(f"redis://{address}/0")),
+            elasticsearch=ElasticsearchSettings(url=f"http://{address}"),
+            flink=FlinkSettings(url=f"http://{address}"),
+            mongodb=MongodbSettings(url=Secret(f"mongodb://{address}")),
+            supervise=SuperviseSettings(state_dir=str(tmp_path)),
         )
     )
 

@@ -8,12 +8,14 @@ from pyflink.table import StreamTableEnvironment
 
 from flink.job import configuration, environment, statement_set
 from flink.statements import INDEX_KPI, INDEX_SESSIONS, inserts, tables
-from include.contracts.settings import Settings
+from include.contracts.settings import Settings, StreamSettings
 from include.contracts.stream import JOB_NAME
 from include.contracts.topics import DEAD, KPI, VALID
 
 CLUSTER = Path(__file__).resolve().parents[2] / "config/flink/config.yaml"
-SETTINGS = Settings(parallelism=2, bulk_documents=123, bundle_ms=77, checkpoint_interval_s=3)
+SETTINGS = Settings(
+    stream=StreamSettings(parallelism=2, bulk_max_documents=123, bulk_flush_ms=77, checkpoint_interval_s=3)
+)
 
 
 @pytest.fixture(scope="module")
@@ -79,5 +81,5 @@ def test_tables_read_and_write_the_contracts_topics() -> None:
 
 
 def test_a_quote_in_a_setting_stays_inside_its_text() -> None:
-    text = tables(SETTINGS.replace(kafka_bootstrap="a'b:1"))[0]
+    text = tables(SETTINGS.replace(kafka={"bootstrap_servers": "a'b:1"}))[0]
     assert "'properties.bootstrap.servers' = 'a''b:1'" in text

@@ -14,10 +14,10 @@ from flink.schema import flink_columns
 from flink.statements import KPI_COLUMNS, kpi_query
 from include.contracts.index_documents import KpiMinute
 from include.contracts.session import Purchase, ValidSession
-from include.contracts.settings import Settings
+from include.contracts.settings import Settings, StreamSettings
 from tests.valid_sessions import STARTED, encoded, expected_kpis, valid_session, viewed
 
-SETTINGS = Settings(late_after_s=600)
+SETTINGS = Settings(stream=StreamSettings(lateness_threshold_s=600))
 CATEGORIES = ("living_room", "bed|room", "all", "büro 'n' mehr", None)
 Count = Callable[[list[bytes]], dict[str, dict[str, Any]]]
 
@@ -75,7 +75,7 @@ def some_sessions(number: int) -> list[ValidSession]:
 def test_rows_equal_a_count_by_hand(count: Count) -> None:
     sessions = some_sessions(300)
     counted = count([encoded(session) for session in sessions])
-    expected = expected_kpis(sessions, SETTINGS.late_after_s)
+    expected = expected_kpis(sessions, SETTINGS.stream.lateness_threshold_s)
     assert counted.keys() == expected.keys()
     for identity, row in expected.items():
         assert counted[identity] == pytest.approx(row), identity
@@ -98,4 +98,4 @@ def test_broken_records_are_passed_over(count: Count) -> None:
         encoded(good).replace(b"2026-11-23T08:15:30", b"yesterday"),
     ]
     rows = count([*broken, encoded(good), b"\xff\xfe"])
-    assert rows == expected_kpis([good], SETTINGS.late_after_s)
+    assert rows == expected_kpis([good], SETTINGS.stream.lateness_threshold_s)

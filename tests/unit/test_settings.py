@@ -8,7 +8,18 @@ from hypothesis import strategies as st
 
 from include.contracts.errors import SettingsError
 from include.contracts.ports import Ports
-from include.contracts.settings import Secret, Settings
+from include.contracts.renamed_settings import RENAMED
+from include.contracts.setting import Secret
+from include.contracts.settings import (
+    PREFIX,
+    ElasticsearchSettings,
+    GateSettings,
+    KafkaSettings,
+    LocalSettings,
+    RedisSettings,
+    Settings,
+    all_settings,
+)
 
 KEY = "0123456789abcdef0123456789abcdef"
 
@@ -16,23 +27,25 @@ KEY = "0123456789abcdef0123456789abcdef"
 def test_defaults_follow_the_local_port_table() -> None:
     settings = Settings.from_env({})
 
-    assert settings.kafka_bootstrap == "127.0.0.1:19000"
-    assert settings.redis_url.reveal() == "redis://127.0.0.1:19002/0"
-    assert settings.elasticsearch_url == "http://127.0.0.1:19003"
-    assert settings.flink_url == "http://127.0.0.1:19005"
+    assert settings.kafka.bootstrap_servers == "127.0.0.1:19000"
+    assert settings.redis.url.reveal() == "redis://127.0.0.1:19002/0"
+    assert settings.elasticsearch.url == "http://127.0.0.1:19003"
+    assert settings.flink.url == "http://127.0.0.1:19005"
 
 
 def test_an_offset_shifts_every_port_and_the_addresses_with_them() -> None:
-    settings = Settings.from_env({"SHOWROOM_PORT_OFFSET": "300"})
+    settings = Settings.from_env({"SHOWROOM_LOCAL_PORT_OFFSET": "300"})
 
-    assert [after - before for before, after in zip(Ports(), settings.ports, strict=True)] == [300] * len(Ports())
-    assert settings.kafka_bootstrap == "127.0.0.1:19300"
+    assert [after - before for before, after in zip(Ports(), settings.local.ports, strict=True)] == [300] * len(Ports())
+    assert settings.kafka.bootstrap_servers == "127.0.0.1:19300"
 
 
 def test_an_address_that_is_set_stays() -> None:
-    settings = Settings.from_env({"SHOWROOM_KAFKA_BOOTSTRAP": "kafka:9092", "SHOWROOM_PORT_OFFSET": "300"})
+    settings = Settings.from_env(
+        {"SHOWROOM_KAFKA_BOOTSTRAP_SERVERS": "kafka:9092", "SHOWROOM_LOCAL_PORT_OFFSET": "300"}
+    )
 
-    assert settings.kafka_bootstrap == "kafka:9092"
+    assert settings.kafka.bootstrap_servers == "kafka:9092"
 
 
 def test_no_two_servers_share_a_port_and_stacks_a_hundred_apart_never_meet() -> None:
@@ -43,13 +56,13 @@ def test_no_two_servers_share_a_port_and_stacks_a_hundred_apart_never_meet() -> 
 def test_everything_wrong_is_named_in_one_error() -> None:
     environment = {
         "SHOWROOM_PARTITONS": "4",
-        "SHOWROOM_PARTITIONS": "four",
-        "SHOWROOM_REPLICATION": "0",
-        "SHOWROOM_GATE_BATCH": "20001",
-        "SHOWROOM_MAX_CLICKS_PER_S": "nan",
-        "SHOWROOM_INDEX_DURABILITY": "never",
+        "SHOWROOM_KAFKA_PARTITIONS": "four",
+        "SHOWROOM_KAFKA_REPLICATION_FACTOR": "0",
+        "SHOWROOM_GATE_BATCH_SIZE": "20001",
+        "SHOWROOM_GATE_MAX_CLICKS_PER_S": "nan",
+        "SHOWROOM_ELASTICSEARCH_TRANSLOG_DURABILITY": "never",
         "SHOWROOM_REDIS_URL": "http://:hush@host",
-        "SHOWROOM_PORT_OFFSET": "50",
+        "SHOWROOM_LOCAL_PORT_OFFSET": "50",
     }
 
     with pytest.raises(SettingsError) as caught:
@@ -57,14 +70,14 @@ def test_everything_wrong_is_named_in_one_error() -> None:
 
     message = str(caught.value)
     assert "SHOWROOM_PARTITONS is unknown" in message
-    assert "SHOWROOM_PARTITIONS is not of type int: 'four'" in message
-    assert "SHOWROOM_REPLICATION is below 1" in message
-    assert "SHOWROOM_GATE_BATCH is above 20000" in message
-    assert "SHOWROOM_MAX_CLICKS_PER_S is not a finite number" in message
-    assert "SHOWROOM_INDEX_DURABILITY is neither request nor async" in message
-    assert "SHOWROOM_REDIS_URL is no address like redis://host:port/db" in message
+    assert "SHOWROOM_KAFKA_PARTITIONS is not of type int: 'four'" in message
+    assert "SHOWROOM_KAFKA_REPLICATION_FACTOR is below 1" in message
+    assert "SHOWROOM_GATE_BATCH_SIZE is above 20000" in message
+    assert "SHOWROOM_GATE_MAX_CLICKS_PER_S is not a finite number" in message
+    assert "SHOWROOM_ELASTICSEARCH_TRANSLOG_DURABILITY is not one of request, async" in message
+    assert "SHOWROOM_REDIS_URL does not start with redis://, rediss:// or unix://" in message
     assert "hush" not in message
-    assert "SHOWROOM_PORT_OFFSET is no multiple of 100: 50" in message
+    assert "SHOWROOM_LOCAL_PORT_OFFSET is not a multiple of 100: 50" in message
     assert "\n" not in message
 
 
@@ -74,23 +87,25 @@ def test_other_names_are_none_of_its_business() -> None:
 
 @pytest.mark.parametrize(("key", "problem"), [("", "missing"), (KEY[:-1], "too short")])
 def test_a_missing_or_short_pseudonym_key_is_refused(key: str, problem: str) -> None:
-    with pytest.raises(SettingsError, match=f"SHOWROOM_PSEUDONYM_KEY is {problem}") as caught:
-        Settings(pseudonym_key=Secret(key)).require_pseudonym_key()
+    with pytest.raises(SettingsError, match=f"SHOWROOM_GATE_PSEUDONYM_KEY is {problem}") as caught:
+        Settings(gate=GateSettings(pseudonym_key=Secret(key))).gate.require_pseudonym_key()
 
     assert not key or key not in str(caught.value)
 
 
 def test_a_good_pseudonym_key_is_given() -> None:
-    assert Settings(pseudonym_key=Secret(KEY)).require_pseudonym_key() == KEY.encode()
+    assert Settings(gate=GateSettings(pseudonym_key=Secret(KEY))).gate.require_pseudonym_key() == KEY.encode()
 
 
 def test_secrets_never_print() -> None:
-    settings = Settings(pseudonym_key=Secret(KEY), redis_url=Secret("redis://:hush@host:1/0"))
+    settings = Settings(
+        gate=GateSettings(pseudonym_key=Secret(KEY)), redis=RedisSettings(url=Secret("redis://:hush@host:1/0"))
+    )
 
-    printed = [repr(settings), str(settings), f"{settings.pseudonym_key}", f"{settings.redis_url!s:>40}"]
+    printed = [repr(settings), str(settings), f"{settings.gate.pseudonym_key}", f"{settings.redis.url!s:>40}"]
     assert not [text for text in printed if KEY in text or "hush" in text]
-    assert settings.pseudonym_key.reveal() == KEY
-    assert type(settings.pseudonym_key.reveal()) is str
+    assert settings.gate.pseudonym_key.reveal() == KEY
+    assert type(settings.gate.pseudonym_key.reveal()) is str
 
 
 @given(
@@ -104,16 +119,25 @@ def test_the_environment_of_a_child_makes_equal_settings(
     offset: int, partitions: int, pace: float, key: str, durability: str
 ) -> None:
     settings = Settings(
-        state_dir=Path("some where/else"),
-        port_offset=offset,
-        partitions=partitions,
-        max_clicks_per_s=pace,
-        pseudonym_key=Secret(key),
-        index_durability=durability,
+        local=LocalSettings(state_dir=Path("some where/else"), port_offset=offset),
+        kafka=KafkaSettings(partitions=partitions),
+        gate=GateSettings(max_clicks_per_s=pace, pseudonym_key=Secret(key)),
+        elasticsearch=ElasticsearchSettings(translog_durability=durability),
     )
 
     assert Settings.from_env(settings.to_env()) == settings
 
 
 def test_every_setting_has_a_meaning_for_the_documentation() -> None:
-    assert [name for name, item in Settings.__dataclass_fields__.items() if not item.metadata.get("meaning")] == []
+    assert [item.variable for item in all_settings() if not item.metadata.get("meaning")] == []
+
+
+def test_a_renamed_setting_is_answered_with_its_new_name() -> None:
+    with pytest.raises(SettingsError, match="SHOWROOM_GATE_BATCH is now SHOWROOM_GATE_BATCH_SIZE"):
+        Settings.from_env({"SHOWROOM_GATE_BATCH": "100"})
+
+
+def test_renamed_settings_lead_to_settings_that_exist() -> None:
+    existing = {item.variable.removeprefix(PREFIX) for item in all_settings()}
+    assert set(RENAMED.values()) <= existing
+    assert not set(RENAMED) & existing

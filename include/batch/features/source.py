@@ -41,7 +41,7 @@ def stream(
     is away or busy or has lost the cursor, TerminalError where it refuses.
     """
     with errors("read sessions"), _client(settings) as client:
-        database = client[settings.mongo_database]
+        database = client[settings.mongodb.database]
         sessions = database.get_collection(SESSIONS, codec_options=CodecOptions(tz_aware=True, tzinfo=UTC))
         # Not count_documents: its pipeline makes the local stand-in hold every document in memory.
         count = int(database.command("count", SESSIONS, query=_began(window.start, window.end))["n"])
@@ -73,7 +73,7 @@ def _slices(window: Window, parts: int) -> Iterator[tuple[datetime, datetime]]:
 
 def _client(settings: Settings) -> pymongo.MongoClient[Document]:
     return pymongo.MongoClient(
-        settings.mongo_url.reveal(),
+        settings.mongodb.url.reveal(),
         appname="showroom-batch",
         serverSelectionTimeoutMS=CONNECT_MS,
         # Also the patience of the client's heartbeat, which the local stand-in answers only between commands.
@@ -95,4 +95,4 @@ def errors(operation: str) -> Iterator[None]:
         message = f"{operation}: MongoDB refused: {str(error)[:LONGEST_REASON]}"
         if getattr(error, "code", None) in AGAIN_CODES:
             raise TransientError(message, "run the step again") from error
-        raise TerminalError(message, "see SHOWROOM_MONGO_URL and MongoDB's log") from error
+        raise TerminalError(message, "see SHOWROOM_MONGODB_URL and MongoDB's log") from error

@@ -82,14 +82,14 @@ class MongoStore:
 
     def __init__(self, settings: Settings) -> None:
         self._client: pymongo.MongoClient[dict[str, Any]] = pymongo.MongoClient(
-            settings.mongo_url.reveal(),
+            settings.mongodb.url.reveal(),
             appname="showroom-batch",
             serverSelectionTimeoutMS=CONNECT_MS,
             # Also the patience of the client's heartbeat, which the local stand-in answers only between commands.
             connectTimeoutMS=ANSWER_MS,
             socketTimeoutMS=ANSWER_MS,
         )
-        self._database = self._client[settings.mongo_database].with_options(
+        self._database = self._client[settings.mongodb.database].with_options(
             write_concern=pymongo.WriteConcern(w="majority", j=True)
         )
         self._name = STAGED + uuid.uuid4().hex[:12]
@@ -130,8 +130,8 @@ class ElasticStore:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._client = Elasticsearch(
-            settings.elasticsearch_url,
-            api_key=settings.elasticsearch_api_key.reveal() or None,
+            settings.elasticsearch.url,
+            api_key=settings.elasticsearch.api_key.reveal() or None,
             request_timeout=TIMEOUT_S,
             max_retries=0,
             retry_on_timeout=False,
@@ -182,8 +182,8 @@ class ElasticStore:
 
     def _index_settings(self) -> dict[str, Any]:
         return {
-            "number_of_shards": self._settings.index_shards,
-            "number_of_replicas": self._settings.index_replicas,
+            "number_of_shards": self._settings.elasticsearch.shards,
+            "number_of_replicas": self._settings.elasticsearch.replicas,
             "refresh_interval": "-1",
         }
 

@@ -66,7 +66,7 @@ def open_ledger(settings: Settings) -> Iterator[MongoEntries]:
     with (
         errors("open the privacy ledger"),
         pymongo.MongoClient[Document](
-            settings.mongo_url.reveal(),
+            settings.mongodb.url.reveal(),
             appname="showroom-batch",
             serverSelectionTimeoutMS=CONNECT_MS,
             # Also the patience of the client's heartbeat, which the local stand-in answers only between commands.
@@ -77,7 +77,7 @@ def open_ledger(settings: Settings) -> Iterator[MongoEntries]:
         ) as client,
     ):
         yield MongoEntries(
-            client[settings.mongo_database].get_collection(
+            client[settings.mongodb.database].get_collection(
                 PRIVACY,
                 codec_options=CodecOptions(tz_aware=True, tzinfo=UTC),
                 write_concern=pymongo.WriteConcern(w="majority", j=True),

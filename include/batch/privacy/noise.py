@@ -55,10 +55,10 @@ class Noise:
 
 
 def _key(settings: Settings) -> bytes:
-    key = settings.noise_key.reveal().encode()
+    key = settings.batch.noise_key.reveal().encode()
     if len(key) < MIN_KEY_BYTES:
         raise SettingsError(
-            f"{PREFIX}NOISE_KEY is {'too short' if key else 'missing'}; nothing private is released",
+            f"{PREFIX}BATCH_NOISE_KEY is {'too short' if key else 'missing'}; nothing private is released",
             f"set it to at least {MIN_KEY_BYTES} random characters and keep it secret: who knows it can undo the noise",
         )
     return key

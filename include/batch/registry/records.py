@@ -25,7 +25,7 @@ def open_decisions(settings: Settings) -> Iterator[Collection[Document]]:
     with (
         errors("open the decisions"),
         pymongo.MongoClient[Document](
-            settings.mongo_url.reveal(),
+            settings.mongodb.url.reveal(),
             appname="showroom-batch",
             serverSelectionTimeoutMS=CONNECT_MS,
             # Also the patience of the client's heartbeat, which the local stand-in answers only between commands.
@@ -33,7 +33,7 @@ def open_decisions(settings: Settings) -> Iterator[Collection[Document]]:
             socketTimeoutMS=ANSWER_MS,
         ) as client,
     ):
-        yield client[settings.mongo_database].get_collection(
+        yield client[settings.mongodb.database].get_collection(
             PROMOTIONS,
             codec_options=CodecOptions(tz_aware=True),
             write_concern=pymongo.WriteConcern(w="majority", j=True),

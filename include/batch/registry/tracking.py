@@ -37,7 +37,7 @@ def connect(settings: Settings) -> MlflowClient:
     for name, value in CLIENT_TIMEOUTS.items():
         os.environ.setdefault(name, value)
     with errors("connect"):
-        return MlflowClient(tracking_uri=settings.mlflow_url, registry_uri=settings.mlflow_url)
+        return MlflowClient(tracking_uri=settings.mlflow.url, registry_uri=settings.mlflow.url)
 
 
 def experiment(client: MlflowClient) -> str:

@@ -168,7 +168,7 @@ def _summarize(
     logged: Mapping[str, Run],
     decisions: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, object]:
-    address = f"{inputs.settings.mlflow_url.rstrip('/')}/#/experiments/{context.experiment}"
+    address = f"{inputs.settings.mlflow.url.rstrip('/')}/#/experiments/{context.experiment}"
     models, released = context.results.models, context.results.released
     return {
         "run": context.results.key,

@@ -35,7 +35,7 @@ def drop_old_sessions(now: datetime, dry_run: bool) -> int:
     with fail_fast_on_terminal(), MongoHook() as hook:
         settings = load_settings()
         archive = database(hook.get_conn(), settings)
-        days = settings.archive_retention_days
+        days = settings.archive.retention_days
         count = delete_expired(
             archive, days, now, dry_run=dry_run, deadline_s=RETENTION_DEADLINE_S, on_progress=_log.info
         )

@@ -18,7 +18,7 @@ from include.contracts.settings import Settings
 from include.ingest.plan import Plan
 from include.ingest.purchase_model import Intent, describe
 from showroom.fail_fast import fail_fast_on_terminal
-from showroom.settings import batch_folder, load_settings
+from showroom.settings import batch_runs_dir, load_settings
 
 RUNS = "runs"
 MAX_NAME_LENGTH = 120
@@ -51,9 +51,9 @@ def plan_run(run_id: str, instant: datetime, params: Mapping[str, Any]) -> dict[
     with fail_fast_on_terminal():
         current = load_settings()
         start, end = window_of(current, instant, params)
-        folder = batch_folder(current) / RUNS / folder_name(run_id)
+        folder = batch_runs_dir(current) / RUNS / folder_name(run_id)
         folder.mkdir(parents=True, exist_ok=True)
-        deleted = prune(folder.parent, folder, current.nightly_runs)
+        deleted = prune(folder.parent, folder, current.batch.runs_retained)
         with MongoHook() as hook, errors("read the ledgers"):
             oracle_auc = _oracle_auc_from_ledgers(current, hook, start, end)
         _log.info("%s/%s in %s, %d older runs deleted", start, end, folder, deleted)
@@ -68,7 +68,7 @@ def window_of(current: Settings, instant: datetime, params: Mapping[str, Any]) -
     """
     midnight = _utc(instant.isoformat()).replace(hour=0, minute=0, second=0, microsecond=0)
     end = _utc(params["end"]) if params.get("end") else midnight
-    start = _utc(params["start"]) if params.get("start") else end - timedelta(days=current.nightly_days)
+    start = _utc(params["start"]) if params.get("start") else end - timedelta(days=current.batch.window_days)
     if start >= end:
         raise SettingsError(f"the window {start}/{end} is empty", "give a start before the end")
     return start, end

@@ -33,9 +33,9 @@ def plan_of(settings: Settings, start: datetime, end: datetime, params: Mapping[
     """
     start, end = _plain(start), _plain(end)
     since = end - timedelta(days=params["days"]) if params.get("days") else start
-    usual = round(settings.synthetic_per_minute * (end - since).total_seconds() / MINUTE_S)
+    usual = round(settings.ingest.sessions_per_minute * (end - since).total_seconds() / MINUTE_S)
     sessions = params["sessions"] if params.get("sessions") is not None else usual
-    seed = params["seed"] if params.get("seed") is not None else settings.synthetic_seed
+    seed = params["seed"] if params.get("seed") is not None else settings.ingest.seed
     return Plan.of(settings, seed=seed, start=since, end=end, sessions=sessions)
 
 

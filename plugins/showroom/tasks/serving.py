@@ -26,11 +26,11 @@ def ensure_indices() -> list[str]:
 
 
 def drop_old_indices(now: Any, dry_run: bool) -> list[str]:
-    """Delete the monthly indices older than SHOWROOM_INDEX_MONTHS; with `dry_run` only return them."""
+    """Delete the monthly indices older than the retention; with `dry_run` only return them."""
     with fail_fast_on_terminal():
         settings = load_settings()
         with connect(settings) as client:
-            old = drop_old(client, settings.index_months, now, dry_run=dry_run)
+            old = drop_old(client, settings.elasticsearch.retention_months, now, dry_run=dry_run)
         _log.info("%s: %s", "would delete" if dry_run else "deleted", ", ".join(old) or "nothing")
         return old
 

@@ -9,7 +9,7 @@ from pymongo.database import Database
 from include.archive import queries as archive
 from include.archive.retention import cutoff
 from include.archive.store import Document
-from include.contracts.collections import progress_id
+from include.contracts.collections import watermark_id
 from include.contracts.settings import Settings
 from include.contracts.topics import VALID
 from include.serving import queries as serving
@@ -24,9 +24,9 @@ class Stores:
 
     def __init__(self, settings: Settings, client: Elasticsearch, database: Database[Document], now: datetime) -> None:
         self._client, self._database = client, database
-        self._partitions = settings.partitions
-        self._retained_since = cutoff(settings.archive_retention_days, now)
-        self.oldest_month = oldest_month(now, settings.index_months)
+        self._partitions = settings.kafka.partitions
+        self._retained_since = cutoff(settings.archive.retention_days, now)
+        self.oldest_month = oldest_month(now, settings.elasticsearch.retention_months)
 
     def counts(self, hour: datetime) -> dict[str, int]:
         """Return store -> documents of the sessions that arrived in an hour; without MongoDB after its retention."""
@@ -57,4 +57,4 @@ class Stores:
     def archived(self) -> dict[int, int]:
         """Return partition -> the archive's watermark."""
         marks = {mark.place: mark.offset for mark in archive.progress(self._database)}
-        return {partition: marks.get(progress_id(VALID, partition), 0) for partition in range(self._partitions)}
+        return {partition: marks.get(watermark_id(VALID, partition), 0) for partition in range(self._partitions)}

@@ -60,7 +60,7 @@ class Pages:
         dashboards = self._dashboards()
         try:
             settings = self._sources.settings
-            urls = {"MLflow": settings.mlflow_url, "Flink": settings.flink_url}
+            urls = {"MLflow": settings.mlflow.url, "Flink": settings.flink.url}
             page = dashboard_view(dashboards, parse_query(request.query_params, next(iter(dashboards))), urls)
         except SettingsError as error:
             return self._render(request, "live", page=SourceFailure.from_error("The configuration", error))

@@ -31,7 +31,7 @@ def _is_scraper(request: Request) -> bool:
     """Return whether the request is for the metrics and has the token of the settings."""
     if getattr(request.scope.get("route"), "path", "") != METRICS_PATH:
         return False
-    token = os.environ.get(f"{PREFIX}METRICS_TOKEN", "")
+    token = os.environ.get(f"{PREFIX}AIRFLOW_METRICS_TOKEN", "")
     authorization = request.headers.get("authorization", "")
     return bool(token) and hmac.compare_digest(authorization.encode(), f"Bearer {token}".encode())
 

@@ -91,7 +91,7 @@ class DataSources:
     @property
     def flink_folder(self) -> Path | None:
         """Flink's data folder; None if the settings do not name it."""
-        return Path(self.settings.flink_state) if self.settings.flink_state else None
+        return Path(self.settings.flink.state_dir) if self.settings.flink.state_dir else None
 
     def decisions(self) -> list[DecisionRecord] | SourceFailure:
         """Return the supervisor's latest decisions, newest first."""
@@ -137,20 +137,20 @@ class DataSources:
     @cached_property
     def redis(self) -> "redis.Redis":
         """Redis of the gate and the supervisor."""
-        url = self.settings.redis_url.reveal()
+        url = self.settings.redis.url.reveal()
         return redis.Redis.from_url(url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
 
     @cached_property
     def mongo(self) -> "pymongo.MongoClient[dict[str, Any]]":
         """MongoDB of the archive."""
         return pymongo.MongoClient(
-            self.settings.mongo_url.reveal(), serverSelectionTimeoutMS=TIMEOUT_S * 1000, timeoutMS=TIMEOUT_S * 1000
+            self.settings.mongodb.url.reveal(), serverSelectionTimeoutMS=TIMEOUT_S * 1000, timeoutMS=TIMEOUT_S * 1000
         )
 
     def _count_rejected(self) -> dict[Reason, int]:
         try:
             with self.redis.pipeline(transaction=False) as pipe:
-                for partition in range(self.settings.partitions):
+                for partition in range(self.settings.kafka.partitions):
                     pipe.hmget(redis_keys.counts(partition), list(Reason))
                 rows = pipe.execute()
         except redis.RedisError as error:
@@ -161,7 +161,7 @@ class DataSources:
         return {reason: count for reason, count in sorted(sums.items(), key=lambda item: -item[1]) if count}
 
     def _find_reconciliations(self) -> list[dict[str, Any]]:
-        collection = self.mongo[self.settings.mongo_database][collections.RECONCILIATIONS]
+        collection = self.mongo[self.settings.mongodb.database][collections.RECONCILIATIONS]
         try:
             return list(collection.find().sort("_id", pymongo.DESCENDING).limit(MAX_RECONCILIATIONS))
         except PyMongoError as error:

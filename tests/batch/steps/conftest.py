@@ -10,7 +10,8 @@ import pytest
 from mlflow import MlflowClient
 
 from include.batch.registry import records
-from include.contracts.settings import Secret, Settings
+from include.contracts.setting import Secret
+from include.contracts.settings import MlflowSettings, MongodbSettings, Settings
 
 
 class Records(dict[str, dict[str, Any]]):
@@ -43,7 +44,9 @@ def settings(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.chdir(tmp_path)
     own = tmp_path / "mlflow.db"
     shutil.copy(empty_store, own)
-    return Settings(mlflow_url=f"sqlite:///{own}", mongo_url=Secret("mongodb://127.0.0.1:1"))
+    return Settings(
+        mlflow=MlflowSettings(url=f"sqlite:///{own}"), mongodb=MongodbSettings(url=Secret("mongodb://127.0.0.1:1"))
+    )
 
 
 @pytest.fixture

@@ -24,7 +24,8 @@ from include.batch.privacy import recompute, release
 from include.batch.privacy.mechanism import Mechanism, calibrate
 from include.batch.steps import privacy
 from include.contracts.errors import SettingsError, TerminalError
-from include.contracts.settings import Secret, Settings
+from include.contracts.setting import Secret
+from include.contracts.settings import BatchSettings, Settings
 from tests.batch.documents import WINDOW
 from tests.batch.factories import samples
 from tests.batch.privacy.factories import PRIVATE
@@ -81,7 +82,9 @@ def step(tmp_path: Path) -> Step:
     small = msgspec.structs.replace(
         nightly, private=PRIVATE, evaluation=msgspec.structs.replace(nightly.evaluation, draws=40)
     )
-    return Step(Inputs(WINDOW, tmp_path, Settings(noise_key=Secret("k" * 32)), lambda _: None), small)
+    return Step(
+        Inputs(WINDOW, tmp_path, Settings(batch=BatchSettings(noise_key=Secret("k" * 32))), lambda _: None), small
+    )
 
 
 def run(step: Step) -> dict[str, Any]:
@@ -125,7 +128,7 @@ def test_run_releases_once_and_a_repeat_costs_nothing(step: Step, entries: Memor
 
 def test_run_with_another_noise_key_is_charged_again(step: Step, entries: Memory) -> None:
     run(step)
-    run(with_inputs(step, settings=Settings(noise_key=Secret("l" * 32))))
+    run(with_inputs(step, settings=Settings(batch=BatchSettings(noise_key=Secret("l" * 32)))))
 
     assert len(entries.entries) == 2
 

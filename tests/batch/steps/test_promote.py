@@ -21,7 +21,7 @@ from tests.batch.steps.run_folder import PARAMETERS
 
 
 def client(settings: Settings) -> MlflowClient:
-    return MlflowClient(tracking_uri=settings.mlflow_url, registry_uri=settings.mlflow_url)
+    return MlflowClient(tracking_uri=settings.mlflow.url, registry_uri=settings.mlflow.url)
 
 
 def run_step(inputs: Inputs) -> Any:
@@ -59,7 +59,7 @@ def test_first_run_logs_registers_and_promotes(first: Inputs, settings: Settings
     assert list(aliases.values()) == [{"champion": "1", "challenger": "1"}] * 2
     assert {name: one["outcome"] for name, one in summary["decisions"].items()} == dict.fromkeys(aliases, "promoted")
     assert summary["epsilon"] == {"run": 0.97, "spent": 1.9, "budget": 8.0}
-    assert all(row["address"].startswith(settings.mlflow_url) for row in summary["models"])
+    assert all(row["address"].startswith(settings.mlflow.url) for row in summary["models"])
     assert [record["confirmed"] for record in decisions.values()] == [True, True]
 
 
@@ -72,7 +72,7 @@ def test_logged_model_predicts_as_the_fitted_one(first: Inputs, settings: Settin
     assert champion is not None
     assert np.array_equal(champion.probabilities(samples), fitted.probabilities(samples))
 
-    mlflow.set_tracking_uri(settings.mlflow_url)
+    mlflow.set_tracking_uri(settings.mlflow.url)
     served = mlflow.pyfunc.load_model(f"models:/{versions.MODEL}@champion")
     import pandas as pd  # noqa: PLC0415
 

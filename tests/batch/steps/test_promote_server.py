@@ -14,7 +14,7 @@ import requests
 from include.batch.registry import load, tracking, versions
 from include.batch.steps import promote
 from include.contracts.errors import TerminalError, TransientError
-from include.contracts.settings import Settings
+from include.contracts.settings import MlflowSettings, Settings
 from tests.batch.steps import run_folder
 from tests.batch.steps.conftest import Records
 
@@ -59,7 +59,7 @@ def wait(url: str, running: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def test_promote_on_a_server(server: str, tmp_path: Path, decisions: Records) -> None:
-    settings = Settings(mlflow_url=server)
+    settings = Settings(mlflow=MlflowSettings(url=server))
     inputs = run_folder.write(run_folder.inputs(tmp_path / "1", settings))
     promote.run(inputs, run_folder.PARAMETERS)
     assert load.champion(settings, versions.MODEL) is not None
@@ -79,7 +79,7 @@ def test_promote_without_a_server_raises_within_seconds(
 ) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        settings = Settings(mlflow_url=f"http://127.0.0.1:{probe.getsockname()[1]}")
+        settings = Settings(mlflow=MlflowSettings(url=f"http://127.0.0.1:{probe.getsockname()[1]}"))
     for name in tracking.CLIENT_TIMEOUTS:
         monkeypatch.delenv(name, raising=False)
     inputs = run_folder.write(run_folder.inputs(tmp_path / "1", settings))

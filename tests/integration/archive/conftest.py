@@ -10,7 +10,7 @@ from pymongo.database import Database
 from include.archive import store, watermark
 from include.archive.source import Source, describe
 from include.archive.store import Client, Document
-from include.contracts.settings import Settings
+from include.contracts.settings import ArchiveSettings, KafkaSettings, LocalSettings, Settings
 from include.contracts.topics import VALID
 from local.stack import ARCHIVE, Stack
 from tests.locking import turn
@@ -20,7 +20,11 @@ OFFSET = 1_400
 
 @pytest.fixture(scope="package")
 def archive_stack() -> Iterator[Stack]:
-    settings = Settings(state_dir=Path(".showroom/test-archive"), port_offset=OFFSET, partitions=2, archive_batch=50)
+    settings = Settings(
+        local=LocalSettings(state_dir=Path(".showroom/test-archive"), port_offset=OFFSET),
+        kafka=KafkaSettings(partitions=2),
+        archive=ArchiveSettings(batch_size=50),
+    )
     stack = Stack(settings)
     with turn(settings):
         stack.purge()
@@ -34,7 +38,7 @@ def archive_stack() -> Iterator[Stack]:
 @pytest.fixture
 def own(archive_stack: Stack) -> Settings:
     """Settings of a database of this test only."""
-    return archive_stack.settings.replace(mongo_database=f"test-{uuid.uuid4().hex[:12]}")
+    return archive_stack.settings.replace(mongodb={"database": f"test-{uuid.uuid4().hex[:12]}"})
 
 
 @pytest.fixture

@@ -8,9 +8,10 @@ from pymongo.database import Database
 from include.archive.consume import load
 from include.archive.lag import partition_lag
 from include.archive.store import Document
-from include.contracts.collections import PROGRESS
+from include.contracts.collections import WATERMARKS
 from include.contracts.errors import TerminalError, TransientError
-from include.contracts.settings import Secret, Settings
+from include.contracts.setting import Secret
+from include.contracts.settings import Settings
 from local.stack import Stack
 from tests.valid_topic import put, sessions
 
@@ -34,12 +35,12 @@ def test_partition_lag_of_an_archive_without_watermarks_is_everything_that_exist
     own: Settings, empty: Database[Document]
 ) -> None:
     put(own, sessions(4))
-    assert empty[PROGRESS].count_documents({}) == 0
+    assert empty[WATERMARKS].count_documents({}) == 0
     assert all(waiting >= 2 for waiting in partition_lag(own).values())
 
 
 def test_partition_lag_of_another_topic_raises_terminal_error(own: Settings, archive: Database[Document]) -> None:
-    archive[PROGRESS].update_many({}, {"$set": {"topic_id": "another"}})
+    archive[WATERMARKS].update_many({}, {"$set": {"topic_id": "another"}})
     with pytest.raises(TerminalError, match="of an earlier topic"):
         partition_lag(own)
 
@@ -49,9 +50,9 @@ def test_partition_lag_without_a_server_raises_transient_error(
     archive_stack: Stack, own: Settings, missing: str
 ) -> None:
     unavailable = (
-        own.replace(kafka_bootstrap="127.0.0.1:9")
+        own.replace(kafka={"bootstrap_servers": "127.0.0.1:9"})
         if missing == "kafka"
-        else own.replace(mongo_url=Secret("mongodb://127.0.0.1:9"))
+        else own.replace(mongodb={"url": Secret("mongodb://127.0.0.1:9")})
     )
     began = time.monotonic()
     with pytest.raises(TransientError, match="does not answer"):

@@ -17,7 +17,8 @@ from include.archive import store
 from include.archive.store import Client, Document
 from include.contracts.collections import SESSIONS
 from include.contracts.errors import TerminalError, TransientError
-from include.contracts.settings import LOOPBACK, Secret, Settings
+from include.contracts.setting import Secret
+from include.contracts.settings import LOOPBACK, LocalSettings, MongodbSettings, Settings
 from local.stack import ARCHIVE, Stack
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -131,7 +132,7 @@ def test_only_loopback_is_listened_on(archive_stack: Stack) -> None:
     ours = archive_stack.pids("mongodb")
     results = [seen for seen in psutil.net_connections("tcp") if seen.pid in ours and seen.status == psutil.CONN_LISTEN]
     assert {(seen.laddr.ip.removeprefix("::ffff:"), seen.laddr.port) for seen in results if seen.laddr} == {
-        (LOOPBACK, archive_stack.settings.ports.mongodb)
+        (LOOPBACK, archive_stack.settings.local.ports.mongodb)
     }
 
 
@@ -139,14 +140,16 @@ def test_errors_say_whether_to_try_again(client: Client, empty: Database[Documen
     with pytest.raises(TerminalError, match="refused"), store.errors("ask"):
         empty.command("noSuchCommand")
     with pytest.raises(TerminalError, match="refused"):
-        store.connect(Settings(mongo_url=Secret("http://nowhere")))
+        store.connect(Settings(mongodb=MongodbSettings(url=Secret("http://nowhere"))))
     with pytest.raises(TerminalError, match="refused"):
-        store.database(client, Settings(mongo_database="no.database"))
+        store.database(client, Settings(mongodb=MongodbSettings(database="no.database")))
 
 
 def test_a_server_that_is_away_is_told_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "CONNECT_MS", 300)
-    unavailable = Settings(mongo_url=Secret("mongodb://127.0.0.1:9"), state_dir=Path("none"))
+    unavailable = Settings(
+        mongodb=MongodbSettings(url=Secret("mongodb://127.0.0.1:9")), local=LocalSettings(state_dir=Path("none"))
+    )
     with (
         store.connect(unavailable) as nobody,
         pytest.raises(TransientError, match="does not answer"),

@@ -56,7 +56,7 @@ def test_expire_command_without_yes_deletes_nothing_and_with_it_deletes(
     own: Settings, empty: Database[Document]
 ) -> None:
     fill(empty, datetime.now(UTC))
-    environment = own.replace(archive_retention_days=2).to_env()
+    environment = own.replace(archive={"retention_days": 2}).to_env()
 
     dry_run = CliRunner().invoke(app, ["expire"], env=environment)
     assert (dry_run.exit_code, empty[SESSIONS].count_documents({})) == (0, 7)

@@ -8,7 +8,8 @@ from pymongo.errors import PyMongoError
 
 from include.archive import watermark
 from include.archive.store import Document
-from include.contracts.settings import Secret, Settings
+from include.contracts.setting import Secret
+from include.contracts.settings import Settings
 from include.contracts.topics import VALID
 from include.supervise.archive_probe import TIMEOUT_MS, probe_archive
 from include.supervise.observation import ArchiveState
@@ -30,5 +31,5 @@ def test_probe_returns_the_watermarks(own: Settings, empty: Database[Document]) 
 def test_probe_without_mongodb_ends_in_time(own: Settings) -> None:
     began = time.monotonic()
     with pytest.raises(PyMongoError):
-        probe_archive(own.replace(mongo_url=Secret("mongodb://127.0.0.1:1")))
+        probe_archive(own.replace(mongodb={"url": Secret("mongodb://127.0.0.1:1")}))
     assert time.monotonic() - began < TIMEOUT_MS / 1_000 + SLACK_S

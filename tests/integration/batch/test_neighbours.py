@@ -20,7 +20,8 @@ from include.batch.lsh.stores import STAGED, ElasticStore, MongoStore, Store
 from include.contracts.collections import NEIGHBOURS
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.index_documents import NEIGHBOURS_ALIAS
-from include.contracts.settings import Secret, Settings
+from include.contracts.setting import Secret
+from include.contracts.settings import Settings
 from local.stack import ARCHIVE, Stack
 
 USERS = 60
@@ -30,11 +31,11 @@ USERS = 60
 def own(stack: Stack) -> Iterator[Settings]:
     """Settings with a database of this test; the alias is deleted afterwards."""
     stack.up(ARCHIVE)
-    settings = stack.settings.replace(mongo_database=f"test-{uuid.uuid4().hex[:12]}")
+    settings = stack.settings.replace(mongodb={"database": f"test-{uuid.uuid4().hex[:12]}"})
     yield settings
-    with MongoClient[dict[str, Any]](settings.mongo_url.reveal()) as mongo:
-        mongo.drop_database(settings.mongo_database)
-    with Elasticsearch(settings.elasticsearch_url) as elastic:
+    with MongoClient[dict[str, Any]](settings.mongodb.url.reveal()) as mongo:
+        mongo.drop_database(settings.mongodb.database)
+    with Elasticsearch(settings.elasticsearch.url) as elastic:
         indices = list(elastic.indices.get_alias(index=f"{NEIGHBOURS_ALIAS}-*").keys())
         if indices:
             elastic.indices.delete(index=indices)
@@ -65,23 +66,23 @@ def put(settings: Settings, run: str, batches: Iterator[Rows] | None = None) -> 
 
 
 def in_mongo(settings: Settings) -> list[dict[str, Any]]:
-    with MongoClient[dict[str, Any]](settings.mongo_url.reveal()) as client:
-        return list(client[settings.mongo_database][NEIGHBOURS].find({}))
+    with MongoClient[dict[str, Any]](settings.mongodb.url.reveal()) as client:
+        return list(client[settings.mongodb.database][NEIGHBOURS].find({}))
 
 
 def staged_in_mongo(settings: Settings) -> list[str]:
-    with MongoClient[dict[str, Any]](settings.mongo_url.reveal()) as client:
-        return [name for name in client[settings.mongo_database].list_collection_names() if name.startswith(STAGED)]
+    with MongoClient[dict[str, Any]](settings.mongodb.url.reveal()) as client:
+        return [name for name in client[settings.mongodb.database].list_collection_names() if name.startswith(STAGED)]
 
 
 def in_elasticsearch(settings: Settings, query: dict[str, Any] | None = None) -> list[dict[str, Any]]:
-    with Elasticsearch(settings.elasticsearch_url) as client:
+    with Elasticsearch(settings.elasticsearch.url) as client:
         response = client.search(index=NEIGHBOURS_ALIAS, query=query or {"match_all": {}}, size=1_000)
     return [hit["_source"] for hit in response["hits"]["hits"]]
 
 
 def indices(settings: Settings) -> list[str]:
-    with Elasticsearch(settings.elasticsearch_url) as client:
+    with Elasticsearch(settings.elasticsearch.url) as client:
         return list(client.indices.get_alias(index=f"{NEIGHBOURS_ALIAS}-*").keys())
 
 
@@ -130,8 +131,8 @@ def test_killed_publish_changes_nothing(own: Settings) -> None:
     environment = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": ".",
-        "SHOWROOM_PORT_OFFSET": str(own.port_offset),
-        "SHOWROOM_MONGO_DATABASE": own.mongo_database,
+        "SHOWROOM_LOCAL_PORT_OFFSET": str(own.local.port_offset),
+        "SHOWROOM_MONGODB_DATABASE": own.mongodb.database,
     }
     with subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True) as killed:
         assert killed.stdout is not None
@@ -177,8 +178,8 @@ def test_concurrent_readers_see_one_complete_run(own: Settings) -> None:
 def test_publish_to_a_failing_store_keeps_the_previous_run(own: Settings) -> None:
     put(own, "first")
     for unavailable in (
-        {"elasticsearch_url": "http://127.0.0.1:9"},
-        {"mongo_url": Secret("mongodb://127.0.0.1:9/?serverSelectionTimeoutMS=200")},
+        {"elasticsearch": {"url": "http://127.0.0.1:9"}},
+        {"mongodb": {"url": Secret("mongodb://127.0.0.1:9/?serverSelectionTimeoutMS=200")}},
     ):
         with pytest.raises(TransientError, match="does not answer"):
             put(own.replace(**unavailable), "second")

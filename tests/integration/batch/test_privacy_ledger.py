@@ -9,7 +9,8 @@ from pymongo import MongoClient
 
 from include.batch.privacy.ledger_store import Entries, MongoEntries, open_ledger
 from include.contracts.errors import TerminalError, TransientError
-from include.contracts.settings import LOOPBACK, Secret, Settings
+from include.contracts.setting import Secret
+from include.contracts.settings import LOOPBACK, MongodbSettings, Settings
 from local.stack import Stack
 from tests.batch.privacy.ledger_contract import CONTRACT, entry
 
@@ -18,10 +19,10 @@ from tests.batch.privacy.ledger_contract import CONTRACT, entry
 def own(stack: Stack) -> Iterator[Settings]:
     """Settings with a database of this test."""
     stack.up(("mongodb",))
-    settings = stack.settings.replace(mongo_database=f"test-{uuid.uuid4().hex[:12]}")
+    settings = stack.settings.replace(mongodb={"database": f"test-{uuid.uuid4().hex[:12]}"})
     yield settings
-    with MongoClient[dict[str, Any]](settings.mongo_url.reveal()) as mongo:
-        mongo.drop_database(settings.mongo_database)
+    with MongoClient[dict[str, Any]](settings.mongodb.url.reveal()) as mongo:
+        mongo.drop_database(settings.mongodb.database)
 
 
 @pytest.mark.parametrize("contract", CONTRACT)
@@ -40,8 +41,8 @@ def test_charges_survive_a_crash_of_mongodb(own: Settings, stack: Stack) -> None
 
 
 def test_read_of_an_entry_without_a_number_raises(own: Settings) -> None:
-    with MongoClient[dict[str, Any]](own.mongo_url.reveal()) as mongo:
-        mongo[own.mongo_database].privacy.insert_one({"_id": "a"})
+    with MongoClient[dict[str, Any]](own.mongodb.url.reveal()) as mongo:
+        mongo[own.mongodb.database].privacy.insert_one({"_id": "a"})
     with open_ledger(own) as entries, pytest.raises(TerminalError, match="has no number"):
         entries.read()
 
@@ -49,7 +50,7 @@ def test_read_of_an_entry_without_a_number_raises(own: Settings) -> None:
 def test_unavailable_mongodb_raises_transient_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("include.batch.privacy.ledger_store.CONNECT_MS", 200)
     with (
-        open_ledger(Settings(mongo_url=Secret(f"mongodb://{LOOPBACK}:9"))) as entries,
+        open_ledger(Settings(mongodb=MongodbSettings(url=Secret(f"mongodb://{LOOPBACK}:9")))) as entries,
         pytest.raises(TransientError, match="read the privacy ledger"),
     ):
         entries.read()

@@ -9,7 +9,7 @@ import redis
 from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 
 from include.contracts import redis_keys, topics
-from include.contracts.settings import Settings
+from include.contracts.settings import KafkaSettings, LocalSettings, Settings
 from include.supervise.flink_rest import FlinkRest
 from include.supervise.stream_job import cancel, running_job
 from local.stack import Stack
@@ -32,8 +32,8 @@ def no_stream(stack: Stack) -> Iterator[Stack]:
 @pytest.fixture
 def decision_log(stack: Stack) -> Settings:
     """Settings of the shared stack, without decisions, alerts and supervisors."""
-    with redis.Redis.from_url(stack.settings.redis_url.reveal()) as client:
-        client.delete(redis_keys.decisions(), redis_keys.supervising(), *client.keys("{supervise}:alarm:*"))
+    with redis.Redis.from_url(stack.settings.redis.url.reveal()) as client:
+        client.delete(redis_keys.decisions(), redis_keys.supervisor_lease(), *client.keys("{supervise}:alert:*"))
     shutil.rmtree(supervise_folder(stack.settings), ignore_errors=True)
     return stack.settings
 
@@ -41,7 +41,10 @@ def decision_log(stack: Stack) -> Settings:
 @pytest.fixture(scope="module")
 def broker() -> Iterator[Settings]:
     """A Kafka of these tests' own that nobody has used."""
-    settings = Settings(state_dir=Path(".showroom/test-hours"), port_offset=OFFSET, partitions=2)
+    settings = Settings(
+        local=LocalSettings(state_dir=Path(".showroom/test-hours"), port_offset=OFFSET),
+        kafka=KafkaSettings(partitions=2),
+    )
     stack = Stack(settings)
     with turn(settings):
         stack.purge()
@@ -54,9 +57,9 @@ def broker() -> Iterator[Settings]:
 
 def pass_over(settings: Settings, group: str, topic: str, short: int = 0, partitions: tuple[int, ...] = (0,)) -> None:
     """Commit for a group that it has read a topic to its end, but for the last offsets of some partitions."""
-    reader = KafkaConsumer(bootstrap_servers=settings.kafka_bootstrap, group_id=group, enable_auto_commit=False)
+    reader = KafkaConsumer(bootstrap_servers=settings.kafka.bootstrap_servers, group_id=group, enable_auto_commit=False)
     try:
-        topic_partitions = [TopicPartition(topic, number) for number in range(settings.partitions)]
+        topic_partitions = [TopicPartition(topic, number) for number in range(settings.kafka.partitions)]
         ends = reader.end_offsets(topic_partitions)
         for number in partitions:
             ends[topic_partitions[number]] -= short

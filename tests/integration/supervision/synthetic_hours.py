@@ -37,7 +37,7 @@ READERS = ((topics.GATE_GROUP, topics.RAW), (topics.STREAM_GROUP, topics.VALID),
 
 def let_raw_records_be_old(settings: Settings) -> None:
     """Let producers set the time of arrival of raw records, so that hours of the past can be made."""
-    with KafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap) as admin:
+    with KafkaAdminClient(bootstrap_servers=settings.kafka.bootstrap_servers) as admin:
         config = {"message.timestamp.type": "CreateTime"}
         admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topics.RAW, config)])
 
@@ -118,7 +118,7 @@ class ShopHour:
         """The rows of `kpi_minute`, one a session."""
         day = f"{self.start:%Y-%m-%d}"
         for session in sessions:
-            row = {"minute": session.started_at, "category": "all", "received_day": day, "sessions": 1}
+            row = {"minute": session.started_at, "category": "all", "arrival_date": day, "sessions": 1}
             name = index_name("kpi_minute", session.started_at)
             self._client.index(index=name, id=session.session_id, document=row, refresh=True)
 
@@ -149,13 +149,13 @@ class ShopHour:
     def delete_valid(self) -> None:
         """Delete every record of `sessions.valid`, as retention does."""
         ends = end_offsets(self.settings, topics.VALID)
-        with KafkaAdminClient(bootstrap_servers=self.settings.kafka_bootstrap) as admin:
+        with KafkaAdminClient(bootstrap_servers=self.settings.kafka.bootstrap_servers) as admin:
             admin.delete_records({TopicPartition(topics.VALID, number): end for number, end in ends.items()})
 
     def recreate_valid(self) -> None:
         """Delete the topic `sessions.valid` and create it anew, empty."""
         before = describe(self.settings, topics.VALID).topic_id
-        with KafkaAdminClient(bootstrap_servers=self.settings.kafka_bootstrap) as admin:
+        with KafkaAdminClient(bootstrap_servers=self.settings.kafka.bootstrap_servers) as admin:
             admin.delete_topics([topics.VALID])
         eventually(lambda: self._is_another_topic(before), within_s=60)
 

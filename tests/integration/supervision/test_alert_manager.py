@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from include.contracts.settings import Settings
+from include.contracts.settings import LocalSettings, Settings
 from include.supervise.alert_manager import AlertManager
 from local.stack import Stack
 from tests.locking import turn
@@ -19,7 +19,7 @@ RAISED, RECOVERED = ("gate.heartbeat_missing", "raised"), ("gate.heartbeat_missi
 @pytest.fixture(scope="module")
 def redis_stack() -> Iterator[Stack]:
     """A Redis that these tests may stop."""
-    stack = Stack(Settings(state_dir=Path(".showroom/test-alert"), port_offset=OFFSET))
+    stack = Stack(Settings(local=LocalSettings(state_dir=Path(".showroom/test-alert"), port_offset=OFFSET)))
     with turn(stack.settings):
         stack.purge()
         try:
@@ -38,7 +38,7 @@ def webhook() -> Iterator[Webhook]:
 @pytest.fixture
 def machine(redis_stack: Stack, webhook: Webhook, tmp_path: Path) -> Settings:
     """Settings of a supervisor's machine."""
-    return redis_stack.settings.replace(alert_webhook=webhook.url, supervise_folder=str(tmp_path / "one"))
+    return redis_stack.settings.replace(supervise={"alert_webhook": webhook.url, "state_dir": str(tmp_path / "one")})
 
 
 def fire(settings: Settings, cycles: int = 1) -> None:
@@ -60,7 +60,7 @@ def test_alert_fired_before_redis_stops_is_not_repeated(
     fire(machine, cycles=5)
     redis_stack.start("redis")
     fire(machine, cycles=2)
-    fire(machine.replace(supervise_folder=str(tmp_path / "another machine")), cycles=2)
+    fire(machine.replace(supervise={"state_dir": str(tmp_path / "another machine")}), cycles=2)
     assert webhook.summary == [RAISED]
     resolve(machine)
     resolve(machine)

@@ -17,7 +17,7 @@ RECORDS = 20
 @pytest.fixture
 def gate(broker: Settings) -> Iterator[KafkaProducer]:
     """A producer that writes as the gate does; the stream has read what is there."""
-    with KafkaProducer(bootstrap_servers=broker.kafka_bootstrap, transactional_id="lag") as producer:
+    with KafkaProducer(bootstrap_servers=broker.kafka.bootstrap_servers, transactional_id="lag") as producer:
         producer.init_transactions()
         admit(producer, 1)
         eventually(lambda: probe_kafka(broker).valid_end > 0)

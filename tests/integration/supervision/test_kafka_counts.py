@@ -38,7 +38,7 @@ class Planted:
 
 @pytest.fixture(scope="module")
 def producer(broker: Settings) -> Iterator[KafkaProducer]:
-    with KafkaProducer(bootstrap_servers=broker.kafka_bootstrap) as opened:
+    with KafkaProducer(bootstrap_servers=broker.kafka.bootstrap_servers) as opened:
         yield opened
 
 
@@ -101,7 +101,7 @@ def test_a_new_broker_has_lags_though_no_group_has_a_coordinator(broker: Setting
     topic_partition = producer.send(topics.RAW, b"", key=b"u").get(timeout=30)
     after = probe_kafka(broker)
     assert (after.raw_end, after.gate_lag) == (1, 1)
-    with KafkaAdminClient(bootstrap_servers=broker.kafka_bootstrap) as admin:
+    with KafkaAdminClient(bootstrap_servers=broker.kafka.bootstrap_servers) as admin:
         assert COMMITS not in admin.list_topics(), "a look has changed the broker"
     refuse(producer, "empty", topic_partition.partition, topic_partition.offset)
 
@@ -129,7 +129,7 @@ def test_bounds_of_a_span_are_after_its_last_session(planted: Planted, producer:
     with planted.hours() as hours:
         bounds = hours.evidence().bounds
     later = valid_session(session_id="later", received_at=planted.start + 2 * HOUR)
-    for partition in range(planted.settings.partitions):
+    for partition in range(planted.settings.kafka.partitions):
         producer.send(topics.VALID, encoded(later), key=b"k", partition=partition).get(timeout=30)
     with planted.hours() as hours:
         again = hours.evidence()
@@ -186,7 +186,7 @@ def test_evidence_of_a_transactional_source_counts_records_without_markers(
 ) -> None:
     start = datetime.now(UTC)
     topic_partitions = []
-    with KafkaProducer(bootstrap_servers=broker.kafka_bootstrap, transactional_id=uuid.uuid4().hex) as source:
+    with KafkaProducer(bootstrap_servers=broker.kafka.bootstrap_servers, transactional_id=uuid.uuid4().hex) as source:
         source.init_transactions()
         for transaction in range(4):
             source.begin_transaction()
@@ -211,7 +211,7 @@ def test_evidence_of_a_transactional_source_counts_records_without_markers(
 
 
 def test_counts_without_kafka_raise_transient_error(broker: Settings) -> None:
-    unavailable = broker.replace(kafka_bootstrap="127.0.0.1:1")
+    unavailable = broker.replace(kafka={"bootstrap_servers": "127.0.0.1:1"})
     with (
         pytest.raises(TransientError, match="Kafka does not answer"),
         HourlyCounts(unavailable, datetime.now(UTC), datetime.now(UTC), bootstrap_ms=AWAY_MS),

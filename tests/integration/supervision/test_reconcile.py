@@ -15,7 +15,7 @@ from kafka import KafkaProducer
 
 from include.archive import store
 from include.contracts import topics
-from include.contracts.settings import Settings
+from include.contracts.settings import KafkaSettings, LocalSettings, Settings
 from include.serving.client import connect
 from include.serving.templates import ensure_templates
 from include.supervise.due_hours import floor
@@ -33,7 +33,10 @@ BEFORE = count()
 @pytest.fixture(scope="module")
 def settings_of_stores() -> Iterator[Settings]:
     """Kafka, Elasticsearch and MongoDB of these tests' own, whose raw records may be old."""
-    settings = Settings(state_dir=Path(".showroom/test-reconcile"), port_offset=OFFSET, partitions=2)
+    settings = Settings(
+        local=LocalSettings(state_dir=Path(".showroom/test-reconcile"), port_offset=OFFSET),
+        kafka=KafkaSettings(partitions=2),
+    )
     stack = Stack(settings)
     with turn(settings):
         stack.purge()
@@ -54,7 +57,7 @@ def client(settings_of_stores: Settings) -> Iterator[Elasticsearch]:
 
 @pytest.fixture(scope="module")
 def producer(settings_of_stores: Settings) -> Iterator[KafkaProducer]:
-    with KafkaProducer(bootstrap_servers=settings_of_stores.kafka_bootstrap) as opened:
+    with KafkaProducer(bootstrap_servers=settings_of_stores.kafka.bootstrap_servers) as opened:
         yield opened
 
 
@@ -63,7 +66,7 @@ def new_hour(
     settings_of_stores: Settings, producer: KafkaProducer, client: Elasticsearch
 ) -> Iterator[Callable[[], ShopHour]]:
     """Makes hours of the last days, later than those of earlier tests, with a database of this test's own."""
-    own = settings_of_stores.replace(mongo_database=f"test-{uuid.uuid4().hex[:12]}")
+    own = settings_of_stores.replace(mongodb={"database": f"test-{uuid.uuid4().hex[:12]}"})
     with store.connect(own) as mongo:
         database = store.database(mongo, own)
 
@@ -72,7 +75,7 @@ def new_hour(
             return ShopHour(own, producer, client, database, start)
 
         yield make
-        mongo.drop_database(own.mongo_database)
+        mongo.drop_database(own.mongodb.database)
 
 
 @pytest.fixture
@@ -306,7 +309,7 @@ def test_run_with_a_record_that_the_gate_lost_names_the_gate(hour: ShopHour) -> 
     hour.index([*sessions, *lost])
     hour.archive([*sessions, *lost])
     at = int(hour.start.timestamp() * 1_000) + 900_000
-    with KafkaProducer(bootstrap_servers=hour.settings.kafka_bootstrap) as producer:
+    with KafkaProducer(bootstrap_servers=hour.settings.kafka.bootstrap_servers) as producer:
         producer.send(topics.RAW, b"x", partition=0, timestamp_ms=at).get(timeout=30)
     hour.pass_all()
 

@@ -155,7 +155,7 @@ def test_run_cycle_with_a_broken_checkpoint_resumes_the_older_one(settings: Sett
 def test_run_cycle_at_the_restart_limit_pages(settings: Settings) -> None:
     lose_job(settings)
     existing = jobs(settings)
-    record = once(settings.replace(supervise_restarts=2), templates(settings))
+    record = once(settings.replace(supervise={"max_restarts": 2}), templates(settings))
     assert (record.decision.action, record.decision.alert) == ("page", "stream.restart_limit_reached"), record
     assert (jobs(settings), starts(settings)) == (existing, 2)
 

@@ -8,7 +8,8 @@ from kafka import KafkaProducer
 
 from include.contracts import redis_keys, topics
 from include.contracts.errors import TransientError
-from include.contracts.settings import Secret, Settings
+from include.contracts.setting import Secret
+from include.contracts.settings import Settings
 from include.supervise import decision_log as decision_log_module
 from include.supervise.alert_manager import AlertManager
 from include.supervise.decision_log import DecisionLog, DecisionRecord, require_supervisor_lock, supervisor_lock
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("decision_log")
 
 
 def test_observe_real_servers_returns_their_states(settings: Settings) -> None:
-    with KafkaProducer(bootstrap_servers=settings.kafka_bootstrap) as producer:
+    with KafkaProducer(bootstrap_servers=settings.kafka.bootstrap_servers) as producer:
         before = observe(settings)
         producer.send(topics.RAW, b"{}", key=b"u").get(timeout=10)
         seen = observe(settings, before, state=state_folder(settings))
@@ -45,7 +46,7 @@ def test_observe_real_servers_returns_their_states(settings: Settings) -> None:
 def test_probe_elasticsearch_with_a_closed_index_returns_its_write_block(stack: Stack, alias: str) -> None:
     index = f"{alias}-1999.01"
     assert probe_elasticsearch(stack.settings).write_block is None
-    with Elasticsearch(stack.settings.elasticsearch_url) as client:
+    with Elasticsearch(stack.settings.elasticsearch.url) as client:
         client.indices.create(index=index)
         try:
             client.indices.close(index=index)
@@ -60,7 +61,7 @@ def test_probe_elasticsearch_with_a_closed_index_returns_its_write_block(stack: 
 @pytest.mark.parametrize("alias", ["session_summary", "kpi_minute"])
 def test_probe_elasticsearch_with_a_blocked_index_returns_its_write_block(stack: Stack, alias: str) -> None:
     index = f"{alias}-1999.01"
-    with Elasticsearch(stack.settings.elasticsearch_url) as client:
+    with Elasticsearch(stack.settings.elasticsearch.url) as client:
         client.indices.create(index=index, settings={"index.blocks.write": True})
         try:
             blocked = probe_elasticsearch(stack.settings)
@@ -82,13 +83,13 @@ def test_supervisor_lock_has_one_owner(settings: Settings) -> None:
 def test_supervisor_lock_is_renewed_while_its_block_runs(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decision_log_module, "LOCK_MS", 400)
     monkeypatch.setattr(decision_log_module, "RENEW_INTERVAL_S", 0.05)
-    with supervisor_lock(settings) as mine, redis.Redis.from_url(settings.redis_url.reveal()) as client:
+    with supervisor_lock(settings) as mine, redis.Redis.from_url(settings.redis.url.reveal()) as client:
         assert mine is not None
         # Whoever waits for longer than the lock's time still finds it held, by the same owner.
-        token = client.get(redis_keys.supervising())
+        token = client.get(redis_keys.supervisor_lease())
         for _ in range(3):
             client.blpop(["nothing comes"], timeout=0.4)
-            assert client.get(redis_keys.supervising()) == token
+            assert client.get(redis_keys.supervisor_lease()) == token
 
 
 def test_require_supervisor_lock_while_another_owns_it_raises(settings: Settings) -> None:
@@ -98,7 +99,7 @@ def test_require_supervisor_lock_while_another_owns_it_raises(settings: Settings
 
 
 def test_require_supervisor_lock_without_redis_raises(settings: Settings) -> None:
-    unavailable = settings.replace(redis_url=Secret("redis://127.0.0.1:1/0"))
+    unavailable = settings.replace(redis={"url": Secret("redis://127.0.0.1:1/0")})
     with pytest.raises(TransientError, match="Redis does not answer"), require_supervisor_lock(unavailable):
         raise AssertionError("nobody may act without the lock")
 
@@ -123,7 +124,7 @@ def test_decision_log_appends_a_repeat_once_a_minute(settings: Settings) -> None
         assert decision_log.append(DecisionRecord(record.at + 61, record.observation, record.decision))
         assert decision_log.append(DecisionRecord(record.at + 62, record.observation, record.decision, is_restart=True))
         assert decision_log.restarts_since(record.at) == [record.at + 62]
-        with redis.Redis.from_url(settings.redis_url.reveal()) as client:
+        with redis.Redis.from_url(settings.redis.url.reveal()) as client:
             client.xadd(redis_keys.decisions(), {"record": b"\xff of another version"})
         assert len(decision_log.last(10)) == 3
         assert len(decision_log.restarts_since(record.at - 60)) == 2
@@ -136,7 +137,7 @@ def test_alert_manager_alert_and_recovery_are_sent_once(settings: Settings) -> N
         sent.append(request)
         return httpx.Response(500 if len(sent) == 1 else 200)
 
-    hooked = settings.replace(alert_webhook=Secret("http://hook.example/secret"))
+    hooked = settings.replace(supervise={"alert_webhook": Secret("http://hook.example/secret")})
     with AlertManager(hooked, httpx.MockTransport(answer)) as manager:
         alert = ("stream.no_job", "the job is gone", "why", "do this")
         assert manager.fire(*alert)
@@ -148,7 +149,7 @@ def test_alert_manager_alert_and_recovery_are_sent_once(settings: Settings) -> N
 
 
 def test_decision_without_redis_does_not_restart(settings: Settings) -> None:
-    unavailable = settings.replace(redis_url=Secret("redis://127.0.0.1:1/0"))
+    unavailable = settings.replace(redis={"url": Secret("redis://127.0.0.1:1/0")})
     record = observe_and_decide(unavailable, state_folder(settings))
     assert isinstance(record.observation.gate, Unavailable)
     assert not record.decision.should_restart

@@ -46,16 +46,16 @@ def test_it_works_from_any_folder_and_through_a_link(tmp_path: Path) -> None:
 
 
 def test_wrong_settings_are_one_line_that_names_them() -> None:
-    done = showroom("status", SHOWROOM_PARTITIONS="none", SHOWROOM_TYPO="1")
+    done = showroom("status", SHOWROOM_KAFKA_PARTITIONS="none", SHOWROOM_TYPO="1")
 
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
-    assert "SHOWROOM_PARTITIONS" in done.stderr
+    assert "SHOWROOM_KAFKA_PARTITIONS" in done.stderr
     assert "SHOWROOM_TYPO" in done.stderr
 
 
 def test_a_failed_command_is_one_line(tmp_path: Path) -> None:
-    done = showroom("logs", "nothing", SHOWROOM_STATE_DIR=str(tmp_path / "s"))
+    done = showroom("logs", "nothing", SHOWROOM_LOCAL_STATE_DIR=str(tmp_path / "s"))
 
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
@@ -82,7 +82,7 @@ def test_what_nobody_foresaw_is_one_line_and_a_trace(
 
 
 def test_status_changes_nothing(tmp_path: Path) -> None:
-    done = showroom("status", SHOWROOM_STATE_DIR=str(tmp_path / "s"))
+    done = showroom("status", SHOWROOM_LOCAL_STATE_DIR=str(tmp_path / "s"))
 
     assert done.returncode == 0
     assert "stopped" in done.stdout
@@ -94,12 +94,12 @@ def test_purge_asks_first(tmp_path: Path) -> None:
     (state / "data").mkdir(parents=True)
     (state / "mine").touch()
 
-    request = showroom("down", "--volumes", SHOWROOM_STATE_DIR=str(state))
+    request = showroom("down", "--volumes", SHOWROOM_LOCAL_STATE_DIR=str(state))
     assert request.returncode == 0
     assert "--yes" in request.stdout
     assert (state / "data").exists()
 
-    assert showroom("down", "--volumes", "--yes", SHOWROOM_STATE_DIR=str(state)).returncode == 0
+    assert showroom("down", "--volumes", "--yes", SHOWROOM_LOCAL_STATE_DIR=str(state)).returncode == 0
     assert [left.name for left in state.iterdir()] == ["mine"]
 
 
@@ -115,7 +115,7 @@ def test_logs_of_gate_shows_the_only_gate_process(tmp_path: Path, logs: tuple[st
     for name in logs:
         (tmp_path / "s" / "log" / f"{name}.log").write_text(f"the log of {name}\n")
 
-    done = showroom("logs", "gate", SHOWROOM_STATE_DIR=str(tmp_path / "s"))
+    done = showroom("logs", "gate", SHOWROOM_LOCAL_STATE_DIR=str(tmp_path / "s"))
 
     assert (done.returncode, "the log of gate-0" in done.stdout) == (code, code == 0), done
 
@@ -125,7 +125,7 @@ def test_demo_with_a_log_that_is_none_ends_before_it_does_anything(tmp_path: Pat
     (tmp_path / "odd.csv").write_text("a,b\n1,2\n")
     state = tmp_path / "s"
 
-    done = showroom("demo", "--replay", str(tmp_path / path), SHOWROOM_STATE_DIR=str(state))
+    done = showroom("demo", "--replay", str(tmp_path / path), SHOWROOM_LOCAL_STATE_DIR=str(state))
 
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert cause in done.stderr

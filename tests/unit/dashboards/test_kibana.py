@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from include.contracts.errors import SettingsError, TerminalError, TransientError
-from include.contracts.settings import Secret, Settings
+from include.contracts.setting import Secret
+from include.contracts.settings import FlinkSettings, KibanaSettings, LocalSettings, Settings
 from include.dashboards.kibana import IGNORE_FILTER_SETTING, OBJECTS_FILE, import_objects, rewrite_links
 from include.dashboards.validation.saved_objects import validate_saved_objects
 from include.provision.kibana import main, publish
@@ -35,7 +36,7 @@ class Kibana(ThreadingHTTPServer):
 
     @property
     def settings(self) -> Settings:
-        return Settings(kibana_url=f"http://127.0.0.1:{self.server_address[1]}")
+        return Settings(kibana=KibanaSettings(url=f"http://127.0.0.1:{self.server_address[1]}"))
 
     def uploaded(self) -> list[dict[str, Any]]:
         """The objects of the newest import."""
@@ -91,7 +92,7 @@ def test_import_objects_uploads_all_objects_with_overwrite(kibana: Kibana) -> No
 
 
 def test_import_objects_without_password_uses_the_api_key(kibana: Kibana) -> None:
-    import_objects(kibana.settings.replace(elasticsearch_api_key=Secret("k3y")))
+    import_objects(kibana.settings.replace(elasticsearch={"api_key": Secret("k3y")}))
     assert {headers["authorization"] for _, headers, _ in kibana.requests} == {"ApiKey k3y"}
 
 
@@ -100,7 +101,7 @@ def test_import_objects_without_kibana_url_returns_none() -> None:
 
 
 def test_import_objects_links_use_the_urls_of_the_settings(kibana: Kibana) -> None:
-    import_objects(kibana.settings.replace(airflow_url="https://airflow.shop.example"))
+    import_objects(kibana.settings.replace(airflow={"url": "https://airflow.shop.example"}))
 
     destinations = [
         link["destination"]
@@ -111,13 +112,15 @@ def test_import_objects_links_use_the_urls_of_the_settings(kibana: Kibana) -> No
     ]
     assert set(destinations) == {"https://airflow.shop.example", "http://127.0.0.1:19012", "http://127.0.0.1:19005"}
     assert (
-        rewrite_links(OBJECTS_FILE.read_text(), Settings(port_offset=100)).count("http://127.0.0.1:19105")
+        rewrite_links(OBJECTS_FILE.read_text(), Settings(local=LocalSettings(port_offset=100))).count(
+            "http://127.0.0.1:19105"
+        )
         == len(destinations) // 3
     )
 
 
 def test_rewrite_links_container_host_drops_the_link() -> None:
-    text = rewrite_links(OBJECTS_FILE.read_text(), Settings(flink_url="http://flink-jobmanager:8081"))
+    text = rewrite_links(OBJECTS_FILE.read_text(), Settings(flink=FlinkSettings(url="http://flink-jobmanager:8081")))
     objects = [json.loads(line) for line in text.splitlines()]
     for saved in (saved for saved in objects if saved["type"] == "dashboard"):
         (attributes,) = [
@@ -132,19 +135,19 @@ def test_rewrite_links_container_host_drops_the_link() -> None:
 
 def test_import_objects_connection_refused_raises_transient_error() -> None:
     with pytest.raises(TransientError, match="is unavailable"):
-        import_objects(Settings(kibana_url="http://127.0.0.1:9"))
+        import_objects(Settings(kibana=KibanaSettings(url="http://127.0.0.1:9")))
 
 
 def test_import_objects_password_in_url_is_not_in_the_error() -> None:
     with pytest.raises(TransientError) as caught:
-        import_objects(Settings(kibana_url="http://elastic:hidden@127.0.0.1:9"))
+        import_objects(Settings(kibana=KibanaSettings(url="http://elastic:hidden@127.0.0.1:9")))
     assert "hidden" not in str(caught.value)
 
 
 @pytest.mark.parametrize("address", ["http://kibana:56x1", "kibana:5601"])
 def test_import_objects_invalid_url_raises_terminal_error(address: str) -> None:
     with pytest.raises(TerminalError, match="URL"):
-        import_objects(Settings(kibana_url=address))
+        import_objects(Settings(kibana=KibanaSettings(url=address)))
 
 
 @pytest.mark.parametrize(
@@ -228,7 +231,7 @@ def test_publish_kibana_not_ready_retries_until_ready(kibana: Kibana, monkeypatc
 
 def test_publish_past_deadline_or_rejected_raises(kibana: Kibana) -> None:
     with pytest.raises(TransientError):
-        publish(Settings(kibana_url="http://127.0.0.1:9"), deadline_s=0.0)
+        publish(Settings(kibana=KibanaSettings(url="http://127.0.0.1:9")), deadline_s=0.0)
     kibana.responses[IMPORT] = [(403, {})]
     with pytest.raises(TerminalError):
         publish(kibana.settings)
@@ -241,7 +244,7 @@ def test_publish_without_kibana_url_raises_settings_error() -> None:
 
 
 def test_main_exit_code_depends_on_the_error(kibana: Kibana, capsys: pytest.CaptureFixture[str]) -> None:
-    address = {"SHOWROOM_KIBANA_URL": kibana.settings.kibana_url}
+    address = {"SHOWROOM_KIBANA_URL": kibana.settings.kibana.url}
     assert main(address | {"ELASTIC_PASSWORD": "secret"}) == 0
     assert main({}) == 2
     kibana.responses[IMPORT] = [(403, {})]

@@ -9,7 +9,7 @@ from include.contracts.errors import TerminalError
 
 
 def test_empty_stack_on_a_folder_in_use_refuses_with_one_line(tmp_path: Path) -> None:
-    settings = bench_settings().replace(state_dir=tmp_path / "drill")
+    settings = bench_settings().replace(local={"state_dir": tmp_path / "drill"})
     with empty_stack(settings):
         with (
             pytest.raises(TerminalError, match="another drill or bench uses this folder") as caught,

@@ -12,7 +12,7 @@ from drills.gate_process import log_gate_log_path, log_of
 from drills.kafka import Kill, _figures
 from drills.origins import History
 from drills.visibility import PartialWatch
-from include.contracts.settings import Settings
+from include.contracts.settings import LocalSettings, Settings
 
 HISTORY = History(raw=10, lost=0, duplicated=0, rejected=0, aborted=3)
 
@@ -78,7 +78,7 @@ def test_partial_watch_whose_thread_fails_raises_its_error(monkeypatch: pytest.M
 def test_missed_target_names_the_gates_log_beside_the_purged_folder(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings = Settings(state_dir=tmp_path / "drill")
+    settings = Settings(local=LocalSettings(state_dir=tmp_path / "drill"))
     log_gate_log_path(settings, "kafka", '{"met": true}')
     assert capsys.readouterr().err == ""
     log_gate_log_path(settings, "kafka", '{"met": false}')

@@ -7,7 +7,7 @@ import pytest
 
 from include.contracts.metrics import METRICS
 from include.contracts.ports import Ports
-from include.contracts.settings import Settings
+from include.contracts.settings import LocalSettings, Settings
 from include.gate.metrics import GateMetrics, MeteredSink, serve_metrics
 
 
@@ -41,9 +41,9 @@ def test_metered_sink_counts_what_is_committed_and_what_fails() -> None:
 def test_served_metrics_are_those_declared_and_a_taken_port_stops_no_gate(caplog: pytest.LogCaptureFixture) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    settings = Settings(port_offset=max(0, port - Ports().gate_metrics))
+    settings = Settings(local=LocalSettings(port_offset=max(0, port - Ports().gate_metrics)))
     serve_metrics(settings, 0)
-    with urlopen(f"http://127.0.0.1:{settings.ports.gate_metrics}/metrics", timeout=10) as response:
+    with urlopen(f"http://127.0.0.1:{settings.local.ports.gate_metrics}/metrics", timeout=10) as response:
         text = response.read().decode()
     for metric in METRICS:
         assert (f" {metric.prometheus}" in text) == (metric.exporter == "gate"), metric

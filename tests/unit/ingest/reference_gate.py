@@ -77,7 +77,7 @@ def recount(labelled_records: Iterable[LabelledRecord], settings: Settings, brok
     for labelled in labelled_records:
         refused, session = by_itself(labelled, settings, broker_time)
         if session is not None:
-            partition = (murmur2(labelled.key) & 0x7FFFFFFF) % settings.partitions
+            partition = (murmur2(labelled.key) & 0x7FFFFFFF) % settings.kafka.partitions
             refused = _in_context(session, partition, settings, seen, existing, of_user, of_network)
             seen.add(session.session_id)
             if refused is None:
@@ -103,7 +103,7 @@ def by_itself(labelled: LabelledRecord, settings: Settings, now: datetime) -> tu
 def of_bytes(value: bytes, settings: Settings) -> str | None:
     if not value:
         return "empty"
-    if len(value) > settings.max_record_bytes:
+    if len(value) > settings.gate.max_record_bytes:
         return "too_long"
     try:
         text = value.decode()
@@ -126,9 +126,9 @@ def of_session(session: Session, labelled: LabelledRecord, settings: Settings, n
         return "control_character"
     if labelled.key != session.user_id.encode():
         return "wrong_key"
-    if session.started_at > now + timedelta(seconds=settings.future_clock_s):
+    if session.started_at > now + timedelta(seconds=settings.gate.max_future_s):
         return "future_clock"
-    return "past_clock" if session.started_at < now - timedelta(days=settings.past_clock_days) else None
+    return "past_clock" if session.started_at < now - timedelta(days=settings.gate.max_past_days) else None
 
 
 def _in_context(
@@ -142,15 +142,15 @@ def _in_context(
 ) -> str | None:
     if session.session_id in seen:
         return "duplicate"
-    if session.clicks is not None and session.clicks > settings.max_clicks_per_s * max(session.duration_s, 1):
+    if session.clicks is not None and session.clicks > settings.gate.max_clicks_per_s * max(session.duration_s, 1):
         return "impossible_pace"
     of_user[session.user_id, minute(session)] += 1
-    if of_user[session.user_id, minute(session)] > settings.rate_user_per_minute:
+    if of_user[session.user_id, minute(session)] > settings.gate.max_user_sessions_per_minute:
         return "rate_user"
     if session.ip is not None:
         location = (partition, network(session.ip), minute(session))
         of_network[location] += 1
-        if of_network[location] > settings.rate_network_per_minute:
+        if of_network[location] > settings.gate.max_network_sessions_per_minute:
             return "rate_network"
     if session.user_id in known:
         return None

@@ -51,7 +51,7 @@ def test_a_spoiled_record_has_one_reason(fault: Fault) -> None:
             assert refused == bad.reason
         elif fault is Fault.PACE:
             assert read.clicks is not None
-            assert read.clicks > SETTINGS.max_clicks_per_s * read.duration_s
+            assert read.clicks > SETTINGS.gate.max_clicks_per_s * read.duration_s
         else:
             assert (read.device.type == "unknown") == (fault is Fault.NEW_USER_UNKNOWN_DEVICE)
             assert (read.referrer == "unknown") == (fault is Fault.NEW_USER_UNKNOWN_REFERRER)

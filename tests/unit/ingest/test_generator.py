@@ -139,7 +139,7 @@ def test_documents_a_session_are_about_four() -> None:
 
 
 def test_late_sessions_ended_long_before_they_arrive_and_others_just_now() -> None:
-    limit = timedelta(seconds=SETTINGS.late_after_s)
+    limit = timedelta(seconds=SETTINGS.stream.lateness_threshold_s)
     results = [e for e in synthesize(plan(rates=FaultRates.scaled(4))) if e.verdict == VALID]
     for labelled, session in zip(results, sessions_of(results), strict=True):
         age = labelled.arrives_at - session.started_at - timedelta(seconds=session.duration_s)

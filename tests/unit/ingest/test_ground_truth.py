@@ -13,7 +13,7 @@ from msgspec import structs
 
 from include.contracts.errors import SourceFormatError
 from include.contracts.session import Session
-from include.contracts.settings import Settings
+from include.contracts.settings import GateSettings, KafkaSettings, Settings
 from include.gate.validation import Limits as GateLimits
 from include.gate.validation import Rejection, check
 from include.ingest.distinct import DistinctCounter, IntSet
@@ -93,12 +93,14 @@ def test_every_figure_equals_a_slow_recount_under_any_plan(
     seed: int, sessions: int, hours: float, factor: float, partitions: int, rate_user: int, window: int
 ) -> None:
     chosen = Settings(
-        partitions=partitions,
-        rate_user_per_minute=rate_user,
-        rate_network_per_minute=25,
-        max_clicks_per_s=2.0,
-        max_record_bytes=20_000,
-        duplicate_window_s=window,
+        kafka=KafkaSettings(partitions=partitions),
+        gate=GateSettings(
+            max_user_sessions_per_minute=rate_user,
+            max_network_sessions_per_minute=25,
+            max_clicks_per_s=2.0,
+            max_record_bytes=20_000,
+            duplicate_window_s=window,
+        ),
     )
     _, labelled_records, ledger, _ = build(seed, sessions, hours, factor, chosen)
     agree(labelled_records, ledger, chosen)

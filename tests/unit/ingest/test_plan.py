@@ -7,7 +7,7 @@ import pytest
 from msgspec import structs
 
 from include.contracts.errors import SettingsError
-from include.contracts.settings import Settings
+from include.contracts.settings import GateSettings, Settings
 from include.ingest.plan import FaultRates, Plan
 
 END = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
@@ -28,10 +28,17 @@ def plan(limits: Settings | None = None, **changes: Any) -> Plan:
         ({"population": 0}, "population"),
         ({"faults": FaultRates(late=-0.1)}, "rate"),
         ({"faults": FaultRates(late=0.6, malformed=0.6)}, "add up"),
-        ({"limits": Settings(max_clicks_per_s=0.5)}, "max_clicks_per_s"),
-        ({"limits": Settings(rate_user_per_minute=2)}, "rate_user_per_minute"),
-        ({"limits": Settings(rate_network_per_minute=5)}, "rate_network_per_minute"),
-        ({"limits": Settings(rate_network_per_minute=30, rate_user_per_minute=40)}, "rate_network_per_minute"),
+        ({"limits": Settings(gate=GateSettings(max_clicks_per_s=0.5))}, "max_clicks_per_s"),
+        ({"limits": Settings(gate=GateSettings(max_user_sessions_per_minute=2))}, "max_user_sessions_per_minute"),
+        ({"limits": Settings(gate=GateSettings(max_network_sessions_per_minute=5))}, "max_network_sessions_per_minute"),
+        (
+            {
+                "limits": Settings(
+                    gate=GateSettings(max_network_sessions_per_minute=30, max_user_sessions_per_minute=40)
+                )
+            },
+            "max_network_sessions_per_minute",
+        ),
     ],
 )
 def test_contradictions_are_named(changes: dict[str, Any], word: str) -> None:
@@ -43,9 +50,9 @@ def test_contradictions_are_named(changes: dict[str, Any], word: str) -> None:
     ("now", "limits", "word"),
     [
         (END - timedelta(days=2), Settings(), "future"),
-        (END + timedelta(days=7_400), Settings(), "PAST_CLOCK_DAYS ago"),
+        (END + timedelta(days=7_400), Settings(), "MAX_PAST_DAYS ago"),
         (END + timedelta(days=401), Settings(), "future_clock"),
-        (END, Settings(past_clock_days=25_000), "past_clock"),
+        (END, Settings(gate=GateSettings(max_past_days=25_000)), "past_clock"),
     ],
 )
 def test_an_interval_too_far_from_the_brokers_clock_is_named(now: datetime, limits: Settings, word: str) -> None:

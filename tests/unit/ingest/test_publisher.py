@@ -10,12 +10,12 @@ import pytest
 from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 
 from include.contracts.errors import SettingsError
-from include.contracts.settings import Settings
+from include.contracts.settings import KafkaSettings, Settings
 from include.ingest import publisher
 from include.ingest.labelled_record import VALID, LabelledRecord, partition_of
 from include.ingest.publisher import DeliveryError, publish
 
-SETTINGS = Settings(partitions=4)
+SETTINGS = Settings(kafka=KafkaSettings(partitions=4))
 BASE = 1_764_000_000
 
 

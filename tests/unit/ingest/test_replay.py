@@ -322,7 +322,7 @@ def test_a_session_longer_than_the_gate_reads_is_foreseen(write: Write) -> None:
     rows = [item(name="N" * 200, code="8" * 64) for _ in range(MAX_VIEWS)]
     *_, report = read(write(RETAIL, *rows))
     assert report.expected.verdicts == {"too_long": 1}
-    assert report.longest_value_bytes > SETTINGS.max_record_bytes
+    assert report.longest_value_bytes > SETTINGS.gate.max_record_bytes
 
 
 def test_a_limit_stops_early(write: Write) -> None:

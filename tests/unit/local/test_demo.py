@@ -72,7 +72,7 @@ def test_one_screen_has_the_numbers_and_the_addresses() -> None:
         "best model 0.820 ROC-AUC of gradient boost on later visits, 0.800 to 0.840; the shop's own ceiling is 0.840",
         "epsilon 1.25 spent by all nights, of 8",
         "alike 800 of 900 users have neighbours",
-        f"Airflow {Settings().airflow_url} user admin, password secret",
+        f"Airflow {Settings().airflow.url} user admin, password secret",
     ):
         assert expected in lines
 

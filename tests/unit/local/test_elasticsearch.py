@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from include.contracts.settings import Settings
+from include.contracts.settings import LocalSettings, Settings
 from local.layout import Layout
 from local.servers import elasticsearch
 
 
 def test_prepare_indices_of_an_earlier_version_are_taken_over_and_closed(tmp_path: Path) -> None:
-    layout = Layout.of(Settings(state_dir=tmp_path / "s"))
+    layout = Layout.of(Settings(local=LocalSettings(state_dir=tmp_path / "s")))
     layout.create()
     earlier = layout.data / "elasticsearch" / "indices"
     earlier.mkdir(parents=True)

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from include.contracts.errors import TerminalError
-from include.contracts.settings import Settings
+from include.contracts.settings import LocalSettings, Settings
 from local import status_details
 from local.airflow_login import login, viewer_login
 from local.layout import Layout
@@ -18,7 +18,7 @@ from local.servers import airflow
 
 @pytest.fixture
 def layout(tmp_path: Path) -> Layout:
-    made = Layout.of(Settings(state_dir=tmp_path / "s"))
+    made = Layout.of(Settings(local=LocalSettings(state_dir=tmp_path / "s")))
     made.create()
     return made
 
@@ -51,7 +51,7 @@ def test_ensure_keys_stack_of_an_earlier_version_gets_a_viewer_and_keeps_the_res
 
 def test_status_shows_both_passwords_once(layout: Layout) -> None:
     airflow.ensure_keys(layout)
-    settings = Settings(state_dir=layout.root)
+    settings = Settings(local=LocalSettings(state_dir=layout.root))
 
     def shown() -> str:
         console = Console(file=io.StringIO(), width=200)

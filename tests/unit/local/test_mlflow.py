@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from include.contracts.settings import Secret, Settings
+from include.contracts.setting import Secret
+from include.contracts.settings import BatchSettings, Settings
 from local.layout import Layout
 from local.servers import airflow, flink, gate, mlflow
 
@@ -30,7 +31,7 @@ def test_keys_are_made_once_and_only_their_owner_reads_them(layout: Layout) -> N
 
 
 def test_the_settings_noise_key_goes_before_one_that_was_made(layout: Layout) -> None:
-    given = Settings(noise_key=OWN)
+    given = Settings(batch=BatchSettings(noise_key=OWN))
     mlflow.ensure_keys(given, layout)
     assert not (layout.conf / mlflow.NOISE_FILE).exists()
 
@@ -40,18 +41,18 @@ def test_the_settings_noise_key_goes_before_one_that_was_made(layout: Layout) ->
 
 
 def test_only_airflow_knows_the_noise_key_and_the_way_into_mlflow(layout: Layout) -> None:
-    settings = Settings(noise_key=OWN)
+    settings = Settings(batch=BatchSettings(noise_key=OWN))
     mlflow.ensure_keys(settings, layout)
     tasks = airflow.environment_of(settings, layout)
-    assert tasks["SHOWROOM_NOISE_KEY"] == OWN.reveal()
-    assert tasks["SHOWROOM_PSEUDONYM_KEY"] == ""
+    assert tasks["SHOWROOM_BATCH_NOISE_KEY"] == OWN.reveal()
+    assert tasks["SHOWROOM_GATE_PSEUDONYM_KEY"] == ""
     keys = mlflow.read_keys(layout)
     assert keys is not None
     assert tasks["MLFLOW_TRACKING_PASSWORD"] == keys.password
-    assert tasks["MLFLOW_TRACKING_URI"] == settings.mlflow_url
+    assert tasks["MLFLOW_TRACKING_URI"] == settings.mlflow.url
     others = [*gate.programs(settings, layout), *flink.programs(settings, layout), mlflow.program(settings, layout)]
     for program in others:
-        assert program.environment.get("SHOWROOM_NOISE_KEY", "") == "", program.name
+        assert program.environment.get("SHOWROOM_BATCH_NOISE_KEY", "") == "", program.name
         assert "MLFLOW_TRACKING_PASSWORD" not in program.environment
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from include.contracts.errors import SettingsError
-from include.contracts.settings import Settings
+from include.contracts.settings import LocalSettings, Settings
 from local.layout import Layout, private_files, write_text
 from local.project import ROOT, state_dir
 from local.servers import elasticsearch
@@ -22,18 +22,18 @@ def test_a_relative_state_folder_lies_in_the_project_whatever_the_callers_folder
 @pytest.mark.parametrize("folder", [ROOT, ROOT.parent, Path("/"), Path()])
 def test_the_project_is_never_taken_for_state(folder: Path) -> None:
     with pytest.raises(SettingsError, match="holds the project itself"):
-        state_dir(Settings(state_dir=folder))
+        state_dir(Settings(local=LocalSettings(state_dir=folder)))
 
 
 def test_a_path_too_long_for_a_socket_is_told_with_the_setting_to_change() -> None:
-    with pytest.raises(SettingsError, match="set SHOWROOM_STATE_DIR to a shorter path"):
-        state_dir(Settings(state_dir=Path("/tmp") / ("x" * 80)))
+    with pytest.raises(SettingsError, match="set SHOWROOM_LOCAL_STATE_DIR to a shorter path"):
+        state_dir(Settings(local=LocalSettings(state_dir=Path("/tmp") / ("x" * 80))))
 
 
 @pytest.mark.parametrize("name", ["my state", "zustände", "a'b"])
 def test_state_dir_with_characters_that_servers_cannot_take_is_refused_with_the_rule(name: str) -> None:
     with pytest.raises(SettingsError, match="use letters of ASCII, digits"):
-        state_dir(Settings(state_dir=Path("/tmp") / name))
+        state_dir(Settings(local=LocalSettings(state_dir=Path("/tmp") / name)))
 
 
 def test_state_dir_below_a_linked_project_keeps_the_links_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,9 +44,9 @@ def test_state_dir_below_a_linked_project_keeps_the_links_path(tmp_path: Path, m
     monkeypatch.setattr("local.project.LONGEST_STATE_DIR", 200)
 
     assert state_dir(Settings()) == link / ".showroom" / "stack"
-    assert state_dir(Settings(state_dir=real / "state")) == link / "state"
+    assert state_dir(Settings(local=LocalSettings(state_dir=real / "state"))) == link / "state"
     with pytest.raises(SettingsError, match="holds the project itself"):
-        state_dir(Settings(state_dir=real))
+        state_dir(Settings(local=LocalSettings(state_dir=real)))
 
 
 def test_elasticsearch_under_another_user_is_checked_on_both_ways_to_a_linked_project(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_elasticsearch_under_another_user_is_checked_on_both_ways_to_a_linked_pr
 
 
 def test_layout_create_and_close_admit_the_owner_only(tmp_path: Path) -> None:
-    layout = Layout.of(Settings(state_dir=tmp_path / "s"))
+    layout = Layout.of(Settings(local=LocalSettings(state_dir=tmp_path / "s")))
     layout.create()
     made = [folder.stat().st_mode & 0o777 for folder in (*layout.folders, layout.tmp)]
     layout.data.chmod(0o755)

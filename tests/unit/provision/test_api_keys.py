@@ -12,7 +12,7 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from include.contracts.errors import SettingsError, TerminalError
-from include.contracts.settings import Settings
+from include.contracts.settings import ElasticsearchSettings, Settings
 from include.provision.__main__ import logins_of
 from include.provision.api_keys import AIRFLOW_ROLE, STREAM_ROLE, Logins, ensure_access
 
@@ -99,7 +99,7 @@ def stored_keys(logins: Logins) -> dict[str, str]:
 
 
 def ensure(server: Security, logins: Logins) -> list[str]:
-    settings = Settings(elasticsearch_url=server.url)
+    settings = Settings(elasticsearch=ElasticsearchSettings(url=server.url))
     with Elasticsearch(server.url, basic_auth=("elastic", logins.elastic.reveal())) as client:
         return ensure_access(client, settings, logins)
 

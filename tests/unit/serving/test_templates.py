@@ -3,7 +3,7 @@
 import pytest
 
 from include.contracts.index_documents import INDICES
-from include.contracts.settings import Settings
+from include.contracts.settings import ElasticsearchSettings, Settings
 from include.serving.templates import template_body
 
 
@@ -17,7 +17,9 @@ def test_template_body_has_mapping_and_alias_of_its_index(alias: str) -> None:
 
 
 def test_template_body_uses_the_settings() -> None:
-    settings = Settings(index_shards=3, index_replicas=2, index_refresh_s=7, index_durability="async")
+    settings = Settings(
+        elasticsearch=ElasticsearchSettings(shards=3, replicas=2, refresh_interval_s=7, translog_durability="async")
+    )
     assert template_body("kpi_minute", settings)["template"]["settings"]["index"] == {
         "number_of_shards": 3,
         "number_of_replicas": 2,

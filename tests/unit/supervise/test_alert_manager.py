@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from include.contracts.settings import Secret, Settings
+from include.contracts.setting import Secret
+from include.contracts.settings import RedisSettings, Settings, SuperviseSettings
 from include.supervise import alert_manager, heartbeat, supervisor
 from include.supervise.alert_manager import AlertManager
 from include.supervise.decision_log import DecisionRecord
@@ -34,11 +35,13 @@ def webhook() -> Iterator[Webhook]:
 def settings(tmp_path: Path, webhook: Webhook) -> Settings:
     """Redis is unavailable: nothing listens on its port."""
     return Settings(
-        supervise_folder=str(tmp_path / "supervise"),
-        redis_url=Secret("redis://127.0.0.1:1/0"),
-        alert_webhook=webhook.url,
-        heartbeat_url=webhook.url,
-        alert_again_s=AGAIN_S,
+        supervise=SuperviseSettings(
+            state_dir=str(tmp_path / "supervise"),
+            alert_webhook=webhook.url,
+            heartbeat_url=webhook.url,
+            alert_repeat_interval_s=AGAIN_S,
+        ),
+        redis=RedisSettings(url=Secret("redis://127.0.0.1:1/0")),
     )
 
 
@@ -116,7 +119,7 @@ def test_alert_whose_sender_died_is_sent_by_a_later_cycle(settings: Settings, we
 
 @pytest.mark.parametrize("content", [b"", b"\xff", b"[]", b'{"alerts": 1}'])
 def test_state_file_that_is_broken_starts_empty(settings: Settings, webhook: Webhook, content: bytes) -> None:
-    path = Path(settings.supervise_folder) / "supervisor.json"
+    path = Path(settings.supervise.state_dir) / "supervisor.json"
     path.parent.mkdir()
     path.write_bytes(content)
     cycle(settings, fires=True)
@@ -125,7 +128,7 @@ def test_state_file_that_is_broken_starts_empty(settings: Settings, webhook: Web
 
 
 def test_alert_without_a_state_folder_is_sent(settings: Settings, webhook: Webhook) -> None:
-    Path(settings.supervise_folder).touch()
+    Path(settings.supervise.state_dir).touch()
     cycle(settings, fires=True)
     assert webhook.summary == [("gate.redis_unreachable", "raised")]
 
@@ -140,7 +143,7 @@ def test_heartbeat_is_sent_and_stored(settings: Settings, webhook: Webhook) -> N
 def test_heartbeat_that_fails_is_logged_without_its_address(
     settings: Settings, url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert not send_heartbeat(settings.replace(heartbeat_url=Secret(url)))
+    assert not send_heartbeat(settings.replace(supervise={"heartbeat_url": Secret(url)}))
     assert ("send heartbeat failed" in caplog.text) == bool(url)
     assert "secret" not in caplog.text
     assert StateFile(settings).read().heartbeat_at is None
@@ -155,10 +158,10 @@ def test_heartbeat_that_the_service_rejects_is_not_stored(settings: Settings, we
 def test_cycle_without_any_server_ends_with_a_heartbeat(settings: Settings, webhook: Webhook, tmp_path: Path) -> None:
     address = "127.0.0.1:1"
     unavailable = settings.replace(
-        kafka_bootstrap=address,
-        elasticsearch_url=f"http://{address}",
-        flink_url=f"http://{address}",
-        mongo_url=Secret(f"mongodb://{address}"),
+        kafka={"bootstrap_servers": address},
+        elasticsearch={"url": f"http://{address}"},
+        flink={"url": f"http://{address}"},
+        mongodb={"url": Secret(f"mongodb://{address}")},
     )
     program = JobProgram(tmp_path / "none.jar", "/", "/none.py")
     record = run_cycle(unavailable, program, tmp_path, prepare=lambda: None, on_progress=lambda _: None)
@@ -172,7 +175,7 @@ def test_heartbeat_to_a_service_without_response_times_out(
     monkeypatch.setattr(heartbeat, "REQUEST_TIMEOUT_S", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = Secret(f"http://127.0.0.1:{silent.getsockname()[1]}/secret")
-        assert not send_heartbeat(settings.replace(heartbeat_url=url))
+        assert not send_heartbeat(settings.replace(supervise={"heartbeat_url": url}))
     assert "no response within 0.3 s" in caplog.text
 
 
@@ -181,7 +184,7 @@ def test_alert_whose_source_is_unavailable_is_not_resolved(settings: Settings, w
     for seen in (silent, at(0, gate=Unavailable("refused")), at(0)):
         decision = decide(seen, for_long(gate=gate(0.2, None)), (), LIMITS, NOW)
         supervisor.send_alerts(settings, DecisionRecord(NOW, seen, decision))
-        clock.now += 2 * settings.supervise_grace_s
+        clock.now += 2 * settings.supervise.startup_grace_s
         sent = [message for message in webhook.summary if message[0] == "gate.heartbeat_missing"]
         assert (
             sent

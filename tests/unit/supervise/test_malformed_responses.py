@@ -10,7 +10,15 @@ from typing import Any, Literal
 import pytest
 
 from include.contracts.errors import TerminalError, TransientError
-from include.contracts.settings import Secret, Settings
+from include.contracts.setting import Secret
+from include.contracts.settings import (
+    ElasticsearchSettings,
+    FlinkSettings,
+    KafkaSettings,
+    MongodbSettings,
+    RedisSettings,
+    Settings,
+)
 from include.supervise.flink_rest import FlinkRest
 from include.supervise.observation import RestoreState
 from include.supervise.policy import Limits, decide
@@ -89,12 +97,11 @@ def server() -> Iterator[MalformedServer]:
 
 def settings_at(address: str) -> Settings:
     return Settings(
-        kafka_bootstrap=address,
-        redis_url=Secret(f"redis://{address}/0"),
-        elasticsearch_url=f"http://{address}",
-        flink_url=f"http://{address}",
-        mongo_url=Secret(f"mongodb://{address}"),
-        partitions=2,
+        kafka=KafkaSettings(bootstrap_servers=address, partitions=2),
+        redis=RedisSettings(url=Secret(f"redis://{address}/0")),
+        elasticsearch=ElasticsearchSettings(url=f"http://{address}"),
+        flink=FlinkSettings(url=f"http://{address}"),
+        mongodb=MongodbSettings(url=Secret(f"mongodb://{address}")),
     )
 
 

@@ -91,7 +91,7 @@ def test_decide_does_not_restart_a_job_that_makes_progress(
         return
     assert isinstance(seen.elasticsearch, ElasticsearchState)
     assert isinstance(seen.kafka, KafkaState)
-    recent = [past for past in history if past.taken_at < NOW and NOW - past.taken_at <= LIMITS.checkpoint_stalled_s]
+    recent = [past for past in history if past.taken_at < NOW and NOW - past.taken_at <= LIMITS.checkpoint_timeout_s]
     first = min(recent, key=lambda past: past.taken_at)
     if isinstance(first.elasticsearch, ElasticsearchState):
         assert seen.elasticsearch.sessions <= first.elasticsearch.sessions

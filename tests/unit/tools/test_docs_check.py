@@ -94,8 +94,8 @@ BREAKS: dict[str, tuple[Callable[[Path], None], str]] = {
         "README.md, Airflow, names the DAG ingest_replay, which does not exist",
     ),
     "setting without a row": (
-        lambda root: edit(root / "docs/contracts.md", "| `SHOWROOM_LAG_HIGH` |", "| LAG_HIGH |"),
-        "the setting SHOWROOM_LAG_HIGH is undocumented: docs/contracts.md has no row for it",
+        lambda root: edit(root / "docs/contracts.md", "| `SHOWROOM_SUPERVISE_LAG_ALERT_THRESHOLD` |", "| LAG_HIGH |"),
+        "the setting SHOWROOM_SUPERVISE_LAG_ALERT_THRESHOLD is undocumented: docs/contracts.md has no row for it",
     ),
     "setting that is none": (
         lambda root: append(root / "docs/runbooks/gate.md", "\n`SHOWROOM_LAG_HIHG`\n"),

@@ -1,7 +1,6 @@
 """The generated files say what the contracts say, and drift is noticed."""
 
 import json
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,8 @@ from include.contracts.index_documents import INDICES, mapping
 from include.contracts.metrics import METRICS
 from include.contracts.ports import Ports
 from include.contracts.reject_reasons import MEANING, Reason
-from include.contracts.settings import PREFIX, Secret, Settings
+from include.contracts.setting import Secret
+from include.contracts.settings import PREFIX, Settings, all_settings
 from include.contracts.topics import TOPICS
 from tools.generated_docs import CONTAINER_SECRETS, PROJECT, drift, generate
 
@@ -27,7 +27,13 @@ NAMES = {
 }
 
 
-SECRETS = ("PSEUDONYM_KEY", "NOISE_KEY", "ALERT_WEBHOOK", "HEARTBEAT_URL", "METRICS_TOKEN")
+SECRETS = (
+    "AIRFLOW_METRICS_TOKEN",
+    "GATE_PSEUDONYM_KEY",
+    "SUPERVISE_ALERT_WEBHOOK",
+    "SUPERVISE_HEARTBEAT_URL",
+    "BATCH_NOISE_KEY",
+)
 
 
 @pytest.fixture
@@ -76,8 +82,8 @@ def test_contracts_name_everything(generated: Path) -> None:
 
 def test_every_setting_is_in_the_table_and_no_secret_has_a_default(generated: Path) -> None:
     text = (generated / "docs/contracts.md").read_text()
-    for item in fields(Settings):
-        row = next(line for line in text.splitlines() if line.startswith(f"| `{PREFIX}{item.name.upper()}` |"))
+    for item in all_settings():
+        row = next(line for line in text.splitlines() if line.startswith(f"| `{item.variable}` |"))
         assert item.metadata["meaning"] in row
         assert ("none: a secret" in row) == isinstance(item.default, Secret)
 
@@ -86,8 +92,8 @@ def test_the_example_environment_sets_nothing_but_empty_secrets(generated: Path)
     lines = (generated / ".env.example").read_text().splitlines()
     assigned = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
     assert assigned == dict.fromkeys([*CONTAINER_SECRETS, *(f"{PREFIX}{name}" for name in SECRETS)], "")
-    for item in fields(Settings):
-        assert any(line.lstrip("# ").startswith(f"{PREFIX}{item.name.upper()}=") for line in lines)
+    for item in all_settings():
+        assert any(line.lstrip("# ").startswith(f"{item.variable}=") for line in lines)
 
 
 def test_the_example_environment_uncommented_gives_the_defaults(generated: Path) -> None:

@@ -27,7 +27,7 @@ class Producer:
     sent: list[dict[str, Any]] = []  # noqa: RUF012 - one list for the one example
 
     def __init__(self, bootstrap_servers: str, acks: str) -> None:
-        assert bootstrap_servers == f"127.0.0.1:{Settings().ports.kafka}"
+        assert bootstrap_servers == f"127.0.0.1:{Settings().local.ports.kafka}"
         assert acks == "all"
 
     def send(self, topic: str, key: bytes, value: bytes) -> "Producer":
@@ -75,7 +75,7 @@ def test_the_python_example_sends_what_the_gate_admits(folder: Path, capsys: pyt
 
 def test_the_javascript_example_says_the_same() -> None:
     text = block("javascript")
-    assert f"127.0.0.1:{Settings().ports.kafka}" in text
+    assert f"127.0.0.1:{Settings().local.ports.kafka}" in text
     assert 'topic: "sessions.raw"' in text
     assert "key: session.user_id" in text
     # KafkaJS's other partitioner places a user elsewhere than every other source does.
