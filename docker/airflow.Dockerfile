@@ -45,6 +45,7 @@ COPY include/supervise /opt/showroom/include/supervise
 COPY plugins /opt/showroom/plugins
 COPY dags /opt/showroom/dags
 COPY docker/airflow /opt/showroom/docker/airflow
+COPY docker/health.py /opt/showroom/docker/
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONPATH=/opt/showroom:/opt/showroom/plugins \
     PYTHONUNBUFFERED=1 \

@@ -38,7 +38,7 @@ COPY include/__init__.py /opt/showroom/include/__init__.py
 COPY include/contracts /opt/showroom/include/contracts
 COPY flink /opt/showroom/flink
 COPY docker/flink /opt/showroom/docker/flink
-COPY docker/flink/config.yaml /opt/flink/conf/config.yaml
+COPY docker/health.py /opt/showroom/docker/
 ENV JAVA_HOME=/opt/java/openjdk \
     FLINK_HOME=/opt/flink \
     FLINK_CONF_DIR=/opt/flink/conf \

@@ -18,7 +18,7 @@ COPY include/ingest /opt/showroom/include/ingest
 COPY include/provision /opt/showroom/include/provision
 COPY include/dashboards /opt/showroom/include/dashboards
 COPY include/serving /opt/showroom/include/serving
-COPY docker/gate_health.py /opt/showroom/docker/
+COPY docker/health.py /opt/showroom/docker/
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONPATH=/opt/showroom \
     PYTHONUNBUFFERED=1 \

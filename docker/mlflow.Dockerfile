@@ -9,8 +9,12 @@ RUN groupadd --system --gid 10001 showroom \
     && useradd --system --uid 10001 --gid showroom --home-dir /tmp --shell /usr/sbin/nologin showroom \
     && install -d -o showroom -g showroom -m 0700 /var/lib/showroom /var/lib/showroom/mlflow
 COPY --from=environment /opt/venv /opt/venv
-COPY docker/mlflow /opt/showroom/docker/mlflow
+# What its health check reads.
+COPY include/__init__.py /opt/showroom/include/
+COPY include/contracts /opt/showroom/include/contracts
+COPY docker/health.py /opt/showroom/docker/
 ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONPATH=/opt/showroom \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1
 WORKDIR /var/lib/showroom/mlflow

@@ -25,7 +25,8 @@ class Program:
     """One supervised process. Defining it touches nothing.
 
     `ports` maps what listens to its port. `files` are written, and `prepare` is called, before a start; a
-    changed file asks for a restart. Lower `priority` starts earlier and stops later.
+    changed file asks for a restart. Lower `priority` starts earlier and stops later. `directory` is the working
+    directory; None for the project's.
     """
 
     name: str
@@ -38,5 +39,6 @@ class Program:
     ports: Mapping[str, int] = field(default_factory=dict)
     files: Files = no_files
     prepare: Callable[[], None] = nothing
+    directory: Path | None = None
     stop_signal: str = "TERM"
     stop_wait_s: int = 30

@@ -154,7 +154,7 @@ def _program(program: Program, layout: Layout) -> dict[str, object]:
     environment = {**program.environment, "CONFIG_DIGEST": digest[:16]}
     return {
         "command": " ".join(map(_quoted, program.command)),
-        "directory": ROOT,
+        "directory": program.directory or ROOT,
         "environment": ",".join(f"{name}={_quoted(value)}" for name, value in environment.items()),
         "priority": program.priority,
         "autostart": "false",

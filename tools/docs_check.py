@@ -12,7 +12,7 @@ from include.supervise.alerts import ALERTS
 from local.project import ROOT
 from tools.dag_reference import read
 
-CODE = ("include", "dags", "plugins", "flink", "docker", "benchmarks", "drills")
+CODE = ("config", "include", "dags", "plugins", "flink", "docker", "benchmarks", "drills")
 BESIDES_STAGES = {
     "reconcile.difference": "supervise",
     "reconcile.unverifiable": "supervise",

@@ -4,6 +4,10 @@
 # worker that dies.
 set -euo pipefail
 
+# The mounted file of config/, with its variables replaced from the environment.
+python -c 'import os, string, sys; sys.stdout.write(string.Template(sys.stdin.read()).substitute(os.environ))' \
+    <"${FLINK_CONFIG:-/opt/showroom/config/flink/config.yaml}" >"$FLINK_CONF_DIR/config.yaml"
+
 unset SHOWROOM_ELASTICSEARCH_API_KEY
 if [[ $1 == jobmanager && -n "${STREAM_KEY_FILE:-}" ]]; then
     SHOWROOM_ELASTICSEARCH_API_KEY="$(<"$STREAM_KEY_FILE")"

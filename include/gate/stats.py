@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import redis
 
 from include.contracts import redis_keys
+from include.contracts.health import heartbeat_ages
 from include.contracts.settings import Settings
 
 
@@ -79,10 +80,7 @@ def read_stats(client: "redis.Redis", settings: Settings, now: float | None = No
         bloom_bytes=sum(size for _, size in blooms),
         claims=sum(int(count) for row in rows for count in row[4:sizes]),
         claims_bytes=sum(int(size or 0) for row in rows for size in row[sizes:]),
-        heartbeat_age_s={
-            partition: None if row[3] is None else now - int(row[3]) / 1000
-            for partition, row in zip(partitions, rows, strict=True)
-        },
+        heartbeat_age_s=heartbeat_ages([row[3] for row in rows], now),
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from include.contracts.health import check_flink, check_gate
 from include.supervise.observation import (
     ArchiveState,
     ElasticsearchState,
@@ -32,7 +33,7 @@ def unavailable(part: str) -> Condition:
 def no_taskmanager(context: RuleContext) -> str | None:
     """The cluster has no slot for a job."""
     flink = context.observation.flink
-    return "no TaskManager has registered" if isinstance(flink, FlinkState) and flink.slots < 1 else None
+    return check_flink(flink.slots) if isinstance(flink, FlinkState) else None
 
 
 def write_blocked(context: RuleContext) -> str | None:
@@ -111,15 +112,12 @@ def redis_memory_high(context: RuleContext) -> str | None:
 
 def heartbeat_missing(context: RuleContext) -> str | None:
     """A partition has had no heartbeat of a gate process for too long."""
-    silent = _silent_partitions(context.observation, context.limits)
-    return f"no gate process reads partition {', '.join(map(str, silent))}" if silent else None
-
-
-def _silent_partitions(observation: Observation, limits: Limits) -> list[int]:
-    if isinstance(observation.gate, Unavailable):
-        return []
-    ages = observation.gate.heartbeat_age_s
-    return sorted(partition for partition, age in ages.items() if age is None or age > limits.gate_heartbeat_timeout_s)
+    gate = context.observation.gate
+    return (
+        check_gate(gate.heartbeat_age_s, context.limits.gate_heartbeat_timeout_s)
+        if isinstance(gate, GateState)
+        else None
+    )
 
 
 def partition_stopped(context: RuleContext) -> str | None:

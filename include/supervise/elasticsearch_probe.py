@@ -8,6 +8,7 @@ import httpx
 import msgspec
 
 from include.contracts.errors import TerminalError
+from include.contracts.health import ELASTICSEARCH_PATH, check_elasticsearch
 from include.contracts.index_documents import STREAM_INDICES, index_pattern
 from include.contracts.settings import Settings
 from include.supervise.consumer_lag import REQUEST_TIMEOUT_S
@@ -121,11 +122,12 @@ def probe_elasticsearch(settings: Settings) -> ElasticsearchState:
     key = settings.elasticsearch.api_key.reveal()
     headers = {"Authorization": f"ApiKey {key}"} if key else {}
     with httpx.Client(base_url=settings.elasticsearch.url, timeout=REQUEST_TIMEOUT_S, headers=headers) as http:
-        health = _request(http, "GET", "/_cluster/health", _Health)
+        health = _request(http, "GET", ELASTICSEARCH_PATH, _Health)
         targets = ",".join(map(index_pattern, STREAM_INDICES))
         blocks = _request(http, "GET", f"/{targets}/_settings/index.blocks.*,{CLOSED}", dict[str, _Index], BLOCKS)
-        if health.status == "red":
-            return ElasticsearchState(health.status, "its health is red: shards are missing", 0, None, None)
+        if check_elasticsearch(health.status):
+            reason = f"its health is {health.status}: shards are missing"
+            return ElasticsearchState(health.status, reason, 0, None, None)
         # One search returns the total and the newest session, because a shard stores its number of documents.
         body = {
             "size": 1,

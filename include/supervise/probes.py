@@ -12,6 +12,7 @@ from include.clients.flink import FlinkRest, JobSummary
 from include.clients.redis import connect
 from include.contracts import redis_keys
 from include.contracts.errors import ShowroomError, TerminalError
+from include.contracts.health import heartbeat_ages
 from include.contracts.offset_gap import OffsetGap, decode_gap
 from include.contracts.settings import Settings
 from include.contracts.stream import JOB_NAME
@@ -89,8 +90,7 @@ def probe_gate(settings: Settings) -> GateState:
         for name, count in counts.items():
             if name not in redis_keys.BOOKKEEPING:
                 verdicts[name.decode()] = verdicts.get(name.decode(), 0) + int(count)
-    beats = dict(zip(partitions, responses[::3], strict=True))
-    ages = {number: None if beat is None else now - int(beat) / 1_000 for number, beat in beats.items()}
+    ages = heartbeat_ages(responses[::3], now)
     gaps = [decode_gap(value) for value in responses[2::3] if value is not None]
     stopped = {gap.partition: _describe_stop(gap) for gap in gaps}
     ratio = memory["used_memory"] / memory["maxmemory"] if memory["maxmemory"] else None

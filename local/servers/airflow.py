@@ -13,8 +13,10 @@ import httpx
 import msgspec
 
 from include.contracts.errors import TerminalError
+from include.contracts.health import AIRFLOW_PATH, check_airflow
 from include.contracts.setting import Secret
 from include.contracts.settings import LOOPBACK, Settings
+from local.config_files import render
 from local.install.environments import LOCKS, python_of
 from local.install.flink_jar import jar_path
 from local.layout import Layout, write_text
@@ -29,6 +31,7 @@ VIEWER = "viewer"
 """A login that can only look."""
 KEYS_FILE = "airflow.keys"
 PASSWORDS_FILE = "airflow.passwords"
+CONFIG_FILE = "airflow.cfg"
 POOLS = ROOT / "plugins" / "showroom" / "pools.json"
 PROBE_TIMEOUT_S = 3.0
 PREPARE_TIMEOUT_S = 120.0
@@ -82,6 +85,7 @@ def programs(settings: Settings, layout: Layout) -> tuple[Program, ...]:
             address=settings.airflow.url if name == "airflow-api" else "",
             environment=environment,
             ports={"Airflow": settings.local.ports.airflow} if name == "airflow-api" else {},
+            files=lambda: {layout.conf / CONFIG_FILE: render("airflow/airflow.cfg")},
             prepare=lambda: _prepare(environment, layout),
             stop_wait_s=30,
         )
@@ -95,51 +99,30 @@ def home(layout: Layout) -> Path:
 
 
 def environment_of(settings: Settings, layout: Layout) -> dict[str, str]:
-    """Everything Airflow and its tasks are configured by: settings, keys, connections, folders."""
+    """What Airflow and its tasks read beside config/airflow: settings, keys, connections, folders."""
     keys = read_keys(layout) or Keys(password="", jwt="", fernet="", session="")
     base = f"http://{LOOPBACK}:{settings.local.ports.airflow}"
     options = {
         "CORE__DAGS_FOLDER": ROOT / "dags",
         "CORE__PLUGINS_FOLDER": ROOT / "plugins",
-        "CORE__LOAD_EXAMPLES": False,
-        "CORE__DAGS_ARE_PAUSED_AT_CREATION": False,
-        "CORE__EXECUTOR": "LocalExecutor",
-        "CORE__PARALLELISM": 6,
         "CORE__FERNET_KEY": keys.fernet,
         "CORE__EXECUTION_API_SERVER_URL": f"{base}/execution/",
-        "CORE__HOSTNAME_CALLABLE": "socket.gethostname",
-        "CORE__AUTH_MANAGER": "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
-        "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin,{VIEWER}:viewer",
         "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": layout.conf / PASSWORDS_FILE,
         "API__HOST": LOOPBACK,
         "API__PORT": settings.local.ports.airflow,
         "API__BASE_URL": settings.airflow.url,
-        "API__WORKERS": 1,
-        "API__INSTANCE_NAME": "Showroom",
         "API__SECRET_KEY": keys.session,
         "API_AUTH__JWT_SECRET": keys.jwt,
         "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home(layout) / 'airflow.db'}",
         "LOGGING__BASE_LOG_FOLDER": layout.log / "airflow",
         "LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": layout.log / "airflow" / "dag_processor",
-        "LOGGING__COLORED_CONSOLE_LOG": False,
-        # Its own defaults let others read task logs.
-        "LOGGING__FILE_TASK_HANDLER_NEW_FOLDER_PERMISSIONS": "0o700",
-        "LOGGING__FILE_TASK_HANDLER_NEW_FILE_PERMISSIONS": "0o600",
-        "LOGGING__NAMESPACE_LEVELS": "kafka=ERROR httpx=WARNING elastic_transport=WARNING pymongo=WARNING",
-        # The tasks of a killed scheduler are reset by its successor once its heartbeat, one in 5 s, is this old.
-        # Until then their DAG starts no new run; Airflow's own values make that five minutes.
-        "SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": 20,
-        "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": 5,
-        "DAG_PROCESSOR__REFRESH_INTERVAL": 30,
-        "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": 60,
-        "DAG_PROCESSOR__PARSING_PROCESSES": 1,
-        "USAGE_DATA_COLLECTION__ENABLED": False,
     }
     return {
         **task_settings(settings, layout).to_env(),
         **mlflow.client_environment(settings, layout),
         **{f"AIRFLOW__{name}": str(value) for name, value in options.items()},
         "AIRFLOW_HOME": str(home(layout)),
+        "AIRFLOW_CONFIG": str(layout.conf / CONFIG_FILE),
         "AIRFLOW_CONN_MONGO_DEFAULT": _mongo_connection(settings),
         "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'plugins'}",
         "PYTHONUNBUFFERED": "1",
@@ -181,10 +164,9 @@ def ensure_keys(layout: Layout) -> None:
 
 def probe(settings: Settings, part: str) -> str | None:
     """Airflow's own word on one of its parts: `metadatabase`, `scheduler`, `triggerer` or `dag_processor`."""
-    url = f"http://{LOOPBACK}:{settings.local.ports.airflow}/api/v2/monitor/health"
+    url = f"http://{LOOPBACK}:{settings.local.ports.airflow}{AIRFLOW_PATH}"
     health: dict[str, dict[str, Any]] = httpx.get(url, timeout=PROBE_TIMEOUT_S).raise_for_status().json()
-    status = health.get(part, {}).get("status")
-    return None if status == "healthy" else f"the {part.replace('_', ' ')} is {status or 'not started'}"
+    return check_airflow(health, part)
 
 
 def _mongo_connection(settings: Settings) -> str:

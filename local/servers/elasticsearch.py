@@ -7,7 +7,9 @@ from pathlib import Path
 import httpx
 
 from include.contracts.errors import PrerequisiteError
+from include.contracts.health import ELASTICSEARCH_PATH, check_elasticsearch
 from include.contracts.settings import LOOPBACK, Settings
+from local.config_files import render
 from local.install import java
 from local.layout import PRIVATE, Layout
 from local.program import Program
@@ -17,18 +19,6 @@ OTHERS_EXECUTE = 0o001
 CAP_DAC_READ_SEARCH = 1 << 2
 HEAP = "-Xms512m -Xmx512m"
 PROBE_TIMEOUT_S = 3.0
-
-LOGGING = """\
-status = error
-appender.console.type = Console
-appender.console.name = console
-appender.console.layout.type = PatternLayout
-appender.console.layout.pattern = %d{ISO8601} %-5p %c{1} %m%n
-rootLogger.level = info
-rootLogger.appenderRef.console.ref = console
-logger.deprecation.name = deprecation
-logger.deprecation.level = warn
-"""
 
 
 def program(settings: Settings, layout: Layout) -> Program:
@@ -59,7 +49,7 @@ def program(settings: Settings, layout: Layout) -> Program:
         },
         files=lambda: {
             main: _conf(settings, layout, data),
-            logging: LOGGING,
+            logging: render("elasticsearch/log4j2.properties"),
             options: (home / "config" / "jvm.options").read_text(),
         },
         prepare=lambda: _own_folders(layout, conf, data, tmp),
@@ -69,28 +59,21 @@ def program(settings: Settings, layout: Layout) -> Program:
 
 def probe(settings: Settings) -> str | None:
     """The cluster's health must be yellow or better: every primary shard is there."""
-    url = f"http://{LOOPBACK}:{settings.local.ports.elasticsearch}/_cluster/health"
-    status = httpx.get(url, timeout=PROBE_TIMEOUT_S).raise_for_status().json()["status"]
-    return None if status in ("yellow", "green") else f"the cluster's health is {status}"
+    url = f"http://{LOOPBACK}:{settings.local.ports.elasticsearch}{ELASTICSEARCH_PATH}"
+    return check_elasticsearch(httpx.get(url, timeout=PROBE_TIMEOUT_S).raise_for_status().json()["status"])
 
 
 def _conf(settings: Settings, layout: Layout, data: Path) -> str:
-    lines = (
-        "cluster.name: showroom",
-        "node.name: local",
-        f'path.data: "{data}"',
-        f'path.logs: "{layout.elasticsearch / "tmp"}"',
-        f"network.host: {LOOPBACK}",
-        f"http.port: {settings.local.ports.elasticsearch}",
-        f"transport.port: {settings.local.ports.elasticsearch_transport}",
-        "discovery.type: single-node",
-        "xpack.security.enabled: false",
-        # Free space and not a share of the disk: a laptop's full disk is no reason to refuse writes.
-        "cluster.routing.allocation.disk.watermark.low: 2gb",
-        "cluster.routing.allocation.disk.watermark.high: 1gb",
-        "cluster.routing.allocation.disk.watermark.flood_stage: 500mb",
-    )
-    return "\n".join(lines) + "\n"
+    variables = {
+        "ES_NODE_NAME": "local",
+        "ES_DATA_PATH": data,
+        "ES_LOGS_PATH": layout.elasticsearch / "tmp",
+        "ES_NETWORK_HOST": LOOPBACK,
+        "ES_HTTP_PORT": settings.local.ports.elasticsearch,
+        "ES_TRANSPORT_PORT": settings.local.ports.elasticsearch_transport,
+        "ES_SECURITY": "false",
+    }
+    return render("elasticsearch/elasticsearch.yml", variables)
 
 
 def _own_folders(layout: Layout, conf: Path, data: Path, tmp: Path) -> None:

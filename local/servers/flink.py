@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import yaml
 
+from include.contracts.health import FLINK_PATH, check_flink
 from include.contracts.setting import Secret
 from include.contracts.settings import LOOPBACK, Settings
+from local.config_files import render
 from local.install import java
 from local.install.environments import python_of
 from local.install.flink_jar import ensure_flink_jar, flink_home, jar_path
@@ -16,27 +17,9 @@ from local.program import Program
 from local.project import ROOT
 
 SLOTS_SPARE = 1
-JOBMANAGER_MEMORY = "1024m"
 TASKMANAGER_MEMORY_MB = 1_728
 TASKMANAGER_MEMORY_MB_MORE = 512
 PROBE_TIMEOUT_S = 3.0
-LONGEST_LINE = 100_000
-
-LOGGING = """\
-status = warn
-appender.console.type = Console
-appender.console.name = console
-appender.console.layout.type = PatternLayout
-appender.console.layout.pattern = %d{ISO8601} %-5p %c{1} %m%n
-rootLogger.level = info
-rootLogger.appenderRef.console.ref = console
-logger.kafka.name = org.apache.kafka
-logger.kafka.level = warn
-logger.metrics.name = org.apache.flink.metrics
-logger.metrics.level = error
-logger.pekko.name = org.apache.pekko
-logger.pekko.level = warn
-"""
 
 
 def programs(settings: Settings, layout: Layout) -> tuple[Program, Program]:
@@ -47,7 +30,7 @@ def programs(settings: Settings, layout: Layout) -> tuple[Program, Program]:
     logging = conf / "log4j-console.properties"
 
     def files() -> dict[Path, str]:
-        return {config: yaml.safe_dump(_config(settings, layout, home), width=LONGEST_LINE), logging: LOGGING}
+        return {config: _config(settings, layout), logging: render("flink/log4j-console.properties")}
 
     def prepare() -> None:
         for folder in (data_dir(layout), layout.run / "flink"):
@@ -90,7 +73,7 @@ def programs(settings: Settings, layout: Layout) -> tuple[Program, Program]:
     worker = Program(
         name="flink-taskmanager",
         title="Flink TaskManager",
-        command=(str(home / "bin" / "taskmanager.sh"), "start-foreground"),
+        command=(str(home / "bin" / "taskmanager.sh"), "start-foreground", "-D", f"taskmanager.host={LOOPBACK}"),
         priority=500,
         probe=lambda: probe_slots(settings),
         address=f"{LOOPBACK}:{settings.local.ports.flink_taskmanager_rpc}",
@@ -114,10 +97,7 @@ def probe_rest(settings: Settings) -> str | None:
 
 def probe_slots(settings: Settings) -> str | None:
     """At least one TaskManager with a slot has registered."""
-    overview = _overview(settings)
-    if overview["taskmanagers"] >= 1 and overview["slots-total"] >= 1:
-        return None
-    return "no TaskManager has registered"
+    return check_flink(_overview(settings)["slots-total"])
 
 
 def data_dir(layout: Layout) -> Path:
@@ -126,7 +106,7 @@ def data_dir(layout: Layout) -> Path:
 
 
 def _overview(settings: Settings) -> dict[str, Any]:
-    url = f"http://{LOOPBACK}:{settings.local.ports.flink_rest}/overview"
+    url = f"http://{LOOPBACK}:{settings.local.ports.flink_rest}{FLINK_PATH}"
     response: dict[str, Any] = httpx.get(url, timeout=PROBE_TIMEOUT_S).raise_for_status().json()
     return response
 
@@ -146,56 +126,22 @@ def _link_libraries(folder: Path, home: Path) -> None:
             (folder / name).symlink_to(jar)
 
 
-def _config(settings: Settings, layout: Layout, home: Path) -> dict[str, Any]:
-    shipped = yaml.safe_load((home / "conf" / "config.yaml").read_text())
-    data, ports = data_dir(layout), settings.local.ports
+def _config(settings: Settings, layout: Layout) -> str:
+    ports = settings.local.ports
     memory = TASKMANAGER_MEMORY_MB + TASKMANAGER_MEMORY_MB_MORE * (settings.stream.parallelism - 1)
-    python = str(python_of("flink"))
-    return {
-        # As shipped: without its --add-opens the client dies with InaccessibleObjectException.
-        "env.java.opts.all": f"{shipped['env']['java']['opts']['all']} -XX:-UsePerfData {java.scratch(layout.tmp)}",
-        "jobmanager.rpc.address": LOOPBACK,
-        "jobmanager.rpc.port": ports.flink_rpc,
-        "jobmanager.bind-host": LOOPBACK,
-        "jobmanager.memory.process.size": JOBMANAGER_MEMORY,
-        "blob.server.port": str(ports.flink_blob),
-        "rest.address": LOOPBACK,
-        "rest.bind-address": LOOPBACK,
-        "rest.port": ports.flink_rest,
-        "rest.bind-port": str(ports.flink_rest),
-        # Without it every page of any site may read the answers.
-        "web.access-control-allow-origin": f"http://{LOOPBACK}:{ports.flink_rest}",
-        "taskmanager.host": LOOPBACK,
-        "taskmanager.bind-host": LOOPBACK,
-        "taskmanager.rpc.port": str(ports.flink_taskmanager_rpc),
-        "taskmanager.data.port": ports.flink_taskmanager_data,
-        "taskmanager.memory.process.size": f"{memory}m",
-        # Managed memory is divided by slots: no more of them than the job and one test beside it can use.
-        "taskmanager.numberOfTaskSlots": settings.stream.parallelism + SLOTS_SPARE,
-        "parallelism.default": settings.stream.parallelism,
-        # It plans and coordinates: a lost stream waits for its start, not for its best code.
-        "env.java.opts.jobmanager": "-XX:TieredStopAtLevel=1",
-        # A TaskManager asks a JobManager that has come back again after a second, not after ten.
-        "cluster.registration.error-delay": "1 s",
-        "cluster.registration.max-timeout": "5 s",
-        "heartbeat.interval": "2 s",
-        "heartbeat.timeout": "10 s",
-        "metrics.fetcher.update-interval": "1 s",
-        "restart-strategy.type": "exponential-delay",
-        "restart-strategy.exponential-delay.initial-backoff": "1 s",
-        "restart-strategy.exponential-delay.max-backoff": "10 s",
-        "execution.checkpointing.interval": f"{settings.stream.checkpoint_interval_s} s",
-        "execution.checkpointing.dir": (data / "checkpoints").as_uri(),
-        "execution.checkpointing.savepoint-dir": (data / "savepoints").as_uri(),
-        "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
-        "execution.checkpointing.num-retained": 2,
-        # A failed checkpoint is repeated; it is no reason to restart a job that is waiting for Elasticsearch.
-        "execution.checkpointing.tolerable-failed-checkpoints": 1_000_000,
-        "execution.checkpointing.incremental": True,
-        "state.backend.type": "rocksdb",
-        "web.upload.dir": str(data / "upload"),
-        "web.tmpdir": str(layout.run / "flink"),
-        "io.tmp.dirs": str(layout.run / "flink"),
-        "python.executable": python,
-        "python.client.executable": python,
+    variables = {
+        "FLINK_JAVA_OPTS": f"-XX:-UsePerfData {java.scratch(layout.tmp)}",
+        "FLINK_JOBMANAGER_HOST": LOOPBACK,
+        "FLINK_JOBMANAGER_PORT": ports.flink_rpc,
+        "FLINK_BIND_HOST": LOOPBACK,
+        "FLINK_BLOB_PORT": ports.flink_blob,
+        "FLINK_REST_PORT": ports.flink_rest,
+        "FLINK_TASKMANAGER_PORT": ports.flink_taskmanager_rpc,
+        "FLINK_TASKMANAGER_DATA_PORT": ports.flink_taskmanager_data,
+        "FLINK_TASKMANAGER_MEMORY": f"{memory}m",
+        "FLINK_TASKMANAGER_SLOTS": settings.stream.parallelism + SLOTS_SPARE,
+        "FLINK_STATE_PATH": data_dir(layout),
+        "FLINK_TMP_PATH": layout.run / "flink",
+        "FLINK_PYTHON": python_of("flink"),
     }
+    return render("flink/config.yaml", variables)

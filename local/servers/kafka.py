@@ -11,8 +11,9 @@ from pathlib import Path
 
 from include.clients.kafka import create_admin
 from include.contracts.errors import TerminalError
+from include.contracts.health import check_kafka
 from include.contracts.settings import LOOPBACK, Settings
-from include.contracts.topics import MAX_MESSAGE_BYTES, OFFSETS_RETENTION_DAYS
+from local.config_files import render
 from local.install import java
 from local.layout import Layout, write_text
 from local.program import Program
@@ -22,20 +23,6 @@ CONNECT_TIMEOUT_S = 0.5
 PROBE_TIMEOUT_MS = 3_000
 
 _second: list[tuple[int, int]] = []
-
-LOGGING = """\
-status = warn
-appender.console.type = Console
-appender.console.name = console
-appender.console.layout.type = PatternLayout
-appender.console.layout.pattern = %d{ISO8601} %-5p %c{1} %m%n
-rootLogger.level = info
-rootLogger.appenderRef.console.ref = console
-logger.transactions.name = org.apache.kafka.coordinator.transaction
-logger.transactions.level = warn
-logger.log.name = kafka.log
-logger.log.level = warn
-"""
 
 
 def program(settings: Settings, layout: Layout) -> Program:
@@ -54,7 +41,7 @@ def program(settings: Settings, layout: Layout) -> Program:
         probe=lambda: probe(settings),
         address=f"{LOOPBACK}:{settings.local.ports.kafka}",
         ports={"Kafka": settings.local.ports.kafka, "Kafka's controller": settings.local.ports.kafka_controller},
-        files=lambda: {properties: _properties(settings, data), logging: LOGGING},
+        files=lambda: {properties: _properties(settings, data), logging: render("kafka/log4j2.properties")},
         prepare=lambda: _format(settings, conf, data),
     )
 
@@ -67,7 +54,7 @@ def probe(settings: Settings) -> str | None:
         f"{LOOPBACK}:{settings.local.ports.kafka}", request_ms=PROBE_TIMEOUT_MS, bootstrap_ms=PROBE_TIMEOUT_MS
     )
     try:
-        return None if admin.describe_cluster()["brokers"] else "no broker has registered"
+        return check_kafka(admin.describe_cluster()["brokers"])
     finally:
         admin.close()
 
@@ -86,37 +73,22 @@ def second_listener(port: int, advertised_port: int) -> Iterator[None]:
 
 
 def _properties(settings: Settings, data: Path) -> str:
+    """The file of `config/` and what belongs to this stack."""
     broker = f"{LOOPBACK}:{settings.local.ports.kafka}"
     controller = f"{LOOPBACK}:{settings.local.ports.kafka_controller}"
     values = {
-        "process.roles": "broker,controller",
-        "node.id": 1,
         "controller.quorum.voters": f"1@{controller}",
-        "controller.listener.names": "CONTROLLER",
         "listeners": f"PLAINTEXT://{broker},CONTROLLER://{controller}",
         "advertised.listeners": f"PLAINTEXT://{broker}",
         "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
         "log.dirs": data,
-        "auto.create.topics.enable": "false",
-        "message.max.bytes": MAX_MESSAGE_BYTES,
         "num.partitions": settings.kafka.partitions,
-        # One broker: the internal topics cannot have more replicas than that.
-        "offsets.topic.replication.factor": 1,
-        "offsets.topic.num.partitions": 4,
-        "offsets.retention.minutes": OFFSETS_RETENTION_DAYS * 24 * 60,
-        "transaction.state.log.replication.factor": 1,
-        "transaction.state.log.min.isr": 1,
-        "transaction.state.log.num.partitions": 4,
-        "share.coordinator.state.topic.replication.factor": 1,
-        "share.coordinator.state.topic.min.isr": 1,
-        "group.initial.rebalance.delay.ms": 0,
-        "log.cleaner.dedupe.buffer.size": 16 * 1024 * 1024,
     }
     for port, advertised_port in _second:
         values["listeners"] = f"{values['listeners']},PROXIED://{LOOPBACK}:{port}"
         values["advertised.listeners"] = f"{values['advertised.listeners']},PROXIED://{LOOPBACK}:{advertised_port}"
         values["listener.security.protocol.map"] = f"{values['listener.security.protocol.map']},PROXIED:PLAINTEXT"
-    return "".join(f"{key}={value}\n" for key, value in values.items())
+    return render("kafka/server.properties") + "".join(f"{key}={value}\n" for key, value in values.items())
 
 
 def _format(settings: Settings, conf: Path, data: Path) -> None:

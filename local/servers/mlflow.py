@@ -5,8 +5,10 @@ import secrets
 import httpx
 import msgspec
 
+from include.contracts.health import MLFLOW_PATH
 from include.contracts.setting import Secret
 from include.contracts.settings import LOOPBACK, Settings
+from local.config_files import read_environment, render
 from local.install.environments import python_of
 from local.layout import Layout, write_text
 from local.program import Program
@@ -18,7 +20,6 @@ AUTH_FILE = "mlflow.ini"
 NOISE_FILE = "noise.key"
 KEY_BYTES = 32
 PROBE_TIMEOUT_S = 3.0
-PROBE = "/api/2.0/mlflow/experiments/get-by-name?experiment_name=Default"
 
 
 class Keys(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,33 +44,31 @@ def program(settings: Settings, layout: Layout) -> Program:
         title="MLflow",
         command=(
             *(str(python_of("ml")), "-P", "-m", "mlflow", "server", "--app-name", "basic-auth"),
-            *("--host", LOOPBACK, "--port", str(port), "--workers", "1"),
+            *("--host", LOOPBACK, "--port", str(port)),
             *("--allowed-hosts", f"{LOOPBACK}:{port},localhost:{port}"),
             *("--backend-store-uri", f"sqlite:///{data / 'mlflow.db'}"),
-            *("--artifacts-destination", str(data / "artifacts"), "--serve-artifacts"),
+            *("--artifacts-destination", str(data / "artifacts")),
         ),
         priority=360,
         probe=lambda: probe(settings, layout),
         address=settings.mlflow.url,
         environment={
+            **read_environment("mlflow/server.env"),
             "MLFLOW_AUTH_CONFIG_PATH": str(layout.conf / AUTH_FILE),
-            "MLFLOW_AUTH_ADMIN_USERNAME": USER,
             "MLFLOW_AUTH_ADMIN_PASSWORD": keys.password,
             "MLFLOW_FLASK_SERVER_SECRET_KEY": keys.session,
-            # Its job runner would be three more processes, for what the nightly batch does not use.
-            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-            "MLFLOW_DISABLE_TELEMETRY": "true",
             "PYTHONUNBUFFERED": "1",
         },
         ports={"MLflow": port},
-        files=lambda: {layout.conf / AUTH_FILE: _auth(layout)},
+        files=lambda: {layout.conf / AUTH_FILE: render("mlflow/basic_auth.ini")},
+        directory=data,
         prepare=lambda: data.mkdir(exist_ok=True),
     )
 
 
 def probe(settings: Settings, layout: Layout) -> str | None:
     """It answers its own user, out of its database."""
-    url = f"http://{LOOPBACK}:{settings.local.ports.mlflow}{PROBE}"
+    url = f"http://{LOOPBACK}:{settings.local.ports.mlflow}{MLFLOW_PATH}"
     keys = read_keys(layout)
     auth = httpx.BasicAuth(USER, keys.password if keys else "")
     httpx.get(url, auth=auth, timeout=PROBE_TIMEOUT_S).raise_for_status()
@@ -107,16 +106,3 @@ def noise_key(settings: Settings, layout: Layout) -> Secret:
     if settings.batch.noise_key or not path.exists():
         return settings.batch.noise_key
     return Secret(path.read_text().strip())
-
-
-def _auth(layout: Layout) -> str:
-    """The server's file on users; the password is in the environment."""
-    lines = (
-        "[mlflow]",
-        "default_permission = READ",
-        f"database_uri = sqlite:///{layout.data / 'mlflow' / 'users.db'}",
-        "authorization_function = mlflow.server.auth:authenticate_request_basic_auth",
-        # Hashing a password at each of some hundred requests of a run would take longer than they do.
-        "auth_cache_ttl_seconds = 60",
-    )
-    return "\n".join(lines) + "\n"

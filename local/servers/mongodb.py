@@ -1,6 +1,7 @@
 """The stand-in for MongoDB: its wire protocol on one file, each acknowledged write on disk."""
 
 from include.clients.mongodb import connect
+from include.contracts.health import check_mongodb
 from include.contracts.settings import LOOPBACK, Settings
 from local.install import java
 from local.layout import Layout
@@ -38,4 +39,4 @@ def probe(settings: Settings) -> str | None:
     address = f"mongodb://{LOOPBACK}:{settings.local.ports.mongodb}"
     with connect(address, server_selection_ms=PROBE_TIMEOUT_MS) as client:
         response = client.admin.command("ping")
-    return None if response.get("ok") else f"a ping was answered {response}"
+    return check_mongodb(response)

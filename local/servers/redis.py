@@ -5,7 +5,9 @@ from pathlib import Path
 
 from include.clients.redis import connect
 from include.contracts.errors import PrerequisiteError
+from include.contracts.health import check_redis
 from include.contracts.settings import LOOPBACK, Settings
+from local.config_files import render
 from local.layout import Layout
 from local.program import Program
 from local.project import VENVS
@@ -36,7 +38,7 @@ def probe(settings: Settings) -> str | None:
     with connect(url, timeout_s=PROBE_TIMEOUT_S, decode_responses=True) as client:
         client.ping()
         names = {str(module["name"]) for module in client.module_list()}
-        return None if "bf" in names else "RedisBloom is not loaded"
+        return check_redis(names)
 
 
 def bloom_module() -> Path:
@@ -57,6 +59,7 @@ def _server() -> str:
 
 
 def _conf(settings: Settings, data: Path) -> str:
+    """The file of `config/` and what belongs to this stack."""
     lines = (
         f"bind {LOOPBACK}",
         f"port {settings.local.ports.redis}",
@@ -65,16 +68,6 @@ def _conf(settings: Settings, data: Path) -> str:
         "set-proc-title no",
         f'dir "{data}"',
         f'loadmodule "{bloom_module()}"',
-        "appendonly yes",
-        "appendfsync always",
-        'save ""',
-        # Without a limit the kernel kills a full Redis. With one, the gate waits. Rewriting the log can double the
-        # memory in use, so a container gets at least twice this limit.
         f"maxmemory {settings.redis.max_memory_mb}mb",
-        "maxmemory-policy noeviction",
-        # Large keys are freed by a background thread.
-        "lazyfree-lazy-expire yes",
-        "lazyfree-lazy-server-del yes",
-        "lazyfree-lazy-user-del yes",
     )
-    return "\n".join(lines) + "\n"
+    return render("redis/redis.conf") + "\n".join(lines) + "\n"

@@ -2,19 +2,21 @@
 
 import re
 from collections.abc import Iterator
+from importlib.util import module_from_spec, spec_from_file_location
+from string import Template
 from typing import Any
 
 import yaml
 
 from include.contracts.ports import Ports
 from include.contracts.settings import PREFIX, Settings
+from local.config_files import read_environment
 from local.servers.airflow import COMPONENTS
 from tools.generated_docs import CONTAINER_SECRETS, PROJECT
 
 DOCKER = PROJECT / "docker"
 COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-FLINK_CONFIG: dict[str, Any] = yaml.safe_load((DOCKER / "flink" / "config.yaml").read_text())
 KEYS = (f"{PREFIX}GATE_PSEUDONYM_KEY", f"{PREFIX}BATCH_NOISE_KEY")
 SECRETS = dict.fromkeys((*CONTAINER_SECRETS, *KEYS), "s" * 32)
 ONE_SHOT = {"prepare", "dashboards", "airflow-init", "shop"}
@@ -67,8 +69,39 @@ def strings(value: Any) -> Iterator[str]:
 
 
 def environment_of(name: str, given: dict[str, str] | None = None) -> dict[str, str]:
-    written = SERVICES[name].get("environment", {})
-    return {key: resolved(str(value), SECRETS | (given or {})) for key, value in written.items()}
+    """The service's environment; `given` is that of the caller, which a name without a value passes on."""
+    caller = SECRETS | (given or {})
+    written: dict[str, str | None] = SERVICES[name].get("environment", {})
+    values = {key: caller.get(key) if value is None else resolved(str(value), caller) for key, value in written.items()}
+    files = SERVICES[name].get("env_file")
+    shared = read_environment(files.removeprefix("config/")) if files else {}
+    return shared | {key: value for key, value in values.items() if value is not None}
+
+
+def health() -> Any:
+    """docker/health.py, the health checks of own images."""
+    spec = spec_from_file_location("container_health", DOCKER / "health.py")
+    assert spec and spec.loader
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def mounted(name: str) -> dict[str, str]:
+    """Container path -> text of each file of the project that a service mounts."""
+    sources = {config: value.get("file") for config, value in COMPOSE["configs"].items()}
+    return {
+        config["target"]: (PROJECT / sources[config["source"]]).read_text()
+        for config in SERVICES[name].get("configs", [])
+        if sources[config["source"]]
+    }
+
+
+def flink_config() -> dict[str, Any]:
+    """Flink's configuration as docker/flink/start.sh renders it."""
+    (text,) = mounted("flink-jobmanager").values()
+    result: dict[str, Any] = yaml.safe_load(Template(text).substitute(environment_of("flink-jobmanager")))
+    return result
 
 
 def settings_of(name: str, given: dict[str, str] | None = None) -> Settings:

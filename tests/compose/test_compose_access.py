@@ -2,9 +2,11 @@
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from include.contracts.index_documents import INDICES, NEIGHBOURS_ALIAS, PIPELINE, STREAM_INDICES, index_pattern
 from include.contracts.settings import PREFIX
@@ -16,6 +18,8 @@ from tests.compose.compose_file import (
     SECRETS,
     SERVICES,
     VARIABLE,
+    environment_of,
+    flink_config,
     resolved,
     strings,
 )
@@ -109,7 +113,13 @@ def test_flink_start_the_key_is_in_the_environment_of_the_jobmanager_only(
     bash = shutil.which("bash")
     assert bash
     # What a container could get by accident.
-    environment = {"FLINK_HOME": str(tmp_path), "STREAM_KEY_FILE": str(key), "PATH": "/usr/bin:/bin"}
+    environment = environment_of(f"flink-{process}") | {
+        "FLINK_HOME": str(tmp_path),
+        "FLINK_CONF_DIR": str(tmp_path),
+        "FLINK_CONFIG": str(PROJECT / "config/flink/config.yaml"),
+        "STREAM_KEY_FILE": str(key),
+        "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+    }
     environment["SHOWROOM_ELASTICSEARCH_API_KEY"] = "another-key"
 
     done = subprocess.run(
@@ -123,6 +133,7 @@ def test_flink_start_the_key_is_in_the_environment_of_the_jobmanager_only(
 
     assert ("the-streams-key" in done.stdout) is holds
     assert "another-key" not in done.stdout
+    assert yaml.safe_load((tmp_path / "config.yaml").read_text()) == flink_config()
 
 
 def test_compose_taskmanager_has_neither_key_nor_the_volume_of_the_key() -> None:

@@ -22,6 +22,7 @@ IMAGES = (
                    "include.provision.kibana")),
     Image("airflow", ("dags.", "showroom.", "include.batch.__main__")),
     Image("flink", ("flink.job",)),
+    Image("mlflow", ("include.contracts.health",)),
 )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """What the planner makes of the job: each side effect once, the tables as the contracts say."""
 
 import re
+from pathlib import Path
 
 import pytest
 from pyflink.table import StreamTableEnvironment
@@ -11,6 +12,7 @@ from include.contracts.settings import Settings, StreamSettings
 from include.contracts.stream import JOB_NAME
 from include.contracts.topics import DEAD, KPI, VALID
 
+CLUSTER = Path(__file__).resolve().parents[2] / "config/flink/config.yaml"
 SETTINGS = Settings(
     stream=StreamSettings(parallelism=2, bulk_max_documents=123, bulk_flush_ms=77, checkpoint_interval_s=3)
 )
@@ -60,6 +62,12 @@ def test_the_settings_reach_the_job() -> None:
         "table.local-time-zone": "UTC",
     }
     assert {name: options[name] for name in expected} == expected
+
+
+def test_an_option_is_the_jobs_or_the_clusters() -> None:
+    cluster = set(re.findall(r"^([\w.-]+):", CLUSTER.read_text(), re.MULTILINE))
+    assert "execution.checkpointing.dir" in cluster
+    assert not cluster & set(configuration(SETTINGS))
 
 
 def test_tables_read_and_write_the_contracts_topics() -> None:
