@@ -18,6 +18,7 @@ from include.contracts.errors import TransientError
 from include.gate.batch_processor import Output
 from include.gate.client_config import connection
 from include.gate.client_config import log as client_log
+from include.gate.clock import Clock
 from include.gate.kafka_errors import CONNECTION_LOST_CODES, OVERSIZE_CODES, code_of
 from include.gate.shutdown import exit_now
 
@@ -56,11 +57,12 @@ class OversizeError(TransientError):
 class TransactionSink:
     """One transactional producer. `single`: one record a request, so that an error concerns that record only."""
 
-    def __init__(self, bootstrap: str, name: str, *, single: bool = False) -> None:
+    def __init__(self, bootstrap: str, name: str, *, single: bool = False, clock: Clock = time.monotonic) -> None:
         self._single = single
         self._failures: list[tuple[KafkaError, Message]] = []
         self._lost: list[str] = []
-        self._began = time.monotonic()
+        self._clock = clock
+        self._began = clock()
         self.in_doubt = False
         """Whether the last transaction began and is not known to be committed."""
         self._producer = Producer(_config(bootstrap, name, single, self._failures, self._lost))
@@ -72,14 +74,14 @@ class TransactionSink:
     @property
     def transaction_age_s(self) -> float:
         """Time since the last transaction began."""
-        return time.monotonic() - self._began
+        return self._clock() - self._began
 
     def commit(self, outputs: Sequence[Output], offsets: list[TopicPartition], group: Any) -> None:
         """Produce, wait for every acknowledgement, then add the offsets and commit.
 
         Raises CommitError, OversizeError or KafkaException; the sink must be discarded then.
         """
-        self._began = time.monotonic()
+        self._began = self._clock()
         self._producer.poll(0)
         self._lost.clear()
         self.in_doubt = True
@@ -170,7 +172,7 @@ class TransactionSink:
 
     def _end(self) -> None:
         """Commit in short slices, to notice at once that the connection is gone."""
-        until = time.monotonic() + min(COMMIT_TIMEOUT_S, self._left())
+        until = self._clock() + min(COMMIT_TIMEOUT_S, self._left())
         while True:
             try:
                 self._producer.commit_transaction(SLICE_S)
@@ -181,7 +183,7 @@ class TransactionSink:
                 return
             self._producer.poll(0)
             self._require_connection()
-            if time.monotonic() >= until:
+            if self._clock() >= until:
                 raise CommitError(f"no answer within {COMMIT_TIMEOUT_S:g} s")
 
 

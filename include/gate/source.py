@@ -10,6 +10,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from include.contracts import topics
 from include.contracts.errors import TransientError
 from include.gate.client_config import connection, ignore_error
+from include.gate.clock import Clock
 from include.gate.gaps import GapStore
 from include.gate.kafka_errors import OFFSET_LOST_CODES
 from include.gate.start_offsets import NO_OFFSET, Committed, Log, Resume, Start, decide_start, gap_at
@@ -45,7 +46,10 @@ class ReassignmentError(TransientError):
 class RecordSource:
     """One consumer of the group. A partition whose offsets are lost is stopped, recorded and left out."""
 
-    def __init__(self, bootstrap: str, name: str, batch: int, topic_id: str, gaps: GapStore) -> None:
+    def __init__(
+        self, bootstrap: str, name: str, batch: int, topic_id: str, gaps: GapStore, unix_time: Clock = time.time
+    ) -> None:
+        self._unix_time = unix_time
         self._topic_id = topic_id
         self._gaps = gaps
         self._assigned: list[int] = []
@@ -107,7 +111,7 @@ class RecordSource:
             raise KafkaException(error)
         partition = message.partition()
         position = message.offset()
-        gap = gap_at(partition, position, self._log(partition), self._topic_id, time.time())
+        gap = gap_at(partition, position, self._log(partition), self._topic_id, self._unix_time())
         self._gaps.stop(gap)
         raise ReassignmentError(f"{gap.description} ({error.str()})")
 
@@ -126,7 +130,7 @@ class RecordSource:
         left_out: list[int] = []
         for number in numbers:
             start = decide_start(
-                number, committed[number], self._log(number), self._topic_id, stopped.get(number), time.time()
+                number, committed[number], self._log(number), self._topic_id, stopped.get(number), self._unix_time()
             )
             if isinstance(start, Start):
                 if start.reason:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -13,7 +14,6 @@ from include.gate.kafka_errors import is_fenced
 from include.gate.loop import Loop
 from include.gate.shutdown import FORCED_EXIT, ShutdownSignal
 from include.gate.source import Polled
-from include.gate.state import GateState
 from local.project import ROOT
 
 RECORD = Polled("sessions.raw", 0, 0, 0, b"k", b"v", None)
@@ -48,7 +48,7 @@ class EndlessSource:
         return None
 
 
-class QuietMemory:
+class QuietState:
     """Accepts heartbeats."""
 
     def beat(self, partitions: Sequence[int]) -> None:
@@ -75,10 +75,11 @@ def loop_of(
     return Loop(
         source=EndlessSource(),
         sink=SinkOf(commit),
-        memory=cast(GateState, QuietMemory()),
+        state=QuietState(),
         processor=cast(BatchProcessor, EmptyProcessor()),
         batch=1,
         stop=stop or ShutdownSignal(),
+        clock=time.monotonic,
         hang_limit_s=hang_limit_s,
         verify=verify,
     )
