@@ -230,6 +230,7 @@ class RealKafka:
         for partition in range(settings.kafka.partitions):
             self.produce([session()], partition)
         run_gate(self)
+        self.steps = Steps()
         self._reader = Reader(settings)
         patch_clients(monkeypatch, self.steps, Producer, Consumer)
 

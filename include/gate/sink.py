@@ -160,7 +160,12 @@ class TransactionSink:
             return
         error, _ = self._failures[0]
         if error.code() in OVERSIZE_CODES:
-            refused = {(message.topic(), message.partition(), message.value()) for _, message in self._failures}
+            # The failed transaction also fails records that were queued behind the oversize one.
+            refused = {
+                (message.topic(), message.partition(), message.value())
+                for failure, message in self._failures
+                if failure.code() in OVERSIZE_CODES
+            }
             results = [output for output in outputs if (output.topic, output.partition, output.value) in refused]
             raise OversizeError(results if self._single else [])
         raise CommitError(f"{len(self._failures)} records were not delivered, first: {error}")

@@ -54,6 +54,7 @@ class RecordSource:
         self._gaps = gaps
         self._assigned: list[int] = []
         self.stopped: list[int] = []
+        self._starts: list[TopicPartition] = []
         self._revoked = False
         self._consumer = Consumer(_config(bootstrap, name, batch))
         self._consumer.subscribe([topics.RAW], on_assign=self._on_assign, on_revoke=self._on_revoke)
@@ -71,6 +72,9 @@ class RecordSource:
             messages += self._consumer.consume(most - 1, 0)
         if self._revoked:
             # Another process may own these records now; whoever does reads them from the committed offset.
+            # Records of a new assignment may be among them, so this process returns to its committed offsets too.
+            if self._starts:
+                self._consumer.assign(self._starts)
             return []
         groups: dict[int, list[Polled]] = {}
         for message in messages:
@@ -117,7 +121,7 @@ class RecordSource:
 
     def _on_revoke(self, _: Consumer, __: list[TopicPartition]) -> None:
         self._revoked = True
-        self._assigned, self.stopped = [], []
+        self._assigned, self.stopped, self._starts = [], [], []
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         numbers = [partition.partition for partition in partitions]
@@ -147,7 +151,7 @@ class RecordSource:
                     number,
                 )
         consumer.assign(starts)
-        self._assigned, self.stopped = numbers, left_out
+        self._assigned, self.stopped, self._starts = numbers, left_out, starts
 
     def _resume(self, start: Resume, number: int) -> TopicPartition:
         """Commit first: a crash in between repeats the same step."""

@@ -1,16 +1,24 @@
 """The promises of raw -> valid/rejected on the real Kafka and Redis, and the proof of the state in memory."""
 
 import random
+from concurrent.futures import ThreadPoolExecutor
+from typing import cast
 
 import pytest
 
 from include.contracts.reject_reasons import Reason
+from include.gate import source
+from include.gate.gaps import GapStore
 from include.gate.shutdown import ShutdownSignal
+from include.gate.source import Polled, RecordSource
 from include.gate.state import Batch, GateState, Row, refused_row
+from include.gate.topic import RawTopic
 from local.stack import Stack
-from tests.gate_harness import NOW, RealKafka
+from tests.gate_harness import NOW, MemoryGaps, RealKafka, session
+from tests.gate_process import produce
 from tests.gate_promises import GatePromises
 from tests.in_memory_state import InMemoryState, PartitionState
+from tests.polling import eventually
 
 DAY = NOW[:10]
 RECEIVED_MS = 1_795_421_800_000
@@ -51,3 +59,33 @@ def test_state_in_memory_gives_the_verdicts_of_the_redis_function(stack: Stack, 
         real.close()
         # Sometimes a process crashed before its commit, and the batch comes again with more or fewer records.
         start = end if chance.random() < 0.6 else max(0, start - chance.randrange(3))
+
+
+def test_records_polled_around_a_rebalance_are_polled_again(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, topic_id = stack.settings, RawTopic(stack.settings.kafka.bootstrap_servers, "test").id()
+    for partition in range(2):
+        produce(settings, [session()], partition)
+
+    def open_source(name: str) -> RecordSource:
+        return RecordSource(settings.kafka.bootstrap_servers, name, 10, topic_id, cast(GapStore, MemoryGaps()))
+
+    first, polled = open_source("gate-21"), list[Polled]()
+    eventually(
+        lambda: polled.extend(record for group in first.poll(10) for record in group) or len(first.assigned) == 2
+    )
+    eventually(lambda: polled.extend(record for group in first.poll(10) for record in group) or len(polled) >= 2)
+    # One poll that lasts longer than the rebalance: it receives records of the new assignment too.
+    monkeypatch.setattr(source, "POLL_S", 10.0)
+    with ThreadPoolExecutor(2) as executor:
+        around = executor.submit(first.poll, 10)
+        second = open_source("gate-22")
+        other = executor.submit(second.poll, 10)
+        eventually(lambda: len(first.assigned) == len(second.assigned) == 1)
+        assert around.result(30) == []
+        monkeypatch.setattr(source, "POLL_S", 1.0)
+        (partition,) = first.assigned
+        again = eventually(lambda: [record for group in first.poll(10) for record in group])
+        other.result(30)
+    first.close()
+    second.close()
+    assert again[0].offset == min(record.offset for record in polled if record.partition == partition)
