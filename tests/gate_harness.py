@@ -1,7 +1,6 @@
 """One gate in this process, on a broker in memory or on the test stack, with effects at every call of its clients."""
 
 import itertools
-import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -333,8 +332,3 @@ def output_of(topic: str, headers: Mapping[str, bytes]) -> Output:
         return Output((int(partition), int(offset)), "valid")
     origin = int(headers[topics.HEADER_PARTITION]), int(headers[topics.HEADER_OFFSET])
     return Output(origin, headers[topics.HEADER_REASON].decode())
-
-
-def session_id_of(value: bytes) -> str:
-    """The id of a session."""
-    return str(json.loads(value)["session_id"])

@@ -127,6 +127,7 @@ class GatePromises:
         kafka.steps.on("after consume", raising(error_of(KafkaError._TRANSPORT)), after=1)
         run_gate(kafka)
         assert sorted(kafka.outputs()) == sorted(expected)
+        assert kafka.steps.counts["after init_transactions"] == 2
 
     @pytest.mark.parametrize("step", ["after decide", "before begin_transaction", "before commit_transaction"])
     def test_stop_commits_what_was_decided(self, kafka: GateKafka, step: str) -> None:

@@ -245,13 +245,20 @@ class InMemoryProducer:
         self._batch.append(Message(topic, partition, -1, Entry(key, value, headers, None), 0))
 
     def flush(self, _: float) -> int:
-        """Send the batch: with one record a request, the broker refuses single records for their size."""
+        """Send the batch: the broker refuses a whole request for the size of one record.
+
+        With one record a request, the failed transaction fails the records behind it with a code of their own.
+        """
         is_single = self._config["batch.num.messages"] == 1
         oversize = {(message.topic(), message.partition()) for message in self._batch if self._is_oversize(message)}
+        has_failed = False
         for message in self._batch:
             position = message.topic(), message.partition()
             if self._is_oversize(message) if is_single else position in oversize:
+                has_failed = True
                 self._config["on_delivery"](KafkaError(KafkaError.MSG_SIZE_TOO_LARGE), message)
+            elif has_failed:
+                self._config["on_delivery"](KafkaError(KafkaError._PURGE_QUEUE), message)
             else:
                 self._broker.produce(self._name, self._epoch, *position, message._entry)
         self._batch.clear()

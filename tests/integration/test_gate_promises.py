@@ -70,10 +70,12 @@ def test_records_polled_around_a_rebalance_are_polled_again(stack: Stack, monkey
         return RecordSource(settings.kafka.bootstrap_servers, name, 10, topic_id, cast(GapStore, MemoryGaps()))
 
     first, polled = open_source("gate-21"), list[Polled]()
-    eventually(
-        lambda: polled.extend(record for group in first.poll(10) for record in group) or len(first.assigned) == 2
-    )
-    eventually(lambda: polled.extend(record for group in first.poll(10) for record in group) or len(polled) >= 2)
+
+    def is_reading_both() -> bool:
+        polled.extend(record for group in first.poll(10) for record in group)
+        return {record.partition for record in polled} == {0, 1}
+
+    eventually(is_reading_both)
     # One poll that lasts longer than the rebalance: it receives records of the new assignment too.
     monkeypatch.setattr(source, "POLL_S", 10.0)
     with ThreadPoolExecutor(2) as executor:
