@@ -122,9 +122,10 @@ class GatePromises:
         assert sorted(kafka.outputs()) == sorted(expected)
         assert kafka.steps.counts["after init_transactions"] == 2
 
-    def test_poll_error_restarts_with_new_clients(self, kafka: GateKafka) -> None:
+    @pytest.mark.parametrize("after", [0, 1])
+    def test_poll_error_restarts_with_new_clients(self, kafka: GateKafka, after: int) -> None:
         expected = produce_mixture(kafka)
-        kafka.steps.on("after consume", raising(error_of(KafkaError._TRANSPORT)), after=1)
+        kafka.steps.on("after consume", raising(error_of(KafkaError._TRANSPORT)), after)
         run_gate(kafka)
         assert sorted(kafka.outputs()) == sorted(expected)
         assert kafka.steps.counts["after init_transactions"] == 2
