@@ -155,7 +155,7 @@ def _minute(minute: datetime, category: str, row: Counter[str], times: int) -> A
     document = {
         "minute": minute,
         "category": category,
-        "received_day": f"{minute:%Y-%m-%d}",
+        "arrival_date": f"{minute:%Y-%m-%d}",
         "sessions": row["sessions"] * times,
         "users": row["sessions"] * times,
         "purchases": row["purchases"] * times,
@@ -165,7 +165,7 @@ def _minute(minute: datetime, category: str, row: Counter[str], times: int) -> A
         "conversion": row["purchases"] / row["sessions"],
         "late_sessions": 0,
     }
-    return "kpi_minute", f"{minute.isoformat()}|{category}|{document['received_day']}", document
+    return "kpi_minute", f"{minute.isoformat()}|{category}|{document['arrival_date']}", document
 
 
 def _events(end: datetime, seed: int) -> Iterator[Action]:

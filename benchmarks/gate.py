@@ -36,7 +36,7 @@ def run(sessions: int, seed: int) -> str:
         "rss_mb": {name: round(one.rss_mb) for name, one in after.items()},
         "seen_bytes_per_session": round(result.claims_bytes / result.claims, 1),
         "users_unique_error": round(result.users_unique / (truth.unique_users or 1) - 1, 5),
-        "users_known_error": round(result.users_known / (truth.unique_users or 1) - 1, 5),
+        "users_known_error": round(result.bloom_items / (truth.unique_users or 1) - 1, 5),
     }
     config = {"sessions": sessions, "partitions": settings.kafka.partitions, "gate_batch": settings.gate.batch_size}
     return report("gate", figures=figures, targets=TARGETS, seed=seed, config=config)

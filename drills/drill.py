@@ -153,7 +153,7 @@ def _summarize(record: DecisionRecord, fault_at: float) -> dict[str, Any]:
     return {
         "after_s": round(record.at - fault_at, 1),
         "action": decision.action,
-        "alarm": decision.alert,
+        "alert": decision.alert,
         "reason": _here(decision.reason),
         "outcome": record.outcome and _here(record.outcome),
     }

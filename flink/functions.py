@@ -114,10 +114,10 @@ class IndexKpi(_IndexingFunction):
         for row, record in enumerate(records):
             try:
                 kpi = self._decode(record or b"")
-                arrived = datetime.fromisoformat(kpi.received_day)
+                arrived = datetime.fromisoformat(kpi.arrival_date)
             except (msgspec.MsgspecError, ValueError) as error:
                 unreadable(row, error)
                 continue
             minute = f"{kpi.minute:%Y-%m-%dT%H:%M:%SZ}"
-            identity = kpi_id(minute, kpi.category, kpi.received_day)
+            identity = kpi_id(minute, kpi.category, kpi.arrival_date)
             yield bulk_action(row, "kpi_minute", identity, kpi, arrived, version=kpi.sessions)

@@ -65,7 +65,7 @@ def kpi_query(settings: Settings) -> str:
 SELECT id,
   SUBSTRING(id FROM 1 FOR {_MINUTE_CHARACTERS}) AS `minute`,
   SUBSTRING(id FROM {_MINUTE_CHARACTERS + 2} FOR CHAR_LENGTH(id) - {_AROUND_CATEGORY}) AS category,
-  SUBSTRING(id FROM CHAR_LENGTH(id) - {_DAY_CHARACTERS - 1}) AS received_day,
+  SUBSTRING(id FROM CHAR_LENGTH(id) - {_DAY_CHARACTERS - 1}) AS arrival_date,
   sessions, users, purchases, revenue, duration_s,
   CAST(duration_s AS DOUBLE) / sessions AS mean_duration_s,
   CAST(purchases AS DOUBLE) / sessions AS conversion,
@@ -79,11 +79,11 @@ FROM (
     SUM(duration_s) AS duration_s,
     COUNT(*) FILTER (WHERE late) AS late_sessions
   FROM (
-    SELECT session_minute || '|' || category || '|' || received_day AS id, user_id, made, amount, duration_s, late
+    SELECT session_minute || '|' || category || '|' || arrival_date AS id, user_id, made, amount, duration_s, late
     FROM (
       SELECT
         DATE_FORMAT(started_at, 'yyyy-MM-dd''T''HH:mm:00''Z''') AS session_minute,
-        DATE_FORMAT(received_at, 'yyyy-MM-dd') AS received_day,
+        DATE_FORMAT(received_at, 'yyyy-MM-dd') AS arrival_date,
         ARRAY_UNION(categories, ARRAY['{KPI_ALL}']) AS counted_in,
         user_id, duration_s,
         purchase.made AS made,

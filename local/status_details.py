@@ -50,7 +50,7 @@ def archive(settings: Settings) -> RenderableType:
         marks = archived.progress(database)
         grid = Table.grid(padding=(0, 2))
         grid.add_row("  sessions", f"{archived.count(database):>12,}")
-        grid.add_row("  unreadable records", f"{archived.unreadable(database):>12,}")
+        grid.add_row("  undecodable records", f"{archived.undecodable(database):>12,}")
         grid.add_row("  expired before", f"{archived.expired(database):>12,}", "offsets")
         if marks:
             grid.add_row("  last written", f"{max(mark.written_at for mark in marks):%Y-%m-%d %H:%M:%S} UTC")
@@ -128,8 +128,8 @@ def _verdicts(report: GateStats) -> Table:
 def _users(report: GateStats, true: int | None) -> Table:
     grid = Table.grid(padding=(0, 2))
     grid.add_row("  users, HyperLogLog", f"{report.users_unique:>12,}", _error(report.users_unique, true))
-    size = f"{report.users_known_bytes / 1e6:.1f} MB"
-    grid.add_row("  users, Bloom filter", f"{report.users_known:>12,}", f"{_error(report.users_known, true)} {size}")
+    size = f"{report.bloom_bytes / 1e6:.1f} MB"
+    grid.add_row("  users, Bloom filter", f"{report.bloom_items:>12,}", f"{_error(report.bloom_items, true)} {size}")
     if report.claims:
         each = report.claims_bytes / report.claims
         grid.add_row("  claimed session ids", f"{report.claims:>12,}", f"{each:.0f} bytes each")

@@ -152,9 +152,9 @@ METRICS: dict[str, Callable[[Selection], float | None]] = {
     "pipeline-searchable": lambda selection: len(selection.every),
     "pipeline-late": late,
     "pipeline-rejects": lambda selection: values(selection.kind("rejected")),
-    "pipeline-dead": lambda selection: values(selection.kind("dead")),
+    "pipeline-dead": lambda selection: values(selection.kind("dead_letter")),
     "pipeline-lag-most": lambda selection: highest(selection.kind("lag")),
-    "pipeline-alarms-raised": lambda selection: len(selection.kind("alarm")),
+    "pipeline-alerts-fired": lambda selection: len(selection.kind("alert")),
 }
 """Panels of one figure."""
 
@@ -187,7 +187,7 @@ TABLES: dict[str, Callable[[Selection], Rows]] = {
     "pipeline-lag": lambda selection: event_lines(selection, "lag", highest, 10),
     "pipeline-reasons": lambda selection: event_lines(selection, "rejected", values, 20),
     "pipeline-decisions": lambda selection: event_lines(selection, "decision", len, 6),
-    "pipeline-refusals": lambda selection: event_lines(selection, "dead", values, 10),
+    "pipeline-refusals": lambda selection: event_lines(selection, "dead_letter", values, 10),
     "pipeline-table": stages,
 }
 """Panels with groups."""
@@ -228,9 +228,9 @@ DOCUMENTS: dict[str, tuple[int, Callable[[Selection], list[Dated]]]] = {
     ),
     "pipeline-reconciliations": (
         25,
-        lambda selection: _events(selection, "reconciled", "stage", "name", "value", "total", "detail"),
+        lambda selection: _events(selection, "reconciliation", "stage", "name", "value", "total", "detail"),
     ),
-    "pipeline-alarms": (25, lambda selection: _events(selection, "alarm", "stage", "name", "detail")),
+    "pipeline-alerts": (25, lambda selection: _events(selection, "alert", "stage", "name", "detail")),
 }
 """Panels of the newest documents: their number, and all documents with their times."""
 

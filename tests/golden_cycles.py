@@ -63,7 +63,7 @@ class Cycle:
             ("stage", "gate", "valid"): self.verdicts[VALID],
             ("stage", "gate", "rejected"): sum(rejected.values()),
             ("stage", "stream", "searchable"): self.verdicts[VALID],
-            ("dead", "stream", "documents.dead"): self.dead,
+            ("dead_letter", "stream", "documents.dead"): self.dead,
             **{("rejected", "gate", reason): count for reason, count in rejected.items()},
         }
 
@@ -152,19 +152,19 @@ def expected_events(day: Day) -> Iterator[ExpectedEvent]:
         yield ExpectedEvent(cycle.at, "lag", "stream", "stream", cycle.stream_lag)
         yield ExpectedEvent(cycle.at, "decision", "supervise", cycle.action, 1)
         if cycle.number == SILENT_CYCLES[0]:
-            yield ExpectedEvent(cycle.at, "alarm", "gate", "gate.heartbeat_missing", 1, None, "no heartbeat")
+            yield ExpectedEvent(cycle.at, "alert", "gate", "gate.heartbeat_missing", 1, None, "no heartbeat")
     archived = 0
     for number in range(24):
         hour = START + number * HOUR
         now = hour + HOUR + timedelta(minutes=20)
         valid = (arrived(day, hour + HOUR) - arrived(day, hour))[VALID]
         missing, detail = {UNEQUAL_HOUR: (-3, DIFFERENT), PENDING_HOUR: (-3, PENDING)}.get(number, (0, BALANCED))
-        yield ExpectedEvent(hour, "reconciled", "gate", "admitted", 0, valid, BALANCED)
-        yield ExpectedEvent(hour, "reconciled", "stream", "session_summary", missing, valid, detail)
-        yield ExpectedEvent(hour, "reconciled", "archive", "in MongoDB", 0, valid, BALANCED)
+        yield ExpectedEvent(hour, "reconciliation", "gate", "admitted", 0, valid, BALANCED)
+        yield ExpectedEvent(hour, "reconciliation", "stream", "session_summary", missing, valid, detail)
+        yield ExpectedEvent(hour, "reconciliation", "archive", "in MongoDB", 0, valid, BALANCED)
         yield ExpectedEvent(now, "lag", "archive", "archive", 9)
         if valid:
             yield ExpectedEvent(now, "stage", "archive", "archived", valid, archived + valid)
         archived += valid
         if number == UNEQUAL_HOUR:
-            yield ExpectedEvent(now, "alarm", "supervise", "reconcile.difference", 1, None, "stream: too few")
+            yield ExpectedEvent(now, "alert", "supervise", "reconcile.difference", 1, None, "stream: too few")

@@ -77,7 +77,7 @@ def _kpi(identity: str, members: list[ValidSession], lateness_threshold_s: int) 
     return {
         "minute": minute,
         "category": category,
-        "received_day": day,
+        "arrival_date": day,
         "sessions": len(members),
         "users": len({member.user_id for member in members}),
         "purchases": purchases,

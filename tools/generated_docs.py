@@ -64,7 +64,7 @@ _NOT_IN_CONTAINERS = (
 _KEYS = (
     (redis_keys.seen, (0, 498_720)),
     (redis_keys.seen_filter, (0, 20_780)),
-    (redis_keys.users_known, (0,)),
+    (redis_keys.bloom_items, (0,)),
     (redis_keys.users_unique, (0,)),
     (redis_keys.users_unique, (0, "2026-11-23")),
     (redis_keys.counts, (0,)),
@@ -77,7 +77,7 @@ _KEYS = (
     (redis_keys.gate_lease, (0,)),
     (redis_keys.pseudonym_check, ()),
     (redis_keys.decisions, ()),
-    (redis_keys.supervising, ()),
+    (redis_keys.supervisor_lease, ()),
     (redis_keys.next_job, ()),
     (redis_keys.alert, ("stream.no_job",)),
 )

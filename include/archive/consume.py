@@ -30,7 +30,7 @@ OnProgress = Callable[[str], None]
 class LoadReport:
     """What one load did.
 
-    `sessions` and `unreadable`: records written. `behind`: offsets left below the ends, as last read.
+    `sessions` and `undecodable`: records written. `behind`: offsets left below the ends, as last read.
     `gaps`: offsets that had expired before they were archived, found by this load.
     """
 
@@ -38,7 +38,7 @@ class LoadReport:
     batches: int
     partitions: int
     behind: int
-    unreadable: int
+    undecodable: int
     gaps: int
     seconds: float
 
@@ -79,7 +79,7 @@ def load(
         batches=run.batches,
         partitions=topic.partitions,
         behind=behind,
-        unreadable=run.unreadable,
+        undecodable=run.undecodable,
         gaps=sum(gap.offsets for gap in gaps),
         seconds=time.monotonic() - began,
     )
@@ -92,7 +92,7 @@ class _Run:
         self, settings: Settings, store: Database[Document], topic_id: str, until: float | None, on_progress: OnProgress
     ) -> None:
         self.settings, self.store, self.topic_id = settings, store, topic_id
-        self.sessions = self.batches = self.unreadable = 0
+        self.sessions = self.batches = self.undecodable = 0
         self._until, self._on_progress = until, on_progress
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -110,7 +110,7 @@ class _Run:
         with self._lock:
             self.batches += 1
             self.sessions += written.sessions
-            self.unreadable += written.unreadable
+            self.undecodable += written.undecodable
             if time.monotonic() - self._logged_at >= LOG_INTERVAL_S:
                 self._on_progress(f"{self.sessions:,} sessions archived")
                 self._logged_at = time.monotonic()
@@ -173,7 +173,7 @@ def _record_gaps(
         for partition, start in sorted(starts.items())
         if beginnings[partition] > start
     ]
-    watermark.keep_gaps(store, gaps)
+    watermark.record_gaps(store, gaps)
     for gap in gaps:
         on_progress(
             f"{gap.topic}:{gap.partition} offsets {gap.start} to {gap.until - 1} expired before they were archived"

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from pymongo.database import Database
 
 from include.archive.store import Document, durable, errors
-from include.contracts.collections import GAPS, PROGRESS, SESSIONS, UNREADABLE
+from include.contracts.collections import EXPIRED_OFFSETS, SESSIONS, UNDECODABLE, WATERMARKS
 
 
 class Progress(NamedTuple):
@@ -30,21 +30,21 @@ def count(database: Database[Document], start: datetime | None = None, end: date
 def progress(database: Database[Document]) -> list[Progress]:
     """All watermarks, in the order of topic and partition."""
     with errors("read the watermark"):
-        results = list(durable(database)[PROGRESS].find({}))
+        results = list(durable(database)[WATERMARKS].find({}))
     marks = [Progress(entry["_id"], entry["offset"], entry["written_at"]) for entry in results]
     return sorted(marks, key=lambda mark: (mark.place.rpartition(":")[0], int(mark.place.rpartition(":")[2])))
 
 
-def unreadable(database: Database[Document]) -> int:
+def undecodable(database: Database[Document]) -> int:
     """Records of `sessions.valid` that were no session."""
-    with errors("count unreadable records"):
-        return database[UNREADABLE].count_documents({})
+    with errors("count undecodable records"):
+        return database[UNDECODABLE].count_documents({})
 
 
 def expired(database: Database[Document]) -> int:
     """Offsets that had expired before they were archived, over all gaps."""
     with errors("read gaps"):
-        results = list(database[GAPS].find({}))
+        results = list(database[EXPIRED_OFFSETS].find({}))
     return sum(entry["until"] - int(entry["_id"].rpartition(":")[2]) for entry in results)
 
 

@@ -8,7 +8,7 @@ from pymongo import UpdateOne
 from pymongo.database import Database
 
 from include.archive.store import Document, errors
-from include.contracts.collections import GAPS, PROGRESS, progress_id
+from include.contracts.collections import EXPIRED_OFFSETS, WATERMARKS, watermark_id
 from include.contracts.errors import TerminalError
 
 RESET_HINT = (
@@ -37,9 +37,9 @@ def read(database: Database[Document], topic: str, topic_id: str, partitions: in
 
     Raises TerminalError where a watermark belongs to an earlier topic of the same name.
     """
-    names = {progress_id(topic, partition): partition for partition in range(partitions)}
+    names = {watermark_id(topic, partition): partition for partition in range(partitions)}
     with errors("read the watermark"):
-        results = list(database[PROGRESS].find({"_id": {"$in": list(names)}}))
+        results = list(database[WATERMARKS].find({"_id": {"$in": list(names)}}))
     strangers = [str(entry["_id"]) for entry in results if entry.get("topic_id") != topic_id]
     if strangers:
         raise TerminalError(f"the archive's watermark of {', '.join(strangers)} is of an earlier topic", RESET_HINT)
@@ -51,7 +51,7 @@ def advance(database: Database[Document], topic: str, topic_id: str, offsets: Ma
     now = datetime.now(UTC)
     moves = [
         UpdateOne(
-            {"_id": progress_id(topic, partition)},
+            {"_id": watermark_id(topic, partition)},
             {"$max": {"offset": offset}, "$set": {"topic_id": topic_id, "written_at": now}},
             upsert=True,
         )
@@ -59,13 +59,13 @@ def advance(database: Database[Document], topic: str, topic_id: str, offsets: Ma
     ]
     if moves:
         with errors("write the watermark"):
-            database[PROGRESS].bulk_write(moves, ordered=False)
+            database[WATERMARKS].bulk_write(moves, ordered=False)
 
 
 def require_below(offsets: Mapping[int, int], ends: Mapping[int, int], topic: str) -> None:
     """TerminalError where a watermark lies behind the end of its partition: that topic has lost records."""
     beyond = [
-        f"{progress_id(topic, partition)} ({offset} of {ends[partition]})"
+        f"{watermark_id(topic, partition)} ({offset} of {ends[partition]})"
         for partition, offset in offsets.items()
         if offset > ends[partition]
     ]
@@ -73,20 +73,20 @@ def require_below(offsets: Mapping[int, int], ends: Mapping[int, int], topic: st
         raise TerminalError(f"the archive's watermark lies behind the end of {', '.join(beyond)}", RESET_HINT)
 
 
-def keep_gaps(database: Database[Document], gaps: list[Gap]) -> None:
+def record_gaps(database: Database[Document], gaps: list[Gap]) -> None:
     """Record gaps for good; the same one again changes nothing but its end."""
     now = datetime.now(UTC)
     writes = [
         UpdateOne(
             {"_id": f"{gap.topic}:{gap.partition}:{gap.start}"},
-            {"$max": {"until": gap.until}, "$setOnInsert": {"found_at": now}},
+            {"$max": {"until": gap.until}, "$setOnInsert": {"detected_at": now}},
             upsert=True,
         )
         for gap in gaps
     ]
     if writes:
         with errors("record gaps"):
-            database[GAPS].bulk_write(writes, ordered=False)
+            database[EXPIRED_OFFSETS].bulk_write(writes, ordered=False)
 
 
 def reset_offsets(database: Database[Document], topic: str, *, dry_run: bool = False) -> int:
@@ -94,5 +94,5 @@ def reset_offsets(database: Database[Document], topic: str, *, dry_run: bool = F
     of_topic = {"_id": {"$regex": f"^{topic.replace('.', '[.]')}:"}}
     with errors("reset offsets"):
         if dry_run:
-            return database[PROGRESS].count_documents(of_topic)
-        return database[PROGRESS].delete_many(of_topic).deleted_count
+            return database[WATERMARKS].count_documents(of_topic)
+        return database[WATERMARKS].delete_many(of_topic).deleted_count

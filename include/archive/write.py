@@ -11,7 +11,7 @@ from pymongo.errors import BulkWriteError
 
 from include.archive import documents
 from include.archive.store import Document, errors
-from include.contracts.collections import SESSIONS, UNREADABLE
+from include.contracts.collections import SESSIONS, UNDECODABLE
 
 MAX_REASON_CHARS = 300
 DUPLICATE_KEY = 11_000
@@ -22,31 +22,31 @@ class Written(NamedTuple):
     """Records of one batch, by kind."""
 
     sessions: int
-    unreadable: int
+    undecodable: int
 
 
 def write(database: Database[Document], records: Iterable[Any]) -> Written:
     """Store a batch of `sessions.valid`; the same batch again replaces the same documents. Raises as `errors` does."""
     sessions: dict[str, Document] = {}
-    unreadable: dict[str, Document] = {}
+    undecodable: dict[str, Document] = {}
     decoded = 0
     for record in records:
         try:
             entry = documents.document(documents.decode(record.value or b""))
         except ValueError as error:
-            retained = _unreadable(record, error)
-            unreadable[retained["_id"]] = retained
+            retained = _undecodable(record, error)
+            undecodable[retained["_id"]] = retained
             continue
         decoded += 1
         sessions[entry["_id"]] = entry
-    for collection, entries in ((SESSIONS, sessions), (UNREADABLE, unreadable)):
+    for collection, entries in ((SESSIONS, sessions), (UNDECODABLE, undecodable)):
         if entries:
             with errors(f"write {collection}"):
                 _store(database[collection], list(entries.values()))
-    return Written(decoded, len(unreadable))
+    return Written(decoded, len(undecodable))
 
 
-def _unreadable(record: Any, error: ValueError) -> Document:
+def _undecodable(record: Any, error: ValueError) -> Document:
     return {
         "_id": f"{record.topic}:{record.partition}:{record.offset}",
         "value": record.value,

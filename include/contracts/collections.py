@@ -1,9 +1,9 @@
-"""The MongoDB archive: collections and what a document of each holds."""
+"""The collections of the MongoDB archive."""
 
 SESSIONS = "sessions"
-PROGRESS = "progress"
-UNREADABLE = "unreadable"
-GAPS = "gaps"
+WATERMARKS = "watermarks"
+UNDECODABLE = "undecodable"
+EXPIRED_OFFSETS = "expired_offsets"
 LEDGERS = "ledgers"
 RECONCILIATIONS = "reconciliations"
 NEIGHBOURS = "neighbours"
@@ -11,40 +11,40 @@ PRIVACY = "privacy"
 PROMOTIONS = "promotions"
 LOAD_DAG = "archive_sessions"
 LOAD_DEADLINE_S = 240.0
-"""Time that one run of `archive_sessions` archives at most; the next run goes on."""
+"""Maximum duration of one run of `archive_sessions`; the next run continues."""
 
 COLLECTIONS: dict[str, tuple[str, str]] = {
     SESSIONS: ("`user_id:session_id`", "an admitted session: the fields of ValidSession, times as dates (UTC, ms)"),
-    PROGRESS: (
+    WATERMARKS: (
         "`topic:partition`",
-        "how far the archive has read: `offset` the next to read, `topic_id` the broker's, `written_at`",
+        "the watermark: `offset` is the next to read, `topic_id` is the broker's; `written_at`",
     ),
-    UNREADABLE: (
+    UNDECODABLE: (
         "`topic:partition:offset`",
-        "a record of `sessions.valid` that is no session: `value` its bytes, `reason`, `written_at`",
+        "a record of `sessions.valid` that could not be decoded: `value` (its bytes), `reason`, `written_at`",
     ),
-    GAPS: (
+    EXPIRED_OFFSETS: (
         "`topic:partition:from`",
-        "offsets that had expired before they were archived: `until` (not included), `found_at`",
+        "offsets that expired before they were archived: `until` (exclusive), `detected_at`",
     ),
-    LEDGERS: ("the plan's tag", "truth about a produced synthetic interval: `ledger`, its JSON"),
+    LEDGERS: ("the plan's tag", "ground truth of a synthetic interval: `ledger`, its JSON"),
     RECONCILIATIONS: (
         "the hour's start, ISO 8601",
         "the stage counts of one hour: `lines`, `balanced`, `owner`, `written_at`",
     ),
-    NEIGHBOURS: ("the user's pseudonym", "those most like this user, nearest first: `neighbours`, `run`"),
+    NEIGHBOURS: ("the user's pseudonym", "the most similar users, nearest first: `neighbours`, `run`"),
     PRIVACY: (
         "the name of the release's noise, which depends on window, data, mechanism, seed and key",
-        "what one private release was charged: `mechanism`, `epsilon`, `window`, `charged_at`",
+        "the privacy cost of one release: `mechanism`, `epsilon`, `window`, `charged_at`",
     ),
     PROMOTIONS: (
         "the registered name and the run's key",
-        "who became or stayed champion, and why: `decision`, `reasons`, `figures`, `decided_at`",
+        "a promotion decision and its reasons: `decision`, `reasons`, `figures`, `decided_at`",
     ),
 }
-"""Collection -> what its `_id` is, and what one document holds."""
+"""Collection -> meaning of its `_id`, meaning of one document."""
 
 
-def progress_id(topic: str, partition: int) -> str:
-    """The `_id` of a partition's watermark."""
+def watermark_id(topic: str, partition: int) -> str:
+    """Return the `_id` of a partition's watermark."""
     return f"{topic}:{partition}"

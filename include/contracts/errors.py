@@ -1,10 +1,10 @@
-"""The error family: every error says whether to retry and what to look at."""
+"""The error family: each error states whether a retry may help and what to do."""
 
 
 class ShowroomError(Exception):
-    """Root of all errors this project raises on purpose.
+    """Base of all errors that this project raises.
 
-    `remedy` is one sentence a person can act on; the command line prints `message: remedy` as one line.
+    `remedy` is one actionable sentence; the command line prints `message: remedy` as one line.
     """
 
     retry = False
@@ -22,25 +22,25 @@ class ShowroomError(Exception):
 
 
 class TransientError(ShowroomError):
-    """A server is away or busy; the same call may succeed later."""
+    """A server is unavailable or busy; the same call may succeed later."""
 
     retry = True
 
 
 class TerminalError(ShowroomError):
-    """Trying again cannot help until a person changes something."""
+    """A retry cannot succeed until somebody changes something."""
 
 
 class SettingsError(TerminalError):
-    """One or more settings are unknown, missing or wrong; all of them are named."""
+    """Settings are unknown, missing or invalid; the message names all of them."""
 
 
 class PortTakenError(TerminalError):
-    """Another program listens where a server of the stack should."""
+    """Another program listens on a port of the stack."""
 
 
 class PrerequisiteError(TerminalError):
-    """A program the stack needs is not installed and could not be installed."""
+    """A required program is missing and could not be installed."""
 
 
 class NotReadyError(TransientError):

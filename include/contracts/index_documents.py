@@ -1,8 +1,7 @@
-"""The documents of the indices, as the stream and supervision write them and every reader finds them.
+"""The documents of the indices: one class for each alias, from which `mapping` derives the index mapping.
 
-Each class is one index: its mapping is derived from the class (`mapping`), documents are instances of
-it, so the two cannot drift apart. Indices are monthly by event time behind an alias of the plain name; events that
-arrive more than MONTHS_APART months after they happened share one index of their own.
+Indices are monthly by event time, behind an alias of the plain name. Events that arrive more than MONTHS_APART months
+after they happened share one index.
 """
 
 import hashlib
@@ -14,7 +13,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 PartOfDay = typing.Literal["night", "morning", "afternoon", "evening"]
-EventKind = typing.Literal["stage", "rejected", "lag", "decision", "dead", "reconciled", "alarm"]
+EventKind = typing.Literal["stage", "rejected", "lag", "decision", "dead_letter", "reconciliation", "alert"]
 SentimentLabel = typing.Literal["negative", "neutral", "positive"]
 FullText = Annotated[str, Meta(extra={"elasticsearch": {"type": "text"}})]
 
@@ -63,7 +62,7 @@ class SessionSummary(Document, frozen=True):
 class ProductDetails(Document, frozen=True):
     """One product viewed in one session. Id: user_id:session_id:position, position from 0.
 
-    `name` is the product's id where the shop gives it no name.
+    `name` is the product's id if the shop has no name for it.
     """
 
     session_id: str
@@ -103,17 +102,17 @@ class ProductSentiment(Document, frozen=True):
 
 
 class KpiMinute(Document, frozen=True):
-    """Sessions that started in one minute, by viewed category. Id: minute|category|received_day (see `kpi_id`).
+    """Sessions that started in one minute, by viewed category. Id: minute|category|arrival_date (see `kpi_id`).
 
-    A session counts once in each category it viewed, with its whole amount, and once in category `all`;
-    totals are read from `all`. Rows of one minute and category that were received on different days add
-    up: so a late session never rewrites a closed row. `late_sessions` arrived more than
-    SHOWROOM_STREAM_LATENESS_THRESHOLD_S after they ended. `users` are distinct within the row.
+    A session counts once in each viewed category, with its whole amount, and once in category `all`; read totals
+    from `all`. Rows of one minute and category with different `arrival_date`s add up, so that a late session never
+    rewrites a closed row. `late_sessions` arrived more than SHOWROOM_STREAM_LATENESS_THRESHOLD_S after their end.
+    `users` are distinct within the row.
     """
 
     minute: datetime
     category: str
-    received_day: str
+    arrival_date: str
     sessions: int
     users: int
     purchases: int
@@ -125,14 +124,18 @@ class KpiMinute(Document, frozen=True):
 
 
 class PipelineEvent(Document, frozen=True):
-    """One thing that a look at the pipeline found at `at`. Id: at|kind|stage|name. `detail` is a line for a person.
+    """One measurement or decision of supervision at `at`. Id: at|kind|stage|name. `detail` is one readable line.
 
-    *stage*: records that passed `name` (ingest: raw; gate: decided, valid, rejected; stream: searchable; archive:
-    archived) since the event before, as `value`, and ever, as `total`. *rejected*: the same by reason. *dead*: the
-    same of documents that Elasticsearch refused. *lag*: records that wait for gate, stream or archive. *decision*: 1
-    for what supervision decided (healthy, wait, submit, resume, page). *alarm*: 1 when people are told of something,
-    by its identity. *reconciled*: of the hour that began at `at`, what a stage has less what it should (`total`);
-    `detail` is balanced, pending or different.
+    Kinds:
+        stage: Records that passed `name` (ingest: raw; gate: decided, valid, rejected; stream: searchable; archive:
+            archived) since the previous event (`value`) and in total (`total`).
+        rejected: The same by reject reason.
+        dead_letter: The same for documents that Elasticsearch refused.
+        lag: Records that wait for gate, stream or archive.
+        decision: 1 for the decision of a supervision cycle (healthy, wait, submit, resume, page).
+        alert: 1 for each alert that fires, by alert id.
+        reconciliation: For the hour that began at `at`, the actual minus the expected count (`total`) of a stage;
+            `detail` is balanced, pending or different.
     """
 
     at: datetime
@@ -152,34 +155,34 @@ STREAM_INDICES: dict[str, type[Document]] = {
     "product_sentiment": ProductSentiment,
     "kpi_minute": KpiMinute,
 }
-"""What the stream writes."""
+"""The indices that the stream writes."""
 NEIGHBOURS_ALIAS = "user_neighbours"
 """Alias of the similar users that the batch publishes."""
 PIPELINE = "pipeline_events"
-"""What supervision and reconciliation write."""
-COUNTED: frozenset[EventKind] = frozenset({"stage", "rejected", "dead"})
-"""Kinds of events whose value is how much their total grew."""
+"""Alias of the events that supervision and reconciliation write."""
+COUNTED: frozenset[EventKind] = frozenset({"stage", "rejected", "dead_letter"})
+"""Kinds of events whose value is the increment of their total."""
 INDICES: dict[str, type[Document]] = {**STREAM_INDICES, PIPELINE: PipelineEvent}
 TIME_FIELD: dict[str, str] = {**dict.fromkeys(STREAM_INDICES, "started_at"), "kpi_minute": "minute", PIPELINE: "at"}
 
 
 MONTHS_A_YEAR = 12
 MONTHS_APART = 13
-"""An event that arrives more months than this after it happened goes to the alias's index of older events."""
+"""Events that arrive more months than this after they happened go to the alias's index of older events."""
 OLDER = "older"
 MAX_ID_BYTES = 512
-"""Elasticsearch refuses longer ids."""
+"""Limit of Elasticsearch."""
 MAX_CATEGORY_BYTES = 256
-"""Longest category that stands in an id as it is."""
-KEPT_CATEGORY_BYTES = 192
+"""Longest category that an id contains unshortened."""
+CATEGORY_PREFIX_BYTES = 192
 
 
 def index_name(alias: str, event_time: datetime, arrived: datetime | None = None) -> str:
-    """The index behind `alias` that holds an event time (UTC): of its month, or of older events.
+    """Return the index behind `alias` for an event time (UTC): the month's index, or the index of older events.
 
-    Depends on the event alone, never on the clock: a document that is written again lands in the same index. With
-    `arrived`, an event from more than MONTHS_APART months earlier shares one index, because each index costs a
-    shard and the cluster's number of shards is limited; a source may send events of 240 months.
+    The result depends only on the event, never on the clock, so that a document written again lands in the same index.
+    With `arrived`, events from more than MONTHS_APART months earlier share one index: each index costs a shard, and a
+    source may send events from 240 months.
     """
     if arrived is not None and months_between(event_time, arrived) > MONTHS_APART:
         return older_index(alias)
@@ -187,34 +190,33 @@ def index_name(alias: str, event_time: datetime, arrived: datetime | None = None
 
 
 def older_index(alias: str) -> str:
-    """The index behind `alias` of events that arrived more than MONTHS_APART months after they happened."""
+    """Return the index behind `alias` for events that arrived more than MONTHS_APART months after they happened."""
     return f"{alias}-{OLDER}"
 
 
 def months_between(earlier: datetime, later: datetime) -> int:
-    """Number of calendar months from one instant to the other."""
+    """Return the number of calendar months between two instants."""
     return (later.year - earlier.year) * MONTHS_A_YEAR + later.month - earlier.month
 
 
-def kpi_id(minute: str, category: str, received_day: str) -> str:
-    """The id of a row of kpi_minute: `minute|category|received_day`.
+def kpi_id(minute: str, category: str, arrival_date: str) -> str:
+    """Return the id of a row of kpi_minute: `minute|category|arrival_date`.
 
-    A category of more than MAX_CATEGORY_BYTES keeps its beginning and ends in a digest of the whole, so that no
-    id exceeds MAX_ID_BYTES.
+    A category longer than MAX_CATEGORY_BYTES is replaced by a prefix and a digest, so that no id exceeds MAX_ID_BYTES.
     """
     encoded = category.encode()
     if len(encoded) > MAX_CATEGORY_BYTES:
-        beginning = encoded[:KEPT_CATEGORY_BYTES].decode(errors="ignore")
+        beginning = encoded[:CATEGORY_PREFIX_BYTES].decode(errors="ignore")
         category = f"{beginning}~{hashlib.blake2b(encoded, digest_size=16).hexdigest()}"
-    return f"{minute}|{category}|{received_day}"
+    return f"{minute}|{category}|{arrival_date}"
 
 
 def index_pattern(alias: str) -> str:
-    """Pattern that matches the monthly indices of one alias and nothing else."""
+    """Return the pattern that matches the indices of one alias."""
     return f"{alias}-*"
 
 
-# Measures are summed and averaged from their columns; a search tree of each would only cost indexing.
+# Measures are only aggregated, which reads doc values: an inverted index would only cost indexing time.
 _PROPERTIES: dict[type, dict[str, Any]] = {
     str: {"type": "keyword"},
     int: {"type": "long", "index": False},
@@ -225,9 +227,10 @@ _PROPERTIES: dict[type, dict[str, Any]] = {
 
 
 def mapping(document: type[Document]) -> dict[str, Any]:
-    """Strict Elasticsearch mapping of a document class.
+    """Derive the strict Elasticsearch mapping of a document class.
 
-    Raises TypeError for a field whose type has no counterpart.
+    Raises:
+        TypeError: A field has a type without an Elasticsearch counterpart.
     """
     hints = typing.get_type_hints(document, include_extras=True)
     return {"dynamic": "strict", "properties": {name: _property(hints[name]) for name in hints}}

@@ -1,4 +1,4 @@
-"""A gap in the offsets of `sessions.raw`: why the gate stopped a partition, as Redis stores it."""
+"""A gap in the offsets of `sessions.raw`, because of which the gate stopped a partition."""
 
 from typing import Literal
 
@@ -9,7 +9,7 @@ ResumeFrom = Literal["", "gap", "earliest", "latest"]
 
 
 class OffsetGap(msgspec.Struct, frozen=True, kw_only=True):
-    """Offsets that the gate expected and that the log does not have.
+    """Offsets that the gate expected and that the log no longer contains.
 
     `expired`: the log starts at `to_offset`, the gate's position is `from_offset`; records between
     were deleted. `truncated`: the log ends at `from_offset` or diverges there, the gate's position is `to_offset`.

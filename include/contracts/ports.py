@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class Ports(NamedTuple):
-    """Every port a server of the local stack binds: one block of a hundred, clear of the servers' own defaults.
+    """Ports of the local stack: one block of a hundred, away from the servers' defaults.
 
     `gate_metrics` is the port of gate 0; each further gate process takes the next one.
     """
@@ -25,5 +25,5 @@ class Ports(NamedTuple):
     gate_metrics: int = 19020
 
     def shifted(self, offset: int) -> "Ports":
-        """The same table `offset` higher; stacks a hundred apart run beside each other."""
+        """Return the table shifted by `offset`; stacks a hundred apart run beside each other."""
         return Ports(*(port + offset for port in self))

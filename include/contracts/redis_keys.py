@@ -1,19 +1,19 @@
 """Redis keys of the gate and of supervision.
 
-Those of the gate begin with their partition in braces, so that partitions never contend. Users are keyed to
-partitions; counts per partition therefore add up over partitions.
+Keys of the gate start with the partition as hash tag. Each user belongs to one partition, so that counts add up over
+partitions.
 """
 
 NAMESPACE = "gate"
 SUB_WINDOWS = 24
-"""Parts of the duplicate window. Each is a hash of its own, so that a whole window never expires at once."""
+"""Sub-windows of the duplicate window. Each is a separate hash, so that a whole window never expires at once."""
 
 BOOKKEEPING = (b"applied", b"topic", b"epoch")
-"""Fields of `counts` that are no verdicts."""
+"""Fields of `counts` that are not verdicts."""
 
 
 def tag(partition: int) -> str:
-    """The prefix of every key of one partition of `sessions.raw`, with the partition in braces."""
+    """Return the prefix of the keys of one partition of `sessions.raw`, with the partition as hash tag."""
     return f"{{{partition}}}:{NAMESPACE}"
 
 
@@ -31,24 +31,24 @@ def seen_filter(partition: int, window: int) -> str:
 
 
 def sub_window_ms(window_s: int) -> int:
-    """Length of a sub-window of a duplicate window of `window_s` seconds."""
+    """Return the length of a sub-window, in ms, of a duplicate window of `window_s` seconds."""
     return -(-window_s * 1000 // SUB_WINDOWS)
 
 
-def users_known(partition: int) -> str:
+def bloom_items(partition: int) -> str:
     """Bloom filter of pseudonyms of admitted users."""
-    return f"{tag(partition)}:users:known"
+    return f"{tag(partition)}:users:bloom"
 
 
 def users_unique(partition: int, day: str | None = None) -> str:
-    """HyperLogLog of pseudonyms of admitted users, in all or on one event day (`YYYY-MM-DD`)."""
+    """HyperLogLog of pseudonyms of admitted users, in total or on one event day (`YYYY-MM-DD`)."""
     return f"{tag(partition)}:users:unique" + (f":{day}" if day else "")
 
 
 def counts(partition: int) -> str:
     """Hash verdict -> number of records, `valid` and each reason.
 
-    Also `applied`, the last offset counted, of `topic`, the `epoch`-th this partition has seen.
+    Also `applied`, the last counted offset, of the topic id `topic`, which is topic number `epoch` of this partition.
     """
     return f"{tag(partition)}:counts"
 
@@ -74,7 +74,7 @@ def blocked_networks(partition: int) -> str:
 
 
 def function_used(library: str) -> str:
-    """String: set while some gate uses this library of Redis Functions; expires."""
+    """String: set while a gate uses this library of Redis Functions; expires."""
     return f"{NAMESPACE}:function:{library}"
 
 
@@ -89,23 +89,23 @@ def gaps(partition: int) -> str:
 
 
 def pseudonym_check() -> str:
-    """String: a pseudonym of no user, by which a command sees whether its key is the gate's."""
+    """String: pseudonym of a fixed text, with which a command verifies that its key is the gate's."""
     return "gate:pseudonym_check"
 
 
 def gate_lease(index: int) -> str:
-    """String: the process that owns a gate index, `host:pid:random`; expires when the process is gone."""
+    """String: the process that owns a gate index, `host:pid:random`; expires after the process ends."""
     return f"{{{NAMESPACE}-{index}}}:lease"
 
 
 def decisions() -> str:
-    """Stream of the supervisor's decisions, newest last: field `record`, the JSON of what was seen and decided."""
+    """Stream of the supervisor's decisions, newest last: field `record`, the JSON of observation and decision."""
     return "{supervise}:decisions"
 
 
-def supervising() -> str:
-    """String: token of the one supervisor that may act now; expires."""
-    return "{supervise}:acting"
+def supervisor_lease() -> str:
+    """String: token of the supervisor that holds the lease; expires."""
+    return "{supervise}:lease"
 
 
 def next_job() -> str:
@@ -114,5 +114,5 @@ def next_job() -> str:
 
 
 def alert(alert_id: str) -> str:
-    """String: when this alert was last sent, Unix seconds; expires when it may be sent again."""
-    return f"{{supervise}}:alarm:{alert_id}"
+    """String: when this alert was last sent, Unix seconds; expires after the repeat interval."""
+    return f"{{supervise}}:alert:{alert_id}"

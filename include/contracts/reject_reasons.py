@@ -1,10 +1,10 @@
-"""Why the gate refuses a record: one closed set, in the order in which the gate asks."""
+"""Reject reasons of the gate: a closed set, in the order of the checks."""
 
 from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """A verdict other than admission. The value travels in the header `reason` of a rejected record."""
+    """A verdict other than `valid`. Rejected records carry the value in the header `reason`."""
 
     EMPTY = "empty"
     TOO_LONG = "too_long"
@@ -25,7 +25,7 @@ class Reason(StrEnum):
     RATE_NETWORK = "rate_network"
     UNKNOWN_DEVICE = "unknown_device"
     UNKNOWN_REFERRER = "unknown_referrer"
-    EXPIRED = "expired"
+    DEDUP_ENTRY_EXPIRED = "dedup_entry_expired"
 
 
 MEANING: dict[Reason, str] = {
@@ -33,10 +33,10 @@ MEANING: dict[Reason, str] = {
     Reason.TOO_LONG: "the value is longer than SHOWROOM_GATE_MAX_RECORD_BYTES",
     Reason.NOT_UTF8: "the value is not UTF-8",
     Reason.MALFORMED_JSON: "the value is not one JSON object (NaN, Infinity and lone surrogates included)",
-    Reason.UNKNOWN_VERSION: "field v is missing or names a version this gate does not know",
+    Reason.UNKNOWN_VERSION: "field v is missing, or its version is not supported",
     Reason.CONTRACT_VIOLATION: "a field is missing, unknown, of the wrong type or out of its range",
-    Reason.REPEATED_KEY: "an object names the same key twice",
-    Reason.CONTROL_CHARACTER: "a string holds a control character (line ends and tabs only in reviews)",
+    Reason.REPEATED_KEY: "an object has a key twice",
+    Reason.CONTROL_CHARACTER: "a string contains a control character (line breaks and tabs are allowed in reviews)",
     Reason.WRONG_KEY: "the record's key is not the session's user_id",
     Reason.FUTURE_CLOCK: "started_at lies more than SHOWROOM_GATE_MAX_FUTURE_S after the broker's time",
     Reason.PAST_CLOCK: "started_at lies more than SHOWROOM_GATE_MAX_PAST_DAYS before the broker's time",
@@ -46,7 +46,7 @@ MEANING: dict[Reason, str] = {
     Reason.IMPOSSIBLE_PACE: "more clicks a second than SHOWROOM_GATE_MAX_CLICKS_PER_S",
     Reason.RATE_USER: "more sessions of this user a minute than SHOWROOM_GATE_MAX_USER_SESSIONS_PER_MINUTE",
     Reason.RATE_NETWORK: "more sessions of this network a minute than SHOWROOM_GATE_MAX_NETWORK_SESSIONS_PER_MINUTE",
-    Reason.UNKNOWN_DEVICE: "a user not seen before on a device the site could not tell",
-    Reason.UNKNOWN_REFERRER: "a user not seen before from a place the site could not tell",
-    Reason.EXPIRED: "the record was delivered again after its dedup entry had expired, so its first verdict is unknown",
+    Reason.UNKNOWN_DEVICE: "a new user whose device the site could not detect",
+    Reason.UNKNOWN_REFERRER: "a new user whose referrer the site could not detect",
+    Reason.DEDUP_ENTRY_EXPIRED: "redelivered after its dedup entry had expired: the first verdict is unknown",
 }

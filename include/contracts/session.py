@@ -1,7 +1,7 @@
 """The session record: what a source sends (`Session`) and what leaves the gate (`ValidSession`).
 
-Both are closed: a field that is not named here is a contract violation. Every field is required;
-what a source has not collected is `null`, or `not_collected` in a closed set. The JSON Schema, the
+Both are closed: any other field is a contract violation. Every field is required;
+a value that the source does not collect is `null`, or `not_collected` in an enumeration. The JSON Schema, the
 Flink table, the index mappings and docs/contracts.md are derived from these classes.
 """
 
@@ -31,11 +31,11 @@ Instant = Annotated[datetime, Meta(tz=True, description="RFC 3339 with an offset
 
 
 class _Record(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, gc=False):
-    """Closed, immutable and without reference cycles."""
+    """Base: closed, immutable, without reference cycles."""
 
 
 class User(_Record, frozen=True):
-    """Who the visitor is; never leaves the gate but for `gender`."""
+    """The visitor's personal data; only `gender` leaves the gate."""
 
     name: Label | None
     email: Label | None
@@ -43,7 +43,7 @@ class User(_Record, frozen=True):
 
 
 class Device(_Record, frozen=True):
-    """What the visitor holds. `unknown`: the site could not tell; `not_collected`: it did not look."""
+    """The visitor's device. `unknown`: not detected; `not_collected`: the source does not collect it."""
 
     type: DeviceType
     os: Label | None
@@ -51,7 +51,7 @@ class Device(_Record, frozen=True):
 
 
 class Location(_Record, frozen=True):
-    """Where the visitor is, as far as the source knows."""
+    """The visitor's location, as far as the source knows it."""
 
     country: Label | None
     state: Label | None
@@ -60,7 +60,7 @@ class Location(_Record, frozen=True):
 
 
 class View(_Record, frozen=True):
-    """One product looked at, in the order of looking."""
+    """One viewed product; views are in order of time."""
 
     product_id: Identifier
     name: Label | None
@@ -71,7 +71,7 @@ class View(_Record, frozen=True):
 
 
 class Purchase(_Record, frozen=True):
-    """How the session ended. `amount` is the net value of everything bought in it."""
+    """The outcome of the session. `amount` is the net value of its purchases."""
 
     made: bool
     amount: Money
@@ -82,7 +82,7 @@ Views = Annotated[list[View], Meta(max_length=MAX_VIEWS)]
 
 
 class Session(_Record, frozen=True):
-    """One visit to the shop, as a source sends it once the visit is over."""
+    """One finished visit to the shop, as a source sends it."""
 
     v: Literal[1]
     session_id: Identifier
@@ -103,11 +103,11 @@ class Session(_Record, frozen=True):
 
 
 class ValidSession(_Record, frozen=True):
-    """One admitted visit without personal data, as every later stage reads it.
+    """One admitted session without personal data, as the later stages read it.
 
     `user_id` is a keyed pseudonym, `network` the address cut to /24 (IPv6: /48), `received_at` the
-    broker's time of the raw record, `categories` the distinct viewed categories in order of looking,
-    `returning` whether the gate had admitted this user before (a Bloom filter's answer). `exit_page` has no
+    broker's time of the raw record, `categories` the distinct viewed categories in order of the first view,
+    `returning` whether the gate had admitted this user before (from a Bloom filter). `exit_page` has no
     query string and no fragment; e-mail addresses and numbers of seven and more digits in a `review` are masked.
     """
 
@@ -134,5 +134,5 @@ class ValidSession(_Record, frozen=True):
 
     @property
     def document_id(self) -> str:
-        """Id in every store. A source may give one session_id to two users; `user_id` holds no colon."""
+        """Id in every store. A source may give one session_id to two users; `user_id` contains no colon."""
         return f"{self.user_id}:{self.session_id}"

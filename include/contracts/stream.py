@@ -1,4 +1,4 @@
-"""What the stream job is called, wherever it is started, watched or stopped."""
+"""The name and the script of the stream job."""
 
 JOB_NAME = "showroom-live"
 JOB_FILE = "flink/job.py"

@@ -3,10 +3,10 @@
 from typing import NamedTuple
 
 DAY_MS = 86_400_000
-# Brokers keep a record for its retention and for as long as its segment takes new ones (`segment.ms`).
+# A record lives for its retention plus the time in which its segment is active (`segment.ms`).
 SEGMENT_DAYS = 7
 # `offsets.retention.minutes` of the brokers. Committed offsets must outlive each record they cover: by default Kafka
-# forgets after 7 days which dead letters were redriven, and keeps the letters for longer.
+# forgets offsets after 7 days, and dead letters live longer.
 OFFSETS_RETENTION_DAYS = 45
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 
@@ -24,7 +24,7 @@ KPI_ROWS_GROUP = f"{STREAM_GROUP}-rows"
 
 
 class Topic(NamedTuple):
-    """One topic. `compacted` topics keep the newest value of each key for ever."""
+    """One topic. A `compacted` topic retains the newest value of each key."""
 
     name: str
     retention_days: int
@@ -32,12 +32,10 @@ class Topic(NamedTuple):
     holds: str
 
     def config(self, replication: int = 1) -> dict[str, str]:
-        """Broker-side settings of a topic with this many replicas.
+        """Return the broker-side configuration for a number of replicas.
 
-        An acknowledged record lies on at least `replication - 1` of them.
-
-        The broker stamps the time of arrival: retention must not depend on a session's own clock (a
-        replayed log would expire at once), and the gate judges clocks against it.
+        An acknowledged record is on at least `replication - 1` replicas. Timestamps are the broker's: retention must
+        not depend on a session's clock (a replayed log would expire at once), and the gate compares clocks with them.
         """
         config = {
             "message.timestamp.type": "LogAppendTime",
@@ -53,9 +51,9 @@ class Topic(NamedTuple):
 TOPICS: tuple[Topic, ...] = (
     Topic(RAW, 3, False, "sessions as the source sent them; key = user_id"),
     Topic(VALID, 30, False, "admitted sessions without personal data; key = pseudonym"),
-    # Holds visitors' data as it came: never longer than the raw topic.
+    # Contains personal data: never retained longer than the raw topic.
     Topic(REJECTED, 3, False, "rejected records: their own key and bytes, the reason in the headers"),
-    Topic(DEAD, 30, False, "documents Elasticsearch refused, with the reason"),
+    Topic(DEAD, 30, False, "documents that Elasticsearch refused, with the reason"),
     Topic(KPI, 0, True, "the newest state of each kpi_minute row; key = its document id"),
 )
 
@@ -67,6 +65,6 @@ HEADER_OFFSET = "offset"
 HEADER_LENGTH = "length"
 HEADER_SHA256 = "sha256"
 HEADER_KEY_LENGTH = "key_length"
-"""Of a rejected record whose value or key is stored as a prefix only."""
+"""Set on a rejected record whose value or key is stored as a prefix."""
 HEADER_ORIGIN = "origin"
-"""Of an admitted session: `partition:offset` of its raw record."""
+"""Set on an admitted session: `partition:offset` of its raw record."""

@@ -123,7 +123,7 @@ def _detail(reason: Reason, result: Candidate) -> str:
         return f"{session.clicks} clicks in {session.duration_s} s"
     if reason in (Reason.RATE_USER, Reason.RATE_NETWORK):
         return f"in the minute {utc(session.started_at):%Y-%m-%dT%H:%MZ}"
-    return f"session {session.session_id}" if reason in (Reason.DUPLICATE, Reason.EXPIRED) else ""
+    return f"session {session.session_id}" if reason in (Reason.DUPLICATE, Reason.DEDUP_ENTRY_EXPIRED) else ""
 
 
 def _rejected(record: Record, reason: Reason, detail: str) -> Output:

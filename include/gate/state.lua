@@ -16,7 +16,7 @@
 
 local REFUSALS = {
   D = 'duplicate', U = 'blocked_user', N = 'blocked_network', P = 'impossible_pace', R = 'rate_user',
-  W = 'rate_network', V = 'unknown_device', F = 'unknown_referrer', E = 'expired', n = 'valid', k = 'valid',
+  W = 'rate_network', V = 'unknown_device', F = 'unknown_referrer', E = 'dedup_entry_expired', n = 'valid', k = 'valid',
 }
 
 -- Adds to a row what is derived from it: its sub-window, [13] key and [14] field of its user's rate, [15] and [16]

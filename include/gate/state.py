@@ -43,7 +43,7 @@ REFUSALS: dict[str, Reason] = {
     "W": Reason.RATE_NETWORK,
     "V": Reason.UNKNOWN_DEVICE,
     "F": Reason.UNKNOWN_REFERRER,
-    "E": Reason.EXPIRED,
+    "E": Reason.DEDUP_ENTRY_EXPIRED,
 }
 
 Result = TypeVar("Result")
@@ -148,7 +148,7 @@ def _keys_of(partition: int) -> tuple[str, ...]:
     return (
         redis_keys.tag(partition),
         redis_keys.counts(partition),
-        redis_keys.users_known(partition),
+        redis_keys.bloom_items(partition),
         redis_keys.users_unique(partition),
         redis_keys.heartbeat(partition),
         redis_keys.blocked_users(partition),

@@ -14,7 +14,7 @@ from include.contracts.settings import Settings
 class GateStats:
     """State of the gate over all partitions.
 
-    `verdicts`: records by `valid` or reason. `users_unique`: HyperLogLog estimate, `users_known`: items of
+    `verdicts`: records by `valid` or reason. `users_unique`: HyperLogLog estimate, `bloom_items`: items of
     the Bloom filters, both of admitted users. `claims`: entries of the duplicate window;
     `claims_bytes`: their size with that of their filters.
     `heartbeat_age_s`: by partition, None where none was ever seen.
@@ -22,8 +22,8 @@ class GateStats:
 
     verdicts: dict[str, int]
     users_unique: int
-    users_known: int
-    users_known_bytes: int
+    bloom_items: int
+    bloom_bytes: int
     claims: int
     claims_bytes: int
     heartbeat_age_s: dict[int, float | None]
@@ -50,7 +50,7 @@ def read_stats(client: "redis.Redis", settings: Settings, now: float | None = No
         for partition in partitions:
             pipe.hgetall(redis_keys.counts(partition))
             pipe.pfcount(redis_keys.users_unique(partition))
-            pipe.bf().info(redis_keys.users_known(partition))
+            pipe.bf().info(redis_keys.bloom_items(partition))
             pipe.get(redis_keys.heartbeat(partition))
             for sub_window in sub_windows:
                 pipe.hlen(redis_keys.seen(partition, sub_window))
@@ -75,8 +75,8 @@ def read_stats(client: "redis.Redis", settings: Settings, now: float | None = No
     return GateStats(
         verdicts=dict(verdicts),
         users_unique=sum(int(row[1]) for row in rows),
-        users_known=sum(items for items, _ in blooms),
-        users_known_bytes=sum(size for _, size in blooms),
+        bloom_items=sum(items for items, _ in blooms),
+        bloom_bytes=sum(size for _, size in blooms),
         claims=sum(int(count) for row in rows for count in row[4:sizes]),
         claims_bytes=sum(int(size or 0) for row in rows for size in row[sizes:]),
         heartbeat_age_s={

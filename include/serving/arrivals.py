@@ -47,7 +47,7 @@ def kpi_sessions(client: Elasticsearch, day: str, since: str) -> int:
     """Count sessions in `kpi_minute` that arrived on a day (`YYYY-MM-DD`) and started in the month `since` or later."""
     filters = [
         {"term": {"category": KPI_ALL}},
-        {"term": {"received_day": day}},
+        {"term": {"arrival_date": day}},
         {"range": {"minute": {"gte": _first_day(since)}}},
     ]
     sums = {"sessions": {"sum": {"field": "sessions"}}}

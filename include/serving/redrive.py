@@ -251,5 +251,5 @@ def _instant(text: str) -> datetime:
 
 def _arrival(document: Mapping[str, Any]) -> datetime | None:
     """Return the session's arrival time; None if the document has none."""
-    text = document.get("received_at") or document.get("received_day")
+    text = document.get("received_at") or document.get("arrival_date")
     return None if text is None else datetime.fromisoformat(text)

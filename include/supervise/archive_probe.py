@@ -7,7 +7,7 @@ from typing import Any
 import pymongo
 from bson.codec_options import CodecOptions
 
-from include.contracts.collections import PROGRESS, progress_id
+from include.contracts.collections import WATERMARKS, watermark_id
 from include.contracts.settings import Settings
 from include.contracts.topics import VALID
 from include.supervise.observation import ArchiveState
@@ -17,7 +17,7 @@ TIMEOUT_MS = 2_000
 
 def probe_archive(settings: Settings) -> ArchiveState:
     """Return the next offset of each partition, 0 before the first run. Raises PyMongoError."""
-    names = {progress_id(VALID, number): number for number in range(settings.kafka.partitions)}
+    names = {watermark_id(VALID, number): number for number in range(settings.kafka.partitions)}
     client: pymongo.MongoClient[Mapping[str, Any]] = pymongo.MongoClient(
         settings.mongodb.url.reveal(),
         appname="showroom-supervise",
@@ -27,7 +27,7 @@ def probe_archive(settings: Settings) -> ArchiveState:
     )
     with client:
         options = CodecOptions[Mapping[str, Any]](tz_aware=True, tzinfo=UTC)
-        progress = client[settings.mongodb.database].get_collection(PROGRESS, codec_options=options)
+        progress = client[settings.mongodb.database].get_collection(WATERMARKS, codec_options=options)
         documents = list(progress.find({"_id": {"$in": list(names)}}))
     written = [at.timestamp() for document in documents if isinstance(at := document.get("written_at"), datetime)]
     return ArchiveState(

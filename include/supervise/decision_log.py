@@ -114,7 +114,7 @@ class LockLease:
     def extend(self) -> None:
         """Extend the lease by its whole duration. Raises TransientError where the lock was lost."""
         with _errors():
-            extended: Any = self._redis.eval(_EXTEND, 1, redis_keys.supervising(), self._token, str(LOCK_MS))
+            extended: Any = self._redis.eval(_EXTEND, 1, redis_keys.supervisor_lease(), self._token, str(LOCK_MS))
         if not extended:
             raise TransientError("another supervisor has taken over", "none: it goes on with the stream")
 
@@ -146,7 +146,7 @@ def supervisor_lock(settings: Settings) -> Iterator[LockLease | None]:
     token = secrets.token_hex(16)
     with _connect(settings) as client:
         with _errors():
-            is_acquired = client.set(redis_keys.supervising(), token, nx=True, px=LOCK_MS)
+            is_acquired = client.set(redis_keys.supervisor_lease(), token, nx=True, px=LOCK_MS)
         if not is_acquired:
             yield None
             return
@@ -157,7 +157,7 @@ def supervisor_lock(settings: Settings) -> Iterator[LockLease | None]:
         finally:
             # A lock that cannot be released expires.
             with suppress(TransientError), _errors():
-                client.eval(_DELETE_IF_EQUAL, 1, redis_keys.supervising(), token)
+                client.eval(_DELETE_IF_EQUAL, 1, redis_keys.supervisor_lease(), token)
 
 
 @contextmanager

@@ -33,7 +33,7 @@ def events_from_decision(record: DecisionRecord, already_sent: Collection[str]) 
         *_lags(at, record.observation),
         _event(at, "decision", "supervise", decision.action, value=1, detail=detail),
         *(
-            _event(at, "alarm", stage_of(finding.alert), finding.alert, value=1, detail=finding.reason)
+            _event(at, "alert", stage_of(finding.alert), finding.alert, value=1, detail=finding.reason)
             for finding in decision.alerts
             if finding.alert not in already_sent
         ),
@@ -55,7 +55,7 @@ def events_from_archive(archived: int, lag: int, now: datetime) -> list[Pipeline
 
 def reconciliation_alert(alert_id: str, detail: str, now: datetime) -> PipelineEvent:
     """Return the event of an alert of reconciliation."""
-    return _event(now, "alarm", "supervise", alert_id, value=1, detail=detail)
+    return _event(now, "alert", "supervise", alert_id, value=1, detail=detail)
 
 
 def _counts(at: datetime, observation: Observation) -> Iterator[PipelineEvent]:
@@ -64,7 +64,7 @@ def _counts(at: datetime, observation: Observation) -> Iterator[PipelineEvent]:
         # Only topics without transactions: in others a transaction marker takes an offset.
         yield _event(at, "stage", "ingest", "raw", total=kafka.raw_end)
         yield _event(at, "stage", "gate", "decided", total=kafka.raw_end - kafka.gate_lag)
-        yield _event(at, "dead", "stream", DEAD, total=kafka.dead_end)
+        yield _event(at, "dead_letter", "stream", DEAD, total=kafka.dead_end)
     if isinstance(gate, GateState):
         rejected = {reason: count for reason, count in gate.verdicts.items() if reason != VALID}
         yield _event(at, "stage", "gate", "valid", total=gate.verdicts.get(VALID, 0))
@@ -86,7 +86,7 @@ def _lags(at: datetime, observation: Observation) -> Iterable[PipelineEvent]:
 def _reconciled(hour: datetime, count: StageCount) -> PipelineEvent:
     detail = "different" if count.is_mismatched else "pending" if count.is_pending else "balanced"
     return _event(
-        hour, "reconciled", count.stage, count.what, value=count.difference, total=count.expected, detail=detail
+        hour, "reconciliation", count.stage, count.what, value=count.difference, total=count.expected, detail=detail
     )
 
 

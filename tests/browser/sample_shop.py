@@ -118,8 +118,8 @@ def _events(now: datetime) -> Iterator[PipelineEvent]:
         ]
         if number % 12 == 0:
             events += [
-                ("reconciled", "gate", "valid", 0.0, "balanced"),
-                ("alarm", "supervise", "stream.stuck", 1.0, HOSTILE),
+                ("reconciliation", "gate", "valid", 0.0, "balanced"),
+                ("alert", "supervise", "stream.stuck", 1.0, HOSTILE),
             ]
         for kind, stage, name, value, detail in events:
             yield PipelineEvent(at=at, kind=kind, stage=stage, name=name, value=value, total=1_000.0, detail=detail)
@@ -133,7 +133,7 @@ def _kpi(minute: datetime, category: str, row: dict[str, Any]) -> KpiMinute:
     return KpiMinute(
         minute=minute,
         category=category,
-        received_day=f"{minute:%Y-%m-%d}",
+        arrival_date=f"{minute:%Y-%m-%d}",
         sessions=row["sessions"],
         users=row["sessions"],
         purchases=row["purchases"],
@@ -149,7 +149,7 @@ def _row(alias: str, row: Document) -> Action:
     document = msgspec.to_builtins(row)
     at = row.minute if isinstance(row, KpiMinute) else row.started_at  # type: ignore[attr-defined]
     document_id = (
-        f"{document['minute']}|{document['category']}|{document['received_day']}"
+        f"{document['minute']}|{document['category']}|{document['arrival_date']}"
         if isinstance(row, KpiMinute)
         else f"{document['session_id']}:{document['position']}"
     )

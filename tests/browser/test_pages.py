@@ -99,7 +99,7 @@ def test_live_page_escapes_names(browser_page: BrowserPage) -> None:
     assert len(review.inner_text()) < 400
     page.goto(page.url.replace("dashboard=products", "dashboard=pipeline"))
     settle(page)
-    expect(page.locator("#panel-pipeline-alarms td", has_text="'single' & 🪑").first).to_be_visible()
+    expect(page.locator("#panel-pipeline-alerts td", has_text="'single' & 🪑").first).to_be_visible()
     assert page.locator("main script:not([type]), main b, main [onmouseover]").count() == 0
     assert browser_page.errors == []
 

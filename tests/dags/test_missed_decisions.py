@@ -83,7 +83,7 @@ def test_outage_and_its_alert_are_indexed_afterwards_once(index: Index) -> None:
         pipeline.index_missed_decisions(Settings(), decision_log)
         pipeline.index_missed_decisions(Settings(), decision_log)
     assert [at for at, _ in index.shown("decision")] == [0, 1, 2, 3, 4]
-    assert index.shown("alarm") == [(1, "elasticsearch.unreachable")]
+    assert index.shown("alert") == [(1, "elasticsearch.unreachable")]
 
 
 def test_empty_index_gets_the_newest_decision_only(index: Index) -> None:

@@ -87,7 +87,7 @@ def _search_all(settings: Settings, alias: str, query: dict[str, Any]) -> list[d
         client.indices.refresh(index=f"{alias}-*")
         while True:
             page: dict[str, Any] = {"search_after": after} if after else {}
-            sort = [{"minute": "asc"}, {"category": "asc"}, {"received_day": "asc"}]
+            sort = [{"minute": "asc"}, {"category": "asc"}, {"arrival_date": "asc"}]
             hits = client.search(index=alias, query=query, size=5_000, sort=sort, **page)["hits"]["hits"]
             if not hits:
                 return results

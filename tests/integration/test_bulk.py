@@ -66,7 +66,7 @@ def kpi(sessions: int) -> Item:
     document = KpiMinute(
         minute=MONTH,
         category="all",
-        received_day="2041-05-01",
+        arrival_date="2041-05-01",
         sessions=sessions,
         users=1,
         purchases=0,

@@ -83,7 +83,7 @@ def test_a_user_is_new_once(limited: Settings) -> None:
     assert ask(row(3, "d")) == "k"
     report = ask.report()
     assert report.verdicts == {"valid": 4}
-    assert (report.users_unique, report.users_known, report.claims) == (2, 2, 4)
+    assert (report.users_unique, report.bloom_items, report.claims) == (2, 2, 4)
 
 
 def test_a_second_claim_is_a_duplicate_within_and_across_batches(limited: Settings) -> None:
@@ -250,7 +250,7 @@ def test_large_batches_pass(limited: Settings) -> None:
     # far more users than expected: the filter grows, and takes a new user for a known one at its error rate
     assert ask(*rows).count("n") >= 12_000 * 0.997
     report = ask.report()
-    assert report.users_known == pytest.approx(12_000, rel=0.003)
+    assert report.bloom_items == pytest.approx(12_000, rel=0.003)
     assert report.users_unique == pytest.approx(12_000, rel=0.03)
 
 

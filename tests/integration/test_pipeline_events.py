@@ -45,7 +45,7 @@ def test_write_events_across_months_sums_to_the_total(client: Elasticsearch, set
     assert write_events(client, settings, [later(1, 130)]) == 1
     assert write_events(client, settings, [later(2, 130)]) == 0
     assert latest_event_time(client, "stage") == later(1, 130).at
-    assert latest_event_time(client, "alarm") is None
+    assert latest_event_time(client, "alert") is None
     # The gate's state was lost: its counters restart at 0.
     assert write_events(client, settings, [later(3, 5)]) == 1
     assert write_events(client, settings, [later(4, 25)]) == 1

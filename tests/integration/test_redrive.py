@@ -37,7 +37,7 @@ def review(number: int, score: object = 0.5, *, label: str = "positive") -> str:
 
 
 def minute(sessions: int) -> str:
-    return msgspec.json.encode({"minute": STARTED, "received_day": "2043-02-03", "sessions": sessions}).decode()
+    return msgspec.json.encode({"minute": STARTED, "arrival_date": "2043-02-03", "sessions": sessions}).decode()
 
 
 class DeadLetters:

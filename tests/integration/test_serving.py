@@ -35,7 +35,7 @@ def put_kpi(client: Elasticsearch, minute: int, category: str, sessions: int, re
     row = KpiMinute(
         minute=MONTH + timedelta(minutes=minute),
         category=category,
-        received_day="2051-07-01",
+        arrival_date="2051-07-01",
         sessions=sessions,
         users=1,
         purchases=1,
@@ -51,6 +51,19 @@ def put_kpi(client: Elasticsearch, minute: int, category: str, sessions: int, re
 def put_session(client: Elasticsearch, identity: str, received: datetime) -> None:
     document = {"session_id": identity, "received_at": received.isoformat(), "started_at": received.isoformat()}
     client.index(index=index_name("session_summary", MONTH), id=identity, document=document)
+
+
+def test_ensure_templates_with_an_index_of_an_earlier_version_changes_nothing(
+    client: Elasticsearch, stack: Stack
+) -> None:
+    client.indices.delete_index_template(name="session_summary")
+    client.indices.create(index="kpi_minute-2051.07")
+    client.indices.put_mapping(index="kpi_minute-2051.07", properties={"received_day": {"type": "keyword"}})
+
+    with pytest.raises(TerminalError, match=r"kpi_minute-2051\.07 .* received_day .*: delete the old data"):
+        ensure_templates(client, stack.settings)
+
+    assert not client.indices.exists_index_template(name="session_summary")
 
 
 def test_kpi_by_category_sums_minutes_and_rows(client: Elasticsearch) -> None:

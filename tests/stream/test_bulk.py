@@ -53,7 +53,7 @@ def kpi(sessions: int, category: str = "all") -> KpiMinute:
     return KpiMinute(
         minute=datetime(2026, 11, 23, 8, 15, tzinfo=UTC),
         category=category,
-        received_day="2026-11-23",
+        arrival_date="2026-11-23",
         sessions=sessions,
         users=1,
         purchases=0,

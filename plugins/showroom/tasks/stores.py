@@ -9,7 +9,7 @@ from pymongo.database import Database
 from include.archive import queries as archive
 from include.archive.retention import cutoff
 from include.archive.store import Document
-from include.contracts.collections import progress_id
+from include.contracts.collections import watermark_id
 from include.contracts.settings import Settings
 from include.contracts.topics import VALID
 from include.serving import queries as serving
@@ -57,4 +57,4 @@ class Stores:
     def archived(self) -> dict[int, int]:
         """Return partition -> the archive's watermark."""
         marks = {mark.place: mark.offset for mark in archive.progress(self._database)}
-        return {partition: marks.get(progress_id(VALID, partition), 0) for partition in range(self._partitions)}
+        return {partition: marks.get(watermark_id(VALID, partition), 0) for partition in range(self._partitions)}

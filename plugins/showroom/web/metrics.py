@@ -56,7 +56,7 @@ def observation_metrics(observation: Observation) -> dict[str, Value]:
             "ingest.produced": observation.kafka.raw_end,
             "gate.lag": observation.kafka.gate_lag,
             "stream.lag": observation.kafka.stream_lag,
-            "serving.refused": observation.kafka.dead_end,
+            "serving.dead_letters": observation.kafka.dead_end,
         }
     if isinstance(observation.elasticsearch, ElasticsearchState):
         values["serving.rejections"] = observation.elasticsearch.rejections
@@ -109,7 +109,7 @@ def _gate(sources: DataSources) -> dict[str, Value]:
         "gate.records": {**report.verdicts},
         "gate.heartbeat_age_s": ages,
         "gate.users_unique": report.users_unique,
-        "gate.users_known": report.users_known,
+        "gate.bloom_items": report.bloom_items,
     }
 
 
@@ -118,8 +118,8 @@ def _archive(sources: DataSources) -> dict[str, Value]:
         database = sources.mongo[sources.settings.mongodb.database]
         return {
             "archive.sessions": archive_queries.count(database),
-            "archive.unreadable": archive_queries.unreadable(database),
-            "archive.gaps": archive_queries.expired(database),
+            "archive.undecodable": archive_queries.undecodable(database),
+            "archive.expired_offsets": archive_queries.expired(database),
         }
     except ShowroomError:
         return {}

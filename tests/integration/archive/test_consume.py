@@ -1,4 +1,4 @@
-"""The load on real servers: every session once, whatever is killed, repeated or unreadable."""
+"""The load on real servers: every session once, whatever is killed, repeated or undecodable."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ from include.archive.lag import partition_lag
 from include.archive.source import Source, describe
 from include.archive.store import Document, connect, database
 from include.archive.write import Written, write
-from include.contracts.collections import GAPS, PROGRESS, SESSIONS, UNREADABLE
+from include.contracts.collections import EXPIRED_OFFSETS, SESSIONS, UNDECODABLE, WATERMARKS
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.session import ValidSession
 from include.contracts.settings import Settings
@@ -69,7 +69,7 @@ def test_every_committed_session_is_archived_once_and_no_other(own: Settings, ar
 
     report = load(own, archive)
 
-    assert (report.sessions, report.unreadable, report.gaps, report.behind) == (230, 0, 0, 0)
+    assert (report.sessions, report.undecodable, report.gaps, report.behind) == (230, 0, 0, 0)
     assert (report.partitions, report.batches >= 5) == (2, True)
     require_all(archive, expected)
     again = load(own, archive)
@@ -179,12 +179,12 @@ def test_what_is_no_session_is_kept_with_its_bytes_and_reason(own: Settings, arc
 
     report = load(own, archive)
 
-    assert (report.sessions, report.unreadable) == (4, len(bad))
+    assert (report.sessions, report.undecodable) == (4, len(bad))
     require_all(archive, expected)
-    retained = list(archive[UNREADABLE].find({}))
+    retained = list(archive[UNDECODABLE].find({}))
     assert {entry["value"] for entry in retained} == set(bad)
     assert all(entry["reason"] for entry in retained)
-    assert queries.unreadable(archive) == len(bad)
+    assert queries.undecodable(archive) == len(bad)
 
 
 def test_two_loads_at_once_archive_each_session_once(own: Settings, archive: Database[Document]) -> None:
@@ -267,13 +267,13 @@ def test_without_kafka_a_load_says_so(own: Settings, archive: Database[Document]
 
 def test_a_topic_made_anew_is_refused_until_someone_decides(own: Settings, archive: Database[Document]) -> None:
     put(own, sessions(3))
-    archive[PROGRESS].update_many({}, {"$set": {"topic_id": "another"}})
+    archive[WATERMARKS].update_many({}, {"$set": {"topic_id": "another"}})
     with pytest.raises(TerminalError, match="of an earlier topic") as raised:
         load(own, archive)
     assert "reset-offsets" in raised.value.remedy
 
     topic = describe(own, VALID)
-    archive[PROGRESS].update_many({}, {"$set": {"topic_id": topic.topic_id}, "$inc": {"offset": 1_000_000}})
+    archive[WATERMARKS].update_many({}, {"$set": {"topic_id": topic.topic_id}, "$inc": {"offset": 1_000_000}})
     with pytest.raises(TerminalError, match="lies behind the end"):
         load(own, archive)
     assert queries.count(archive) == 0
@@ -298,7 +298,9 @@ def test_what_expired_before_it_was_archived_is_recorded_and_told(own: Settings,
     lost = cut - marks[f"{VALID}:0"]
     assert (report.gaps, queries.expired(archive)) == (lost, lost)
     assert messages == [f"{VALID}:0 offsets {cut - lost} to {cut - 1} expired before they were archived"]
-    assert [(entry["_id"], entry["until"]) for entry in archive[GAPS].find({})] == [(f"{VALID}:0:{cut - lost}", cut)]
+    assert [(entry["_id"], entry["until"]) for entry in archive[EXPIRED_OFFSETS].find({})] == [
+        (f"{VALID}:0:{cut - lost}", cut)
+    ]
     assert report.sessions == 10 + len(expected)
     assert load(own, archive).gaps == 0
 

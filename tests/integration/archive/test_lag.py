@@ -8,7 +8,7 @@ from pymongo.database import Database
 from include.archive.consume import load
 from include.archive.lag import partition_lag
 from include.archive.store import Document
-from include.contracts.collections import PROGRESS
+from include.contracts.collections import WATERMARKS
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.setting import Secret
 from include.contracts.settings import Settings
@@ -35,12 +35,12 @@ def test_partition_lag_of_an_archive_without_watermarks_is_everything_that_exist
     own: Settings, empty: Database[Document]
 ) -> None:
     put(own, sessions(4))
-    assert empty[PROGRESS].count_documents({}) == 0
+    assert empty[WATERMARKS].count_documents({}) == 0
     assert all(waiting >= 2 for waiting in partition_lag(own).values())
 
 
 def test_partition_lag_of_another_topic_raises_terminal_error(own: Settings, archive: Database[Document]) -> None:
-    archive[PROGRESS].update_many({}, {"$set": {"topic_id": "another"}})
+    archive[WATERMARKS].update_many({}, {"$set": {"topic_id": "another"}})
     with pytest.raises(TerminalError, match="of an earlier topic"):
         partition_lag(own)
 

@@ -33,14 +33,14 @@ def no_stream(stack: Stack) -> Iterator[Stack]:
 def decision_log(stack: Stack) -> Settings:
     """Settings of the shared stack, without decisions, alerts and supervisors."""
     with redis.Redis.from_url(stack.settings.redis.url.reveal()) as client:
-        client.delete(redis_keys.decisions(), redis_keys.supervising(), *client.keys("{supervise}:alarm:*"))
+        client.delete(redis_keys.decisions(), redis_keys.supervisor_lease(), *client.keys("{supervise}:alert:*"))
     shutil.rmtree(supervise_folder(stack.settings), ignore_errors=True)
     return stack.settings
 
 
 @pytest.fixture(scope="module")
 def broker() -> Iterator[Settings]:
-    """A Kafka of these tests' own that nobody has used."""
+    """An unused Kafka for these tests alone."""
     settings = Settings(
         local=LocalSettings(state_dir=Path(".showroom/test-hours"), port_offset=OFFSET),
         kafka=KafkaSettings(partitions=2),

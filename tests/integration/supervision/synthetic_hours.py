@@ -110,7 +110,7 @@ class ShopHour:
         watermark.advance(self.database, topics.VALID, described.topic_id, archived)
 
     def index(self, sessions: Sequence[ValidSession]) -> None:
-        """The stream's documents of them, without fields that nobody counts."""
+        """Their documents, with the counted fields only."""
         actions = [action for session in sessions for action in rows_of(session)]
         helpers.bulk(self._client, actions, refresh=True)
 
@@ -118,7 +118,7 @@ class ShopHour:
         """The rows of `kpi_minute`, one a session."""
         day = f"{self.start:%Y-%m-%d}"
         for session in sessions:
-            row = {"minute": session.started_at, "category": "all", "received_day": day, "sessions": 1}
+            row = {"minute": session.started_at, "category": "all", "arrival_date": day, "sessions": 1}
             name = index_name("kpi_minute", session.started_at)
             self._client.index(index=name, id=session.session_id, document=row, refresh=True)
 

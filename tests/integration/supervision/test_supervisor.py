@@ -86,10 +86,10 @@ def test_supervisor_lock_is_renewed_while_its_block_runs(settings: Settings, mon
     with supervisor_lock(settings) as mine, redis.Redis.from_url(settings.redis.url.reveal()) as client:
         assert mine is not None
         # Whoever waits for longer than the lock's time still finds it held, by the same owner.
-        token = client.get(redis_keys.supervising())
+        token = client.get(redis_keys.supervisor_lease())
         for _ in range(3):
             client.blpop(["nothing comes"], timeout=0.4)
-            assert client.get(redis_keys.supervising()) == token
+            assert client.get(redis_keys.supervisor_lease()) == token
 
 
 def test_require_supervisor_lock_while_another_owns_it_raises(settings: Settings) -> None:

@@ -18,7 +18,7 @@ CONTRACTS = Path(redis_keys.__file__).parent
 FAMILY = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.ShowroomError)]
 KEYS = [
     redis_keys.seen(3, 7),
-    redis_keys.users_known(3),
+    redis_keys.bloom_items(3),
     redis_keys.users_unique(3),
     redis_keys.users_unique(3, "2026-11-23"),
     redis_keys.seen_filter(3, 7),

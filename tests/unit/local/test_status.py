@@ -60,9 +60,9 @@ def test_what_is_wrong_is_one_line_with_a_remedy(state: str, message: str) -> No
     assert list(remarks([program("kafka", state), program("redis")], {})) == [message]
 
 
-def test_a_stage_s_note_is_told() -> None:
-    flows = {"gate-0": gate(state="wrong", note="no gate process; see the log")}
-    assert list(remarks([program("gate-0")], flows)) == ["gate wrong: no gate process; see the log"]
+def test_stage_note_is_printed() -> None:
+    flows = {"gate-0": gate(state="failing", note="no gate process; see the log")}
+    assert list(remarks([program("gate-0")], flows)) == ["gate failing: no gate process; see the log"]
 
 
 def test_stages_stand_at_the_process_that_does_the_work() -> None:

@@ -61,7 +61,7 @@ def test_document_id_differs_by_time_kind_stage_and_name() -> None:
     assert document_id(RAW) == "2026-11-23T08:15:30.250Z|stage|ingest|raw"
     changes: list[dict[str, Any]] = [
         {"at": AT + timedelta(seconds=1)},
-        {"kind": "dead"},
+        {"kind": "dead_letter"},
         {"stage": "gate"},
         {"name": "other"},
     ]
@@ -70,4 +70,4 @@ def test_document_id_differs_by_time_kind_stage_and_name() -> None:
 
 
 def test_counted_kinds_are_stage_rejected_and_dead() -> None:
-    assert {"stage", "rejected", "dead"} == COUNTED
+    assert {"stage", "rejected", "dead_letter"} == COUNTED

@@ -40,7 +40,7 @@ def test_events_from_healthy_decision_have_counts_lags_and_action() -> None:
         ("stage", "stream", "searchable"): (0, 8_000),
         ("rejected", "gate", "blocked_user"): (0, 100),
         ("rejected", "gate", "duplicate"): (0, 900),
-        ("dead", "stream", "documents.dead"): (0, 4),
+        ("dead_letter", "stream", "documents.dead"): (0, 4),
         ("lag", "gate", "gate"): (30, None),
         ("lag", "stream", "stream"): (2, None),
         ("decision", "supervise", "healthy"): (1, None),
@@ -53,7 +53,7 @@ def test_events_from_decision_omit_unavailable_parts() -> None:
     events = events_from_decision(
         record_of(at(kafka=unavailable, gate=unavailable, elasticsearch=unavailable, flink=unavailable)), ()
     )
-    assert {event.kind for event in events} <= {"decision", "alarm"}
+    assert {event.kind for event in events} <= {"decision", "alert"}
     assert [event.name for event in events if event.kind == "decision"] == ["wait"]
 
 
@@ -69,7 +69,7 @@ def test_events_from_balanced_hour_have_each_stage() -> None:
     (event,) = events_from_reconciliation(Reconciliation(HOUR, (count,)))
     assert (event.at, event.kind, event.stage, event.name, event.detail) == (
         HOUR,
-        "reconciled",
+        "reconciliation",
         "gate",
         "admitted",
         "balanced",
@@ -81,11 +81,11 @@ def test_events_from_decision_have_new_alerts_with_their_stage() -> None:
     waits = Finding("wait", "gate.lagging", "some", "none")
     decision = Decision("page", alerts[0].alert, alerts[0].reason, "see there", (*alerts[1:], waits))
     record = DecisionRecord(NOW, at(), decision)
-    events = [event for event in events_from_decision(record, ()) if event.kind == "alarm"]
+    events = [event for event in events_from_decision(record, ()) if event.kind == "alert"]
     assert [(event.stage, event.name, event.detail) for event in events] == [
         (stage_of(alert), alert, f"why {alert}") for alert in ALERTS
     ]
-    assert not [event for event in events_from_decision(record, ALERTS) if event.kind == "alarm"]
+    assert not [event for event in events_from_decision(record, ALERTS) if event.kind == "alert"]
 
 
 def test_decision_event_detail_has_reason_and_outcome_within_its_limit() -> None:
