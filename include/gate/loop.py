@@ -8,7 +8,6 @@ away: a new producer settles the last transaction, then a new consumer reads the
 """
 
 import logging
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -18,10 +17,10 @@ from typing import Any, Protocol
 from confluent_kafka import TopicPartition
 
 from include.gate.batch_processor import BatchProcessor, Output
+from include.gate.clock import Clock
 from include.gate.shutdown import ShutdownSignal, exit_now
 from include.gate.sink import TRANSACTION_LIMIT_S
 from include.gate.source import Polled
-from include.gate.state import GateState
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +58,14 @@ class Sink(Protocol):
         ...
 
 
+class State(Protocol):
+    """Where heartbeats go (include/gate/state.py)."""
+
+    def beat(self, partitions: Sequence[int]) -> None:
+        """Record that a process reads these partitions."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Loop:
     """Pumps records through the judge until it is asked to stop or a part raises.
@@ -68,10 +75,11 @@ class Loop:
 
     source: Source
     sink: Sink
-    memory: GateState
+    state: State
     processor: BatchProcessor
     batch: int
     stop: ShutdownSignal
+    clock: Clock
     verify: Callable[[], None] = lambda: None
     each_second: Callable[[], None] = lambda: None
     hang_limit_s: float = HANG_LIMIT_S
@@ -80,7 +88,7 @@ class Loop:
         """Work until asked to stop; what was decided is committed first."""
         committer = ThreadPoolExecutor(1, thread_name_prefix="commit")
         pending: Future[None] | None = None
-        beat_at = 0.0
+        beat_at = float("-inf")
         try:
             while not self.stop.is_requested:
                 polled = self.source.poll(self.batch)
@@ -90,10 +98,10 @@ class Loop:
                     pending = None
                 if decided is not None:
                     pending = committer.submit(self.sink.commit, *decided)
-                if time.monotonic() >= beat_at:  # also while busy: some of its partitions may be idle
-                    self.memory.beat(self.source.assigned)
+                if self.clock() >= beat_at:  # also while busy: some of its partitions may be idle
+                    self.state.beat(self.source.assigned)
                     self.each_second()
-                    beat_at = time.monotonic() + BEAT_S
+                    beat_at = self.clock() + BEAT_S
             if pending is not None:
                 self._settle(pending)
         finally:

@@ -1,52 +1,49 @@
 """One gate process: opens its parts, runs the loop, and starts over with new clients after any error."""
 
 import logging
-import time
 
 import redis
 from confluent_kafka import KafkaException
 
-from include.clients.redis import connect, is_unavailable
-from include.contracts import redis_keys
+from include.clients.redis import is_unavailable
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.settings import Settings
 from include.gate.batch_processor import BatchProcessor
 from include.gate.fences import MAX_FENCES, WINDOW_S, FenceCounter
-from include.gate.gaps import GapStore
 from include.gate.kafka_errors import is_fenced
-from include.gate.lease import IndexLease
 from include.gate.loop import Loop
 from include.gate.metrics import GateMetrics, MeteredSink
 from include.gate.oversize import Oversize, OversizeSink
-from include.gate.pseudonym import key_check, pseudonymizer
+from include.gate.parts import GateParts, connect_parts
+from include.gate.pseudonym import pseudonymizer
 from include.gate.shutdown import ShutdownError, ShutdownSignal
 from include.gate.sink import TRANSACTION_TIMEOUT_S, OversizeError, TransactionSink
 from include.gate.source import ReassignmentError, RecordSource
-from include.gate.state import GateState
-from include.gate.topic import RawTopic
 from include.gate.validation import Limits
 
 log = logging.getLogger(__name__)
 
 FIRST_WAIT_S, MAX_WAIT_S = 0.5, 5.0
-REDIS_TIMEOUT_S = 5.0
 
 
 class Gate:
     """One gate process. `index` identifies it and must not be shared."""
 
     def __init__(
-        self, settings: Settings, index: int, stop: ShutdownSignal, metrics: GateMetrics | None = None
+        self,
+        settings: Settings,
+        index: int,
+        stop: ShutdownSignal,
+        metrics: GateMetrics | None = None,
+        parts: GateParts | None = None,
     ) -> None:
-        self._settings = settings
+        self._parts = parts or connect_parts(settings, index, stop)
+        self._limits = Limits.of(settings)
+        self._batch = settings.gate.batch_size
         self._metrics = metrics or GateMetrics()
         self._name = f"gate-{index}"
         self._stop = stop
         self._pseudonym = pseudonymizer(settings.gate.require_pseudonym_key())
-        self._redis = connect(settings.redis.url.reveal(), timeout_s=REDIS_TIMEOUT_S)
-        self._gaps = GapStore(self._redis)
-        self._lease = IndexLease(self._redis, index, stop)
-        self._topic = RawTopic(settings.kafka.bootstrap_servers, self._name)
         self._oversize = Oversize()
         self._fences = FenceCounter()
 
@@ -57,7 +54,7 @@ class Gate:
         """
         wait_s = FIRST_WAIT_S
         while not self._stop.is_requested:
-            began = time.monotonic()
+            began = self._parts.clock()
             try:
                 self._work()
             except ShutdownError:
@@ -70,7 +67,7 @@ class Gate:
                 server = unavailable_server(error)
                 if server is None:
                     raise
-                if time.monotonic() - began > MAX_WAIT_S:
+                if self._parts.clock() - began > MAX_WAIT_S:
                     wait_s = FIRST_WAIT_S
                 log.warning("waiting for %s, again in %.1f s: %s: %s", server, wait_s, type(error).__name__, error)
                 try:
@@ -83,11 +80,11 @@ class Gate:
 
     def _work(self) -> None:
         """Open all clients and pump until asked to stop or a client fails."""
-        self._lease.acquire()
-        self._redis.set(redis_keys.pseudonym_check(), key_check(self._pseudonym))
-        topic_id = self._topic.id()
+        self._parts.lease.acquire()
+        self._parts.store_key_check()
+        topic_id = self._parts.topic.id()
         self._oversize.begin(topic_id)
-        sink = TransactionSink(self._settings.kafka.bootstrap_servers, self._name, single=self._oversize.single)
+        sink = self._parts.open_sink(self._oversize.single)
         try:
             sink.open()
             self._pump(sink, topic_id)
@@ -102,42 +99,39 @@ class Gate:
 
     def _pump(self, sink: TransactionSink, topic_id: str) -> None:
         """Read from the offsets that the sink has settled."""
-        source = RecordSource(
-            self._settings.kafka.bootstrap_servers, self._name, self._settings.gate.batch_size, topic_id, self._gaps
-        )
+        source = self._parts.open_source(topic_id)
         try:
-            memory = GateState(self._settings, topic_id, self._stop)
+            state = self._parts.open_state(topic_id)
             try:
                 loop = Loop(
                     source=source,
                     sink=OversizeSink(MeteredSink(sink, self._metrics), self._oversize),
-                    memory=memory,
-                    processor=BatchProcessor(
-                        Limits.of(self._settings), self._pseudonym, memory.decide, self._oversize.origins
-                    ),
-                    batch=self._settings.gate.batch_size,
+                    state=state,
+                    processor=BatchProcessor(self._limits, self._pseudonym, state.decide, self._oversize.origins),
+                    batch=self._batch,
                     stop=self._stop,
+                    clock=self._parts.clock,
                     verify=lambda: self._verify(topic_id),
                     each_second=lambda: self._each_second(source, topic_id),
                 )
                 log.info("%s ready", self._name)
                 loop.run()
             finally:
-                memory.close()
+                state.close()
         finally:
             source.close()
 
     def _verify(self, topic_id: str) -> None:
         """Topic ids are never reused: with the same id after the poll, the records came from this topic."""
-        if self._topic.id() != topic_id:
+        if self._parts.topic.id() != topic_id:
             raise ReassignmentError("the topic was created anew")
 
     def _each_second(self, source: RecordSource, topic_id: str) -> None:
         """A consumer whose topic was created anew may receive neither records nor an error."""
-        self._lease.renew()
+        self._parts.lease.renew()
         self._oversize.keep(source.assigned)
         self._verify(topic_id)
-        if source.stopped and any(gap.resume for gap in self._gaps.stopped(source.stopped).values()):
+        if source.stopped and any(gap.resume for gap in self._parts.gaps.stopped(source.stopped).values()):
             raise ReassignmentError("an operator requested to resume a partition")
 
     def _check_fence(self, error: KafkaException) -> None:
@@ -145,8 +139,8 @@ class Gate:
 
         Raises TerminalError for another process.
         """
-        self._lease.renew()
-        if self._fences.is_too_often(time.monotonic()):
+        self._parts.lease.renew()
+        if self._fences.is_too_often(self._parts.clock()):
             raise TerminalError(
                 f"{self._name} was fenced off {MAX_FENCES} times within {WINDOW_S:g} s although it holds its lease",
                 "end the process that uses this index with another Redis",
@@ -155,7 +149,7 @@ class Gate:
 
     def _release(self) -> None:
         try:
-            self._lease.release()
+            self._parts.lease.release()
         except redis.RedisError as error:
             log.warning("the lease was not released, it expires: %s", error)
 

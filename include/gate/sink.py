@@ -17,6 +17,7 @@ from include.clients.confluent_kafka import create_producer
 from include.clients.confluent_kafka import log as client_log
 from include.contracts.errors import TransientError
 from include.gate.batch_processor import Output
+from include.gate.clock import Clock
 from include.gate.kafka_errors import CONNECTION_LOST_CODES, OVERSIZE_CODES, code_of
 from include.gate.shutdown import exit_now
 
@@ -55,11 +56,12 @@ class OversizeError(TransientError):
 class TransactionSink:
     """One transactional producer. `single`: one record a request, so that an error concerns that record only."""
 
-    def __init__(self, bootstrap: str, name: str, *, single: bool = False) -> None:
+    def __init__(self, bootstrap: str, name: str, *, single: bool = False, clock: Clock = time.monotonic) -> None:
         self._single = single
         self._failures: list[tuple[KafkaError, Message]] = []
         self._lost: list[str] = []
-        self._began = time.monotonic()
+        self._clock = clock
+        self._began = clock()
         self.in_doubt = False
         """Whether the last transaction began and is not known to be committed."""
         self._producer = create_producer(bootstrap, name, _config(name, single, self._failures, self._lost))
@@ -71,14 +73,14 @@ class TransactionSink:
     @property
     def transaction_age_s(self) -> float:
         """Time since the last transaction began."""
-        return time.monotonic() - self._began
+        return self._clock() - self._began
 
     def commit(self, outputs: Sequence[Output], offsets: list[TopicPartition], group: Any) -> None:
         """Produce, wait for every acknowledgement, then add the offsets and commit.
 
         Raises CommitError, OversizeError or KafkaException; the sink must be discarded then.
         """
-        self._began = time.monotonic()
+        self._began = self._clock()
         self._producer.poll(0)
         self._lost.clear()
         self.in_doubt = True
@@ -157,7 +159,12 @@ class TransactionSink:
             return
         error, _ = self._failures[0]
         if error.code() in OVERSIZE_CODES:
-            refused = {(message.topic(), message.partition(), message.value()) for _, message in self._failures}
+            # The failed transaction also fails records that were queued behind the oversize one.
+            refused = {
+                (message.topic(), message.partition(), message.value())
+                for failure, message in self._failures
+                if failure.code() in OVERSIZE_CODES
+            }
             results = [output for output in outputs if (output.topic, output.partition, output.value) in refused]
             raise OversizeError(results if self._single else [])
         raise CommitError(f"{len(self._failures)} records were not delivered, first: {error}")
@@ -169,7 +176,7 @@ class TransactionSink:
 
     def _end(self) -> None:
         """Commit in short slices, to notice at once that the connection is gone."""
-        until = time.monotonic() + min(COMMIT_TIMEOUT_S, self._left())
+        until = self._clock() + min(COMMIT_TIMEOUT_S, self._left())
         while True:
             try:
                 self._producer.commit_transaction(SLICE_S)
@@ -180,7 +187,7 @@ class TransactionSink:
                 return
             self._producer.poll(0)
             self._require_connection()
-            if time.monotonic() >= until:
+            if self._clock() >= until:
                 raise CommitError(f"no answer within {COMMIT_TIMEOUT_S:g} s")
 
 

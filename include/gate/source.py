@@ -10,6 +10,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from include.clients.confluent_kafka import create_consumer, ignore_error
 from include.contracts import topics
 from include.contracts.errors import TransientError
+from include.gate.clock import Clock
 from include.gate.gaps import GapStore
 from include.gate.kafka_errors import OFFSET_LOST_CODES
 from include.gate.start_offsets import NO_OFFSET, Committed, Log, Resume, Start, decide_start, gap_at
@@ -45,11 +46,15 @@ class ReassignmentError(TransientError):
 class RecordSource:
     """One consumer of the group. A partition whose offsets are lost is stopped, recorded and left out."""
 
-    def __init__(self, bootstrap: str, name: str, batch: int, topic_id: str, gaps: GapStore) -> None:
+    def __init__(
+        self, bootstrap: str, name: str, batch: int, topic_id: str, gaps: GapStore, unix_time: Clock = time.time
+    ) -> None:
+        self._unix_time = unix_time
         self._topic_id = topic_id
         self._gaps = gaps
         self._assigned: list[int] = []
         self.stopped: list[int] = []
+        self._starts: list[TopicPartition] = []
         self._revoked = False
         self._consumer = create_consumer(bootstrap, name, _config(name, batch))
         self._consumer.subscribe([topics.RAW], on_assign=self._on_assign, on_revoke=self._on_revoke)
@@ -67,6 +72,9 @@ class RecordSource:
             messages += self._consumer.consume(most - 1, 0)
         if self._revoked:
             # Another process may own these records now; whoever does reads them from the committed offset.
+            # Records of a new assignment may be among them, so this process returns to its committed offsets too.
+            if self._starts:
+                self._consumer.assign(self._starts)
             return []
         groups: dict[int, list[Polled]] = {}
         for message in messages:
@@ -107,13 +115,13 @@ class RecordSource:
             raise KafkaException(error)
         partition = message.partition()
         position = message.offset()
-        gap = gap_at(partition, position, self._log(partition), self._topic_id, time.time())
+        gap = gap_at(partition, position, self._log(partition), self._topic_id, self._unix_time())
         self._gaps.stop(gap)
         raise ReassignmentError(f"{gap.description} ({error.str()})")
 
     def _on_revoke(self, _: Consumer, __: list[TopicPartition]) -> None:
         self._revoked = True
-        self._assigned, self.stopped = [], []
+        self._assigned, self.stopped, self._starts = [], [], []
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         numbers = [partition.partition for partition in partitions]
@@ -126,7 +134,7 @@ class RecordSource:
         left_out: list[int] = []
         for number in numbers:
             start = decide_start(
-                number, committed[number], self._log(number), self._topic_id, stopped.get(number), time.time()
+                number, committed[number], self._log(number), self._topic_id, stopped.get(number), self._unix_time()
             )
             if isinstance(start, Start):
                 if start.reason:
@@ -143,7 +151,7 @@ class RecordSource:
                     number,
                 )
         consumer.assign(starts)
-        self._assigned, self.stopped = numbers, left_out
+        self._assigned, self.stopped, self._starts = numbers, left_out, starts
 
     def _resume(self, start: Resume, number: int) -> TopicPartition:
         """Commit first: a crash in between repeats the same step."""

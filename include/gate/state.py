@@ -18,6 +18,7 @@ from include.clients.redis import connect, is_unavailable
 from include.contracts import redis_keys
 from include.contracts.reject_reasons import Reason
 from include.contracts.settings import Settings
+from include.gate.clock import Clock
 from include.gate.function import Function
 from include.gate.shutdown import ShutdownSignal
 
@@ -65,7 +66,8 @@ class Batch:
 class GateState:
     """Redis as the gate sees it. Waits, and says so, while Redis is away; stops waiting when told to stop."""
 
-    def __init__(self, settings: Settings, topic_id: str, stop: ShutdownSignal) -> None:
+    def __init__(self, settings: Settings, topic_id: str, stop: ShutdownSignal, unix_time: Clock = time.time) -> None:
+        self._unix_time = unix_time
         self._redis = connect(settings.redis.url.reveal(), timeout_s=TIMEOUT_S)
         window_s = settings.gate.duplicate_window_s
         self._limits = msgspec.msgpack.encode(
@@ -97,7 +99,7 @@ class GateState:
         def beat() -> None:
             with self._redis.pipeline(transaction=False) as pipe:
                 for partition in partitions:
-                    pipe.set(redis_keys.heartbeat(partition), _now_ms())
+                    pipe.set(redis_keys.heartbeat(partition), self._now_ms())
                 self._function.mark_used(pipe)
                 pipe.execute()
 
@@ -122,10 +124,13 @@ class GateState:
             for batch in batches:
                 names = _keys_of(batch.partition)
                 pipe.fcall(
-                    self._function.name, len(names), *names, self._limits, self._encode(batch.rows), str(_now_ms())
+                    self._function.name, len(names), *names, self._limits, self._encode(batch.rows), str(self._now_ms())
                 )
             responses: list[bytes] = pipe.execute()
         return [response.decode() for response in responses]
+
+    def _now_ms(self) -> int:
+        return int(self._unix_time() * 1_000)
 
     def _with_retries(self, call: Callable[[], Result]) -> Result:
         return with_retries(
@@ -147,10 +152,6 @@ def _keys_of(partition: int) -> tuple[str, ...]:
         redis_keys.blocked_users(partition),
         redis_keys.blocked_networks(partition),
     )
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def _say_waiting(state: RetryCallState) -> None:

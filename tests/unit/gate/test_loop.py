@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -13,7 +14,6 @@ from include.gate.kafka_errors import is_fenced
 from include.gate.loop import Loop
 from include.gate.shutdown import FORCED_EXIT, ShutdownSignal
 from include.gate.source import Polled
-from include.gate.state import GateState
 from local.project import ROOT
 
 RECORD = Polled("sessions.raw", 0, 0, 0, b"k", b"v", None)
@@ -48,7 +48,7 @@ class EndlessSource:
         return None
 
 
-class QuietMemory:
+class QuietState:
     """Accepts heartbeats."""
 
     def beat(self, partitions: Sequence[int]) -> None:
@@ -69,18 +69,16 @@ class SinkOf:
         self.commit = commit
 
 
-def loop_of(
-    commit: Any, stop: ShutdownSignal | None = None, hang_limit_s: float = 5.0, verify: Any = lambda: None
-) -> Loop:
+def loop_of(commit: Any, hang_limit_s: float = 5.0) -> Loop:
     return Loop(
         source=EndlessSource(),
         sink=SinkOf(commit),
-        memory=cast(GateState, QuietMemory()),
+        state=QuietState(),
         processor=cast(BatchProcessor, EmptyProcessor()),
         batch=1,
-        stop=stop or ShutdownSignal(),
+        stop=ShutdownSignal(),
+        clock=time.monotonic,
         hang_limit_s=hang_limit_s,
-        verify=verify,
     )
 
 
@@ -110,27 +108,6 @@ def test_loop_with_failed_commit_raises_and_commits_nothing_more() -> None:
     with pytest.raises(OSError, match="lost"):
         loop_of(fail).run()
     assert commits == [1]
-
-
-def test_loop_with_failed_verification_decides_nothing() -> None:
-    def fail() -> None:
-        raise OSError("another topic")
-
-    commits: list[int] = []
-    with pytest.raises(OSError, match="another topic"):
-        loop_of(lambda *_: commits.append(1), verify=fail).run()
-    assert commits == []
-
-
-def test_loop_asked_to_stop_commits_what_was_decided() -> None:
-    stop, commits = ShutdownSignal(), []
-
-    def commit(*_: Any) -> None:
-        stop.ask()
-        commits.append(1)
-
-    loop_of(commit, stop).run()
-    assert commits
 
 
 @pytest.mark.parametrize(
