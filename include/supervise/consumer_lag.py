@@ -1,15 +1,16 @@
 """End offsets of Kafka's topics, and the lag of their consumer groups."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import OffsetSpec
-from kafka.errors import CoordinatorLoadInProgressError, CoordinatorNotAvailableError
+from kafka.errors import CoordinatorLoadInProgressError, CoordinatorNotAvailableError, KafkaError
 from kafka.protocol.consumer.offsets import IsolationLevel
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from include.contracts import topics
+from include.contracts.errors import TransientError
 from include.contracts.settings import Settings
 from include.supervise.observation import KafkaState
 from include.supervise.visible_records import visible_records
@@ -65,6 +66,42 @@ def probe_kafka(settings: Settings) -> KafkaState:
             topic_partition.partition: ends[topic_partition] for topic_partition in topic_partitions[topics.VALID]
         },
     )
+
+
+class GroupOffset(NamedTuple):
+    """How far a consumer group has read one partition.
+
+    Attributes:
+        partition: Number of the partition.
+        committed: Next offset to read; None before the group's first commit.
+        end: Offset after the newest committed record.
+    """
+
+    partition: int
+    committed: int | None
+    end: int
+
+
+def group_offsets(settings: Settings, group: str, topic: str) -> list[GroupOffset]:
+    """Return the offsets of a group for all partitions of a topic. Raises TransientError without Kafka."""
+    limit_ms = int(REQUEST_TIMEOUT_S * 1_000)
+    topic_partitions = [TopicPartition(topic, number) for number in range(settings.partitions)]
+    try:
+        with KafkaAdminClient(
+            bootstrap_servers=settings.kafka_bootstrap.split(","),
+            bootstrap_timeout_ms=limit_ms,
+            request_timeout_ms=limit_ms,
+        ) as admin:
+            ends = _offsets(admin, topic_partitions, OffsetSpec.LATEST)
+            committed = _committed(admin, {group: topic_partitions})
+    except (KafkaError, OSError) as error:
+        raise TransientError(
+            f"read offsets failed: Kafka is unavailable ({type(error).__name__})", "see ./showroom status"
+        ) from error
+    return [
+        GroupOffset(topic_partition.partition, committed.get((group, topic_partition)), ends[topic_partition])
+        for topic_partition in topic_partitions
+    ]
 
 
 def _offsets(admin: KafkaAdminClient, topic_partitions: list[TopicPartition], spec: Any) -> dict[TopicPartition, int]:
