@@ -1,4 +1,4 @@
-"""`sessions.valid` into MongoDB."""
+"""Copy sessions from `sessions.valid` to MongoDB."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,15 +9,15 @@ from showroom.alerts import default_args
 
 DOC = """
 ### archive_sessions
-Copies admitted sessions from `sessions.valid` into MongoDB. How far it has read stands in MongoDB beside the
+Copies valid sessions from `sessions.valid` to MongoDB. The watermark of each partition is in MongoDB beside the
 sessions.
 
-* **When:** every 5 minutes, one run at a time. A run reads several partitions at once and goes on until nothing is
-  left, for 4 minutes at most.
-* **Late:** `behind` in the result says how many are left; the next run goes on.
-* **Failed:** MongoDB or Kafka is away; nothing is lost, the next run reads from the watermark. See
+* **When:** every 5 minutes, one run at a time. A run reads several partitions in parallel to their ends, for 4 minutes
+  at most.
+* **Late:** `behind` in the result is the number of offsets left; the next run continues.
+* **Failed:** MongoDB or Kafka is unavailable. No session is lost; the next run reads from the watermark. See
   docs/runbooks/archive.md.
-* **Run again:** harmless; documents are written under their user and session id.
+* **Run again:** harmless; documents are upserted by user and session id.
 """
 
 SESSIONS = Asset(name="archived_sessions", uri="showroom://archive/sessions")

@@ -1,4 +1,4 @@
-"""The log of a real shop, replayed."""
+"""Replay the log of a real shop."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ DOC = """
 ### ingest_replay
 Sends the sessions of a real shop's log (REES46, OTTO or Online Retail; plain or gzip) to `sessions.raw`.
 
-* **When:** by hand. *path* is a file on Airflow's machine.
-* **Failed:** a file that is missing, empty, of another format or a broken gzip fails at once and says so; single
-  bad lines are counted and reported.
-* **Run again:** the same file gives the same session ids, which the gate refuses as duplicates.
+* **When:** manual. *path* is a file on Airflow's machine.
+* **Failed:** the file is missing, empty, a broken gzip or of another format. Bad lines do not fail the run; the result
+  counts them.
+* **Run again:** harmless; the same file gives the same session ids, which the gate rejects as duplicates.
 """
 
 with DAG(

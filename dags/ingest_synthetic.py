@@ -1,4 +1,4 @@
-"""Sessions of the synthetic shop."""
+"""Send sessions of the synthetic shop."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -9,14 +9,14 @@ from showroom.alerts import default_args
 
 DOC = """
 ### ingest_synthetic
-Makes the visits of a synthetic shop, planted faults included, and sends them to `sessions.raw`; the ledger of truth
-goes to MongoDB.
+Generates visits of a synthetic shop, with injected faults, and sends them to `sessions.raw`. Their ground truth is
+stored in MongoDB.
 
-* **When:** every 10 minutes, for the 10 minutes that ended (`SHOWROOM_SYNTHETIC_PER_MINUTE` visits a minute). New
-  installations have it paused.
-* **By hand:** *sessions*, *days* before now and *seed* make a load of your own.
-* **Late or failed:** nobody else waits for it. It waits 15 minutes for Kafka, then fails; clear the run.
-* **Run again:** the same interval gives the same session ids, which the gate refuses as duplicates.
+* **When:** every 10 minutes, for the last 10 minutes (`SHOWROOM_SYNTHETIC_PER_MINUTE` visits a minute). The DAG is
+  paused in new installations.
+* **Manual:** *sessions*, *days* before now and *seed* select another load.
+* **Late or failed:** no other DAG depends on it. It waits 15 minutes for Kafka, then fails; clear the run.
+* **Run again:** harmless; the same interval gives the same session ids, which the gate rejects as duplicates.
 """
 
 with DAG(

@@ -1,4 +1,4 @@
-"""The upkeep of the indices, and of the dashboards in Kibana."""
+"""Maintain index templates, indices, archived sessions and the dashboards in Kibana."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,15 +9,15 @@ from showroom.alerts import default_args
 
 DOC = """
 ### serving_retention
-Keeps index templates and aliases as this version wants them, and deletes monthly indices older than
-`SHOWROOM_INDEX_MONTHS`, and archived sessions that arrived more than `SHOWROOM_ARCHIVE_RETENTION_DAYS` days ago.
+Creates index templates and aliases. Deletes monthly indices older than `SHOWROOM_INDEX_MONTHS`, and archived sessions
+that arrived more than `SHOWROOM_ARCHIVE_RETENTION_DAYS` days ago.
 
-Brings the dashboards into Kibana, where there is one and it answers; otherwise the task is skipped.
+Imports the dashboards into Kibana. The task is skipped if Kibana is not configured or does not respond.
 
 Indices are monthly by event time: the sessions of a replayed old log are in indices of old months.
 
-* **When:** daily at 03:30 UTC. By hand with *dry run* to see what would go.
-* **Failed:** Elasticsearch or MongoDB is unavailable or refuses; the stream goes on without it for weeks. Clear the
+* **When:** daily at 03:30 UTC. Run it manually with *dry run* to list the deletions.
+* **Failed:** Elasticsearch or MongoDB is unavailable or refused. The stream works for weeks without this DAG. Clear the
   run.
 * **Run again:** harmless.
 """
@@ -31,19 +31,19 @@ with DAG(
     default_args=default_args(),
     tags=["serving"],
     doc_md=DOC,
-    params={"dry_run": Param(False, type="boolean", title="Only name what would be deleted")},
+    params={"dry_run": Param(False, type="boolean", title="Only list the deletions")},
 ):
 
     @task
     def ensure() -> Any:
-        """Templates and aliases."""
+        """Create templates and aliases."""
         from showroom.tasks.serving import ensure_indices
 
         return ensure_indices()
 
     @task
     def drop(params: Any = None, dag_run: Any = None) -> Any:
-        """Old indices."""
+        """Delete old indices."""
         from showroom.tasks.serving import drop_old_indices
 
         return drop_old_indices(dag_run.run_after, params["dry_run"])
