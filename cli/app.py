@@ -7,12 +7,44 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from cli import bench, check, dashboards, demo, drill, gate, screenshots, stack, stages, status, stream, supervise, test
+from cli import (
+    batch,
+    bench,
+    check,
+    dashboards,
+    demo,
+    docs,
+    drill,
+    gate,
+    screenshots,
+    stack,
+    stages,
+    status,
+    stream,
+    supervise,
+    test,
+)
 from include.contracts.errors import SettingsError, ShowroomError
 from local.layout import write_text
 from local.project import ROOT, SHOWROOM
 
-COMMANDS = (stack, status, demo, stages, gate, stream, dashboards, supervise, bench, drill, screenshots, check, test)
+COMMANDS = (
+    stack,
+    status,
+    demo,
+    stages,
+    gate,
+    stream,
+    dashboards,
+    supervise,
+    batch,
+    bench,
+    drill,
+    screenshots,
+    docs,
+    check,
+    test,
+)
 """Modules with a function `register(app)`, in the order of `--help`."""
 EXIT_FAILED = 1
 EXIT_SETTINGS = 2

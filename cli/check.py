@@ -15,7 +15,7 @@ def check(
         bool, typer.Option("--fix", help="First apply automatic fixes: lint, format, locks, generated files.")
     ] = False,
 ) -> None:
-    """Check lint, format, imports, locks, generated files, documentation and types."""
+    """Check lint, format, imports, dependencies, locks, generated files, documentation and types."""
     from tools.checks import repair, run_checks
 
     if fix:

@@ -21,7 +21,7 @@ app = typer.Typer(
     help="Block users and networks at the gate; search rejected records; resume a stopped partition.",
     no_args_is_help=True,
 )
-User = Annotated[str | None, typer.Option(help="A user, as the source names him.")]
+User = Annotated[str | None, typer.Option(help="A user id, as the source sends it.")]
 Network = Annotated[str | None, typer.Option(help="An IP address or its network; the gate uses its /24 (IPv6: /48).")]
 Partition = Annotated[int, typer.Option(help="The stopped partition of sessions.raw.", min=0)]
 From = Annotated[
@@ -76,6 +76,15 @@ def resume(partition: Partition, start: From, yes: Yes = False) -> None:
         typer.echo(f"requested: once it runs, the gate continues at {RESUME_OFFSETS[start]}")
     else:
         typer.echo(f"the gate would continue at {RESUME_OFFSETS[start]}; repeat with --yes")
+
+
+@app.command()
+def offsets() -> None:
+    """Show the gate's committed offsets in sessions.raw, and the end of each partition."""
+    from cli.offsets import print_offsets
+    from include.contracts.topics import GATE_GROUP, RAW
+
+    print_offsets(GATE_GROUP, RAW)
 
 
 @app.command("list")

@@ -103,6 +103,34 @@ def prune(
 
 
 @app.command()
+def offsets() -> None:
+    """Show the committed offsets in sessions.valid, and the end of each partition; each checkpoint commits them."""
+    from cli.offsets import print_offsets
+    from include.contracts.topics import STREAM_GROUP, VALID
+
+    print_offsets(STREAM_GROUP, VALID)
+
+
+@app.command("dead-letters")
+def dead_letters(
+    last: Annotated[int, typer.Option(help="Dead letters at most, newest first.", min=1, max=1_000)] = 20,
+    document: Annotated[bool, typer.Option("--document", help="Also print each document.")] = False,
+) -> None:
+    """Show the newest dead letters: time, index, origin of the record and reason."""
+    from include.serving.dead_letters import newest_dead_letters
+
+    newest = newest_dead_letters(load_settings(), last)
+    for timestamp, stored in newest:
+        letter = stored.dead_letter
+        origin = f"{letter.origin.topic}[{letter.origin.partition}]@{letter.origin.offset}"
+        typer.echo(f"{timestamp:%Y-%m-%d %H:%M:%S} UTC  {letter.index or '-'}  {origin}")
+        typer.echo(f"    {letter.reason}")
+        if document:
+            typer.echo(f"    {letter.document}")
+    typer.echo(f"{len(newest)} shown")
+
+
+@app.command()
 def redrive(
     yes: Annotated[bool, typer.Option("--yes", help="Index the documents; without --yes only count them.")] = False,
 ) -> None:

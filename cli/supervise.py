@@ -1,6 +1,7 @@
 """`./showroom supervise`: observe and decide, and with `--apply` run a supervision cycle."""
 
 import time
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -19,13 +20,33 @@ def register(app: typer.Typer) -> None:
 def supervise(
     watch: Annotated[bool, typer.Option(help=f"Observe every {INTERVAL_S:g} s until interrupted.")] = False,
     apply: Annotated[bool, typer.Option("--apply", help="Also apply the decision, record it and send alerts.")] = False,
+    decisions: Annotated[
+        int, typer.Option(help="Only show so many recorded decisions, newest first.", min=0, max=10_000)
+    ] = 0,
 ) -> None:
     """Observe all stages and decide; exits 1 unless all are healthy."""
+    if decisions:
+        _print_decisions(decisions)
+        return
     while True:
         is_healthy = _run_cycle(apply)
         if not watch:
             raise typer.Exit(0 if is_healthy else EXIT_UNHEALTHY)
         time.sleep(INTERVAL_S)
+
+
+def _print_decisions(number: int) -> None:
+    from include.supervise.decision_log import DecisionLog
+
+    with DecisionLog(load_settings()) as log:
+        records = log.last(number)
+    for record in records:
+        decision = record.decision
+        typer.echo(
+            f"{datetime.fromtimestamp(record.at, UTC):%Y-%m-%d %H:%M:%S} UTC  {decision.action} {decision.alert}"
+        )
+        typer.echo(f"    {decision.reason}")
+    typer.echo(f"{len(records)} decisions shown")
 
 
 def _run_cycle(apply: bool) -> bool:

@@ -1,4 +1,4 @@
-"""`sessions.valid` into MongoDB."""
+"""Copy sessions from `sessions.valid` to MongoDB."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,7 +16,7 @@ Copies admitted sessions from `sessions.valid` into MongoDB. The watermark is st
 * **Late:** `behind` in the result is the number of records left; the next run continues.
 * **Failed:** MongoDB or Kafka is unavailable. No record is lost: the next run continues from the watermark. See
   docs/runbooks/archive.md.
-* **Run again:** harmless; documents are written under their user and session id.
+* **Run again:** harmless; documents are upserted by user and session id.
 """
 
 SESSIONS = Asset(name="archived_sessions", uri="showroom://archive/sessions")

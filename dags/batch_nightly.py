@@ -1,4 +1,4 @@
-"""The nightly batch: similar users, and models with their privacy, explanations and promotion."""
+"""Run the nightly batch: similar users, models, privacy, explanations and promotion."""
 
 from datetime import timedelta
 from typing import Any

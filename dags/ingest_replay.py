@@ -1,4 +1,4 @@
-"""The log of a real shop, replayed."""
+"""Replay the log of a real shop."""
 
 from typing import Any
 

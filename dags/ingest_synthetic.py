@@ -1,4 +1,4 @@
-"""Sessions of the synthetic shop."""
+"""Send sessions of the synthetic shop."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""The upkeep of the indices, and of the dashboards in Kibana."""
+"""Maintain index templates, indices, archived sessions and the dashboards in Kibana."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -32,19 +32,19 @@ with DAG(
     default_args=default_args(),
     tags=["serving"],
     doc_md=DOC,
-    params={"dry_run": Param(False, type="boolean", title="Only name what would be deleted")},
+    params={"dry_run": Param(False, type="boolean", title="Only list the deletions")},
 ):
 
     @task
     def ensure() -> Any:
-        """Templates and aliases."""
+        """Create templates and aliases."""
         from showroom.tasks.serving import ensure_indices
 
         return ensure_indices()
 
     @task
     def drop(params: Any = None, dag_run: Any = None) -> Any:
-        """Old indices."""
+        """Delete old indices."""
         from showroom.tasks.serving import drop_old_indices
 
         return drop_old_indices(dag_run.run_after, params["dry_run"])

@@ -14,6 +14,7 @@ from tools import locks
 from tools.docs_check import complaints
 from tools.generated_docs import drift, generate
 from tools.naming import violations
+from tools.site.build import build_site
 
 TYPED: dict[Environment, tuple[str, ...]] = {
     "dev": ("include", "docker", "benchmarks", "drills", "local", "cli", "tests", "tools"),
@@ -47,9 +48,11 @@ def checks() -> tuple[Check, ...]:
         Check("format", lambda: _run(f"{dev}/ruff", "format", "--check", "--quiet")),
         Check("import borders", lambda: _run(f"{dev}/lint-imports", "--no-cache", "--no-logo")),
         Check("names", lambda: "\n".join(violations(ROOT))),
+        Check("dependencies", lambda: _run(f"{dev}/deptry", ".", "--no-ansi")),
         Check("locks", lambda: _listed("./showroom check --fix changes", locks.stale())),
         Check("generated files", _drifted),
         Check("documentation", lambda: "\n".join(complaints())),
+        Check("documentation site", build_site),
         *(Check(f"types in {name}", lambda name=name: _types(name)) for name in TYPED),  # type: ignore[misc]
     )
 

@@ -1,33 +1,22 @@
-"""What the documentation must hold: links that lead somewhere, and each DAG, setting, metric and alert."""
+"""Completeness of the documentation: each DAG, setting, metric and alert. mkdocs checks its links."""
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from urllib.parse import unquote
 
 from include.contracts.metrics import METRICS
 from include.contracts.settings import PREFIX, all_settings
 from include.supervise.alerts import ALERTS
 from local.project import ROOT
+from tools.alert_reference import OTHER_ALERTS
 from tools.dag_reference import read
 
 CODE = ("config", "include", "dags", "plugins", "flink", "docker", "benchmarks", "drills")
-BESIDES_STAGES = {
-    "reconcile.difference": "supervise",
-    "reconcile.unverifiable": "supervise",
-    "airflow.task_failed": "local",
-}
-"""Alerts outside the supervision rules, and the runbook of each."""
 REQUIRED_PHRASES = ("**Run again:**",)
 """What every DAG's text says."""
 
 _FENCE = re.compile(r"^```.*?^```[^\S\n]*$", re.MULTILINE | re.DOTALL)
-_CODE = re.compile(r"`[^`\n]*`")
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
-_LINK = re.compile(r"\]\(\s*<?([^\s)>]+)>?[^)]*\)|^\[[^\]]+\]:\s*(\S+)|(?:href|src)=\"([^\"]+)\"", re.MULTILINE)
 _HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*#*$", re.MULTILINE)
-_ELSEWHERE = re.compile(r"^[a-z][a-z0-9+.-]*:|^//")
 _DOCUMENT = re.compile(r"\bdocs/[\w/-]+\.md\b")
 _SETTING = re.compile(rf"\b{PREFIX}[A-Z0-9]+(?:_[A-Z0-9]+)*\b")
 _FIGURE = re.compile(r"""StageMetric\(\s*name=["']([a-z]+\.[a-z0-9_]+)["']""")
@@ -35,33 +24,15 @@ _ALERT = re.compile(r"[a-z]+\.[a-z_]+")
 
 
 def complaints(root: Path = ROOT) -> list[str]:
-    """What is dead or undocumented in the project below `root`, a line each; empty when all is well."""
+    """Return what the documentation of the project below `root` lacks, one gap per line."""
     pages = _pages(root)
     return [
-        *_dead_links(root, pages),
+        *_named_pages(root),
         *_dags(root),
         *_settings(root, pages),
         *_metrics(root),
         *_alerts(root),
     ]
-
-
-def anchors(markdown: str) -> set[str]:
-    """The places inside a page that a link may name, as GitHub forms them."""
-    seen: Counter[str] = Counter()
-    results = set()
-    for heading in _HEADING.findall(_FENCE.sub("", markdown)):
-        plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).replace("`", "").replace("*", "").lower()
-        slug = re.sub(r"[^\w\- ]", "", plain).replace(" ", "-")
-        results.add(f"{slug}-{seen[slug]}" if seen[slug] else slug)
-        seen[slug] += 1
-    return results
-
-
-def links(markdown: str) -> list[str]:
-    """Where a page's links and pictures lead; those in code and comments are none."""
-    prose = _CODE.sub("", _COMMENT.sub("", _FENCE.sub("", markdown)))
-    return [next(filter(None, result)) for result in _LINK.findall(prose)]
 
 
 def _pages(root: Path) -> dict[Path, str]:
@@ -76,31 +47,12 @@ def _sources(root: Path) -> Iterator[tuple[Path, str]]:
         yield path.relative_to(root), path.read_text(encoding="utf-8")
 
 
-def _dead_links(root: Path, pages: dict[Path, str]) -> Iterator[str]:
-    for page, text in pages.items():
-        where = page.relative_to(root)
-        for link in links(text):
-            reason = "" if _ELSEWHERE.match(link) else _dead(root, page, link, pages)
-            if reason:
-                yield f"{where}: the link {link} is dead: {reason}"
+def _named_pages(root: Path) -> Iterator[str]:
+    """Require each page that code names, in a docstring or an error, to exist."""
     for source, text in _sources(root):
         for name in sorted(set(_DOCUMENT.findall(text))):
             if not (root / name).is_file():
                 yield f"{source}: names {name}, which does not exist"
-
-
-def _dead(root: Path, page: Path, link: str, pages: dict[Path, str]) -> str:
-    """Why a link inside the project leads nowhere; empty when it does not."""
-    path, _, anchor = unquote(link).partition("#")
-    target = (page.parent / path).resolve() if path else page
-    if not target.is_relative_to(root.resolve()):
-        return "it leads out of the project"
-    if not target.exists():
-        return "no such file"
-    if anchor and target.suffix == ".md":
-        existing = anchors(pages.get(target) or target.read_text(encoding="utf-8"))
-        return "" if anchor in existing else "no such heading"
-    return ""
 
 
 def _dags(root: Path) -> Iterator[str]:
@@ -125,11 +77,11 @@ def _dags(root: Path) -> Iterator[str]:
 
 def _settings(root: Path, pages: dict[Path, str]) -> Iterator[str]:
     """A setting needs its row, and what looks like one in pages and code has to be one."""
-    table = _text(root / "docs/contracts.md")
+    table = _text(root / "docs/settings.md")
     existing = {item.variable: str(item.metadata["meaning"]) for item in all_settings()}
     for name, meaning in existing.items():
         if not meaning or f"| `{name}` |" not in table:
-            yield f"the setting {name} is undocumented: docs/contracts.md has no row for it"
+            yield f"the setting {name} is undocumented: docs/settings.md has no row for it"
     named = [(path.relative_to(root), text) for path, text in pages.items() if path.name != "CHANGELOG.md"]
     for where, text in (*named, *_sources(root)):
         for name in sorted(set(_SETTING.findall(text)) - set(existing)):
@@ -139,10 +91,10 @@ def _settings(root: Path, pages: dict[Path, str]) -> Iterator[str]:
 
 def _metrics(root: Path) -> Iterator[str]:
     """A metric needs its row and its stage's runbook; a figure that is named like one has to be one."""
-    table, existing = _text(root / "docs/contracts.md"), {metric.name for metric in METRICS}
+    table, existing = _text(root / "docs/metrics.md"), {metric.name for metric in METRICS}
     for metric in METRICS:
         if not metric.meaning or f"| `{metric.name}` |" not in table:
-            yield f"the metric {metric.name} is undocumented: docs/contracts.md has no row for it"
+            yield f"the metric {metric.name} is undocumented: docs/metrics.md has no row for it"
         runbook = f"docs/runbooks/{metric.stage}.md"
         if f"`{metric.name}`" not in _text(root / runbook):
             yield f"the metric {metric.name} is undocumented: {runbook} does not say what to make of it"
@@ -153,7 +105,10 @@ def _metrics(root: Path) -> Iterator[str]:
 
 def _alerts(root: Path) -> Iterator[str]:
     """Require one heading for each alert in the runbook of its stage, and no heading of an unknown alert."""
-    expected = {**{name: alert.runbook for name, alert in ALERTS.items()}, **BESIDES_STAGES}
+    expected = {
+        **{name: alert.runbook for name, alert in ALERTS.items()},
+        **{name: runbook for name, (_, runbook) in OTHER_ALERTS.items()},
+    }
     results: dict[str, list[str]] = {}
     for path in sorted((root / "docs/runbooks").glob("*.md")):
         for heading in _HEADING.findall(_FENCE.sub("", _text(path))):

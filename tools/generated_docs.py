@@ -1,4 +1,4 @@
-"""The generated files: docs/contracts.md, schemas and .env.example of `include.contracts`; docs/dags.md and results.md.
+"""The generated files: reference pages in docs/, JSON Schemas, .env.example and the compiled dashboards.
 
 `generate` writes them, `drift` names those that differ; both are deterministic and touch nothing else.
 """
@@ -17,7 +17,7 @@ from include.contracts.ports import Ports
 from include.contracts.session import Session, ValidSession
 from include.contracts.setting import Secret
 from include.contracts.settings import PREFIX, all_settings
-from tools import dag_reference, dashboard_files, results_page
+from tools import alert_reference, dag_reference, dashboard_files, results_page
 
 PROJECT = Path(__file__).resolve().parents[1]
 SCHEMAS: dict[str, type[msgspec.Struct]] = {"session": Session, "valid_session": ValidSession}
@@ -82,15 +82,15 @@ _KEYS = (
     (redis_keys.alert, ("stream.no_job",)),
 )
 _CLOSED = (
-    "Every field is required, any other is a contract violation; "
-    "what a source has not collected is `null` or `not_collected`."
+    "Every field is required; any other field is a contract violation. "
+    "A value that a source does not collect is `null` or `not_collected`."
 )
 _HEADERS = {
     topics.HEADER_REASON: "one of the reasons below",
-    topics.HEADER_DETAIL: "what exactly was wrong, for a person",
-    topics.HEADER_TOPIC: "where the record came from",
-    topics.HEADER_PARTITION: "its partition there",
-    topics.HEADER_OFFSET: "its offset there",
+    topics.HEADER_DETAIL: "the exact error, for an operator",
+    topics.HEADER_TOPIC: "topic of the raw record",
+    topics.HEADER_PARTITION: "partition of the raw record",
+    topics.HEADER_OFFSET: "offset of the raw record",
     topics.HEADER_LENGTH: "`too_long` only: the length of its value in bytes; the record has the first bytes",
     topics.HEADER_SHA256: "`too_long` only: the SHA-256 of its value",
     topics.HEADER_KEY_LENGTH: "long keys only: the length of its key in bytes; the record has the first bytes",
@@ -119,6 +119,9 @@ def _files() -> dict[str, str]:
     files["docs/dags.md"] = dag_reference.page(PROJECT / "dags")
     files["docs/results.md"] = results_page.page(PROJECT)
     files |= dashboard_files.files()
+    files["docs/alerts.md"] = alert_reference.page()
+    files["docs/settings.md"] = _page("Settings", _settings())
+    files["docs/metrics.md"] = _page("Metrics", _metrics())
     return {"docs/contracts.md": _contracts(), ".env.example": _environment(), **files}
 
 
@@ -134,7 +137,8 @@ def _schema_text(record: type[msgspec.Struct]) -> str:
 def _contracts() -> str:
     valid = _record(ValidSession, (Session,))
     parts = [
-        f"# Contracts\n\n<!-- {NOTE} -->\n\nThe shared language of all stages. The code of it is `include/contracts`.",
+        f"# Contracts\n\n<!-- {NOTE} -->\n\nThe interfaces between the stages, defined in `include/contracts`. "
+        "[Settings](settings.md) and [metrics](metrics.md) have pages of their own.",
         _section("The session record, as a source sends it", _record(Session, ()), "schema/session-1.json"),
         _section("The valid session, as it leaves the gate", valid, "schema/valid_session-1.json"),
         _section("Topics", _topics()),
@@ -142,11 +146,13 @@ def _contracts() -> str:
         _section("Redis keys", _redis_keys()),
         _section("Indices", _indices()),
         _section("Archive", _archive()),
-        _section("Settings", _settings()),
         _section("Ports", _ports()),
-        _section("Metrics", _metrics()),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _page(title: str, body: str) -> str:
+    return f"# {title}\n\n<!-- {NOTE} -->\n\n{body}\n"
 
 
 def _section(title: str, body: str, schema_file: str | None = None) -> str:
@@ -208,14 +214,18 @@ def _bounds(prop: dict[str, Any]) -> str:
 
 def _topics() -> str:
     rows = (
-        (f"`{topic.name}`", "newest of each key" if topic.compacted else f"{topic.retention_days} days", topic.holds)
+        (
+            f"`{topic.name}`",
+            "newest of each key" if topic.compacted else f"{topic.retention_days} days",
+            topic.holds,
+        )
         for topic in topics.TOPICS
     )
     config = ", ".join(f"`{name}`" for name in topics.TOPICS[0].config())
-    headers = _table(("header", "holds"), ((f"`{name}`", holds) for name, holds in _HEADERS.items()))
+    headers = _table(("header", "contents"), ((f"`{name}`", holds) for name, holds in _HEADERS.items()))
     return (
-        f"{_table(('topic', 'kept', 'holds'), rows)}\n\nEach is set up with {config}; the broker stamps the time of "
-        f"arrival and takes records of up to {topics.MAX_MESSAGE_BYTES:,} bytes. Consumer groups: "
+        f"{_table(('topic', 'retention', 'contents'), rows)}\n\nEach topic is created with {config}. The broker stamps "
+        f"the time of arrival and accepts records of up to {topics.MAX_MESSAGE_BYTES:,} bytes. Consumer groups: "
         f"`{topics.GATE_GROUP}` (gate), `{topics.STREAM_GROUP}`, `{topics.KPI_GROUP}` and `{topics.KPI_ROWS_GROUP}` "
         f"(stream), `{topics.REDRIVE_GROUP}` (`./showroom stream redrive`).\n\n"
         f"A record of `{topics.VALID}` has the header `{topics.HEADER_ORIGIN}`: partition and offset in "
@@ -227,12 +237,12 @@ def _topics() -> str:
 def _reasons() -> str:
     rows = ((f"`{reason.value}`", reject_reasons.MEANING[reason]) for reason in reject_reasons.Reason)
     table = _table(("reason", "meaning"), rows)
-    return f"In the order in which the gate asks; the first that applies decides.\n\n{table}"
+    return f"In the order in which the gate checks them; the first match decides.\n\n{table}"
 
 
 def _redis_keys() -> str:
     rows = ((f"`{key(*arguments)}`", _prose(key.__doc__)) for key, arguments in _KEYS)
-    table = _table(("key", "holds"), rows)
+    table = _table(("key", "contents"), rows)
     return f"The gate's keys are those of partition 0 of `{topics.RAW}`.\n\n{table}"
 
 
@@ -248,7 +258,7 @@ def _indices() -> str:
 
 def _archive() -> str:
     rows = ((f"`{name}`", *meaning) for name, meaning in collections.COLLECTIONS.items())
-    table = _table(("collection", "`_id`", "a document holds"), rows)
+    table = _table(("collection", "`_id`", "contents of a document"), rows)
     return f"Collections of the MongoDB database that `{PREFIX}MONGODB_DATABASE` names.\n\n{table}"
 
 
@@ -261,9 +271,9 @@ def _settings() -> str:
         bounds = " ".join(f"{word} {value:,}" for word, value in (("from", low), ("to", high)) if value is not None)
         rows.append((f"`{item.variable}`", default, bounds, item.metadata["meaning"]))
     return (
-        "Read once, from the environment, by whatever program starts. An unknown name with this prefix and a value "
-        "out of bounds are errors. An address without default follows the port table.\n\n"
-        + _table(("setting", "default", "bounds", "meaning"), rows)
+        "Each program reads its settings from the environment once, when it starts. An unknown name with this prefix "
+        "and a value out of bounds are errors. An address without default follows the "
+        "[port table](contracts.md#ports).\n\n" + _table(("setting", "default", "bounds", "meaning"), rows)
     )
 
 
@@ -286,7 +296,10 @@ def _metrics() -> str:
         )
         for metric in METRICS
     )
-    return _table(head, rows)
+    return (
+        "The plugin serves these metrics as Prometheus text, see [supervise](runbooks/supervise.md#metrics). "
+        f"The runbook of each stage describes their usual values.\n\n{_table(head, rows)}"
+    )
 
 
 def _environment() -> str:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from pymongo.database import Database
 
-from include.archive import store, watermark
+from include.archive import queries, store, watermark
 from include.archive.consume import load
 from include.archive.retention import delete_expired
 from include.clients.mongodb import Document
@@ -30,6 +30,17 @@ def run() -> None:
         store.ensure_indexes(database)
         report = load(settings, database, on_progress=typer.echo)
     typer.echo(f"{report.sessions:,} sessions archived in {report.seconds:.1f} s, {report.behind:,} offsets are left")
+
+
+@app.command()
+def status() -> None:
+    """Show the number of sessions, undecodable records and expired offsets, and each partition's watermark."""
+    with _database() as (_, database):
+        sessions, undecodable = queries.count(database), queries.undecodable(database)
+        expired, watermarks = queries.expired(database), queries.progress(database)
+    typer.echo(f"{sessions:,} sessions, {undecodable:,} undecodable records, {expired:,} expired offsets")
+    for mark in watermarks:
+        typer.echo(f"{mark.place}: next offset {mark.offset:,}, written at {mark.written_at:%Y-%m-%d %H:%M:%S} UTC")
 
 
 @app.command()

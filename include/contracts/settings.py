@@ -309,7 +309,7 @@ class Settings:
                 continue
             values.setdefault(item.part, {})[item.name] = value
         if problems:
-            raise SettingsError("; ".join(problems), "see docs/contracts.md, Settings")
+            raise SettingsError("; ".join(problems), "see docs/settings.md")
         return cls(**{part: _PARTS[part](**given) for part, given in values.items()})
 
     def to_env(self) -> dict[str, str]:

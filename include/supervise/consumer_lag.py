@@ -1,7 +1,7 @@
 """End offsets of Kafka's topics, and the lag of their consumer groups."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import OffsetSpec
@@ -10,7 +10,7 @@ from kafka.protocol.consumer.offsets import IsolationLevel
 from tenacity import wait_fixed
 
 from include.clients.errors import with_retries
-from include.clients.kafka import create_admin
+from include.clients.kafka import create_admin, translate_errors
 from include.contracts import topics
 from include.contracts.settings import Settings
 from include.supervise.observation import KafkaState
@@ -63,6 +63,37 @@ def probe_kafka(settings: Settings) -> KafkaState:
             topic_partition.partition: ends[topic_partition] for topic_partition in topic_partitions[topics.VALID]
         },
     )
+
+
+class GroupOffset(NamedTuple):
+    """How far a consumer group has read one partition.
+
+    Attributes:
+        partition: Number of the partition.
+        committed: Next offset to read; None before the group's first commit.
+        end: Offset after the newest committed record.
+    """
+
+    partition: int
+    committed: int | None
+    end: int
+
+
+def group_offsets(settings: Settings, group: str, topic: str) -> list[GroupOffset]:
+    """Return the offsets of a group for all partitions of a topic. Raises TransientError without Kafka."""
+    limit_ms = int(REQUEST_TIMEOUT_S * 1_000)
+    topic_partitions = [TopicPartition(topic, number) for number in range(settings.kafka.partitions)]
+    servers = settings.kafka.bootstrap_servers
+    with (
+        translate_errors("read offsets", servers),
+        create_admin(servers, request_ms=limit_ms, bootstrap_ms=limit_ms) as admin,
+    ):
+        ends = _offsets(admin, topic_partitions, OffsetSpec.LATEST)
+        committed = _committed(admin, {group: topic_partitions})
+    return [
+        GroupOffset(topic_partition.partition, committed.get((group, topic_partition)), ends[topic_partition])
+        for topic_partition in topic_partitions
+    ]
 
 
 def _offsets(admin: KafkaAdminClient, topic_partitions: list[TopicPartition], spec: Any) -> dict[TopicPartition, int]:

@@ -74,7 +74,7 @@ def ensure_java(on_progress: Callable[[str], None] = lambda _: None) -> None:
         )
         shutil.rmtree(JAVA, ignore_errors=True)
         for pom in (POM, MONGODB_POM):
-            _maven(pom, JAVA, lock.fileno())
+            run_maven(pom, JAVA, lock.fileno())
         _compile_stand_in()
         # The archive holds one folder, named after its version.
         next((JAVA / "build" / "elasticsearch").iterdir()).rename(elasticsearch_home())
@@ -87,7 +87,17 @@ def _stamp() -> str:
     return STAMP.read_text() if STAMP.exists() else ""
 
 
-def _maven(pom: Path, into: Path, lock: int) -> None:
+def run_maven(pom: Path, into: Path, lock: int) -> None:
+    """Fetch what a pom.xml names into a folder.
+
+    Args:
+        pom: It copies or unpacks into the property `into` in the phase `package`.
+        into: The folder.
+        lock: File descriptor of the held lock on the folder, which Maven inherits.
+
+    Raises:
+        PrerequisiteError: Maven is missing or failed.
+    """
     if shutil.which("mvn") is None:
         raise PrerequisiteError("mvn is not installed", "run ./showroom --help once, it installs Maven or says how to")
     command = ["mvn", "--batch-mode", "--no-transfer-progress", "--file", str(pom), f"-Dinto={into}", "package"]
@@ -107,7 +117,9 @@ def _maven(pom: Path, into: Path, lock: int) -> None:
         log = SHOWROOM / "java.log"
         write_text(log, done.stdout)
         reason = next((line for line in done.stdout.splitlines() if line.startswith("[ERROR]")), "no reason given")
-        raise PrerequisiteError(f"Maven could not fetch the servers: {reason}", f"see {log.relative_to(ROOT)}")
+        raise PrerequisiteError(
+            f"mvn package failed for {pom.relative_to(ROOT)}: {reason}", f"see {log.relative_to(ROOT)}"
+        )
 
 
 def _compile_stand_in() -> None:

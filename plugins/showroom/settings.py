@@ -49,4 +49,4 @@ def _require(settings: Settings, *names: str) -> None:
     environment = settings.to_env()
     missing = [f"{PREFIX}{name}" for name in names if not environment[f"{PREFIX}{name}"]]
     if missing:
-        raise SettingsError(f"{' and '.join(missing)} not set", "./showroom up sets them; see docs/contracts.md")
+        raise SettingsError(f"{' and '.join(missing)} not set", "./showroom up sets them; see docs/settings.md")

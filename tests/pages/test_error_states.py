@@ -128,7 +128,7 @@ def test_stream_page_names_unavailable_sources_and_shows_the_others(disconnected
 
 def test_pages_invalid_settings_are_shown_as_an_error() -> None:
     def fail() -> DataSources:
-        raise SettingsError("SHOWROOM_COLOUR is <unknown>", "see docs/contracts.md")
+        raise SettingsError("SHOWROOM_COLOUR is <unknown>", "see docs/settings.md")
 
     for address in ("/live", "/stream"):
         response = logged_in_client(fail).get(address)

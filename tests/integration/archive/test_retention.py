@@ -63,3 +63,10 @@ def test_expire_command_without_yes_deletes_nothing_and_with_it_deletes(
     assert dry_run.output == "5 sessions older than 2 days would be deleted; add --yes\n"
     deletion = CliRunner().invoke(app, ["expire", "--yes"], env=environment)
     assert (deletion.exit_code, empty[SESSIONS].count_documents({})) == (0, 2)
+
+
+def test_status_command_counts_what_is_archived(own: Settings, empty: Database[Document]) -> None:
+    fill(empty)
+    result = CliRunner().invoke(app, ["status"], env=own.to_env())
+    assert result.exit_code == 0
+    assert result.output.startswith("7 sessions, 0 undecodable records, 0 expired offsets\n")

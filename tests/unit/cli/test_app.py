@@ -26,7 +26,8 @@ def showroom(*arguments: str, folder: Path = ROOT, **environment: str) -> subpro
 
 
 @pytest.mark.parametrize(
-    "command", ["", "up", "down", "status", "logs", "check", "test", "ingest", "archive", "dashboards", "screenshots"]
+    "command",
+    ["", "up", "down", "status", "logs", "check", "test", "ingest", "archive", "dashboards", "screenshots", "docs"],
 )
 def test_every_command_has_help(command: str) -> None:
     done = showroom(*([command] if command else []), "--help")

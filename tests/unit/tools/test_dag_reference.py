@@ -49,7 +49,7 @@ def test_a_file_is_read_without_being_run(tmp_path: Path) -> None:
 def test_the_page_links_runbooks_and_lists_parameters(tmp_path: Path) -> None:
     (tmp_path / "sweep.py").write_text(FILE)
     text = page(tmp_path)
-    assert "| [`sweep`](#sweep) | gate | `1 2 * * *`, paused at first | Sweeps the floor. More |" in text
+    assert "| [`sweep`](#sweep) | gate | `1 2 * * *`, initially paused | Sweeps the floor. More |" in text
     assert "## sweep\n\nSweeps. See [runbooks/gate.md](runbooks/gate.md).\n\n* **When:** seldom.\n\n" in text
     assert "| `dry` | `false` | Only look; no broom |" in text
 

@@ -12,13 +12,18 @@ from include.contracts.reject_reasons import MEANING, Reason
 from include.contracts.setting import Secret
 from include.contracts.settings import PREFIX, Settings, all_settings
 from include.contracts.topics import TOPICS
+from include.supervise.alerts import ALERTS
+from include.supervise.rules import ALERT_RULES, RESTART_RULES
 from tools.generated_docs import CONTAINER_SECRETS, PROJECT, drift, generate
 
 NAMES = {
+    "docs/alerts.md",
     "docs/contracts.md",
     "docs/dags.md",
+    "docs/metrics.md",
     "docs/results.md",
     "docs/panels.md",
+    "docs/settings.md",
     "include/dashboards/generated/kibana.ndjson",
     "include/dashboards/generated/panels.json",
     "docs/schema/session-1.json",
@@ -75,13 +80,21 @@ def test_contracts_name_everything(generated: Path) -> None:
         for field, property_ in mapping(document)["properties"].items():
             assert f"| `{field}` | {property_['type']} |" in section
     for metric in METRICS:
-        assert f"`{metric.name}`" in text
+        assert f"| `{metric.name}` |" in (generated / "docs/metrics.md").read_text()
     for server, port in Ports()._asdict().items():
         assert f"| {server} | {port} |" in rows
 
 
+def test_alerts_page_links_every_alert_to_its_runbook(generated: Path) -> None:
+    text = (generated / "docs/alerts.md").read_text()
+    for name, alert in ALERTS.items():
+        assert f"[`{name}`](runbooks/{alert.runbook}.md#{name.replace('.', '')})" in text
+    for rule in (*RESTART_RULES, *ALERT_RULES):
+        assert any(f"[`{rule.alert}`]" in line and f"| {rule.action} |" in line for line in text.splitlines())
+
+
 def test_every_setting_is_in_the_table_and_no_secret_has_a_default(generated: Path) -> None:
-    text = (generated / "docs/contracts.md").read_text()
+    text = (generated / "docs/settings.md").read_text()
     for item in all_settings():
         row = next(line for line in text.splitlines() if line.startswith(f"| `{item.variable}` |"))
         assert item.metadata["meaning"] in row
