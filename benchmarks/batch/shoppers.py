@@ -65,14 +65,14 @@ class ShopperData:
         return len(self.y)
 
     def samples(self, columns: Sequence[str] = ALL) -> Samples:
-        """The sessions with these fields only.
+        """Return the sessions with these fields only.
 
         Raises:
             TerminalError: a field is unknown.
         """
         missing = [name for name in columns if name not in ENCODERS]
         if missing:
-            raise TerminalError(f"no field {', '.join(missing)} of a session", f"fields are: {', '.join(ALL)}")
+            raise TerminalError(f"unknown fields {', '.join(missing)}", f"choose among: {', '.join(ALL)}")
         x: list[Matrix] = []
         z: list[Matrix] = []
         names: list[str] = []
@@ -84,7 +84,7 @@ class ShopperData:
         return Samples(np.hstack(x), np.hstack(z), self.y, self.group, tuple(names))
 
     def months(self, first: int, last: int) -> Rows:
-        """Rows of the sessions of these months (1-12), both included."""
+        """Return the row numbers of the sessions of these months (1-12), both included."""
         month = self.fields["Month"]
         return np.flatnonzero((month >= first) & (month <= last))
 
@@ -107,12 +107,17 @@ def read(path: Path) -> ShopperData:
         fields = {name: _numbers(name, (row[name] for row in texts)) for name in ALL}
         y = np.array([_FLAGS[row[OUTCOME].upper()] for row in texts], dtype=np.bool_)
     except (KeyError, ValueError, TypeError) as error:
-        raise TerminalError(f"{path} has a value that the published file has not ({error})", _REMEDY) from error
+        raise TerminalError(
+            f"{path} has a value that the published file does not contain ({error})", _REMEDY
+        ) from error
     return ShopperData(fields, y, duplicates(np.column_stack(list(fields.values()))))
 
 
 def duplicates(rows: NDArray[np.float64]) -> Rows:
-    """(n,) numbers that are equal for equal rows of (n, d), without the outcome, so that duplicates share a fold."""
+    """Return (n,) group numbers, equal for equal rows of (n, d).
+
+    The outcome is not a column, so duplicates with different outcomes share a fold too.
+    """
     _, group = np.unique(rows, axis=0, return_inverse=True)
     return group.astype(np.int64).ravel()
 
