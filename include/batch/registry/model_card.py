@@ -21,15 +21,15 @@ METRICS: tuple[tuple[str, str], ...] = (
 )
 NOT_PRIVATE = "not private"
 LIMITATIONS: tuple[str, ...] = (
-    "It predicts when a visit is over, before its outcome is known; it does not apply to a visit in progress.",
-    "It was tested on the last days of one window only; results do not transfer to another season, price list or shop.",
-    "It ranks and estimates; it does not identify causes. An explanation covers the prediction, not the visitor.",
+    "It predicts after a visit ends and before its outcome is known. It does not apply to a visit in progress.",
+    "It was tested on the last days of one window only. Results do not transfer to another season, price list or shop.",
+    "It ranks and estimates; it does not identify causes. An explanation describes the prediction, not the visitor.",
     "Explanations use held-out visits, and no epsilon covers these visits.",
 )
 
 
 def card(results: RunResults, kind: str) -> str:
-    """The card of one kind of a run, in Markdown; equal runs give equal text."""
+    """Return the card of one kind of a run, in Markdown; equal runs give equal text."""
     fit = results.models[kind]
     return (
         "\n".join(
@@ -61,7 +61,7 @@ def _data(results: RunResults) -> Iterator[str]:
     yield f"- {len(columns.NAMES)} columns: {', '.join(columns.NAMES)}"
     yield f"- Reviews: {'used' if results.parameters.features.reviews else 'not used'}"
     yield "- Excluded, because they follow the outcome:"
-    for name, reason in columns.DENIED.items():
+    for name, reason in columns.DENIED_FIELDS.items():
         yield f"  - `{name}` {reason}"
     yield ""
 
@@ -101,7 +101,7 @@ def _privacy(results: RunResults, fit: ModelResult) -> Iterator[str]:
             if name in mechanism:
                 yield f"- {name}: {mechanism[name]}"
         yield f"- Spent by all runs: {_number(released.spent)} of {_number(released.budget)}"
-        yield "- Encoders, caps and parameters are constants; the search for them was not charged"
+        yield "- Encoders, caps and parameters are constants; their tuning was not charged"
     yield f"- Membership attack: {_attack(attack(results, fit.kind))}"
     yield ""
 
@@ -114,7 +114,7 @@ def _limits(results: RunResults) -> Iterator[str]:
 
 
 def claim(results: RunResults, fit: ModelResult) -> str:
-    """The privacy claim of a model, in one line."""
+    """Return the privacy claim of a model, in one line."""
     if not fit.private:
         return NOT_PRIVATE
     mechanism = results.released.mechanism or {}
@@ -125,7 +125,7 @@ def claim(results: RunResults, fit: ModelResult) -> str:
 
 
 def attack(results: RunResults, kind: str) -> Mapping[str, Any]:
-    """The metrics of the membership attack on one kind; empty where it was not attacked."""
+    """Return the metrics of the membership attack on one kind; empty where it was not attacked."""
     metrics = (results.released.attack or {}).get(kind, {})
     return metrics if isinstance(metrics, Mapping) else {"auc": metrics}
 

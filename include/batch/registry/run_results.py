@@ -1,4 +1,4 @@
-"""The results of the earlier steps, read from a run's folder as one object."""
+"""Results of the earlier steps of a run, read from its folder."""
 
 import hashlib
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ class ModelResult(Struct, frozen=True, kw_only=True):
 
 
 class TrainingResults(Struct, frozen=True, kw_only=True):
-    """The fields of train.json that are logged."""
+    """Fields of train.json that are logged."""
 
     data: str
     rows: dict[str, int]
@@ -45,7 +45,7 @@ class TrainingResults(Struct, frozen=True, kw_only=True):
 
 
 class ReleaseResults(Struct, frozen=True, kw_only=True):
-    """privacy.json. `refused` is the reason why there is no private network; empty where there is one."""
+    """Fields of privacy.json. `refused` is the reason why there is no private network; empty where there is one."""
 
     mechanism: dict[str, Any] | None = None
     epsilon: float | None = None
@@ -70,9 +70,12 @@ class RunResults(Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> str:
-        """The id of the run: a rerun with the same window and parameters has the same key and replaces the results."""
-        identity = f"{self.window}\n".encode() + msgspec.json.encode(self.parameters, order="deterministic")
-        return hashlib.sha256(identity).hexdigest()[:16]
+        """The id of the run.
+
+        A rerun with the same window and parameters has the same key and replaces the results.
+        """
+        content = f"{self.window}\n".encode() + msgspec.json.encode(self.parameters, order="deterministic")
+        return hashlib.sha256(content).hexdigest()[:16]
 
     @property
     def models(self) -> Mapping[str, ModelResult]:
@@ -89,11 +92,14 @@ class RunResults(Struct, frozen=True, kw_only=True):
         return next(iter(failed or intervals), None)
 
     def model(self, kind: str) -> Path:
-        """The folder of a fitted model."""
+        """Return the folder of a fitted model."""
         return self.folder / MODELS / kind
 
     def best(self) -> str:
-        """The best kind on the validation rows, without private models and baselines; empty where there is none."""
+        """Return the best kind on the validation rows; empty where there is none.
+
+        Private models and baselines are excluded.
+        """
         metric = self.parameters.promotion.metric
         candidates = [
             kind for kind, model in self.trained.models.items() if kind not in BASELINES and not model.private

@@ -1,4 +1,4 @@
-"""MLflow's client, told to give up early, and its errors in the project's own family."""
+"""MLflow client with short timeouts; its errors are raised as errors of the project."""
 
 import os
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ CLIENT_TIMEOUTS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
-"""What the client waits for: the whole step is tried again later, so a server that is away need not be waited for."""
+"""Short retries and timeouts, because Airflow retries the whole step when MLflow is unavailable."""
 
 UNAVAILABLE_CODES = frozenset(
     {
@@ -33,7 +33,10 @@ SERVER_FAULT = 500
 
 
 def connect(settings: Settings) -> MlflowClient:
-    """A client of the configured MLflow; asks it nothing yet. A login is in MLflow's own environment variables."""
+    """Return a client of the configured MLflow; it sends no request yet.
+
+    MLflow reads credentials from its own environment variables.
+    """
     for name, value in CLIENT_TIMEOUTS.items():
         os.environ.setdefault(name, value)
     with errors("connect"):
@@ -41,7 +44,7 @@ def connect(settings: Settings) -> MlflowClient:
 
 
 def experiment(client: MlflowClient) -> str:
-    """The id of the nightly runs' experiment, made where it is missing and brought back where it was deleted."""
+    """Return the id of the nightly runs' experiment; create or restore it where necessary."""
     with errors("open the experiment"):
         existing = client.get_experiment_by_name(EXPERIMENT)
         if existing is None:

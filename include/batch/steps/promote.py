@@ -31,7 +31,7 @@ DECISION, REASONS, CONFIRMED = "showroom.decision", "showroom.reasons", "showroo
 
 @dataclass(frozen=True)
 class PromotionContext:
-    """The stores that this step reads and writes, and the run that it promotes."""
+    """Stores that this step reads and writes, and the results of the run."""
 
     client: MlflowClient
     experiment: str
@@ -64,7 +64,7 @@ def run(inputs: Inputs, parameters: Parameters) -> Outputs:
 
 
 def _challengers(results: RunResults) -> list[tuple[str, str, str]]:
-    """Registered name, kind of its challenger, and the reason where there is no challenger."""
+    """Return registered name, kind of the challenger, and the reason where there is no challenger."""
     best = results.best()
     private = run_results.PRIVATE if run_results.PRIVATE in results.models else ""
     return [
@@ -102,10 +102,13 @@ def _apply_decision(
     challenger: ModelVersion | None,
     before: ModelVersion | None,
 ) -> dict[str, Any]:
-    """Store the decision, move the alias and confirm; a decision that an earlier try applied is only confirmed."""
+    """Store the decision, move the alias and confirm.
+
+    A decision that an earlier attempt already applied is only confirmed.
+    """
     key = context.results.key
-    earlier = records.stored(context.records, name, key)
-    if earlier is not None and in_force(earlier, _version_number(challenger), _version_number(before)):
+    earlier = records.find_decision(context.records, name, key)
+    if earlier is not None and is_already_applied(earlier, _version_number(challenger), _version_number(before)):
         decision = Decision("promoted", tuple(earlier["reasons"]))
     else:
         decision = decide(collected, max_calibration_error=context.results.parameters.promotion.max_calibration_error)
@@ -128,8 +131,8 @@ def _apply_decision(
     }
 
 
-def in_force(earlier: Mapping[str, Any], challenger: str, champion: str) -> bool:
-    """Whether an earlier try of this run has already promoted this challenger."""
+def is_already_applied(earlier: Mapping[str, Any], challenger: str, champion: str) -> bool:
+    """Return whether an earlier attempt of this run has already promoted this challenger."""
     return bool(earlier["decision"] == "promoted" and earlier["challenger"] == challenger == champion != "")
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from include.batch.evaluation import bootstrap
-from include.batch.evaluation.bootstrap import bootstrap_std, intervals, paired
+from include.batch.evaluation.bootstrap import bootstrap_std, intervals, paired_interval
 from include.batch.evaluation.metrics import score
 from include.batch.evaluation.weighted_metrics import METRICS
 from include.batch.samples import Floats, Labels, Rows
@@ -59,16 +59,16 @@ def test_intervals_with_equal_seeds_are_equal_for_any_chunk_size(monkeypatch: py
 
 def test_paired_of_a_model_with_itself_is_zero() -> None:
     y, p, group = drawn(100, 2)
-    result = paired(y, p, p, group, "pr_auc", 100, 0.95, 7)
+    result = paired_interval(y, p, p, group, "pr_auc", 100, 0.95, 7)
     assert (result.value, result.low, result.high) == (0.0, 0.0, 0.0)
 
 
 def test_paired_interval_is_narrower_than_unpaired_intervals() -> None:
     y, p, group = drawn(400, 1)
     worse = np.clip(p - 0.06 * y, 0.0, 1.0)
-    result = paired(y, p, worse, group, "roc_auc", 300, 0.95, 7)
+    result = paired_interval(y, p, worse, group, "roc_auc", 300, 0.95, 7)
     assert 0.0 < result.low < result.value < result.high
-    assert paired(y, worse, p, group, "roc_auc", 300, 0.95, 7).high < 0.0
+    assert paired_interval(y, worse, p, group, "roc_auc", 300, 0.95, 7).high < 0.0
     apart = [intervals(y, scores, group, 300, 0.95, 7)["roc_auc"] for scores in (p, worse)]
     assert result.high - result.low < apart[0].high - apart[0].low
     assert result.value == pytest.approx(apart[0].value - apart[1].value)
@@ -88,8 +88,8 @@ def test_bootstrap_std_equals_the_analytic_value() -> None:
 def test_intervals_without_enough_users_raise(group: Rows, summary: str) -> None:
     with pytest.raises(TerminalError, match=summary):
         intervals(np.array([True, False, True, False]), np.full(4, 0.5), group, 10, 0.95, 7)
-    with pytest.raises(TerminalError, match="no probabilities"):
-        paired(np.array([True, False]), np.full(2, 0.5), np.full(2, 7.0), np.arange(2), "brier", 10, 0.95, 7)
+    with pytest.raises(TerminalError, match="not probabilities"):
+        paired_interval(np.array([True, False]), np.full(2, 0.5), np.full(2, 7.0), np.arange(2), "brier", 10, 0.95, 7)
 
 
 def test_intervals_skip_resamples_with_one_outcome() -> None:

@@ -45,7 +45,7 @@ def test_temporal_split_passes_check(seed: int, users: int, test_days: float, te
     result = table(1_500, users, seed)
     chosen = parameters.SplitParameters(test_days=test_days, test_users=test_users, validation_days=2, random_test=0.25)
     parts = splits.temporal(result, WINDOW, chosen)
-    # A short window of few users may have no purchase at all, which the check refuses.
+    # A short window of few users can lack purchases, which the check rejects.
     assume(all(0 < result.made[part].sum() < len(part) for part in (parts.train, parts.validation, parts.test)))
     splits.check(result, parts)
     assert all(day(result, at) >= 14 - test_days for at in parts.test)
@@ -79,7 +79,7 @@ def test_random_split_uses_every_row_once_and_is_seeded() -> None:
 
 
 def test_random_split_keeps_duplicates_on_one_side() -> None:
-    """Every session is there twice, the copy under another id."""
+    """Every session occurs twice, the copy under another id."""
     result = table(1_000)
     rows = np.repeat(np.arange(1_000), 2)
     twice = Table(

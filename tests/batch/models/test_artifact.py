@@ -50,7 +50,7 @@ def test_network_equals_its_formula(monkeypatch: pytest.MonkeyPatch) -> None:
     hidden = np.maximum(np.maximum(z @ WEIGHTS[0] + BIASES[0], 0) @ WEIGHTS[1] + BIASES[1], 0)
     expected = 1 / (1 + np.exp(-(hidden @ WEIGHTS[2] + BIASES[2])[:, 0]))
     assert np.allclose(DenseNetwork(WEIGHTS, BIASES).forward(DATA.z), expected)
-    monkeypatch.setattr("include.batch.models.dense.CHUNK", 7)
+    monkeypatch.setattr("include.batch.models.dense.CHUNK_ROWS", 7)
     assert np.allclose(DenseNetwork(WEIGHTS, BIASES).forward(DATA.z), expected)
     assert DenseNetwork(WEIGHTS, BIASES).forward(DATA.z[:0]).shape == (0,)
 
@@ -141,7 +141,7 @@ def test_load_of_another_estimator_as_forest_raises(tmp_path: Path) -> None:
     artifact.save(forest(DATA, DATA, MODELS, 7), folder, COLUMNS)
     skops.io.dump(LogisticRegression(), folder / "forest.skops")
     sealed(folder)
-    with pytest.raises(TerminalError, match="a LogisticRegression, no random forest"):
+    with pytest.raises(TerminalError, match="a LogisticRegression is not a random forest"):
         artifact.load(folder)
 
 

@@ -1,4 +1,4 @@
-"""Epsilon belongs to the mechanism of the training, by independent methods."""
+"""Epsilon of the training's mechanism, verified by independent methods."""
 
 import math
 
@@ -81,7 +81,7 @@ def test_calibrate_with_few_users_samples_all() -> None:
 
 @pytest.mark.parametrize(("users", "delta"), [(0, 1e-5), (100_000, 1e-5), (10, 0.5)])
 def test_calibrate_with_a_meaningless_delta_raises(users: int, delta: float) -> None:
-    with pytest.raises(SettingsError, match=r"private\.delta must be below"):
+    with pytest.raises(SettingsError, match=r"set private\.delta below"):
         calibrate(Request(epsilon=1.0, delta=delta, users=users, expected=10, steps=10, clip=1.0))
 
 
@@ -115,5 +115,5 @@ def test_epsilon_depends_on_the_mechanism_only() -> None:
 
 
 def test_calibrate_of_an_unreachable_epsilon_raises() -> None:
-    with pytest.raises(SettingsError, match="no noise keeps epsilon"):
+    with pytest.raises(SettingsError, match="no noise achieves epsilon"):
         calibrate(Request(epsilon=1e-4, delta=1e-9, users=300, expected=1024, steps=5000, clip=1.0))

@@ -1,4 +1,4 @@
-"""Clipping, noise and the loop, against tensorflow-privacy and against each other."""
+"""DP-SGD: clipping, noise and training, compared with tensorflow-privacy."""
 
 from dataclasses import replace
 from typing import Any
@@ -129,7 +129,7 @@ def test_users_with_non_finite_columns_raise(z: float) -> None:
     broken[3, 0] = z
     with pytest.raises(TerminalError, match="not finite"):
         users(replace(result, z=broken), 2)
-    with pytest.raises(TerminalError, match="nothing to train"):
+    with pytest.raises(TerminalError, match="no visit to train"):
         users(result.take(np.empty(0, np.int64)), 2)
 
 

@@ -1,4 +1,4 @@
-"""The step features: what it writes, and which data it refuses."""
+"""The step features: what it writes, and which data it rejects."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -21,7 +21,7 @@ Archive = Callable[[Sequence[Document]], Inputs]
 
 @pytest.fixture
 def archive(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Archive:
-    """Inputs of the step whose archive holds the given documents."""
+    """Return a function that builds the step's inputs for an archive with the given documents."""
 
     def holding(documents: Sequence[Document]) -> Inputs:
         def stream(settings: Settings, window: Window, projection: object, chunk: int) -> Iterator[Sequence[Document]]:

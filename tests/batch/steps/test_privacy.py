@@ -150,7 +150,7 @@ def test_plan_key_changes_with_data_window_and_seed() -> None:
     plans = [release.build_plan(trained, PRIVATE, window, seed) for window, seed in (("w", 1), ("v", 1), ("w", 2))]
     turned = trained.y.copy()
     turned[7] = ~turned[7]
-    plans.append(release.build_plan(trained.labelled(turned), PRIVATE, "w", 1))
+    plans.append(release.build_plan(trained.with_labels(turned), PRIVATE, "w", 1))
     assert len({plan.key for plan in plans}) == 4
 
 
@@ -182,7 +182,7 @@ def test_run_with_a_crashing_training_is_charged(step: Step, entries: Memory, mo
 
 def test_run_with_a_disagreeing_epsilon_raises(step: Step, entries: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recompute, "epsilon", lambda *_: 0.5)
-    with pytest.raises(TerminalError, match="by a second way"):
+    with pytest.raises(TerminalError, match="recomputed"):
         run(step)
     assert entries.entries == []
 

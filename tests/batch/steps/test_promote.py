@@ -31,16 +31,16 @@ def run_step(inputs: Inputs) -> Any:
 
 def state(settings: Settings) -> tuple[Any, ...]:
     """The state that a reader sees: runs, versions and aliases of both names."""
-    seen = client(settings)
-    experiment = seen.get_experiment_by_name("batch_nightly")
-    result = seen.search_runs([experiment.experiment_id]) if experiment else []
+    mlflow_client = client(settings)
+    experiment = mlflow_client.get_experiment_by_name("batch_nightly")
+    result = mlflow_client.search_runs([experiment.experiment_id]) if experiment else []
     return (
         sorted((run.data.tags[runs.KIND], run.info.run_id, run.info.status) for run in result),
         {
-            name: sorted(str(v.version) for v in seen.search_model_versions(f"name = '{name}'"))
+            name: sorted(str(v.version) for v in mlflow_client.search_model_versions(f"name = '{name}'"))
             for name in versions.NAMES
         },
-        {name: load.aliases(seen, name) for name in versions.NAMES},
+        {name: load.aliases(mlflow_client, name) for name in versions.NAMES},
     )
 
 
@@ -90,18 +90,18 @@ def champion_run(settings: Settings) -> str:
 
 def test_logged_run_has_parameters_metrics_and_card(first: Inputs, settings: Settings) -> None:
     promote.run(first, PARAMETERS)
-    seen = client(settings)
-    run = seen.get_run(champion_run(settings))
-    card = Path(seen.download_artifacts(run.info.run_id, "card.md")).read_text()
+    mlflow_client = client(settings)
+    run = mlflow_client.get_run(champion_run(settings))
+    card = Path(mlflow_client.download_artifacts(run.info.run_id, "card.md")).read_text()
     assert run.data.params["window"] == str(first.window)
     assert run.data.metrics["pr_auc_low"] < run.data.metrics["pr_auc"] < run.data.metrics["pr_auc_high"]
     assert run.data.tags["showroom.privacy"] == "not private"
     assert "epsilon" not in run.data.metrics
     for output in ("not private", str(first.window), "`last_action`", "Base rate", "auc 0.600 (0.550 to 0.640)"):
         assert output in card
-    version = load.version(seen, versions.PRIVATE_MODEL, load.CHAMPION)
+    version = load.version(mlflow_client, versions.PRIVATE_MODEL, load.CHAMPION)
     assert version is not None
-    private = seen.get_run(str(version.run_id))
+    private = mlflow_client.get_run(str(version.run_id))
     assert private.data.metrics["epsilon"] == 0.97
     assert private.data.tags["showroom.dp.sigma"] == "3.2"
     assert "(0.97, 1e-05)-differentially private for one user" in str(version.description)
@@ -181,7 +181,7 @@ def test_load_of_a_corrupt_or_missing_champion_raises(first: Inputs, settings: S
     assert load.champion(settings, versions.MODEL) is None
     promote.run(first, PARAMETERS)
     ruin(settings)
-    with pytest.raises(TerminalError, match=r"boost\.ubj is not the file that was written"):
+    with pytest.raises(TerminalError, match=r"boost\.ubj was altered"):
         load.champion(settings, versions.MODEL)
     run = client(settings).get_run(champion_run(settings))
     path = Path(run.info.artifact_uri.removeprefix("file://")) / "model"
