@@ -35,10 +35,11 @@ HOME = "United Kingdom"
 
 @dataclass(frozen=True)
 class Purchases:
-    """m invoices in the order of (customer, time); `at` in days since 1970, `value` in pounds, all (m,).
+    """m invoices sorted by (customer, time); all fields are (m,).
 
-    `lines` are of the invoice, `fresh` those of products that are new to the customer; `returned` marks an invoice
-    that returns goods. `gap` is the days since the customer's previous invoice, NaN for the first.
+    `at` is in days since 1970, `value` in pounds. `lines` are the lines of the invoice, `fresh` those of products that
+    are new to the customer. `returned` marks an invoice that returns goods. `gap` is the days since the customer's
+    previous invoice, NaN for the first.
     """
 
     customer: Rows
@@ -199,7 +200,7 @@ def read(path: Path) -> Purchases:
             path, convert_options=pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(FIELDS[:3], pa.string()))
         )
     except (OSError, pa.ArrowInvalid) as error:
-        raise TerminalError(f"{path} cannot be read ({type(error).__name__})", _REMEDY) from error
+        raise TerminalError(f"reading {path} failed: {type(error).__name__}", _REMEDY) from error
     if tuple(table.column_names) != FIELDS:
         raise TerminalError(f"{path} has other columns than the published file", _REMEDY)
     rows = pc.and_(pc.is_valid(table["CustomerID"]), pc.greater(table["UnitPrice"], 0))

@@ -55,7 +55,10 @@ WITHOUT_PERIOD = tuple(name for name in WITHOUT_PAGE_VALUES if name != "Month")
 
 @dataclass(frozen=True)
 class ShopperData:
-    """n sessions: `fields` each (n,) numbers as recorded, `y` (n,), `group` (n,): equal sessions, equal groups."""
+    """Data of n sessions.
+
+    `fields` are (n,) numbers as recorded, `y` (n,) the outcomes. `group` (n,) is equal for equal sessions.
+    """
 
     fields: dict[str, Floats]
     y: Labels
@@ -102,7 +105,7 @@ def read(path: Path) -> ShopperData:
                 raise TerminalError(f"{path} has other columns than the published file", _REMEDY)
             texts = list(rows)
     except OSError as error:
-        raise TerminalError(f"{path} cannot be read ({error.strerror})", _REMEDY) from error
+        raise TerminalError(f"reading {path} failed: {error.strerror}", _REMEDY) from error
     try:
         fields = {name: _numbers(name, (row[name] for row in texts)) for name in ALL}
         y = np.array([_FLAGS[row[OUTCOME].upper()] for row in texts], dtype=np.bool_)

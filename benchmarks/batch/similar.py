@@ -97,7 +97,7 @@ def _lines(path: Path) -> Iterator[dict[str, str]]:
             yield from csv.DictReader(source)
     except OSError as error:
         raise TerminalError(
-            f"{path} cannot be read ({type(error).__name__})", "give the file of Online Retail by --data"
+            f"reading {path} failed: {type(error).__name__}", "give the file of Online Retail by --data"
         ) from error
 
 

@@ -13,11 +13,14 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Samples:
-    """n visits (or rows of a public data set).
+    """Columns, labels and groups of n visits, or of n rows of a public data set.
 
-    `x` (n, d) holds the unscaled columns for trees, NaN where missing; `z` (n, e) the columns scaled by constants, NaN
-    replaced, for linear models and networks; `y` (n,) whether the visit ended in a purchase; `group` (n,) the number of
-    its user, or of another group that a split must not divide.
+    Attributes:
+        x: unscaled columns for trees (n, d), NaN where missing.
+        z: columns scaled by constants (n, e), without NaN, for linear models and networks.
+        y: whether the visit ended in a purchase (n,).
+        group: number of the user (n,), or of another group that a split must not divide.
+        columns: names of the d columns.
     """
 
     x: Matrix

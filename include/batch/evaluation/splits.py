@@ -189,4 +189,4 @@ def load(folder: Path) -> Splits:
             temporal_parts, random_parts = ([arrays[f"{name}_{part}"] for part in PARTS] for name in KINDS)
             return Splits(temporal=Split(*temporal_parts), random=Split(*random_parts))
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise TerminalError(f"{path} cannot be read ({type(error).__name__})", "run the step features first") from error
+        raise TerminalError(f"reading {path} failed: {type(error).__name__}", "run the step features first") from error

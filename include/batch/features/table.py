@@ -72,7 +72,7 @@ def read(folder: Path) -> Table:
     try:
         parquet = pq.read_table(path)
     except (OSError, pa.ArrowInvalid) as error:
-        raise TerminalError(f"{path} cannot be read ({type(error).__name__})", "run the step features first") from error
+        raise TerminalError(f"reading {path} failed: {type(error).__name__}", "run the step features first") from error
     columns = tuple(name for name in parquet.column_names if name not in KEYS)
     x = np.empty((parquet.num_rows, len(columns)), dtype=np.float32)
     for index, name in enumerate(columns):

@@ -19,7 +19,7 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Pairs:
-    """m pairs, `left` < `right`, each once, ordered by (left, right), with their exact similarity."""
+    """m distinct pairs, `left` < `right`, sorted by (left, right), with their exact similarity."""
 
     left: Numbers
     right: Numbers

@@ -69,4 +69,4 @@ def read(folder: Path) -> Iterator[Rows]:
             for rows in source.iter_batches(batch_size=BATCH_ROWS):
                 yield rows.to_pylist()
     except (OSError, pa.ArrowInvalid) as error:
-        raise TerminalError(f"{path} cannot be read ({type(error).__name__})", "run the step similar first") from error
+        raise TerminalError(f"reading {path} failed: {type(error).__name__}", "run the step similar first") from error

@@ -40,7 +40,7 @@ MERGE_AT = 4_000_000
 
 @dataclass(frozen=True)
 class Users:
-    """n users in the order of their ids, each with its token numbers; `tokens` are in alphabetical order."""
+    """n users, sorted by id, with the token numbers of each; `tokens` are sorted alphabetically."""
 
     ids: list[str]
     tokens: list[str]

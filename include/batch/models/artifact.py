@@ -87,7 +87,7 @@ def manifest(folder: Path) -> Manifest:
     except FileNotFoundError as error:
         raise TerminalError(f"{path} is missing, so {folder.name} is not a model", _REMEDY) from error
     except (OSError, msgspec.MsgspecError) as error:
-        raise TerminalError(f"{path} cannot be read ({error})", _REMEDY) from error
+        raise TerminalError(f"reading {path} failed: {error}", _REMEDY) from error
     if decoded.format != FORMAT or decoded.kind not in READERS:
         raise TerminalError(
             f"{path} is of format {decoded.format}, kind {decoded.kind!r}: not supported by this version", _REMEDY

@@ -10,7 +10,7 @@ BASELINES: tuple[str, ...] = ("majority", "one_rule")
 
 
 class Model(Protocol):
-    """A fitted model. `private`: whether it was trained with differential privacy."""
+    """A fitted model."""
 
     @property
     def kind(self) -> str:
@@ -19,7 +19,7 @@ class Model(Protocol):
 
     @property
     def private(self) -> bool:
-        """Whether differential privacy was part of the training."""
+        """Whether the model was trained with differential privacy."""
         ...
 
     def probabilities(self, samples: Samples) -> Floats:

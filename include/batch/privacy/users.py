@@ -11,7 +11,11 @@ from include.contracts.errors import TerminalError
 
 @dataclass(frozen=True)
 class Users:
-    """u users' visits: `z` (n, e) and `y` (n,) of all of them, `visits` (u, s) the rows of each user, -1 for none."""
+    """Visits of u users.
+
+    `z` (n, e) and `y` (n,) are columns and outcomes of all visits. `visits` (u, s) are the row numbers of each user,
+    padded with -1.
+    """
 
     z: Matrix
     y: Labels

@@ -42,9 +42,7 @@ class Holdout:
             with np.load(path, allow_pickle=False) as arrays:
                 probabilities = cast("Floats", arrays["test"].astype(np.float64))
         except (OSError, ValueError, KeyError) as error:
-            raise TerminalError(
-                f"{path} cannot be read ({type(error).__name__})", "run the step train again"
-            ) from error
+            raise TerminalError(f"reading {path} failed: {type(error).__name__}", "run the step train again") from error
         if probabilities.shape != self.test.y.shape:
             raise TerminalError(
                 f"{path} has {probabilities.shape} predictions for {self.test.y.shape} visits",

@@ -130,7 +130,7 @@ def _decode(path: Path, kind: Any, step: str) -> Any:
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except (OSError, msgspec.MsgspecError) as error:
-        raise TerminalError(f"{path} cannot be read ({error})", f"run the step {step} first") from error
+        raise TerminalError(f"reading {path} failed: {error}", f"run the step {step} first") from error
 
 
 def _private(released: ReleaseResults) -> ModelResult | None:

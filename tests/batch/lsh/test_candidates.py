@@ -18,7 +18,7 @@ VOCABULARIES = pytest.mark.parametrize("vocabulary", [60, 3_000], ids=["bits", "
 
 
 def random_sets(count: int, vocabulary: int, seed: int = 3) -> Sets:
-    """Groups of four around one basket of twelve tokens, in which up to five are swapped."""
+    """Return groups of four sets around one basket of twelve tokens, in which up to five are swapped."""
     draw = np.random.default_rng(seed)
     tokens = np.repeat(draw.integers(0, vocabulary, (count // 4, 12)), 4, axis=0)
     swapped = np.arange(12) < draw.integers(0, 6, count // 4 * 4)[:, None]

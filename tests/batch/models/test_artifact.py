@@ -93,16 +93,16 @@ def test_digest_depends_on_content_only(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("file", ["model.json", "network.npz"])
-@pytest.mark.parametrize("harm", ["missing", "empty", "cut", "flipped"])
-def test_load_with_a_missing_or_altered_file_raises(tmp_path: Path, file: str, harm: str) -> None:
+@pytest.mark.parametrize("damage", ["missing", "empty", "cut", "flipped"])
+def test_load_with_a_missing_or_altered_file_raises(tmp_path: Path, file: str, damage: str) -> None:
     folder = tmp_path / "kept"
     artifact.save(DenseNetwork(WEIGHTS, BIASES), folder, COLUMNS)
     whole = (folder / file).read_bytes()
-    harmed = {"empty": b"", "cut": whole[:-40], "flipped": whole[:30] + b"#" + whole[31:]}
-    if harm == "missing":
+    damaged = {"empty": b"", "cut": whole[:-40], "flipped": whole[:30] + b"#" + whole[31:]}
+    if damage == "missing":
         (folder / file).unlink()
     else:
-        (folder / file).write_bytes(harmed[harm])
+        (folder / file).write_bytes(damaged[damage])
     with pytest.raises(TerminalError, match=file):
         artifact.load(folder)
 

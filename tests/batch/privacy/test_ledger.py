@@ -58,7 +58,7 @@ def test_charge_survives_a_crash() -> None:
 
 
 def test_concurrent_charges_cannot_exceed_the_budget() -> None:
-    """Both read before either writes: the second gets a duplicate number, decides again and is rejected."""
+    """Both runs read before either writes, so the second gets a duplicate number, decides again and is rejected."""
     together = threading.Barrier(2)
 
     class Racing(Memory):
