@@ -80,7 +80,7 @@ def measure(columns: str, folds: Sequence[Fold], private: PrivateParameters, see
                 epsilon=private.epsilon,
                 delta=private.delta,
                 users=len(data),
-                expected=private.users_per_step,
+                expected_users=private.users_per_step,
                 steps=private.steps,
                 clip=private.clip,
             )
@@ -187,7 +187,7 @@ def run(
     private = msgspec.structs.replace(nightly.private, prior=BASE_RATE)
     tasks = {task.name: task for task in uci(shopper_data, seed)}
     folds = {name: tasks[task].folds for name, task in TASKS.items()}
-    # Imported first, because the import takes longer than a training.
+    # Import TensorFlow before the timed trainings, because the import takes longer than a training.
     tensorflow.load(seed)
     points = [
         measure(name, parts, msgspec.structs.replace(private, epsilon=epsilon), seed)

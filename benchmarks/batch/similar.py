@@ -137,7 +137,7 @@ def measure(name: str, sets: Sets, banding: Banding, threshold: float, neighbour
         reference_s, reference_pairs = _time(lambda: Reference.build(sets, hashes, banding).pairs(threshold))
         row |= {
             "datasketch_s": round(reference_s, 2),
-            # Datasketch runs once; compare with the slowest run of the array path.
+            # Datasketch runs once; compare with the slowest run of the array implementation.
             "times_datasketch": round(reference_s / (max(built) + max(joined)), 1),
             "agree": bool(np.array_equal(reference_pairs.keys, result.keys)),
         }

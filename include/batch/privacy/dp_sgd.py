@@ -56,7 +56,7 @@ def noisy_mean(total: Any, normal: Any, mechanism: Mechanism) -> Any:
 
     `normal` (p,) are standard normal numbers.
     """
-    return (total + mechanism.noise_std * normal) / mechanism.expected
+    return (total + mechanism.noise_std * normal) / mechanism.expected_users
 
 
 def _optimize(

@@ -51,7 +51,7 @@ class Mechanism(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             )
 
     @property
-    def expected(self) -> float:
+    def expected_users(self) -> float:
         """Expected users of a step: the divisor of the noisy sum."""
         return self.rate * self.users
 
@@ -62,12 +62,12 @@ class Mechanism(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Request(Struct, frozen=True, kw_only=True):
-    """Requirements of a mechanism: `expected` of `users` users per step, within (epsilon, delta)."""
+    """Requirements of a mechanism: `expected_users` of `users` users per step, within (epsilon, delta)."""
 
     epsilon: float
     delta: float
     users: int
-    expected: int
+    expected_users: int
     steps: int
     clip: float
 
@@ -86,7 +86,7 @@ def calibrate(request: Request) -> Mechanism:
             f"delta {request.delta:g} is too large for {request.users} users",
             "set private.delta below 1 / users, and give a window with users",
         )
-    rate = float(f"{min(1.0, request.expected / request.users):.{RATE_DIGITS}g}")
+    rate = float(f"{min(1.0, request.expected_users / request.users):.{RATE_DIGITS}g}")
 
     def with_sigma(sigma: float) -> Mechanism:
         return Mechanism(

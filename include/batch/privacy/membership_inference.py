@@ -120,7 +120,7 @@ def _best(score: Floats, member: Labels) -> float:
     order = np.argsort(-score, kind="stable")
     sorted_scores, inside = score[order], member[order]
     gain = np.cumsum(inside) / inside.sum() - np.cumsum(~inside) / (~inside).sum()
-    # Thresholds between equal scores are invalid.
+    # Exclude thresholds between equal scores, because they are not realizable.
     gain[:-1][sorted_scores[:-1] == sorted_scores[1:]] = -1.0
     return float(sorted_scores[int(np.argmax(gain))])
 

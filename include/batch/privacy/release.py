@@ -110,7 +110,7 @@ def build_plan(train_samples: Samples, private: PrivateParameters, window: str, 
         epsilon=private.epsilon,
         delta=private.delta,
         users=len(data),
-        expected=private.users_per_step,
+        expected_users=private.users_per_step,
         steps=private.steps,
         clip=private.clip,
     )

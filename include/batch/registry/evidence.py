@@ -80,7 +80,7 @@ def collect_evidence(results: RunResults, holdout: Holdout, kind: str, champion:
         gains_over_baselines={
             name: _paired_gain(results, holdout, challenger, holdout.load_probabilities(name))
             for name in BASELINES
-            if name in results.trained.models
+            if name in results.training.models
         },
         gain_over_champion=None
         if champion.probabilities is None
@@ -89,7 +89,7 @@ def collect_evidence(results: RunResults, holdout: Holdout, kind: str, champion:
         champion_detail=champion.detail,
         calibration_error=results.models[kind].scores["calibration_error"],
         shuffled_label_check=results.shuffled_label_check,
-        above_oracle_auc=kind in results.trained.above_oracle_auc,
+        above_oracle_auc=kind in results.training.above_oracle_auc,
     )
 
 

@@ -47,11 +47,11 @@ def _head(results: RunResults, fit: ModelResult) -> Iterator[str]:
 
 
 def _data(results: RunResults) -> Iterator[str]:
-    split, rows = results.parameters.split, results.trained.rows
+    split, rows = results.parameters.split, results.training.rows
     yield "## Data"
     yield ""
     yield f"- Window: {results.window}"
-    yield f"- Digest of the feature table (SHA-256): `{results.trained.data}`"
+    yield f"- Digest of the feature table (SHA-256): `{results.training.data}`"
     train_rows, validation_rows, cut = rows.get("train", 0), rows.get("validation", 0), results.cut.isoformat()
     yield f"- Trained on {train_rows} visits, validated on {validation_rows}, all before {cut}"
     yield (
@@ -91,16 +91,16 @@ def _metrics_section(fit: ModelResult) -> Iterator[str]:
 def _privacy(results: RunResults, fit: ModelResult) -> Iterator[str]:
     yield "## Privacy"
     yield ""
-    released = results.released
+    release = results.release
     if not fit.private:
         yield f"This model is {NOT_PRIVATE}: it has no bound on what it reveals about a single user."
     else:
-        mechanism = released.mechanism or {}
+        mechanism = release.mechanism or {}
         yield f"- {claim(results, fit)}"
         for name in ("adjacency", "sampling", "sigma", "clip", "rate", "steps", "users"):
             if name in mechanism:
                 yield f"- {name}: {mechanism[name]}"
-        yield f"- Spent by all runs: {_number(released.spent)} of {_number(released.budget)}"
+        yield f"- Spent by all runs: {_number(release.spent)} of {_number(release.budget)}"
         yield "- Encoders, caps and parameters are constants; their tuning was not charged"
     yield f"- Membership attack: {_attack(attack(results, fit.kind))}"
     yield ""
@@ -117,16 +117,16 @@ def claim(results: RunResults, fit: ModelResult) -> str:
     """Return the privacy claim of a model, in one line."""
     if not fit.private:
         return NOT_PRIVATE
-    mechanism = results.released.mechanism or {}
+    mechanism = results.release.mechanism or {}
     return (
-        f"({_number(results.released.epsilon)}, {mechanism.get('delta', '?')})-differentially private for one "
+        f"({_number(results.release.epsilon)}, {mechanism.get('delta', '?')})-differentially private for one "
         f"{mechanism.get('unit', '?')} with all visits, by the {mechanism.get('accountant', '?')} accountant"
     )
 
 
 def attack(results: RunResults, kind: str) -> Mapping[str, Any]:
     """Return the metrics of the membership attack on one kind; empty where it was not attacked."""
-    metrics = (results.released.attack or {}).get(kind, {})
+    metrics = (results.release.attack or {}).get(kind, {})
     return metrics if isinstance(metrics, Mapping) else {"auc": metrics}
 
 

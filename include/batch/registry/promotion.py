@@ -52,7 +52,7 @@ class Decision(msgspec.Struct, frozen=True):
     reasons: tuple[str, ...]
 
     @property
-    def promotes(self) -> bool:
+    def is_promotion(self) -> bool:
         """Whether the challenger becomes champion."""
         return self.outcome == "promoted"
 

@@ -63,9 +63,9 @@ class RunResults(Struct, frozen=True, kw_only=True):
     window: Window
     cut: datetime
     parameters: Parameters
-    trained: TrainingResults
-    released: ReleaseResults
-    explained: dict[str, Any]
+    training: TrainingResults
+    release: ReleaseResults
+    explanations: dict[str, Any]
     folder: Path
 
     @property
@@ -80,8 +80,8 @@ class RunResults(Struct, frozen=True, kw_only=True):
     @property
     def models(self) -> Mapping[str, ModelResult]:
         """Kind -> metrics, including the private network where there is one."""
-        private = _private(self.released)
-        return self.trained.models | ({PRIVATE: private} if private is not None else {})
+        private = _private(self.release)
+        return self.training.models | ({PRIVATE: private} if private is not None else {})
 
     @property
     def shuffled_label_check(self) -> ConfidenceInterval | None:
@@ -102,10 +102,10 @@ class RunResults(Struct, frozen=True, kw_only=True):
         """
         metric = self.parameters.promotion.metric
         candidates = [
-            kind for kind, model in self.trained.models.items() if kind not in BASELINES and not model.private
+            kind for kind, model in self.training.models.items() if kind not in BASELINES and not model.private
         ]
         return max(
-            candidates, key=lambda kind: self.trained.models[kind].validation.get(metric, float("-inf")), default=""
+            candidates, key=lambda kind: self.training.models[kind].validation.get(metric, float("-inf")), default=""
         )
 
 
@@ -119,9 +119,9 @@ def read(inputs: Inputs, parameters: Parameters) -> RunResults:
         window=inputs.window,
         cut=inputs.window.cut(parameters.split.test_days),
         parameters=parameters,
-        trained=_decode(inputs.out / "train.json", TrainingResults, "train"),
-        released=_decode(inputs.out / "privacy.json", ReleaseResults, "privacy"),
-        explained=_decode(inputs.out / "explain.json", dict[str, Any], "explain"),
+        training=_decode(inputs.out / "train.json", TrainingResults, "train"),
+        release=_decode(inputs.out / "privacy.json", ReleaseResults, "privacy"),
+        explanations=_decode(inputs.out / "explain.json", dict[str, Any], "explain"),
         folder=inputs.out,
     )
 
@@ -133,9 +133,9 @@ def _decode(path: Path, kind: Any, step: str) -> Any:
         raise TerminalError(f"reading {path} failed: {error}", f"run the step {step} first") from error
 
 
-def _private(released: ReleaseResults) -> ModelResult | None:
-    if released.refused or released.scores is None:
+def _private(release: ReleaseResults) -> ModelResult | None:
+    if release.refused or release.scores is None:
         return None
-    scores = released.scores if "scores" in released.scores else {"scores": released.scores}
-    intervals = {name: msgspec.to_builtins(interval) for name, interval in released.intervals.items()}
+    scores = release.scores if "scores" in release.scores else {"scores": release.scores}
+    intervals = {name: msgspec.to_builtins(interval) for name, interval in release.intervals.items()}
     return msgspec.convert({"intervals": intervals, **scores, "kind": PRIVATE, "private": True}, ModelResult)

@@ -133,7 +133,7 @@ def _save_pyfunc(model: Path, package: Path) -> None:
     """Save a model's folder as an MLflow model: scoring code, input schema and the folder itself."""
     schema = Schema([ColSpec(DataType.double, name) for name in columns.NAMES])
     with warnings.catch_warnings():
-        # An input example would be a row of a real visit.
+        # No input example, because it would be a row of a real visit.
         warnings.filterwarnings("ignore", message=".*input example was not provided", category=UserWarning)
         mlflow.pyfunc.save_model(
             str(package),
@@ -167,12 +167,12 @@ def _tags(results: RunResults, fit: ModelResult, digest: str) -> Iterator[tuple[
     yield DIGEST, digest
     yield TRAINED_UNTIL, results.cut.isoformat()
     yield "showroom.window", str(results.window)
-    yield "showroom.data", results.trained.data
+    yield "showroom.data", results.training.data
     yield "showroom.privacy", model_card.claim(results, fit)
     if fit.private:
-        for name, value in (results.released.mechanism or {}).items():
+        for name, value in (results.release.mechanism or {}).items():
             yield f"showroom.dp.{name}", str(value)
-        yield "showroom.dp.epsilon", str(results.released.epsilon)
+        yield "showroom.dp.epsilon", str(results.release.epsilon)
     commit = git_commit()
     if commit:
         yield COMMIT, commit
@@ -188,8 +188,8 @@ def _metrics(results: RunResults, fit: ModelResult) -> Iterator[tuple[str, float
         yield from _numbers("canary_roc_auc_", msgspec.to_builtins(fit.shuffled_label_check.roc_auc))
     yield from _numbers("attack_", model_card.attack(results, fit.kind))
     if fit.private:
-        released = results.released
-        yield from _numbers("", {"epsilon": released.epsilon, "spent": released.spent, "budget": released.budget})
+        release = results.release
+        yield from _numbers("", {"epsilon": release.epsilon, "spent": release.spent, "budget": release.budget})
 
 
 def _numbers(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, float]]:

@@ -69,7 +69,7 @@ def _challengers(results: RunResults) -> list[tuple[str, str, str]]:
     private = run_results.PRIVATE if run_results.PRIVATE in results.models else ""
     return [
         (versions.MODEL, best, "" if best else "only baselines were trained"),
-        (versions.PRIVATE_MODEL, private, results.released.refused or "no private network was released"),
+        (versions.PRIVATE_MODEL, private, results.release.refused or "no private network was released"),
     ]
 
 
@@ -117,11 +117,11 @@ def _apply_decision(
     if challenger is not None:
         tags = {DECISION: decision.outcome, REASONS: "; ".join(decision.reasons), CONFIRMED: "false"}
         versions.tag_version(context.client, challenger, tags)
-        if decision.promotes:
+        if decision.is_promotion:
             versions.promote(context.client, challenger)
         versions.tag_version(context.client, challenger, {CONFIRMED: "true"})
     records.confirm(context.records, name, key)
-    champion = challenger if decision.promotes else before
+    champion = challenger if decision.is_promotion else before
     return {
         "outcome": decision.outcome,
         "reasons": list(decision.reasons),
@@ -150,7 +150,7 @@ def _document(
         "before": _version_number(before),
         "figures": msgspec.to_builtins(collected),
         "window": str(results.window),
-        "data": results.trained.data,
+        "data": results.training.data,
     }
 
 
@@ -172,7 +172,7 @@ def _summarize(
     decisions: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, object]:
     address = f"{inputs.settings.mlflow.url.rstrip('/')}/#/experiments/{context.experiment}"
-    models, released = context.results.models, context.results.released
+    models, release = context.results.models, context.results.release
     return {
         "run": context.results.key,
         "models": [
@@ -186,6 +186,6 @@ def _summarize(
             for kind, logged_run in logged.items()
         ],
         "decisions": dict(decisions),
-        "epsilon": {"run": released.epsilon, "spent": released.spent, "budget": released.budget},
+        "epsilon": {"run": release.epsilon, "spent": release.spent, "budget": release.budget},
         "address": address,
     }

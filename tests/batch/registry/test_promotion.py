@@ -89,7 +89,7 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
 def test_decide_promotes_only_if_all_rules_are_met(change: dict[str, Any], outcome: str, reason: str) -> None:
     decision = decide(msgspec.structs.replace(GOOD, **change), max_calibration_error=LIMIT)
     assert decision.outcome == outcome
-    assert decision.promotes is (outcome == "promoted")
+    assert decision.is_promotion is (outcome == "promoted")
     assert any(reason in given for given in decision.reasons), decision.reasons
 
 
