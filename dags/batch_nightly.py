@@ -50,7 +50,7 @@ with DAG(
 
     @task
     def plan(params: Any = None, dag_run: Any = None) -> Any:
-        """The run's window, folder and oracle AUC."""
+        """Return the run's window, folder and oracle AUC."""
         from showroom.tasks.batch import plan_run
 
         return plan_run(dag_run.run_id, dag_run.run_after, params)

@@ -31,14 +31,14 @@ def comparisons(samples: Samples, seed: int) -> dict[str, LeakComparison]:
 def oversampled(samples: Samples, seed: int) -> LeakComparison:
     """Oversample purchases to half of all rows, before the split or only in its training part."""
     rows = np.arange(len(samples))
-    leaky = train_test_split(_balanced(samples.y, rows, seed), test_size=0.2, random_state=seed)
+    leaky = train_test_split(_oversample_positives(samples.y, rows, seed), test_size=0.2, random_state=seed)
     train, test = train_test_split(rows, test_size=0.2, random_state=seed, stratify=samples.y)
-    honest = _balanced(samples.y, train, seed), test
+    honest = _oversample_positives(samples.y, train, seed), test
     return LeakComparison(*(_score(samples.x, samples.y, part[0], part[1], seed) for part in (leaky, honest)))
 
 
 def copied(seed: int, sessions: int = SESSIONS) -> LeakComparison:
-    """Random labels, with every session twice; split by row, or by session."""
+    """Compare splits by row and by session on random labels, with every session twice."""
     random = np.random.default_rng(seed)
     x = np.tile(random.normal(size=(sessions, NOISE)).astype(np.float32), (2, 1))
     y = np.tile(random.integers(0, 2, sessions).astype(np.bool_), 2)
@@ -48,18 +48,18 @@ def copied(seed: int, sessions: int = SESSIONS) -> LeakComparison:
     return LeakComparison(*(_score(x, y, part[0], part[1], seed) for part in (leaky, honest)))
 
 
-def _balanced(y: Labels, rows: Rows, seed: int) -> Rows:
+def _oversample_positives(y: Labels, rows: Rows, seed: int) -> Rows:
     bought, others = rows[y[rows]], rows[~y[rows]]
-    more = np.random.default_rng(seed).choice(bought, len(others) - len(bought))
-    return np.concatenate([rows, more])
+    extra = np.random.default_rng(seed).choice(bought, len(others) - len(bought))
+    return np.concatenate([rows, extra])
 
 
 def _score(x: Matrix, y: Labels, train: Rows, test: Rows, seed: int) -> tuple[float, float, float]:
     forest = RandomForestClassifier(TREES, n_jobs=THREADS, random_state=seed).fit(x[train], y[train])
     p = forest.predict_proba(x[test])[:, 1]
-    called = p >= 0.5  # noqa: PLR2004 - as a classifier's own predict does
+    predicted = p >= 0.5  # noqa: PLR2004 - as a classifier's own predict does
     return (
-        round(float(accuracy_score(y[test], called)), 3),
-        round(float(f1_score(y[test], called)), 3),
+        round(float(accuracy_score(y[test], predicted)), 3),
+        round(float(f1_score(y[test], predicted)), 3),
         round(float(roc_auc_score(y[test], p)), 3),
     )

@@ -19,7 +19,7 @@ from include.batch.parameters import ModelParameters
 from include.batch.samples import Floats, Samples
 
 PARTS = 7
-"""One of this many parts of the training groups is the validation part for early stopping."""
+"""Number of parts of the training groups; one of them is the validation part for early stopping."""
 WITHOUT_VALIDATION = ("majority", "logistic", "forest")
 """Kinds without early stopping; they are fitted on the whole training part."""
 DRAWS, CONFIDENCE = 200, 0.95
@@ -103,7 +103,7 @@ def choose_kind(
 
 
 def _mean(folds: Sequence[Fold], predictions: Sequence[Floats], metric: Ranking, seed: int) -> ConfidenceInterval:
-    """Mean over the folds; their standard errors are treated as independent."""
+    """Return the mean over the folds; their standard errors are treated as independent."""
     parts = [
         bootstrap_std(fold.test.y, p, fold.test.group, metric, DRAWS, seed)
         for fold, p in zip(folds, predictions, strict=True)

@@ -29,7 +29,7 @@ def run(
     task: Annotated[list[str] | None, typer.Option(help="Only this task; may be repeated.")] = None,
     only: Annotated[list[str] | None, typer.Option(help="Fit only this kind of model; may be repeated.")] = None,
 ) -> None:
-    """Measure; prints a table, then one JSON line."""
+    """Measure all models; print a table, then one JSON line."""
     began = time.monotonic()
     models = load().models
     kinds = _select(tuple(FITS), only, "kind of model")
@@ -60,7 +60,7 @@ def _select(available: Sequence[str], requested: Sequence[str] | None, what: str
     """
     unknown = [name for name in requested or () if name not in available]
     if unknown:
-        raise SettingsError(f"there is no {what} {', '.join(unknown)}", f"there are: {', '.join(available)}")
+        raise SettingsError(f"unknown {what} {', '.join(unknown)}", f"choose among: {', '.join(available)}")
     return tuple(name for name in available if not requested or name in requested)
 
 
@@ -79,9 +79,9 @@ def _task(
     figures: dict[str, Any] = {
         f"{task.name}.base_rate": round(task.base_rate, 4),
         f"{task.name}.headline": target_kind,
-        f"{task.name}.models": {kind: _plain(result) for kind, result in scores.items()},
+        f"{task.name}.models": {kind: _format_score(result) for kind, result in scores.items()},
         f"{task.name}.bar": task.bar,
-        f"{task.name}.canary": {kind: _rounded(result) for kind, result in checks.items()},
+        f"{task.name}.canary": {kind: _check_interval(result) for kind, result in checks.items()},
         f"{task.name}.canary_ok": float(all(result.ok for result in checks.values())),
     }
     targets: dict[str, tuple[str, float]] = {f"{task.name}.canary_ok": ("at least", 1.0)}
@@ -100,7 +100,7 @@ def check_shuffled_labels(kind: str, fold: Fold, models: ModelParameters, seed: 
     return shuffled_label_check(FITS[kind], *split_validation(fold.train, seed), fold.test, models, DRAWS, seed)
 
 
-def _plain(cv_score: CVScore) -> Mapping[str, Any]:
+def _format_score(cv_score: CVScore) -> Mapping[str, Any]:
     return {
         "roc_auc": _interval(cv_score.roc_auc.value, cv_score.roc_auc.low, cv_score.roc_auc.high),
         "pr_auc": _interval(cv_score.pr_auc.value, cv_score.pr_auc.low, cv_score.pr_auc.high),
@@ -112,12 +112,12 @@ def _plain(cv_score: CVScore) -> Mapping[str, Any]:
     }
 
 
-def _rounded(check: ShuffledLabelCheck) -> list[float]:
+def _check_interval(check: ShuffledLabelCheck) -> list[float]:
     return _interval(check.roc_auc.value, check.roc_auc.low, check.roc_auc.high)
 
 
 def _interval(*bounds: float) -> list[float]:
-    """Value, low, high."""
+    """Return value, low and high, rounded."""
     return [round(bound, 4) for bound in bounds]
 
 

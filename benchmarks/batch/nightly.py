@@ -1,4 +1,4 @@
-"""Nightly steps on synthetic sessions in a separate archive: wall time, CPU time and peak memory of each step."""
+"""Nightly steps on synthetic sessions in a separate archive: wall time, CPU time and peak memory per step."""
 
 import contextlib
 import json
@@ -32,8 +32,8 @@ STATE = Path(".showroom/bench-nightly")
 KEY = "a key for benches only, never used elsewhere"
 END = datetime(2026, 11, 23, tzinfo=UTC)
 DAYS = 14
-READY_S, SAMPLED_S = 60.0, 0.2
-ALONE = ("features", "train", "privacy", "explain", "similar")
+STARTUP_TIMEOUT_S, SAMPLING_INTERVAL_S = 60.0, 0.2
+ARCHIVE_STEPS = ("features", "train", "privacy", "explain", "similar")
 """Steps that need no server except the archive."""
 
 PACKAGES = ("numpy", "pyarrow", "pymongo", "scikit-learn", "tensorflow", "xgboost-cpu")
@@ -59,10 +59,10 @@ def run(
     seed: Annotated[int, typer.Option(help="Seed of the synthetic shop.")] = 1,
     step: Annotated[list[str] | None, typer.Option(help=f"Only this step; may be repeated. {', '.join(STEPS)}")] = None,
     only: Annotated[list[str] | None, typer.Option(help="Fit only this kind of model; may be repeated.")] = None,
-    keep: Annotated[bool, typer.Option(help="Leave the run's folder where it is.")] = False,
+    keep: Annotated[bool, typer.Option(help="Keep the run's folder.")] = False,
     repeat: Annotated[bool, typer.Option(help="Run all steps a second time and compare the summaries.")] = False,
 ) -> None:
-    """Measure; prints one JSON line."""
+    """Measure the nightly steps; print one JSON line."""
     # A signal must also stop the archive's server.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     settings = Settings(
@@ -71,14 +71,14 @@ def run(
         batch=BatchSettings(noise_key=Secret(KEY)),
         mongodb=MongodbSettings(database="bench"),
     )
-    steps = tuple(step or ALONE)
+    steps = tuple(step or ARCHIVE_STEPS)
     window = f"{(END - timedelta(days=DAYS)).isoformat()}/{END.isoformat()}"
     out = ROOT / STATE / "run"
     with _archive(settings) as server:
-        truth, filling = _fill(settings, sessions, seed)
-        options = ["--window", window, "--out", str(out), "--oracle-auc", repr(truth["roc_auc_admitted"])]
+        ground_truth, filling = _fill(settings, sessions, seed)
+        options = ["--window", window, "--out", str(out), "--oracle-auc", repr(ground_truth["roc_auc_admitted"])]
         options += [f"--only={kind}" for kind in only or ()]
-        summaries, used = _run_steps(steps, options, settings)
+        summaries, usage_by_step = _run_steps(steps, options, settings)
         same = (
             {"identical": float(result_of(_run_steps(steps, options, settings)[0]) == result_of(summaries))}
             if repeat
@@ -88,18 +88,18 @@ def run(
         if keep:
             shutil.copytree(out, ROOT / STATE.with_name(f"{STATE.name}-run"), dirs_exist_ok=True)
     figures: dict[str, Any] = {
-        **_below_oracle(summaries.get("train"), truth["roc_auc_admitted"]),
+        **_below_oracle(summaries.get("train"), ground_truth["roc_auc_admitted"]),
         **_private(summaries.get("privacy")),
         **same,
-        "steps_s": round(sum(usage.wall_s for usage in used.values()), 1),
-        "peak_mb": round(max(usage.peak_mb for usage in used.values())),
+        "steps_s": round(sum(usage.wall_s for usage in usage_by_step.values()), 1),
+        "peak_mb": round(max(usage.peak_mb for usage in usage_by_step.values())),
         "sessions": summaries.get("features", {}).get("sessions"),
         "fill_s": round(filling.wall_s, 1),
         "mongodb_rss_mb": round(server_mb),
-        "ceiling_roc_auc": truth["roc_auc_admitted"],
-        **{f"{name}_s": round(usage.wall_s, 1) for name, usage in used.items()},
-        **{f"{name}_cpu_s": round(usage.cpu_s, 1) for name, usage in used.items()},
-        **{f"{name}_peak_mb": round(usage.peak_mb) for name, usage in used.items()},
+        "ceiling_roc_auc": ground_truth["roc_auc_admitted"],
+        **{f"{name}_s": round(usage.wall_s, 1) for name, usage in usage_by_step.items()},
+        **{f"{name}_cpu_s": round(usage.cpu_s, 1) for name, usage in usage_by_step.items()},
+        **{f"{name}_peak_mb": round(usage.peak_mb) for name, usage in usage_by_step.items()},
     }
     config = {"sessions": sessions, "days": DAYS, "steps": list(steps), "only": list(only or ())}
     targets = {name: target for name, target in TARGETS.items() if name in figures}
@@ -122,23 +122,23 @@ def _run_steps(
 ) -> tuple[dict[str, Any], dict[str, ResourceUsage]]:
     """Run the steps in sequence; return their summaries and their resource usage."""
     summaries: dict[str, Any] = {}
-    used: dict[str, ResourceUsage] = {}
+    usage_by_step: dict[str, ResourceUsage] = {}
     for name in steps:
-        line, used[name] = _measured([sys.executable, "-m", "include.batch", name, *options], settings)
+        line, usage_by_step[name] = _run_measured([sys.executable, "-m", "include.batch", name, *options], settings)
         summaries[name] = json.loads(line)
-        _log(f"{name}: {used[name].wall_s:.1f} s, {used[name].peak_mb:.0f} MB")
-    return summaries, used
+        _log(f"{name}: {usage_by_step[name].wall_s:.1f} s, {usage_by_step[name].peak_mb:.0f} MB")
+    return summaries, usage_by_step
 
 
 def result_of(summary: Any) -> Any:
-    """A summary without the keys that differ between equal runs."""
+    """Return a summary without the keys that differ between equal runs."""
     if isinstance(summary, dict):
         return {name: result_of(value) for name, value in summary.items() if name not in NONDETERMINISTIC_KEYS}
     return [result_of(value) for value in summary] if isinstance(summary, list) else summary
 
 
 def _below_oracle(trained: dict[str, Any] | None, oracle_auc: float) -> dict[str, float]:
-    """ROC-AUC on the temporal holdout by kind of model, and the gap between the oracle and the selected model."""
+    """Return the ROC-AUC on the temporal holdout by kind, and the gap of the selected model to the oracle."""
     if trained is None:
         return {}
     roc_auc = {
@@ -155,7 +155,7 @@ def _below_oracle(trained: dict[str, Any] | None, oracle_auc: float) -> dict[str
 
 
 def _private(released: dict[str, Any] | None) -> dict[str, float]:
-    """Metrics of the private network, and its epsilon."""
+    """Return the metrics of the private network, and its epsilon."""
     if released is None or "scores" not in released:
         return {}
     return {
@@ -190,12 +190,12 @@ class _Probe(Protocol):
 
 
 def _wait(probe: _Probe, server: "subprocess.Popen[bytes]") -> None:
-    until = time.monotonic() + READY_S
-    while server.poll() is None and time.monotonic() < until:
+    deadline = time.monotonic() + STARTUP_TIMEOUT_S
+    while server.poll() is None and time.monotonic() < deadline:
         with contextlib.suppress(Exception):
             if probe() is None:
                 return
-        time.sleep(SAMPLED_S)
+        time.sleep(SAMPLING_INTERVAL_S)
     raise typer.Exit(1)
 
 
@@ -205,11 +205,11 @@ def _fill(settings: Settings, sessions: int, seed: int) -> tuple[dict[str, Any],
     _log(f"filling the archive with {sessions:,} visits")
     start = END - timedelta(days=DAYS)
     command = [str(python), "-m", "benchmarks.fill_archive", "--start", f"{start:%Y-%m-%d}", "--end", f"{END:%Y-%m-%d}"]
-    line, used = _measured([*command, "--sessions", str(sessions), "--seed", str(seed)], settings)
-    return cast("dict[str, Any]", json.loads(line)), used
+    line, usage_by_step = _run_measured([*command, "--sessions", str(sessions), "--seed", str(seed)], settings)
+    return cast("dict[str, Any]", json.loads(line)), usage_by_step
 
 
-def _measured(command: Sequence[str], settings: Settings) -> tuple[str, ResourceUsage]:
+def _run_measured(command: Sequence[str], settings: Settings) -> tuple[str, ResourceUsage]:
     """Run a command; return the last line of its output. A failed command ends the benchmark."""
     environment = {**os.environ, **settings.to_env(), "PYTHONPATH": str(ROOT)}
     began = time.monotonic()
@@ -219,7 +219,7 @@ def _measured(command: Sequence[str], settings: Settings) -> tuple[str, Resource
     while process.poll() is None:
         with contextlib.suppress(psutil.NoSuchProcess):
             peak, cpu = max(peak, _resident_mb(process.pid)), max(cpu, _cpu_s(process.pid))
-        time.sleep(SAMPLED_S)
+        time.sleep(SAMPLING_INTERVAL_S)
     printed, _ = process.communicate()
     if process.returncode:
         _log(f"{' '.join(command[:4])} ended with {process.returncode}")
@@ -227,13 +227,13 @@ def _measured(command: Sequence[str], settings: Settings) -> tuple[str, Resource
     return printed.strip().splitlines()[-1], ResourceUsage(time.monotonic() - began, cpu, peak)
 
 
-def _family(pid: int) -> list[psutil.Process]:
+def _process_tree(pid: int) -> list[psutil.Process]:
     process = psutil.Process(pid)
     return [process, *process.children(recursive=True)]
 
 
 def _resident_mb(pid: int) -> float:
-    return sum(process.memory_info().rss for process in _family(pid)) / 1e6
+    return sum(process.memory_info().rss for process in _process_tree(pid)) / 1e6
 
 
 def _cpu_s(pid: int) -> float:
@@ -242,7 +242,7 @@ def _cpu_s(pid: int) -> float:
 
 
 def _log(line: str) -> None:
-    """Progress goes to standard error: the last line of standard output is the result."""
+    """Print progress to standard error, because the last line of standard output is the result."""
     typer.echo(line, err=True)
 
 

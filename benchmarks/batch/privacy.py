@@ -1,4 +1,4 @@
-"""The private network at several epsilons on public data; each epsilon recomputed from the logged mechanism."""
+"""The private network at several epsilons on public data; each epsilon is recomputed from the logged mechanism."""
 
 import sys
 import time
@@ -36,7 +36,7 @@ EPSILONS = (1.0, 3.0, 8.0)
 BASE_RATE = 0.155
 """Base rate of the data set as published by its authors."""
 TASKS = {"all": "uci-all", "honest": "uci-honest"}
-BARS = {
+PUBLISHED_SCORES = {
     "all": {1.0: (0.914, 0.701), 3.0: (0.922, 0.718), 8.0: (0.927, 0.724)},
     "honest": {1.0: (0.745, 0.329), 3.0: (0.755, 0.346), 8.0: (0.758, 0.353)},
 }
@@ -74,13 +74,13 @@ def measure(columns: str, folds: Sequence[Fold], private: PrivateParameters, see
     figures, seconds, logged = [], [], []
     for number, fold in enumerate(folds):
         # Each session of this data set is of another user; equal sessions share a fold, not a user.
-        data = users(_single(fold.train), 1)
+        data = users(_one_session_per_user(fold.train), 1)
         mechanism = calibrate(
             Request(
                 epsilon=private.epsilon,
                 delta=private.delta,
                 users=len(data),
-                expected=private.users_per_step,
+                expected_users=private.users_per_step,
                 steps=private.steps,
                 clip=private.clip,
             )
@@ -100,18 +100,21 @@ def measure(columns: str, folds: Sequence[Fold], private: PrivateParameters, see
     return CurvePoint(columns=columns, epsilon=private.epsilon, seconds=tuple(seconds), logged=logged[0], **means)
 
 
-def _single(samples: Samples) -> Samples:
+def _one_session_per_user(samples: Samples) -> Samples:
     return replace(samples, group=np.arange(len(samples)))
 
 
 def non_private_auc(folds: Sequence[Fold], nightly: Parameters, seed: int) -> float:
-    """Mean ROC-AUC of the network without privacy on the same folds."""
+    """Return the mean ROC-AUC of the network without privacy on the same folds."""
     predictions = [fit("network", fold.train, nightly.models, seed).probabilities(fold.test) for fold in folds]
     return float(np.mean([score(fold.test.y, p, 0.5).roc_auc for fold, p in zip(folds, predictions, strict=True)]))
 
 
 def epsilons_from_log(points: Sequence[CurvePoint]) -> list[dict[str, Any]]:
-    """Epsilon of logged mechanisms: by the accountant, recomputed, by the Renyi bound, and with double noise."""
+    """Return the epsilons of logged mechanisms.
+
+    Each row contains the accountant's epsilon, the recomputed one, the Renyi bound, and epsilon at double noise.
+    """
     rows = []
     for curve_point in points:
         mechanism = curve_point.mechanism
@@ -133,34 +136,36 @@ def epsilons_from_log(points: Sequence[CurvePoint]) -> list[dict[str, Any]]:
     return rows
 
 
-def table(points: Sequence[CurvePoint], rows: Sequence[dict[str, Any]], plain: dict[str, float]) -> str:
+def table(points: Sequence[CurvePoint], rows: Sequence[dict[str, Any]], non_private: dict[str, float]) -> str:
     """Format the printed tables: scores beside the bars, then epsilon by several methods."""
     lines = [f"{'columns':<8}{'epsilon':>8}{'ROC-AUC':>9}{'bar':>7}{'PR-AUC':>8}{'bar':>7}{'Brier':>8}{'seconds':>9}"]
     for curve_point in points:
-        roc, pr = BARS[curve_point.columns].get(curve_point.epsilon, (np.nan, np.nan))
+        roc, pr = PUBLISHED_SCORES[curve_point.columns].get(curve_point.epsilon, (np.nan, np.nan))
         lines.append(
             f"{curve_point.columns:<8}{curve_point.epsilon:>8g}{curve_point.roc_auc:>9.4f}{roc:>7.3f}{curve_point.pr_auc:>8.4f}{pr:>7.3f}"
             f"{curve_point.brier:>8.4f}{float(np.median(curve_point.seconds)):>9.2f}"
         )
-    lines += [f"{name:<8}{'without':>8}{value:>9.4f}   the network without privacy" for name, value in plain.items()]
+    lines += [
+        f"{name:<8}{'without':>8}{value:>9.4f}   the network without privacy" for name, value in non_private.items()
+    ]
     names = list(rows[0])
     lines += ["", "".join(f"{name:>17}" for name in names)]
     lines += ["".join(f"{row[name]:>17}" for name in names) for row in rows]
     return "\n".join(lines)
 
 
-def draw(points: Sequence[CurvePoint], plain: dict[str, float], path: Path) -> None:
-    """Utility against epsilon, the level without privacy dashed."""
+def draw(points: Sequence[CurvePoint], non_private: dict[str, float], path: Path) -> None:
+    """Plot utility against epsilon; the level without privacy is dashed."""
     figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
     names = dict.fromkeys(curve_point.columns for curve_point in points)
     for axis, metric, title in zip(axes, ("roc_auc", "pr_auc"), ("ROC-AUC", "PR-AUC"), strict=True):
         for number, name in enumerate(names):
-            own = [curve_point for curve_point in points if curve_point.columns == name]
+            curve = [curve_point for curve_point in points if curve_point.columns == name]
             label = "all fields" if name == "all" else "without PageValues"
-            values = [getattr(curve_point, metric) for curve_point in own]
-            axis.plot([curve_point.epsilon for curve_point in own], values, "o-", color=f"C{number}", label=label)
+            values = [getattr(curve_point, metric) for curve_point in curve]
+            axis.plot([curve_point.epsilon for curve_point in curve], values, "o-", color=f"C{number}", label=label)
             if metric == "roc_auc":
-                axis.axhline(plain[name], color=f"C{number}", linestyle="--", linewidth=1)
+                axis.axhline(non_private[name], color=f"C{number}", linestyle="--", linewidth=1)
         axis.set(xscale="log", xlabel="epsilon (delta 1e-5, one user)", ylabel=title)
         axis.set_xticks(EPSILONS, [f"{epsilon:g}" for epsilon in EPSILONS])
         axis.minorticks_off()
@@ -174,27 +179,29 @@ def draw(points: Sequence[CurvePoint], plain: dict[str, float], path: Path) -> N
 def run(
     data: Annotated[Path, typer.Option(help="Folder of the public file.")] = Path("../shared/data"),
     seed: Annotated[int, typer.Option(help="Seed of the folds, the first weights and the noise.")] = 42,
-    folder: Annotated[Path, typer.Option(help="Where privacy.json and privacy.png go.")] = FOLDER,
+    folder: Annotated[Path, typer.Option(help="Folder of privacy.json and privacy.png.")] = FOLDER,
 ) -> None:
-    """Measure; prints a table, then one JSON line, and draws privacy.png."""
-    read = shoppers.read(data / shoppers.FILE)
+    """Measure the private network; print a table, then one JSON line, and draw privacy.png."""
+    shopper_data = shoppers.read(data / shoppers.FILE)
     nightly = parameters.load()
     private = msgspec.structs.replace(nightly.private, prior=BASE_RATE)
-    tasks = {task.name: task for task in uci(read, seed)}
+    tasks = {task.name: task for task in uci(shopper_data, seed)}
     folds = {name: tasks[task].folds for name, task in TASKS.items()}
-    # Imported first, because the import takes longer than a training.
+    # Import TensorFlow before the timed trainings, because the import takes longer than a training.
     tensorflow.load(seed)
     points = [
         measure(name, parts, msgspec.structs.replace(private, epsilon=epsilon), seed)
         for name, parts in folds.items()
         for epsilon in EPSILONS
     ]
-    plain = {name: non_private_auc(parts, nightly, seed) for name, parts in folds.items()}
+    non_private = {name: non_private_auc(parts, nightly, seed) for name, parts in folds.items()}
     rows = epsilons_from_log([curve_point for curve_point in points if curve_point.columns == "all"])
-    typer.echo(table(points, rows, plain))
+    typer.echo(table(points, rows, non_private))
     folder.mkdir(exist_ok=True)
-    draw(points, plain, folder / "privacy.png")
-    figures = _figures(points, rows) | {f"roc_auc_{name}_without": round(value, 4) for name, value in plain.items()}
+    draw(points, non_private, folder / "privacy.png")
+    figures = _figures(points, rows) | {
+        f"roc_auc_{name}_without": round(value, 4) for name, value in non_private.items()
+    }
     config = {"folds": FOLDS, "private": msgspec.to_builtins(private)}
     line = report(
         "privacy", figures=figures, targets=TARGETS, seed=seed, config=config, packages=PACKAGES, folder=folder

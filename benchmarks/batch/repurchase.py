@@ -1,4 +1,4 @@
-"""Does a customer who bought before a cut-off buy again within 30 days? From UCI "Online Retail".
+"""Repurchase within 30 days after a cut-off, on UCI "Online Retail".
 
 D. Chen, UCI Machine Learning Repository, 2015, CC BY 4.0 (D. Chen, S. L. Sain, K. Guo, "Data mining for the online
 retail industry", Journal of Database Marketing and Customer Strategy Management 19 (2012) 197): invoices of one shop
@@ -27,7 +27,7 @@ DAYS = 30.0
 TEST = datetime(2011, 11, 9, tzinfo=UTC)
 """The last cut-off whose 30 days the file covers."""
 MISSING = 500.0
-"""Stands for "never" in ratios: longer than the file, in days."""
+"""Days that stand for "never" in ratios; longer than the period of the file."""
 RECENT = (14, 30, 60, 90, 180)
 """Days back over which purchases are counted."""
 HOME = "United Kingdom"
@@ -35,10 +35,11 @@ HOME = "United Kingdom"
 
 @dataclass(frozen=True)
 class Purchases:
-    """m invoices in the order of (customer, time); `at` in days since 1970, `value` in pounds, all (m,).
+    """m invoices sorted by (customer, time); all fields are (m,).
 
-    `lines` are of the invoice, `fresh` those of products that are new to the customer; `returned` marks an invoice
-    that returns goods. `gap` is the days since the customer's previous invoice, NaN for the first.
+    `at` is in days since 1970, `value` in pounds. `lines` are the lines of the invoice, `fresh` those of products that
+    are new to the customer. `returned` marks an invoice that returns goods. `gap` is the days since the customer's
+    previous invoice, NaN for the first.
     """
 
     customer: Rows
@@ -54,21 +55,21 @@ class Purchases:
         return len(self.at)
 
     def before(self, day: float) -> "Purchases":
-        """Invoices before a day."""
+        """Return the invoices before a day."""
         return self.where(self.at < day)
 
     def where(self, rows: Labels) -> "Purchases":
-        """Only these invoices."""
+        """Return the invoices selected by a mask."""
         return Purchases(**{name: getattr(self, name)[rows] for name in self.__dataclass_fields__})
 
 
 def day(instant: datetime) -> float:
-    """Days since 1970."""
+    """Return days since 1970."""
     return instant.timestamp() / 86_400
 
 
 def samples(purchases: Purchases, cutoffs: Sequence[float]) -> Samples:
-    """One row for each existing customer at each cut-off (days since 1970); the customer is the group."""
+    """Return one row for each existing customer at each cut-off (days since 1970); the customer is the group."""
     fields: list[dict[str, Floats]] = []
     labels: list[Labels] = []
     groups: list[Rows] = []
@@ -88,15 +89,18 @@ def samples(purchases: Purchases, cutoffs: Sequence[float]) -> Samples:
 
 
 def outcomes(purchases: Purchases, customers: Rows, cutoff: float) -> Labels:
-    """(n,) whether each customer bought in [cutoff, cutoff + 30 days). Only this function reads past a cut-off."""
+    """Return (n,) whether each customer bought in [cutoff, cutoff + 30 days).
+
+    Only this function reads past a cut-off.
+    """
     within = (purchases.at >= cutoff) & (purchases.at < cutoff + DAYS) & ~purchases.returned
     return np.isin(customers, purchases.customer[within])
 
 
 def features_at(purchases: Purchases, cutoff: float) -> tuple[Rows, dict[str, Floats]]:
-    """Customers with a purchase before the cut-off, and each of their fields (n,) at the cut-off.
+    """Return customers with a purchase before the cut-off, and each of their fields (n,) at the cut-off.
 
-    Recency, frequency and value as in the paper above, and the current gap relative to earlier gaps.
+    Fields are recency, frequency and value as in the paper above, and the current gap relative to earlier gaps.
     """
     past = purchases.before(cutoff)
     bought, returned = past.where(~past.returned), past.where(past.returned)
@@ -165,12 +169,12 @@ ENCODERS: dict[str, Encoder] = {
 
 
 def _sums(member: Rows, weights: Floats, count: int) -> Floats:
-    """(count,) weights summed for each member."""
+    """Return (count,) weights summed for each member."""
     return np.bincount(member, weights=weights, minlength=count).astype(np.float64)
 
 
 def _count(customers: Rows, occurrences: Rows) -> Floats:
-    """(n,) how often each of the sorted customers occurs in `occurrences`."""
+    """Return (n,) the number of occurrences of each of the sorted customers."""
     at = np.searchsorted(customers, occurrences)
     in_range = at < len(customers)
     at, occurrences = at[in_range], occurrences[in_range]
@@ -178,7 +182,7 @@ def _count(customers: Rows, occurrences: Rows) -> Floats:
 
 
 def _days(bought: Purchases, member: Rows, count: int) -> Floats:
-    """(n,) on how many different days each customer bought."""
+    """Return (n,) the number of different days on which each customer bought."""
     days = np.floor(bought.at)
     new = np.ones(len(days), dtype=np.bool_)
     new[1:] = (days[1:] != days[:-1]) | (member[1:] != member[:-1])
@@ -196,13 +200,13 @@ def read(path: Path) -> Purchases:
             path, convert_options=pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(FIELDS[:3], pa.string()))
         )
     except (OSError, pa.ArrowInvalid) as error:
-        raise TerminalError(f"{path} cannot be read ({type(error).__name__})", _REMEDY) from error
+        raise TerminalError(f"reading {path} failed: {type(error).__name__}", _REMEDY) from error
     if tuple(table.column_names) != FIELDS:
         raise TerminalError(f"{path} has other columns than the published file", _REMEDY)
     rows = pc.and_(pc.is_valid(table["CustomerID"]), pc.greater(table["UnitPrice"], 0))
     table = table.filter(rows).group_by(list(FIELDS)).aggregate([])
     if not table.num_rows:
-        raise TerminalError(f"{path} has no line of a known customer", _REMEDY)
+        raise TerminalError(f"{path} has no line with a customer id", _REMEDY)
     return _invoices(table)
 
 
@@ -240,7 +244,7 @@ def _invoices(table: pa.Table) -> Purchases:
 
 
 def _first(customer: Rows, code: Rows, returned: Labels) -> Floats:
-    """(n,) 1 where a line is the customer's first purchase of its product; lines are in the order of time."""
+    """Return (n,) 1 where a line is the customer's first purchase of its product; lines are sorted by time."""
     bought = np.flatnonzero(~returned)
     codes = int(code.max(initial=0)) + 1
     _, earliest = np.unique(customer[bought] * codes + code[bought], return_index=True)
@@ -250,7 +254,7 @@ def _first(customer: Rows, code: Rows, returned: Labels) -> Floats:
 
 
 def _gaps(customer: Rows, at: Floats, returned: Labels) -> Floats:
-    """(m,) days since the same customer's previous purchase, NaN for the first and for returns."""
+    """Return (m,) days since the same customer's previous purchase, NaN for the first and for returns."""
     bought = np.flatnonzero(~returned)
     gap = np.full(len(at), np.nan)
     same = customer[bought][1:] == customer[bought][:-1]

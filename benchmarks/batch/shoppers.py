@@ -55,7 +55,10 @@ WITHOUT_PERIOD = tuple(name for name in WITHOUT_PAGE_VALUES if name != "Month")
 
 @dataclass(frozen=True)
 class ShopperData:
-    """n sessions: `fields` each (n,) numbers as recorded, `y` (n,), `group` (n,): equal sessions, equal groups."""
+    """Data of n sessions.
+
+    `fields` are (n,) numbers as recorded, `y` (n,) the outcomes. `group` (n,) is equal for equal sessions.
+    """
 
     fields: dict[str, Floats]
     y: Labels
@@ -65,14 +68,14 @@ class ShopperData:
         return len(self.y)
 
     def samples(self, columns: Sequence[str] = ALL) -> Samples:
-        """The sessions with these fields only.
+        """Return the sessions with these fields only.
 
         Raises:
             TerminalError: a field is unknown.
         """
         missing = [name for name in columns if name not in ENCODERS]
         if missing:
-            raise TerminalError(f"no field {', '.join(missing)} of a session", f"fields are: {', '.join(ALL)}")
+            raise TerminalError(f"unknown fields {', '.join(missing)}", f"choose among: {', '.join(ALL)}")
         x: list[Matrix] = []
         z: list[Matrix] = []
         names: list[str] = []
@@ -84,7 +87,7 @@ class ShopperData:
         return Samples(np.hstack(x), np.hstack(z), self.y, self.group, tuple(names))
 
     def months(self, first: int, last: int) -> Rows:
-        """Rows of the sessions of these months (1-12), both included."""
+        """Return the row numbers of the sessions of these months (1-12), both included."""
         month = self.fields["Month"]
         return np.flatnonzero((month >= first) & (month <= last))
 
@@ -102,17 +105,22 @@ def read(path: Path) -> ShopperData:
                 raise TerminalError(f"{path} has other columns than the published file", _REMEDY)
             texts = list(rows)
     except OSError as error:
-        raise TerminalError(f"{path} cannot be read ({error.strerror})", _REMEDY) from error
+        raise TerminalError(f"reading {path} failed: {error.strerror}", _REMEDY) from error
     try:
         fields = {name: _numbers(name, (row[name] for row in texts)) for name in ALL}
         y = np.array([_FLAGS[row[OUTCOME].upper()] for row in texts], dtype=np.bool_)
     except (KeyError, ValueError, TypeError) as error:
-        raise TerminalError(f"{path} has a value that the published file has not ({error})", _REMEDY) from error
+        raise TerminalError(
+            f"{path} has a value that the published file does not contain ({error})", _REMEDY
+        ) from error
     return ShopperData(fields, y, duplicates(np.column_stack(list(fields.values()))))
 
 
 def duplicates(rows: NDArray[np.float64]) -> Rows:
-    """(n,) numbers that are equal for equal rows of (n, d), without the outcome, so that duplicates share a fold."""
+    """Return (n,) group numbers, equal for equal rows of (n, d).
+
+    The outcome is not a column, so duplicates with different outcomes share a fold too.
+    """
     _, group = np.unique(rows, axis=0, return_inverse=True)
     return group.astype(np.int64).ravel()
 

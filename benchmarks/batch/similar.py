@@ -1,7 +1,7 @@
-"""Similar users: the array path, datasketch and brute force on the same sets, synthetic and Online Retail.
+"""Similar users: the array implementation, datasketch and brute force on synthetic sets and Online Retail.
 
 `python -m benchmarks.batch.similar`. Seconds are wall time of a warm process: the median of three runs for the array
-path, one run for datasketch and brute force. Compilation by numba is reported separately. Each size runs in a
+implementation, one run for datasketch and brute force. Compilation by numba is reported separately. Each size runs in a
 separate process, so that its peak memory is measured.
 """
 
@@ -35,10 +35,10 @@ ITEMS = 20_000
 GROUP = 5
 MAX_SWAPPED = 8
 SKEW = 1.5
-"""Half of the users are in groups around one basket with up to MAX_SWAPPED items swapped; the others are alone."""
+"""Half of the users are in groups around one basket with up to MAX_SWAPPED items swapped; the others are ungrouped."""
 
-FEWEST_ITEMS = 3
-LARGEST_REFERENCE = 100_000
+MIN_ITEMS = 3
+MAX_REFERENCE_USERS = 100_000
 SAMPLE = 2_000
 REPEATS = 3
 WIDE = (42, 3)
@@ -58,7 +58,7 @@ Row = dict[str, Any]
 
 
 def synthetic(users: int, seed: int) -> Sets:
-    """Baskets of about BASKET of ITEMS items, with a skewed popularity."""
+    """Generate baskets of about BASKET of ITEMS items, with a skewed popularity."""
     draw = np.random.default_rng(seed)
 
     def items(count: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
@@ -68,13 +68,13 @@ def synthetic(users: int, seed: int) -> Sets:
     tokens = np.repeat(items(groups * BASKET).reshape(groups, BASKET), GROUP, axis=0)
     swapped = np.arange(BASKET) < draw.integers(0, MAX_SWAPPED + 1, len(tokens))[:, None]
     tokens[swapped] = items(int(swapped.sum()))
-    alone = items((users - len(tokens)) * BASKET)
+    ungrouped = items((users - len(tokens)) * BASKET)
     everyone = np.repeat(np.arange(users), BASKET)
-    return Sets.from_pairs(everyone, np.concatenate([tokens.ravel(), alone]), users, ITEMS)
+    return Sets.from_pairs(everyone, np.concatenate([tokens.ravel(), ungrouped]), users, ITEMS)
 
 
 def online_retail(path: Path) -> Sets:
-    """The products of each customer with at least FEWEST_ITEMS.
+    """Return the products of each customer with at least MIN_ITEMS products.
 
     Raises:
         TerminalError: the file is missing.
@@ -84,7 +84,7 @@ def online_retail(path: Path) -> Sets:
         valid = line["CustomerID"] and not line["InvoiceNo"].startswith("C")
         if valid and float(line["Quantity"]) > 0 and float(line["UnitPrice"]) > 0:
             bought.setdefault(line["CustomerID"], set()).add(line["StockCode"])
-    members = [bought[customer] for customer in sorted(bought) if len(bought[customer]) >= FEWEST_ITEMS]
+    members = [bought[customer] for customer in sorted(bought) if len(bought[customer]) >= MIN_ITEMS]
     numbers = {item: number for number, item in enumerate(sorted(set().union(*members)))}
     pairs = [(owner, numbers[item]) for owner, items in enumerate(members) for item in items]
     owners, tokens = np.array(pairs, np.int64).T
@@ -97,23 +97,23 @@ def _lines(path: Path) -> Iterator[dict[str, str]]:
             yield from csv.DictReader(source)
     except OSError as error:
         raise TerminalError(
-            f"{path} cannot be read ({type(error).__name__})", "name Online Retail by --data"
+            f"reading {path} failed: {type(error).__name__}", "give the file of Online Retail by --data"
         ) from error
 
 
 def measure(name: str, sets: Sets, banding: Banding, threshold: float, neighbours: int) -> Row:
     """Measure one collection of sets; return one row of the table."""
     hashes = np.random.default_rng(banding.seed).integers(0, 2**32, sets.vocabulary, dtype=np.uint32)
-    first_s, _ = _timed(lambda: _find(sets.take(np.arange(10)), hashes, banding, threshold, neighbours))
-    built, index = _repeated(lambda: Index.build(sets, hashes, banding))
-    joined, result = _repeated(lambda: index.pairs(threshold))
-    listed, near = _repeated(lambda: index.nearest(neighbours, threshold))
+    warm_up_s, _ = _time(lambda: _search(sets.take(np.arange(10)), hashes, banding, threshold, neighbours))
+    built, index = _time_repeats(lambda: Index.build(sets, hashes, banding))
+    joined, result = _time_repeats(lambda: index.pairs(threshold))
+    listed, near = _time_repeats(lambda: index.nearest(neighbours, threshold))
     index_s, pairs_s, nearest_s = (sorted(seconds)[REPEATS // 2] for seconds in (built, joined, listed))
     row: Row = {
         "sets": name,
         "users": len(sets),
         "mean_size": round(float(sets.sizes.mean()), 1),
-        "compile_or_load_s": round(first_s, 3),
+        "compile_or_load_s": round(warm_up_s, 3),
         "index_s": round(index_s, 3),
         "pairs_s": round(pairs_s, 3),
         "nearest_s": round(nearest_s, 3),
@@ -121,54 +121,54 @@ def measure(name: str, sets: Sets, banding: Banding, threshold: float, neighbour
         "pairs": len(result),
         "array_peak_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
     }
-    whole = len(sets) <= LARGEST_REFERENCE
+    whole = len(sets) <= MAX_REFERENCE_USERS
     rows = np.arange(len(sets)) if whole else np.random.default_rng(banding.seed).choice(len(sets), SAMPLE, False)
-    exact_s, true = _timed(lambda: brute_force.pairs(sets, threshold, None if whole else rows))
-    request = result if whole else _touching(result, rows)
+    exact_s, true = _time(lambda: brute_force.pairs(sets, threshold, None if whole else rows))
+    restricted = result if whole else _restrict_to_rows(result, rows)
     sample = rows if len(rows) <= SAMPLE else rows[:: len(rows) // SAMPLE]
     row |= {
         "exact_s": round(exact_s, 2) if whole else None,
         "true_pairs": len(true),
-        "recall": round(brute_force.recall(request, true), 5),
-        "precision": round(brute_force.precision(request, true), 5),
+        "recall": round(brute_force.recall(restricted, true), 5),
+        "precision": round(brute_force.precision(restricted, true), 5),
         "nearest_recall": round(brute_force.nearest_recall(near, sets, sample, threshold)[0], 5),
     }
     if whole:
-        reference_s, reference_pairs = _timed(lambda: Reference.build(sets, hashes, banding).pairs(threshold))
+        reference_s, reference_pairs = _time(lambda: Reference.build(sets, hashes, banding).pairs(threshold))
         row |= {
             "datasketch_s": round(reference_s, 2),
-            # Datasketch runs once; compare with the slowest run of the array path.
+            # Datasketch runs once; compare with the slowest run of the array implementation.
             "times_datasketch": round(reference_s / (max(built) + max(joined)), 1),
             "agree": bool(np.array_equal(reference_pairs.keys, result.keys)),
         }
     return row
 
 
-def _find(sets: Sets, hashes: Hashes, banding: Banding, threshold: float, neighbours: int) -> None:
+def _search(sets: Sets, hashes: Hashes, banding: Banding, threshold: float, neighbours: int) -> None:
     index = Index.build(sets, hashes, banding)
     index.pairs(threshold)
     index.nearest(neighbours, threshold)
 
 
-def _touching(pairs: Pairs, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Pairs:
+def _restrict_to_rows(pairs: Pairs, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Pairs:
     retained = np.isin(pairs.left, rows) | np.isin(pairs.right, rows)
     return Pairs(pairs.left[retained], pairs.right[retained], pairs.similarity[retained])
 
 
-def _timed(work: Callable[[], _T]) -> tuple[float, _T]:
+def _time(work: Callable[[], _T]) -> tuple[float, _T]:
     began = time.perf_counter()
-    done = work()
-    return time.perf_counter() - began, done
+    result = work()
+    return time.perf_counter() - began, result
 
 
-def _repeated(work: Callable[[], _T]) -> tuple[list[float], _T]:
+def _time_repeats(work: Callable[[], _T]) -> tuple[list[float], _T]:
     """Return the seconds of each run, and the result of the last."""
-    first, made = _timed(work)
+    first, value = _time(work)
     seconds = [first]
     for _ in range(REPEATS - 1):
-        again, made = _timed(work)
-        seconds.append(again)
-    return seconds, made
+        repeat_s, value = _time(work)
+        seconds.append(repeat_s)
+    return seconds, value
 
 
 def _banding(seed: int, wide: bool = False) -> Banding:
@@ -177,20 +177,20 @@ def _banding(seed: int, wide: bool = False) -> Banding:
     return Banding(similar.permutations, bands, rows, seed)
 
 
-def one_size(users: int, seed: int) -> Row:
+def measure_synthetic(users: int, seed: int) -> Row:
     """Measure synthetic users; runs in a separate process."""
     similar = parameters.load().similar
     return measure("synthetic", synthetic(users, seed), _banding(seed), similar.threshold, similar.neighbours)
 
 
-def retail(path: Path, seed: int, wide: bool) -> Row:
+def measure_retail(path: Path, seed: int, wide: bool) -> Row:
     """Measure Online Retail; runs in a separate process."""
     similar = parameters.load().similar
     name = "online retail" + (" 42x3" if wide else "")
     return measure(name, online_retail(path), _banding(seed, wide), similar.threshold, similar.neighbours)
 
 
-def _alone(work: Callable[..., Row], *arguments: Any) -> Row:
+def _run_in_process(work: Callable[..., Row], *arguments: Any) -> Row:
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         row = pool.submit(work, *arguments).result()
     typer.echo(f"{row['sets']}, {row['users']:,} users: {row['array_s']} s, recall {row['recall']:.4f}", err=True)
@@ -204,7 +204,7 @@ COLUMNS = (
 
 
 def _table(rows: list[Row]) -> str:
-    """One line per metric, one column per collection of sets."""
+    """Format one line per metric, one column per collection of sets."""
     return "\n".join(
         f"{name:<18}" + "".join(f"{row.get(name) if row.get(name) is not None else '-':>20}" for row in rows)
         for name in COLUMNS
@@ -232,9 +232,9 @@ def run(
     ],
     seed: Annotated[int, typer.Option(help="Of the synthetic users and the permutations.")] = 1,
 ) -> None:
-    """Measure similar users: arrays against datasketch and brute force; a table, then one JSON line."""
-    rows = [_alone(retail, data, seed, wide) for wide in (False, True)] + [
-        _alone(one_size, size, seed) for size in users
+    """Compare arrays with datasketch and brute force; print a table, then one JSON line."""
+    rows = [_run_in_process(measure_retail, data, seed, wide) for wide in (False, True)] + [
+        _run_in_process(measure_synthetic, size, seed) for size in users
     ]
     typer.echo(_table(rows))
     figures = _figures(rows)
@@ -246,7 +246,7 @@ def run(
 
 
 def main() -> None:
-    """Run the command line; an error of the project is one line."""
+    """Run the command line; an error of the project prints one line."""
     try:
         typer.run(run)
     except ShowroomError as error:

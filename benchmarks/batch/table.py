@@ -25,12 +25,14 @@ def format_task(
     tests = sum(len(fold.test) for fold in task.folds)
     lines = [f"\n{task.name}: {task.about}", f"  {tests:,} test rows, base rate {task.base_rate:.3f}", HEAD]
     lines += [_row(result, task.bars.get(kind), "*" if kind == target_kind else " ") for kind, result in scores.items()]
-    lines.append(f"  bar: ROC-AUC {task.bar[0]:.3f}, PR-AUC {task.bar[1]:.3f}, the best known by this protocol")
+    lines.append(
+        f"  bar: ROC-AUC {task.bar[0]:.3f}, PR-AUC {task.bar[1]:.3f}, the best published result under the same protocol"
+    )
     if earlier:
         text = ", ".join(f"{kind} {result.value:.3f}" for kind, result in earlier.items())
         lines.append(f"  chosen (*) on folds before the test, the simplest within a standard error of the best: {text}")
     if target_kind in scores:
-        lines.append(_verdict(task, scores[target_kind]))
+        lines.append(_target_line(task, scores[target_kind]))
     lines += [
         f"  shuffled labels, {kind}: ROC-AUC {result.roc_auc.value:.3f} {_bounds(result.roc_auc)}"
         f" {'contains 0.5' if result.ok else 'NOT CHANCE: there is a leak'}"
@@ -57,7 +59,7 @@ def _row(cv_score: CVScore, bar: Bar | None, mark: str) -> str:
     )
 
 
-def _verdict(task: Task, cv_score: CVScore) -> str:
+def _target_line(task: Task, cv_score: CVScore) -> str:
     text = [
         f"{name} {value.value:.4f} >= {bound:.3f} {'met' if value.value >= bound else 'NOT MET'}"
         for name, value, bound in zip(

@@ -56,7 +56,7 @@ class Task:
 
 
 def uci(data: ShopperData, seed: int) -> tuple[Task, Task, Task]:
-    """Three tasks: all fields, without PageValues, and later months without the month."""
+    """Return three tasks: all fields, without PageValues, and later months without the month."""
     splitter = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
     rows = list(splitter.split(data.group, data.y, data.group))
     everything, honest = data.samples(), data.samples(shoppers.WITHOUT_PAGE_VALUES)
@@ -113,12 +113,12 @@ def _later(data: ShopperData) -> Task:
 
 
 def exclude_groups(group: Rows, train: Rows, test: Rows) -> Rows:
-    """The rows of `train` without groups of `test`."""
+    """Return the rows of `train` whose groups are not in `test`."""
     return train[~np.isin(group[train], group[test])]
 
 
 def repurchase_task(purchases: Purchases, seed: int) -> Task:
-    """Repurchase: tested on other customers than those trained on, at a later cut-off."""
+    """Return the repurchase task: other customers than those trained on, at a later cut-off."""
     test = repurchase.day(repurchase.TEST)
     return Task(
         "repurchase",
@@ -143,12 +143,12 @@ def _customers(purchases: Purchases, cutoff: float, parts: int, seed: int) -> tu
 
 
 def cutoffs(test: float) -> tuple[float, ...]:
-    """Training cut-offs whose outcomes end before the test's cut-off."""
+    """Return the training cut-offs whose outcomes end before the test's cut-off."""
     return tuple(test - repurchase.DAYS - STEP_DAYS * back for back in range(CUTOFFS))
 
 
 def assign_parts(group: Rows, parts: int, seed: int) -> Rows:
-    """(n,) part of each row's group by hash; the same group is always in the same part.
+    """Return the (n,) part of each row's group by hash; a group is always in the same part.
 
     Another number of parts gives an independent assignment, so that parts of a part are not empty.
     """

@@ -1,1 +1,4 @@
-"""The nightly batch: features, similar users, models, privacy, explanation, promotion; in an environment of its own."""
+"""Nightly batch: features, similar users, models, privacy, explanations and promotion.
+
+It runs in a separate Python environment.
+"""

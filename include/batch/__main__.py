@@ -19,7 +19,7 @@ from include.contracts.errors import SettingsError, ShowroomError, TransientErro
 from include.contracts.settings import Settings
 
 EX_FAILED, EX_USAGE, EX_TEMPFAIL = 1, 2, 75
-"""Exit codes: a retry cannot help, settings or arguments are invalid, a retry may help (as in sysexits.h)."""
+"""Exit codes: permanent failure, invalid settings or arguments, and a failure worth a retry (as in sysexits.h)."""
 
 
 def run(
@@ -34,7 +34,7 @@ def run(
 ) -> None:
     """Run one step of a nightly run; write its summary as DIR/STEP.json and print it as the last line."""
     if name not in STEPS:
-        raise SettingsError(f"there is no step {name!r}", f"steps are: {', '.join(STEPS)}")
+        raise SettingsError(f"unknown step {name!r}", f"choose one of: {', '.join(STEPS)}")
     began = time.monotonic()
 
     def log(line: str) -> None:

@@ -1,4 +1,4 @@
-"""What a step receives beside the parameters, and what it returns."""
+"""Inputs and outputs of a step."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -160,5 +160,7 @@ def load(path: Path = FILE) -> Parameters:
         raise SettingsError(f"{path.name}: {error}", "see include/batch/parameters.py") from error
     similar = parameters.similar
     if similar.bands * similar.rows > similar.permutations:
-        raise SettingsError(f"{path.name}: similar.bands x similar.rows exceed similar.permutations", "lower one")
+        raise SettingsError(
+            f"{path.name}: similar.bands x similar.rows exceed similar.permutations", "lower one of them"
+        )
     return parameters

@@ -1,4 +1,4 @@
-"""The input of every model: rows, labels and groups."""
+"""Model input: rows, labels and groups."""
 
 from dataclasses import dataclass
 
@@ -13,11 +13,14 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Samples:
-    """n visits (or rows of a public data set).
+    """Columns, labels and groups of n visits, or of n rows of a public data set.
 
-    `x` (n, d) holds the unscaled columns for trees, NaN where missing; `z` (n, e) the columns scaled by constants, NaN
-    replaced, for linear models and networks; `y` (n,) whether the visit ended in a purchase; `group` (n,) the number of
-    its user, or of the group that must not be on both sides of a split.
+    Attributes:
+        x: unscaled columns for trees (n, d), NaN where missing.
+        z: columns scaled by constants (n, e), without NaN, for linear models and networks.
+        y: whether the visit ended in a purchase (n,).
+        group: number of the user (n,), or of another group that a split must not divide.
+        columns: names of the d columns.
     """
 
     x: Matrix
@@ -30,9 +33,9 @@ class Samples:
         return len(self.y)
 
     def take(self, rows: Rows) -> "Samples":
-        """Only these rows, in their order."""
+        """Return these rows, in the given order."""
         return Samples(self.x[rows], self.z[rows], self.y[rows], self.group[rows], self.columns)
 
-    def labelled(self, y: Labels) -> "Samples":
-        """The same rows with other labels."""
+    def with_labels(self, y: Labels) -> "Samples":
+        """Return the same rows with other labels."""
         return Samples(self.x, self.z, y, self.group, self.columns)

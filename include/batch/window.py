@@ -15,7 +15,11 @@ class Window:
 
     @classmethod
     def parse(cls, text: str) -> "Window":
-        """`START/END` in ISO 8601; a time without an offset is UTC. Raises SettingsError."""
+        """Parse `START/END` in ISO 8601; a time without an offset is UTC.
+
+        Raises:
+            SettingsError: the text is not a window, or the window is empty.
+        """
         try:
             start, end = (_utc(datetime.fromisoformat(part)) for part in text.split("/"))
         except ValueError as error:
@@ -27,14 +31,14 @@ class Window:
         return cls(start, end)
 
     def __str__(self) -> str:
-        """As `parse` reads it."""
+        """Return the format that `parse` reads."""
         return f"{self.start.isoformat()}/{self.end.isoformat()}"
 
     def cut(self, test_days: float) -> datetime:
-        """The start of the test part.
+        """Return the start of the test part.
 
         Raises:
-            SettingsError: nothing would remain before it.
+            SettingsError: the window is not longer than its test part.
         """
         cut = self.end - timedelta(days=test_days)
         if cut <= self.start:

@@ -1,4 +1,4 @@
-"""The operator that runs the steps of the nightly batch."""
+"""Operator that runs the steps of the nightly batch."""
 
 import json
 import os
@@ -50,12 +50,12 @@ class BatchStepOperator(BaseOperator):
         """
         plan = context["ti"].xcom_pull(task_ids=self.plan_task_id)
         with fail_fast_on_terminal():
-            current = load_settings()
-            command = build_command(current, self.step, plan)
-            environment = build_environment(current, os.environ)
-        # The working directory is not the project's folder, because modules there would shadow installed packages.
-        done = self._process.run_command(command, env=environment, cwd=plan["out"])
-        raise_for_exit_code(self.step, done.exit_code, done.output)
+            settings = load_settings()
+            command = build_command(settings, self.step, plan)
+            environment = build_environment(settings, os.environ)
+        # Run in the run's folder, because modules in the project's folder would shadow installed packages.
+        result = self._process.run_command(command, env=environment, cwd=plan["out"])
+        raise_for_exit_code(self.step, result.exit_code, result.output)
         summary: dict[str, Any] = json.loads((Path(plan["out"]) / f"{self.step}.json").read_text())
         if run := challenger_run(summary):
             context["ti"].xcom_push(key=RUN_KEY, value=run)
@@ -67,27 +67,31 @@ class BatchStepOperator(BaseOperator):
             self._process.send_sigterm()  # type: ignore[no-untyped-call]
 
 
-def build_command(current: Settings, step: str, plan: Mapping[str, Any]) -> list[str]:
+def build_command(settings: Settings, step: str, plan: Mapping[str, Any]) -> list[str]:
     """Build the command of a step.
 
     Raises:
         SettingsError: the settings do not name the batch's environment.
     """
     # nice: the stream has priority for the CPU. setpriv: killing the task also kills its subprocess.
-    before = [*_if_installed("nice", "-n", "10"), *_if_installed("setpriv", "--pdeathsig", "KILL")]
+    prefix = [*_if_installed("nice", "-n", "10"), *_if_installed("setpriv", "--pdeathsig", "KILL")]
     options = ["--window", plan["window"], "--out", plan["out"]]
     if plan.get("oracle_auc") is not None:
         options += ["--oracle-auc", f"{plan['oracle_auc']:.6f}"]
-    return [*before, str(batch_python(current)), "-P", "-m", "include.batch", step, *options]
+    return [*prefix, str(batch_python(settings)), "-P", "-m", "include.batch", step, *options]
 
 
-def build_environment(current: Settings, base: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a step: this process's variables, MLflow's address as seen from here, and cache folders."""
-    caches = batch_runs_dir(current) / "cache"
-    reached = current.replace(mlflow={"url": base.get(TRACKING) or current.mlflow.url})
+def build_environment(settings: Settings, base: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a step.
+
+    It contains this process's variables without Airflow's, the settings with the MLflow address that this process uses,
+    and the cache folders.
+    """
+    caches = batch_runs_dir(settings) / "cache"
+    effective = settings.replace(mlflow={"url": base.get(TRACKING) or settings.mlflow.url})
     return {
         **{name: value for name, value in base.items() if not name.startswith(("AIRFLOW", "_AIRFLOW"))},
-        **reached.to_env(),
+        **effective.to_env(),
         "NUMBA_CACHE_DIR": str(caches / "numba"),
         "MPLCONFIGDIR": str(caches / "matplotlib"),
     }
@@ -104,7 +108,7 @@ def raise_for_exit_code(step: str, code: int, output: str) -> None:
 
 
 def challenger_run(summary: Mapping[str, Any]) -> str | None:
-    """`experiment/run` of the best challenger in a summary; None without a challenger."""
+    """Return `experiment/run` of the best challenger in a summary; None without a challenger."""
     experiment = str(summary.get("address", "")).partition("/#/experiments/")[2]
     decisions = summary.get("decisions") or {}
     runs = [decision["challenger"]["run"] for decision in decisions.values() if decision.get("challenger")]

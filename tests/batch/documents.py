@@ -16,7 +16,7 @@ Document = dict[str, Any]
 
 
 def document(session: str = "s-1", **changes: Any) -> Document:
-    """One session of the archive with every field; `changes` replace whole fields."""
+    """Return one archived session with every field; `changes` replace whole fields."""
     fields: Document = {
         "_id": session,
         "v": 1,
@@ -43,7 +43,7 @@ def document(session: str = "s-1", **changes: Any) -> Document:
 
 
 def view(product: str = "p01", **changes: Any) -> Document:
-    """One viewed product."""
+    """Return one viewed product."""
     fields: Document = {
         "product_id": product,
         "name": "Sofa",
@@ -56,7 +56,7 @@ def view(product: str = "p01", **changes: Any) -> Document:
 
 
 def shop(sessions: int, users: int, seed: int = 1) -> list[Document]:
-    """Random visits over `WINDOW`; longer ones by desktop end in a purchase more often."""
+    """Return random visits in `WINDOW`; longer visits by desktop end in a purchase more often."""
     rng = Random(seed)
     return [_visit(rng, f"s-{number:06d}", f"{rng.randrange(users):032x}") for number in range(sessions)]
 
@@ -84,5 +84,5 @@ def _visit(rng: Random, session: str, user: str) -> Document:
 
 
 def chunks(documents: Sequence[Document], size: int) -> Iterator[Sequence[Document]]:
-    """The documents in their order, `size` at a time."""
+    """Yield the documents in their order, `size` at a time."""
     return (documents[at : at + size] for at in range(0, len(documents), size))

@@ -25,7 +25,10 @@ MODELS = ModelParameters(
 
 
 def samples(rows: int, seed: int, columns: int = 6) -> Samples:
-    """Column `c0` is informative, `c1` less so, the others are noise; a tenth of `c1` is missing."""
+    """Return samples with an informative column `c0`, a weaker one `c1` and noise columns.
+
+    A tenth of `c1` is missing.
+    """
     random = np.random.default_rng(seed)
     x = random.normal(size=(rows, columns)).astype(np.float32)
     y = random.random(rows) < 1.0 / (1.0 + np.exp(1.0 - 2.0 * x[:, 0] - 0.7 * x[:, 1]))

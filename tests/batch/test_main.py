@@ -65,7 +65,7 @@ def test_load_of_a_missing_file_names_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "summary"),
     [
-        (["nap", "--window", "2026-11-09/2026-11-23"], "there is no step 'nap'"),
+        (["nap", "--window", "2026-11-09/2026-11-23"], "unknown step 'nap'"),
         (["train", "--window", "yesterday"], "window 'yesterday'"),
     ],
 )

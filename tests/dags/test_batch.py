@@ -1,4 +1,4 @@
-"""The plan of the nightly batch, and its operator on fake steps."""
+"""Plan of the nightly batch, and its operator with fake steps."""
 
 from __future__ import annotations
 
@@ -98,11 +98,11 @@ def interval_ledger(start: datetime, days: int, buckets: dict[int, tuple[int, in
 
 def test_combined_oracle_auc_uses_the_intervals_in_the_window() -> None:
     inside = interval_ledger(START, 1, {-10: (10, 1), 10: (10, 5), NEVER: (20, 0)})
-    also = interval_ledger(START + timedelta(days=5), 1, {10: (10, 9)})
+    second = interval_ledger(START + timedelta(days=5), 1, {10: (10, 9)})
     before, after = interval_ledger(START - timedelta(days=1), 1, {0: (9, 1)}), interval_ledger(END, 1, {0: (9, 1)})
 
     both = describe({-10: (10, 1), 10: (20, 14), NEVER: (20, 0)}).roc_auc_admitted
-    assert combined_oracle_auc([before, inside, also, after], START, END) == both
+    assert combined_oracle_auc([before, inside, second, after], START, END) == both
     assert combined_oracle_auc([before, after], START, END) is None
     assert combined_oracle_auc([], START, END) is None
 
@@ -136,10 +136,10 @@ def step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     pushed: dict[str, Any] = {}
     task = SimpleNamespace(xcom_pull=lambda task_ids: plan, xcom_push=lambda key, value: pushed.update({key: value}))
 
-    def made(name: str) -> tuple[BatchStepOperator, Any]:
+    def build(name: str) -> tuple[BatchStepOperator, Any]:
         return BatchStepOperator(task_id="step", step=name, plan_task_id="plan"), {"ti": task}
 
-    return made
+    return build
 
 
 def test_operator_logs_lines_and_returns_the_summary(step: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -74,7 +74,7 @@ def test_an_empty_window_fails_at_once_and_says_why(api: AirflowApi, settings: S
     assert set(nightly.failed) == {"features"}
     assert not nightly.summaries
     log = api.log(nightly_run.DAG, nightly.run_id, "features", attempt=1)
-    assert "the archive holds no session that began in" in log
+    assert "the archive has no session that began in" in log
     assert api.task_states(nightly_run.DAG, nightly.run_id)["promote"] == "upstream_failed"
 
 

@@ -1,4 +1,7 @@
-"""Intervals by drawing users with replacement: visits of one user are no independent evidence."""
+"""Bootstrap confidence intervals over users.
+
+Users are resampled instead of rows, because visits of one user are not independent.
+"""
 
 from collections.abc import Iterator
 from typing import Literal, cast
@@ -14,13 +17,13 @@ from include.contracts.errors import TerminalError
 Metric = Literal["roc_auc", "pr_auc", "brier", "log_loss", "calibration_error", "f1", "accuracy"]
 MIN_USERS = 2
 MAX_CELLS = 4_000_000
-"""Rows times draws held at once: bounds the memory to a few arrays of this many numbers."""
+"""Maximum of rows x resamples in memory at a time."""
 
 
 def intervals(
     y: Labels, p: Floats, group: Rows, draws: int, confidence: float, seed: int, threshold: float = 0.5
 ) -> dict[str, ConfidenceInterval]:
-    """Percentile intervals of all METRICS.
+    """Return percentile intervals of all METRICS.
 
     Resamples with one outcome only are skipped.
 
@@ -37,7 +40,7 @@ def intervals(
         TerminalError: a metric is undefined, or there is a single user.
     """
     weighted = WeightedMetrics(y, p, threshold)
-    samples = [weighted.compute(weights) for weights in _draws(y, p, group, draws, seed)]
+    samples = [weighted.compute(weights) for weights in _resampled_weights(y, p, group, draws, seed)]
     point = weighted.compute(np.ones((1, len(y))))
     return {
         name: ConfidenceInterval(
@@ -47,48 +50,54 @@ def intervals(
     }
 
 
-def paired(
+def paired_interval(
     y: Labels, new: Floats, old: Floats, group: Rows, metric: Metric, draws: int, confidence: float, seed: int
 ) -> ConfidenceInterval:
-    """Interval of metric(new) - metric(old), both computed on the same resampled users.
+    """Return the interval of metric(new) - metric(old), both computed on the same resampled users.
 
     Raises:
         TerminalError: a metric is undefined, or there is a single user.
     """
     validate_scores(y, old)
     pair = WeightedMetrics(y, new), WeightedMetrics(y, old)
-    drawn = [
+    differences = [
         np.subtract(*(weighted.compute(weights, (metric,))[metric] for weighted in pair))
-        for weights in _draws(y, new, group, draws, seed)
+        for weights in _resampled_weights(y, new, group, draws, seed)
     ]
     ones = np.ones((1, len(y)))
     first, second = (float(weighted.compute(ones, (metric,))[metric][0]) for weighted in pair)
-    return ConfidenceInterval(first - second, *_bounds(np.concatenate(drawn), confidence))
+    return ConfidenceInterval(first - second, *_bounds(np.concatenate(differences), confidence))
 
 
 def bootstrap_std(y: Labels, p: Floats, group: Rows, metric: Metric, draws: int, seed: int) -> tuple[float, float]:
-    """A metric and its standard deviation over draws of users. Raises TerminalError as `intervals` does."""
+    """Return a metric and its bootstrap standard deviation over users.
+
+    Raises:
+        TerminalError: a metric is undefined, or there is a single user.
+    """
     weighted = WeightedMetrics(y, p)
-    drawn = [weighted.compute(weights, (metric,))[metric] for weights in _draws(y, p, group, draws, seed)]
+    differences = [
+        weighted.compute(weights, (metric,))[metric] for weights in _resampled_weights(y, p, group, draws, seed)
+    ]
     point = weighted.compute(np.ones((1, len(y))), (metric,))[metric]
-    return float(point[0]), float(np.nanstd(np.concatenate(drawn)))
+    return float(point[0]), float(np.nanstd(np.concatenate(differences)))
 
 
-def _draws(y: Labels, p: Floats, group: Rows, draws: int, seed: int) -> Iterator[Floats]:
-    """Weights (k, n) of rows, in portions of draws: how often each row's user was drawn."""
+def _resampled_weights(y: Labels, p: Floats, group: Rows, draws: int, seed: int) -> Iterator[Floats]:
+    """Yield row weights (k, n), in chunks of resamples: how often each row's user was differences."""
     validate_scores(y, p)
     if group.shape != y.shape:
-        raise TerminalError(f"{group.shape} groups of {y.shape} outcomes", "give the user of each row")
+        raise TerminalError(f"{group.shape} groups do not match {y.shape} outcomes", "pass the user of each row")
     users, member = np.unique(group, return_inverse=True)
     if len(users) < MIN_USERS:
-        raise TerminalError("an interval over users needs at least two of them", "choose a longer window")
+        raise TerminalError("an interval over users needs at least two users", "choose a longer window")
     random = np.random.default_rng(seed)
-    portion = max(1, MAX_CELLS // len(y))
-    for at in range(0, draws, portion):
+    chunk = max(1, MAX_CELLS // len(y))
+    for start in range(0, draws, chunk):
         counts = np.stack(
             [
                 np.bincount(random.integers(0, len(users), len(users)), minlength=len(users))
-                for _ in range(min(portion, draws - at))
+                for _ in range(min(chunk, draws - start))
             ]
         )
         yield counts[:, member].astype(np.float64)
@@ -97,7 +106,7 @@ def _draws(y: Labels, p: Floats, group: Rows, draws: int, seed: int) -> Iterator
 def _bounds(values: Floats, confidence: float) -> tuple[float, float]:
     finite = values[np.isfinite(values)]
     if not len(finite):
-        raise TerminalError("no draw of users has both outcomes", "choose a longer window")
+        raise TerminalError("no resample of users has both outcomes", "choose a longer window")
     tail = 100.0 * (1.0 - confidence) / 2.0
     low, high = cast("Floats", np.percentile(finite, [tail, 100.0 - tail]))
     return float(low), float(high)

@@ -84,16 +84,17 @@ def evaluate(kind: str, temporal: SplitSamples, random_split: SplitSamples, para
 
 
 def best(evaluations: Mapping[str, Evaluation], metric: str) -> str:
-    """The kind with the highest `metric` on the validation rows; a baseline only where there is no other kind.
+    """Return the kind with the highest `metric` on the validation rows.
 
-    Test rows are not used for the choice, because that would bias their metrics.
+    A baseline is returned only where there is no other kind. Test rows are not used for the choice, because that would
+    bias their metrics.
     """
     candidates = [kind for kind in evaluations if kind not in BASELINES] or list(evaluations)
     return max(candidates, key=lambda kind: float(getattr(evaluations[kind].validation, metric)))
 
 
 def best_baseline(evaluations: Mapping[str, Evaluation], metric: str) -> str | None:
-    """The baseline with the highest `metric` on the validation rows; None where none was fitted."""
+    """Return the baseline with the highest `metric` on the validation rows; None where none was fitted."""
     baselines = {kind: evaluation for kind, evaluation in evaluations.items() if kind in BASELINES}
     return best(baselines, metric) if baselines else None
 

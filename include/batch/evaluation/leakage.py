@@ -18,7 +18,7 @@ from include.contracts.errors import TerminalError
 
 MAX_BINS = 32
 MAX_ROWS = 100_000
-"""Rows looked at for leaks, evenly spread: far more than a separation needs."""
+"""Rows that are checked for leaks, evenly spaced."""
 SHUFFLED_LABEL_CONFIDENCE = 0.999
 """High, because a false alarm would block a promotion; a real leak ranks far above chance."""
 
@@ -27,7 +27,7 @@ Column = NDArray[np.floating]
 
 
 class Leak(Struct, frozen=True):
-    """A column which alone ranks the outcome with `roc_auc`, upwards, downwards or by its values' own rates."""
+    """A column that alone predicts the outcome with `roc_auc`: by ascending order, descending order or target rate."""
 
     column: str
     roc_auc: float
@@ -41,7 +41,7 @@ class ShuffledLabelCheck(Struct, frozen=True):
 
 
 def find_leaks(samples: Samples, limit: float) -> tuple[Leak, ...]:
-    """Columns of x whose `separation` is at least `limit`, worst first."""
+    """Return the columns of x whose `univariate_auc` is at least `limit`, highest first."""
     sample = samples.take(np.arange(0, len(samples), 1 + len(samples) // MAX_ROWS))
     measured = [Leak(name, univariate_auc(sample.x[:, at], sample)) for at, name in enumerate(sample.columns)]
     return tuple(sorted((leak for leak in measured if leak.roc_auc >= limit), key=lambda leak: -leak.roc_auc))
@@ -63,15 +63,16 @@ def assert_no_leaks(samples: Samples, limit: float) -> None:
 
 
 def univariate_auc(column: Column, samples: Samples) -> float:
-    """ROC-AUC in [0.5, 1] of one column (n,): the maximum of ascending order, descending order and target rate per bin.
+    """Return the ROC-AUC in [0.5, 1] of one column (n,).
 
-    NaN ranks lowest and has a separate bin. The rates of the bins are estimated on half of the users and scored on
-    the other half, so that noise stays at 0.5. A constant column, or labels of one class, give 0.5.
+    It is the maximum over ascending order, descending order and target rate per bin. NaN ranks lowest and has a
+    separate bin. The rates of the bins are estimated on half of the users and scored on the other half, so that noise
+    stays at 0.5. A constant column, or labels of one class, give 0.5.
     """
     filled = np.nan_to_num(column.astype(np.float64), nan=-np.inf, posinf=np.finfo(np.float64).max)
     ascending = _auc(samples.y, filled)
     fitted = _half(samples.group)
-    bin_of_row = _binned(filled)
+    bin_of_row = _assign_bins(filled)
     rates = _rates(bin_of_row[fitted], samples.y[fitted], int(bin_of_row.max(initial=0)) + 1)
     return max(ascending, 1.0 - ascending, _auc(samples.y[~fitted], rates[bin_of_row[~fitted]]))
 
@@ -91,7 +92,7 @@ def shuffled_label_check(
     therefore detected. The interval is the normal interval with the bootstrap's standard deviation.
     """
     labels = _permute_labels(train, validation, test, seed)
-    model = fit(train.labelled(labels[0]), validation.labelled(labels[1]), models, seed)
+    model = fit(train.with_labels(labels[0]), validation.with_labels(labels[1]), models, seed)
     p = model.probabilities(test)
     value, std = bootstrap_std(labels[2], p, test.group, "roc_auc", draws, seed)
     half_width = NormalDist().inv_cdf(0.5 + SHUFFLED_LABEL_CONFIDENCE / 2.0) * std
@@ -100,7 +101,7 @@ def shuffled_label_check(
 
 
 def _permute_labels(train: Samples, validation: Samples, test: Samples, seed: int) -> list[Labels]:
-    """Shuffled labels of each part: one per user, at the base rate of the rows, both classes in each part."""
+    """Return shuffled labels of each part: one per user, at the base rate of the rows, both classes in each part."""
     parts = (train, validation, test)
     users, member = np.unique(np.concatenate([part.group for part in parts]), return_inverse=True)
     rate = float(np.concatenate([part.y for part in parts]).mean())
@@ -115,18 +116,18 @@ def _permute_labels(train: Samples, validation: Samples, test: Samples, seed: in
 
 
 def _half(group: Rows) -> Labels:
-    """Rows of every second user."""
+    """Return a mask of the rows of every second user."""
     _, member = np.unique(group, return_inverse=True)
     return cast("Labels", member % 2 == 0)
 
 
-def _binned(column: Floats) -> Rows:
+def _assign_bins(column: Floats) -> Rows:
     edges = np.unique(np.quantile(column, np.linspace(0.0, 1.0, MAX_BINS + 1)[1:-1], method="lower"))
     return np.searchsorted(edges, column, side="left") * 2 + np.isin(column, edges)
 
 
 def _rates(bin_of_row: Rows, y: Labels, bins: int) -> Floats:
-    """Share of purchases of each bin, smoothed towards the share of all."""
+    """Return the share of purchases of each bin, smoothed towards the overall share."""
     counts = np.bincount(bin_of_row, minlength=bins)
     bought = np.bincount(bin_of_row, weights=y, minlength=bins)
     base_rate = float(y.mean()) if len(y) else 0.5
@@ -134,7 +135,7 @@ def _rates(bin_of_row: Rows, y: Labels, bins: int) -> Floats:
 
 
 def _auc(y: Labels, score: Floats) -> float:
-    """By ranks, ties in the middle (Mann and Whitney); any finite or infinite scores; 0.5 for a single class."""
+    """Return the ROC-AUC by mid-ranks (Mann and Whitney) of finite or infinite scores; 0.5 for a single class."""
     positives = int(y.sum())
     negatives = len(y) - positives
     if not positives or not negatives:

@@ -12,7 +12,7 @@ CLIP = 1e-7
 
 
 class Scores(Struct, frozen=True):
-    """n rows. `f1` and `accuracy` are of `p >= threshold`; `pr_auc` is average precision."""
+    """Metrics of n rows. `f1` and `accuracy` are of `p >= threshold`; `pr_auc` is average precision."""
 
     rows: int
     positives: int
@@ -28,7 +28,7 @@ class Scores(Struct, frozen=True):
 
 
 class Bin(Struct, frozen=True):
-    """Rows of neighbouring probability: how many, what was predicted on average, what happened."""
+    """Rows of similar probability: their number, mean prediction and observed rate."""
 
     rows: int
     predicted: float
@@ -69,10 +69,12 @@ def validate_scores(y: Labels, p: Floats) -> None:
         TerminalError: there are no rows or one class only, lengths differ, or values are not probabilities.
     """
     if y.shape != p.shape or y.ndim != 1 or not len(y):
-        raise TerminalError(f"{y.shape} outcomes and {p.shape} scores", "give as many scores as outcomes, at least one")
+        raise TerminalError(f"{y.shape} outcomes and {p.shape} scores", "pass one score per outcome, at least one")
     if not np.isfinite(p).all() or p.min() < 0.0 or p.max() > 1.0:
         invalid = int(np.sum(~(np.isfinite(p) & (p >= 0.0) & (p <= 1.0))))
-        raise TerminalError(f"{invalid} of {len(p)} scores are no probabilities", "see which model made them")
+        raise TerminalError(
+            f"{invalid} of {len(p)} scores are not probabilities", "check the model that predicted them"
+        )
     if y.all() or not y.any():
         raise TerminalError(
             f"all {len(y)} visits have the same outcome, ranking metrics are undefined", "choose a longer window"
@@ -80,13 +82,18 @@ def validate_scores(y: Labels, p: Floats) -> None:
 
 
 def threshold_at_rate(p: Floats, rate: float) -> float:
-    """The threshold at which the share of `p >= threshold` is closest to `rate`; ties choose the smaller share.
+    """Return the threshold at which the share of `p >= threshold` is closest to `rate`.
 
-    Choose it on the validation part only. Where all scores are equal, the threshold is above them (or at them, for a
-    rate above a half).
+    Ties choose the smaller share. Choose the threshold on the validation part only. Where all scores are equal, the
+    threshold is above them (or at them, for a rate above 0.5).
+
+    Raises:
+        TerminalError: there are no scores, or a score is not finite.
     """
     if not len(p) or not np.isfinite(p).all():
-        raise TerminalError("no threshold without scores", "check that the validation part is not empty")
+        raise TerminalError(
+            "choosing a threshold failed: there are no finite scores", "check that the validation part is not empty"
+        )
     values, counts = np.unique(p, return_counts=True)
     above = np.append(np.cumsum(counts[::-1])[::-1], 0) / len(p)
     candidates = np.append(values, np.nextafter(values[-1], np.inf))
@@ -95,7 +102,10 @@ def threshold_at_rate(p: Floats, rate: float) -> float:
 
 
 def calibration(y: Labels, p: Floats, bins: int = 10) -> tuple[Bin, ...]:
-    """Reliability table: rows by rising probability in at most `bins` parts of about equal size, equal p together."""
+    """Return the reliability table: rows by rising probability in at most `bins` bins of about equal size.
+
+    Rows of equal probability are in the same bin.
+    """
     index = bin_index(p, bins)
     counts = np.bincount(index)
     predicted = np.bincount(index, weights=p) / counts
@@ -107,7 +117,7 @@ def calibration(y: Labels, p: Floats, bins: int = 10) -> tuple[Bin, ...]:
 
 
 def calibration_error(table: tuple[Bin, ...]) -> float:
-    """Mean distance of predicted and observed, weighted by rows: expected calibration error.
+    """Return the expected calibration error: mean |predicted - observed|, weighted by rows.
 
     With bins of equal size, as in Nguyen and O'Connor, "Posterior calibration and exploratory analysis for natural
     language processing models", EMNLP 2015.
@@ -117,7 +127,7 @@ def calibration_error(table: tuple[Bin, ...]) -> float:
 
 
 def bin_index(p: Floats, bins: int) -> Rows:
-    """(n,) number of each row's bin, 0 upwards, none empty."""
+    """Return the (n,) bin number of each row, from 0, without empty bins."""
     edges = np.unique(np.quantile(p, np.linspace(0.0, 1.0, bins + 1)[1:-1]))
     index = np.searchsorted(edges, p, side="left")
     _, dense = np.unique(index, return_inverse=True)

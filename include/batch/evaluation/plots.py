@@ -1,4 +1,7 @@
-"""Plots of several models on the same rows, as PNG; without timestamps, so equal input gives equal files."""
+"""Evaluation plots of several models on the same rows, as PNG.
+
+They contain no timestamps, so equal input gives equal files.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +18,13 @@ DPI = 110
 
 
 def draw(y: Labels, scores: Mapping[str, Floats], folder: Path) -> tuple[Path, ...]:
-    """calibration.png, roc.png and precision_recall.png of outcomes (n,) and each model's probabilities (n,)."""
+    """Write calibration.png, roc.png and precision_recall.png.
+
+    Args:
+        y: outcomes (n,).
+        scores: probabilities (n,) of each model.
+        folder: target folder.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     return tuple(
         _save(paint(y, scores), folder / f"{name}.png")
@@ -24,7 +33,7 @@ def draw(y: Labels, scores: Mapping[str, Floats], folder: Path) -> tuple[Path, .
 
 
 def _calibration(y: Labels, scores: Mapping[str, Floats]) -> Figure:
-    figure, axes = _axes("predicted probability", "share that bought", "Calibration, ten parts of equal size")
+    figure, axes = _axes("predicted probability", "observed purchase rate", "Calibration, ten bins of equal size")
     tables = {name: calibration(y, p) for name, p in scores.items()}
     top = max((max(part.predicted, part.observed) for table in tables.values() for part in table), default=1.0)
     axes.plot([0.0, top], [0.0, top], color="0.6", linestyle=":")
@@ -45,7 +54,7 @@ def _roc(y: Labels, scores: Mapping[str, Floats]) -> Figure:
 
 
 def _precision_recall(y: Labels, scores: Mapping[str, Floats]) -> Figure:
-    figure, axes = _axes("true positive rate", "share of calls that are right", "Precision and recall")
+    figure, axes = _axes("recall", "precision", "Precision and recall")
     axes.axhline(float(y.mean()), color="0.6", linestyle=":")
     for name, p in scores.items():
         precision, recall, _ = precision_recall_curve(y, p)

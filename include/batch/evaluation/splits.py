@@ -20,10 +20,10 @@ from include.contracts.errors import TerminalError
 FILE = "split.npz"
 KINDS, PARTS = ("temporal", "random"), ("train", "validation", "test")
 VALIDATION_SHARE = 0.1
-"""Share of the rows that are not tested on, on which choices are made, in the random split."""
+"""Share of validation rows among the rows that are not test rows, in the random split."""
 
 DAY_US = 86_400_000_000
-_WORD = b"showroom test users"
+_HASH_KEY = b"showroom test users"
 _HASHES = 1 << 64
 
 
@@ -45,8 +45,8 @@ class Splits:
 
 
 def is_test_user(user_id: str, share: float) -> bool:
-    """Whether a user belongs to the share that is never trained on; the same users in every run."""
-    digest = blake2b(user_id.encode(), digest_size=8, key=_WORD).digest()
+    """Return whether a user belongs to the test share; the same users in every run."""
+    digest = blake2b(user_id.encode(), digest_size=8, key=_HASH_KEY).digest()
     return int.from_bytes(digest, "big") < share * _HASHES
 
 
@@ -61,16 +61,16 @@ def temporal(table: Table, window: Window, split: parameters.SplitParameters) ->
         TerminalError: a part is empty or has one outcome only.
     """
     cut = round(window.cut(split.test_days).timestamp() * 1e6)
-    begins = cut - round(split.validation_days * DAY_US)
+    validation_start = cut - round(split.validation_days * DAY_US)
     is_test_user_row = _test_users(table.user_id, split.test_users)
     earlier = table.started_us < cut
-    validation = table.started_us >= begins
+    validation = table.started_us >= validation_start
     parts = Split(
         train=np.flatnonzero(~is_test_user_row & earlier & ~validation),
         validation=np.flatnonzero(~is_test_user_row & earlier & validation),
         test=np.flatnonzero(is_test_user_row & ~earlier),
     )
-    _check_outcomes(table, parts)
+    _assert_both_outcomes(table, parts)
     return parts
 
 
@@ -82,13 +82,13 @@ def random(table: Table, split: parameters.SplitParameters, seed: int) -> Split:
     keys = pd.MultiIndex.from_arrays([table.user_id, table.started_us])
     visit = pd.factorize(keys)[0]
     draw = np.random.default_rng(seed).random(int(visit.max()) + 1 if len(visit) else 0)[visit]
-    bar = split.random_test + (1 - split.random_test) * VALIDATION_SHARE
+    validation_limit = split.random_test + (1 - split.random_test) * VALIDATION_SHARE
     parts = Split(
-        train=np.flatnonzero(draw >= bar),
-        validation=np.flatnonzero((draw >= split.random_test) & (draw < bar)),
+        train=np.flatnonzero(draw >= validation_limit),
+        validation=np.flatnonzero((draw >= split.random_test) & (draw < validation_limit)),
         test=np.flatnonzero(draw < split.random_test),
     )
-    _check_outcomes(table, parts)
+    _assert_both_outcomes(table, parts)
     return parts
 
 
@@ -102,14 +102,14 @@ def check(table: Table, split: Split) -> None:
     """
     trained = np.concatenate((split.train, split.validation))
     users, visits, copies = (pd.factorize(keys)[0] for keys in (table.user_id, table.session_id, _contents(table)))
-    _apart(split.train, split.validation, "row", "train and validation")
-    _apart(trained, split.test, "row", "training and test")
-    _apart(users[trained], users[split.test], "user", "training and test")
+    _assert_disjoint(split.train, split.validation, "row", "train and validation")
+    _assert_disjoint(trained, split.test, "row", "training and test")
+    _assert_disjoint(users[trained], users[split.test], "user", "training and test")
     for keys, what in ((visits, "session"), (copies, "copy of a session")):
-        _apart(keys[trained], keys[split.test], what, "training and test")
-        _apart(keys[split.train], keys[split.validation], what, "train and validation")
-    _in_order(table.started_us[split.train], table.started_us[split.validation], "validation")
-    _in_order(table.started_us[trained], table.started_us[split.test], "test")
+        _assert_disjoint(keys[trained], keys[split.test], what, "training and test")
+        _assert_disjoint(keys[split.train], keys[split.validation], what, "train and validation")
+    _assert_ordered(table.started_us[split.train], table.started_us[split.validation], "validation")
+    _assert_ordered(table.started_us[trained], table.started_us[split.test], "test")
 
 
 def _contents(table: Table) -> pd.Index:
@@ -126,15 +126,15 @@ def _bits(values: Matrix) -> NDArray[np.uint64]:
     return np.ascontiguousarray(values, dtype=np.float32).view(np.uint32).astype(np.uint64)
 
 
-def _apart(left: Rows, right: Rows, what: str, sides: str) -> None:
+def _assert_disjoint(left: Rows, right: Rows, what: str, sides: str) -> None:
     both = np.intersect1d(left, right)
     if len(both):
-        raise TerminalError(f"{len(both)} times the same {what} is in {sides}", "correct the split")
+        raise TerminalError(f"{len(both)} rows of the same {what} are in both {sides}", "correct the split")
 
 
-def _in_order(before: Rows, after: Rows, name: str) -> None:
+def _assert_ordered(before: Rows, after: Rows, name: str) -> None:
     if len(before) and len(after) and before.max() >= after.min():
-        raise TerminalError(f"a visit of the {name} part began before one that is trained on", "correct the split")
+        raise TerminalError(f"a visit of the {name} part began before a training visit", "correct the split")
 
 
 def _test_users(users: NDArray[np.object_], share: float) -> Labels:
@@ -143,7 +143,7 @@ def _test_users(users: NDArray[np.object_], share: float) -> Labels:
     return np.asarray(chosen[codes], dtype=np.bool_)
 
 
-def _check_outcomes(table: Table, split: Split) -> None:
+def _assert_both_outcomes(table: Table, split: Split) -> None:
     for name in ("train", "validation", "test"):
         made = table.made[getattr(split, name)]
         if not len(made) or made.all() or not made.any():
@@ -154,7 +154,7 @@ def _check_outcomes(table: Table, split: Split) -> None:
 
 
 def describe(table: Table, group: Rows, split: Split) -> dict[str, dict[str, float]]:
-    """Visits, users and base rate of each part; `group` (n,) numbers the users."""
+    """Return visits, users and base rate of each part; `group` (n,) numbers the users."""
     parts = {name: getattr(split, name) for name in PARTS}
     return {
         name: {
@@ -167,7 +167,7 @@ def describe(table: Table, group: Rows, split: Split) -> dict[str, dict[str, flo
 
 
 def save(splits: Splits, folder: Path) -> Path:
-    """Write both splits into `folder`; a reader sees the old file or the new one."""
+    """Write both splits into `folder`, replacing the file atomically."""
     arrays = {f"{name}_{part}": getattr(getattr(splits, name), part) for name in KINDS for part in PARTS}
     path = folder / FILE
     partial = path.with_suffix(".partial")
@@ -178,11 +178,15 @@ def save(splits: Splits, folder: Path) -> Path:
 
 
 def load(folder: Path) -> Splits:
-    """The splits of a folder. Raises TerminalError where there are none or they cannot be read."""
+    """Load the splits of a folder.
+
+    Raises:
+        TerminalError: the file is missing or unreadable.
+    """
     path = folder / FILE
     try:
         with np.load(path, allow_pickle=False) as arrays:
             temporal_parts, random_parts = ([arrays[f"{name}_{part}"] for part in PARTS] for name in KINDS)
             return Splits(temporal=Split(*temporal_parts), random=Split(*random_parts))
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise TerminalError(f"{path} cannot be read ({type(error).__name__})", "run the step features first") from error
+        raise TerminalError(f"reading {path} failed: {type(error).__name__}", "run the step features first") from error

@@ -16,13 +16,13 @@ from include.contracts.errors import TerminalError
 
 Unit = Literal["log-odds", "probability"]
 Predict = Callable[[Matrix], Floats]
-"""(n, d) columns as they are to (n,) probabilities."""
+"""Map unscaled columns (n, d) to probabilities (n,)."""
 
 MIN_PROBABILITY = 1e-7
 """Probabilities are clipped to this distance from 0 and 1, because log-odds are unbounded there."""
 
 MAX_GAP = {"log-odds": 2e-3, "probability": 1e-5}
-"""Maximum gap between base + values and the prediction: single precision, summed over columns and trees."""
+"""Maximum gap between base + values and the prediction, because single-precision sums round."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Attribution:
 
     @property
     def gap(self) -> float:
-        """The largest difference between a prediction and the sum of its attributions; 0 without rows."""
+        """The maximum difference between a prediction and the sum of its attributions; 0 without rows."""
         differences = np.abs(self.base + self.values.sum(axis=1) - self.output)
         return float(differences.max(initial=0.0))
 
@@ -53,7 +53,7 @@ class Attribution:
         return means
 
     def order(self) -> list[int]:
-        """Columns from the most to the least important; equal ones in their own order."""
+        """Return column indices by falling importance; ties keep their order."""
         return [int(index) for index in np.argsort(-self.importance, kind="stable")]
 
 
@@ -116,7 +116,7 @@ def explain_permutation(
     def predict_log_odds(rows: Matrix) -> Floats:
         return log_odds(predict(np.asarray(rows, dtype=np.float32)))
 
-    # With its own limit on the background it would sample once more.
+    # Otherwise the masker subsamples the background again.
     masker = shap.maskers.Independent(background, max_samples=len(background))
     explainer = shap.explainers.Permutation(predict_log_odds, masker, feature_names=list(columns), seed=seed)
     explanation = explainer(x, max_evals=2 * x.shape[1] + 1, silent=True)
@@ -126,9 +126,18 @@ def explain_permutation(
 
 
 def explain_linear(weights: Floats, bias: float, rows: Matrix, background: Matrix) -> tuple[Floats, Floats]:
-    """Of a linear model of scaled columns, exactly: each weight times how far its column is from the background's mean.
+    """Return the exact attributions of a linear model of scaled columns.
 
-    `rows` (n, e), `background` (m, e), `weights` (e,); the base (n,) and values (n, e) in log-odds.
+    Each value is the weight times the distance of the column from the background mean.
+
+    Args:
+        weights: coefficients (e,).
+        bias: intercept.
+        rows: explained rows (n, e).
+        background: background rows (m, e).
+
+    Returns:
+        Base (n,) and values (n, e), in log-odds.
     """
     mean = background.astype(np.float64).mean(axis=0)
     base = np.full(len(rows), float(mean @ weights + bias))

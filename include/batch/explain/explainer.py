@@ -27,7 +27,11 @@ MAX_SUMMARY_COLUMNS = 15
 
 
 def explain(model: Model, test: Samples, parameters: ExplainParameters, seed: int) -> Attribution:
-    """The attribution of one model on a seeded sample of held-out visits, checked to add up."""
+    """Explain a seeded sample of held-out visits and verify that the attributions add up.
+
+    Raises:
+        TerminalError: the attributions do not add up to the predictions.
+    """
     rows, background = sample_rows(len(test), parameters, model.kind, seed)
     sample = test.take(rows)
     if isinstance(model, BoostModel):
@@ -49,7 +53,7 @@ def explain(model: Model, test: Samples, parameters: ExplainParameters, seed: in
 
 
 def sample_rows(test_rows: int, parameters: ExplainParameters, kind: str, seed: int) -> tuple[Rows, Rows]:
-    """Rows to explain, rising, and rows of the background: held out both, and none of them in both."""
+    """Return the rows to explain and the background rows, both ascending, held out and disjoint."""
     limit = {"boost": parameters.rows, "forest": parameters.forest_rows}.get(kind, parameters.private_rows)
     shuffled = np.random.default_rng([seed, len(kind), *kind.encode()]).permutation(test_rows)
     background_rows = min(parameters.background, test_rows // 2)
@@ -58,18 +62,18 @@ def sample_rows(test_rows: int, parameters: ExplainParameters, kind: str, seed: 
 
 
 def importance_table(attributions: Sequence[Attribution]) -> Iterator[tuple[str, ...]]:
-    """Rows of importance.csv: column, meaning, and its share of the importance in each model."""
-    meanings = {column.name: column.meaning for column in columns.COLUMNS}
+    """Yield the rows of importance.csv: column, meaning, and share of the importance in each model."""
+    descriptions = {column.name: column.description for column in columns.COLUMNS}
     shares = {attribution.kind: _shares(attribution) for attribution in attributions}
     yield ("column", "meaning", *shares)
     mean = np.mean(list(shares.values()), axis=0)
     for index in np.argsort(-mean, kind="stable"):
         name = attributions[0].columns[index]
-        yield (name, meanings.get(name, ""), *(f"{share[index]:.4f}" for share in shares.values()))
+        yield (name, descriptions.get(name, ""), *(f"{share[index]:.4f}" for share in shares.values()))
 
 
 def _linear(model: DenseNetwork, sample: Samples, background: Matrix) -> Attribution:
-    """What a column's parts of z contribute, together."""
+    """Explain a linear model; the contributions of a column's parts of z are summed."""
     weights = model.weights[0][:, 0].astype(np.float64)
     base, terms = explain_linear(weights, float(model.biases[0][0]), sample.z, background)
     starts = np.cumsum([0, *(len(column.scaled) for column in columns.COLUMNS)])[:-1]

@@ -1,4 +1,4 @@
-"""Pictures of an explanation: what matters most and in which direction, and how single columns act."""
+"""Explanation plots: a beeswarm summary and dependence plots of the most important columns."""
 
 from pathlib import Path
 from typing import Any
@@ -12,21 +12,21 @@ from include.batch.explain.attribution import Attribution
 
 MAX_COLUMNS = 12
 DEPENDENCE_PLOTS = 4
-DOTS_PER_INCH = 110
+DPI = 110
 
 
 def draw(attribution: Attribution, folder: Path) -> list[Path]:
-    """Write `explain-<kind>-summary.png` and `-dependence.png` into `folder`; the same input, the same pixels."""
+    """Write `explain-<kind>-summary.png` and `-dependence.png` into `folder`; equal input gives equal pixels."""
     mpl.use("Agg")
     import matplotlib.pyplot as plt  # noqa: PLC0415 - after the backend is chosen
 
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for name, picture in (("summary", _summary), ("dependence", _dependence)):
-        figure = picture(plt, attribution)
+    for name, plot in (("summary", _summary), ("dependence", _dependence)):
+        figure = plot(plt, attribution)
         path = folder / f"explain-{attribution.kind}-{name}.png"
         partial = path.with_suffix(".partial")
-        figure.savefig(partial, format="png", dpi=DOTS_PER_INCH, bbox_inches="tight", metadata={"Software": None})
+        figure.savefig(partial, format="png", dpi=DPI, bbox_inches="tight", metadata={"Software": None})
         partial.replace(path)
         plt.close(figure)
         written.append(path)
@@ -45,13 +45,13 @@ def _summary(plt: Any, attribution: Attribution) -> Figure:
         data=attribution.x.astype(np.float64),
         feature_names=list(attribution.columns),
     )
-    # Points are moved apart by chance; the seed makes equal input equal pictures.
+    # The beeswarm jitters points with NumPy's global generator.
     np.random.seed(0)
     shap.plots.beeswarm(
         explanation, max_display=MAX_COLUMNS, ax=axes, show=False, plot_size=None, group_remaining_features=False
     )
     figure.set_size_inches(9, 0.45 * min(MAX_COLUMNS, len(attribution.columns)) + 1.5)
-    axes.set_xlabel(f"moves the answer by, {attribution.unit}")
+    axes.set_xlabel(f"impact on the prediction, {attribution.unit}")
     axes.set_title(f"{attribution.kind}: {len(attribution.x)} held-out visits")
     return figure
 
@@ -66,14 +66,14 @@ def _dependence(plt: Any, attribution: Attribution) -> Figure:
         axes.scatter(values[valid], attribution.values[valid, index], s=8, alpha=0.5, linewidths=0)
         axes.axhline(0.0, color="0.6", linewidth=0.8)
         if not valid.all():
-            _unknown(axes, attribution.values[~valid, index])
+            _draw_missing(axes, attribution.values[~valid, index])
         axes.set_xlabel(attribution.columns[index])
         axes.set_ylabel(attribution.unit)
-    figure.suptitle(f"{attribution.kind}: how the most important columns act")
+    figure.suptitle(f"{attribution.kind}: dependence on the most important columns")
     return figure
 
 
-def _unknown(axes: Axes, values: Any) -> None:
+def _draw_missing(axes: Axes, values: Any) -> None:
     left = axes.get_xlim()[0]
-    axes.scatter(np.full(len(values), left), values, s=8, marker="x", color="0.4", label="unknown")
+    axes.scatter(np.full(len(values), left), values, s=8, marker="x", color="0.4", label="missing")
     axes.legend(loc="best", frameon=False)

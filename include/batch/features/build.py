@@ -1,4 +1,4 @@
-"""Build the feature table of a window out of archived sessions."""
+"""Build the feature table of a window from archived sessions."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,7 +29,7 @@ Log = Callable[[str], None]
 
 @dataclass
 class _Keys:
-    """What stays in memory of each session while its columns lie on disk."""
+    """Keys of all sessions in memory; their columns are on disk."""
 
     session_id: list[pa.Array] = field(default_factory=list)
     user_id: list[pa.Array] = field(default_factory=list)
@@ -54,17 +54,19 @@ def build(
     folder: Path,
     log: Log = lambda _: None,
 ) -> Table:
-    """The table of a window out of documents in any order and any division into chunks.
+    """Build the feature table of a window from documents in any order and any chunking.
 
-    Columns of a chunk go into a file of `folder`, which is removed afterwards. Rows come in the order of
-    (started_us, session_id); a session that was read twice counts once. Raises TerminalError where there is none,
-    or where a document is no session.
+    The columns of a chunk are written to a scratch file of `folder`, which is deleted afterwards. Rows are sorted by
+    (started_us, session_id); duplicate sessions are dropped.
+
+    Raises:
+        TerminalError: there is no session, or a document is not a session.
     """
     with _scratch(folder / SCRATCH) as path:
         keys = _to_disk(chunks, path, features, log)
         if not keys.rows:
             raise TerminalError(
-                f"the archive holds no session that began in {window}", "archive sessions first, or give another window"
+                f"the archive has no session that began in {window}", "archive sessions first, or give another window"
             )
         return _assemble(keys, path, window, features)
 
@@ -78,7 +80,7 @@ def _scratch(path: Path) -> Iterator[Path]:
 
 
 def _to_disk(chunks: Iterable[Documents], path: Path, features: parameters.FeatureParameters, log: Log) -> _Keys:
-    """One row group for each chunk, in the order of reading."""
+    """Write one row group per chunk, in the order of reading; return the keys."""
     keys = _Keys()
     schema = pa.schema([(column.name, pa.float32()) for column in SESSION])
     logged_rows = 0
@@ -121,13 +123,13 @@ def _assemble(keys: _Keys, path: Path, window: Window, features: parameters.Feat
 
 
 def _is_first(started: Rows, session_id: pa.ChunkedArray) -> Labels:
-    """Which of the sorted sessions are not the same as the one before."""
+    """Return a mask (n,) of the sorted sessions that differ from the previous session."""
     is_duplicate = pc.equal(session_id[1:], session_id[:-1]).to_numpy().astype(np.bool_) & (started[1:] == started[:-1])
     return np.concatenate(([True], ~is_duplicate))
 
 
 def _copy_columns(path: Path, order: Rows, rows: int, x: np.ndarray[Any, np.dtype[np.float32]]) -> None:
-    """Bring the columns on disk into the order of the table, one row group at a time."""
+    """Copy the columns on disk into the row order of the table, one row group at a time."""
     target = np.full(rows, -1, dtype=np.int64)
     target[order] = np.arange(len(order))
     at = 0

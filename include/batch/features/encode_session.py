@@ -1,4 +1,4 @@
-"""Documents of the archive to columns: pure, one chunk at a time, each row by itself."""
+"""Encode archived sessions as columns: pure functions, one chunk at a time, each row independently."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ from include.contracts.errors import TerminalError
 
 HOUR_US, DAY_US = 3_600_000_000, 86_400_000_000
 POSITIVE_FROM, NEGATIVE_TO = 0.05, -0.05
-"""The customary reading of VADER's compound score."""
+"""Thresholds of VADER's compound score that its authors recommend."""
 
 MAX_CACHED_REVIEWS, MAX_CACHED_TEXTS = 200_000, 100_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -62,7 +62,7 @@ class _Purchase(_Part, frozen=True):
 
 
 class _Visit(_Part, frozen=True):
-    # The document's id, for a session_id is unique for one user only.
+    # The document's id, because a session_id is unique per user only.
     session_id: str = msgspec.field(name="_id")
     user_id: str
     started_at: datetime
@@ -91,9 +91,14 @@ class Chunk:
 
 
 def encode(documents: Sequence[Mapping[str, Any]], *, reviews: bool) -> Chunk:
-    """Columns of documents as MongoDB gives them, times aware. Without `reviews` none is looked at.
+    """Encode MongoDB documents with timezone-aware times.
 
-    Raises TerminalError that names a document which is no session.
+    Args:
+        documents: n sessions of the archive.
+        reviews: whether reviews are used; without them their columns are NaN.
+
+    Raises:
+        TerminalError: a document is not a session; the message names it.
     """
     visits = [_decode_visit(document) for document in documents]
     n = len(visits)
@@ -104,7 +109,7 @@ def encode(documents: Sequence[Mapping[str, Any]], *, reviews: bool) -> Chunk:
         for name, values in columns.items():
             x[:, _COLUMN_INDEX[name]] = values
     _reviews(visits, x, use=reviews)
-    # One NaN, for there are many and digests are of bytes.
+    # Use one NaN bit pattern, because digests are computed over bytes.
     x[np.isnan(x)] = np.nan
     _sets(visits, x)
     return Chunk(
@@ -122,13 +127,13 @@ def _decode_visit(document: Mapping[str, Any]) -> _Visit:
         return msgspec.convert(document, _Visit)
     except msgspec.ValidationError as error:
         raise TerminalError(
-            f"session {document.get('_id')!r} of the archive is none ({error})",
-            "see what wrote it; the archive holds ValidSession documents only",
+            f"session {document.get('_id')!r} of the archive is invalid ({error})",
+            "check which program wrote it; the archive accepts ValidSession documents only",
         ) from error
 
 
 def _durations(visits: Sequence[_Visit], seconds: Rows) -> dict[str, Floats]:
-    """Length, pages and clicks, and one by the other. A visit without a page counts as one of one page."""
+    """Return duration, pages, clicks and their ratios; a visit without pages counts as one of one page."""
     duration = seconds.astype(np.float64)
     pages = _numbers([visit.page_views for visit in visits])
     clicks = _numbers([visit.clicks for visit in visits])
@@ -145,7 +150,7 @@ def _durations(visits: Sequence[_Visit], seconds: Rows) -> dict[str, Floats]:
 
 
 def _products(visits: Sequence[_Visit], seconds: Rows) -> dict[str, Floats]:
-    """What was looked at; prices below 0 are corrections and no prices."""
+    """Return the columns of the viewed products; prices below 0 are corrections and are ignored."""
     n = len(visits)
     row = np.repeat(np.arange(n), [len(visit.views) for visit in visits])
     price = _numbers([view.price for visit in visits for view in visit.views])
@@ -216,13 +221,13 @@ def _sets(visits: Sequence[_Visit], x: Matrix) -> None:
 
 @lru_cache(MAX_CACHED_TEXTS)
 def bucket(text: str, buckets: int) -> int:
-    """The bucket of a text, the same in every process: BLAKE2b modulo their number."""
+    """Return the bucket of a text, stable across processes: BLAKE2b modulo `buckets`."""
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") % buckets
 
 
 @lru_cache(MAX_CACHED_REVIEWS)
 def score(review: str) -> float:
-    """VADER's compound score of a text, -1 to 1 (Hutto and Gilbert, ICWSM 2014)."""
+    """Return VADER's compound score of a text, -1 to 1 (Hutto and Gilbert, ICWSM 2014)."""
     return float(_analyzer().polarity_scores(review)["compound"])
 
 
@@ -243,7 +248,7 @@ def _sum(row: NDArray[np.int64], values: Floats, n: int) -> Floats:
 
 
 def _max(row: NDArray[np.int64], values: Floats, n: int) -> Floats:
-    """Maximum of the non-missing values of each row; NaN where all are missing."""
+    """Return the maximum of the non-missing values of each row; NaN where all are missing."""
     maximum = np.full(n, np.nan)
     np.fmax.at(maximum, row, values)
     return maximum

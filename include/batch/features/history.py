@@ -1,4 +1,4 @@
-"""What a user had done before a visit: only visits that had ended when it began, all rows at once."""
+"""A user's history before a visit, vectorized; only visits that ended before its start count."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ class Visits:
 
 
 def columns(visits: Visits, *, since_us: int, days: float) -> Matrix:
-    """(n, 5) columns of `columns.HISTORY`, row by row.
+    """Return the (n, 5) columns of `columns.HISTORY`.
 
     Counts visits of the same user that ended before this one started, at most `days` earlier. `since_us` is the start
     of the record of visits.
@@ -62,7 +62,7 @@ def _ended_before(visits: Visits, order: Rows, at_us: Rows) -> Rows:
     n = len(order)
     user = np.concatenate((visits.user, visits.user))
     time = np.concatenate((at_us, visits.ended_us))
-    # At equal times the question comes first: what ends at the very moment has not ended before it.
+    # At equal times the start sorts first, because a visit that ends at that moment has not ended before it.
     is_end = np.repeat(np.array([False, True]), n)
     sequence = np.lexsort((is_end, time, user))
     ends = np.cumsum(is_end[sequence], dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Archived sessions out of MongoDB: streamed, only the fields asked for, never sorted or grouped there."""
+"""Stream archived sessions from MongoDB: projected fields only, without sorting or grouping on the server."""
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -16,31 +16,34 @@ from include.contracts.settings import Settings
 CONNECT_MS = 5_000
 ANSWER_MS = 120_000
 IDS_PER_SLICE = 250_000
-"""Ids of one stretch that are asked for at once, on average."""
+"""Average number of ids per time slice."""
 
 IDS_PER_QUERY = 200
-"""Documents asked for by id at once; the local stand-in compares each with all ids of its question."""
+"""Maximum ids per query, because the local stand-in compares each document with all ids of the query."""
 
 
 def stream(
     settings: Settings, window: Window, projection: Mapping[str, int], chunk: int
 ) -> Generator[list[Document], None, None]:
-    """Documents of the sessions that began in the window, up to `chunk` at a time, in no order; times aware, in UTC.
+    """Yield the sessions that began in the window, up to `chunk` at a time, unordered.
 
-    Whatever breaks in mid-read raises, and what was read so far is to be thrown away: TransientError where MongoDB
-    is away or busy or has lost the cursor, TerminalError where it refuses.
+    Times are timezone-aware, in UTC. An error in the middle of a read raises; discard the chunks read before it.
+
+    Raises:
+        TransientError: MongoDB is unavailable or busy, or it lost the cursor.
+        TerminalError: MongoDB rejected the request.
     """
     with mongodb.translate_errors("read sessions"), _client(settings) as client:
         database = client[settings.mongodb.database]
         sessions = database.get_collection(SESSIONS, codec_options=CodecOptions(tz_aware=True, tzinfo=UTC))
-        # Not count_documents: its pipeline makes the local stand-in hold every document in memory.
+        # Not count_documents, because its pipeline makes the local stand-in load every document into memory.
         count = int(database.command("count", SESSIONS, query=_began(window.start, window.end))["n"])
         for start, end in _slices(window, -(-count // IDS_PER_SLICE)):
-            # The local stand-in has no index but that of ids, and holds a whole answer in memory: so first the bare
-            # ids of a stretch, then documents by id.
-            ids = [one["_id"] for one in sessions.find(_began(start, end), {"_id": 1}, batch_size=chunk)]
-            for at in range(0, len(ids), chunk):
-                yield [*_by_id(sessions, ids[at : at + chunk], projection)]
+            # Read the ids of a slice first, then documents by id, because the local stand-in indexes only ids and
+            # loads a whole response into memory.
+            ids = [document["_id"] for document in sessions.find(_began(start, end), {"_id": 1}, batch_size=chunk)]
+            for start_index in range(0, len(ids), chunk):
+                yield [*_by_id(sessions, ids[start_index : start_index + chunk], projection)]
 
 
 def _by_id(sessions: Collection[Document], ids: Sequence[str], projection: Mapping[str, int]) -> Iterator[Document]:
@@ -55,7 +58,7 @@ def _began(start: datetime, end: datetime) -> Document:
 
 
 def _slices(window: Window, parts: int) -> Iterator[tuple[datetime, datetime]]:
-    """The window in equal stretches without gap or overlap."""
+    """Split the window into equal slices without gap or overlap."""
     width = (window.end - window.start) / max(parts, 1)
     cuts = [window.start + width * part for part in range(parts)] + [window.end]
     return pairwise(cuts)

@@ -1,4 +1,4 @@
-"""The feature table between the steps: one Parquet file, ordered by time, and what it was made of."""
+"""The feature table that steps exchange: one Parquet file, sorted by time."""
 
 import hashlib
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ KEYS = ("session_id", "user_id", "started_us", "made")
 
 @dataclass(frozen=True)
 class Table:
-    """n sessions in the order of (started_us, session_id).
+    """n sessions, sorted by (started_us, session_id).
 
-    `session_id` (n,) the archive's document ids and `user_id` (n,) are texts, `started_us` (n,) microseconds since
+    `session_id` (n,) the archive's document ids and `user_id` (n,) are strings, `started_us` (n,) microseconds since
     1970, `made` (n,) the outcome, `x` (n, d) the columns named by `columns`. `digest` (SHA-256, hex) is of all of
     these: equal digests, equal tables.
     """
@@ -47,7 +47,7 @@ class Table:
 
 
 def write(table: Table, folder: Path) -> Path:
-    """Write the table into `folder`; a reader sees the old file or the new one."""
+    """Write the table into `folder`, replacing the file atomically."""
     columns = {
         "session_id": pa.array(table.session_id, pa.string()),
         "user_id": pa.array(table.user_id, pa.string()),
@@ -63,12 +63,16 @@ def write(table: Table, folder: Path) -> Path:
 
 
 def read(folder: Path) -> Table:
-    """The table of a folder. Raises TerminalError where there is none or it cannot be read."""
+    """Read the table of a folder.
+
+    Raises:
+        TerminalError: the file is missing or unreadable.
+    """
     path = folder / FILE
     try:
         parquet = pq.read_table(path)
     except (OSError, pa.ArrowInvalid) as error:
-        raise TerminalError(f"{path} cannot be read ({type(error).__name__})", "run the step features first") from error
+        raise TerminalError(f"reading {path} failed: {type(error).__name__}", "run the step features first") from error
     columns = tuple(name for name in parquet.column_names if name not in KEYS)
     x = np.empty((parquet.num_rows, len(columns)), dtype=np.float32)
     for index, name in enumerate(columns):

@@ -1,4 +1,4 @@
-"""Local time where a visitor is, by country and state: standard time, the same in summer and winter."""
+"""Local standard time by country and state; daylight saving time is ignored."""
 
 _US: dict[float, str] = {
     -5: "CT DC DE FL GA IN KY MA MD ME MI NC NH NJ NY OH PA RI SC VA VT WV",
@@ -27,7 +27,7 @@ _COUNTRIES: dict[float, str] = {
     9: "JP KR",
     12: "NZ",
 }
-"""Hours ahead of UTC -> places, two-letter codes; countries of several zones only by state."""
+"""Hours ahead of UTC -> two-letter country codes; countries with several zones are listed by state."""
 
 
 def _by_location() -> dict[tuple[str, str | None], float]:
@@ -43,7 +43,7 @@ _OFFSETS = _by_location()
 
 
 def offset_hours(country: str | None, state: str | None) -> float:
-    """Hours ahead of UTC in standard time; NaN where the location has several time zones or is unknown."""
+    """Return hours ahead of UTC in standard time; NaN for unknown locations and those with several zones."""
     if country is None:
         return float("nan")
     return _OFFSETS.get((country, state), _OFFSETS.get((country, None), float("nan")))

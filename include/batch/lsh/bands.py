@@ -1,6 +1,7 @@
-"""Compiled loops from token sets to the order of their bands.
+"""Compiled loops from token sets to sorted band keys.
 
-Sets are given as `offsets` (n + 1,), `tokens` (ascending in each set) and `bits` (n, words), as `sets.Sets` holds them.
+Sets are passed as `offsets` (n + 1,), `tokens` (ascending within each set) and `bits` (n, words), the fields of
+`sets.Sets`.
 """
 
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
-from include.batch.lsh.compiled import compiled
+from include.batch.lsh.jit import jit
 
 Array = NDArray[Any]
 
@@ -23,7 +24,7 @@ MIX1 = np.uint64(0xBF58476D1CE4E5B9)
 MIX2 = np.uint64(0x94D049BB133111EB)
 
 
-@compiled()
+@jit()
 def fill_bits(offsets: Array, tokens: Array, bits: Array) -> None:
     """Set bit t of row i where token t is in set i."""
     for i in range(len(offsets) - 1):
@@ -32,8 +33,8 @@ def fill_bits(offsets: Array, tokens: Array, bits: Array) -> None:
             bits[i, token >> np.uint64(6)] |= np.uint64(1) << (token & np.uint64(63))
 
 
-@compiled()
-def _mixed(key: Any, value: Any) -> Any:
+@jit()
+def _mix(key: Any, value: Any) -> Any:
     # The finalizer of splitmix64 (Steele, Lea, Flood, OOPSLA 2014) after each value.
     key = (key ^ np.uint64(value)) + SEED
     key = (key ^ (key >> np.uint64(30))) * MIX1
@@ -41,22 +42,22 @@ def _mixed(key: Any, value: Any) -> Any:
     return key ^ (key >> np.uint64(31))
 
 
-@compiled(parallel=True)
+@jit(parallel=True)
 def set_hashes(offsets: Array, tokens: Array) -> Array:
-    """(n,) 64-bit hash of each set."""
+    """Return the (n,) 64-bit hash of each set."""
     n = len(offsets) - 1
     out = np.empty(n, np.uint64)
     for i in prange(n):
         key = SEED
         for position in range(offsets[i], offsets[i + 1]):
-            key = _mixed(key, tokens[position])
+            key = _mix(key, tokens[position])
         out[i] = key
     return out
 
 
-@compiled()
-def firsts_of_identical(offsets: Array, tokens: Array, hashes: Array, order: Array) -> Array:
-    """(n,) lowest number of a set that is identical; `order` sorts by hash, and equal ones by number."""
+@jit()
+def first_identical(offsets: Array, tokens: Array, hashes: Array, order: Array) -> Array:
+    """Return the (n,) lowest index of an identical set; `order` sorts by hash, then by index."""
     first = np.empty(len(order), np.int64)
     leader = order[0] if len(order) else 0
     for position in range(len(order)):
@@ -72,7 +73,7 @@ def firsts_of_identical(offsets: Array, tokens: Array, hashes: Array, order: Arr
     return first
 
 
-@compiled()
+@jit()
 def _sign(tokens: Array, hashes: Array, a: Array, b: Array, row: Array) -> None:
     row[:] = MAX_HASH
     for token in tokens:
@@ -82,9 +83,9 @@ def _sign(tokens: Array, hashes: Array, a: Array, b: Array, row: Array) -> None:
             row[p] = min(row[p], value)
 
 
-@compiled(parallel=True)
+@jit(parallel=True)
 def signatures(offsets: Array, tokens: Array, hashes: Array, a: Array, b: Array) -> Array:
-    """(n, permutations) MinHash signatures; `hashes` (tokens,) and `a`, `b` (permutations,) are uint32."""
+    """Return (n, permutations) MinHash signatures; `hashes` (tokens,) and `a`, `b` (permutations,) are uint32."""
     n = len(offsets) - 1
     out = np.empty((n, len(a)), np.uint32)
     for i in prange(n):
@@ -92,9 +93,9 @@ def signatures(offsets: Array, tokens: Array, hashes: Array, a: Array, b: Array)
     return out
 
 
-@compiled(parallel=True)
+@jit(parallel=True)
 def band_keys(offsets: Array, tokens: Array, hashes: Array, a: Array, b: Array, bands: int) -> Array:
-    """(bands, n) one 32-bit key of each band of each signature; the signatures are not stored."""
+    """Return (bands, n) 32-bit keys of the bands of each signature; the signatures are not stored."""
     n, rows = len(offsets) - 1, len(a) // bands
     out = np.empty((bands, n), np.uint32)
     for block in prange((n + BLOCK - 1) // BLOCK):
@@ -104,13 +105,13 @@ def band_keys(offsets: Array, tokens: Array, hashes: Array, a: Array, b: Array, 
             for band in range(bands):
                 key = SEED
                 for p in range(band * rows, (band + 1) * rows):
-                    key = _mixed(key, row[p])
+                    key = _mix(key, row[p])
                 out[band, i] = np.uint32(key)
     return out
 
 
-@compiled()
-def _pass(shift: Any, source: tuple[Array, Array], target: tuple[Array, Array], counts: Array) -> None:
+@jit()
+def _radix_pass(shift: Any, source: tuple[Array, Array], target: tuple[Array, Array], counts: Array) -> None:
     keys, order = source
     keys_to, order_to = target
     counts[:] = 0
@@ -124,13 +125,13 @@ def _pass(shift: Any, source: tuple[Array, Array], target: tuple[Array, Array], 
         counts[value] += 1
 
 
-@compiled(parallel=True)
-def ordered(keys: Array) -> tuple[Array, Array]:
-    """(bands, n) for each band the sets by their key, and the keys in that order.
+@jit(parallel=True)
+def sort_bands(keys: Array) -> tuple[Array, Array]:
+    """Return, for each band, the sets sorted by key and the sorted keys, both (bands, n).
 
-    Within one key they stand by those of the bands behind it: what shares a long bucket is near what it shares
-    further bands with, as in an LSH forest (Bawa, Condie, Ganesan, WWW 2005). Each chain of bands is sorted by radix
-    from its last to its first. The chains are of a fixed number: the order never depends on the machine.
+    Sets with one key are sorted by the keys of the later bands, so that neighbours in a long bucket also share further
+    bands, as in an LSH forest (Bawa, Condie, Ganesan, WWW 2005). Each chain of bands is radix-sorted from its last band
+    to its first. The number of chains is fixed, so the order does not depend on the machine.
     """
     bands, n = keys.shape
     orders, sorted_keys = np.empty((bands, n), np.int32), np.empty((bands, n), np.uint32)
@@ -144,16 +145,16 @@ def ordered(keys: Array) -> tuple[Array, Array]:
             for position in range(n):
                 spare_keys[position] = keys[band, order[position]]
             first_buffer, second_buffer = (spare_keys, order), (sorted_keys[band], orders[band])
-            _pass(np.uint32(0), first_buffer, second_buffer, counts)
-            _pass(np.uint32(DIGIT), second_buffer, (spare_keys, spare), counts)
-            _pass(np.uint32(2 * DIGIT), (spare_keys, spare), second_buffer, counts)
+            _radix_pass(np.uint32(0), first_buffer, second_buffer, counts)
+            _radix_pass(np.uint32(DIGIT), second_buffer, (spare_keys, spare), counts)
+            _radix_pass(np.uint32(2 * DIGIT), (spare_keys, spare), second_buffer, counts)
             order[:] = orders[band]
     return orders, sorted_keys
 
 
-@compiled()
-def blocks(keys: Array, parts: int) -> Array:
-    """Positions that cut one band's sorted keys into about `parts` runs of whole buckets."""
+@jit()
+def split_blocks(keys: Array, parts: int) -> Array:
+    """Return positions that cut the sorted keys of one band into about `parts` blocks of whole buckets."""
     n = len(keys)
     cuts = np.empty(parts + 1, np.int64)
     cuts[0], cuts[parts] = 0, n

@@ -1,4 +1,4 @@
-"""Sets that share a band of their signatures, each pair checked exactly: the array path."""
+"""Candidate pairs that share a band of their signatures, verified exactly, on arrays."""
 
 from dataclasses import dataclass
 
@@ -10,16 +10,16 @@ from include.batch.lsh import bands, kernels
 from include.batch.lsh.sets import Numbers, Sets
 from include.batch.lsh.signatures import Banding, Hashes, Keys, band_keys
 
-WINDOW = 128
-"""Sets behind it in its bucket that a set is compared with at most: bounds the work on buckets of any size."""
-BLOCKS_OF_A_CORE = 16
+BUCKET_WINDOW = 128
+"""Maximum later sets of its bucket that a set is compared with, so that long buckets stay cheap."""
+BLOCKS_PER_CORE = 16
 
 Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """m pairs, `left` < `right`, each once, ordered by (left, right), with their exact similarity."""
+    """m distinct pairs, `left` < `right`, sorted by (left, right), with their exact similarity."""
 
     left: Numbers
     right: Numbers
@@ -36,10 +36,10 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Nearest:
-    """For each set its k nearest: `ids` (n, k), -1 where there are no more, and `similarity` (n, k).
+    """The k nearest neighbours of each set: `ids` (n, k), -1 for missing neighbours, and `similarity` (n, k).
 
-    Nearest first, the lower number first among equals. `compared` pairs were checked (again in each band that they
-    share), `cut` were left out of long buckets.
+    Neighbours are sorted by falling similarity, then by id. `compared` counts the verified pairs, once per shared band.
+    `cut` counts the pairs of long buckets that were skipped.
     """
 
     ids: Numbers
@@ -50,7 +50,7 @@ class Nearest:
 
 @dataclass(frozen=True)
 class Index:
-    """Buckets of all bands: `keys` (bands, n) of each set, `order` (bands, n) the sets by key, and those keys."""
+    """Buckets of all bands: `keys` (bands, n) of each set, `order` (bands, n) of sets by key, and `sorted_keys`."""
 
     sets: Sets
     keys: Keys
@@ -59,32 +59,40 @@ class Index:
 
     @classmethod
     def build(cls, sets: Sets, hashes: Hashes, banding: Banding) -> "Index":
-        """Sign and sort; `hashes` (vocabulary,) are those of the tokens. Memory: 12 bytes a band and set."""
+        """Sign the sets and sort their band keys.
+
+        Memory: 12 bytes per band and set.
+
+        Args:
+            sets: n token sets.
+            hashes: hash of each token (vocabulary,).
+            banding: permutations, bands and rows.
+        """
         keys = band_keys(sets, hashes, banding)
-        return cls(sets, keys, *bands.ordered(keys))
+        return cls(sets, keys, *bands.sort_bands(keys))
 
     def pairs(self, threshold: float) -> Pairs:
-        """All pairs that share a band and are at least this similar; 0 gives all candidates."""
+        """Return all pairs that share a band and have at least this similarity; 0 returns all candidates."""
         counts = self._into(np.zeros(len(self.keys), np.int64), 0, threshold)[0]
         left, right, similarity = self._into(np.cumsum(counts) - counts, int(counts.sum()), threshold)[1]
         order = np.lexsort((right, left))
         return Pairs(left[order], right[order], similarity[order])
 
-    def nearest(self, k: int, threshold: float, window: int = WINDOW) -> Nearest:
-        """The k nearest of each set, of those at least this similar that it shares a band with."""
+    def nearest(self, k: int, threshold: float, window: int = BUCKET_WINDOW) -> Nearest:
+        """Return the k nearest neighbours of each set among sets that share a band, from this similarity on."""
         n = len(self.sets)
         ids, values = np.full((n, k), kernels.NONE, np.int32), np.full((n, k), -1.0)
         compared = cut = 0
         for keys, order in zip(self.sorted_keys, self.order, strict=True):
-            parts = bands.blocks(keys, BLOCKS_OF_A_CORE * numba.get_num_threads())
-            seen = kernels.nearest_of_band(keys, order, parts, self._arrays, threshold, window, (ids, values))
-            compared, cut = compared + int(seen[0]), cut + int(seen[1])
+            parts = bands.split_blocks(keys, BLOCKS_PER_CORE * numba.get_num_threads())
+            counts = kernels.nearest_of_band(keys, order, parts, self._arrays, threshold, window, (ids, values))
+            compared, cut = compared + int(counts[0]), cut + int(counts[1])
         return Nearest(ids, values, compared, cut)
 
     def _into(
         self, starts: NDArray[np.int64], size: int, threshold: float
     ) -> tuple[NDArray[np.int64], tuple[Numbers, Numbers, Values]]:
-        """Pairs of each band, written from its start on; without a size they are only counted."""
+        """Write the pairs of each band from its start on; a size of 0 counts them only."""
         into = np.empty(size, np.int32), np.empty(size, np.int32), np.empty(size)
         counts: NDArray[np.int64] = kernels.pairs(
             self.keys, self.order, self.sorted_keys, self._arrays, threshold, (starts, *into)

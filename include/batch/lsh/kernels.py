@@ -1,8 +1,8 @@
-"""Compiled loops from buckets to checked pairs, neighbours and what these share.
+"""Compiled loops from buckets to verified pairs, neighbours and shared tokens.
 
-Sets are given as `offsets` (n + 1,), `tokens` (ascending in each set) and `bits` (n, words), as `sets.Sets` holds them.
-A compiled function is made anew when its own file changes, not when another's does: no function here, or in `bands`,
-calls a compiled one of another file.
+Sets are passed as `offsets` (n + 1,), `tokens` (ascending within each set) and `bits` (n, words), the fields of
+`sets.Sets`. Numba recompiles a function only when its own file changes. Functions here and in `bands` therefore never
+call a compiled function of another file.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
-from include.batch.lsh.compiled import compiled
+from include.batch.lsh.jit import jit
 
 Array = NDArray[Any]
 
@@ -22,24 +22,24 @@ M4 = np.uint64(0x0F0F0F0F0F0F0F0F)
 H01 = np.uint64(0x0101010101010101)
 
 
-@compiled()
-def _end(keys: Array, begin: int) -> int:
+@jit()
+def _bucket_end(keys: Array, begin: int) -> int:
     end = begin + 1
     while end < len(keys) and keys[end] == keys[begin]:
         end += 1
     return end
 
 
-@compiled()
-def _ones(word: Any) -> Any:
+@jit()
+def _popcount(word: Any) -> Any:
     word = word - ((word >> np.uint64(1)) & M1)
     word = (word & M2) + ((word >> np.uint64(2)) & M2)
     word = (word + (word >> np.uint64(4))) & M4
     return (word * H01) >> np.uint64(56)
 
 
-@compiled()
-def _common(offsets: Array, tokens: Array, i: int, j: int) -> int:
+@jit()
+def _intersection_size(offsets: Array, tokens: Array, i: int, j: int) -> int:
     x, x_end, y, y_end = offsets[i], offsets[i + 1], offsets[j], offsets[j + 1]
     common = 0
     while x < x_end and y < y_end:
@@ -50,37 +50,37 @@ def _common(offsets: Array, tokens: Array, i: int, j: int) -> int:
     return common
 
 
-@compiled()
-def jaccard(offsets: Array, tokens: Array, bits: Array, i: int, j: int, least: float) -> float:
-    """Exact similarity of two sets, |common| / |either|; -1 where their sizes already keep it below `least`."""
+@jit()
+def jaccard(offsets: Array, tokens: Array, bits: Array, i: int, j: int, threshold: float) -> float:
+    """Return the exact Jaccard similarity of two sets; -1 where their sizes alone keep it below `threshold`."""
     left, right = offsets[i + 1] - offsets[i], offsets[j + 1] - offsets[j]
-    if min(left, right) < least * max(left, right):
+    if min(left, right) < threshold * max(left, right):
         return -1.0
     common = 0
     if bits.shape[1]:
         for word in range(bits.shape[1]):
-            common += int(_ones(bits[i, word] & bits[j, word]))
+            common += int(_popcount(bits[i, word] & bits[j, word]))
     else:
-        common = _common(offsets, tokens, i, j)
+        common = _intersection_size(offsets, tokens, i, j)
     either = left + right - common
     return common / either if either else 1.0
 
 
-@compiled()
-def _fresh(keys: Array, band: int, i: int, j: int) -> bool:
+@jit()
+def _shares_no_earlier_band(keys: Array, band: int, i: int, j: int) -> bool:
     earlier = 0
     while earlier < band and keys[earlier, i] != keys[earlier, j]:
         earlier += 1
     return earlier == band
 
 
-@compiled(parallel=True)
+@jit(parallel=True)
 def pairs(
-    keys: Array, order: Array, sorted_keys: Array, sets: tuple[Array, Array, Array], least: float, out: Any
+    keys: Array, order: Array, sorted_keys: Array, sets: tuple[Array, Array, Array], threshold: float, out: Any
 ) -> Array:
-    """Pairs of each band's buckets that no earlier band had, exactly checked: (bands,) how many.
+    """Verify the pairs of each band's buckets that share no earlier band; return the (bands,) counts.
 
-    `out` = (start of each band, left, right, similarity); empty arrays are only counted into.
+    `out` = (start of each band, left, right, similarity); empty arrays are counted, not written.
     """
     offsets, tokens, bits = sets
     starts, lefts, rights, values = out
@@ -89,14 +89,14 @@ def pairs(
     for band in prange(bands):
         begin, count = 0, 0
         while begin < n:
-            end = _end(sorted_keys[band], begin)
+            end = _bucket_end(sorted_keys[band], begin)
             for x in range(begin, end):
                 for y in range(x + 1, end):
                     i, j = min(order[band, x], order[band, y]), max(order[band, x], order[band, y])
-                    if not _fresh(keys, band, i, j):
+                    if not _shares_no_earlier_band(keys, band, i, j):
                         continue
-                    value = jaccard(offsets, tokens, bits, i, j, least)
-                    if value < least:
+                    value = jaccard(offsets, tokens, bits, i, j, threshold)
+                    if value < threshold:
                         continue
                     if len(lefts):
                         position = starts[band] + count
@@ -107,7 +107,7 @@ def pairs(
     return counts
 
 
-@compiled()
+@jit()
 def push(ids: Array, values: Array, item: int, value: float) -> None:
     """Insert an item into a list ordered by value, descending, then by id; duplicates are ignored."""
     last = len(ids) - 1
@@ -122,14 +122,14 @@ def push(ids: Array, values: Array, item: int, value: float) -> None:
     ids[last], values[last] = item, value
 
 
-@compiled(parallel=True)
+@jit(parallel=True)
 def nearest_of_band(
-    keys: Array, order: Array, cuts: Array, sets: tuple[Array, Array, Array], least: float, window: int, out: Any
+    keys: Array, order: Array, cuts: Array, sets: tuple[Array, Array, Array], threshold: float, window: int, out: Any
 ) -> tuple[int, int]:
-    """Merge the buckets of one band into the lists of nearest neighbours; return pairs compared and pairs skipped.
+    """Merge the buckets of one band into the nearest-neighbour lists; return pairs compared and skipped.
 
-    `keys` are sorted; `out` = (ids (n, k), values (n, k)). A set is compared with the `window` sets behind it in its
-    bucket. Buckets share no set, so the blocks share no list.
+    `keys` are sorted; `out` = (ids (n, k), values (n, k)). A set is compared with the next `window` sets of its bucket.
+    Buckets are disjoint, so parallel blocks write disjoint lists.
     """
     offsets, tokens, bits = sets
     ids, values = out
@@ -138,28 +138,28 @@ def nearest_of_band(
     for block in prange(len(cuts) - 1):
         begin = cuts[block]
         while begin < cuts[block + 1]:
-            end = _end(keys, begin)
+            end = _bucket_end(keys, begin)
             for x in range(begin, end):
                 i, stop = order[x], min(end, x + 1 + window)
                 compared += stop - x - 1
                 cut += end - stop
                 for y in range(x + 1, stop):
                     j = order[y]
-                    floor = max(least, min(values[i, last], values[j, last]))
-                    value = jaccard(offsets, tokens, bits, i, j, floor)
-                    if value >= floor:
+                    limit = max(threshold, min(values[i, last], values[j, last]))
+                    value = jaccard(offsets, tokens, bits, i, j, limit)
+                    if value >= limit:
                         push(ids[i], values[i], j, value)
                         push(ids[j], values[j], i, value)
             begin = end
     return compared, cut
 
 
-@compiled(parallel=True)
-def spread(group_of: Array, offsets: Array, members: Array, near: Any, out: Any) -> None:
-    """Neighbours of each owner out of those of its set: first the owners of the same set, then those of near sets.
+@jit(parallel=True)
+def expand_groups(group_of: Array, offsets: Array, members: Array, near: Any, out: Any) -> None:
+    """Expand neighbours of sets to neighbours of owners: owners of the same set first, then of near sets.
 
-    `near` = (ids (sets, k), values (sets, k)), `out` = (ids (owners, k), values (owners, k)), which comes filled
-    with NONE and -1.
+    `near` = (ids (sets, k), values (sets, k)); `out` = (ids (owners, k), values (owners, k)), initialized with NONE and
+    -1.
     """
     near_ids, near_values = near
     ids, values = out
@@ -177,12 +177,17 @@ def spread(group_of: Array, offsets: Array, members: Array, near: Any, out: Any)
                 push(ids[owner], values[owner], members[position], near_values[group, rank])
 
 
-@compiled(parallel=True)
-def shared(offsets: Array, tokens: Array, rows: Array, others: Array, frequency: Array, out: Any) -> None:
-    """What neighbours have in common: how many tokens, and the rarest first.
+@jit(parallel=True)
+def rarest_shared_tokens(offsets: Array, tokens: Array, rows: Array, others: Array, frequency: Array, out: Any) -> None:
+    """Count the tokens that neighbours share and select the rarest of them.
 
-    `rows` (m,) are sets, `others` (m, k) the sets of their neighbours or NONE, `frequency` (tokens,) how many owners
-    have a token; `out` = (tokens (m, k, r) filled with NONE, counts (m, k) of 0).
+    Args:
+        offsets: bounds of the sets in `tokens` (n + 1,).
+        tokens: tokens of all sets, ascending within each set.
+        rows: sets (m,).
+        others: sets of their neighbours (m, k), or NONE.
+        frequency: number of owners of each token (tokens,).
+        out: tokens (m, k, r) initialized with NONE, and counts (m, k) initialized with 0.
     """
     rarest, counts = out
     for m in prange(len(rows)):

@@ -1,4 +1,4 @@
-"""The neighbours of each user with their shared tokens, and the file that the next step publishes."""
+"""Neighbours of each user with their shared tokens, and the file that the next step publishes."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +14,8 @@ from include.batch.lsh.publish import FILE, Status
 from include.batch.lsh.sets import Groups, Numbers
 from include.batch.lsh.tokens import Users
 
-REASONS = 5
-ROWS_OF_A_GROUP = 50_000
+MAX_SHARED_TOKENS = 5
+ROW_GROUP_SIZE = 50_000
 
 STATUSES: tuple[Status, ...] = ("alike", "nobody_alike", "too_few_tokens")
 
@@ -35,10 +35,10 @@ class Neighbours:
 
 
 def neighbours(users: Users, eligible: NDArray[np.int64], groups: Groups, near: Nearest) -> Neighbours:
-    """Map neighbours of distinct sets to users; `eligible` are the rows of the users in `groups`, ascending."""
+    """Map neighbours of distinct sets to users; `eligible` (m,) are the rows of the users in `groups`, ascending."""
     n, k = len(users.ids), near.ids.shape[1]
     ids, values = np.full((len(eligible), k), kernels.NONE, np.int32), np.full((len(eligible), k), -1.0)
-    kernels.spread(groups.of, groups.offsets, groups.members, (near.ids, near.similarity), (ids, values))
+    kernels.expand_groups(groups.of, groups.offsets, groups.members, (near.ids, near.similarity), (ids, values))
     all_ids, all_values = np.full((n, k), kernels.NONE, np.int32), np.full((n, k), -1.0)
     all_ids[eligible] = np.where(ids == kernels.NONE, kernels.NONE, eligible[ids])
     all_values[eligible] = values
@@ -50,29 +50,29 @@ def neighbours(users: Users, eligible: NDArray[np.int64], groups: Groups, near: 
 
 
 def write(result: Neighbours, folder: Path) -> Path:
-    """Write neighbours.parquet, one row a user in the order of their ids; a reader sees the old file or the new one."""
+    """Write neighbours.parquet, one row per user in the order of their ids, replacing the file atomically."""
     path = folder / FILE
     partial = path.with_suffix(".partial")
     with pq.ParquetWriter(partial, _schema(), compression="zstd") as writer:
-        for start in range(0, max(len(result.status), 1), ROWS_OF_A_GROUP):
-            writer.write_table(_table(result, start, min(start + ROWS_OF_A_GROUP, len(result.status))))
+        for start in range(0, max(len(result.status), 1), ROW_GROUP_SIZE):
+            writer.write_table(_table(result, start, min(start + ROW_GROUP_SIZE, len(result.status))))
     partial.replace(path)
     return path
 
 
-def reasons(result: Neighbours, start: int, stop: int) -> tuple[Numbers, Numbers]:
+def shared_tokens(result: Neighbours, start: int, stop: int) -> tuple[Numbers, Numbers]:
     """Return the tokens that users [start, stop) share with their neighbours.
 
     Returns:
-        (m, k, REASONS) the shared tokens that the fewest users have, and (m, k) the number of all shared tokens.
+        (m, k, MAX_SHARED_TOKENS) the rarest shared tokens, and (m, k) the number of all shared tokens.
     """
     sets = result.users.sets
     frequency = np.bincount(sets.tokens, minlength=sets.vocabulary)
     others = result.ids[start:stop]
-    rarest = np.full((*others.shape, REASONS), kernels.NONE, np.int32)
+    rarest = np.full((*others.shape, MAX_SHARED_TOKENS), kernels.NONE, np.int32)
     counts = np.zeros(others.shape, np.int32)
     rows = np.arange(start, stop)
-    kernels.shared(sets.offsets, sets.tokens, rows, others, frequency, (rarest, counts))
+    kernels.rarest_shared_tokens(sets.offsets, sets.tokens, rows, others, frequency, (rarest, counts))
     return rarest, counts
 
 
@@ -97,7 +97,7 @@ def _schema() -> pa.Schema:
 
 
 def _table(result: Neighbours, start: int, stop: int) -> pa.Table:
-    rarest, counts = reasons(result, start, stop)
+    rarest, counts = shared_tokens(result, start, stop)
     is_present = result.ids[start:stop] != kernels.NONE
     rarest_present = rarest[is_present]
     shared = pa.ListArray.from_arrays(

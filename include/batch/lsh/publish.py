@@ -1,7 +1,7 @@
-"""Publish neighbours to MongoDB and Elasticsearch in place of the previous run.
+"""Replace the published neighbours in MongoDB and Elasticsearch.
 
-Readers see the old run or the new one in each store at any moment. A run that fails early has replaced nothing, or
-MongoDB only; a rerun replaces both.
+Each store switches atomically from the previous run to the new run. A failed run has replaced nothing, or MongoDB only;
+a rerun replaces both.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ from include.batch.lsh.stores import Store
 from include.contracts.errors import TerminalError
 
 FILE = "neighbours.parquet"
-BATCH = 2_000
+BATCH_ROWS = 2_000
 
 Status = Literal["alike", "nobody_alike", "too_few_tokens"]
 """Status of a user: has neighbours, has none above the threshold, or has too few tokens."""
@@ -21,10 +21,12 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def publish(batches: Iterable[Rows], stores: Sequence[Store], run: str) -> int:
-    """Replace what the stores hold by these rows, marked with the run; how many.
+    """Replace the contents of the stores by these rows, marked with the run; return the number of rows.
 
-    Everything is staged and counted in all stores before the first of them switches. Raises TerminalError for no
-    rows: nothing is then replaced.
+    All rows are staged and counted in all stores before the first store switches.
+
+    Raises:
+        TerminalError: there are no rows; nothing is replaced.
     """
     count = 0
     for rows in batches:
@@ -46,21 +48,25 @@ def publish(batches: Iterable[Rows], stores: Sequence[Store], run: str) -> int:
 
 
 def document(row: Mapping[str, Any], run: str) -> dict[str, Any]:
-    """What is published of a user: the row as the file has it, its nearest similarity and the run."""
-    listed = row["neighbours"]
-    return {**row, "nearest_similarity": listed[0]["similarity"] if listed else None, "run": run}
+    """Return the published document of a user: the row, its highest similarity and the run."""
+    neighbours = row["neighbours"]
+    return {**row, "nearest_similarity": neighbours[0]["similarity"] if neighbours else None, "run": run}
 
 
 def read(folder: Path) -> Iterator[Rows]:
-    """Rows of the folder's file in batches. Raises TerminalError where it is missing or cannot be read."""
-    # Only the environment of the nightly batch has it; the stores are tested where the servers are.
+    """Yield the rows of the folder's file in batches.
+
+    Raises:
+        TerminalError: the file is missing or unreadable.
+    """
+    # Imported here, because the environment that tests the stores does not install pyarrow.
     import pyarrow as pa  # noqa: PLC0415
     import pyarrow.parquet as pq  # noqa: PLC0415
 
     path = folder / FILE
     try:
         with pq.ParquetFile(path) as source:
-            for rows in source.iter_batches(batch_size=BATCH):
+            for rows in source.iter_batches(batch_size=BATCH_ROWS):
                 yield rows.to_pylist()
     except (OSError, pa.ArrowInvalid) as error:
-        raise TerminalError(f"{path} cannot be read ({type(error).__name__})", "run the step similar first") from error
+        raise TerminalError(f"reading {path} failed: {type(error).__name__}", "run the step similar first") from error

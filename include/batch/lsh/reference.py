@@ -1,4 +1,4 @@
-"""The same search by datasketch: slower, established, and equal to the array path."""
+"""Reference implementation with datasketch: slower, with the same results as the array implementation."""
 
 import numpy as np
 from datasketch import MinHash, MinHashLSH
@@ -6,11 +6,11 @@ from datasketch import MinHash, MinHashLSH
 from include.batch.lsh import kernels
 from include.batch.lsh.candidates import Pairs
 from include.batch.lsh.sets import Sets
-from include.batch.lsh.signatures import LARGEST_SEED, SCHEME, Banding, Hashes
+from include.batch.lsh.signatures import MAX_SEED, SCHEME, Banding, Hashes
 
 
 class Reference:
-    """As `candidates.Index`, by datasketch's own sketches and buckets."""
+    """The interface of `candidates.Index` on datasketch's sketches and buckets."""
 
     def __init__(self, sets: Sets, sketches: list[MinHash], index: MinHashLSH) -> None:
         self.sets = sets
@@ -19,10 +19,10 @@ class Reference:
 
     @classmethod
     def build(cls, sets: Sets, hashes: Hashes, banding: Banding) -> "Reference":
-        """Sketch and insert every set; `hashes` (vocabulary,) are those of the tokens."""
+        """Sketch and insert every set; `hashes` (vocabulary,) are the token hashes."""
         rows = np.split(hashes[sets.tokens], sets.offsets[1:-1])
         sketches = MinHash.bulk(
-            rows, num_perm=banding.permutations, seed=banding.seed % LARGEST_SEED, hashfunc=int, scheme=SCHEME
+            rows, num_perm=banding.permutations, seed=banding.seed % MAX_SEED, hashfunc=int, scheme=SCHEME
         )
         index = MinHashLSH(num_perm=banding.permutations, params=(banding.bands, banding.rows))
         for number, sketch in enumerate(sketches):
@@ -30,7 +30,7 @@ class Reference:
         return cls(sets, sketches, index)
 
     def pairs(self, threshold: float) -> Pairs:
-        """All pairs that share a band and are at least this similar; 0 gives all candidates."""
+        """Return all pairs that share a band and have at least this similarity; 0 returns all candidates."""
         offsets, tokens, bits = self.sets.offsets, self.sets.tokens, self.sets.bits
         left, right, similarity = [], [], []
         for number, sketch in enumerate(self.sketches):

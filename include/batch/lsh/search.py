@@ -1,4 +1,4 @@
-"""Search each user's nearest neighbours, and measure the recall against brute force."""
+"""Search the nearest neighbours of each user, and measure the recall against brute force."""
 
 import hashlib
 from typing import Any
@@ -14,8 +14,8 @@ from include.batch.lsh.signatures import Banding
 from include.batch.lsh.tokens import Users
 from include.batch.parameters import Parameters
 
-SAMPLE = 500
-"""Distinct sets whose neighbours are also searched exactly."""
+RECALL_SAMPLE_SETS = 500
+"""Distinct sets whose neighbours are also searched by brute force."""
 
 
 def search(users: Users, parameters: Parameters) -> tuple[Neighbours, dict[str, Any]]:
@@ -41,7 +41,7 @@ def search(users: Users, parameters: Parameters) -> tuple[Neighbours, dict[str, 
         "similarity_of_the_nearest": _quartiles(result),
         **_pair_counts(near, groups.sets),
         "recall": round(recall, 5),
-        "recall_expected": round(banding.meets(similar.threshold), 5),
+        "recall_expected": round(banding.candidate_probability(similar.threshold), 5),
         "recall_of": {"distinct_sets": len(rows), "neighbours": total},
         "threshold": similar.threshold,
         "banding": {"permutations": similar.permutations, "bands": similar.bands, "rows": similar.rows},
@@ -49,14 +49,17 @@ def search(users: Users, parameters: Parameters) -> tuple[Neighbours, dict[str, 
 
 
 def example(result: Neighbours) -> dict[str, object] | None:
-    """An ordinary user with a full list, of those whose neighbours are not simply the same, and the reasons."""
+    """Return a typical user with a full list of neighbours and the shared tokens; None without neighbours.
+
+    Users with an identical token set are excluded.
+    """
     list_length = (result.ids >= 0).sum(axis=1) * (result.same == 0)
     if not list_length.any():
         return None
     # Prefer typical users: very many tokens suggests a bot, very few match everyone.
     distance_from_median = np.abs(result.users.sets.sizes - np.median(result.users.sets.sizes))
     row = int(np.argmin(np.where(list_length == list_length.max(), distance_from_median, np.inf)))
-    tokens, counts = neighbours.reasons(result, row, row + 1)
+    tokens, counts = neighbours.shared_tokens(result, row, row + 1)
     users = result.users
     return {
         "user_id": users.ids[row],
@@ -75,7 +78,7 @@ def example(result: Neighbours) -> dict[str, object] | None:
 
 
 def digest(result: Neighbours) -> str:
-    """SHA-256 over neighbours, similarities and order: equal for equal runs."""
+    """Return SHA-256 over neighbours, similarities and order: equal for equal runs."""
     sha256 = hashlib.sha256("\n".join(result.users.ids).encode())
     for numbers in (result.ids, result.similarity, result.status):
         sha256.update(np.ascontiguousarray(numbers).tobytes())
@@ -84,9 +87,9 @@ def digest(result: Neighbours) -> str:
 
 def _sample(groups: Groups, seed: int) -> NDArray[np.int64]:
     count = len(groups.sets)
-    if count <= SAMPLE:
+    if count <= RECALL_SAMPLE_SETS:
         return np.arange(count)
-    return np.sort(np.random.default_rng(seed).choice(count, SAMPLE, replace=False))
+    return np.sort(np.random.default_rng(seed).choice(count, RECALL_SAMPLE_SETS, replace=False))
 
 
 def _quartiles(result: Neighbours) -> list[float]:

@@ -1,4 +1,4 @@
-"""Token sets of many users as two arrays, and what is alike to the last token taken together."""
+"""Token sets of many users as two arrays, and groups of identical sets."""
 
 from dataclasses import dataclass
 
@@ -12,15 +12,15 @@ Numbers = NDArray[np.int32]
 Bits = NDArray[np.uint64]
 
 MAX_WORDS = 4
-"""Up to so many 64-bit words a set is also held as bits: comparing two is then a few instructions."""
+"""Maximum 64-bit words per set up to which sets are also stored as bits, because bits compare faster."""
 
 
 @dataclass(frozen=True)
 class Sets:
-    """n sets over numbered tokens: set i is `tokens[offsets[i]:offsets[i + 1]]`, ascending, none twice.
+    """n sets of token numbers: set i is `tokens[offsets[i]:offsets[i + 1]]`, ascending and distinct.
 
-    `vocabulary` is how many tokens there are; `bits` (n, words) holds the same sets where the vocabulary is
-    small, and has no columns where it is not.
+    `vocabulary` is the number of tokens. `bits` (n, words) stores the same sets as bits where the vocabulary is small;
+    otherwise it has no columns.
     """
 
     offsets: Offsets
@@ -30,7 +30,7 @@ class Sets:
 
     @classmethod
     def of(cls, offsets: Offsets, tokens: Numbers, vocabulary: int) -> "Sets":
-        """Sets out of their arrays."""
+        """Build sets from their arrays."""
         words = (vocabulary + 63) // 64
         bits = np.zeros((len(offsets) - 1, words if words <= MAX_WORDS else 0), np.uint64)
         if bits.size:
@@ -39,7 +39,7 @@ class Sets:
 
     @classmethod
     def from_pairs(cls, owners: NDArray[np.int64], tokens: NDArray[np.int64], count: int, vocabulary: int) -> "Sets":
-        """Sets of `count` owners out of (owner, token) pairs in any order, each any number of times."""
+        """Build the sets of `count` owners from unordered (owner, token) pairs; duplicates are ignored."""
         pairs = np.unique(owners * np.int64(max(vocabulary, 1)) + tokens)
         sizes = np.bincount(pairs // max(vocabulary, 1), minlength=count)
         offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes, dtype=np.int64)])
@@ -54,7 +54,7 @@ class Sets:
         return np.diff(self.offsets)
 
     def take(self, rows: NDArray[np.int64]) -> "Sets":
-        """Only these sets, in their order."""
+        """Return these sets, in the given order."""
         sizes = self.sizes[rows]
         offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes, dtype=np.int64)])
         positions = np.arange(offsets[-1]) + np.repeat(self.offsets[rows] - offsets[:-1], sizes)
@@ -63,9 +63,9 @@ class Sets:
 
 @dataclass(frozen=True)
 class Groups:
-    """Owners whose sets are identical, taken together: thousands of visitors of a small shop are.
+    """Owners grouped by identical sets.
 
-    `sets` are the distinct ones in the order of their first owner; `of` (owners,) is each owner's set;
+    `sets` are the distinct sets in the order of their first owner. `of` (owners,) is the set of each owner.
     `members[offsets[s]:offsets[s + 1]]` are the owners of set s, ascending.
     """
 
@@ -83,11 +83,12 @@ class Groups:
 def collapse(sets: Sets) -> Groups:
     """Group identical sets.
 
-    A pair of different sets with one hash is told apart by its tokens; at worst identical sets then stay two groups.
+    Different sets with equal hashes are distinguished by their tokens. In that case identical sets can remain two
+    groups.
     """
     hashes = bands.set_hashes(sets.offsets, sets.tokens)
     order = np.argsort(hashes, kind="stable")
-    first = bands.firsts_of_identical(sets.offsets, sets.tokens, hashes, order)
+    first = bands.first_identical(sets.offsets, sets.tokens, hashes, order)
     distinct, of = np.unique(first, return_inverse=True)
     members = np.argsort(of, kind="stable").astype(np.int32)
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.bincount(of, minlength=len(distinct)))])

@@ -1,7 +1,7 @@
-"""Where neighbours are read: MongoDB and Elasticsearch.
+"""Stores of published neighbours: MongoDB and Elasticsearch.
 
-A run is staged beside the old one, then takes its place at once. What a killed run leaves staged is
-seen by nobody, and removed by the next one.
+A run is staged beside the previous run and then replaces it atomically. Staged data of a killed run is invisible to
+readers; the next run deletes it.
 """
 
 import uuid
@@ -21,7 +21,7 @@ STAGED = f"{NEIGHBOURS}.staged."
 CONNECT_MS = 5_000
 ANSWER_MS = 120_000
 TIMEOUT_S = 60.0
-BULK = 1_000
+BULK_CHUNK_ROWS = 1_000
 
 Row = Mapping[str, Any]
 
@@ -51,23 +51,27 @@ MAPPING: dict[str, Any] = {
 
 
 class Store(Protocol):
-    """One place where readers find the neighbours. All methods raise TransientError or TerminalError."""
+    """A store of published neighbours. All methods raise TransientError or TerminalError."""
 
     def stage(self, rows: Sequence[Row]) -> None:
-        """Add rows to those that are not yet seen."""
+        """Add rows to the staged data."""
 
     def check(self, count: int) -> None:
-        """TransientError where not exactly so many rows are staged."""
+        """Verify the number of staged rows.
+
+        Raises:
+            TransientError: the number differs from `count`.
+        """
 
     def swap(self) -> None:
-        """Let readers see what was staged, all of it, in place of what they saw."""
+        """Replace the published rows by the staged rows atomically."""
 
     def cleanup(self) -> None:
-        """Remove what no reader sees."""
+        """Delete data that is not published."""
 
 
 class MongoStore:
-    """The collection of the archive's database; its `_id` is the user."""
+    """The collection in the archive's database; its `_id` is the user."""
 
     def __init__(self, settings: Settings) -> None:
         self._client = mongodb.connect(
@@ -85,14 +89,18 @@ class MongoStore:
             self._database[self._name].insert_many(documents, ordered=False)
 
     def check(self, count: int) -> None:
-        """TransientError where another run has meddled."""
+        """Verify the number of staged rows.
+
+        Raises:
+            TransientError: another run changed the staged rows.
+        """
         with mongodb.translate_errors("count staged neighbours"):
-            # Not count_documents: its pipeline makes the local stand-in hold every document in memory.
+            # Not count_documents, because its pipeline makes the local stand-in load every document into memory.
             actual = int(self._database.command("count", self._name)["n"])
         _require_count(actual, count, "MongoDB")
 
     def swap(self) -> None:
-        """One command of the server: a reader finds the old collection or the new one."""
+        """Replace the collection by one atomic rename."""
         with mongodb.translate_errors("replace neighbours"):
             self._database[self._name].rename(NEIGHBOURS, dropTarget=True)
 
@@ -104,30 +112,34 @@ class MongoStore:
                     self._database.drop_collection(name)
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Close the connection."""
         self._client.close()
 
 
 class ElasticStore:
-    """An index of its own for each run behind one alias."""
+    """One index per run behind an alias."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._client = elasticsearch.connect(settings, timeout_s=TIMEOUT_S)
         self._index = f"{NEIGHBOURS_ALIAS}-{uuid.uuid4().hex[:12]}"
-        self._made = False
+        self._is_created = False
 
     def stage(self, rows: Sequence[Row]) -> None:
-        """Add rows to the index of this run; it is made first."""
+        """Create the index of this run if missing, and add rows to it."""
         with elasticsearch.translate_errors("stage neighbours"):
-            if not self._made:
+            if not self._is_created:
                 self._client.indices.create(index=self._index, mappings=MAPPING, settings=self._index_settings())
-                self._made = True
+                self._is_created = True
             actions = ({"_index": self._index, "_id": row["user_id"], "_source": dict(row)} for row in rows)
-            helpers.bulk(self._client, actions, chunk_size=BULK)
+            helpers.bulk(self._client, actions, chunk_size=BULK_CHUNK_ROWS)
 
     def check(self, count: int) -> None:
-        """TransientError where another run has meddled."""
+        """Verify the number of staged rows.
+
+        Raises:
+            TransientError: another run changed the staged rows.
+        """
         with elasticsearch.translate_errors("count staged neighbours"):
             self._client.indices.put_settings(index=self._index, settings={"index.refresh_interval": None})
             self._client.indices.refresh(index=self._index)
@@ -144,14 +156,14 @@ class ElasticStore:
             )
 
     def cleanup(self) -> None:
-        """Delete the indices that are behind no alias."""
+        """Delete the indices without the alias."""
         with elasticsearch.translate_errors("delete old neighbours"):
-            unseen = [name for name, aliases in self._indices().items() if NEIGHBOURS_ALIAS not in aliases]
-            if unseen:
-                self._client.indices.delete(index=unseen, ignore_unavailable=True)
+            unpublished = [name for name, aliases in self._indices().items() if NEIGHBOURS_ALIAS not in aliases]
+            if unpublished:
+                self._client.indices.delete(index=unpublished, ignore_unavailable=True)
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         self._client.close()
 
     def _indices(self) -> dict[str, set[str]]:
@@ -169,5 +181,6 @@ class ElasticStore:
 def _require_count(actual: int, count: int, store: str) -> None:
     if actual != count:
         raise TransientError(
-            f"{store} holds {actual} staged neighbours of {count}", "another run may have begun: run the step again"
+            f"{store} has {actual} staged neighbours instead of {count}",
+            "check that no other run is active, then run the step again",
         )

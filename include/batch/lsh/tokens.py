@@ -1,4 +1,4 @@
-"""Users as sets of namespaced tokens, such as `product:p01` and `device:mobile`, out of their visits."""
+"""Users as sets of namespaced tokens of their visits, such as `product:p01` and `device:mobile`."""
 
 import math
 from array import array
@@ -31,7 +31,7 @@ PROJECTION: dict[str, int] = {
 }
 """All fields that are read from MongoDB; none depends on the outcome."""
 
-NOTHING = (None, "", "unknown", "not_collected")
+UNKNOWN_VALUES = (None, "", "unknown", "not_collected")
 """Values that mean "unknown"; two users with unknown values are not similar."""
 
 PARTS = ("night", "morning", "afternoon", "evening")
@@ -40,7 +40,7 @@ MERGE_AT = 4_000_000
 
 @dataclass(frozen=True)
 class Users:
-    """n users in the order of their ids, each with its token numbers; `tokens` are in alphabetical order."""
+    """n users, sorted by id, with the token numbers of each; `tokens` are sorted alphabetically."""
 
     ids: list[str]
     tokens: list[str]
@@ -57,28 +57,29 @@ def tokens_of(document: Document, kinds: Sequence[Token]) -> Iterator[str]:
     """Yield the tokens of one visit, with duplicates. The part of the day is local, or UTC without a location."""
     for kind in kinds:
         for value in _VALUES[kind](document):
-            if value not in NOTHING:
+            if value not in UNKNOWN_VALUES:
                 yield f"{kind}:{value}"
 
 
 def gather(chunks: Iterable[Sequence[Document]], kinds: Sequence[Token]) -> Users:
     """Collect the tokens of all users over all visits, in any order.
 
-    In memory: each user id, each token, and 8 bytes for every distinct (user, token) and for the last `MERGE_AT` read.
+    Memory: each user id, each token, and 8 bytes for each distinct (user, token) pair and for the last `MERGE_AT`
+    pairs.
     """
     users: dict[str, int] = {}
     tokens: dict[str, int] = {}
     merged = np.zeros(0, np.int64)
-    fresh = array("q")
+    unmerged = array("q")
     sessions = 0
     for chunk in chunks:
         sessions += len(chunk)
         for document in chunk:
             user = users.setdefault(document["user_id"], len(users)) << 32
-            fresh.extend(user | tokens.setdefault(text, len(tokens)) for text in tokens_of(document, kinds))
-        if len(fresh) > MERGE_AT:
-            merged, fresh = np.union1d(merged, np.frombuffer(fresh, np.int64)), array("q")
-    merged = np.union1d(merged, np.frombuffer(fresh, np.int64))
+            unmerged.extend(user | tokens.setdefault(text, len(tokens)) for text in tokens_of(document, kinds))
+        if len(unmerged) > MERGE_AT:
+            merged, unmerged = np.union1d(merged, np.frombuffer(unmerged, np.int64)), array("q")
+    merged = np.union1d(merged, np.frombuffer(unmerged, np.int64))
     names, user_at = _sorted(users)
     texts, token_at = _sorted(tokens)
     sets = Sets.from_pairs(user_at[merged >> 32], token_at[merged & 0xFFFFFFFF], len(names), len(texts))
@@ -86,7 +87,7 @@ def gather(chunks: Iterable[Sequence[Document]], kinds: Sequence[Token]) -> User
 
 
 def _sorted(numbered: Mapping[str, int]) -> tuple[list[str], NDArray[np.int64]]:
-    """The texts in order, and for each number so far its place in that order."""
+    """Return the sorted texts, and the new position of each number."""
     order = sorted(numbered)
     positions = np.empty(len(order), np.int64)
     positions[[numbered[text] for text in order]] = np.arange(len(order))

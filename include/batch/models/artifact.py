@@ -1,4 +1,4 @@
-"""A fitted model as a folder: model.json with kind and SHA-256 of each file; nothing is pickled."""
+"""Model artefacts: a folder with model.json, which lists the kind and the SHA-256 of each file; no pickles."""
 
 import hashlib
 import platform
@@ -19,7 +19,7 @@ from include.contracts.errors import TerminalError
 
 MANIFEST = "model.json"
 FORMAT = 1
-_REMEDY = "fit the model again, or restore the folder from where it was copied"
+_REMEDY = "fit the model again, or restore the folder from a copy"
 _LIBRARIES = ("numpy", "scikit-learn", "xgboost-cpu", "skops")
 
 READERS: dict[str, Callable[[Path], Model]] = {
@@ -31,11 +31,15 @@ READERS: dict[str, Callable[[Path], Model]] = {
     "network": DenseNetwork.read,
     "private_network": DenseNetwork.read,
 }
-"""Kind of model -> what reads its files."""
+"""Kind of model -> reader of its files."""
 
 
 class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
-    """model.json. `columns` are those of `Samples.x`; `files` name -> SHA-256; `versions` of what wrote it."""
+    """The contents of model.json.
+
+    `columns` are those of `Samples.x`, `files` maps names to SHA-256, `versions` are those of the libraries that wrote
+    it.
+    """
 
     format: int
     kind: str
@@ -81,12 +85,12 @@ def manifest(folder: Path) -> Manifest:
     try:
         decoded = msgspec.json.decode(path.read_bytes(), type=Manifest)
     except FileNotFoundError as error:
-        raise TerminalError(f"{path} is missing, so {folder.name} holds no model", _REMEDY) from error
+        raise TerminalError(f"{path} is missing, so {folder.name} is not a model", _REMEDY) from error
     except (OSError, msgspec.MsgspecError) as error:
-        raise TerminalError(f"{path} cannot be read ({error})", _REMEDY) from error
+        raise TerminalError(f"reading {path} failed: {error}", _REMEDY) from error
     if decoded.format != FORMAT or decoded.kind not in READERS:
         raise TerminalError(
-            f"{path} is of format {decoded.format}, kind {decoded.kind!r}: not one of this program", _REMEDY
+            f"{path} is of format {decoded.format}, kind {decoded.kind!r}: not supported by this version", _REMEDY
         )
     for name, expected in decoded.files.items():
         _check(folder, name, expected)
@@ -94,14 +98,20 @@ def manifest(folder: Path) -> Manifest:
 
 
 def load(folder: Path) -> Model:
-    """The model of a folder. Raises TerminalError that names the file which is missing, altered or of another kind."""
+    """Load the model of a folder.
+
+    Raises:
+        TerminalError: a file is missing, altered or of another kind; the message names it.
+    """
     expected = manifest(folder)
     try:
         model = READERS[expected.kind](folder)
-    except Exception as error:  # each library has errors of its own
+    except Exception as error:  # each library raises its own errors
         raise TerminalError(f"{folder}: not a model of kind {expected.kind} ({error})", _REMEDY) from error
     if (model.kind, model.private) != (expected.kind, expected.private):
-        raise TerminalError(f"{folder}: {MANIFEST} says {expected.kind}, the files say {model.kind}", _REMEDY)
+        raise TerminalError(
+            f"{folder}: {MANIFEST} has the kind {expected.kind}, the files have the kind {model.kind}", _REMEDY
+        )
     return model
 
 
@@ -110,10 +120,10 @@ def _check(folder: Path, name: str, expected: str) -> None:
     if Path(name).name != name or not path.is_file():
         raise TerminalError(f"{path} is missing", _REMEDY)
     if sha256(path) != expected:
-        raise TerminalError(f"{path} is not the file that was written: its SHA-256 differs", _REMEDY)
+        raise TerminalError(f"{path} was altered: its SHA-256 differs", _REMEDY)
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file, hex."""
+    """Return the SHA-256 of a file, as hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""What a model must beat: the majority, and one threshold on one column."""
+"""Baseline models: the majority, and one threshold on one column."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ class _Rate(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Rule(Struct, frozen=True, forbid_unknown_fields=True):
-    """x[:, index] > threshold (or unknown, where `unknown_above`) has the probability `above`, else `below`."""
+    """x[:, index] > threshold (or NaN, where `unknown_above`) has the probability `above`, otherwise `below`."""
 
     column: str
     index: int
@@ -41,7 +41,7 @@ class Majority:
     private: ClassVar[bool] = False
 
     def probabilities(self, samples: Samples) -> Floats:
-        """(n,) the same probability for each."""
+        """Return the (n,) base rate, the same for each row."""
         return np.full(len(samples), self.rate)
 
     def write(self, folder: Path) -> None:
@@ -50,7 +50,12 @@ class Majority:
 
     @classmethod
     def read(cls, folder: Path) -> "Majority":
-        """What `write` wrote. Raises OSError or msgspec.MsgspecError where it is not that."""
+        """Read what `write` wrote.
+
+        Raises:
+            OSError: the file is unreadable.
+            msgspec.MsgspecError: the file is invalid.
+        """
         return cls(msgspec.json.decode((folder / FILE).read_bytes(), type=_Rate).rate)
 
 
@@ -63,7 +68,7 @@ class OneRule:
     private: ClassVar[bool] = False
 
     def probabilities(self, samples: Samples) -> Floats:
-        """(n,) one of two probabilities."""
+        """Return (n,) probabilities, each one of two values."""
         values = samples.x[:, self.rule.index]
         above = np.where(np.isnan(values), self.rule.unknown_above, values > self.rule.threshold)
         return np.where(above, self.rule.above, self.rule.below)
@@ -74,17 +79,22 @@ class OneRule:
 
     @classmethod
     def read(cls, folder: Path) -> "OneRule":
-        """What `write` wrote. Raises OSError or msgspec.MsgspecError where it is not that."""
+        """Read what `write` wrote.
+
+        Raises:
+            OSError: the file is unreadable.
+            msgspec.MsgspecError: the file is invalid.
+        """
         return cls(msgspec.json.decode((folder / FILE).read_bytes(), type=Rule))
 
 
 def majority(train: Samples, validation: Samples, parameters: ModelParameters, seed: int) -> Majority:
-    """The base rate; nothing is chosen."""
+    """Return the base rate as a model; `validation`, `parameters` and `seed` are not used."""
     return Majority(_smoothed(train.y))
 
 
 def one_rule(train: Samples, validation: Samples, parameters: ModelParameters, seed: int) -> OneRule:
-    """The threshold on one column with the lowest log loss on train and validation together; ties by the seed."""
+    """Fit the threshold on one column with the lowest log loss on train and validation; ties by the seed."""
     x, y = np.concatenate([train.x, validation.x]), np.concatenate([train.y, validation.y])
     stump = DecisionTreeClassifier(criterion="log_loss", max_depth=1, random_state=seed % 2**32).fit(x, y)
     if stump.tree_.node_count == 1:
@@ -105,5 +115,5 @@ def one_rule(train: Samples, validation: Samples, parameters: ModelParameters, s
 
 
 def _smoothed(y: Labels) -> float:
-    """Laplace's rule of succession: never 0 or 1."""
+    """Return the rate by Laplace's rule of succession, never 0 or 1."""
     return float((y.sum() + 1.0) / (len(y) + 2.0))

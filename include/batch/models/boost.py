@@ -26,7 +26,7 @@ class BoostModel:
     private: ClassVar[bool] = False
 
     def probabilities(self, samples: Samples) -> Floats:
-        """(n,) probability of a purchase."""
+        """Return the (n,) probability of a purchase."""
         return self.booster.inplace_predict(samples.x, missing=np.nan).astype(np.float64)
 
     def write(self, folder: Path) -> None:
@@ -35,7 +35,11 @@ class BoostModel:
 
     @classmethod
     def read(cls, folder: Path) -> "BoostModel":
-        """What `write` wrote. Raises xgboost.core.XGBoostError where it is not that."""
+        """Read what `write` wrote.
+
+        Raises:
+            xgboost.core.XGBoostError: the file is invalid.
+        """
         booster = xgb.Booster({"nthread": 1})
         booster.load_model(folder / FILE)
         return cls(booster)

@@ -1,4 +1,4 @@
-"""A trained dense network as plain arrays: nothing but NumPy is needed to score with it."""
+"""A trained dense network as plain arrays; scoring needs NumPy only."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,16 +11,16 @@ from include.batch.samples import Floats, Matrix, Samples
 Activation = Literal["relu", "tanh"]
 ACTIVATIONS: tuple[Activation, ...] = ("relu", "tanh")
 FILE = "network.npz"
-CHUNK = 65_536
-"""Rows computed at a time."""
+CHUNK_ROWS = 65_536
+"""Rows per forward pass."""
 
 
 @dataclass(frozen=True)
 class DenseNetwork:
-    """Dense layers on `Samples.z`, an activation after each but the last, one logit out.
+    """Dense layers on `Samples.z`, an activation after each layer except the last, and one logit.
 
-    `weights[i]` (in, out) and `biases[i]` (out,) in float32; without a hidden layer it is a logistic regression.
-    A `private` one is of kind `private_network`, any other of the kind `name`.
+    `weights[i]` (in, out) and `biases[i]` (out,) are float32. Without a hidden layer it is a logistic regression. A
+    `private` network is of kind `private_network`, any other of the kind `name`.
     """
 
     weights: tuple[Matrix, ...]
@@ -30,13 +30,17 @@ class DenseNetwork:
     name: str = "network"
 
     def __post_init__(self) -> None:
-        """Raises ValueError where the layers do not fit together."""
+        """Validate the layers.
+
+        Raises:
+            ValueError: the shapes of the layers do not match.
+        """
         if self.activation not in ACTIVATIONS or not self.weights or len(self.weights) != len(self.biases):
-            raise ValueError("a network needs as many biases as weights, and a known activation")
+            raise ValueError("a network needs as many biases as weights, and a supported activation")
         outs = [layer.shape[1] for layer in self.weights]
         ins = [layer.shape[0] for layer in self.weights]
         if ins[1:] != outs[:-1] or outs[-1] != 1 or [bias.shape for bias in self.biases] != [(out,) for out in outs]:
-            raise ValueError("the layers of the network do not fit together")
+            raise ValueError("the layers of the network have mismatched shapes")
 
     @property
     def kind(self) -> str:
@@ -44,16 +48,16 @@ class DenseNetwork:
         return "private_network" if self.private else self.name
 
     def logits(self, z: Matrix) -> Floats:
-        """(n,) log odds of a purchase for scaled columns (n, e)."""
-        chunks = [self._forward(z[at : at + CHUNK]) for at in range(0, len(z), CHUNK)]
+        """Return (n,) log-odds of a purchase for scaled columns (n, e)."""
+        chunks = [self._forward(z[at : at + CHUNK_ROWS]) for at in range(0, len(z), CHUNK_ROWS)]
         return np.concatenate(chunks) if chunks else np.empty(0)
 
     def forward(self, z: Matrix) -> Floats:
-        """(n,) probabilities for scaled columns (n, e)."""
+        """Return (n,) probabilities for scaled columns (n, e)."""
         return 0.5 * (1.0 + np.tanh(0.5 * self.logits(z)))
 
     def probabilities(self, samples: Samples) -> Floats:
-        """(n,) probability of a purchase."""
+        """Return the (n,) probability of a purchase."""
         return self.forward(samples.z)
 
     def write(self, folder: Path) -> None:
@@ -65,7 +69,11 @@ class DenseNetwork:
 
     @classmethod
     def read(cls, folder: Path) -> "DenseNetwork":
-        """What `write` wrote. Raises OSError, KeyError or ValueError where it is not that."""
+        """Read what `write` wrote.
+
+        Raises:
+            OSError, KeyError, ValueError: the file is missing or invalid.
+        """
         with np.load(folder / FILE, allow_pickle=False) as arrays:
             depth = sum(name.startswith("weight") for name in arrays.files)
             name = str(arrays["name"])

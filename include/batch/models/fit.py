@@ -12,7 +12,7 @@ from include.batch.parameters import ModelParameters
 from include.batch.samples import Samples
 
 Fit = Callable[[Samples, Samples, ModelParameters, int], Model]
-"""train, validation, parameters, seed -> model. `validation` is for early stopping and selection only."""
+"""Map train, validation, parameters and seed to a model; `validation` is for early stopping and selection only."""
 
 FITS: dict[str, Fit] = {
     "majority": majority,

@@ -19,23 +19,23 @@ FILE = "forest.skops"
 TRUSTED = ["numpy.dtype", "sklearn.tree._tree.Tree"]
 """Trusted types of a forest beside skops' own; a file with any other type is rejected."""
 THREADS = 2
-ROWS = 10_000
-"""Rows drawn for one tree at most: time grows with trees, not with the archive."""
-_EPOCH = (1980, 1, 1, 0, 0, 0)
+MAX_ROWS_PER_TREE = 10_000
+"""Maximum rows per tree, so that the time of a fit does not grow with the archive."""
+_ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 _SCHEMA = "schema.json"
 _ARRAY = re.compile(r'"(\d+\.npy)"')
 
 
 @dataclass(frozen=True)
 class ForestModel:
-    """A forest on the columns as they are; NaN goes to the side that was learnt for it."""
+    """A random forest on the unscaled columns; NaN takes the learnt branch."""
 
     forest: RandomForestClassifier
     kind: ClassVar[str] = "forest"
     private: ClassVar[bool] = False
 
     def probabilities(self, samples: Samples) -> Floats:
-        """(n,) probability of a purchase: mean over the trees."""
+        """Return the (n,) probability of a purchase: mean over the trees."""
         return np.asarray(self.forest.predict_proba(samples.x)[:, 1], dtype=np.float64)
 
     def write(self, folder: Path) -> None:
@@ -44,10 +44,15 @@ class ForestModel:
 
     @classmethod
     def read(cls, folder: Path) -> "ForestModel":
-        """What `write` wrote. Raises errors of zipfile and skops where it is not that, or holds another type."""
+        """Read what `write` wrote.
+
+        Raises:
+            TypeError: the file stores another type.
+            Exception: errors of zipfile and skops for an invalid file.
+        """
         loaded = skops.io.load(folder / FILE, trusted=TRUSTED)
         if not isinstance(loaded, RandomForestClassifier):
-            raise TypeError(f"a {type(loaded).__name__}, no random forest")
+            raise TypeError(f"a {type(loaded).__name__} is not a random forest")
         return cls(loaded)
 
 
@@ -58,7 +63,7 @@ def forest(train: Samples, validation: Samples, parameters: ModelParameters, see
         n_estimators=settings.n_estimators,
         max_depth=settings.max_depth,
         min_samples_leaf=settings.min_samples_leaf,
-        max_samples=min(len(train), ROWS),
+        max_samples=min(len(train), MAX_ROWS_PER_TREE),
         n_jobs=THREADS,
         random_state=seed % 2**32,
     )
@@ -68,25 +73,25 @@ def forest(train: Samples, validation: Samples, parameters: ModelParameters, see
 
 
 def _canonical(written: bytes) -> bytes:
-    """The same archive without what differs between equal forests: addresses of objects, and the clock."""
+    """Return the archive without object addresses and timestamps, which differ between equal forests."""
     numbers: dict[int, int] = {}
 
-    def renamed(part: dict[str, Any]) -> dict[str, Any]:
+    def renumber(part: dict[str, Any]) -> dict[str, Any]:
         if "__id__" in part:
             part["__id__"] = numbers.setdefault(part["__id__"], len(numbers) + 1)
         return part
 
     out = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(written)) as archive, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:
-        schema = json.loads(archive.read(_SCHEMA), object_hook=renamed)
-        arrays = {name: _numbered(name, numbers) for name in archive.namelist() if name != _SCHEMA}
+        schema = json.loads(archive.read(_SCHEMA), object_hook=renumber)
+        arrays = {name: _array_name(name, numbers) for name in archive.namelist() if name != _SCHEMA}
         for name in sorted(arrays, key=lambda name: arrays[name]):
-            new.writestr(zipfile.ZipInfo(arrays[name], _EPOCH), archive.read(name), zipfile.ZIP_DEFLATED)
-        text = _ARRAY.sub(lambda match: f'"{_numbered(match[1], numbers)}"', json.dumps(schema))
-        new.writestr(zipfile.ZipInfo(_SCHEMA, _EPOCH), text, zipfile.ZIP_DEFLATED)
+            new.writestr(zipfile.ZipInfo(arrays[name], _ZIP_EPOCH), archive.read(name), zipfile.ZIP_DEFLATED)
+        text = _ARRAY.sub(lambda match: f'"{_array_name(match[1], numbers)}"', json.dumps(schema))
+        new.writestr(zipfile.ZipInfo(_SCHEMA, _ZIP_EPOCH), text, zipfile.ZIP_DEFLATED)
     return out.getvalue()
 
 
-def _numbered(name: str, numbers: dict[int, int]) -> str:
-    """The file of an array is named after the array's address."""
+def _array_name(name: str, numbers: dict[int, int]) -> str:
+    """Return the canonical file name of an array; skops names the file after the array's address."""
     return f"{numbers[int(name.removesuffix('.npy'))]:07d}.npy"

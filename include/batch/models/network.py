@@ -14,9 +14,9 @@ Epoch = Callable[[Any], object]
 
 
 def network(train: Samples, validation: Samples, parameters: ModelParameters, seed: int) -> DenseNetwork:
-    """ReLU layers with dropout by Adam; returns the weights of the epoch with the lowest log loss on `validation`.
+    """Fit ReLU layers with dropout by Adam; return the epoch with the lowest log loss on `validation`.
 
-    Every epoch sees the rows in a new order, in full batches; the remainder is skipped in that epoch.
+    Every epoch shuffles the rows into full batches; the remainder is skipped in that epoch.
     """
     settings = parameters.network
     tf = tensorflow.load(seed)
@@ -46,7 +46,7 @@ def _layers(tf: Any, width: int, settings: NetworkParameters) -> Any:
 
 
 def _epoch(tf: Any, layers: Any, train: Samples, settings: NetworkParameters) -> Epoch:
-    """One pass as one call: from Python, a call for each step costs more than a step of so small a network."""
+    """Compile one epoch into one graph call, because a Python call per step costs more than the step itself."""
     z, y = tf.constant(train.z), tf.constant(train.y.astype(np.float32))
     adam = tf.keras.optimizers.Adam(settings.learning_rate)
     adam.build(layers.trainable_variables)
@@ -66,7 +66,7 @@ def _epoch(tf: Any, layers: Any, train: Samples, settings: NetworkParameters) ->
 
 
 def _batches(order: Rows, batch: int) -> Rows:
-    """(steps, batch) row numbers; a single batch of all where there are fewer."""
+    """Return (steps, batch) row numbers; one batch of all rows where there are fewer than `batch`."""
     size = min(batch, len(order))
     steps = len(order) // size
     return order[: steps * size].reshape(steps, size)

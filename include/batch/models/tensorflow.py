@@ -1,4 +1,4 @@
-"""The one place that imports TensorFlow: switches, threads, seeds, determinism."""
+"""The only importer of TensorFlow: switches, threads, seeds and determinism."""
 
 import os
 import sys
@@ -9,10 +9,11 @@ _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "TF_ENABLE_
 
 
 def load(seed: int) -> Any:
-    """The tensorflow module, with Keras 2 as `tf.keras`, deterministic, all its generators seeded anew.
+    """Import TensorFlow with Keras 2 as `tf.keras`, deterministic, and reseed all its generators.
 
-    tensorflow-privacy has no Keras 3 support and its package import needs tensorflow-estimator, which is gone;
-    both switches must be set before anything imports TensorFlow. oneDNN is off, for it rounds as the machine likes.
+    tensorflow-privacy does not support Keras 3, and importing its package needs tensorflow-estimator, which is
+    discontinued. Both switches must be set before TensorFlow is imported. oneDNN is off, because its rounding depends
+    on the CPU.
     """
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
     os.environ.update(_QUIET)

@@ -1,7 +1,7 @@
-"""Epsilon of one mechanism or of a composition of mechanisms, by privacy loss distributions.
+"""Privacy accounting: epsilon of one mechanism or of a composition, by privacy loss distributions.
 
-Koskela et al. (AISTATS 2020); Doroshenko et al., "Connect the Dots" (PETS 2022), as dp_accounting computes them:
-every rounding is upwards, so the epsilon is a bound.
+Koskela et al. (AISTATS 2020); Doroshenko et al., "Connect the Dots" (PETS 2022), as implemented by dp_accounting. Every
+rounding is upwards, so the epsilon is an upper bound.
 """
 
 from collections import Counter
@@ -15,28 +15,28 @@ from dp_accounting.pld import PLDAccountant
 if TYPE_CHECKING:
     from include.batch.privacy.mechanism import Mechanism
 
-INTERVAL = 1e-3
-"""Width of the bins of the privacy loss."""
+DISCRETIZATION_INTERVAL = 1e-3
+"""Bin width of the discretized privacy loss."""
 
 
 def new_accountant() -> Any:
-    """An accountant that has seen nothing; one user more or less."""
-    return PLDAccountant(NeighboringRelation.ADD_OR_REMOVE_ONE, INTERVAL)
+    """Return an empty accountant for adding or removing one user."""
+    return PLDAccountant(NeighboringRelation.ADD_OR_REMOVE_ONE, DISCRETIZATION_INTERVAL)
 
 
 def event(mechanism: "Mechanism") -> Any:
-    """The mechanism in the accountant's terms."""
+    """Return the mechanism as an event of dp_accounting."""
     step = dp_accounting.PoissonSampledDpEvent(mechanism.rate, dp_accounting.GaussianDpEvent(mechanism.sigma))
     return dp_accounting.SelfComposedDpEvent(step, mechanism.steps)
 
 
 def epsilon(mechanism: "Mechanism") -> float:
-    """What one release costs, at the mechanism's own delta."""
+    """Return the epsilon of one release, at the mechanism's own delta."""
     return compose((mechanism,), mechanism.delta)
 
 
 def compose(mechanisms: Iterable["Mechanism"], delta: float) -> float:
-    """What all these releases cost together, at `delta`; 0 for none."""
+    """Return the epsilon of the composition of all mechanisms at `delta`; 0 for none."""
     steps_by_mechanism: Counter[tuple[float, float]] = Counter()
     for mechanism in mechanisms:
         steps_by_mechanism[mechanism.sigma, mechanism.rate] += mechanism.steps
@@ -49,7 +49,7 @@ def compose(mechanisms: Iterable["Mechanism"], delta: float) -> float:
 
 
 def renyi_bound(mechanism: "Mechanism") -> float:
-    """The coarser bound by Renyi divergences (Mironov 2017), never below `epsilon`."""
+    """Return the coarser bound by Renyi divergences (Mironov 2017), never below `epsilon`."""
     account = rdp.RdpAccountant(neighboring_relation=NeighboringRelation.ADD_OR_REMOVE_ONE)
     account.compose(event(mechanism))
     return float(account.get_epsilon(mechanism.delta))

@@ -12,10 +12,10 @@ from typing import Any
 import tensorflow as tf
 
 Tensor = Any
-"""A TensorFlow tensor; the library has no types."""
+"""A TensorFlow tensor; TensorFlow has no type stubs."""
 
 TINY = 1e-12
-"""Below this a norm counts as zero."""
+"""Norms below this count as zero, to avoid a division by zero."""
 
 
 def clipped_sum(
@@ -34,11 +34,11 @@ def clipped_sum(
         error = tf.matmul(error, kernel, transpose_b=True) * (1.0 - tf.square(before))
         errors.append(error)
     errors.reverse()
-    alone = tf.add_n([_inner(layer, None, None) for layer in zip(inputs, errors, strict=True)])
-    squared = tf.math.unsorted_segment_sum(alone, owner, users)
+    squared_norms = tf.add_n([_inner(layer, None, None) for layer in zip(inputs, errors, strict=True)])
+    squared = tf.math.unsorted_segment_sum(squared_norms, owner, users)
     left, right = pairs[:, 0], pairs[:, 1]
-    together = tf.add_n([_inner(layer, left, right) for layer in zip(inputs, errors, strict=True)])
-    squared += tf.math.unsorted_segment_sum(2.0 * together, tf.gather(owner, left), users)
+    inner_products = tf.add_n([_inner(layer, left, right) for layer in zip(inputs, errors, strict=True)])
+    squared += tf.math.unsorted_segment_sum(2.0 * inner_products, tf.gather(owner, left), users)
     # Rounding can leave a sum of opposite terms slightly below zero.
     norm = tf.sqrt(tf.maximum(squared, 0.0))
     factor = tf.gather(tf.minimum(1.0, clip / tf.maximum(norm, TINY)), owner)[:, tf.newaxis]
@@ -50,7 +50,7 @@ def clipped_sum(
 
 
 def forward(weights: Sequence[Tensor], z: Tensor) -> tuple[list[Tensor], Tensor]:
-    """What each layer is given, (n, in) each, and the logits (n, 1), for columns (n, d)."""
+    """Return the inputs of each layer, each (n, in), and the logits (n, 1), for columns (n, d)."""
     inputs = [z]
     for kernel, bias in zip(weights[:-2:2], weights[1:-2:2], strict=True):
         inputs.append(tf.tanh(tf.matmul(inputs[-1], kernel) + bias))
@@ -58,9 +58,9 @@ def forward(weights: Sequence[Tensor], z: Tensor) -> tuple[list[Tensor], Tensor]
 
 
 def _inner(layer: tuple[Tensor, Tensor], left: Tensor, right: Tensor) -> Tensor:
-    """Inner products (m,) of single visits' gradients of one layer, kernel and bias.
+    """Return the inner products (m,) of single visits' gradients of one layer, kernel and bias.
 
-    Of the visits `left` with the visits `right`, or of each with itself where these are None.
+    The products are of the visits `left` with the visits `right`, or of each visit with itself where these are None.
     """
     parts = [(part, part) if left is None else (tf.gather(part, left), tf.gather(part, right)) for part in layer]
     inputs, errors = (tf.reduce_sum(left_part * right_part, axis=1) for left_part, right_part in parts)

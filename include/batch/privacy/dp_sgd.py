@@ -1,8 +1,8 @@
-"""Train the private network: DP-SGD over users (Abadi et al., CCS 2016), one clipped contribution per user and step.
+"""Train the private network by user-level DP-SGD (Abadi et al., CCS 2016).
 
-Batches are drawn as the accounting assumes: each user independently. The noisy sum is divided by the expected number
-of users, not by the number drawn. Nothing else depends on the data: encoders, caps, initial weights and the initial
-output are public.
+Each user contributes one clipped gradient per step. Batches are Poisson-sampled over users, as the accounting assumes.
+The noisy sum is divided by the expected number of users, not by the sampled number. Nothing else depends on the data:
+encoders, caps, initial weights and the initial output are public.
 """
 
 import math
@@ -56,7 +56,7 @@ def noisy_mean(total: Any, normal: Any, mechanism: Mechanism) -> Any:
 
     `normal` (p,) are standard normal numbers.
     """
-    return (total + mechanism.noise_std * normal) / mechanism.expected
+    return (total + mechanism.noise_std * normal) / mechanism.expected_users
 
 
 def _optimize(
@@ -87,7 +87,7 @@ def _optimize(
 
 
 def _gradient(tf: Any, data: Users, mechanism: Mechanism, shapes: list[tuple[int, ...]]) -> Any:
-    """(weights (p,), batch, normal (p,)) -> the noisy mean (p,) of the contributions of the batch's users."""
+    """Return a function of (weights (p,), batch, normal (p,)) that returns the noisy mean gradient (p,)."""
     from include.batch.privacy.clip import clipped_sum  # noqa: PLC0415 - imports TensorFlow, which takes seconds
 
     z, y = tf.constant(data.z), tf.constant(data.y, tf.float32)
@@ -103,7 +103,10 @@ def _gradient(tf: Any, data: Users, mechanism: Mechanism, shapes: list[tuple[int
 
 
 def _initial_weights(columns: int, private: PrivateParameters, seed: int) -> list[Matrix]:
-    """Kernel and bias of each layer: Glorot uniform (AISTATS 2010); the last bias is the log-odds of the prior."""
+    """Return kernel and bias of each layer: Glorot uniform (AISTATS 2010).
+
+    The last bias is the log-odds of the prior.
+    """
     random = np.random.default_rng(seed)
     sizes = (columns, *private.hidden_layer_sizes, 1)
     arrays: list[Matrix] = []

@@ -1,8 +1,7 @@
-"""The ledger of all private releases in MongoDB; a release is charged before it is trained.
+"""The privacy ledger: all private releases in MongoDB. A release is charged before it is trained.
 
-Each entry has the number after the last entry's, and numbers are unique. A run that decided on an outdated list fails
-to write and decides again, so two concurrent runs cannot exceed the budget. A run that crashes after the charge stays
-charged.
+Each entry has the next number, and numbers are unique. A run that decided on an outdated list fails to write and
+decides again, so concurrent runs cannot exceed the budget. A run that crashes after the charge stays charged.
 """
 
 from datetime import datetime
@@ -15,15 +14,24 @@ from include.batch.privacy.ledger_store import NUMBER, DuplicateEntryError, Entr
 from include.batch.privacy.mechanism import Mechanism, decode
 from include.contracts.errors import TerminalError, TransientError
 
-ATTEMPTS = 20
+MAX_ATTEMPTS = 20
 
 
 class BudgetSpentError(TerminalError):
-    """A release would cost more than is left."""
+    """A release exceeds the remaining privacy budget."""
 
 
 class Receipt(Struct, frozen=True):
-    """What a release cost (`epsilon`), all releases up to now (`spent`, at `delta`); `again`: it was charged before."""
+    """The charge of a release.
+
+    Attributes:
+        key: id of the release.
+        epsilon: cost of this release.
+        spent: cost of all releases so far, at `delta`.
+        budget: limit of `spent`.
+        releases: number of charged releases.
+        is_repeat: whether the release was already charged.
+    """
 
     key: str
     epsilon: float
@@ -35,21 +43,22 @@ class Receipt(Struct, frozen=True):
 
 
 def charge(entries: Entries, key: str, mechanism: Mechanism, window: str, budget: float, now: datetime) -> Receipt:
-    """Charge a release; a release that is already charged under this key costs nothing more.
+    """Charge a release; a release already charged under this key costs nothing more.
 
     Raises:
         BudgetSpentError: the release exceeds the remaining budget.
         TerminalError: an entry is unreadable, or the key belongs to another mechanism.
-        TransientError: other runs keep writing at the same time.
+        TransientError: concurrent runs repeatedly wrote first.
     """
-    for _ in range(ATTEMPTS):
+    for _ in range(MAX_ATTEMPTS):
         existing = entries.read()
         charged = {entry["_id"]: decode(entry.get("mechanism")) for entry in existing}
         cost = accountant.epsilon(mechanism)
         if key in charged:
             if charged[key] != mechanism:
                 raise TerminalError(
-                    f"the release {key} was charged for another mechanism", "see the collection privacy"
+                    f"the release {key} was charged for another mechanism",
+                    "compare its entry in the collection privacy",
                 )
             spent = accountant.compose(charged.values(), mechanism.delta)
             return Receipt(key, cost, spent, budget, mechanism.delta, len(charged), is_repeat=True)
@@ -75,4 +84,4 @@ def charge(entries: Entries, key: str, mechanism: Mechanism, window: str, budget
         except DuplicateEntryError:
             continue
         return Receipt(key, cost, spent, budget, mechanism.delta, len(charged) + 1, is_repeat=False)
-    raise TransientError("other releases keep being charged at the same time", "run the step again")
+    raise TransientError("charging the release failed: concurrent runs repeatedly wrote first", "run the step again")

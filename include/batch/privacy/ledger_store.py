@@ -1,4 +1,4 @@
-"""The entries of the privacy ledger in MongoDB."""
+"""Storage of the privacy ledger in MongoDB."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,18 +21,22 @@ NUMBER = "number"
 
 
 class DuplicateEntryError(Exception):
-    """Another entry has this number, or this key."""
+    """Another entry has the same number or key."""
 
 
 class Entries(Protocol):
-    """Where entries are kept."""
+    """Storage of the ledger's entries."""
 
     def read(self) -> list[Document]:
-        """All entries, by number."""
+        """Return all entries, by number."""
         ...
 
     def add(self, entry: Document) -> None:
-        """Keep an entry for good before returning. Raises Taken where its `_id` or its `number` is there already."""
+        """Store an entry durably before returning.
+
+        Raises:
+            DuplicateEntryError: an entry with its `_id` or `number` exists.
+        """
         ...
 
 
@@ -43,14 +47,25 @@ class MongoEntries:
         self._collection = collection
 
     def read(self) -> list[Document]:
-        """All entries, by number. Raises TransientError, TerminalError."""
+        """Return all entries, by number.
+
+        Raises:
+            TransientError: MongoDB is unavailable.
+            TerminalError: MongoDB rejected the request, or an entry has no number.
+        """
         with translate_errors("read the privacy ledger"):
             return sorted(self._collection.find({}), key=_number)
 
     def add(self, entry: Document) -> None:
-        """Insert an entry; on the disks of a majority when it returns. Raises Taken, TransientError, TerminalError."""
+        """Insert an entry and wait for the disks of a majority.
+
+        Raises:
+            DuplicateEntryError: an entry with its `_id` or `number` exists.
+            TransientError: MongoDB is unavailable.
+            TerminalError: MongoDB rejected the request.
+        """
         with translate_errors("charge the privacy ledger"):
-            # Without the index two entries could bear one number.
+            # Without the index two entries could have one number.
             self._collection.create_index([(NUMBER, pymongo.ASCENDING)], name=NUMBER, unique=True)
             try:
                 self._collection.insert_one(entry)
@@ -60,7 +75,11 @@ class MongoEntries:
 
 @contextmanager
 def open_ledger(settings: Settings) -> Iterator[MongoEntries]:
-    """The ledger of the configured archive. Raises TransientError where MongoDB is away."""
+    """Open the ledger of the configured archive.
+
+    Raises:
+        TransientError: MongoDB is unavailable.
+    """
     with (
         translate_errors("open the privacy ledger"),
         connect(
@@ -86,6 +105,6 @@ def _number(entry: Document) -> int:
     if not isinstance(number, int):
         raise TerminalError(
             f"the entry {entry.get('_id')} of the privacy ledger has no number",
-            "mend the collection privacy; without it the budget cannot be known",
+            "correct the collection privacy; the spent budget is unknown without it",
         )
     return number

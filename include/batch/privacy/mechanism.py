@@ -1,4 +1,4 @@
-"""The one object that configures both the private training and its accounting."""
+"""The mechanism: one object that configures both the private training and its accounting."""
 
 import math
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from include.contracts.errors import SettingsError, TerminalError
 RATE_DIGITS = 3
 SIGMA_STEP = 1e-3
 MAX_SIGMA, MIN_SIGMA = 1024.0, 0.02
-"""Noise multipliers between which one is looked for."""
+"""Range of the search for the noise multiplier."""
 Positive = Annotated[float, Meta(gt=0)]
 
 
@@ -40,12 +40,18 @@ class Mechanism(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     def __post_init__(self) -> None:
         numbers = (self.sigma, self.clip, self.rate, self.delta)
         if not all(math.isfinite(number) for number in numbers):
-            raise SettingsError(f"the mechanism {numbers} has a number that is not finite", "see the section private")
+            raise SettingsError(
+                f"the mechanism {numbers} has a number that is not finite",
+                "correct the section private of parameters.yaml",
+            )
         if min(self.sigma, self.clip, self.rate, self.delta, self.steps, self.users) <= 0 or self.rate > 1:
-            raise SettingsError(f"the mechanism {numbers} is none", "see the section private of parameters.yaml")
+            raise SettingsError(
+                f"the mechanism {numbers} has a number outside its range",
+                "correct the section private of parameters.yaml",
+            )
 
     @property
-    def expected(self) -> float:
+    def expected_users(self) -> float:
         """Expected users of a step: the divisor of the noisy sum."""
         return self.rate * self.users
 
@@ -56,30 +62,31 @@ class Mechanism(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Request(Struct, frozen=True, kw_only=True):
-    """Requirements of a mechanism: `expected` users a step, of `users`, within (epsilon, delta)."""
+    """Requirements of a mechanism: `expected_users` of `users` users per step, within (epsilon, delta)."""
 
     epsilon: float
     delta: float
     users: int
-    expected: int
+    expected_users: int
     steps: int
     clip: float
 
 
 def calibrate(request: Request) -> Mechanism:
-    """Find the mechanism with the least noise that meets the request; the noise is rounded up to a multiple of 0.001.
+    """Find the mechanism with the least noise that meets the request.
 
-    The sampling rate is rounded to three digits, so that runs with about equally many users compose as equals.
+    The noise is rounded up to a multiple of 0.001. The sampling rate is rounded to three
+    digits, so that runs with similar numbers of users compose as equal mechanisms.
 
     Raises:
         SettingsError: delta is not below 1 / users, or no noise achieves epsilon.
     """
     if request.users < 1 or request.delta >= 1 / request.users:
         raise SettingsError(
-            f"delta {request.delta:g} says nothing about {request.users} users",
-            "private.delta must be below 1 / users, and there must be users",
+            f"delta {request.delta:g} is too large for {request.users} users",
+            "set private.delta below 1 / users, and give a window with users",
         )
-    rate = float(f"{min(1.0, request.expected / request.users):.{RATE_DIGITS}g}")
+    rate = float(f"{min(1.0, request.expected_users / request.users):.{RATE_DIGITS}g}")
 
     def with_sigma(sigma: float) -> Mechanism:
         return Mechanism(
@@ -91,10 +98,10 @@ def calibrate(request: Request) -> Mechanism:
             users=request.users,
         )
 
-    least = _bracket(lambda sigma: accountant.epsilon(with_sigma(sigma)) <= request.epsilon)
-    if least is None:
+    upper_sigma = _bracket(lambda sigma: accountant.epsilon(with_sigma(sigma)) <= request.epsilon)
+    if upper_sigma is None:
         raise SettingsError(
-            f"no noise keeps epsilon {request.epsilon:g} at delta {request.delta:g} over {request.steps} steps",
+            f"no noise achieves epsilon {request.epsilon:g} at delta {request.delta:g} over {request.steps} steps",
             "raise private.epsilon, or lower private.steps or private.users_per_step",
         )
     sigma = dp_accounting.calibrate_dp_mechanism(
@@ -102,7 +109,7 @@ def calibrate(request: Request) -> Mechanism:
         lambda noise: accountant.event(with_sigma(noise)),
         request.epsilon,
         request.delta,
-        dp_accounting.ExplicitBracketInterval(least / 2.0, least),
+        dp_accounting.ExplicitBracketInterval(upper_sigma / 2.0, upper_sigma),
         tol=SIGMA_STEP / 2,
     )
     calibrated = with_sigma(_round_up(sigma))
@@ -112,20 +119,27 @@ def calibrate(request: Request) -> Mechanism:
 
 
 def decode(document: object) -> Mechanism:
-    """A mechanism as `msgspec.to_builtins` wrote it. Raises TerminalError where it is none."""
+    """Decode a mechanism from the output of `msgspec.to_builtins`.
+
+    Raises:
+        TerminalError: the document is not a mechanism.
+    """
     try:
         return msgspec.convert(document, Mechanism)
     except (msgspec.ValidationError, SettingsError) as error:
         raise TerminalError(
             f"a charged release has no readable mechanism ({error})",
-            "mend the entry of the collection privacy; without it the budget cannot be known",
+            "correct the entry in the collection privacy; the spent budget is unknown without it",
         ) from error
 
 
-def _bracket(keeps: Callable[[float], bool]) -> float | None:
-    """The least of MAX_SIGMA, MAX_SIGMA / 2, ... that suffices; descending, because small noise is slow to account."""
+def _bracket(is_sufficient: Callable[[float], bool]) -> float | None:
+    """Return the smallest sufficient value of MAX_SIGMA, MAX_SIGMA / 2, ...
+
+    The search descends, because accounting is slow for small noise.
+    """
     sigma, smallest = MAX_SIGMA, None
-    while sigma > MIN_SIGMA and keeps(sigma):
+    while sigma > MIN_SIGMA and is_sufficient(sigma):
         sigma, smallest = sigma / 2.0, sigma
     return smallest
 

@@ -1,7 +1,7 @@
-"""Membership inference: does a model's loss on a user's visits reveal whether it was trained on the user?
+"""Membership inference: whether a model's loss on a user's visits reveals that it was trained on the user.
 
-The threshold attack of Yeom et al. ("Privacy risk in machine learning", CSF 2018) on users. Members and non-members
-are selected by a hash and have visits of the same days, so without a leak they are indistinguishable.
+The threshold attack of Yeom et al. ("Privacy risk in machine learning", CSF 2018) on users. Members and non-members are
+selected by a hash and have visits of the same days, so without a leak they are indistinguishable.
 """
 
 import math
@@ -37,16 +37,17 @@ class Attack(Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Target:
-    """Visits (n,) of users, and whether each was trained on; a user is wholly one or the other."""
+    """Visits (n,) of users, and whether each was trained on; all visits of a user have the same membership."""
 
     samples: Samples
     member: Labels
 
 
 def attack(target: Target, p: Floats, confidence: float) -> Attack:
-    """Attack the probabilities (n,) that a model gives for the target's visits.
+    """Attack the probabilities (n,) that a model returns for the target's visits.
 
-    Raises TerminalError where there are not at least four members and four others.
+    Raises:
+        TerminalError: there are fewer than four members or four non-members.
     """
     clipped = np.clip(p, CLIP, 1.0 - CLIP)
     loss = -np.where(target.samples.y, np.log(clipped), np.log1p(-clipped))
@@ -56,7 +57,7 @@ def attack(target: Target, p: Floats, confidence: float) -> Attack:
     inside, outside = score[member], score[~member]
     if min(len(inside), len(outside)) < MIN_USERS_PER_SIDE:
         raise TerminalError(
-            f"{len(inside)} users trained on and {len(outside)} others are too few to attack a model with",
+            f"{len(inside)} users trained on and {len(outside)} others are too few for a membership attack",
             "give a longer window",
         )
     half_width = NormalDist().inv_cdf(0.5 + confidence / 2.0)
@@ -69,7 +70,7 @@ def attack(target: Target, p: Floats, confidence: float) -> Attack:
 
 
 def max_advantage(epsilon: float, delta: float) -> float:
-    """The greatest advantage any attack can have on an (epsilon, delta)-private model.
+    """Return the maximum advantage of any attack on an (epsilon, delta)-private model.
 
     Kairouz, Oh and Viswanath, "The composition theorem for differential privacy", ICML 2015.
     """
@@ -77,7 +78,7 @@ def max_advantage(epsilon: float, delta: float) -> float:
 
 
 def build_target(samples: Samples, trained: Rows, started_us: Rows) -> Target:
-    """The visits of the training part, and those of non-members in the same days."""
+    """Return the visits of the training part, and those of non-members in the same days."""
     during = started_us <= started_us[trained].max() if len(trained) else np.zeros(len(samples), np.bool_)
     inside = np.zeros(len(samples), np.bool_)
     inside[trained] = True
@@ -87,7 +88,7 @@ def build_target(samples: Samples, trained: Rows, started_us: Rows) -> Target:
 
 
 def _auc(inside: Floats, outside: Floats, half_width: float) -> ConfidenceInterval:
-    """Area under the curve with its normal interval (DeLong, DeLong and Clarke-Pearson, Biometrics 1988)."""
+    """Return the ROC-AUC with its normal interval (DeLong, DeLong and Clarke-Pearson, Biometrics 1988)."""
     over = _above(inside, outside)
     under = 1.0 - _above(outside, inside)
     std = math.sqrt(float(over.var(ddof=1)) / len(over) + float(under.var(ddof=1)) / len(under))
@@ -96,7 +97,7 @@ def _auc(inside: Floats, outside: Floats, half_width: float) -> ConfidenceInterv
 
 
 def _above(scores: Floats, others: Floats) -> Floats:
-    """(n,) share of `others` below each score, equals counted half."""
+    """Return the (n,) share of `others` below each score; ties count half."""
     ranked = np.sort(others)
     below: Floats = (np.searchsorted(ranked, scores, "left") + np.searchsorted(ranked, scores, "right")) / 2.0
     return below / len(others)
@@ -119,13 +120,13 @@ def _best(score: Floats, member: Labels) -> float:
     order = np.argsort(-score, kind="stable")
     sorted_scores, inside = score[order], member[order]
     gain = np.cumsum(inside) / inside.sum() - np.cumsum(~inside) / (~inside).sum()
-    # Thresholds between equal scores are invalid.
+    # Exclude thresholds between equal scores, because they are not realizable.
     gain[:-1][sorted_scores[:-1] == sorted_scores[1:]] = -1.0
     return float(sorted_scores[int(np.argmax(gain))])
 
 
 def _half(member: Labels) -> Labels:
-    """Half of the members and half of the others, in a fixed shuffle."""
+    """Return a mask of half of the members and half of the non-members, in a fixed shuffle."""
     random = np.random.default_rng(0)
     half = np.zeros(len(member), np.bool_)
     for side in (member, ~member):

@@ -1,7 +1,7 @@
-"""Randomness that only the holder of a key can reproduce.
+"""Noise that is reproducible only with a secret key.
 
-A published seed would cancel the noise. The stream is SHAKE-256 of HMAC(key, release): the owner can repeat a release,
-and nobody else can subtract its noise. Not covered: the rounding of floating-point Gaussians (Mironov, CCS 2012).
+A published seed would allow anyone to subtract the noise. The stream is SHAKE-256 of HMAC(key, release), so only the
+key's owner can repeat a release. Not covered: the rounding of floating-point Gaussians (Mironov, CCS 2012).
 """
 
 import hashlib
@@ -27,7 +27,11 @@ class Noise:
 
     @classmethod
     def for_release(cls, settings: Settings, release: str) -> "Noise":
-        """The stream of one release. Raises SettingsError where the key is missing or short."""
+        """Return the stream of one release.
+
+        Raises:
+            SettingsError: the key is missing or short.
+        """
         return cls(hmac.digest(_key(settings), release.encode(), "sha256"))
 
     @property
@@ -36,7 +40,7 @@ class Noise:
         return hmac.digest(self._seed, b"name", "sha256").hex()
 
     def uniform(self, count: int) -> Floats:
-        """`count` independent numbers in the open interval (0, 1), 53 bits each."""
+        """Return `count` independent numbers in the open interval (0, 1), 53 bits each."""
         self._blocks += 1
         block = self._seed + self._blocks.to_bytes(8, "big")
         words: NDArray[np.uint64] = np.frombuffer(
@@ -45,7 +49,7 @@ class Noise:
         return ((words >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
 
     def normal(self, count: int) -> Floats:
-        """`count` independent standard normal numbers, by inversion."""
+        """Return `count` independent standard normal numbers, by inversion."""
         normal: Floats = ndtri(self.uniform(count))
         return normal
 
@@ -58,7 +62,7 @@ def _key(settings: Settings) -> bytes:
     key = settings.batch.noise_key.reveal().encode()
     if len(key) < MIN_KEY_BYTES:
         raise SettingsError(
-            f"{PREFIX}BATCH_NOISE_KEY is {'too short' if key else 'missing'}; nothing private is released",
-            f"set it to at least {MIN_KEY_BYTES} random characters and keep it secret: who knows it can undo the noise",
+            f"{PREFIX}BATCH_NOISE_KEY is {'too short' if key else 'missing'}; the private network is not released",
+            f"set it to at least {MIN_KEY_BYTES} random characters and keep it secret, because it reveals the noise",
         )
     return key

@@ -1,4 +1,4 @@
-"""The release of the private network: charged to the budget before it is trained, then evaluated and stored."""
+"""Release the private network: charge the budget, train, evaluate and store."""
 
 import hashlib
 import time
@@ -71,8 +71,8 @@ def release(
     """
     private = parameters.private
     plan = build_plan(samples.take(rows.train), private, str(inputs.window), parameters.seed)
-    # The key is checked before the charge: without it nothing can be released. The ledger key is the name of the
-    # noise, not the key of the plan: the same plan with other noise is a second release.
+    # Check the noise key before the charge, because no release is possible without it. The ledger key is the name of
+    # the noise, because the same plan with other noise is a second release.
     noise = Noise.for_release(inputs.settings, plan.key)
     recomputed = verify_epsilon(plan.mechanism)
     summary: dict[str, object] = {"mechanism": msgspec.to_builtins(plan.mechanism), "budget": private.budget}
@@ -110,7 +110,7 @@ def build_plan(train_samples: Samples, private: PrivateParameters, window: str, 
         epsilon=private.epsilon,
         delta=private.delta,
         users=len(data),
-        expected=private.users_per_step,
+        expected_users=private.users_per_step,
         steps=private.steps,
         clip=private.clip,
     )
@@ -127,7 +127,8 @@ def verify_epsilon(mechanism: Mechanism) -> float:
     second = recompute.epsilon(mechanism.sigma, mechanism.rate, mechanism.steps, mechanism.delta)
     if not recompute.agrees(first, second):
         raise TerminalError(
-            f"epsilon is {first:.4f} by the accountant and {second:.4f} by a second way", "release nothing; report this"
+            f"epsilon is {first:.4f} by the accountant and {second:.4f} recomputed",
+            "do not release; report the mechanism as a bug",
         )
     return second
 
@@ -186,7 +187,7 @@ def _store(out: Path, model: Model, samples: Samples, rows: Split) -> str:
 
 
 def _charge_message(receipt: Receipt) -> str:
-    how = "was charged before" if receipt.is_repeat else "charged"
+    how = "was already charged" if receipt.is_repeat else "charged"
     return (
         f"epsilon {receipt.epsilon:.3f} {how}; {receipt.spent:.3f} of {receipt.budget:g} spent by "
         f"{receipt.releases} releases"

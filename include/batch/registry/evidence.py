@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
 from include.batch.evaluation import splits
-from include.batch.evaluation.bootstrap import paired
+from include.batch.evaluation.bootstrap import paired_interval
 from include.batch.evaluation.confidence import ConfidenceInterval
 from include.batch.features import columns, table
 from include.batch.inputs import Inputs
@@ -31,7 +31,7 @@ class Holdout:
     test: Samples
     folder: Path
 
-    def predicted(self, kind: str) -> Floats:
+    def load_probabilities(self, kind: str) -> Floats:
         """Return the (n,) probabilities of one kind of this run.
 
         Raises:
@@ -40,14 +40,15 @@ class Holdout:
         path = self.folder / PREDICTIONS / f"{kind}.npz"
         try:
             with np.load(path, allow_pickle=False) as arrays:
-                predicted = cast("Floats", arrays["test"].astype(np.float64))
+                probabilities = cast("Floats", arrays["test"].astype(np.float64))
         except (OSError, ValueError, KeyError) as error:
+            raise TerminalError(f"reading {path} failed: {type(error).__name__}", "run the step train again") from error
+        if probabilities.shape != self.test.y.shape:
             raise TerminalError(
-                f"{path} cannot be read ({type(error).__name__})", "run the step train again"
-            ) from error
-        if predicted.shape != self.test.y.shape:
-            raise TerminalError(f"{path} is of {predicted.shape} visits, not {self.test.y.shape}", "run train again")
-        return predicted
+                f"{path} has {probabilities.shape} predictions for {self.test.y.shape} visits",
+                "run the step train again",
+            )
+        return probabilities
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Champion:
 
     status: ChampionStatus
     detail: str = ""
-    predicted: Floats | None = None
+    probabilities: Floats | None = None
 
 
 def temporal_holdout(inputs: Inputs) -> Holdout:
@@ -71,24 +72,24 @@ def temporal_holdout(inputs: Inputs) -> Holdout:
 
 def collect_evidence(results: RunResults, holdout: Holdout, kind: str, champion: Champion) -> Evidence:
     """Compare the challenger `kind` of this run with the baselines and the champion."""
-    challenger = holdout.predicted(kind)
+    challenger = holdout.load_probabilities(kind)
     metric = results.parameters.promotion.metric
     return Evidence(
         challenger=kind,
         metric=metric,
         gains_over_baselines={
-            name: _paired_gain(results, holdout, challenger, holdout.predicted(name))
+            name: _paired_gain(results, holdout, challenger, holdout.load_probabilities(name))
             for name in BASELINES
-            if name in results.trained.models
+            if name in results.training.models
         },
         gain_over_champion=None
-        if champion.predicted is None
-        else _paired_gain(results, holdout, challenger, champion.predicted),
+        if champion.probabilities is None
+        else _paired_gain(results, holdout, challenger, champion.probabilities),
         champion_status=champion.status,
         champion_detail=champion.detail,
         calibration_error=results.models[kind].scores["calibration_error"],
         shuffled_label_check=results.shuffled_label_check,
-        above_oracle_auc=kind in results.trained.above_oracle_auc,
+        above_oracle_auc=kind in results.training.above_oracle_auc,
     )
 
 
@@ -104,7 +105,7 @@ def champion_status(
         return Champion("none")
     if champion.tags.get(DIGEST) == challenger.tags.get(DIGEST):
         return Champion("same")
-    reason = trained_past(champion.tags.get(TRAINED_UNTIL, ""), results.cut)
+    reason = overlap_reason(champion.tags.get(TRAINED_UNTIL, ""), results.cut)
     if reason:
         return Champion("trained_past", reason)
     try:
@@ -113,20 +114,20 @@ def champion_status(
         return Champion("unreadable", error.message)
     if manifest.columns != holdout.test.columns:
         return Champion("other_columns", f"{len(manifest.columns)} instead of {len(holdout.test.columns)}")
-    return Champion("comparable", predicted=model.probabilities(holdout.test))
+    return Champion("comparable", probabilities=model.probabilities(holdout.test))
 
 
-def trained_past(until: str, cut: datetime) -> str:
+def overlap_reason(until: str, cut: datetime) -> str:
     """Return why a model trained on visits before `until` cannot be tested from `cut` on; empty where it can."""
     try:
         return f"until {until}, tested from {cut.isoformat()}" if datetime.fromisoformat(until) > cut else ""
     except (ValueError, TypeError):
-        return f"its version does not say until when ({until or 'no tag'})"
+        return f"its version has no valid tag {TRAINED_UNTIL} ({until or 'no tag'})"
 
 
 def _paired_gain(results: RunResults, holdout: Holdout, new: Floats, old: Floats) -> ConfidenceInterval:
     parameters = results.parameters
-    return paired(
+    return paired_interval(
         holdout.test.y,
         new,
         old,

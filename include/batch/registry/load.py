@@ -1,4 +1,4 @@
-"""A registered model out of MLflow, checked file by file."""
+"""Load registered models from MLflow and verify each file."""
 
 import tempfile
 from pathlib import Path
@@ -16,7 +16,7 @@ from include.contracts.settings import Settings
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 FOLDER = "model"
-"""Folder of a run's artefacts that MLflow loads; the model's own folder is below it in `artifacts`."""
+"""Artefact folder that MLflow loads; the model's own folder is its subfolder `artifacts`."""
 
 
 def champion(settings: Settings, name: str) -> Model | None:
@@ -32,14 +32,14 @@ def champion(settings: Settings, name: str) -> Model | None:
 
 
 def version(client: MlflowClient, name: str, alias: str) -> ModelVersion | None:
-    """The version of a registered name that bears an alias, None where there is none."""
+    """Return the version of a registered model with an alias; None where there is none."""
     with mlflow.translate_errors(f"look up {name}"):
         number = aliases(client, name).get(alias)
         return None if number is None else client.get_model_version(name, number)
 
 
 def aliases(client: MlflowClient, name: str) -> dict[str, str]:
-    """Alias -> number of its version; none where nothing is registered under the name."""
+    """Return a mapping of alias to version number; empty where the name is not registered."""
     try:
         return {alias: str(number) for alias, number in client.get_registered_model(name).aliases.items()}
     except MlflowException as error:
@@ -61,15 +61,15 @@ def fetch(client: MlflowClient, model_version: ModelVersion) -> tuple[Model, Man
             with mlflow.translate_errors(f"download {model_version.name} version {model_version.version}"):
                 local = Path(client.download_artifacts(str(model_version.run_id), path, directory))
         except OSError as error:
-            raise _missing(model_version, str(error)) from error
+            raise _missing_artefact(model_version, str(error)) from error
         folders = [entry for entry in sorted(local.iterdir()) if entry.is_dir()] if local.is_dir() else []
         if len(folders) != 1:
-            raise _missing(model_version, f"{len(folders)} models in {path}")
+            raise _missing_artefact(model_version, f"{len(folders)} models in {path}")
         return artifact.load(folders[0]), artifact.manifest(folders[0])
 
 
-def _missing(model_version: ModelVersion, detail: str) -> TerminalError:
+def _missing_artefact(model_version: ModelVersion, detail: str) -> TerminalError:
     return TerminalError(
         f"the artefact of {model_version.name} version {model_version.version} is missing ({detail})",
-        "restore it in MLflow, or take the alias off this version",
+        "restore it in MLflow, or remove the alias from this version",
     )

@@ -21,15 +21,15 @@ METRICS: tuple[tuple[str, str], ...] = (
 )
 NOT_PRIVATE = "not private"
 LIMITATIONS: tuple[str, ...] = (
-    "It predicts when a visit is over, before its outcome is known; it does not apply to a visit in progress.",
-    "It was tested on the last days of one window only; results do not transfer to another season, price list or shop.",
-    "It ranks and estimates; it does not identify causes. An explanation covers the prediction, not the visitor.",
+    "It predicts after a visit ends and before its outcome is known. It does not apply to a visit in progress.",
+    "It was tested on the last days of one window only. Results do not transfer to another season, price list or shop.",
+    "It ranks and estimates; it does not identify causes. An explanation describes the prediction, not the visitor.",
     "Explanations use held-out visits, and no epsilon covers these visits.",
 )
 
 
 def card(results: RunResults, kind: str) -> str:
-    """The card of one kind of a run, in Markdown; equal runs give equal text."""
+    """Return the card of one kind of a run, in Markdown; equal runs give equal text."""
     fit = results.models[kind]
     return (
         "\n".join(
@@ -47,11 +47,11 @@ def _head(results: RunResults, fit: ModelResult) -> Iterator[str]:
 
 
 def _data(results: RunResults) -> Iterator[str]:
-    split, rows = results.parameters.split, results.trained.rows
+    split, rows = results.parameters.split, results.training.rows
     yield "## Data"
     yield ""
     yield f"- Window: {results.window}"
-    yield f"- Digest of the feature table (SHA-256): `{results.trained.data}`"
+    yield f"- Digest of the feature table (SHA-256): `{results.training.data}`"
     train_rows, validation_rows, cut = rows.get("train", 0), rows.get("validation", 0), results.cut.isoformat()
     yield f"- Trained on {train_rows} visits, validated on {validation_rows}, all before {cut}"
     yield (
@@ -61,7 +61,7 @@ def _data(results: RunResults) -> Iterator[str]:
     yield f"- {len(columns.NAMES)} columns: {', '.join(columns.NAMES)}"
     yield f"- Reviews: {'used' if results.parameters.features.reviews else 'not used'}"
     yield "- Excluded, because they follow the outcome:"
-    for name, reason in columns.DENIED.items():
+    for name, reason in columns.DENIED_FIELDS.items():
         yield f"  - `{name}` {reason}"
     yield ""
 
@@ -91,17 +91,17 @@ def _metrics_section(fit: ModelResult) -> Iterator[str]:
 def _privacy(results: RunResults, fit: ModelResult) -> Iterator[str]:
     yield "## Privacy"
     yield ""
-    released = results.released
+    release = results.release
     if not fit.private:
         yield f"This model is {NOT_PRIVATE}: it has no bound on what it reveals about a single user."
     else:
-        mechanism = released.mechanism or {}
+        mechanism = release.mechanism or {}
         yield f"- {claim(results, fit)}"
         for name in ("adjacency", "sampling", "sigma", "clip", "rate", "steps", "users"):
             if name in mechanism:
                 yield f"- {name}: {mechanism[name]}"
-        yield f"- Spent by all runs: {_number(released.spent)} of {_number(released.budget)}"
-        yield "- Encoders, caps and parameters are constants; the search for them was not charged"
+        yield f"- Spent by all runs: {_number(release.spent)} of {_number(release.budget)}"
+        yield "- Encoders, caps and parameters are constants; their tuning was not charged"
     yield f"- Membership attack: {_attack(attack(results, fit.kind))}"
     yield ""
 
@@ -114,19 +114,19 @@ def _limits(results: RunResults) -> Iterator[str]:
 
 
 def claim(results: RunResults, fit: ModelResult) -> str:
-    """The privacy claim of a model, in one line."""
+    """Return the privacy claim of a model, in one line."""
     if not fit.private:
         return NOT_PRIVATE
-    mechanism = results.released.mechanism or {}
+    mechanism = results.release.mechanism or {}
     return (
-        f"({_number(results.released.epsilon)}, {mechanism.get('delta', '?')})-differentially private for one "
+        f"({_number(results.release.epsilon)}, {mechanism.get('delta', '?')})-differentially private for one "
         f"{mechanism.get('unit', '?')} with all visits, by the {mechanism.get('accountant', '?')} accountant"
     )
 
 
 def attack(results: RunResults, kind: str) -> Mapping[str, Any]:
-    """The metrics of the membership attack on one kind; empty where it was not attacked."""
-    metrics = (results.released.attack or {}).get(kind, {})
+    """Return the metrics of the membership attack on one kind; empty where it was not attacked."""
+    metrics = (results.release.attack or {}).get(kind, {})
     return metrics if isinstance(metrics, Mapping) else {"auc": metrics}
 
 

@@ -1,6 +1,6 @@
-"""The promotion rules: a pure function that keeps the champion wherever a value is unknown.
+"""Promotion rules: a pure function that keeps the champion wherever a value is unknown.
 
-"Better" means that the lower bound of a paired bootstrap over users on the same rows exceeds 0; NaN is never better.
+A gain counts if the lower bound of a paired bootstrap over users on the same rows exceeds 0; NaN does not count.
 """
 
 from collections.abc import Iterator
@@ -52,7 +52,7 @@ class Decision(msgspec.Struct, frozen=True):
     reasons: tuple[str, ...]
 
     @property
-    def promotes(self) -> bool:
+    def is_promotion(self) -> bool:
         """Whether the challenger becomes champion."""
         return self.outcome == "promoted"
 
@@ -65,9 +65,9 @@ def decide(evidence: Evidence, *, max_calibration_error: float) -> Decision:
         return Decision("kept", ("the challenger is the champion already",))
     violations = (
         *_leakage_reasons(evidence),
-        *_baselines(evidence),
-        *_calibration(evidence, max_calibration_error),
-        *_champion(evidence),
+        *_baseline_reasons(evidence),
+        *_calibration_reasons(evidence, max_calibration_error),
+        *_champion_reasons(evidence),
     )
     return Decision("kept", violations) if violations else Decision("promoted", tuple(_promotion_reasons(evidence)))
 
@@ -85,7 +85,7 @@ def _leakage_reasons(evidence: Evidence) -> Iterator[str]:
         yield "it ranks better than any model can: a column leaks the outcome"
 
 
-def _baselines(evidence: Evidence) -> Iterator[str]:
+def _baseline_reasons(evidence: Evidence) -> Iterator[str]:
     if not evidence.gains_over_baselines:
         yield "there is no baseline to compare with"
     for name, interval in sorted(evidence.gains_over_baselines.items()):
@@ -93,12 +93,12 @@ def _baselines(evidence: Evidence) -> Iterator[str]:
             yield f"not better than the baseline {name}: {evidence.metric} {interval}"
 
 
-def _calibration(evidence: Evidence, limit: float) -> Iterator[str]:
+def _calibration_reasons(evidence: Evidence, limit: float) -> Iterator[str]:
     if not evidence.calibration_error <= limit:
         yield f"calibration error {evidence.calibration_error:.4f} is not within {limit:g}"
 
 
-def _champion(evidence: Evidence) -> Iterator[str]:
+def _champion_reasons(evidence: Evidence) -> Iterator[str]:
     reason = {
         "unreadable": "the champion cannot be loaded, so it cannot be compared",
         "other_columns": "the champion needs columns that the table does not have",
@@ -109,7 +109,7 @@ def _champion(evidence: Evidence) -> Iterator[str]:
     elif evidence.champion_status == "comparable":
         interval = evidence.gain_over_champion
         if interval is None:
-            yield "the champion was not compared with"
+            yield "the champion was not compared"
         elif not interval.low > 0:
             yield f"not better than the champion: {evidence.metric} {interval}"
 

@@ -1,4 +1,4 @@
-"""Decisions in MongoDB: written before the champion moves, confirmed after it has."""
+"""Promotion decisions in MongoDB: stored before the alias champion moves, confirmed afterwards."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,13 +16,17 @@ from include.contracts.settings import Settings
 
 
 def decision_id(name: str, key: str) -> str:
-    """The `_id` of the decision on a registered name in one run."""
+    """Return the `_id` of the decision on a registered name in one run."""
     return f"{name}:{key}"
 
 
 @contextmanager
 def open_decisions(settings: Settings) -> Iterator[Collection[Document]]:
-    """The collection; what it acknowledges is on disk. Raises TransientError where MongoDB is away."""
+    """Open the collection of decisions; acknowledged writes are on disk.
+
+    Raises:
+        TransientError: MongoDB is unavailable.
+    """
     with (
         translate_errors("open the decisions"),
         connect(
@@ -39,20 +43,20 @@ def open_decisions(settings: Settings) -> Iterator[Collection[Document]]:
         )
 
 
-def stored(records: Collection[Document], name: str, key: str) -> Document | None:
-    """The decision of an earlier try of the same run, None where there is none."""
+def find_decision(records: Collection[Document], name: str, key: str) -> Document | None:
+    """Return the decision of an earlier attempt of the same run; None where there is none."""
     with translate_errors("read a decision"):
         return records.find_one({"_id": decision_id(name, key)})
 
 
 def store(records: Collection[Document], name: str, key: str, decided: dict[str, Any], at: datetime) -> None:
-    """Write a decision that is not in force yet, over the one of an earlier try."""
+    """Store an unconfirmed decision; it replaces the decision of an earlier attempt."""
     document = {"_id": decision_id(name, key), **decided, "decided_at": at, "confirmed": False}
     with translate_errors("store a decision"):
         records.replace_one({"_id": document["_id"]}, document, upsert=True)
 
 
 def confirm(records: Collection[Document], name: str, key: str) -> None:
-    """Say that the decision is in force."""
+    """Mark the decision as confirmed."""
     with translate_errors("confirm a decision"):
         records.update_one({"_id": decision_id(name, key)}, {"$set": {"confirmed": True}})

@@ -1,4 +1,4 @@
-"""The results of the earlier steps, read from a run's folder as one object."""
+"""Results of the earlier steps of a run, read from its folder."""
 
 import hashlib
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ class ModelResult(Struct, frozen=True, kw_only=True):
 
 
 class TrainingResults(Struct, frozen=True, kw_only=True):
-    """The fields of train.json that are logged."""
+    """Fields of train.json that are logged."""
 
     data: str
     rows: dict[str, int]
@@ -45,7 +45,7 @@ class TrainingResults(Struct, frozen=True, kw_only=True):
 
 
 class ReleaseResults(Struct, frozen=True, kw_only=True):
-    """privacy.json. `refused` is the reason why there is no private network; empty where there is one."""
+    """Fields of privacy.json. `refused` is the reason why there is no private network; empty where there is one."""
 
     mechanism: dict[str, Any] | None = None
     epsilon: float | None = None
@@ -63,22 +63,25 @@ class RunResults(Struct, frozen=True, kw_only=True):
     window: Window
     cut: datetime
     parameters: Parameters
-    trained: TrainingResults
-    released: ReleaseResults
-    explained: dict[str, Any]
+    training: TrainingResults
+    release: ReleaseResults
+    explanations: dict[str, Any]
     folder: Path
 
     @property
     def key(self) -> str:
-        """The id of the run: a rerun with the same window and parameters has the same key and replaces the results."""
-        identity = f"{self.window}\n".encode() + msgspec.json.encode(self.parameters, order="deterministic")
-        return hashlib.sha256(identity).hexdigest()[:16]
+        """The id of the run.
+
+        A rerun with the same window and parameters has the same key and replaces the results.
+        """
+        content = f"{self.window}\n".encode() + msgspec.json.encode(self.parameters, order="deterministic")
+        return hashlib.sha256(content).hexdigest()[:16]
 
     @property
     def models(self) -> Mapping[str, ModelResult]:
         """Kind -> metrics, including the private network where there is one."""
-        private = _private(self.released)
-        return self.trained.models | ({PRIVATE: private} if private is not None else {})
+        private = _private(self.release)
+        return self.training.models | ({PRIVATE: private} if private is not None else {})
 
     @property
     def shuffled_label_check(self) -> ConfidenceInterval | None:
@@ -89,17 +92,20 @@ class RunResults(Struct, frozen=True, kw_only=True):
         return next(iter(failed or intervals), None)
 
     def model(self, kind: str) -> Path:
-        """The folder of a fitted model."""
+        """Return the folder of a fitted model."""
         return self.folder / MODELS / kind
 
     def best(self) -> str:
-        """The best kind on the validation rows, without private models and baselines; empty where there is none."""
+        """Return the best kind on the validation rows; empty where there is none.
+
+        Private models and baselines are excluded.
+        """
         metric = self.parameters.promotion.metric
         candidates = [
-            kind for kind, model in self.trained.models.items() if kind not in BASELINES and not model.private
+            kind for kind, model in self.training.models.items() if kind not in BASELINES and not model.private
         ]
         return max(
-            candidates, key=lambda kind: self.trained.models[kind].validation.get(metric, float("-inf")), default=""
+            candidates, key=lambda kind: self.training.models[kind].validation.get(metric, float("-inf")), default=""
         )
 
 
@@ -113,9 +119,9 @@ def read(inputs: Inputs, parameters: Parameters) -> RunResults:
         window=inputs.window,
         cut=inputs.window.cut(parameters.split.test_days),
         parameters=parameters,
-        trained=_decode(inputs.out / "train.json", TrainingResults, "train"),
-        released=_decode(inputs.out / "privacy.json", ReleaseResults, "privacy"),
-        explained=_decode(inputs.out / "explain.json", dict[str, Any], "explain"),
+        training=_decode(inputs.out / "train.json", TrainingResults, "train"),
+        release=_decode(inputs.out / "privacy.json", ReleaseResults, "privacy"),
+        explanations=_decode(inputs.out / "explain.json", dict[str, Any], "explain"),
         folder=inputs.out,
     )
 
@@ -124,12 +130,12 @@ def _decode(path: Path, kind: Any, step: str) -> Any:
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except (OSError, msgspec.MsgspecError) as error:
-        raise TerminalError(f"{path} cannot be read ({error})", f"run the step {step} first") from error
+        raise TerminalError(f"reading {path} failed: {error}", f"run the step {step} first") from error
 
 
-def _private(released: ReleaseResults) -> ModelResult | None:
-    if released.refused or released.scores is None:
+def _private(release: ReleaseResults) -> ModelResult | None:
+    if release.refused or release.scores is None:
         return None
-    scores = released.scores if "scores" in released.scores else {"scores": released.scores}
-    intervals = {name: msgspec.to_builtins(interval) for name, interval in released.intervals.items()}
+    scores = release.scores if "scores" in release.scores else {"scores": release.scores}
+    intervals = {name: msgspec.to_builtins(interval) for name, interval in release.intervals.items()}
     return msgspec.convert({"intervals": intervals, **scores, "kind": PRIVATE, "private": True}, ModelResult)

@@ -1,4 +1,4 @@
-"""One MLflow run per model. A rerun with equal content keeps the run; a rerun with other content replaces it.
+"""One MLflow run per model. A rerun with equal content reuses the run; a rerun with other content replaces it.
 
 A new run is complete before the old one is deleted, and a run whose version has an alias is never deleted.
 """
@@ -41,7 +41,7 @@ GIT_TIMEOUT_S = 10
 
 
 class RunRecord(Struct, frozen=True, kw_only=True):
-    """The content of one MLflow run; equal content, equal run."""
+    """The content of one MLflow run; equal content means an equal run."""
 
     kind: str
     params: dict[str, str]
@@ -92,7 +92,7 @@ def log_run(client: MlflowClient, experiment: str, results: RunResults, record: 
 
 
 def search_runs(client: MlflowClient, experiment: str, key: str, kind: str) -> list[Run]:
-    """All runs of one kind in one run of the batch that are not deleted, newest first."""
+    """Return the undeleted runs of one kind in one run of the batch, newest first."""
     with translate_errors(f"look up the runs of {kind}"):
         query = f"tags.`{KEY}` = '{key}' and tags.`{KIND}` = '{kind}'"
         return list(client.search_runs([experiment], query, order_by=["attributes.start_time DESC"]))
@@ -103,7 +103,7 @@ def cleanup(
 ) -> int:
     """Delete superseded runs of this window and return their number.
 
-    `retained` maps kind to run; `needed` runs are kept as well.
+    `retained` maps kind to the run to keep; `protected` runs are kept as well.
     """
     deleted = 0
     with translate_errors("delete replaced runs"):
@@ -133,7 +133,7 @@ def _save_pyfunc(model: Path, package: Path) -> None:
     """Save a model's folder as an MLflow model: scoring code, input schema and the folder itself."""
     schema = Schema([ColSpec(DataType.double, name) for name in columns.NAMES])
     with warnings.catch_warnings():
-        # An input example would be a row of a real visit.
+        # No input example, because it would be a row of a real visit.
         warnings.filterwarnings("ignore", message=".*input example was not provided", category=UserWarning)
         mlflow.pyfunc.save_model(
             str(package),
@@ -145,7 +145,7 @@ def _save_pyfunc(model: Path, package: Path) -> None:
 
 
 def _environment() -> dict[str, Any]:
-    """The requirements of the model; explicit, so that MLflow starts no process to infer them."""
+    """Return the requirements of the model; explicit, so that MLflow starts no process to infer them."""
     requirements = [f"{name}=={version(name)}" for name in REQUIREMENTS]
     return {"dependencies": [f"python={platform.python_version()}", "pip", {"pip": requirements}]}
 
@@ -167,12 +167,12 @@ def _tags(results: RunResults, fit: ModelResult, digest: str) -> Iterator[tuple[
     yield DIGEST, digest
     yield TRAINED_UNTIL, results.cut.isoformat()
     yield "showroom.window", str(results.window)
-    yield "showroom.data", results.trained.data
+    yield "showroom.data", results.training.data
     yield "showroom.privacy", model_card.claim(results, fit)
     if fit.private:
-        for name, value in (results.released.mechanism or {}).items():
+        for name, value in (results.release.mechanism or {}).items():
             yield f"showroom.dp.{name}", str(value)
-        yield "showroom.dp.epsilon", str(results.released.epsilon)
+        yield "showroom.dp.epsilon", str(results.release.epsilon)
     commit = git_commit()
     if commit:
         yield COMMIT, commit
@@ -188,8 +188,8 @@ def _metrics(results: RunResults, fit: ModelResult) -> Iterator[tuple[str, float
         yield from _numbers("canary_roc_auc_", msgspec.to_builtins(fit.shuffled_label_check.roc_auc))
     yield from _numbers("attack_", model_card.attack(results, fit.kind))
     if fit.private:
-        released = results.released
-        yield from _numbers("", {"epsilon": released.epsilon, "spent": released.spent, "budget": released.budget})
+        release = results.release
+        yield from _numbers("", {"epsilon": release.epsilon, "spent": release.spent, "budget": release.budget})
 
 
 def _numbers(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
@@ -201,7 +201,7 @@ def _numbers(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, floa
 
 
 def git_commit() -> str:
-    """The commit of the code that runs; empty outside a git repository."""
+    """Return the commit of the running code; empty outside a git repository."""
     root = Path(include.__file__).resolve().parent.parent
     try:
         completed = subprocess.run(

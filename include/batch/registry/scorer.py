@@ -1,4 +1,4 @@
-"""The code of a logged model: MLflow runs this file to serve one, nothing is pickled. It needs this project."""
+"""MLflow "models from code" entry point of a logged model; it imports this project and loads no pickle."""
 
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,20 @@ from include.batch.samples import Floats, Matrix, Samples
 
 
 class Scorer(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
-    """The columns of the feature table, NaN where unknown, to probabilities of a purchase."""
+    """Map the columns of the feature table, NaN where unknown, to probabilities of a purchase."""
 
     def load_context(self, context: Any) -> None:
-        """Load the model's folder. Raises TerminalError where it is corrupt."""
+        """Load the model's folder.
+
+        Raises:
+            TerminalError: a file is missing or corrupt.
+        """
         folder = Path(context.artifacts["model"])
         self.columns = list(artifact.manifest(folder).columns)
         self.model = artifact.load(folder)
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> Floats:
-        """(n,) probabilities for n rows."""
+        """Return (n,) probabilities of n rows."""
         x: Matrix = model_input[self.columns].to_numpy(dtype=np.float32)
         rows = len(x)
         samples = Samples(x, columns.scale(x), np.zeros(rows, dtype=np.bool_), np.arange(rows), tuple(self.columns))

@@ -8,7 +8,7 @@ EXPERIMENT = "batch_nightly"
 
 
 def experiment(client: MlflowClient) -> str:
-    """The id of the nightly runs' experiment, made where it is missing and brought back where it was deleted."""
+    """Return the id of the nightly runs' experiment; create or restore it where necessary."""
     with translate_errors("open the experiment"):
         existing = client.get_experiment_by_name(EXPERIMENT)
         if existing is None:

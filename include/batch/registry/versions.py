@@ -25,8 +25,8 @@ def register_challenger(
 ) -> ModelVersion:
     """Register this run under `name`, or return its existing version; set the alias challenger."""
     with translate_errors(f"register {name}"):
-        _ensure(client, name)
-        model_version = _of_run(client, name, run.info.run_id)
+        _ensure_registered(client, name)
+        model_version = _find_version(client, name, run.info.run_id)
         if model_version is None:
             model_version = client.create_model_version(
                 name,
@@ -66,7 +66,7 @@ def cleanup(client: MlflowClient, name: str, key: str, current: ModelVersion) ->
 
 
 def needed_runs(client: MlflowClient) -> frozenset[str]:
-    """Runs whose artefacts a version with an alias is made of."""
+    """Return the ids of the runs whose artefacts a version with an alias uses."""
     with translate_errors("look up the aliases"):
         return frozenset(
             str(client.get_model_version(name, number).run_id)
@@ -75,7 +75,7 @@ def needed_runs(client: MlflowClient) -> frozenset[str]:
         )
 
 
-def _ensure(client: MlflowClient, name: str) -> None:
+def _ensure_registered(client: MlflowClient, name: str) -> None:
     try:
         client.create_registered_model(name, description=NAMES[name])
     except MlflowException as error:
@@ -83,6 +83,6 @@ def _ensure(client: MlflowClient, name: str) -> None:
             raise
 
 
-def _of_run(client: MlflowClient, name: str, run: str) -> ModelVersion | None:
+def _find_version(client: MlflowClient, name: str, run: str) -> ModelVersion | None:
     versions = [version for version in client.search_model_versions(f"name = '{name}'") if version.run_id == run]
     return versions[0] if versions else None

@@ -1,4 +1,4 @@
-"""The steps of a nightly run: one module per task of the DAG, each with `run(inputs, parameters)`.
+"""Steps of a nightly run: one module per task of the DAG, each with `run(inputs, parameters)`.
 
 A module is imported only when its step runs, because some steps import heavy libraries.
 """
@@ -12,7 +12,7 @@ from include.batch.parameters import Parameters
 Step = Callable[[Inputs, Parameters], Outputs]
 
 STEPS: tuple[str, ...] = ("features", "similar", "neighbours", "train", "privacy", "explain", "promote")
-"""Names of the steps, in an order in which each finds the files it reads."""
+"""Names of the steps, in an order in which every step runs after the steps whose files it reads."""
 
 
 def load_step(name: str) -> Step:

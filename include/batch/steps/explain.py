@@ -29,7 +29,7 @@ def run(inputs: Inputs, parameters: Parameters) -> Outputs:
     test = columns.samples(table.read(inputs.out)).take(splits.load(inputs.out).temporal.test)
     folders = [folder for kind in EXPLAINED_KINDS if (folder := inputs.out / MODELS / kind).is_dir()]
     if not folders:
-        raise TerminalError(f"{inputs.out / MODELS} holds no model to explain", "run the step train first")
+        raise TerminalError(f"{inputs.out / MODELS} contains no model to explain", "run the step train first")
     attributions = []
     for folder in folders:
         attribution = explain(artifact.load(folder), test, parameters.explain, parameters.seed)

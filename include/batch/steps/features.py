@@ -6,7 +6,7 @@ from include.batch.evaluation import splits
 from include.batch.evaluation.leakage import assert_no_leaks
 from include.batch.features import source
 from include.batch.features.build import build
-from include.batch.features.columns import DENIED, NAMES, projection, samples
+from include.batch.features.columns import DENIED_FIELDS, NAMES, projection, samples
 from include.batch.features.table import Table, write
 from include.batch.inputs import Inputs, Outputs
 from include.batch.parameters import Parameters
@@ -40,7 +40,7 @@ def run(inputs: Inputs, parameters: Parameters) -> Outputs:
         "purchases": int(table.made.sum()),
         "base_rate": float(table.made.mean()),
         "columns": len(NAMES),
-        "denied": sorted(DENIED),
+        "denied": sorted(DENIED_FIELDS),
         "reviews": features.reviews,
         "digest": table.digest,
         "split": {

@@ -32,7 +32,7 @@ DECISION, REASONS, CONFIRMED = "showroom.decision", "showroom.reasons", "showroo
 
 @dataclass(frozen=True)
 class PromotionContext:
-    """The stores that this step reads and writes, and the run that it promotes."""
+    """Stores that this step reads and writes, and the results of the run."""
 
     client: MlflowClient
     experiment: str
@@ -65,12 +65,12 @@ def run(inputs: Inputs, parameters: Parameters) -> Outputs:
 
 
 def _challengers(results: RunResults) -> list[tuple[str, str, str]]:
-    """Registered name, kind of its challenger, and the reason where there is no challenger."""
+    """Return registered name, kind of the challenger, and the reason where there is no challenger."""
     best = results.best()
     private = run_results.PRIVATE if run_results.PRIVATE in results.models else ""
     return [
         (versions.MODEL, best, "" if best else "only baselines were trained"),
-        (versions.PRIVATE_MODEL, private, results.released.refused or "no private network was released"),
+        (versions.PRIVATE_MODEL, private, results.release.refused or "no private network was released"),
     ]
 
 
@@ -103,10 +103,13 @@ def _apply_decision(
     challenger: ModelVersion | None,
     before: ModelVersion | None,
 ) -> dict[str, Any]:
-    """Store the decision, move the alias and confirm; a decision that an earlier try applied is only confirmed."""
+    """Store the decision, move the alias and confirm.
+
+    A decision that an earlier attempt already applied is only confirmed.
+    """
     key = context.results.key
-    earlier = records.stored(context.records, name, key)
-    if earlier is not None and in_force(earlier, _version_number(challenger), _version_number(before)):
+    earlier = records.find_decision(context.records, name, key)
+    if earlier is not None and is_already_applied(earlier, _version_number(challenger), _version_number(before)):
         decision = Decision("promoted", tuple(earlier["reasons"]))
     else:
         decision = decide(collected, max_calibration_error=context.results.parameters.promotion.max_calibration_error)
@@ -115,11 +118,11 @@ def _apply_decision(
     if challenger is not None:
         tags = {DECISION: decision.outcome, REASONS: "; ".join(decision.reasons), CONFIRMED: "false"}
         versions.tag_version(context.client, challenger, tags)
-        if decision.promotes:
+        if decision.is_promotion:
             versions.promote(context.client, challenger)
         versions.tag_version(context.client, challenger, {CONFIRMED: "true"})
     records.confirm(context.records, name, key)
-    champion = challenger if decision.promotes else before
+    champion = challenger if decision.is_promotion else before
     return {
         "outcome": decision.outcome,
         "reasons": list(decision.reasons),
@@ -129,8 +132,8 @@ def _apply_decision(
     }
 
 
-def in_force(earlier: Mapping[str, Any], challenger: str, champion: str) -> bool:
-    """Whether an earlier try of this run has already promoted this challenger."""
+def is_already_applied(earlier: Mapping[str, Any], challenger: str, champion: str) -> bool:
+    """Return whether an earlier attempt of this run has already promoted this challenger."""
     return bool(earlier["decision"] == "promoted" and earlier["challenger"] == challenger == champion != "")
 
 
@@ -148,7 +151,7 @@ def _document(
         "before": _version_number(before),
         "figures": msgspec.to_builtins(collected),
         "window": str(results.window),
-        "data": results.trained.data,
+        "data": results.training.data,
     }
 
 
@@ -170,7 +173,7 @@ def _summarize(
     decisions: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, object]:
     address = f"{inputs.settings.mlflow.url.rstrip('/')}/#/experiments/{context.experiment}"
-    models, released = context.results.models, context.results.released
+    models, release = context.results.models, context.results.release
     return {
         "run": context.results.key,
         "models": [
@@ -184,6 +187,6 @@ def _summarize(
             for kind, logged_run in logged.items()
         ],
         "decisions": dict(decisions),
-        "epsilon": {"run": released.epsilon, "spent": released.spent, "budget": released.budget},
+        "epsilon": {"run": release.epsilon, "spent": release.spent, "budget": release.budget},
         "address": address,
     }

@@ -1,4 +1,4 @@
-"""Step similar: find each user's nearest neighbours in the window, and measure the recall of the search."""
+"""Step similar: search each user's nearest neighbours in the window, and measure the recall of the search."""
 
 import time
 
@@ -15,7 +15,7 @@ def run(inputs: Inputs, parameters: Parameters) -> Outputs:
     """Read the sessions, search neighbours, measure recall and write neighbours.parquet.
 
     Raises:
-        TerminalError: the window holds no visit.
+        TerminalError: there is no visit in the window.
         TransientError: MongoDB is unavailable.
     """
     began = time.monotonic()

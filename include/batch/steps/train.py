@@ -67,7 +67,10 @@ def _take(samples: Samples, rows: Split) -> SplitSamples:
 
 
 def _summarize(evaluations: Mapping[str, Evaluation], metric: str, oracle_auc: float | None) -> dict[str, object]:
-    """Summarize the models; kinds in `above_oracle_auc` rank better than any model can, so the data leak."""
+    """Summarize the models.
+
+    Kinds in `above_oracle_auc` rank better than any model can, which indicates a leak.
+    """
     return {
         "split": "temporal holdout: later visits of users never trained on; `random` is an optimistic split",
         "metric": metric,
@@ -85,7 +88,7 @@ def _summarize(evaluations: Mapping[str, Evaluation], metric: str, oracle_auc: f
 
 
 def _row(evaluation: Evaluation) -> dict[str, object]:
-    """One row of the table that the DAG's task and the demo print."""
+    """Return one row of the table that the DAG's task and the demo print."""
     pr, roc = evaluation.intervals["pr_auc"], evaluation.intervals["roc_auc"]
     check = evaluation.shuffled_label_check
     return {

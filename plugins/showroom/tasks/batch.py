@@ -1,4 +1,4 @@
-"""Plan a nightly run: window, folder and oracle AUC, once for all of its steps."""
+"""Plan a nightly run: window, folder and oracle AUC, shared by all of its steps."""
 
 import logging
 import re
@@ -22,8 +22,8 @@ from showroom.fail_fast import fail_fast_on_terminal
 from showroom.settings import batch_runs_dir, load_settings
 
 RUNS = "runs"
-MAX_NAME_LENGTH = 120
-REPLAY = "replay:"
+MAX_FOLDER_NAME_CHARS = 120
+REPLAY_PREFIX = "replay:"
 
 _log = logging.getLogger(__name__)
 
@@ -42,42 +42,52 @@ class ReplayLedger(msgspec.Struct, frozen=True):
     last_started_at: datetime | None
 
     def within(self, start: datetime, end: datetime) -> bool:
-        """Whether a visit may have started in a window."""
+        """Return whether a visit may have started in a window."""
         first, last = self.first_started_at, self.last_started_at
         return first is not None and last is not None and first < end and last >= start
 
 
 def plan_run(run_id: str, instant: datetime, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Plan a run: its window, its folder and its oracle AUC. Delete the folders of old runs."""
+    """Plan a run and delete the folders of old runs.
+
+    Returns:
+        `window`, `out` and `oracle_auc` of the run.
+    """
     with fail_fast_on_terminal():
-        current = load_settings()
-        start, end = window_of(current, instant, params)
-        folder = batch_runs_dir(current) / RUNS / folder_name(run_id)
+        settings = load_settings()
+        start, end = window_of(settings, instant, params)
+        folder = batch_runs_dir(settings) / RUNS / folder_name(run_id)
         folder.mkdir(parents=True, exist_ok=True)
-        deleted = prune(folder.parent, folder, current.batch.runs_retained)
+        deleted = prune(folder.parent, folder, settings.batch.runs_retained)
         with MongoHook() as hook, translate_errors("read the ledgers"):
-            oracle_auc = _oracle_auc_from_ledgers(current, hook, start, end)
+            oracle_auc = _oracle_auc_from_ledgers(settings, hook, start, end)
         _log.info("%s/%s in %s, %d older runs deleted", start, end, folder, deleted)
         window = f"{start.isoformat()}/{end.isoformat()}"
         return {"window": window, "out": str(folder), "oracle_auc": oracle_auc}
 
 
-def window_of(current: Settings, instant: datetime, params: Mapping[str, Any]) -> tuple[datetime, datetime]:
-    """The days before the last midnight (UTC), or the window in `params`.
+def window_of(settings: Settings, instant: datetime, params: Mapping[str, Any]) -> tuple[datetime, datetime]:
+    """Return the days before the last midnight (UTC), or the window in `params`.
 
-    `params`: `start` and `end`, ISO 8601. Raises SettingsError for an end that is not after its start.
+    Args:
+        settings: length of the default window.
+        instant: time of the run.
+        params: `start` and `end` in ISO 8601, or None.
+
+    Raises:
+        SettingsError: the end is not after the start.
     """
     midnight = _utc(instant.isoformat()).replace(hour=0, minute=0, second=0, microsecond=0)
     end = _utc(params["end"]) if params.get("end") else midnight
-    start = _utc(params["start"]) if params.get("start") else end - timedelta(days=current.batch.window_days)
+    start = _utc(params["start"]) if params.get("start") else end - timedelta(days=settings.batch.window_days)
     if start >= end:
-        raise SettingsError(f"the window {start}/{end} is empty", "give a start before the end")
+        raise SettingsError(f"the window {start}/{end} is empty", "give a start that is before the end")
     return start, end
 
 
 def folder_name(run_id: str) -> str:
-    """The name of a run's folder: its id without characters that have a meaning in a path."""
-    return re.sub(r"[^A-Za-z0-9_-]", "_", run_id)[:MAX_NAME_LENGTH]
+    """Return the name of a run's folder: its id without characters that have a meaning in a path."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", run_id)[:MAX_FOLDER_NAME_CHARS]
 
 
 def prune(runs: Path, current: Path, keep: int) -> int:
@@ -90,9 +100,10 @@ def prune(runs: Path, current: Path, keep: int) -> int:
 
 
 def combined_oracle_auc(ledgers: Iterable[IntervalLedger], start: datetime, end: datetime) -> float | None:
-    """Best ROC-AUC that any model can reach on the admitted sessions of the intervals in a window; None without any.
+    """Return the best ROC-AUC that any model can reach on the admitted sessions of a window.
 
-    An interval counts as a whole when a part of it is in the window.
+    An interval counts as a whole when a part of it is in the window. The result is None without an interval in the
+    window.
     """
     buckets: dict[int, tuple[int, int]] = {}
     for ledger in ledgers:
@@ -103,14 +114,21 @@ def combined_oracle_auc(ledgers: Iterable[IntervalLedger], start: datetime, end:
     return describe(buckets).roc_auc_admitted
 
 
-def _oracle_auc_from_ledgers(current: Settings, hook: MongoHook, start: datetime, end: datetime) -> float | None:
-    """The oracle AUC from the stored ledgers; None with a replayed log in the window: its truth is unknown."""
-    ledgers = {entry["_id"]: entry["ledger"] for entry in database(hook.get_conn(), current)[LEDGERS].find({})}
-    logs = [msgspec.json.decode(text, type=ReplayLedger) for name, text in ledgers.items() if name.startswith(REPLAY)]
+def _oracle_auc_from_ledgers(settings: Settings, hook: MongoHook, start: datetime, end: datetime) -> float | None:
+    """Return the oracle AUC from the stored ledgers.
+
+    It is None with a replayed log in the window, because the log has no ground truth.
+    """
+    ledgers = {entry["_id"]: entry["ledger"] for entry in database(hook.get_conn(), settings)[LEDGERS].find({})}
+    logs = [
+        msgspec.json.decode(text, type=ReplayLedger) for name, text in ledgers.items() if name.startswith(REPLAY_PREFIX)
+    ]
     if any(log.within(start, end) for log in logs):
         return None
     synthetic = (
-        msgspec.json.decode(text, type=IntervalLedger) for name, text in ledgers.items() if not name.startswith(REPLAY)
+        msgspec.json.decode(text, type=IntervalLedger)
+        for name, text in ledgers.items()
+        if not name.startswith(REPLAY_PREFIX)
     )
     return combined_oracle_auc(synthetic, start, end)
 

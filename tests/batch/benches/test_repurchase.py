@@ -18,7 +18,7 @@ CUT = 15_200.0
 
 
 def _purchases(events: list[tuple[int, float, bool]]) -> Purchases:
-    """Customer, day and whether it was a return."""
+    """Build purchases from (customer, day, whether it is a return)."""
     ordered = sorted(events)
     customer = np.array([event[0] for event in ordered], dtype=np.int64)
     at = np.array([event[1] for event in ordered])

@@ -64,9 +64,9 @@ def test_excluded_field_has_no_effect(tmp_path: Path, columns: tuple[str, ...], 
     plain = shoppers.read(_file(tmp_path, [_row(number) for number in range(9)]))
     rows = [_row(number, **{name: other[name] for name in denied}) for number in range(9)]
     changed = shoppers.read(_file(tmp_path, rows))
-    for seen in ("x", "z"):
-        assert np.array_equal(getattr(plain.samples(columns), seen), getattr(changed.samples(columns), seen))
-        assert not np.array_equal(getattr(plain.samples(), seen), getattr(changed.samples(), seen))
+    for attribute in ("x", "z"):
+        assert np.array_equal(getattr(plain.samples(columns), attribute), getattr(changed.samples(columns), attribute))
+        assert not np.array_equal(getattr(plain.samples(), attribute), getattr(changed.samples(), attribute))
 
 
 def test_outcome_is_not_a_column(tmp_path: Path) -> None:

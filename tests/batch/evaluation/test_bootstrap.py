@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from include.batch.evaluation import bootstrap
-from include.batch.evaluation.bootstrap import bootstrap_std, intervals, paired
+from include.batch.evaluation.bootstrap import bootstrap_std, intervals, paired_interval
 from include.batch.evaluation.metrics import score
 from include.batch.evaluation.weighted_metrics import METRICS
 from include.batch.samples import Floats, Labels, Rows
 from include.contracts.errors import TerminalError
 
 
-def drawn(users: int, visits: int, seed: int = 3) -> tuple[Labels, Floats, Rows]:
-    """Visits of users; the visits of one user are correlated."""
+def correlated_visits(users: int, visits: int, seed: int = 3) -> tuple[Labels, Floats, Rows]:
+    """Return visits of users; the visits of one user are correlated."""
     random = np.random.default_rng(seed)
     p = np.repeat(random.random(users), visits)
     y = np.repeat(random.random(users) < random.permutation(users) / users, visits)
@@ -20,7 +20,7 @@ def drawn(users: int, visits: int, seed: int = 3) -> tuple[Labels, Floats, Rows]
 
 
 def test_intervals_contain_their_point_estimates() -> None:
-    y, p, group = drawn(300, 1)
+    y, p, group = correlated_visits(300, 1)
     result = intervals(y, p, group, 200, 0.95, 7, threshold=0.4)
     expected = score(y, p, 0.4)
     assert set(result) == set(METRICS)
@@ -32,7 +32,7 @@ def test_intervals_contain_their_point_estimates() -> None:
 
 
 def test_intervals_do_not_shrink_for_copied_visits() -> None:
-    once, often = drawn(200, 1), drawn(200, 8)
+    once, often = correlated_visits(200, 1), correlated_visits(200, 8)
     narrow = intervals(*often[:2], np.arange(1600), 300, 0.95, 7)["roc_auc"]
     one, many = (intervals(*data, 300, 0.95, 7)["roc_auc"] for data in (once, often))
     assert many.high - many.low == pytest.approx(one.high - one.low, rel=0.05)
@@ -49,7 +49,7 @@ def test_intervals_cover_the_true_value_at_the_confidence_level() -> None:
 
 
 def test_intervals_with_equal_seeds_are_equal_for_any_chunk_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    data = drawn(60, 2)
+    data = correlated_visits(60, 2)
     first = intervals(*data, 50, 0.95, 7)
     monkeypatch.setattr(bootstrap, "MAX_CELLS", 1000)
     again = intervals(*data, 50, 0.95, 7)
@@ -58,17 +58,17 @@ def test_intervals_with_equal_seeds_are_equal_for_any_chunk_size(monkeypatch: py
 
 
 def test_paired_of_a_model_with_itself_is_zero() -> None:
-    y, p, group = drawn(100, 2)
-    result = paired(y, p, p, group, "pr_auc", 100, 0.95, 7)
+    y, p, group = correlated_visits(100, 2)
+    result = paired_interval(y, p, p, group, "pr_auc", 100, 0.95, 7)
     assert (result.value, result.low, result.high) == (0.0, 0.0, 0.0)
 
 
 def test_paired_interval_is_narrower_than_unpaired_intervals() -> None:
-    y, p, group = drawn(400, 1)
+    y, p, group = correlated_visits(400, 1)
     worse = np.clip(p - 0.06 * y, 0.0, 1.0)
-    result = paired(y, p, worse, group, "roc_auc", 300, 0.95, 7)
+    result = paired_interval(y, p, worse, group, "roc_auc", 300, 0.95, 7)
     assert 0.0 < result.low < result.value < result.high
-    assert paired(y, worse, p, group, "roc_auc", 300, 0.95, 7).high < 0.0
+    assert paired_interval(y, worse, p, group, "roc_auc", 300, 0.95, 7).high < 0.0
     apart = [intervals(y, scores, group, 300, 0.95, 7)["roc_auc"] for scores in (p, worse)]
     assert result.high - result.low < apart[0].high - apart[0].low
     assert result.value == pytest.approx(apart[0].value - apart[1].value)
@@ -88,8 +88,8 @@ def test_bootstrap_std_equals_the_analytic_value() -> None:
 def test_intervals_without_enough_users_raise(group: Rows, summary: str) -> None:
     with pytest.raises(TerminalError, match=summary):
         intervals(np.array([True, False, True, False]), np.full(4, 0.5), group, 10, 0.95, 7)
-    with pytest.raises(TerminalError, match="no probabilities"):
-        paired(np.array([True, False]), np.full(2, 0.5), np.full(2, 7.0), np.arange(2), "brier", 10, 0.95, 7)
+    with pytest.raises(TerminalError, match="not probabilities"):
+        paired_interval(np.array([True, False]), np.full(2, 0.5), np.full(2, 7.0), np.arange(2), "brier", 10, 0.95, 7)
 
 
 def test_intervals_skip_resamples_with_one_outcome() -> None:

@@ -16,7 +16,7 @@ RANDOM = np.random.default_rng(3)
 
 def with_column(values: np.ndarray) -> Samples:
     x = np.column_stack([CLEAN.x, values]).astype(np.float32)
-    return Samples(x, CLEAN.z, CLEAN.y, CLEAN.group, (*CLEAN.columns, "planted"))
+    return Samples(x, CLEAN.z, CLEAN.y, CLEAN.group, (*CLEAN.columns, "leaky"))
 
 
 def test_find_leaks_of_clean_data_is_empty() -> None:
@@ -37,19 +37,19 @@ def test_find_leaks_of_clean_data_is_empty() -> None:
     ids=["rising", "falling", "unknown", "one value", "a middle range", "infinite"],
 )
 def test_find_leaks_names_an_injected_leak(values: np.ndarray) -> None:
-    planted = with_column(values)
-    (result,) = find_leaks(planted, 0.95)
-    assert result.column == "planted"
+    leaky = with_column(values)
+    (result,) = find_leaks(leaky, 0.95)
+    assert result.column == "leaky"
     assert result.roc_auc > 0.98
-    with pytest.raises(TerminalError, match=r"planted \("):
-        assert_no_leaks(planted, 0.95)
+    with pytest.raises(TerminalError, match=r"leaky \("):
+        assert_no_leaks(leaky, 0.95)
 
 
 def test_univariate_auc_of_noise_and_constants_is_one_half() -> None:
     assert univariate_auc(RANDOM.normal(size=len(CLEAN)), CLEAN) < 0.55
     assert univariate_auc(RANDOM.integers(0, 500, len(CLEAN)).astype(np.float32), CLEAN) < 0.55
     assert univariate_auc(np.zeros(len(CLEAN)), CLEAN) == 0.5
-    assert univariate_auc(CLEAN.x[:, 0], CLEAN.labelled(np.zeros(len(CLEAN), dtype=bool))) == 0.5
+    assert univariate_auc(CLEAN.x[:, 0], CLEAN.with_labels(np.zeros(len(CLEAN), dtype=bool))) == 0.5
 
 
 @pytest.mark.parametrize("fit", [boost, logistic])

@@ -66,10 +66,10 @@ def test_weighted_ranking_metrics_with_ties_equal_scikit_learn() -> None:
     [
         ([True, True], [0.1, 0.2], "same outcome"),
         ([False, False], [0.1, 0.2], "same outcome"),
-        ([True, False], [0.1, np.nan], "1 of 2 scores are no probabilities"),
-        ([True, False], [0.1, 1.5], "1 of 2 scores are no probabilities"),
-        ([True, False], [-0.1, np.inf], "2 of 2 scores are no probabilities"),
-        ([True, False], [0.1], "give as many scores"),
+        ([True, False], [0.1, np.nan], "1 of 2 scores are not probabilities"),
+        ([True, False], [0.1, 1.5], "1 of 2 scores are not probabilities"),
+        ([True, False], [-0.1, np.inf], "2 of 2 scores are not probabilities"),
+        ([True, False], [0.1], "pass one score"),
         ([], [], "at least one"),
     ],
 )

@@ -45,7 +45,7 @@ def test_temporal_split_passes_check(seed: int, users: int, test_days: float, te
     result = table(1_500, users, seed)
     chosen = parameters.SplitParameters(test_days=test_days, test_users=test_users, validation_days=2, random_test=0.25)
     parts = splits.temporal(result, WINDOW, chosen)
-    # A short window of few users may have no purchase at all, which the check refuses.
+    # A short window of few users can lack purchases, which the check rejects.
     assume(all(0 < result.made[part].sum() < len(part) for part in (parts.train, parts.validation, parts.test)))
     splits.check(result, parts)
     assert all(day(result, at) >= 14 - test_days for at in parts.test)
@@ -79,7 +79,7 @@ def test_random_split_uses_every_row_once_and_is_seeded() -> None:
 
 
 def test_random_split_keeps_duplicates_on_one_side() -> None:
-    """Every session is there twice, the copy under another id."""
+    """Every session occurs twice, the copy under another id."""
     result = table(1_000)
     rows = np.repeat(np.arange(1_000), 2)
     twice = Table(
@@ -102,8 +102,8 @@ def rows(*numbers: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     return np.array(numbers, dtype=np.int64)
 
 
-def tiny(**changes: object) -> Table:
-    """Four visits of four users, one a day."""
+def small_table(**changes: object) -> Table:
+    """Return four visits of four users, one per day."""
     first = round(START.timestamp() * 1e6)
     result = Table(
         session_id=np.array(["a", "b", "c", "d"], dtype=object),
@@ -116,24 +116,24 @@ def tiny(**changes: object) -> Table:
     return replace(result, **changes)  # type: ignore[arg-type]
 
 
-GOOD = Split(train=rows(0, 1), validation=rows(2), test=rows(3))
+VALID_SPLIT = Split(train=rows(0, 1), validation=rows(2), test=rows(3))
 
 
 def test_check_of_a_valid_split_passes() -> None:
-    splits.check(tiny(), GOOD)
+    splits.check(small_table(), VALID_SPLIT)
 
 
 @pytest.mark.parametrize(
     ("result", "parts", "summary"),
     [
-        (tiny(), Split(rows(0, 1, 3), rows(2), rows(3)), "row"),
-        (tiny(), Split(rows(0, 1), rows(1), rows(3)), "row"),
-        (tiny(user_id=np.array(["1", "2", "3", "1"], dtype=object)), GOOD, "user"),
-        (tiny(user_id=np.array(["1", "2", "3", "3"], dtype=object)), GOOD, "user"),
-        (tiny(session_id=np.array(["a", "b", "c", "b"], dtype=object)), GOOD, "session"),
-        (tiny(), Split(rows(0, 3), rows(2), rows(1)), "began before"),
-        (tiny(), Split(rows(0, 2), rows(1), rows(3)), "began before"),
-        (tiny(started_us=np.zeros(4, dtype=np.int64)), GOOD, "began before"),
+        (small_table(), Split(rows(0, 1, 3), rows(2), rows(3)), "row"),
+        (small_table(), Split(rows(0, 1), rows(1), rows(3)), "row"),
+        (small_table(user_id=np.array(["1", "2", "3", "1"], dtype=object)), VALID_SPLIT, "user"),
+        (small_table(user_id=np.array(["1", "2", "3", "3"], dtype=object)), VALID_SPLIT, "user"),
+        (small_table(session_id=np.array(["a", "b", "c", "b"], dtype=object)), VALID_SPLIT, "session"),
+        (small_table(), Split(rows(0, 3), rows(2), rows(1)), "began before"),
+        (small_table(), Split(rows(0, 2), rows(1), rows(3)), "began before"),
+        (small_table(started_us=np.zeros(4, dtype=np.int64)), VALID_SPLIT, "began before"),
     ],
 )
 def test_check_of_an_invalid_split_raises(result: Table, parts: Split, summary: str) -> None:
@@ -144,10 +144,10 @@ def test_check_of_an_invalid_split_raises(result: Table, parts: Split, summary: 
 def test_check_detects_a_copy_under_another_id_and_user() -> None:
     """Only the history differs, because the copy has another user."""
     x = np.array([[np.nan, 0], [5, 1], [6, 2], [np.nan, 9]], dtype=np.float32)
-    result = tiny(x=x, started_us=tiny().started_us[[0, 1, 2, 0]])
+    result = small_table(x=x, started_us=small_table().started_us[[0, 1, 2, 0]])
     with pytest.raises(TerminalError, match="copy of a session"):
-        splits.check(result, GOOD)
-    splits.check(replace(result, started_us=tiny().started_us), GOOD)
+        splits.check(result, VALID_SPLIT)
+    splits.check(replace(result, started_us=small_table().started_us), VALID_SPLIT)
 
 
 @pytest.mark.parametrize("made", [True, False])
@@ -174,10 +174,10 @@ def test_splits_round_trip_through_the_file(tmp_path: Path) -> None:
 def test_load_of_an_unreadable_file_raises(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / splits.FILE).write_bytes(content)
-    with pytest.raises(TerminalError, match=r"split\.npz cannot be read"):
+    with pytest.raises(TerminalError, match=r"split\.npz failed"):
         splits.load(tmp_path)
 
 
 def test_describe_counts_users() -> None:
-    result = splits.describe(tiny(), rows(0, 0, 1, 2), GOOD)
+    result = splits.describe(small_table(), rows(0, 0, 1, 2), VALID_SPLIT)
     assert result["train"] == {"sessions": 2, "users": 1, "base_rate": 0.5}

@@ -116,9 +116,9 @@ def test_explain_permutation_with_equal_seeds_is_equal() -> None:
 def test_verify_additivity_of_a_gap_or_nan_raises() -> None:
     for off in (0.1, float("nan")):
         base, values = np.zeros(2), np.full((2, 4), off)
-        wrong = Attribution("boost", "log-odds", data(2)[0], COLUMNS, base, values, np.zeros(2))
+        mismatched = Attribution("boost", "log-odds", data(2)[0], COLUMNS, base, values, np.zeros(2))
         with pytest.raises(TerminalError, match="off its predictions"):
-            verify_additivity(wrong)
+            verify_additivity(mismatched)
 
 
 def test_log_odds_of_certain_predictions_are_finite() -> None:

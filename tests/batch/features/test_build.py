@@ -78,7 +78,7 @@ def test_build_of_an_empty_window_raises(tmp_path: Path) -> None:
 def test_build_with_a_failing_cursor_leaves_no_files(tmp_path: Path) -> None:
     def dying() -> Iterator[Sequence[Document]]:
         yield shop(100, 5)
-        raise TransientError("read sessions: gone", "run the step again")
+        raise TransientError("read sessions: connection closed", "run the step again")
 
     with pytest.raises(TransientError):
         build.build(dying(), WINDOW, FEATURES, tmp_path)
@@ -93,13 +93,13 @@ def test_table_round_trips_through_the_file(tmp_path: Path) -> None:
 
 def test_samples_number_users_and_scale_columns(tmp_path: Path) -> None:
     result = built(shop(300, 20), tmp_path)
-    seen = columns.samples(result)
-    assert seen.columns == NAMES
-    assert seen.z.shape == (300, len(columns.SCALED))
-    assert np.isfinite(seen.z).all()
-    assert len(set(seen.group.tolist())) == 20
+    samples = columns.samples(result)
+    assert samples.columns == NAMES
+    assert samples.z.shape == (300, len(columns.SCALED))
+    assert np.isfinite(samples.z).all()
+    assert len(set(samples.group.tolist())) == 20
     for number in range(20):
-        assert len(set(result.user_id[seen.group == number])) == 1
+        assert len(set(result.user_id[samples.group == number])) == 1
     with pytest.raises(TerminalError, match="other columns"):
         columns.samples(replace(result, columns=NAMES[1:]))
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.batch.features import encode_session
-from include.batch.features.columns import COLUMNS, DENIED, PROJECTION, SCALED, SESSION, UNUSED, scale
+from include.batch.features.columns import COLUMNS, DENIED_FIELDS, PROJECTION, SCALED, SESSION, UNUSED_FIELDS, scale
 from include.batch.features.timezones import offset_hours
 from include.contracts.errors import TerminalError
 from tests.batch.documents import Document, document, view
@@ -133,8 +133,8 @@ def test_unseen_categories_are_encoded() -> None:
         document(
             device={"type": "spectacles"},
             referrer="oracle",
-            views=[view("a product nobody had")],
-            categories=["a category nobody had"],
+            views=[view("an unseen product")],
+            categories=["an unseen category"],
             location={"country": "XX", "state": "YY"},
         )
     )
@@ -177,7 +177,7 @@ CHANGES: dict[str, st.SearchStrategy[Any]] = {
 @settings(max_examples=60, deadline=None)
 @given(st.fixed_dictionaries({}, optional=CHANGES))
 def test_denied_fields_change_no_column(changes: dict[str, Any]) -> None:
-    assert set(CHANGES) == set(DENIED)
+    assert set(CHANGES) == set(DENIED_FIELDS)
     changed = document()
     for path, value in changes.items():
         put(changed, path, value)
@@ -189,7 +189,7 @@ def test_denied_fields_change_no_column(changes: dict[str, Any]) -> None:
 
 
 def test_every_contract_field_is_read_denied_or_unused() -> None:
-    evaluated = [*(set(PROJECTION) - {"purchase.made"}), *DENIED, *UNUSED]
+    evaluated = [*(set(PROJECTION) - {"purchase.made"}), *DENIED_FIELDS, *UNUSED_FIELDS]
     assert len(evaluated) == len(set(evaluated))
     assert set(evaluated) == set(leaves(document(views=[view()])))
 
@@ -203,7 +203,7 @@ def leaves(document: Document, path: str = "") -> list[str]:
 
 
 def test_projection_reads_no_denied_field_except_the_label() -> None:
-    assert set(PROJECTION) & set(DENIED) == {"purchase.made"}
+    assert set(PROJECTION) & set(DENIED_FIELDS) == {"purchase.made"}
     requests = {"_id": "s", **{name: document()[name] for name in ("user_id", "started_at", "duration_s", "returning")}}
     requests |= {name: document()[name] for name in ("referrer", "page_views", "clicks", "categories")}
     requests |= {
@@ -230,7 +230,7 @@ def test_scale_is_finite_and_bounded() -> None:
     assert np.isfinite(z).all()
     assert np.abs(z).max() < 12
     indicators = [index for index, name in enumerate(SCALED) if name.endswith("_missing")]
-    assert len(indicators) == sum(column.gaps for column in COLUMNS)
+    assert len(indicators) == sum(column.has_missing for column in COLUMNS)
     assert (z[0, indicators] == 1).all()
     assert (z[1, indicators] == 0).all()
     assert (np.delete(z[0], indicators) == 0).all()
@@ -250,4 +250,4 @@ def test_scale_of_each_kind_of_column() -> None:
 def test_names_are_unique() -> None:
     assert len(set(SCALED)) == len(SCALED)
     assert len({column.name for column in COLUMNS}) == len(COLUMNS)
-    assert all(column.meaning for column in COLUMNS)
+    assert all(column.description for column in COLUMNS)

@@ -1,4 +1,4 @@
-"""The array path against brute force and datasketch."""
+"""The array implementation against brute force and datasketch."""
 
 import numba
 import numpy as np
@@ -17,8 +17,8 @@ BANDING = Banding(permutations=128, bands=32, rows=4, seed=7)
 VOCABULARIES = pytest.mark.parametrize("vocabulary", [60, 3_000], ids=["bits", "lists"])
 
 
-def some_sets(count: int, vocabulary: int, seed: int = 3) -> Sets:
-    """Groups of four around one basket of twelve tokens, in which up to five are swapped."""
+def random_sets(count: int, vocabulary: int, seed: int = 3) -> Sets:
+    """Return groups of four sets around one basket of twelve tokens, in which up to five are swapped."""
     draw = np.random.default_rng(seed)
     tokens = np.repeat(draw.integers(0, vocabulary, (count // 4, 12)), 4, axis=0)
     swapped = np.arange(12) < draw.integers(0, 6, count // 4 * 4)[:, None]
@@ -35,8 +35,8 @@ def as_python(sets: Sets) -> list[set[int]]:
 
 
 @VOCABULARIES
-def test_the_array_path_and_datasketch_agree_pair_for_pair(vocabulary: int) -> None:
-    sets = some_sets(400, vocabulary)
+def test_pairs_equal_those_of_datasketch(vocabulary: int) -> None:
+    sets = random_sets(400, vocabulary)
     index, reference = (kind.build(sets, hashes(vocabulary), BANDING) for kind in (Index, Reference))
     for threshold in (0.0, 0.5):
         actual, expected = index.pairs(threshold), reference.pairs(threshold)
@@ -45,51 +45,56 @@ def test_the_array_path_and_datasketch_agree_pair_for_pair(vocabulary: int) -> N
         np.testing.assert_array_equal(actual.similarity, expected.similarity)
 
 
-def test_signatures_are_datasketchs_bit_for_bit() -> None:
-    sets = some_sets(80, 3_000)
+def test_signatures_equal_those_of_datasketch() -> None:
+    sets = random_sets(80, 3_000)
     reference = Reference.build(sets, hashes(3_000), BANDING)
     expected = np.stack([sketch.hashvalues for sketch in reference.sketches])
     np.testing.assert_array_equal(signatures(sets, hashes(3_000), BANDING), expected)
 
 
 @VOCABULARIES
-def test_pairs_are_true_and_their_recall_is_what_the_banding_promises(vocabulary: int) -> None:
-    sets = some_sets(800, vocabulary)
+def test_pairs_are_exact_and_reach_the_expected_recall(vocabulary: int) -> None:
+    sets = random_sets(800, vocabulary)
     result, true = Index.build(sets, hashes(vocabulary), BANDING).pairs(0.5), brute_force.pairs(sets, 0.5)
     assert brute_force.precision(result, true) == 1.0
-    assert brute_force.recall(result, true) >= np.mean([BANDING.meets(value) for value in true.similarity]) - 0.03
+    assert (
+        brute_force.recall(result, true)
+        >= np.mean([BANDING.candidate_probability(value) for value in true.similarity]) - 0.03
+    )
     members = as_python(sets)
     for left, right, value in list(zip(result.left, result.right, result.similarity, strict=True))[:200]:
         assert value == len(members[left] & members[right]) / len(members[left] | members[right])
 
 
-def test_the_exact_pairs_of_some_rows_are_those_of_all_that_touch_them() -> None:
-    sets, rows = some_sets(200, 60), np.array([3, 50, 51])
+def test_brute_force_pairs_of_rows_equal_the_filtered_pairs() -> None:
+    sets, rows = random_sets(200, 60), np.array([3, 50, 51])
     every, some = brute_force.pairs(sets, 0.4), brute_force.pairs(sets, 0.4, rows)
     touching = np.isin(every.left, rows) | np.isin(every.right, rows)
     np.testing.assert_array_equal(some.keys, every.keys[touching])
 
 
 @VOCABULARIES
-def test_the_nearest_are_those_of_brute_force_in_order(vocabulary: int) -> None:
-    sets = some_sets(160, vocabulary)
+def test_nearest_equals_brute_force_in_order(vocabulary: int) -> None:
+    sets = random_sets(160, vocabulary)
     one_bucket = Banding(permutations=8, bands=8, rows=1, seed=7)
     near = Index.build(sets, hashes(vocabulary), one_bucket).nearest(5, 0.3, window=10_000)
-    met = {(a, b): value for a, b, value in _met(sets, vocabulary, one_bucket)}
+    candidates = {(a, b): value for a, b, value in _candidate_pairs(sets, vocabulary, one_bucket)}
     for row in range(len(sets)):
-        actual = [(-value, b if a == row else a) for (a, b), value in met.items() if row in (a, b) and value >= 0.3]
-        expected = [identity for _, identity in sorted(actual)[:5]]
+        actual = [
+            (-value, b if a == row else a) for (a, b), value in candidates.items() if row in (a, b) and value >= 0.3
+        ]
+        expected = [item for _, item in sorted(actual)[:5]]
         assert near.ids[row][near.ids[row] >= 0].tolist() == expected
     assert near.cut == 0
 
 
-def _met(sets: Sets, vocabulary: int, banding: Banding) -> list[tuple[int, int, float]]:
+def _candidate_pairs(sets: Sets, vocabulary: int, banding: Banding) -> list[tuple[int, int, float]]:
     result = Index.build(sets, hashes(vocabulary), banding).pairs(0.0)
     return list(zip(result.left.tolist(), result.right.tolist(), result.similarity.tolist(), strict=True))
 
 
-def test_one_bucket_of_everyone_is_bounded_and_still_finds_what_is_near() -> None:
-    sets = some_sets(2_000, 12)
+def test_nearest_in_a_long_bucket_is_bounded_and_keeps_recall() -> None:
+    sets = random_sets(2_000, 12)
     index = Index.build(sets, hashes(12), BANDING)
     near = index.nearest(5, 0.5, window=16)
     assert near.compared <= 16 * 32 * len(sets)
@@ -99,8 +104,8 @@ def test_one_bucket_of_everyone_is_bounded_and_still_finds_what_is_near() -> Non
     assert recall > 0.9
 
 
-def test_recall_sees_what_was_not_found() -> None:
-    sets = some_sets(200, 3_000)
+def test_nearest_recall_decreases_with_missing_neighbours() -> None:
+    sets = random_sets(200, 3_000)
     near = Index.build(sets, hashes(3_000), BANDING).nearest(3, 0.4)
     rows = np.flatnonzero(near.ids[:, 0] >= 0)
     whole, true = brute_force.nearest_recall(near, sets, rows, 0.4)
@@ -109,8 +114,8 @@ def test_recall_sees_what_was_not_found() -> None:
     assert true >= len(rows)
 
 
-def test_the_number_of_threads_and_a_second_run_change_nothing() -> None:
-    sets = some_sets(1_000, 60)
+def test_nearest_is_independent_of_threads_and_repeats() -> None:
+    sets = random_sets(1_000, 60)
     first = Index.build(sets, hashes(60), BANDING).nearest(5, 0.4)
     threads = numba.get_num_threads()
     try:
@@ -124,7 +129,7 @@ def test_the_number_of_threads_and_a_second_run_change_nothing() -> None:
 
 @given(st.lists(st.frozensets(st.integers(0, 5)), min_size=1, max_size=30))
 @hypothesis_settings(deadline=None, max_examples=60)
-def test_identical_sets_and_no_others_are_taken_together(members: list[frozenset[int]]) -> None:
+def test_collapse_groups_identical_sets_only(members: list[frozenset[int]]) -> None:
     owners = np.array([owner for owner, tokens in enumerate(members) for _ in tokens], np.int64)
     tokens = np.array([token for tokens in members for token in tokens], np.int64)
     sets = Sets.from_pairs(owners, tokens, len(members), 6)
@@ -140,10 +145,10 @@ def test_identical_sets_and_no_others_are_taken_together(members: list[frozenset
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.sampled_from([0.5, 0.6, 0.7])), max_size=40))
 @hypothesis_settings(deadline=None, max_examples=60)
-def test_a_list_keeps_the_best_whatever_the_order_of_arrival(arrivals: list[tuple[int, float]]) -> None:
-    worth = dict(arrivals)
+def test_push_is_independent_of_order(arrivals: list[tuple[int, float]]) -> None:
+    value_of = dict(arrivals)
     ids, values = np.full(4, -1, np.int32), np.full(4, -1.0)
-    for identity, _ in arrivals:
-        kernels.push(ids, values, identity, worth[identity])
-    best = sorted(worth.items(), key=lambda entry: (-entry[1], entry[0]))[:4]
+    for item, _ in arrivals:
+        kernels.push(ids, values, item, value_of[item])
+    best = sorted(value_of.items(), key=lambda entry: (-entry[1], entry[0]))[:4]
     assert list(zip(ids[ids >= 0].tolist(), values[ids >= 0].tolist(), strict=True)) == best

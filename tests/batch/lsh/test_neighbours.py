@@ -1,4 +1,4 @@
-"""From visits to published neighbours."""
+"""Tokens, neighbour search and published documents."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -66,11 +66,11 @@ def test_gather_is_independent_of_order_chunks_and_merges(monkeypatch: pytest.Mo
     assert (whole.sessions, parts.sessions) == (40, 40)
 
 
-def test_no_field_that_tells_the_outcome_is_asked_for() -> None:
+def test_projection_contains_no_field_of_the_outcome() -> None:
     assert not {name.split(".")[0] for name in tokens.PROJECTION} & {"purchase", "last_action", "exit_page"}
 
 
-def people() -> Users:
+def example_users() -> Users:
     return gather(
         [
             [
@@ -91,10 +91,8 @@ def published(users: Users, nightly: Parameters, folder: Path) -> dict[str, dict
     return {row["user_id"]: publish.document(row, "run") for batch in publish.read(folder) for row in batch}
 
 
-def test_each_neighbour_comes_with_its_similarity_and_the_rarest_shared_tokens(
-    nightly: Parameters, tmp_path: Path
-) -> None:
-    rows = published(people(), nightly, tmp_path)
+def test_published_neighbours_have_similarity_and_rarest_shared_tokens(nightly: Parameters, tmp_path: Path) -> None:
+    rows = published(example_users(), nightly, tmp_path)
     near = rows["near"]
     assert [(entry["user_id"], entry["similarity"]) for entry in near["neighbours"]] == [
         ("twin-a", 8 / 9),
@@ -102,7 +100,7 @@ def test_each_neighbour_comes_with_its_similarity_and_the_rarest_shared_tokens(
     ]
     assert near["nearest_similarity"] == 8 / 9
     assert near["neighbours"][0]["shared_tokens"] == 8
-    # Three users have each of these; the category and the referrer, which four have, come behind them.
+    # Three users have each of these tokens. Four users have the category and the referrer, so these rank lower.
     assert near["neighbours"][0]["shared"] == [
         "device:mobile",
         "part_of_day:evening",
@@ -115,7 +113,7 @@ def test_each_neighbour_comes_with_its_similarity_and_the_rarest_shared_tokens(
 
 
 def test_users_without_neighbours_have_a_status(nightly: Parameters, tmp_path: Path) -> None:
-    rows = published(people(), nightly, tmp_path)
+    rows = published(example_users(), nightly, tmp_path)
     assert {user: row["status"] for user, row in rows.items()} == {
         "twin-a": "alike",
         "twin-b": "alike",
@@ -127,7 +125,7 @@ def test_users_without_neighbours_have_a_status(nightly: Parameters, tmp_path: P
     assert rows["little"]["nearest_similarity"] is None
 
 
-def test_thousands_of_the_same_are_one_set_and_get_the_lowest_ids(nightly: Parameters, tmp_path: Path) -> None:
+def test_search_of_identical_users_returns_the_lowest_ids(nightly: Parameters, tmp_path: Path) -> None:
     users = gather([[visit(f"u{number:05d}", "p1", "p2") for number in range(3_000)]], KINDS)
     result, summary = search.search(users, nightly)
     assert (summary["distinct_sets"], summary["most_users_of_one_set"], summary["compared"]) == (1, 3_000, 0)
@@ -136,7 +134,7 @@ def test_thousands_of_the_same_are_one_set_and_get_the_lowest_ids(nightly: Param
     assert result.same.tolist() == [2_999] * 3_000
 
 
-def test_equal_similarity_is_broken_by_the_user_across_sets(nightly: Parameters) -> None:
+def test_search_with_equal_similarity_sorts_by_user_id(nightly: Parameters) -> None:
     visits = [visit("m", "p1", "p2", "p3")]
     visits += [visit(user, "p1", "p2", "p3", extra) for user, extra in (("z", "x1"), ("b", "x1"), ("c", "x2"))]
     users = gather([visits], KINDS)

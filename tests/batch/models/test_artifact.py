@@ -50,7 +50,7 @@ def test_network_equals_its_formula(monkeypatch: pytest.MonkeyPatch) -> None:
     hidden = np.maximum(np.maximum(z @ WEIGHTS[0] + BIASES[0], 0) @ WEIGHTS[1] + BIASES[1], 0)
     expected = 1 / (1 + np.exp(-(hidden @ WEIGHTS[2] + BIASES[2])[:, 0]))
     assert np.allclose(DenseNetwork(WEIGHTS, BIASES).forward(DATA.z), expected)
-    monkeypatch.setattr("include.batch.models.dense.CHUNK", 7)
+    monkeypatch.setattr("include.batch.models.dense.CHUNK_ROWS", 7)
     assert np.allclose(DenseNetwork(WEIGHTS, BIASES).forward(DATA.z), expected)
     assert DenseNetwork(WEIGHTS, BIASES).forward(DATA.z[:0]).shape == (0,)
 
@@ -93,16 +93,16 @@ def test_digest_depends_on_content_only(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("file", ["model.json", "network.npz"])
-@pytest.mark.parametrize("harm", ["missing", "empty", "cut", "flipped"])
-def test_load_with_a_missing_or_altered_file_raises(tmp_path: Path, file: str, harm: str) -> None:
+@pytest.mark.parametrize("damage", ["missing", "empty", "cut", "flipped"])
+def test_load_with_a_missing_or_altered_file_raises(tmp_path: Path, file: str, damage: str) -> None:
     folder = tmp_path / "kept"
     artifact.save(DenseNetwork(WEIGHTS, BIASES), folder, COLUMNS)
     whole = (folder / file).read_bytes()
-    harmed = {"empty": b"", "cut": whole[:-40], "flipped": whole[:30] + b"#" + whole[31:]}
-    if harm == "missing":
+    damaged = {"empty": b"", "cut": whole[:-40], "flipped": whole[:30] + b"#" + whole[31:]}
+    if damage == "missing":
         (folder / file).unlink()
     else:
-        (folder / file).write_bytes(harmed[harm])
+        (folder / file).write_bytes(damaged[damage])
     with pytest.raises(TerminalError, match=file):
         artifact.load(folder)
 
@@ -141,7 +141,7 @@ def test_load_of_another_estimator_as_forest_raises(tmp_path: Path) -> None:
     artifact.save(forest(DATA, DATA, MODELS, 7), folder, COLUMNS)
     skops.io.dump(LogisticRegression(), folder / "forest.skops")
     sealed(folder)
-    with pytest.raises(TerminalError, match="a LogisticRegression, no random forest"):
+    with pytest.raises(TerminalError, match="a LogisticRegression is not a random forest"):
         artifact.load(folder)
 
 

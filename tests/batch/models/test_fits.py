@@ -91,7 +91,7 @@ def test_one_rule_of_constant_columns_is_the_base_rate() -> None:
 
 
 def test_boost_stops_early_on_the_validation_part() -> None:
-    noise = VALIDATION.labelled(np.random.default_rng(1).permutation(VALIDATION.y))
+    noise = VALIDATION.with_labels(np.random.default_rng(1).permutation(VALIDATION.y))
     assert boost(TRAIN, noise, MODELS, 7).booster.num_boosted_rounds() < 10
 
 

@@ -1,4 +1,4 @@
-"""Mechanisms and samples of these tests."""
+"""Factories of mechanisms and samples."""
 
 from dataclasses import replace
 

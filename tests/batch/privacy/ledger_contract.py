@@ -12,7 +12,7 @@ NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 class Memory:
-    """Entries of one process."""
+    """In-memory store of ledger entries."""
 
     def __init__(self) -> None:
         self.entries: list[Document] = []
@@ -32,13 +32,13 @@ def entry(key: str, number: int) -> Document:
     return {"_id": key, "number": number, "mechanism": {"sigma": 1.0}, "epsilon": 1.0, "charged_at": NOON}
 
 
-def keeps_what_it_is_given(entries: Entries) -> None:
+def stores_entries_unchanged(entries: Entries) -> None:
     entries.add(entry("b", 2))
     entries.add(entry("a", 1))
     assert entries.read() == [entry("a", 1), entry("b", 2)]
 
 
-def has_no_two_of_a_number_or_a_key(entries: Entries) -> None:
+def rejects_a_duplicate_number_or_key(entries: Entries) -> None:
     entries.add(entry("a", 1))
     for twin in (entry("b", 1), entry("a", 2)):
         with pytest.raises(DuplicateEntryError):
@@ -46,7 +46,7 @@ def has_no_two_of_a_number_or_a_key(entries: Entries) -> None:
     assert entries.read() == [entry("a", 1)]
 
 
-def lets_one_of_many_at_once_through(entries: Entries) -> None:
+def accepts_one_of_concurrent_entries(entries: Entries) -> None:
     came: list[str] = []
 
     def add(key: str) -> None:
@@ -65,4 +65,4 @@ def lets_one_of_many_at_once_through(entries: Entries) -> None:
     assert len(came) == 1
 
 
-CONTRACT = (keeps_what_it_is_given, has_no_two_of_a_number_or_a_key, lets_one_of_many_at_once_through)
+CONTRACT = (stores_entries_unchanged, rejects_a_duplicate_number_or_key, accepts_one_of_concurrent_entries)

@@ -1,4 +1,4 @@
-"""Epsilon belongs to the mechanism of the training, by independent methods."""
+"""Epsilon of the training's mechanism, verified by independent methods."""
 
 import math
 
@@ -67,22 +67,22 @@ def test_compose_is_between_maximum_and_sum() -> None:
 
 @pytest.mark.parametrize("epsilon", [0.5, 1.0, 3.0, 8.0])
 def test_calibrate_is_tight(epsilon: float) -> None:
-    result = calibrate(Request(epsilon=epsilon, delta=1e-5, users=9864, expected=1024, steps=600, clip=1.0))
+    result = calibrate(Request(epsilon=epsilon, delta=1e-5, users=9864, expected_users=1024, steps=600, clip=1.0))
 
     assert 0.99 * epsilon < accountant.epsilon(result) <= epsilon
     assert result.rate == 0.104
-    assert result.expected == pytest.approx(1024, rel=0.005)
+    assert result.expected_users == pytest.approx(1024, rel=0.005)
 
 
 def test_calibrate_with_few_users_samples_all() -> None:
-    result = calibrate(Request(epsilon=1.0, delta=1e-5, users=300, expected=1024, steps=20, clip=1.0))
-    assert (result.rate, result.expected) == (1.0, 300)
+    result = calibrate(Request(epsilon=1.0, delta=1e-5, users=300, expected_users=1024, steps=20, clip=1.0))
+    assert (result.rate, result.expected_users) == (1.0, 300)
 
 
 @pytest.mark.parametrize(("users", "delta"), [(0, 1e-5), (100_000, 1e-5), (10, 0.5)])
 def test_calibrate_with_a_meaningless_delta_raises(users: int, delta: float) -> None:
-    with pytest.raises(SettingsError, match=r"private\.delta must be below"):
-        calibrate(Request(epsilon=1.0, delta=delta, users=users, expected=10, steps=10, clip=1.0))
+    with pytest.raises(SettingsError, match=r"set private\.delta below"):
+        calibrate(Request(epsilon=1.0, delta=delta, users=users, expected_users=10, steps=10, clip=1.0))
 
 
 @pytest.mark.parametrize(
@@ -115,5 +115,5 @@ def test_epsilon_depends_on_the_mechanism_only() -> None:
 
 
 def test_calibrate_of_an_unreachable_epsilon_raises() -> None:
-    with pytest.raises(SettingsError, match="no noise keeps epsilon"):
-        calibrate(Request(epsilon=1e-4, delta=1e-9, users=300, expected=1024, steps=5000, clip=1.0))
+    with pytest.raises(SettingsError, match="no noise achieves epsilon"):
+        calibrate(Request(epsilon=1e-4, delta=1e-9, users=300, expected_users=1024, steps=5000, clip=1.0))

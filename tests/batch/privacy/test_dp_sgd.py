@@ -1,4 +1,4 @@
-"""Clipping, noise and the loop, against tensorflow-privacy and against each other."""
+"""DP-SGD: clipping, noise and training, compared with tensorflow-privacy."""
 
 from dataclasses import replace
 from typing import Any
@@ -20,8 +20,8 @@ def tf() -> Any:
     return tensorflow.load(1)
 
 
-def ragged(counts: tuple[int, ...]) -> Rows:
-    """Rows 0, 1, ... assigned to users with these numbers of visits."""
+def assign_rows(counts: tuple[int, ...]) -> Rows:
+    """Assign rows 0, 1, ... to users with these numbers of visits."""
     each, at = np.array(counts)[:, None], np.arange(max(counts))[None, :]
     return np.where(at < each, np.cumsum(each)[:, None] - each + at, -1)
 
@@ -38,7 +38,7 @@ def test_clipped_sum_equals_tensorflow_privacy(tf: Any, counts: tuple[int, ...],
     weights = [tf.Variable(random.normal(size=shape).astype(np.float32)) for shape in shapes]
     rows = sum(counts)
     z, y = random.normal(size=(rows, 6)).astype(np.float32), (random.random(rows) < 0.5).astype(np.float32)
-    drawn = batch(ragged(counts))
+    drawn = batch(assign_rows(counts))
     owner = tf.constant(drawn.owner)
 
     sums, norms = clipped_sum(
@@ -67,7 +67,7 @@ def test_clipped_sum_changes_by_at_most_the_clip_per_user(tf: Any) -> None:
     y = (random.random(12) < 0.5).astype(np.float32)
 
     def flat(counts: tuple[int, ...]) -> Any:
-        drawn = batch(ragged(counts))
+        drawn = batch(assign_rows(counts))
         n = sum(counts)
         result, _ = clipped_sum(weights, z[:n], y[:n], drawn.owner, drawn.pairs, len(counts), 0.5)
         return np.concatenate([part.numpy().ravel() for part in result])
@@ -129,7 +129,7 @@ def test_users_with_non_finite_columns_raise(z: float) -> None:
     broken[3, 0] = z
     with pytest.raises(TerminalError, match="not finite"):
         users(replace(result, z=broken), 2)
-    with pytest.raises(TerminalError, match="nothing to train"):
+    with pytest.raises(TerminalError, match="no visit to train"):
         users(result.take(np.empty(0, np.int64)), 2)
 
 
@@ -150,12 +150,12 @@ def test_train_learns_and_is_deterministic() -> None:
 def test_train_with_more_noise_has_noisier_weights() -> None:
     data = users(visits(400, 1), 1)
 
-    def apart(sigma: float) -> float:
+    def weight_distance(sigma: float) -> float:
         summary = mechanism(sigma=sigma, users=400, rate=0.5, steps=10)
         one, two = (train(data, summary, PRIVATE, Noise(key), 5) for key in (b"a", b"b"))
         return float(np.mean([np.abs(a - b).mean() for a, b in zip(one.weights, two.weights, strict=True)]))
 
-    assert apart(100.0) > 1.5 * apart(0.05)
+    assert weight_distance(100.0) > 1.5 * weight_distance(0.05)
 
 
 def test_train_with_another_number_of_users_raises() -> None:

@@ -1,4 +1,4 @@
-"""The budget over all runs: charged first, composed, refused, safe against races."""
+"""The privacy budget over all runs: charges, composition, rejections and races."""
 
 import threading
 from collections.abc import Callable
@@ -21,7 +21,7 @@ COST = accountant.epsilon(MECHANISM)
 
 
 @pytest.mark.parametrize("contract", CONTRACT)
-def test_memory_store_keeps_the_contract(contract: Callable[[Entries], None]) -> None:
+def test_memory_store_fulfils_the_contract(contract: Callable[[Entries], None]) -> None:
     contract(Memory())
 
 
@@ -59,7 +59,7 @@ def test_charge_survives_a_crash() -> None:
 
 
 def test_concurrent_charges_cannot_exceed_the_budget() -> None:
-    """Both read before either writes: the second gets a duplicate number, decides again, and is refused."""
+    """Both runs read before either writes, so the second gets a duplicate number, decides again and is rejected."""
     together = threading.Barrier(2)
 
     class Racing(Memory):
@@ -100,7 +100,7 @@ def test_charge_that_is_always_overtaken_raises_transient_error() -> None:
 
     entries = Overtaken()
     entries.entries.append(entry("other", 1))
-    with pytest.raises(TransientError, match="at the same time"):
+    with pytest.raises(TransientError, match="concurrent runs"):
         charged(entries, "a")
 
 

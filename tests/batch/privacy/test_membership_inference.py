@@ -46,7 +46,7 @@ def test_attack_interval_covers_chance_at_the_confidence_level() -> None:
 
 def test_attack_on_a_constant_model_is_at_chance() -> None:
     match = halves(200, 1)
-    same = replace(match, samples=match.samples.labelled(np.ones(200, bool)))
+    same = replace(match, samples=match.samples.with_labels(np.ones(200, bool)))
     result = attack(same, np.full(200, 0.4), 0.95)
     assert (result.auc.value, result.advantage.value) == (0.5, 0.0)
 

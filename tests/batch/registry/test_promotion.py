@@ -12,7 +12,7 @@ BETTER, EQUAL, WORSE = (
     ConfidenceInterval(0.01, -0.02, 0.04),
     ConfidenceInterval(-0.05, -0.09, -0.01),
 )
-NOTHING = ConfidenceInterval(float("nan"), float("nan"), float("nan"))
+NAN_INTERVAL = ConfidenceInterval(float("nan"), float("nan"), float("nan"))
 GOOD = Evidence(
     challenger="boost",
     metric="pr_auc",
@@ -40,7 +40,7 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
         "kept",
         "not better than the champion",
     ),
-    ("bounds unknown", {"gain_over_champion": NOTHING}, "kept", "not better than the champion"),
+    ("bounds unknown", {"gain_over_champion": NAN_INTERVAL}, "kept", "not better than the champion"),
     (
         "one of two baselines beats it",
         {"gains_over_baselines": {"majority": BETTER, "one_rule": WORSE}},
@@ -64,7 +64,7 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
         "shuffled-label check",
     ),
     ("shuffled-label check not run", {"shuffled_label_check": None}, "kept", "check was not run"),
-    ("shuffled-label check is NaN", {"shuffled_label_check": NOTHING}, "kept", "shuffled-label check"),
+    ("shuffled-label check is NaN", {"shuffled_label_check": NAN_INTERVAL}, "kept", "shuffled-label check"),
     ("better than the oracle", {"above_oracle_auc": True}, "kept", "better than any model can"),
     (
         "champion trained past the test's begin",
@@ -89,7 +89,7 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
 def test_decide_promotes_only_if_all_rules_are_met(change: dict[str, Any], outcome: str, reason: str) -> None:
     decision = decide(msgspec.structs.replace(GOOD, **change), max_calibration_error=LIMIT)
     assert decision.outcome == outcome
-    assert decision.promotes is (outcome == "promoted")
+    assert decision.is_promotion is (outcome == "promoted")
     assert any(reason in given for given in decision.reasons), decision.reasons
 
 

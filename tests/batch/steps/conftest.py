@@ -15,7 +15,7 @@ from include.contracts.settings import MlflowSettings, MongodbSettings, Settings
 
 
 class Records(dict[str, dict[str, Any]]):
-    """The methods of a collection that the step calls."""
+    """In-memory stand-in for the collection of decisions."""
 
     def find_one(self, query: dict[str, str]) -> dict[str, Any] | None:
         collection = self.get(query["_id"])
@@ -32,7 +32,7 @@ class Records(dict[str, dict[str, Any]]):
 
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A new MLflow database, made once."""
+    """Create an empty MLflow database, once per session."""
     path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
     MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
     return path
@@ -40,7 +40,7 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def settings(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """MLflow database and artefact folder of this test."""
+    """Copy the MLflow database and return settings with its address and an artefact folder of this test."""
     monkeypatch.chdir(tmp_path)
     own = tmp_path / "mlflow.db"
     shutil.copy(empty_store, own)
@@ -51,7 +51,7 @@ def settings(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.fixture
 def decisions(monkeypatch: pytest.MonkeyPatch) -> Records:
-    """The decisions."""
+    """Replace the collection of decisions by an in-memory one."""
     collection = Records()
 
     @contextmanager

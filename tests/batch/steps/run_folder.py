@@ -1,4 +1,4 @@
-"""The folder of a small run, as written by the steps before promote."""
+"""Run folder of a small run, as written by the steps before promote."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

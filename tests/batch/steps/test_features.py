@@ -1,4 +1,4 @@
-"""The step features: what it writes, and which data it refuses."""
+"""The step features: what it writes, and which data it rejects."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -21,16 +21,16 @@ Archive = Callable[[Sequence[Document]], Inputs]
 
 @pytest.fixture
 def archive(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Archive:
-    """Inputs of the step whose archive holds the given documents."""
+    """Return a function that builds the step's inputs for an archive with the given documents."""
 
-    def holding(documents: Sequence[Document]) -> Inputs:
+    def build_inputs(documents: Sequence[Document]) -> Inputs:
         def stream(settings: Settings, window: Window, projection: object, chunk: int) -> Iterator[Sequence[Document]]:
             yield from chunks(documents, chunk)
 
         monkeypatch.setattr(source, "stream", stream)
         return Inputs(WINDOW, tmp_path, Settings(), lambda _: None)
 
-    return holding
+    return build_inputs
 
 
 def test_run_writes_table_and_splits_and_is_repeatable(archive: Archive) -> None:

@@ -34,12 +34,12 @@ from tests.batch.privacy.ledger_contract import Memory
 ROWS = 3000
 USER = np.arange(ROWS) % 1000
 DATA = dataclasses.replace(samples(ROWS, 1), group=USER)
-TESTED = USER >= 600
-LATE = np.arange(ROWS) >= 2000
+IS_TEST_USER = USER >= 600
+IS_LATE = np.arange(ROWS) >= 2000
 PARTS = Split(
-    train=np.flatnonzero(~TESTED & (np.arange(ROWS) < 1500)),
-    validation=np.flatnonzero(~TESTED & ~LATE & (np.arange(ROWS) >= 1500)),
-    test=np.flatnonzero(TESTED & LATE),
+    train=np.flatnonzero(~IS_TEST_USER & (np.arange(ROWS) < 1500)),
+    validation=np.flatnonzero(~IS_TEST_USER & ~IS_LATE & (np.arange(ROWS) >= 1500)),
+    test=np.flatnonzero(IS_TEST_USER & IS_LATE),
 )
 
 
@@ -68,7 +68,7 @@ def entries(monkeypatch: pytest.MonkeyPatch) -> Memory:
 
 
 class Step(NamedTuple):
-    """The arguments of the step."""
+    """Arguments of the step."""
 
     inputs: Inputs
     parameters: Parameters
@@ -150,7 +150,7 @@ def test_plan_key_changes_with_data_window_and_seed() -> None:
     plans = [release.build_plan(trained, PRIVATE, window, seed) for window, seed in (("w", 1), ("v", 1), ("w", 2))]
     turned = trained.y.copy()
     turned[7] = ~turned[7]
-    plans.append(release.build_plan(trained.labelled(turned), PRIVATE, "w", 1))
+    plans.append(release.build_plan(trained.with_labels(turned), PRIVATE, "w", 1))
     assert len({plan.key for plan in plans}) == 4
 
 
@@ -171,10 +171,10 @@ def test_run_without_a_noise_key_charges_nothing(step: Step, entries: Memory) ->
 
 
 def test_run_with_a_crashing_training_is_charged(step: Step, entries: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
-    def die(*_: Any) -> None:
+    def crash(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(release, "train", die)
+    monkeypatch.setattr(release, "train", crash)
     with pytest.raises(KeyboardInterrupt):
         run(step)
     assert len(entries.entries) == 1
@@ -182,7 +182,7 @@ def test_run_with_a_crashing_training_is_charged(step: Step, entries: Memory, mo
 
 def test_run_with_a_disagreeing_epsilon_raises(step: Step, entries: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recompute, "epsilon", lambda *_: 0.5)
-    with pytest.raises(TerminalError, match="by a second way"):
+    with pytest.raises(TerminalError, match="recomputed"):
         run(step)
     assert entries.entries == []
 

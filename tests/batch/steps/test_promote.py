@@ -25,22 +25,22 @@ def client(settings: Settings) -> MlflowClient:
 
 
 def run_step(inputs: Inputs) -> Any:
-    """The step's summary, decoded from JSON."""
+    """Return the step's summary, decoded from JSON."""
     return msgspec.json.decode(msgspec.json.encode(promote.run(inputs, PARAMETERS)))
 
 
 def state(settings: Settings) -> tuple[Any, ...]:
-    """The state that a reader sees: runs, versions and aliases of both names."""
-    seen = client(settings)
-    experiment = seen.get_experiment_by_name("batch_nightly")
-    result = seen.search_runs([experiment.experiment_id]) if experiment else []
+    """Return the state that a reader sees: runs, versions and aliases of both names."""
+    mlflow_client = client(settings)
+    experiment = mlflow_client.get_experiment_by_name("batch_nightly")
+    result = mlflow_client.search_runs([experiment.experiment_id]) if experiment else []
     return (
         sorted((run.data.tags[runs.KIND], run.info.run_id, run.info.status) for run in result),
         {
-            name: sorted(str(v.version) for v in seen.search_model_versions(f"name = '{name}'"))
+            name: sorted(str(v.version) for v in mlflow_client.search_model_versions(f"name = '{name}'"))
             for name in versions.NAMES
         },
-        {name: load.aliases(seen, name) for name in versions.NAMES},
+        {name: load.aliases(mlflow_client, name) for name in versions.NAMES},
     )
 
 
@@ -90,18 +90,18 @@ def champion_run(settings: Settings) -> str:
 
 def test_logged_run_has_parameters_metrics_and_card(first: Inputs, settings: Settings) -> None:
     promote.run(first, PARAMETERS)
-    seen = client(settings)
-    run = seen.get_run(champion_run(settings))
-    card = Path(seen.download_artifacts(run.info.run_id, "card.md")).read_text()
+    mlflow_client = client(settings)
+    run = mlflow_client.get_run(champion_run(settings))
+    card = Path(mlflow_client.download_artifacts(run.info.run_id, "card.md")).read_text()
     assert run.data.params["window"] == str(first.window)
     assert run.data.metrics["pr_auc_low"] < run.data.metrics["pr_auc"] < run.data.metrics["pr_auc_high"]
     assert run.data.tags["showroom.privacy"] == "not private"
     assert "epsilon" not in run.data.metrics
     for output in ("not private", str(first.window), "`last_action`", "Base rate", "auc 0.600 (0.550 to 0.640)"):
         assert output in card
-    version = load.version(seen, versions.PRIVATE_MODEL, load.CHAMPION)
+    version = load.version(mlflow_client, versions.PRIVATE_MODEL, load.CHAMPION)
     assert version is not None
-    private = seen.get_run(str(version.run_id))
+    private = mlflow_client.get_run(str(version.run_id))
     assert private.data.metrics["epsilon"] == 0.97
     assert private.data.tags["showroom.dp.sigma"] == "3.2"
     assert "(0.97, 1e-05)-differentially private for one user" in str(version.description)
@@ -152,7 +152,7 @@ def test_champion_is_kept(case: str, first: Inputs, tmp_path: Path, settings: Se
         refused="the privacy budget is spent" if case == "refused" else "",
     )
     if case == "corrupt":
-        ruin(settings)
+        corrupt_champion(settings)
     name = versions.PRIVATE_MODEL if case == "refused" else versions.MODEL
     decision = run_step(later)["decisions"][name]
     assert decision["outcome"] == "kept"
@@ -168,7 +168,7 @@ def test_champion_is_kept(case: str, first: Inputs, tmp_path: Path, settings: Se
     assert (record["decision"], record["confirmed"]) == ("kept", True)
 
 
-def ruin(settings: Settings) -> None:
+def corrupt_champion(settings: Settings) -> None:
     """Flip one bit of the champion's booster in MLflow's artefacts."""
     run = client(settings).get_run(champion_run(settings))
     path = Path(run.info.artifact_uri.removeprefix("file://")) / "model/artifacts/boost/boost.ubj"
@@ -180,12 +180,12 @@ def ruin(settings: Settings) -> None:
 def test_load_of_a_corrupt_or_missing_champion_raises(first: Inputs, settings: Settings) -> None:
     assert load.champion(settings, versions.MODEL) is None
     promote.run(first, PARAMETERS)
-    ruin(settings)
-    with pytest.raises(TerminalError, match=r"boost\.ubj is not the file that was written"):
+    corrupt_champion(settings)
+    with pytest.raises(TerminalError, match=r"boost\.ubj was altered"):
         load.champion(settings, versions.MODEL)
     run = client(settings).get_run(champion_run(settings))
     path = Path(run.info.artifact_uri.removeprefix("file://")) / "model"
-    path.rename(path.with_name("gone"))
+    path.rename(path.with_name("renamed"))
     with pytest.raises(TerminalError, match="purchase version 1"):
         load.champion(settings, versions.MODEL)
 
@@ -207,7 +207,7 @@ CRASHES = (
 
 
 class Crash(BaseException):
-    """Simulates a crash of the process."""
+    """A simulated crash of the process."""
 
 
 def test_crash_leaves_a_champion_and_a_rerun_completes(tmp_path: Path, settings: Settings, decisions: Records) -> None:
@@ -215,14 +215,14 @@ def test_crash_leaves_a_champion_and_a_rerun_completes(tmp_path: Path, settings:
     later = run_folder.write(run_folder.inputs(tmp_path / "2", settings, run_folder.window(7)), trees=60)
     for target, name in CRASHES:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(target, name, dying(getattr(target, name)))
+            patch.setattr(target, name, crash_after(getattr(target, name)))
             with pytest.raises(Crash):
                 promote.run(later, PARAMETERS)
         result = load.version(client(settings), versions.MODEL, load.CHAMPION)
         assert result is not None, name
-        moved = CRASHES.index((target, name)) >= CRASHES.index((versions, "promote"))
-        assert str(result.version) == ("2" if moved else "1"), name
-        if moved:
+        is_promoted = CRASHES.index((target, name)) >= CRASHES.index((versions, "promote"))
+        assert str(result.version) == ("2" if is_promoted else "1"), name
+        if is_promoted:
             assert decisions[records.decision_id("purchase", read(later, PARAMETERS).key)]["decision"] == "promoted", (
                 name
             )
@@ -235,12 +235,12 @@ def test_crash_leaves_a_champion_and_a_rerun_completes(tmp_path: Path, settings:
     assert all(record["confirmed"] for record in decisions.values())
 
 
-def dying(act: Any) -> Any:
-    def die(*arguments: Any, **named: Any) -> None:
-        act(*arguments, **named)
+def crash_after(function: Any) -> Any:
+    def call_then_crash(*arguments: Any, **options: Any) -> None:
+        function(*arguments, **options)
         raise Crash
 
-    return die
+    return call_then_crash
 
 
 def test_run_without_an_earlier_step_names_it(first: Inputs) -> None:

@@ -54,7 +54,7 @@ def inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Inputs:
 
 
 def run(inputs: Inputs) -> dict[str, Any]:
-    """The step's summary, decoded from JSON."""
+    """Return the step's summary, decoded from JSON."""
     summary: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(train.run(inputs, PARAMETERS)))
     return summary
 

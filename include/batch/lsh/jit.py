@@ -1,4 +1,4 @@
-"""Numba's compiler with types, and with its cache in the project's cache folder."""
+"""Typed wrapper of numba.njit, with its cache in the project's cache folder."""
 
 import os
 from collections.abc import Callable
@@ -12,13 +12,13 @@ CACHE = Path(__file__).parents[3] / ".showroom" / "cache" / "numba"
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
-def compiled(*, parallel: bool = False) -> Callable[[_F], _F]:
+def jit(*, parallel: bool = False) -> Callable[[_F], _F]:
     """Compile a function to machine code on its first call, and cache the result for later processes."""
     return cast(Callable[[_F], _F], numba.njit(cache=True, parallel=parallel, nogil=True, boundscheck=False))
 
 
-def _keep_cache() -> None:
-    """Use the project's cache folder; where it is not writable, numba chooses another one."""
+def _configure_cache() -> None:
+    """Use the project's cache folder; numba chooses another folder where it is not writable."""
     try:
         CACHE.mkdir(parents=True, exist_ok=True)
     except OSError:
@@ -27,4 +27,4 @@ def _keep_cache() -> None:
         setattr(numba.config, "CACHE_DIR", str(CACHE))  # noqa: B010
 
 
-_keep_cache()
+_configure_cache()
