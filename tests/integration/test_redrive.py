@@ -41,7 +41,7 @@ def minute(sessions: int) -> str:
 
 
 class DeadLetters:
-    """What lies in `documents.dead` since the test began."""
+    """Dead letters in `documents.dead` since the test began."""
 
     def __init__(self, settings: Settings, client: Elasticsearch) -> None:
         self.settings, self.client = settings, client
@@ -49,17 +49,17 @@ class DeadLetters:
         self.reader = KafkaConsumer(
             bootstrap_servers=settings.kafka.bootstrap_servers, group_id=REDRIVE_GROUP, enable_auto_commit=False
         )
-        self.places = [TopicPartition(DEAD, number) for number in range(settings.kafka.partitions)]
-        self.reader.assign(self.places)
-        self.reader.seek_to_end(*self.places)
-        self.starts = {topic_partition: self.reader.position(topic_partition) for topic_partition in self.places}
-        # Letters of other tests are none of these tests' business.
+        self.partitions = [TopicPartition(DEAD, number) for number in range(settings.kafka.partitions)]
+        self.reader.assign(self.partitions)
+        self.reader.seek_to_end(*self.partitions)
+        self.starts = {topic_partition: self.reader.position(topic_partition) for topic_partition in self.partitions}
+        # Ignore the dead letters of other tests.
         self.reader.commit()
 
     def put(self, *dead_letters: DeadLetter) -> None:
-        for each in dead_letters:
-            partition = each.origin.offset % self.settings.kafka.partitions
-            self.producer.send(DEAD, value=msgspec.json.encode(each), partition=partition).get(timeout=30)
+        for letter in dead_letters:
+            partition = letter.origin.offset % self.settings.kafka.partitions
+            self.producer.send(DEAD, value=msgspec.json.encode(letter), partition=partition).get(timeout=30)
 
     def redrive(self) -> Summary:
         return redrive(self.settings, self.client, lambda _: None)
@@ -67,22 +67,23 @@ class DeadLetters:
     def dead(self) -> set[str | None]:
         for topic_partition, start in self.starts.items():
             self.reader.seek(topic_partition, start)
-        ends = self.reader.end_offsets(self.places)
-        placed: list[StoredDeadLetter] = []
-        while any(self.reader.position(topic_partition) < ends[topic_partition] for topic_partition in self.places):
+        ends = self.reader.end_offsets(self.partitions)
+        results: list[StoredDeadLetter] = []
+        while any(self.reader.position(topic_partition) < ends[topic_partition] for topic_partition in self.partitions):
             for records in self.reader.poll(timeout_ms=200).values():
-                placed += [
+                results += [
                     StoredDeadLetter(record.partition, record.offset, result)
                     for record in records
                     if (result := decode(record.value))
                 ]
         redriven = {
-            topic_partition.partition: self.reader.committed(topic_partition) or 0 for topic_partition in self.places
+            topic_partition.partition: self.reader.committed(topic_partition) or 0
+            for topic_partition in self.partitions
         }
         return {
-            each.dead_letter.id
-            for each in placed
-            if not each.dead_letter.redrivable or each.offset >= redriven[each.partition]
+            stored.dead_letter.id
+            for stored in results
+            if not stored.dead_letter.redrivable or stored.offset >= redriven[stored.partition]
         }
 
     def scores(self) -> dict[str, object]:
@@ -94,10 +95,10 @@ class DeadLetters:
 def dead_letters(stack: Stack) -> Iterator[DeadLetters]:
     with connect(stack.settings) as client:
         ensure_templates(client, stack.settings)
-        made = DeadLetters(stack.settings, client)
-        yield made
-        made.producer.close()
-        made.reader.close()
+        fixture = DeadLetters(stack.settings, client)
+        yield fixture
+        fixture.producer.close()
+        fixture.reader.close()
         client.indices.delete(index=[f"{alias}-{MONTH}" for alias in INDICES], ignore_unavailable=True)
 
 
@@ -128,7 +129,7 @@ def test_redrive_after_repair_indexes_each_letter_once(dead_letters: DeadLetters
     done = dead_letters.redrive()
     queries.refresh(dead_letters.client)
     assert (done.dead_letters, done.stored, done.present, done.rejected) == (12, 3, 3, {})
-    # What is there already stays, whatever the letter says.
+    # Existing documents are not replaced.
     assert dead_letters.scores() == {"redrive-1": 0.5, "redrive-2": 0.9, "redrive-3": 0.5}
     assert dead_letters.client.get(index=f"kpi_minute-{MONTH}", id="redrive-6")["_source"]["sessions"] == 5
     assert dead_letters.dead() == {"redrive-5", None}
@@ -164,11 +165,11 @@ def test_redrive_killed_before_commit_repeats_idempotently(
 ) -> None:
     dead_letters.put(dead_letter(1, review(1)))
     with monkeypatch.context() as crashing:
-        crashing.setattr(KafkaConsumer, "commit", _die)
+        crashing.setattr(KafkaConsumer, "commit", _raise_killed)
         with pytest.raises(RuntimeError, match="killed"):
             dead_letters.redrive()
     assert dead_letters.dead() == {"redrive-1"}
-    # Meanwhile the stream read the session again, and its newer state must stay.
+    # The stream indexed the session again meanwhile; its newer state must not change.
     dead_letters.client.index(
         index=INDEX, id="redrive-1", document={"session_id": "redrive-1", "score": 0.7}, refresh=True
     )
@@ -186,7 +187,7 @@ def test_redrive_offsets_are_retained_longer_than_letters(dead_letters: DeadLett
     finally:
         admin.close()
     topic, broker = described["topic"][DEAD], described["broker"]["1"]
-    # A letter lies in Kafka for as long as its segment takes others, and then for its retention.
+    # Kafka retains a record until its segment is closed, and then for the retention.
     oldest_letter_ms = int(topic["retention.ms"]["value"]) + int(topic["segment.ms"]["value"])
     assert int(broker["offsets.retention.minutes"]["value"]) * 60_000 > oldest_letter_ms
 
@@ -194,8 +195,8 @@ def test_redrive_offsets_are_retained_longer_than_letters(dead_letters: DeadLett
 def test_survey_recreated_topic_counts_its_letters(dead_letters: DeadLetters) -> None:
     dead_letters.put(dead_letter(1, review(1)))
     assert survey(dead_letters.settings).dead_letters == 1
-    # As the earlier topic of this name left them: behind the ends of this one.
-    ends = dead_letters.reader.end_offsets(dead_letters.places)
+    # Offsets of an earlier topic of this name exceed the ends of this one.
+    ends = dead_letters.reader.end_offsets(dead_letters.partitions)
     dead_letters.reader.commit(
         {topic_partition: OffsetAndMetadata(end + 5, "", -1) for topic_partition, end in ends.items()}
     )
@@ -211,5 +212,5 @@ def test_redrive_without_kafka_raises_transient_error(
         survey(unavailable)
 
 
-def _die(*_: object, **__: object) -> None:
+def _raise_killed(*_: object, **__: object) -> None:
     raise RuntimeError("killed")

@@ -32,7 +32,7 @@ def failing_request(*outcomes: Exception | int) -> tuple[Callable[[], int], list
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
-def test_busy_is_asked_again(status: int) -> None:
+def test_with_retries_overloaded_server_is_retried(status: int) -> None:
     question, calls = failing_request(refusal(status), 7)
     assert with_retries(question) == 7
     assert calls == [2]
@@ -47,7 +47,7 @@ def test_busy_is_asked_again(status: int) -> None:
         (ConnectionError("refused"), TransientError),
     ],
 )
-def test_all_else_is_told_at_once(error: Exception, kind: type[ShowroomError]) -> None:
+def test_with_retries_other_errors_are_raised_at_once(error: Exception, kind: type[ShowroomError]) -> None:
     question, calls = failing_request(error)
     with pytest.raises(kind):
         with_retries(question)
