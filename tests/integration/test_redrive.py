@@ -57,9 +57,9 @@ class DeadLetters:
         self.reader.commit()
 
     def put(self, *dead_letters: DeadLetter) -> None:
-        for letter in dead_letters:
-            partition = letter.origin.offset % self.settings.kafka.partitions
-            self.producer.send(DEAD, value=msgspec.json.encode(letter), partition=partition).get(timeout=30)
+        for record in dead_letters:
+            partition = record.origin.offset % self.settings.kafka.partitions
+            self.producer.send(DEAD, value=msgspec.json.encode(record), partition=partition).get(timeout=30)
 
     def redrive(self) -> Summary:
         return redrive(self.settings, self.client, lambda _: None)
@@ -102,7 +102,7 @@ def dead_letters(stack: Stack) -> Iterator[DeadLetters]:
         client.indices.delete(index=[f"{alias}-{MONTH}" for alias in INDICES], ignore_unavailable=True)
 
 
-def test_redrive_after_repair_indexes_each_letter_once(dead_letters: DeadLetters) -> None:
+def test_redrive_after_repair_indexes_each_dead_letter_once(dead_letters: DeadLetters) -> None:
     dead_letters.client.index(index=INDEX, id="redrive-2", document={"session_id": "redrive-2", "score": 0.9})
     dead_letters.client.index(
         index=f"kpi_minute-{MONTH}", id="redrive-6", document={"sessions": 5}, version=5, version_type="external"
@@ -117,7 +117,7 @@ def test_redrive_after_repair_indexes_each_letter_once(dead_letters: DeadLetters
         dead_letter(6, minute(3), index="kpi_minute"),
         dead_letter(7, minute(4), index="kpi_minute"),
     )
-    for value in (b"no letter", b"{}", b"\xff", None):
+    for value in (b"not JSON", b"{}", b"\xff", None):
         dead_letters.producer.send(DEAD, key=b"any", value=value, partition=0).get(timeout=30)
     counted = survey(dead_letters.settings)
     assert (counted.dead_letters, counted.undecodable, counted.truncated) == (12, 5, 1)
@@ -136,7 +136,7 @@ def test_redrive_after_repair_indexes_each_letter_once(dead_letters: DeadLetters
     assert dead_letters.redrive().dead_letters == 0
 
 
-def test_redrive_letter_rejected_again_stays_for_the_next_run(dead_letters: DeadLetters) -> None:
+def test_redrive_rejected_again_is_retained_for_the_next_run(dead_letters: DeadLetters) -> None:
     dead_letters.client.indices.create(index=INDEX, mappings={"properties": {"label": {"type": "date"}}})
     dead_letters.put(dead_letter(1, review(1)), dead_letter(2, review(2, label="2043-01-01")))
     first = dead_letters.redrive()
@@ -149,7 +149,9 @@ def test_redrive_letter_rejected_again_stays_for_the_next_run(dead_letters: Dead
     assert dead_letters.dead() == set()
 
 
-def test_redrive_blocked_index_keeps_its_offsets(dead_letters: DeadLetters, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_redrive_blocked_index_does_not_commit_offsets(
+    dead_letters: DeadLetters, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "RETRY_S", 0.5)
     dead_letters.client.indices.create(index=INDEX, settings={"index.blocks.write": True})
     dead_letters.put(dead_letter(1, review(1)))
@@ -179,7 +181,7 @@ def test_redrive_killed_before_commit_repeats_idempotently(
     assert dead_letters.dead() == set()
 
 
-def test_redrive_offsets_are_retained_longer_than_letters(dead_letters: DeadLetters) -> None:
+def test_redrive_offsets_are_retained_longer_than_dead_letters(dead_letters: DeadLetters) -> None:
     admin = KafkaAdminClient(bootstrap_servers=dead_letters.settings.kafka.bootstrap_servers)
     try:
         names = [(ConfigResourceType.TOPIC, DEAD), (ConfigResourceType.BROKER, "1")]
@@ -188,11 +190,11 @@ def test_redrive_offsets_are_retained_longer_than_letters(dead_letters: DeadLett
         admin.close()
     topic, broker = described["topic"][DEAD], described["broker"]["1"]
     # Kafka retains a record until its segment is closed, and then for the retention.
-    oldest_letter_ms = int(topic["retention.ms"]["value"]) + int(topic["segment.ms"]["value"])
-    assert int(broker["offsets.retention.minutes"]["value"]) * 60_000 > oldest_letter_ms
+    max_retention_ms = int(topic["retention.ms"]["value"]) + int(topic["segment.ms"]["value"])
+    assert int(broker["offsets.retention.minutes"]["value"]) * 60_000 > max_retention_ms
 
 
-def test_survey_recreated_topic_counts_its_letters(dead_letters: DeadLetters) -> None:
+def test_survey_recreated_topic_counts_its_dead_letters(dead_letters: DeadLetters) -> None:
     dead_letters.put(dead_letter(1, review(1)))
     assert survey(dead_letters.settings).dead_letters == 1
     # Offsets of an earlier topic of this name exceed the ends of this one.
