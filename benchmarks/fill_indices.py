@@ -36,10 +36,10 @@ SUMMARY = "session_summary"
 _DOCUMENTS = """
 import sys
 import msgspec
-from flink.documents import documents_of
+from flink.documents import build_documents
 from include.contracts.session import ValidSession
 for line in sys.stdin.buffer:
-    for item in documents_of(msgspec.json.decode(line, type=ValidSession)):
+    for item in build_documents(msgspec.json.decode(line, type=ValidSession)):
         sys.stdout.buffer.write(msgspec.json.encode(item) + b"\\n")
 """
 

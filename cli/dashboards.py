@@ -23,7 +23,7 @@ def register(main: typer.Typer) -> None:
 @app.command("import")
 def import_() -> None:
     """Import all dashboards into the Kibana at SHOWROOM_KIBANA_URL; a second import changes nothing."""
-    from include.provision.kibana import publish
+    from include.provision.kibana import import_dashboards
 
-    imported = publish(load_settings(), Secret(os.environ.get("ELASTIC_PASSWORD", "")))
+    imported = import_dashboards(load_settings(), Secret(os.environ.get("ELASTIC_PASSWORD", "")))
     typer.echo(f"Kibana has imported all {imported.objects} objects")

@@ -1,19 +1,19 @@
-"""From one admitted session to its documents; pure, without Flink."""
+"""Build the documents of an admitted session. Pure functions, without Flink."""
 
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from flink.sentiment import compound_score, label_of, words_per_review
+from flink.sentiment import compound_score, max_words_per_review, sentiment_label
 from include.contracts.index_documents import Document, PartOfDay, ProductDetails, ProductSentiment, SessionSummary
 from include.contracts.session import ValidSession
 
 SATURDAY = 6
-HOURS_OF_A_PART = 6
+HOURS_PER_PART = 6
 PARTS_OF_DAY: tuple[PartOfDay, ...] = ("night", "morning", "afternoon", "evening")
 
 
 class IndexedDocument(NamedTuple):
-    """A document with the alias it is read under and its id, unique within that alias."""
+    """A document with its alias and its id, which is unique within the alias."""
 
     alias: str
     id: str
@@ -21,18 +21,18 @@ class IndexedDocument(NamedTuple):
 
 
 def part_of_day(hour: int) -> PartOfDay:
-    """Quarter of the day: night 0-5, morning 6-11, afternoon 12-17, evening 18-23."""
-    return PARTS_OF_DAY[hour // HOURS_OF_A_PART]
+    """Return the quarter of the day: night 0-5, morning 6-11, afternoon 12-17, evening 18-23."""
+    return PARTS_OF_DAY[hour // HOURS_PER_PART]
 
 
-def documents_of(session: ValidSession) -> list[IndexedDocument]:
-    """The summary, one row for each viewed product and one for each review, in this order of looking."""
+def build_documents(session: ValidSession) -> list[IndexedDocument]:
+    """Return the summary, then for each view its details and, if it has a review, its sentiment."""
     started, received = session.started_at.astimezone(UTC), session.received_at.astimezone(UTC)
     documents = [IndexedDocument("session_summary", session.document_id, _summary(session, started))]
-    max_words = words_per_review(sum(1 for view in session.views if view.review))
+    max_words = max_words_per_review(sum(1 for view in session.views if view.review))
     for position, view in enumerate(session.views):
-        identity = f"{session.document_id}:{position}"
-        # Logs of other shops know products by number only; they must be found in what is shown by name.
+        document_id = f"{session.document_id}:{position}"
+        # Because replayed logs have no product names, fall back to the id.
         name = view.name or view.product_id
         details = ProductDetails(
             session_id=session.session_id,
@@ -51,7 +51,7 @@ def documents_of(session: ValidSession) -> list[IndexedDocument]:
             last_action=session.last_action,
             purchase_made=session.purchase.made,
         )
-        documents.append(IndexedDocument("product_details", identity, details))
+        documents.append(IndexedDocument("product_details", document_id, details))
         if view.review:
             score = compound_score(view.review, max_words)
             sentiment = ProductSentiment(
@@ -64,10 +64,10 @@ def documents_of(session: ValidSession) -> list[IndexedDocument]:
                 name=name,
                 category=view.category,
                 review=view.review,
-                label=label_of(score),
+                label=sentiment_label(score),
                 score=score,
             )
-            documents.append(IndexedDocument("product_sentiment", identity, sentiment))
+            documents.append(IndexedDocument("product_sentiment", document_id, sentiment))
     return documents
 
 

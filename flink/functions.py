@@ -1,4 +1,4 @@
-"""The two vectorized functions of the job: they index a batch and return the dead letters of each row."""
+"""The two pandas functions of the job. Each indexes a batch and returns the dead letters of each row."""
 
 import gc
 from collections.abc import Callable, Iterator, Sequence
@@ -9,8 +9,8 @@ import msgspec
 import pandas as pd
 from pyflink.table.udf import FunctionContext, ScalarFunction
 
-from flink.bulk import Item, bulk_action, newest_of, record_to_dead_letter, to_dead_letter
-from flink.documents import documents_of
+from flink.bulk import Item, bulk_action, latest_by_id, record_to_dead_letter, to_dead_letter
+from flink.documents import build_documents
 from flink.sink import BulkSink
 from include.contracts.dead_letters import Origin
 from include.contracts.index_documents import STREAM_INDICES, KpiMinute, kpi_id
@@ -18,18 +18,18 @@ from include.contracts.session import ValidSession
 from include.contracts.settings import Settings
 from include.contracts.topics import KPI, VALID
 
-# A batch makes tens of thousands of short-lived objects without cycles; the default threshold walks them over and over.
-COLLECT_AFTER = 200_000
+# Because a batch creates tens of thousands of objects without cycles, the default threshold wastes CPU.
+GC_THRESHOLD = 200_000
 
 DeadLetters = dict[int, list[str]]
-Unreadable = Callable[[int, Exception], None]
+OnUndecodable = Callable[[int, Exception], None]
 
 
 class _IndexingFunction(ScalarFunction):  # type: ignore[misc] # pyflink has no types
-    """Base: rows of one topic into documents, documents into Elasticsearch, refusals into letters.
+    """Base class: indexes the documents of one topic and returns the dead letters of each row.
 
-    Takes the columns value, partition and offset; gives an array of JSON texts for a row with dead
-    letters and NULL for all others. Not deterministic: planners must neither repeat nor skip it.
+    Takes the columns value, partition and offset. Returns an array of JSON strings for a row with dead letters, NULL
+    for other rows. Declared non-deterministic, because the planner must not repeat or skip a call.
     """
 
     topic: str
@@ -39,7 +39,7 @@ class _IndexingFunction(ScalarFunction):  # type: ignore[misc] # pyflink has no 
         self._settings = settings
 
     def open(self, function_context: FunctionContext) -> None:
-        gc.set_threshold(COLLECT_AFTER)
+        gc.set_threshold(GC_THRESHOLD)
         self._sink = BulkSink(self._settings)
         self._sink.wait_for_templates(self.aliases)
 
@@ -50,74 +50,76 @@ class _IndexingFunction(ScalarFunction):  # type: ignore[misc] # pyflink has no 
         return False
 
     def eval(self, values: "pd.Series[Any]", partitions: "pd.Series[Any]", offsets: "pd.Series[Any]") -> Any:
-        """Index the batch. Blocks for as long as Elasticsearch is away."""
+        """Index the batch and return its dead letters. Blocks while Elasticsearch is unavailable."""
         dead_letters: DeadLetters = {}
         records = values.tolist()
 
         def origin(row: int) -> Origin:
             return Origin(topic=self.topic, partition=int(partitions.iloc[row]), offset=int(offsets.iloc[row]))
 
-        def unreadable(row: int, error: Exception) -> None:
+        def on_undecodable(row: int, error: Exception) -> None:
             dead_letter = record_to_dead_letter(self.aliases[0], records[row], f"unreadable: {error}", origin(row))
             dead_letters.setdefault(row, []).append(dead_letter)
 
-        for refusal in self._sink.store(self.items(records, unreadable)):
-            dead_letters.setdefault(refusal.item.row, []).append(to_dead_letter(refusal, origin(refusal.item.row)))
+        for rejection in self._sink.store(self.items(records, on_undecodable)):
+            dead_letters.setdefault(rejection.item.row, []).append(
+                to_dead_letter(rejection, origin(rejection.item.row))
+            )
         return pd.Series([dead_letters.get(row) for row in range(len(records))], dtype=object)
 
-    def items(self, records: Sequence[bytes | None], unreadable: Unreadable) -> Iterator[Item]:
-        """The documents of a batch; calls `unreadable(row, error)` for a record that has none."""
+    def items(self, records: Sequence[bytes | None], on_undecodable: OnUndecodable) -> Iterator[Item]:
+        """Yield the documents of a batch; call `on_undecodable(row, error)` for a record that cannot be decoded."""
         raise NotImplementedError
 
 
 class IndexSessions(_IndexingFunction):
-    """Records of `sessions.valid` into summary, product details and sentiment."""
+    """Indexes `sessions.valid` as session summaries, product details and sentiments."""
 
     topic = VALID
     aliases = tuple(alias for alias in STREAM_INDICES if alias != "kpi_minute")
 
     def open(self, function_context: FunctionContext) -> None:
-        """Build the decoder in the worker, where it is used."""
+        """Create sink and decoder in the worker, because neither can be serialized."""
         super().open(function_context)
         self._decode = msgspec.json.Decoder(ValidSession).decode
 
-    def items(self, records: Sequence[bytes | None], unreadable: Unreadable) -> Iterator[Item]:
-        """All documents of all sessions, made while earlier ones are on their way."""
+    def items(self, records: Sequence[bytes | None], on_undecodable: OnUndecodable) -> Iterator[Item]:
+        """Yield the documents of all sessions."""
         for row, record in enumerate(records):
             try:
                 session = self._decode(record or b"")
                 arrived = session.received_at.astimezone(UTC)
-                documents = documents_of(session)
+                documents = build_documents(session)
             except (msgspec.MsgspecError, ValueError, OverflowError) as error:
-                unreadable(row, error)
+                on_undecodable(row, error)
                 continue
-            for alias, identity, document in documents:
-                yield bulk_action(row, alias, identity, document, arrived)
+            for alias, document_id, document in documents:
+                yield bulk_action(row, alias, document_id, document, arrived)
 
 
 class IndexKpi(_IndexingFunction):
-    """States of `kpi.minute` rows; a row only grows, so its sessions are its version."""
+    """Indexes `kpi.minute`. Because the session count of a row only grows, it is the document's version."""
 
     topic = KPI
     aliases = ("kpi_minute",)
 
     def open(self, function_context: FunctionContext) -> None:
-        """Build the decoder in the worker, where it is used."""
+        """Create sink and decoder in the worker, because neither can be serialized."""
         super().open(function_context)
         self._decode = msgspec.json.Decoder(KpiMinute).decode
 
-    def items(self, records: Sequence[bytes | None], unreadable: Unreadable) -> Iterator[Item]:
-        """The newest state of each row in the batch."""
-        return iter(newest_of(self._states(records, unreadable)))
+    def items(self, records: Sequence[bytes | None], on_undecodable: OnUndecodable) -> Iterator[Item]:
+        """Return the latest state of each row in the batch."""
+        return iter(latest_by_id(self._states(records, on_undecodable)))
 
-    def _states(self, records: Sequence[bytes | None], unreadable: Unreadable) -> Iterator[Item]:
+    def _states(self, records: Sequence[bytes | None], on_undecodable: OnUndecodable) -> Iterator[Item]:
         for row, record in enumerate(records):
             try:
                 kpi = self._decode(record or b"")
                 arrived = datetime.fromisoformat(kpi.arrival_date)
             except (msgspec.MsgspecError, ValueError) as error:
-                unreadable(row, error)
+                on_undecodable(row, error)
                 continue
             minute = f"{kpi.minute:%Y-%m-%dT%H:%M:%SZ}"
-            identity = kpi_id(minute, kpi.category, kpi.arrival_date)
-            yield bulk_action(row, "kpi_minute", identity, kpi, arrived, version=kpi.sessions)
+            document_id = kpi_id(minute, kpi.category, kpi.arrival_date)
+            yield bulk_action(row, "kpi_minute", document_id, kpi, arrived, version=kpi.sessions)

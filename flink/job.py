@@ -1,7 +1,7 @@
-"""The stream job: sessions.valid into four indices, what cannot be indexed into documents.dead.
+"""The stream job: index sessions.valid into four indices, write rejected documents to documents.dead.
 
-Runs as a file inside the cluster (`PythonDriver -py flink/job.py`) with the project's folder on the
-Python path and the settings in its environment.
+Runs as a file inside the cluster (`PythonDriver -py flink/job.py`). The project's folder must be on the Python path,
+the settings in the environment.
 """
 
 import os
@@ -17,17 +17,17 @@ from flink.statements import INDEX_KPI, INDEX_SESSIONS, inserts, tables
 from include.contracts.settings import Settings
 from include.contracts.stream import JOB_NAME
 
-STATE_DAYS = 31
-PATIENCE = "1000000"
+STATE_TTL_DAYS = 31
+MAX_FAILED_CHECKPOINTS = "1000000"
 
 
 def configuration(settings: Settings) -> dict[str, str]:
-    """Everything about the job that must be the same wherever it is submitted."""
+    """Return the Flink configuration of the job."""
     return {
         "pipeline.name": JOB_NAME,
         "parallelism.default": str(settings.stream.parallelism),
         "table.local-time-zone": "UTC",
-        "table.exec.state.ttl": f"{STATE_DAYS} d",
+        "table.exec.state.ttl": f"{STATE_TTL_DAYS} d",
         "table.exec.mini-batch.enabled": "true",
         "table.exec.mini-batch.allow-latency": "1 s",
         "table.exec.mini-batch.size": "20000",
@@ -36,8 +36,8 @@ def configuration(settings: Settings) -> dict[str, str]:
         "execution.checkpointing.interval": f"{settings.stream.checkpoint_interval_s} s",
         "execution.checkpointing.mode": "EXACTLY_ONCE",
         "execution.checkpointing.timeout": "10 min",
-        # While Elasticsearch is away no barrier passes; that is waiting, not failing.
-        "execution.checkpointing.tolerable-failed-checkpoints": PATIENCE,
+        # While Elasticsearch is unavailable, no barrier passes the sink; the job must wait, not fail.
+        "execution.checkpointing.tolerable-failed-checkpoints": MAX_FAILED_CHECKPOINTS,
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
         "restart-strategy.type": "exponential-delay",
         "restart-strategy.exponential-delay.initial-backoff": "1 s",
@@ -50,7 +50,7 @@ def configuration(settings: Settings) -> dict[str, str]:
 
 
 def environment(settings: Settings, extra: Mapping[str, str] | None = None) -> StreamTableEnvironment:
-    """A table environment with the job's configuration (and `extra`), tables and functions."""
+    """Return a table environment with the job's configuration (and `extra`), tables and functions."""
     options = Configuration()
     for key, value in (configuration(settings) | dict(extra or {})).items():
         options.set_string(key, value)
@@ -69,7 +69,7 @@ def environment(settings: Settings, extra: Mapping[str, str] | None = None) -> S
 
 
 def statement_set(table_environment: StreamTableEnvironment, settings: Settings) -> StatementSet:
-    """All pipelines as one job."""
+    """Return the statements of all pipelines, to run as one job."""
     statements = table_environment.create_statement_set()
     for statement in inserts(settings):
         statements.add_insert_sql(statement)
@@ -77,7 +77,7 @@ def statement_set(table_environment: StreamTableEnvironment, settings: Settings)
 
 
 def main() -> None:
-    """Submit the job from inside the cluster."""
+    """Submit the job. Runs inside the cluster."""
     settings = Settings.from_env(os.environ)
     statement_set(environment(settings), settings).execute()
 

@@ -1,4 +1,4 @@
-"""Flink column lists out of the record classes, so that table and contract cannot drift apart."""
+"""Derive Flink column lists from the record classes of the contracts."""
 
 import typing
 from collections.abc import Sequence
@@ -19,17 +19,20 @@ _TYPES: dict[type, str] = {
 
 
 def flink_columns(struct: type[Struct], names: Sequence[str] | None = None) -> str:
-    """The named fields of a record class (all by default) as the column list of a JSON table.
+    """Return fields of a record class (all by default) as the column list of a JSON table.
 
-    Every column is nullable: a JSON source fails its job on a NULL in a NOT NULL column, and one broken
-    record must not. Raises KeyError for a name the class does not have, TypeError for a type SQL lacks.
+    Every column is nullable, because a NULL in a NOT NULL column fails the job of a JSON source.
+
+    Raises:
+        KeyError: The class has no field of this name.
+        TypeError: A field has a type without an SQL type.
     """
     hints = typing.get_type_hints(struct, include_extras=True)
     return ", ".join(f"`{name}` {flink_type(hints[name])}" for name in (names or hints))
 
 
 def flink_type(hint: Any) -> str:
-    """The SQL type of one annotation."""
+    """Return the SQL type of an annotation. Raises TypeError if there is none."""
     origin = typing.get_origin(hint)
     arguments = typing.get_args(hint)
     if origin is Annotated:

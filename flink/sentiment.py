@@ -1,8 +1,8 @@
-"""Sentiment of a review by VADER, bounded in CPU, remembered for texts that return.
+"""Sentiment of a review by VADER, with bounded CPU time and a cache for repeated texts.
 
 VADER 3.3.2 is quadratic in the number of words: for each word of its lexicon it lowers the case of all words, up to
-eight times, to look at the three words before it and the two after it; and it writes each emoji out as up to ten
-words. The bound is one rule with two parts:
+eight times, to compare the three words before it and the two after it. It also replaces each emoji by up to ten
+words. The limit has two parts:
 
 - only the neighbours of a word are passed to its checks, which changes no score;
 - a review is scored by its first `MAX_WORDS` words, the reviews of one session together by `MAX_SESSION_WORDS`
@@ -16,13 +16,13 @@ from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
 from include.contracts.index_documents import SentimentLabel
 
-POSITIVE_FROM = 0.05
-NEGATIVE_TO = -0.05
-MEMO_TEXTS = 20_000
-MEMO_LONGEST = 400
+MIN_POSITIVE_SCORE = 0.05
+MAX_NEGATIVE_SCORE = -0.05
+MAX_CACHED_TEXTS = 20_000
+MAX_CACHED_CHARACTERS = 400
 MAX_WORDS = 200
 MAX_SESSION_WORDS = 1_000
-# How far the checks look back and ahead.
+# Number of words before and after a word that its checks read.
 WORDS_BEFORE, WORDS_AFTER = 3, 2
 
 
@@ -33,16 +33,16 @@ class _Analyzer(SentimentIntensityAnalyzer):  # type: ignore[misc] # vaderSentim
     def _negation_check(valence: float, words: list[str], start: int, position: int) -> float:
         first = max(0, position - WORDS_BEFORE)
         window = words[first : position + 1]
-        checked: float = SentimentIntensityAnalyzer._negation_check(valence, window, start, position - first)
-        return checked
+        adjusted: float = SentimentIntensityAnalyzer._negation_check(valence, window, start, position - first)
+        return adjusted
 
     @staticmethod
     def _special_idioms_check(valence: float, words: list[str], position: int) -> float:
         # Called for words with three words before them, so that no index becomes negative.
         first = position - WORDS_BEFORE
         window = words[first : position + WORDS_AFTER + 1]
-        checked: float = SentimentIntensityAnalyzer._special_idioms_check(valence, window, position - first)
-        return checked
+        adjusted: float = SentimentIntensityAnalyzer._special_idioms_check(valence, window, position - first)
+        return adjusted
 
 
 _ANALYZER = _Analyzer()
@@ -52,24 +52,24 @@ _EMOJI_WORDS: dict[str, int] = {emoji: len(text.split()) for emoji, text in _ANA
 def compound_score(text: str, max_words: int = MAX_WORDS) -> float:
     """Return VADER's compound score of the first words of a text, -1 to 1."""
     bounded = first_words(text, max_words)
-    # Long texts rarely return and would make the memo's memory unbounded in practice.
-    return _remembered(bounded) if len(bounded) <= MEMO_LONGEST else _score(bounded)
+    # Long texts rarely repeat, and caching them would use too much memory.
+    return _cached_score(bounded) if len(bounded) <= MAX_CACHED_CHARACTERS else _score(bounded)
 
 
-def words_per_review(reviews: int) -> int:
+def max_words_per_review(reviews: int) -> int:
     """Return how many words of each review are scored in a session with so many reviews."""
     return max(1, min(MAX_WORDS, MAX_SESSION_WORDS // max(1, reviews)))
 
 
 def first_words(text: str, max_words: int) -> str:
-    """Return the beginning of a text that VADER reads as at most `max_words` words; all of a shorter text."""
+    """Return the start of a text, at most `max_words` words as VADER counts them."""
     words = 0
     in_word = False
     for position, character in enumerate(text):
-        described = _EMOJI_WORDS.get(character)
-        if described is not None:
-            # The description begins a word of its own, and what follows without a space continues its last word.
-            words += described
+        description_words = _EMOJI_WORDS.get(character)
+        if description_words is not None:
+            # The description starts a new word; characters after it without a space extend its last word.
+            words += description_words
             in_word = True
         elif character.isspace():
             in_word = False
@@ -81,11 +81,11 @@ def first_words(text: str, max_words: int) -> str:
     return text
 
 
-def label_of(score: float) -> SentimentLabel:
-    """The customary reading of a compound score."""
-    if score >= POSITIVE_FROM:
+def sentiment_label(score: float) -> SentimentLabel:
+    """Return the label of a compound score, with the thresholds that VADER's authors recommend."""
+    if score >= MIN_POSITIVE_SCORE:
         return "positive"
-    return "negative" if score <= NEGATIVE_TO else "neutral"
+    return "negative" if score <= MAX_NEGATIVE_SCORE else "neutral"
 
 
 def _score(text: str) -> float:
@@ -93,4 +93,4 @@ def _score(text: str) -> float:
     return float(compound)
 
 
-_remembered = lru_cache(maxsize=MEMO_TEXTS)(_score)
+_cached_score = lru_cache(maxsize=MAX_CACHED_TEXTS)(_score)

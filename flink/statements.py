@@ -1,4 +1,4 @@
-"""The SQL of the stream job, as text; pure, without Flink."""
+"""SQL of the stream job, as text. Pure functions, without Flink."""
 
 from flink.schema import INSTANT, flink_columns
 from include.contracts.index_documents import KPI_ALL, KpiMinute
@@ -27,9 +27,9 @@ _AROUND_CATEGORY = _MINUTE_CHARACTERS + _DAY_CHARACTERS + len("||")
 
 
 def tables(settings: Settings) -> list[str]:
-    """CREATE statements of all sources and sinks.
+    """Return the CREATE statements of all sources and sinks.
 
-    Each source reads as a group of its own: they commit offsets of the same topic at their own pace.
+    Each source has its own consumer group, because sources of the same topic commit different offsets.
     """
     raw = {"value.format": "raw"}
     json = {
@@ -38,11 +38,11 @@ def tables(settings: Settings) -> list[str]:
         "value.json.timestamp-format.standard": "ISO-8601",
     }
     sessions = flink_columns(ValidSession, KPI_COLUMNS)
-    # JSON has no instants: the states carry their minute as the text that readers will see.
+    # Because JSON has no timestamps, the minute is a string in the format of the index.
     states = flink_columns(KpiMinute).replace(INSTANT, "STRING")
     return [
         _table("valid_records", _RAW_COLUMNS, _source(settings, VALID, STREAM_GROUP, "group-offsets") | raw),
-        # Without a state the minutes are counted anew, so all that is kept must be read.
+        # Because a start without state recounts the minutes, read all retained records.
         _table("valid_sessions", sessions, _source(settings, VALID, KPI_GROUP, "earliest-offset") | json),
         _table("kpi_records", _RAW_COLUMNS, _source(settings, KPI, KPI_ROWS_GROUP, "group-offsets") | raw),
         _table("kpi_states", f"id STRING, {states}, PRIMARY KEY (id) NOT ENFORCED", _upsert(settings)),
@@ -51,15 +51,15 @@ def tables(settings: Settings) -> list[str]:
 
 
 def inserts(settings: Settings) -> list[str]:
-    """INSERT statements of the job, one for each pipeline."""
+    """Return the INSERT statements of the job, one per pipeline."""
     return [_dead_letters("valid_records", INDEX_SESSIONS), _kpi(settings), _dead_letters("kpi_records", INDEX_KPI)]
 
 
 def kpi_query(settings: Settings) -> str:
-    """Rows of KpiMinute with their id in front, out of `valid_sessions`, as an updating query.
+    """Return an updating query over `valid_sessions` for rows of KpiMinute, preceded by their id.
 
-    The id holds the day of arrival: state older than the topic's retention is never needed again, and a
-    session that comes late adds a row. Amounts are summed as decimals, so that no order of arrival shows.
+    The id contains the arrival date, so a late session adds a row and state older than the topic's retention can
+    expire. Amounts are summed as decimals, so that the sum does not depend on the order of arrival.
     """
     return f"""
 SELECT id,

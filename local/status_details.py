@@ -45,7 +45,7 @@ def archive(settings: Settings) -> RenderableType:
     """Sessions in MongoDB, when the last were written, and what lies apart."""
     with _or_away("archive") as unavailable, store.connect(settings) as client:
         database = store.database(client, settings)
-        marks = archived.progress(database)
+        marks = archived.watermarks(database)
         grid = Table.grid(padding=(0, 2))
         grid.add_row("  sessions", f"{archived.count(database):>12,}")
         grid.add_row("  undecodable records", f"{archived.undecodable(database):>12,}")

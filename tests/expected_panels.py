@@ -1,4 +1,4 @@
-"""Panel by panel: the rows it must show, by the name it has on its dashboard."""
+"""Reference rows of each panel, by the panel's id."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -55,8 +55,8 @@ def funnel(selection: Selection) -> Rows:
 
 def week(selection: Selection) -> Rows:
     rows: Rows = []
-    for day, sessions in sorted(grouped(selection.sessions, lambda one: [one.started_at.isoweekday()]).items()):
-        rows += prefixed(day, table(sorted(grouped(sessions, lambda one: [one.started_at.hour]).items()), len))
+    for day, sessions in sorted(grouped(selection.sessions, lambda session: [session.started_at.isoweekday()]).items()):
+        rows += prefixed(day, table(sorted(grouped(sessions, lambda session: [session.started_at.hour]).items()), len))
     return rows
 
 
@@ -145,7 +145,7 @@ METRICS: dict[str, Callable[[Selection], float | None]] = {
     "products-mood": scores,
     "customers-users": lambda selection: users(selection.sessions),
     "customers-returning": lambda selection: ratio(
-        sum(one.returning for one in selection.sessions), len(selection.sessions)
+        sum(session.returning for session in selection.sessions), len(selection.sessions)
     ),
     "customers-visits": lambda selection: ratio(len(selection.sessions), users(selection.sessions)),
     "customers-buyers": lambda selection: users(selection.buyers),
@@ -156,13 +156,15 @@ METRICS: dict[str, Callable[[Selection], float | None]] = {
     "pipeline-lag-most": lambda selection: highest(selection.kind("lag")),
     "pipeline-alerts-fired": lambda selection: len(selection.kind("alert")),
 }
-"""Panels of one figure."""
+"""Panels of one metric."""
 
 TABLES: dict[str, Callable[[Selection], Rows]] = {
     "shop-traffic": lambda selection: selection.over_time(selection.sessions, started, len, purchases),
     "shop-sales-time": lambda selection: selection.over_time(selection.sessions, started, sales),
     "shop-payment": payments,
-    "shop-categories": lambda selection: table(most(grouped(selection.buyers, lambda one: one.categories), 10), len),
+    "shop-categories": lambda selection: table(
+        most(grouped(selection.buyers, lambda session: session.categories), 10), len
+    ),
     "shop-funnel": funnel,
     "shop-week": week,
     "products-interest": interest,
@@ -175,13 +177,13 @@ TABLES: dict[str, Callable[[Selection], Rows]] = {
     "products-categories": categories,
     "customers-loyalty": loyalty,
     "customers-devices": lambda selection: table(
-        most(grouped(selection.sessions, lambda one: [one.device.type]), 6), len
+        most(grouped(selection.sessions, lambda session: [session.device.type]), 6), len
     ),
     "customers-referrers": lambda selection: table(
-        most(grouped(selection.sessions, lambda one: [one.referrer]), 8), len, purchases
+        most(grouped(selection.sessions, lambda session: [session.referrer]), 8), len, purchases
     ),
     "customers-states": lambda selection: table(
-        most(grouped(selection.sessions, lambda one: [one.location.state]), 20), len, users, conversion, sales
+        most(grouped(selection.sessions, lambda session: [session.location.state]), 20), len, users, conversion, sales
     ),
     "pipeline-stages": lambda selection: event_lines(selection, "stage", values, 10),
     "pipeline-lag": lambda selection: event_lines(selection, "lag", highest, 10),

@@ -1,7 +1,7 @@
-"""A day of the shop of which everything is known: records, sessions, documents, and what supervision saw.
+"""The golden day: records, sessions and documents of one synthetic day, with known counts.
 
-The documents are made by the stream's own function in its own environment; all else is kept as it came, so that
-figures can be counted without Elasticsearch.
+The stream's function builds the documents in the stream's environment. Reference results are computed from the
+sessions, without Elasticsearch.
 """
 
 import subprocess
@@ -34,23 +34,23 @@ SESSIONS = 1_500
 ATTACK = "<script>alert(1)</script>"
 QUOTED = 'Büro "Böse" \\ OR *:* 🛋'
 
-# Run by the stream's interpreter: sessions as lines in, a bulk body out.
-MAKE = """
+# Runs in the stream's interpreter: JSON lines of sessions in, a bulk body out.
+BUILD_BODY = """
 import sys
 import msgspec
-from flink.bulk import body_of, bulk_action
-from flink.documents import documents_of
+from flink.bulk import bulk_body, bulk_action
+from flink.documents import build_documents
 from include.contracts.session import ValidSession
 for line in sys.stdin.buffer:
     session = msgspec.json.decode(line, type=ValidSession)
-    items = [bulk_action(0, *item, session.received_at) for item in documents_of(session)]
-    sys.stdout.buffer.write(body_of(items))
+    items = [bulk_action(0, *item, session.received_at) for item in build_documents(session)]
+    sys.stdout.buffer.write(bulk_body(items))
 """
 
 
 @dataclass(frozen=True)
 class Day:
-    """What is known. `labelled_records`: every raw record; `sessions`: those admitted, `extra` ones among them."""
+    """One day. `labelled_records`: all raw records; `sessions`: all admitted ones, including `extra`."""
 
     ledger: GroundTruth
     labelled_records: list[LabelledRecord]
@@ -61,24 +61,24 @@ class Day:
 
 
 def golden_day(settings: Settings) -> Day:
-    """Make it: a synthetic day with its usual faults, several times as often, and visits to make a page stumble."""
+    """Return a synthetic day with four times the usual fault rates, and sessions with unusual values."""
     faults = FaultRates.scaled(4)
     synthesis = synthesize(Plan.of(settings, seed=11, start=START, end=END, sessions=SESSIONS, faults=faults))
     labelled_records = list(synthesis)
-    extra = list(_odd_visits())
+    extra = list(_unusual_sessions())
     own = (msgspec.json.decode(record, type=ValidSession) for record in records(labelled_records, settings))
     sessions = [*own, *extra]
-    bulk = documents_of(sessions)
+    bulk = build_documents(sessions)
     return Day(synthesis.ledger, labelled_records, sessions, extra, bulk, _scores(bulk))
 
 
-def documents_of(sessions: list[ValidSession]) -> bytes:
-    """The documents of sessions as a bulk body, by the stream's function in the stream's environment."""
+def build_documents(sessions: list[ValidSession]) -> bytes:
+    """Return a bulk body of all documents, built by the stream's function in the stream's environment."""
     python = ensure_environment("flink")
     with tempfile.TemporaryFile() as lines:
         lines.write(b"".join(msgspec.json.encode(session) + b"\n" for session in sessions))
         lines.seek(0)
-        command = [str(python), "-P", "-c", MAKE]
+        command = [str(python), "-P", "-c", BUILD_BODY]
         return subprocess.run(
             command, stdin=lines, stdout=subprocess.PIPE, check=True, env={"PYTHONPATH": str(ROOT)}, cwd=Path("/")
         ).stdout
@@ -86,7 +86,7 @@ def documents_of(sessions: list[ValidSession]) -> bytes:
 
 @cache
 def planted(review: str) -> str:
-    """The sentiment that a synthetic review was written with."""
+    """Return the sentiment that a synthetic review was generated with."""
     for sentiment, texts in TEMPLATES.items():
         for text in texts:
             opening, _, closing = text.partition("{item}")
@@ -95,8 +95,8 @@ def planted(review: str) -> str:
     return "positive"
 
 
-def _odd_visits() -> Iterator[ValidSession]:
-    """Visits of replayed logs and of people with strange products: all within the day, one just outside."""
+def _unusual_sessions() -> Iterator[ValidSession]:
+    """Yield sessions with missing and unusual values, and sessions at the bounds of the day."""
     long = "Lovely, well built. " * 200
     attack = viewed(product_id="p-odd", name=ATTACK, category=QUOTED, review=ATTACK + " great, I love it")
     bare = viewed(product_id="p-bare", name=None, category=None, price=None, seconds=None, review=None)
@@ -120,7 +120,7 @@ def _odd_visits() -> Iterator[ValidSession]:
 
 
 def _scores(bulk: bytes) -> dict[str, float]:
-    """Review -> its score, as the stream's sentiment model gave it."""
+    """Return review -> score of the stream's sentiment model."""
     lines = bulk.splitlines()
     expected = (
         source for action, source in zip(lines[::2], lines[1::2], strict=True) if b"product_sentiment" in action
@@ -130,5 +130,5 @@ def _scores(bulk: bytes) -> dict[str, float]:
 
 
 def arrived(day: Day, until: datetime) -> Counter[str]:
-    """Verdict -> records that had arrived before a time."""
+    """Return verdict -> number of records that arrived before a time."""
     return Counter(str(labelled.verdict) for labelled in day.labelled_records if labelled.arrives_at < until)

@@ -1,1 +1,1 @@
-"""Archive: admitted sessions out of Kafka into MongoDB, each once."""
+"""The archive stage: copy admitted sessions from Kafka to MongoDB, each once."""

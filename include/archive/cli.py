@@ -1,4 +1,4 @@
-"""`./showroom archive`, or `python -m include.archive` in a container: the archive without a scheduler."""
+"""`./showroom archive`, or `python -m include.archive` in a container: run the archive without a scheduler."""
 
 import logging
 import os
@@ -25,11 +25,11 @@ Yes = Annotated[bool, typer.Option("--yes", help="Change the archive; without --
 
 @app.command()
 def run() -> None:
-    """Archive what is committed in sessions.valid, and what arrives meanwhile, until nothing is left."""
+    """Archive committed sessions, including those that arrive meanwhile, until the lag is 0."""
     with _database() as (settings, database):
         store.ensure_indexes(database)
         report = load(settings, database, on_progress=typer.echo)
-    typer.echo(f"{report.sessions:,} sessions archived in {report.seconds:.1f} s, {report.behind:,} offsets are left")
+    typer.echo(f"{report.sessions:,} sessions archived in {report.seconds:.1f} s, {report.behind:,} offsets left")
 
 
 @app.command()
@@ -37,10 +37,10 @@ def status() -> None:
     """Show the number of sessions, undecodable records and expired offsets, and each partition's watermark."""
     with _database() as (_, database):
         sessions, undecodable = queries.count(database), queries.undecodable(database)
-        expired, watermarks = queries.expired(database), queries.progress(database)
+        expired, watermarks = queries.expired(database), queries.watermarks(database)
     typer.echo(f"{sessions:,} sessions, {undecodable:,} undecodable records, {expired:,} expired offsets")
     for mark in watermarks:
-        typer.echo(f"{mark.place}: next offset {mark.offset:,}, written at {mark.written_at:%Y-%m-%d %H:%M:%S} UTC")
+        typer.echo(f"{mark.topic_partition}: next offset {mark.offset:,}, written at {mark.written_at:%Y-%m-%d %H:%M:%S} UTC")
 
 
 @app.command()
@@ -54,7 +54,7 @@ def expire(yes: Yes = False) -> None:
 
 @app.command("reset-offsets")
 def reset_offsets(yes: Yes = False) -> None:
-    """Let the next run read sessions.valid from its beginning; sessions keep their ids, so none is stored twice."""
+    """Delete the offsets, so that the next run reads sessions.valid from its beginning. No session is duplicated."""
     with _database() as (_, database):
         count = watermark.reset_offsets(database, topics.VALID, dry_run=not yes)
     typer.echo(f"{count} offsets {'deleted' if yes else 'would be deleted; add --yes'}")
@@ -68,7 +68,7 @@ def _database() -> Iterator[tuple[Settings, Database[Document]]]:
 
 
 def main() -> None:
-    """Run the command line; an error of the project ends it with one line and exit code 1, wrong settings with 2."""
+    """Run the command line. Exit codes: 1 for an error, 2 for invalid settings; errors print one line."""
     logging.getLogger("kafka").setLevel(logging.ERROR)
     try:
         app(prog_name="python -m include.archive")

@@ -1,7 +1,7 @@
-"""One load: from the watermarks to the ends, partitions side by side, documents first and the watermark after.
+"""One load: archive all partitions from their watermarks to their ends.
 
-Partitions are shared out among workers. Within a worker nothing overlaps: a batch is written, then its watermark moves,
-then the next batch is read. A crash anywhere leaves documents that the next load writes again under the same ids.
+Workers share the partitions. A worker reads a batch, writes its documents, then advances the watermark. After a crash
+the next load writes some documents again, under the same ids.
 """
 
 import threading
@@ -21,18 +21,18 @@ from include.contracts import topics
 from include.contracts.settings import Settings
 
 LOG_INTERVAL_S = 5.0
-CAUGHT_UP_S = 1.0
-"""A worker that reads to the ends in less time has caught up: what arrived meanwhile is less than this."""
+CATCH_UP_THRESHOLD_S = 1.0
+"""A worker has caught up once it reads to the ends in less time: fewer records arrived meanwhile."""
 
 OnProgress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What one load did.
+    """Result of one load.
 
     `sessions` and `undecodable`: records written. `behind`: offsets left below the ends, as last read.
-    `gaps`: offsets that had expired before they were archived, found by this load.
+    `gaps`: expired offsets that this load detected.
     """
 
     sessions: int
@@ -51,19 +51,19 @@ def load(
     deadline_s: float | None = None,
     on_progress: OnProgress = lambda _: None,
 ) -> LoadReport:
-    """Archive what is committed in `sessions.valid`, and what arrives meanwhile, until nothing is left.
+    """Archive committed records of `sessions.valid`, including those that arrive meanwhile, until the lag is 0.
 
-    Any number of loads may run at once.
+    Concurrent loads are safe.
 
     Args:
         settings: addresses, `archive_batch`, `archive_workers`.
         database: the archive.
-        deadline_s: stop after this time with the rest left to the next load; None: no limit.
-        on_progress: gets progress and every gap.
+        deadline_s: stop after this time; the next load continues. None: no limit.
+        on_progress: called with a message for progress and for every gap.
 
     Raises:
-        TransientError: Kafka or MongoDB is unavailable; the next load goes on where this one stopped.
-        TerminalError: the topic was made anew, or MongoDB refuses the documents.
+        TransientError: Kafka or MongoDB is unavailable; the next load continues from the watermarks.
+        TerminalError: the topic was recreated, or MongoDB rejects the documents.
     """
     began = time.monotonic()
     store = durable(database)
@@ -72,9 +72,9 @@ def load(
     bounds = source.bounds(settings, topics.VALID, topic.partitions)
     watermark.require_below(positions, bounds.ends, topics.VALID)
     gaps = _record_gaps(store, topic.topic_id, positions, bounds.beginnings, on_progress)
-    positions |= {gap.partition: gap.until for gap in gaps}
+    positions |= {gap.partition: gap.end_offset for gap in gaps}
     run = _Run(settings, store, topic.topic_id, None if deadline_s is None else began + deadline_s, on_progress)
-    behind = _load_shares(run, positions, bounds.ends)
+    behind = _load_partitions(run, positions, bounds.ends)
     return LoadReport(
         sessions=run.sessions,
         batches=run.batches,
@@ -87,25 +87,30 @@ def load(
 
 
 class _Run:
-    """What the workers of one load share: where to write, when to stop, and the counts so far."""
+    """State shared by the workers of one load: database, deadline and counts."""
 
     def __init__(
-        self, settings: Settings, store: Database[Document], topic_id: str, until: float | None, on_progress: OnProgress
+        self,
+        settings: Settings,
+        store: Database[Document],
+        topic_id: str,
+        deadline: float | None,
+        on_progress: OnProgress,
     ) -> None:
         self.settings, self.store, self.topic_id = settings, store, topic_id
         self.sessions = self.batches = self.undecodable = 0
-        self._until, self._on_progress = until, on_progress
+        self._deadline, self._on_progress = deadline, on_progress
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._logged_at = time.monotonic()
 
     def stop(self) -> None:
-        """Let every worker end after its batch."""
+        """Make every worker return after its current batch."""
         self._stopped.set()
 
     @property
     def should_stop(self) -> bool:
-        return self._stopped.is_set() or (self._until is not None and time.monotonic() >= self._until)
+        return self._stopped.is_set() or (self._deadline is not None and time.monotonic() >= self._deadline)
 
     def add(self, written: Written) -> None:
         with self._lock:
@@ -117,8 +122,8 @@ class _Run:
                 self._logged_at = time.monotonic()
 
 
-def _load_shares(run: _Run, positions: dict[int, int], ends: dict[int, int]) -> int:
-    """Load all partitions, several at once; how many offsets are left. The first error ends all workers."""
+def _load_partitions(run: _Run, positions: dict[int, int], ends: dict[int, int]) -> int:
+    """Load all partitions concurrently; return the lag in offsets. The first error stops all workers."""
     workers = min(run.settings.archive.workers, len(positions))
     shares = [{partition: positions[partition] for partition in sorted(positions)[n::workers]} for n in range(workers)]
 
@@ -134,14 +139,14 @@ def _load_shares(run: _Run, positions: dict[int, int], ends: dict[int, int]) -> 
             pending: list[Future[int]] = [pool.submit(work, share) for share in shares]
             return sum(future.result() for future in pending)
         finally:
-            # Also where this thread is interrupted: a task that is killed or timed out waits for no worker's deadline.
+            # Because a killed task must not wait for the deadline of its workers.
             run.stop()
 
 
 def _load_share(run: _Run, positions: dict[int, int], ends: dict[int, int]) -> int:
-    """Load some partitions until caught up or told to stop; how many offsets are left below the last known ends."""
-    if run.should_stop or not _behind(positions, ends):
-        return _behind(positions, ends)
+    """Load some partitions until caught up or stopped; return the lag in offsets below the last known ends."""
+    if run.should_stop or not _count_lag(positions, ends):
+        return _count_lag(positions, ends)
     with Source(run.settings, topics.VALID, positions) as reader:
         while True:
             began = time.monotonic()
@@ -152,13 +157,13 @@ def _load_share(run: _Run, positions: dict[int, int], ends: dict[int, int]) -> i
                 if batch.records:
                     run.add(written)
                 if run.should_stop:
-                    return _behind(positions, ends)
-            if time.monotonic() - began < CAUGHT_UP_S:
+                    return _count_lag(positions, ends)
+            if time.monotonic() - began < CATCH_UP_THRESHOLD_S:
                 return 0
             ends = reader.ends()
 
 
-def _behind(positions: dict[int, int], ends: dict[int, int]) -> int:
+def _count_lag(positions: dict[int, int], ends: dict[int, int]) -> int:
     return sum(max(0, end - positions[partition]) for partition, end in ends.items())
 
 
@@ -177,8 +182,8 @@ def _record_gaps(
     watermark.record_gaps(store, gaps)
     for gap in gaps:
         on_progress(
-            f"{gap.topic}:{gap.partition} offsets {gap.start} to {gap.until - 1} expired before they were archived"
+            f"{gap.topic}:{gap.partition} offsets {gap.start} to {gap.end_offset - 1} expired before they were archived"
         )
-    # A gap is behind us once it is recorded, even where nothing is left to read.
-    watermark.advance(store, topics.VALID, topic_id, {gap.partition: gap.until for gap in gaps})
+    # Advance the watermark past the gap, because there may be no record to read after it.
+    watermark.advance(store, topics.VALID, topic_id, {gap.partition: gap.end_offset for gap in gaps})
     return gaps

@@ -1,4 +1,4 @@
-"""One session as the archive holds it: `_id` is the document id, times are dates; and back again."""
+"""Convert sessions to archive documents and back. `_id` is the document id; times are dates."""
 
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ _decoder = msgspec.json.Decoder(ValidSession)
 
 
 def decode(value: bytes) -> ValidSession:
-    """A record of `sessions.valid`. Raises ValueError (or a kind of it) for what is no session."""
+    """Decode a record of `sessions.valid`. Raises ValueError if it is not a session."""
     try:
         return _decoder.decode(value)
     except RecursionError as error:
@@ -19,13 +19,13 @@ def decode(value: bytes) -> ValidSession:
 
 
 def document(session: ValidSession) -> dict[str, Any]:
-    """The document of a session. MongoDB keeps times to the millisecond, in UTC."""
+    """Return the document of a session. MongoDB stores times in UTC, with milliseconds."""
     fields: dict[str, Any] = msgspec.to_builtins(session, builtin_types=(datetime,))
     return {"_id": session.document_id, **fields}
 
 
-def session(result: dict[str, Any]) -> ValidSession:
-    """The session of a document whose times are aware. Raises msgspec.ValidationError where it is none."""
-    fields = dict(result)
+def session(entry: dict[str, Any]) -> ValidSession:
+    """Return the session of a document with aware times. Raises msgspec.ValidationError if it is not a session."""
+    fields = dict(entry)
     del fields["_id"]
     return msgspec.convert(fields, ValidSession)

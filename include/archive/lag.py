@@ -1,4 +1,4 @@
-"""Records of `sessions.valid` that the archive has not read, by partition; cheap enough for every supervisor round."""
+"""Lag of the archive by partition; cheap enough for every cycle of supervision."""
 
 from pymongo.database import Database
 
@@ -26,7 +26,7 @@ def partition_lag(settings: Settings, timeout_s: float = TIMEOUT_S) -> dict[int,
 
     Raises:
         TransientError: Kafka or MongoDB is unavailable, or the topic does not exist.
-        TerminalError: a watermark belongs to an earlier topic of the same name, or lies beyond the end.
+        TerminalError: a watermark belongs to an earlier topic of the same name, or exceeds the end.
     """
     with store.connect(settings, timeout_s=timeout_s) as client:
         return database_lag(settings, store.database(client, settings), timeout_s)
@@ -35,8 +35,8 @@ def partition_lag(settings: Settings, timeout_s: float = TIMEOUT_S) -> dict[int,
 def database_lag(
     settings: Settings, database: Database[Document], timeout_s: float = source.REQUEST_S
 ) -> dict[int, int]:
-    """Return the same of a database that is already open."""
-    # Watermarks before ends: a load that runs meanwhile makes the lag larger, never smaller than it was.
+    """Return the same as `partition_lag`, for an open database."""
+    # Read watermarks before ends, because a concurrent load may then only increase the result.
     topic = source.describe(settings, VALID, timeout_s)
     offsets = watermark.read(database, VALID, topic.topic_id, topic.partitions)
     bounds = source.bounds(settings, VALID, topic.partitions, timeout_s)

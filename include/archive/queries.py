@@ -1,4 +1,4 @@
-"""What the archive holds, asked of MongoDB. All raise TransientError or TerminalError."""
+"""Queries of the archive. All raise as `store.errors` does."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -11,49 +11,51 @@ from include.clients.mongodb import Document, translate_errors
 from include.contracts.collections import EXPIRED_OFFSETS, SESSIONS, UNDECODABLE, WATERMARKS
 
 
-class Progress(NamedTuple):
+class Watermark(NamedTuple):
     """One partition's watermark: the next offset to read, and when it was written."""
 
-    place: str
+    topic_partition: str
     offset: int
     written_at: datetime
 
 
 def count(database: Database[Document], start: datetime | None = None, end: datetime | None = None) -> int:
-    """Sessions that arrived from `start` to before `end`; each bound may be left open."""
+    """Count the sessions that arrived in [start, end). A bound of None is open."""
     bounds = {name: value for name, value in (("$gte", start), ("$lt", end)) if value is not None}
     with translate_errors("count sessions"):
-        # Not count_documents: its pipeline makes the local stand-in hold every document in memory.
+        # Not count_documents, because its pipeline loads every document into the local stand-in's memory.
         response = database.command("count", SESSIONS, query={"received_at": bounds} if bounds else {})
     return int(response["n"])
 
 
-def progress(database: Database[Document]) -> list[Progress]:
-    """All watermarks, in the order of topic and partition."""
+def watermarks(database: Database[Document]) -> list[Watermark]:
+    """Return all watermarks, ordered by topic and partition."""
     with translate_errors("read the watermark"):
         results = list(durable(database)[WATERMARKS].find({}))
-    marks = [Progress(entry["_id"], entry["offset"], entry["written_at"]) for entry in results]
-    return sorted(marks, key=lambda mark: (mark.place.rpartition(":")[0], int(mark.place.rpartition(":")[2])))
+    marks = [Watermark(entry["_id"], entry["offset"], entry["written_at"]) for entry in results]
+    return sorted(
+        marks, key=lambda mark: (mark.topic_partition.rpartition(":")[0], int(mark.topic_partition.rpartition(":")[2]))
+    )
 
 
 def undecodable(database: Database[Document]) -> int:
-    """Records of `sessions.valid` that were no session."""
+    """Count the records of `sessions.valid` that could not be decoded."""
     with translate_errors("count undecodable records"):
         return database[UNDECODABLE].count_documents({})
 
 
 def expired(database: Database[Document]) -> int:
-    """Offsets that had expired before they were archived, over all gaps."""
+    """Count the offsets that expired before they were archived, over all gaps."""
     with translate_errors("read gaps"):
         results = list(database[EXPIRED_OFFSETS].find({}))
     return sum(entry["until"] - int(entry["_id"].rpartition(":")[2]) for entry in results)
 
 
 def stored(database: Database[Document], sessions: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Those of the sessions, (user_id, session_id), that the archive holds."""
-    # An archive that began with an earlier version holds documents under the session_id alone.
-    ids = [identity for user, session in sessions for identity in (session, f"{user}:{session}")]
+    """Return which of these sessions, (user_id, session_id), are archived."""
+    # Earlier versions stored documents under the session_id alone.
+    ids = [document_id for user, session in sessions for document_id in (session, f"{user}:{session}")]
     with translate_errors("look up sessions"):
         results = list(database[SESSIONS].find({"_id": {"$in": ids}}, projection=["user_id"]))
-    cached = {(str(entry["user_id"]), str(entry["_id"])) for entry in results}
-    return {(user, session) for user, session in sessions if {(user, session), (user, f"{user}:{session}")} & cached}
+    existing = {(str(entry["user_id"]), str(entry["_id"])) for entry in results}
+    return {(user, session) for user, session in sessions if {(user, session), (user, f"{user}:{session}")} & existing}

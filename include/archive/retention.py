@@ -1,4 +1,4 @@
-"""The end of old sessions: those that arrived longer ago than the archive keeps them."""
+"""Delete sessions older than the archive's retention."""
 
 import time
 from collections.abc import Callable
@@ -11,14 +11,14 @@ from include.archive.store import durable
 from include.clients.mongodb import Document, translate_errors
 from include.contracts.collections import SESSIONS
 
-BATCH = 5_000
+BATCH_SIZE = 5_000
 LOG_INTERVAL_S = 5.0
 
 OnProgress = Callable[[str], None]
 
 
 def cutoff(retention_days: int, now: datetime) -> datetime | None:
-    """The first arrival that is kept, a midnight in UTC, so that whole days go; None where all are kept."""
+    """Return the oldest arrival time that is retained, a midnight in UTC; None if retention is unlimited."""
     if not retention_days:
         return None
     midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -36,21 +36,21 @@ def delete_expired(
 ) -> int:
     """Delete sessions that arrived before the cutoff, in batches.
 
-    Deletes by hand and not by a TTL index, which the local stand-in accepts and does not enforce.
+    No TTL index is used, because the local stand-in accepts one but does not enforce it.
 
     Args:
         database: the archive.
-        retention_days: days a session is kept; 0 keeps all.
-        now: the time to count from.
+        retention_days: retention in days; 0: unlimited.
+        now: the current time.
         dry_run: only count.
-        deadline_s: stop after this time; the next run goes on.
-        on_progress: gets progress.
+        deadline_s: stop after this time; the next run continues.
+        on_progress: called with a progress message.
 
     Returns:
-        Sessions that were deleted, or would be.
+        The number of sessions deleted, or to delete if `dry_run`.
 
     Raises:
-        TransientError: MongoDB is unavailable; what is deleted stays deleted.
+        TransientError: MongoDB is unavailable; deleted batches stay deleted.
     """
     before = cutoff(retention_days, now)
     if before is None:
@@ -62,7 +62,7 @@ def delete_expired(
     deleted = 0
     while deadline_s is None or time.monotonic() - began < deadline_s:
         with translate_errors("delete expired sessions"):
-            result = collection.find({"received_at": {"$lt": before}}, projection=["_id"], limit=BATCH)
+            result = collection.find({"received_at": {"$lt": before}}, projection=["_id"], limit=BATCH_SIZE)
             ids = [entry["_id"] for entry in result]
             if not ids:
                 break

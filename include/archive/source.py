@@ -1,4 +1,4 @@
-"""`sessions.valid` as the archive reads it: committed records, from given offsets to the ends of now."""
+"""Read committed records of a topic from given offsets to the current ends."""
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,44 +13,44 @@ from include.contracts.errors import TransientError
 from include.contracts.settings import Settings
 
 POLL_MS = 500
-STALLED_S = 30.0
+STALL_TIMEOUT_S = 30.0
 REQUEST_S = 15.0
 REQUEST_MS = int(REQUEST_S * 1_000)
 FETCH_BYTES = 8 * 1024 * 1024
 
 
-class Described(NamedTuple):
-    """A topic as its broker knows it; the id changes when the topic is made anew."""
+class TopicInfo(NamedTuple):
+    """A topic's metadata; the id changes when the topic is recreated."""
 
     topic_id: str
     partitions: int
 
 
 class Batch(NamedTuple):
-    """Records of one write, and partition -> offset behind everything read so far, where that has moved."""
+    """Records to write together, and partition -> next offset for the partitions that advanced."""
 
     records: list[Any]
     positions: dict[int, int]
 
 
 class Bounds(NamedTuple):
-    """Partition -> its oldest offset that still exists, and the offset behind its last committed record."""
+    """Partition -> oldest existing offset, and partition -> offset after the last committed record."""
 
     beginnings: dict[int, int]
     ends: dict[int, int]
 
 
-def describe(settings: Settings, topic: str, timeout_s: float = REQUEST_S) -> Described:
-    """Ask the broker. Raises TransientError while Kafka is away or the topic does not exist."""
+def describe(settings: Settings, topic: str, timeout_s: float = REQUEST_S) -> TopicInfo:
+    """Return a topic's metadata. Raises TransientError if Kafka is unavailable or the topic does not exist."""
     with translate_errors(f"describe {topic}", settings.kafka.bootstrap_servers), _admin(settings, timeout_s) as admin:
         result = admin.describe_topics([topic])[0]
     if result["error_code"] or not result["partitions"]:
         raise TransientError(f"topic {topic} does not exist", "./showroom up creates it")
-    return Described(str(result["topic_id"]), len(result["partitions"]))
+    return TopicInfo(str(result["topic_id"]), len(result["partitions"]))
 
 
 def bounds(settings: Settings, topic: str, partitions: int, timeout_s: float = REQUEST_S) -> Bounds:
-    """Ask the broker where a topic begins and ends. Raises TransientError while Kafka is unavailable."""
+    """Return the first and the end offsets of a topic. Raises TransientError if Kafka is unavailable."""
     topic_partitions = [TopicPartition(topic, partition) for partition in range(partitions)]
     with translate_errors(f"bounds of {topic}", settings.kafka.bootstrap_servers), _admin(settings, timeout_s) as admin:
         oldest, latest = (
@@ -64,15 +64,15 @@ def bounds(settings: Settings, topic: str, partitions: int, timeout_s: float = R
 
 
 class Source:
-    """One reading of some partitions of a topic; a context manager, for one thread.
+    """Reader of some partitions of a topic; a context manager, not thread-safe.
 
-    All methods raise TransientError while Kafka is away.
+    All methods raise TransientError if Kafka is unavailable.
     """
 
     def __init__(self, settings: Settings, topic: str, partitions: Iterable[int]) -> None:
         self._settings = settings
         self._topic = topic
-        self._places = [TopicPartition(topic, partition) for partition in partitions]
+        self._topic_partitions = [TopicPartition(topic, partition) for partition in partitions]
         with translate_errors("connect", settings.kafka.bootstrap_servers):
             self._consumer = _consumer(settings)
 
@@ -83,34 +83,34 @@ class Source:
         self._consumer.close()
 
     def ends(self) -> dict[int, int]:
-        """Partition -> the offset behind its last committed record."""
+        """Return partition -> offset after its last committed record."""
         with translate_errors(f"ends of {self._topic}", self._settings.kafka.bootstrap_servers):
-            result = self._consumer.end_offsets(self._places)
-        return {topic_partition.partition: result[topic_partition] for topic_partition in self._places}
+            result = self._consumer.end_offsets(self._topic_partitions)
+        return {topic_partition.partition: result[topic_partition] for topic_partition in self._topic_partitions}
 
     def read(self, starts: Mapping[int, int], ends: Mapping[int, int]) -> Iterator[Batch]:
-        """Batches in bounded memory until every partition has reached its end; the last may be without records."""
+        """Yield batches in bounded memory until every partition reaches its end; the last may have no records."""
         with translate_errors(f"read {self._topic}", self._settings.kafka.bootstrap_servers):
-            self._consumer.assign(self._places)
-            for topic_partition in self._places:
+            self._consumer.assign(self._topic_partitions)
+            for topic_partition in self._topic_partitions:
                 self._consumer.seek(topic_partition, starts[topic_partition.partition])
-        at = dict(starts)
-        moved_at = time.monotonic()
-        while any(at[partition] < end for partition, end in ends.items()):
+        positions = dict(starts)
+        advanced_at = time.monotonic()
+        while any(positions[partition] < end for partition, end in ends.items()):
             with translate_errors(f"read {self._topic}", self._settings.kafka.bootstrap_servers):
                 polled = self._consumer.poll(timeout_ms=POLL_MS, max_records=self._settings.archive.batch_size)
-                now = {
+                current = {
                     topic_partition.partition: self._consumer.position(topic_partition)
-                    for topic_partition in self._places
+                    for topic_partition in self._topic_partitions
                 }
-            moved = {partition: offset for partition, offset in now.items() if offset > at[partition]}
-            if moved:
-                at |= moved
-                yield Batch([record for records in polled.values() for record in records], moved)
-                moved_at = time.monotonic()
-            elif time.monotonic() - moved_at > STALLED_S:
+            advanced = {partition: offset for partition, offset in current.items() if offset > positions[partition]}
+            if advanced:
+                positions |= advanced
+                yield Batch([record for records in polled.values() for record in records], advanced)
+                advanced_at = time.monotonic()
+            elif time.monotonic() - advanced_at > STALL_TIMEOUT_S:
                 raise TransientError(
-                    f"{self._topic} gave nothing for {STALLED_S:g} s", "see that Kafka runs: ./showroom status"
+                    f"{self._topic} gave nothing for {STALL_TIMEOUT_S:g} s", "see that Kafka runs: ./showroom status"
                 )
 
 

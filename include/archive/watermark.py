@@ -1,4 +1,4 @@
-"""How far the archive has read, kept in MongoDB beside the sessions; and what had expired before it was read."""
+"""Watermarks of the archive, stored in MongoDB, and gaps of expired offsets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,35 +19,36 @@ RESET_HINT = (
 
 @dataclass(frozen=True)
 class Gap:
-    """Offsets of one partition, `until` not included, that had expired before they were archived."""
+    """Offsets [start, end_offset) of one partition that expired before they were archived."""
 
     topic: str
     partition: int
     start: int
-    until: int
+    end_offset: int
 
     @property
     def offsets(self) -> int:
-        """How many offsets; some of them are marks of transactions and were never a session."""
-        return self.until - self.start
+        """Return the number of offsets, including transaction markers."""
+        return self.end_offset - self.start
 
 
 def read(database: Database[Document], topic: str, topic_id: str, partitions: int) -> dict[int, int]:
-    """Partition -> next offset to read, 0 for one never read.
+    """Return partition -> next offset to read; 0 for a partition without a watermark.
 
-    Raises TerminalError where a watermark belongs to an earlier topic of the same name.
+    Raises:
+        TerminalError: A watermark belongs to an earlier topic of the same name.
     """
     names = {watermark_id(topic, partition): partition for partition in range(partitions)}
     with translate_errors("read the watermark"):
         results = list(database[WATERMARKS].find({"_id": {"$in": list(names)}}))
-    strangers = [str(entry["_id"]) for entry in results if entry.get("topic_id") != topic_id]
-    if strangers:
-        raise TerminalError(f"the archive's watermark of {', '.join(strangers)} is of an earlier topic", RESET_HINT)
+    stale = [str(entry["_id"]) for entry in results if entry.get("topic_id") != topic_id]
+    if stale:
+        raise TerminalError(f"the archive's watermark of {', '.join(stale)} is of an earlier topic", RESET_HINT)
     return dict.fromkeys(names.values(), 0) | {names[entry["_id"]]: entry["offset"] for entry in results}
 
 
 def advance(database: Database[Document], topic: str, topic_id: str, offsets: Mapping[int, int]) -> None:
-    """Move watermarks forward, never back: of two loads at once the slower one changes nothing."""
+    """Advance watermarks. A lower offset has no effect, so concurrent loads are safe."""
     now = datetime.now(UTC)
     moves = [
         UpdateOne(
@@ -63,23 +64,23 @@ def advance(database: Database[Document], topic: str, topic_id: str, offsets: Ma
 
 
 def require_below(offsets: Mapping[int, int], ends: Mapping[int, int], topic: str) -> None:
-    """TerminalError where a watermark lies behind the end of its partition: that topic has lost records."""
-    beyond = [
+    """Raise TerminalError if a watermark exceeds the end of its partition, because the topic has lost records."""
+    ahead = [
         f"{watermark_id(topic, partition)} ({offset} of {ends[partition]})"
         for partition, offset in offsets.items()
         if offset > ends[partition]
     ]
-    if beyond:
-        raise TerminalError(f"the archive's watermark lies behind the end of {', '.join(beyond)}", RESET_HINT)
+    if ahead:
+        raise TerminalError(f"the archive's watermark lies behind the end of {', '.join(ahead)}", RESET_HINT)
 
 
 def record_gaps(database: Database[Document], gaps: list[Gap]) -> None:
-    """Record gaps for good; the same one again changes nothing but its end."""
+    """Store gaps. Storing a gap again only extends its end."""
     now = datetime.now(UTC)
     writes = [
         UpdateOne(
             {"_id": f"{gap.topic}:{gap.partition}:{gap.start}"},
-            {"$max": {"until": gap.until}, "$setOnInsert": {"detected_at": now}},
+            {"$max": {"until": gap.end_offset}, "$setOnInsert": {"detected_at": now}},
             upsert=True,
         )
         for gap in gaps
@@ -91,8 +92,8 @@ def record_gaps(database: Database[Document], gaps: list[Gap]) -> None:
 
 def reset_offsets(database: Database[Document], topic: str, *, dry_run: bool = False) -> int:
     """Delete the watermarks of a topic, so that the next load reads it from its beginning; return their number."""
-    of_topic = {"_id": {"$regex": f"^{topic.replace('.', '[.]')}:"}}
+    topic_filter = {"_id": {"$regex": f"^{topic.replace('.', '[.]')}:"}}
     with translate_errors("reset offsets"):
         if dry_run:
-            return database[WATERMARKS].count_documents(of_topic)
-        return database[WATERMARKS].delete_many(of_topic).deleted_count
+            return database[WATERMARKS].count_documents(topic_filter)
+        return database[WATERMARKS].delete_many(topic_filter).deleted_count

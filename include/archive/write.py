@@ -1,4 +1,4 @@
-"""Records into collections: sessions under their ids, undecodable records with their bytes."""
+"""Write records to collections: sessions under their ids, undecodable records with their bytes."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -15,18 +15,18 @@ from include.contracts.collections import SESSIONS, UNDECODABLE
 
 MAX_REASON_CHARS = 300
 DUPLICATE_KEY = 11_000
-ATTEMPTS = 3
+MAX_ATTEMPTS = 3
 
 
 class Written(NamedTuple):
-    """Records of one batch, by kind."""
+    """Number of records of one batch, by kind."""
 
     sessions: int
     undecodable: int
 
 
 def write(database: Database[Document], records: Iterable[Any]) -> Written:
-    """Store a batch of `sessions.valid`; the same batch again replaces the same documents. Raises as `errors` does."""
+    """Store a batch of `sessions.valid`. Idempotent: documents are replaced by id. Raises as `errors` does."""
     sessions: dict[str, Document] = {}
     undecodable: dict[str, Document] = {}
     decoded = 0
@@ -56,7 +56,7 @@ def _undecodable(record: Any, error: ValueError) -> Document:
 
 
 def _store(collection: Collection[Document], entries: list[Document]) -> None:
-    """Insert, then replace what is there: a new document is the usual case, and an insert costs half of an upsert."""
+    """Insert documents, then replace existing ones, because most are new and an insert costs half of an upsert."""
     try:
         collection.insert_many(entries, ordered=False)
     except BulkWriteError as error:
@@ -66,12 +66,12 @@ def _store(collection: Collection[Document], entries: list[Document]) -> None:
     else:
         return
     writes = [ReplaceOne({"_id": entry["_id"]}, entry, upsert=True) for entry in duplicates]
-    for attempt in range(1, ATTEMPTS + 1):
+    for attempt in range(1, MAX_ATTEMPTS + 1):
         try:
             collection.bulk_write(writes, ordered=False)
         except BulkWriteError as error:
-            # Two loads that upsert the same id at once: one of them fails, and replaces the document now.
-            if attempt == ATTEMPTS or not _has_only_duplicates(error):
+            # Of two concurrent upserts of one id, one fails; its retry replaces the document.
+            if attempt == MAX_ATTEMPTS or not _has_only_duplicates(error):
                 raise
         else:
             return

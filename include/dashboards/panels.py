@@ -79,7 +79,7 @@ def search_body(panel: Panel, filters: Filters) -> dict[str, Any]:
 
 
 def interval(length: timedelta) -> timedelta:
-    """Return the width of one point of a time series over a range of `length`: at most 75 points in a year."""
+    """Return the interval of a time series over `length`: at most 75 points for up to a year."""
     return next((width for width in _INTERVALS if length <= width * MAX_POINTS), _INTERVALS[-1])
 
 

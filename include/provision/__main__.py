@@ -1,7 +1,7 @@
-"""`python -m include.provision`: what must be there before the stages start in containers.
+"""`python -m include.provision`: provision the servers before the stages start in containers.
 
-Waits for Kafka and Elasticsearch, then ensures the topics, the index templates and, where Elasticsearch
-wants logins, the passwords and keys of `include.provision.api_keys`. Doing it again changes nothing.
+Waits for Kafka and Elasticsearch. Then ensures the topics, the index templates and, if security is enabled, the
+passwords and API keys of `include.provision.api_keys`. Idempotent.
 """
 
 import logging
@@ -23,29 +23,29 @@ from include.provision.topics import ensure_topics
 from include.serving.templates import ensure_templates
 
 DEADLINE_S = 180.0
-PAUSE_S = 1.0
-KIBANA_KEY_CHARACTERS = 32
+RETRY_INTERVAL_S = 1.0
+MIN_KIBANA_KEY_CHARACTERS = 32
 
 _log = logging.getLogger("showroom.prepare")
 _T = TypeVar("_T")
 
 
-def prepare(settings: Settings, logins: Logins | None = None, deadline_s: float = DEADLINE_S) -> None:
-    """Ensure topics, templates and, with `logins`, who may do what in Elasticsearch.
+def provision(settings: Settings, logins: Logins | None = None, deadline_s: float = DEADLINE_S) -> None:
+    """Ensure topics, index templates and, with `logins`, the password and API keys of Elasticsearch.
 
-    Raises TransientError when a server is away past its deadline, TerminalError where one refuses.
+    Raises:
+        TransientError: A server is unavailable past the deadline.
+        TerminalError: A server rejects a request.
     """
     created = _with_retries(lambda: _topics(settings), deadline_s)
-    _log.info("topics are there, %s", f"new: {', '.join(created)}" if created else "none is new")
+    _log.info("topics exist; created: %s", ", ".join(created) or "none")
     with _client(settings, logins) as client:
         _with_retries(lambda: _require_health(client), deadline_s)
         ensure_templates(client, settings)
-        _log.info("index templates are there")
+        _log.info("index templates exist")
         if logins is not None:
-            made = ensure_access(client, settings, logins)
-            _log.info(
-                "Kibana's password is set, the keys are there, %s", f"new: {', '.join(made)}" if made else "none is new"
-            )
+            created = ensure_access(client, settings, logins)
+            _log.info("Kibana's password is set, API keys exist; created: %s", ", ".join(created) or "none")
 
 
 def _client(settings: Settings, logins: Logins | None) -> Elasticsearch:
@@ -68,39 +68,43 @@ def _require_health(client: Elasticsearch) -> None:
 
 
 def _with_retries(call: Callable[[], _T], deadline_s: float) -> _T:
-    return with_retries(call, wait=wait_fixed(PAUSE_S), deadline_s=deadline_s, before_sleep=_on_progress)
+    return with_retries(call, wait=wait_fixed(RETRY_INTERVAL_S), deadline_s=deadline_s, before_sleep=_on_progress)
 
 
 def _on_progress(state: RetryCallState) -> None:
     _log.info("waiting: %s", state.outcome.exception() if state.outcome else "")
 
 
-def logins_of(environment: Mapping[str, str]) -> Logins | None:
-    """The logins an environment holds; None without ELASTIC_PASSWORD, SettingsError where some are missing."""
+def read_logins(environment: Mapping[str, str]) -> Logins | None:
+    """Read the logins from an environment; return None without ELASTIC_PASSWORD.
+
+    Raises:
+        SettingsError: A login is missing or a key is too short.
+    """
     names = ("ELASTIC_PASSWORD", "KIBANA_SYSTEM_PASSWORD", "STREAM_KEY_FILE", "AIRFLOW_KEY_FILE")
     if not environment.get(names[0]):
         return None
     missing = [name for name in names if not environment.get(name)]
     if missing:
         raise SettingsError(f"{' and '.join(missing)} not set beside {names[0]}", "see .env.example")
-    if len(environment.get("KIBANA_ENCRYPTION_KEY", "")) < KIBANA_KEY_CHARACTERS:
-        # Kibana would end again and again without a word in any other log.
+    if len(environment.get("KIBANA_ENCRYPTION_KEY", "")) < MIN_KIBANA_KEY_CHARACTERS:
+        # Because Kibana would restart in a loop, and only its own log would have the reason.
         raise SettingsError(
-            f"KIBANA_ENCRYPTION_KEY has fewer than {KIBANA_KEY_CHARACTERS} characters", "see .env.example"
+            f"KIBANA_ENCRYPTION_KEY has fewer than {MIN_KIBANA_KEY_CHARACTERS} characters", "see .env.example"
         )
     elastic, kibana, stream, airflow = (environment[name] for name in names)
-    return Logins.of(
+    return Logins.from_strings(
         elastic=elastic, kibana_system=kibana, stream_key_file=Path(stream), airflow_key_file=Path(airflow)
     )
 
 
 def main() -> int:
-    """Prepare the servers the environment names; the exit code."""
+    """Provision the servers that the environment names; return the exit code."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level=logging.INFO)
     for noisy in ("kafka", "elastic_transport"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     try:
-        prepare(Settings.from_env(os.environ), logins_of(os.environ))
+        provision(Settings.from_env(os.environ), read_logins(os.environ))
     except ShowroomError as error:
         sys.stderr.write(f"prepare: {error}\n")
         return 2 if isinstance(error, SettingsError) else 1

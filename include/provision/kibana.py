@@ -1,4 +1,4 @@
-"""`python -m include.provision.kibana`: the dashboards into Kibana, once it answers. Doing it again changes nothing."""
+"""`python -m include.provision.kibana`: wait for Kibana and import the dashboards. Idempotent."""
 
 import logging
 import os
@@ -15,13 +15,13 @@ from include.contracts.settings import Settings
 from include.dashboards.kibana import Imported, import_objects
 
 DEADLINE_S = 300.0
-PAUSE_S = 2.0
-USER = "elastic"
+RETRY_INTERVAL_S = 2.0
+SUPERUSER = "elastic"
 
 _log = logging.getLogger("showroom.publish")
 
 
-def publish(
+def import_dashboards(
     settings: Settings,
     password: Secret | None = None,
     deadline_s: float = DEADLINE_S,
@@ -29,18 +29,21 @@ def publish(
 ) -> Imported:
     """Import the dashboards as soon as Kibana is ready.
 
-    Raises SettingsError without Kibana's address, TransientError past the deadline, TerminalError where it refuses.
+    Raises:
+        SettingsError: Kibana's URL is not set.
+        TransientError: Kibana is unavailable past the deadline.
+        TerminalError: Kibana rejects the import.
     """
-    login = (USER, password) if password else None
-    imported = with_retries(
+    login = (SUPERUSER, password) if password else None
+    result = with_retries(
         lambda: import_objects(settings, login, transport),
-        wait=wait_fixed(PAUSE_S),
+        wait=wait_fixed(RETRY_INTERVAL_S),
         deadline_s=deadline_s,
         before_sleep=_on_progress,
     )
-    if imported is None:
+    if result is None:
         raise SettingsError("SHOWROOM_KIBANA_URL is not set", "set it to Kibana's address")
-    return imported
+    return result
 
 
 def _on_progress(state: RetryCallState) -> None:
@@ -48,15 +51,15 @@ def _on_progress(state: RetryCallState) -> None:
 
 
 def main(environment: Mapping[str, str] = os.environ) -> int:
-    """Import into the Kibana the environment names; the exit code."""
+    """Import into the Kibana that the environment names; return the exit code."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level=logging.INFO)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
-        done = publish(Settings.from_env(environment), Secret(environment.get("ELASTIC_PASSWORD", "")))
+        result = import_dashboards(Settings.from_env(environment), Secret(environment.get("ELASTIC_PASSWORD", "")))
     except ShowroomError as error:
         sys.stderr.write(f"publish: {error}\n")
         return 2 if isinstance(error, SettingsError) else 1
-    _log.info("imported all %d objects into Kibana", done.objects)
+    _log.info("imported all %d objects into Kibana", result.objects)
     return 0
 
 

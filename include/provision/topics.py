@@ -1,4 +1,4 @@
-"""The topics of the platform: created as contracts say; an existing topic gets the contract's retention."""
+"""Create the topics of the contracts and correct the retention of existing ones."""
 
 import logging
 
@@ -13,17 +13,20 @@ from include.contracts.settings import Settings
 from include.contracts.topics import TOPICS
 
 TIMEOUT_MS = 30_000
-VISIBLE_S = 30
+VISIBILITY_TIMEOUT_S = 30
 RETENTION = "retention.ms"
 
 _log = logging.getLogger("showroom.topics")
 
 
 def ensure_topics(settings: Settings) -> list[str]:
-    """Create the topics that are missing and correct the retention of the others; returns the names of the new ones.
+    """Create missing topics and correct the retention of the others; return the names of the created topics.
 
-    Raises TerminalError when Kafka refuses a retention, and when a topic has another number of partitions: users
-    are keyed to partitions, and the gate's state lies by partition, so the number is fixed once the topic exists.
+    The number of partitions cannot change once a topic exists, because user keys map to partitions and the gate
+    stores its state by partition.
+
+    Raises:
+        TerminalError: Kafka rejects a retention, or a topic has another number of partitions.
     """
     admin = create_admin(settings.kafka.bootstrap_servers, request_ms=TIMEOUT_MS)
     try:
@@ -38,7 +41,7 @@ def ensure_topics(settings: Settings) -> list[str]:
                 admin.create_topics([expected])
             except TopicAlreadyExistsError:
                 continue
-        partitions = with_retries(lambda: _partitions(admin), wait=wait_fixed(0.1), deadline_s=VISIBLE_S)
+        partitions = with_retries(lambda: _partitions(admin), wait=wait_fixed(0.1), deadline_s=VISIBILITY_TIMEOUT_S)
         _require_partitions(partitions, settings)
         _correct_retention(admin)
         return [topic.name for topic in missing]
@@ -47,34 +50,34 @@ def ensure_topics(settings: Settings) -> list[str]:
 
 
 def _partitions(admin: KafkaAdminClient) -> dict[str, int]:
-    """Partitions by topic. A broker learns of a new topic a moment after its creation was acknowledged."""
+    """Return partitions by topic; retries, because a new topic becomes visible after its acknowledgement."""
     names = [topic.name for topic in TOPICS]
     described = {topic["name"]: len(topic["partitions"]) for topic in admin.describe_topics(names)}
-    if hidden := [name for name in names if not described.get(name)]:
-        raise NotReadyError(f"Kafka does not show {', '.join(hidden)}", "try again, or see ./showroom logs kafka")
+    if invisible := [name for name in names if not described.get(name)]:
+        raise NotReadyError(f"Kafka does not show {', '.join(invisible)}", "try again, or see ./showroom logs kafka")
     return described
 
 
 def _correct_retention(admin: KafkaAdminClient) -> None:
-    """Set the contract's retention where a topic has another: personal data must not outlive it."""
+    """Set the contract's retention on topics with another, because personal data must not outlive it."""
     expected = {topic.name: topic.config()[RETENTION] for topic in TOPICS if RETENTION in topic.config()}
     requests = [ConfigResource(ConfigResourceType.TOPIC, name, [RETENTION]) for name in expected]
     described = admin.describe_configs(requests, config_filter="all")["topic"]
     actual = {name: str(config[RETENTION]["value"]) for name, config in described.items()}
-    wrong = {name: retention for name, retention in expected.items() if actual[name] != retention}
-    if not wrong:
+    incorrect = {name: retention for name, retention in expected.items() if actual[name] != retention}
+    if not incorrect:
         return
-    changes = [ConfigResource(ConfigResourceType.TOPIC, name, {RETENTION: value}) for name, value in wrong.items()]
+    changes = [ConfigResource(ConfigResourceType.TOPIC, name, {RETENTION: value}) for name, value in incorrect.items()]
     for name, result in admin.alter_configs(changes)["topic"].items():
         if result != "OK":
             raise TerminalError(f"setting the retention of {name} failed: {result}", "set it as Kafka's administrator")
-        _log.warning("%s: retention changed from %s ms to %s ms", name, actual[name], wrong[name])
+        _log.warning("%s: retention changed from %s ms to %s ms", name, actual[name], incorrect[name])
 
 
 def _require_partitions(counts: dict[str, int], settings: Settings) -> None:
-    wrong = [f"{name} has {count}" for name, count in sorted(counts.items()) if count != settings.kafka.partitions]
-    if wrong:
+    incorrect = [f"{name} has {count}" for name, count in sorted(counts.items()) if count != settings.kafka.partitions]
+    if incorrect:
         raise TerminalError(
-            f"SHOWROOM_KAFKA_PARTITIONS is {settings.kafka.partitions}, but {', '.join(wrong)} partitions",
+            f"SHOWROOM_KAFKA_PARTITIONS is {settings.kafka.partitions}, but {', '.join(incorrect)} partitions",
             "set it to what the topics have, or empty the stack with ./showroom down --volumes --yes",
         )

@@ -27,7 +27,7 @@ from include.contracts.index_documents import TIME_FIELD, index_name
 from include.contracts.settings import Settings
 from include.contracts.topics import DEAD, REDRIVE_GROUP
 
-LETTERS_PER_BATCH = 200
+MAX_BATCH_RECORDS = 200
 POLL_MS = 500
 MAX_EMPTY_POLLS = 60
 REQUEST_MS = 15_000
@@ -51,12 +51,12 @@ class Summary:
     indices: Counter[str] = field(default_factory=Counter)
 
     def add(self, batch: Sequence[StoredDeadLetter]) -> list[StoredDeadLetter]:
-        """Count letters; returns those that can be redriven."""
+        """Count dead letters; return those that can be redriven."""
         self.dead_letters += len(batch)
-        self.undecodable += sum(each.dead_letter.id is None for each in batch)
-        self.truncated += sum(each.dead_letter.id is not None and each.dead_letter.truncated for each in batch)
-        redrivable = [each for each in batch if each.dead_letter.redrivable]
-        self.indices.update(target_of(each.dead_letter) for each in redrivable)
+        self.undecodable += sum(stored.dead_letter.id is None for stored in batch)
+        self.truncated += sum(stored.dead_letter.id is not None and stored.dead_letter.truncated for stored in batch)
+        redrivable = [stored for stored in batch if stored.dead_letter.redrivable]
+        self.indices.update(target_of(stored.dead_letter) for stored in redrivable)
         return redrivable
 
 
@@ -70,34 +70,34 @@ def survey(settings: Settings) -> Summary:
 
 
 def redrive(settings: Settings, client: Elasticsearch, on_progress: Progress) -> Summary:
-    """Index the documents of all letters that were not redriven before.
+    """Index the documents of all dead letters that were not redriven before.
 
-    A letter that is rejected again is written to the end of its partition, with the new reason, for the next redrive.
+    A dead letter that is rejected again is appended to its partition with the new reason, for the next redrive.
 
     Args:
-        settings: Where Kafka is.
-        client: The Elasticsearch to write to. Its templates must be there.
-        on_progress: Called with the number of letters passed so far.
+        settings: Addresses of Kafka.
+        client: Client of Elasticsearch; its index templates must exist.
+        on_progress: Called with the number of dead letters processed so far.
 
     Returns:
-        What became of the letters.
+        Counts by result.
 
     Raises:
-        TransientError: Kafka or Elasticsearch is unavailable, or an index takes no documents. What was stored before is
-            recorded; the next call continues there.
+        TransientError: Kafka or Elasticsearch is unavailable, or an index blocks writes. Offsets of
+            stored documents are committed; the next call continues there.
     """
     summary = Summary()
     with _connected(settings) as consumer, _producer(settings) as producer:
         for batch, offsets in _batches(consumer, settings):
             rejected = _index(client, summary.add(batch), summary)
-            _write_again(producer, rejected)
+            _append_rejected(producer, rejected)
             consumer.commit({partition: OffsetAndMetadata(offset, "", -1) for partition, offset in offsets.items()})
             on_progress(summary.dead_letters)
     return summary
 
 
 def target_of(dead_letter: DeadLetter) -> str:
-    """Return the index that a letter's document belongs to."""
+    """Return the index of a dead letter's document."""
     if dead_letter.target is not None:
         return dead_letter.target
     document = msgspec.json.decode(dead_letter.document)
@@ -105,7 +105,7 @@ def target_of(dead_letter: DeadLetter) -> str:
 
 
 def action_of(dead_letter: DeadLetter) -> dict[str, Any]:
-    """Return the bulk action that puts a letter's document into its index without replacing a later state."""
+    """Return the bulk action that indexes a dead letter's document without replacing a later state."""
     identity = {"_index": target_of(dead_letter), "_id": dead_letter.id}
     if dead_letter.index == "kpi_minute":
         sessions = msgspec.json.decode(dead_letter.document)["sessions"]
@@ -116,15 +116,15 @@ def action_of(dead_letter: DeadLetter) -> dict[str, Any]:
 def _index(
     client: Elasticsearch, dead_letters: Sequence[StoredDeadLetter], summary: Summary
 ) -> list[tuple[StoredDeadLetter, str]]:
-    """Store documents; returns the letters that are rejected again, with the reason. Retries what an index delays."""
-    waiting = list(dead_letters)
+    """Store documents with retries; return the dead letters that are rejected again, with the reason."""
+    pending = list(dead_letters)
     rejected: list[tuple[StoredDeadLetter, str]] = []
 
     def attempt() -> None:
-        results = _bulk(client, [each.dead_letter for each in waiting])
+        results = _bulk(client, [stored.dead_letter for stored in pending])
         delayed: list[StoredDeadLetter] = []
         reason = ""
-        for each, result in zip(tuple(waiting), results, strict=True):
+        for stored, result in zip(tuple(pending), results, strict=True):
             error = result.get("error") or {}
             if error.get("type") == "version_conflict_engine_exception":
                 summary.present += 1
@@ -133,15 +133,15 @@ def _index(
             elif error.get("type") in DOCUMENT_ERRORS:
                 text = f"{result['status']} {error['type']}: {error.get('reason')}"
                 summary.rejected[error["type"]] += 1
-                rejected.append((each, text))
+                rejected.append((stored, text))
             else:
                 reason = f"{result['status']} {error.get('type')}: {error.get('reason')}"
-                delayed.append(each)
-        waiting[:] = delayed
+                delayed.append(stored)
+        pending[:] = delayed
         if delayed:
             raise TransientError(f"redrive failed: {reason}", "repair the index, then run it again: it continues")
 
-    if waiting:
+    if pending:
         with_retries(attempt, wait=wait_exponential(0.2, max=5.0), deadline_s=RETRY_S)
     return rejected
 
@@ -166,13 +166,13 @@ def _batches(consumer: KafkaConsumer, settings: Settings) -> Iterator[tuple[list
         consumer.seek(partition, redriven if begins[partition] <= redriven <= ends[partition] else begins[partition])
     empty = 0
     while any(consumer.position(partition) < ends[partition] for partition in partitions):
-        polled = consumer.poll(timeout_ms=POLL_MS, max_records=LETTERS_PER_BATCH)
+        polled = consumer.poll(timeout_ms=POLL_MS, max_records=MAX_BATCH_RECORDS)
         empty = 0 if polled else empty + 1
         if empty > MAX_EMPTY_POLLS:
             raise TransientError(f"{DEAD} cannot be read to its end", "see that Kafka runs: ./showroom status")
         # Records beyond the ends are dead letters that this run wrote.
         batch = [
-            StoredDeadLetter(record.partition, record.offset, decode(record.value) or _not_a_letter(record))
+            StoredDeadLetter(record.partition, record.offset, decode(record.value) or _undecodable(record))
             for partition, records in polled.items()
             for record in records
             if record.offset < ends[partition]
@@ -181,9 +181,11 @@ def _batches(consumer: KafkaConsumer, settings: Settings) -> Iterator[tuple[list
             yield batch, {partition: min(consumer.position(partition), ends[partition]) for partition in partitions}
 
 
-def _not_a_letter(record: Any) -> DeadLetter:
+def _undecodable(record: Any) -> DeadLetter:
     origin = Origin(topic=DEAD, partition=record.partition, offset=record.offset)
-    return DeadLetter(index="", id=None, reason="the record is no letter", document="", truncated=False, origin=origin)
+    return DeadLetter(
+        index="", id=None, reason="the record is not a dead letter", document="", truncated=False, origin=origin
+    )
 
 
 @contextmanager
@@ -210,15 +212,15 @@ def _producer(settings: Settings) -> Iterator[KafkaProducer]:
         producer.close(timeout=REQUEST_MS / 1_000)
 
 
-def _write_again(producer: KafkaProducer, rejected: Iterable[tuple[StoredDeadLetter, str]]) -> None:
-    """Append letters that were rejected again and wait for their acknowledgement, which must precede the commit."""
+def _append_rejected(producer: KafkaProducer, rejected: Iterable[tuple[StoredDeadLetter, str]]) -> None:
+    """Append rejected dead letters and wait for their acknowledgement, which must precede the commit."""
     sent = [
         producer.send(
             DEAD,
-            value=msgspec.json.encode(msgspec.structs.replace(each.dead_letter, reason=reason)),
-            partition=each.partition,
+            value=msgspec.json.encode(msgspec.structs.replace(stored.dead_letter, reason=reason)),
+            partition=stored.partition,
         )
-        for each, reason in rejected
+        for stored, reason in rejected
     ]
     for future in sent:
         future.get(timeout=REQUEST_MS / 1_000)

@@ -62,7 +62,7 @@ def _drop_older(client: Elasticsearch, alias: str, retained_from: datetime, *, d
     """Delete the index of older events if it has no retained event; return whether it has none."""
     index = older_index(alias)
     if not dry_run:
-        # A killed run leaves the write block behind.
+        # A killed run does not remove its write block.
         _unblock(client, index)
     if _count_retained(client, alias, retained_from):
         return False

@@ -1,4 +1,4 @@
-"""The sink on a real Elasticsearch: stores, waits, splits, and gives back what is refused."""
+"""The sink on a real Elasticsearch: store, retry, bisect, and return rejected documents."""
 
 import json
 import os
@@ -30,14 +30,14 @@ INDEX = "product_details-2041.05"
 
 @pytest.fixture
 def client(stack: Stack) -> Iterator[Elasticsearch]:
-    with connect(stack.settings) as opened:
-        ensure_templates(opened, stack.settings)
-        yield opened
-        opened.indices.delete(index=[f"{alias}-2041.05" for alias in INDICES], ignore_unavailable=True)
+    with connect(stack.settings) as elasticsearch:
+        ensure_templates(elasticsearch, stack.settings)
+        yield elasticsearch
+        elasticsearch.indices.delete(index=[f"{alias}-2041.05" for alias in INDICES], ignore_unavailable=True)
 
 
 @pytest.fixture
-def small(stack: Stack) -> Settings:
+def settings(stack: Stack) -> Settings:
     return stack.settings.replace(stream={"bulk_max_documents": 100})
 
 
@@ -84,39 +84,39 @@ def stored(client: Elasticsearch) -> int:
     return queries.count(client, "product_details", {"term": {"user_id": "u"}})
 
 
-def test_each_document_is_stored_once_however_often_it_is_sent(client: Elasticsearch, small: Settings) -> None:
+def test_store_repeated_documents_are_stored_once(client: Elasticsearch, settings: Settings) -> None:
     items = [details(number) for number in range(1_050)]
-    with BulkSink(small) as sink:
+    with BulkSink(settings) as sink:
         assert sink.store(items) == []
         assert sink.store(items[:300]) == []
     assert stored(client) == 1_050
 
 
-def test_a_refused_document_comes_back_with_the_reason_and_the_others_are_stored(
-    client: Elasticsearch, small: Settings
+def test_store_returns_rejected_documents_with_reasons_and_stores_the_others(
+    client: Elasticsearch, settings: Settings
 ) -> None:
     odd = details(3)._replace(lines=details(3).lines.replace(b'"position":0', b'"surprise":0'))
-    wrong = details(4)._replace(lines=details(4).lines.replace(b'"position":0', b'"position":"first"'))
-    with BulkSink(small) as sink:
-        refused = sink.store([details(1), details(2), odd, wrong, details(5)])
-    assert [refusal.item for refusal in refused] == [odd, wrong]
-    assert "strict_dynamic_mapping_exception" in refused[0].reason
-    assert "document_parsing_exception" in refused[1].reason
+    invalid = details(4)._replace(lines=details(4).lines.replace(b'"position":0', b'"position":"first"'))
+    with BulkSink(settings) as sink:
+        rejected = sink.store([details(1), details(2), odd, invalid, details(5)])
+    assert [rejection.item for rejection in rejected] == [odd, invalid]
+    assert "strict_dynamic_mapping_exception" in rejected[0].reason
+    assert "document_parsing_exception" in rejected[1].reason
     assert stored(client) == 3
 
 
-def test_store_of_a_request_refused_as_a_whole_waits_with_the_document_that_causes_it(
-    client: Elasticsearch, small: Settings
+def test_store_failed_request_retries_only_the_document_that_causes_it(
+    client: Elasticsearch, settings: Settings
 ) -> None:
     items = [details(number) for number in range(20)]
     items[7] = items[7]._replace(lines=b'{"index":{"no_such_parameter":1}}\n{}\n')
-    with ThreadPoolExecutor(1) as aside:
-        with BulkSink(small) as sink:
-            storing = aside.submit(sink.store, items)
+    with ThreadPoolExecutor(1) as pool:
+        with BulkSink(settings) as sink:
+            storing = pool.submit(sink.store, items)
             eventually(lambda: storing.done() or stored(client) == 19)
             assert not storing.done(), storing.result()[0].reason
             reason = "400 illegal_argument_exception: Action/metadata line"
-            eventually(lambda: (sink.waiting_for or "").startswith(reason))
+            eventually(lambda: (sink.retry_reason or "").startswith(reason))
         with pytest.raises(InterruptedError):
             storing.result(timeout=30)
 
@@ -125,7 +125,7 @@ HTML = Reply(400, b"<html><h1>400 Bad Request</h1></html>", "text/html")
 
 
 def error(status: int, kind: str) -> Reply:
-    """An answer of Elasticsearch about the whole request."""
+    """Return a response of Elasticsearch for the whole request."""
     return Reply(status, json.dumps({"error": {"type": kind, "reason": "why"}, "status": status}).encode())
 
 
@@ -137,34 +137,34 @@ def error(status: int, kind: str) -> Reply:
         (lambda _: error(400, "action_request_validation_exception"), "400 action_request_validation_exception: why"),
         (lambda _: error(429, "es_rejected_execution_exception"), "429 es_rejected_execution_exception: why"),
         (lambda _: error(503, "cluster_block_exception"), "503 cluster_block_exception: why"),
-        (lambda _: Reply(200, b"<html>log in</html>", "text/html"), "unreadable bulk answer"),
-        (lambda forward: Reply(200, json.dumps({"items": [{}] * 10}).encode()), "unreadable bulk answer"),
+        (lambda _: Reply(200, b"<html>log in</html>", "text/html"), "invalid bulk response"),
+        (lambda forward: Reply(200, json.dumps({"items": [{}] * 10}).encode()), "invalid bulk response"),
         (lambda forward: forward()._replace(sent=-1), "ConnectionError"),
         (lambda forward: forward()._replace(sent=40), "ConnectionError"),
     ],
     ids=["html", "argument", "validation", "429", "503", "login", "empty", "reset", "cut"],
 )
-def test_store_with_a_fault_of_the_whole_request_waits_then_stores_each_document_once(
-    client: Elasticsearch, small: Settings, fault: Callable[[Forward], Reply], reason: str
+def test_store_fault_of_the_request_is_retried_and_each_document_stored_once(
+    client: Elasticsearch, settings: Settings, fault: Callable[[Forward], Reply], reason: str
 ) -> None:
     repaired = threading.Event()
-    small = small.replace(stream={"bulk_max_documents": 10})
+    settings = settings.replace(stream={"bulk_max_documents": 10})
 
     def rule(_: bytes, forward: Forward) -> Reply:
         return forward() if repaired.is_set() else fault(forward)
 
     with (
-        serve_proxy(small.elasticsearch.url, rule) as proxy,
-        ThreadPoolExecutor(1) as aside,
-        BulkSink(_at(small, proxy)) as sink,
+        serve_proxy(settings.elasticsearch.url, rule) as proxy,
+        ThreadPoolExecutor(1) as pool,
+        BulkSink(_at(settings, proxy)) as sink,
     ):
-        storing = aside.submit(sink.store, [details(number) for number in range(30)])
-        eventually(lambda: storing.done() or reason in (sink.waiting_for or ""))
+        storing = pool.submit(sink.store, [details(number) for number in range(30)])
+        eventually(lambda: storing.done() or reason in (sink.retry_reason or ""))
         assert not storing.done(), storing.result()
         repaired.set()
         assert storing.result(timeout=60) == []
     assert stored(client) == 30
-    # A wait sends few requests, however many documents wait.
+    # The number of requests of a wait does not depend on the number of documents.
     assert len(proxy.requests) < 60
 
 
@@ -172,8 +172,8 @@ def _at(settings: Settings, proxy: ElasticsearchProxy) -> Settings:
     return settings.replace(elasticsearch={"url": proxy.url})
 
 
-def test_store_with_a_limit_on_the_request_refuses_only_the_document_that_exceeds_it(
-    client: Elasticsearch, small: Settings
+def test_store_request_size_limit_rejects_only_the_document_that_exceeds_it(
+    client: Elasticsearch, settings: Settings
 ) -> None:
     items = [details(number) for number in range(20)]
     items[7] = items[7]._replace(lines=items[7].lines.replace(b"Sofa", b"S" * 20_000))
@@ -181,27 +181,25 @@ def test_store_with_a_limit_on_the_request_refuses_only_the_document_that_exceed
     def limit(body: bytes, forward: Forward) -> Reply:
         return Reply(413, b"<html>Request Entity Too Large</html>", "text/html") if len(body) > 5_000 else forward()
 
-    with serve_proxy(small.elasticsearch.url, limit) as proxy, BulkSink(_at(small, proxy)) as sink:
-        refused = sink.store(items)
-    assert [refusal.item for refusal in refused] == [items[7]]
-    assert refused[0].reason == "413 <html>Request Entity Too Large</html>"
+    with serve_proxy(settings.elasticsearch.url, limit) as proxy, BulkSink(_at(settings, proxy)) as sink:
+        rejected = sink.store(items)
+    assert [rejection.item for rejection in rejected] == [items[7]]
+    assert rejected[0].reason == "413 <html>Request Entity Too Large</html>"
     assert stored(client) == 19
 
 
-def test_store_of_a_mixed_answer_puts_each_document_into_the_index_or_the_dead_letters(
-    client: Elasticsearch, small: Settings
-) -> None:
+def test_store_mixed_response_stores_or_rejects_each_document(client: Elasticsearch, settings: Settings) -> None:
     odd = [details(number) for number in (1, 8)]
     odd = [item._replace(lines=item.lines.replace(b'"seconds":1', b'"seconds":"x"')) for item in odd]
-    with ThreadPoolExecutor(1) as aside, BulkSink(small) as sink:
+    with ThreadPoolExecutor(1) as pool, BulkSink(settings) as sink:
         assert sink.store([kpi(1)]) == []
         client.indices.put_settings(index="kpi_minute-2041.05", settings={"index.blocks.write": True})
-        storing = aside.submit(sink.store, [kpi(2), odd[0], *(details(number) for number in range(2, 8)), odd[1]])
-        eventually(lambda: "cluster_block_exception" in (sink.waiting_for or "") and stored(client) == 6)
+        storing = pool.submit(sink.store, [kpi(2), odd[0], *(details(number) for number in range(2, 8)), odd[1]])
+        eventually(lambda: "cluster_block_exception" in (sink.retry_reason or "") and stored(client) == 6)
         client.indices.put_settings(index="kpi_minute-2041.05", settings={"index.blocks.write": None})
-        refused = storing.result(timeout=60)
+        rejected = storing.result(timeout=60)
     client.indices.refresh(index="kpi_minute-2041.05")
-    assert [refusal.item for refusal in refused] == odd
+    assert [rejection.item for rejection in rejected] == odd
     assert stored(client) == 6
     assert queries.documents(client, "kpi_minute", ["row"])["row"]["sessions"] == 2
 
@@ -227,7 +225,7 @@ def closed(client: Elasticsearch) -> Iterator[None]:
 
 @contextmanager
 def shard_limit_reached(client: Elasticsearch) -> Iterator[None]:
-    """The month's first document cannot create its index."""
+    """The first document of the month cannot create its index."""
     client.indices.delete(index=INDEX)
     client.cluster.put_settings(persistent={"cluster.max_shards_per_node": 1})
     try:
@@ -266,43 +264,43 @@ def pipeline_missing(client: Elasticsearch) -> Iterator[None]:
         (pipeline_missing, "pipeline with id [no-such-pipeline] does not exist"),
     ],
 )
-def test_store_while_an_index_takes_no_documents_waits_then_stores_all(
+def test_store_index_fault_is_retried_and_all_documents_stored(
     client: Elasticsearch,
-    small: Settings,
+    settings: Settings,
     state: Callable[[Elasticsearch], AbstractContextManager[None]],
     error: str,
 ) -> None:
-    small = small.replace(stream={"bulk_max_documents": 10})
-    with BulkSink(small) as sink, ThreadPoolExecutor(1) as aside:
+    settings = settings.replace(stream={"bulk_max_documents": 10})
+    with BulkSink(settings) as sink, ThreadPoolExecutor(1) as pool:
         assert sink.store([details(0), kpi(1)]) == []
         with state(client):
-            storing = aside.submit(sink.store, [details(number) for number in range(30)])
-            # Waiting or done: a sink that gives up would be done with refusals.
-            eventually(lambda: storing.done() or error in (sink.waiting_for or ""))
+            storing = pool.submit(sink.store, [details(number) for number in range(30)])
+            # A sink without retries would return the documents as rejected.
+            eventually(lambda: storing.done() or error in (sink.retry_reason or ""))
             assert not storing.done(), storing.result()[0].reason
-            assert probe_elasticsearch(small).has_reached_shard_limit is (state is shard_limit_reached)
+            assert probe_elasticsearch(settings).has_reached_shard_limit is (state is shard_limit_reached)
         assert storing.result(timeout=60) == []
-        assert sink.waiting_for is None
+        assert sink.retry_reason is None
     assert stored(client) == 30
 
 
-def test_an_older_state_never_replaces_a_newer_one(client: Elasticsearch, small: Settings) -> None:
-    with BulkSink(small) as sink:
+def test_store_older_version_does_not_replace_a_newer_one(client: Elasticsearch, settings: Settings) -> None:
+    with BulkSink(settings) as sink:
         for sessions in (5, 3, 5, 4):
             assert sink.store([kpi(sessions)]) == []
     client.indices.refresh(index="kpi_minute-2041.05")
     assert queries.documents(client, "kpi_minute", ["row"])["row"]["sessions"] == 5
 
 
-def test_a_paused_elasticsearch_is_waited_for(client: Elasticsearch, small: Settings, stack: Stack) -> None:
+def test_store_retries_while_elasticsearch_is_paused(client: Elasticsearch, settings: Settings, stack: Stack) -> None:
     items = [details(number) for number in range(500)]
-    with BulkSink(small) as sink, ThreadPoolExecutor(1) as aside:
+    with BulkSink(settings) as sink, ThreadPoolExecutor(1) as pool:
         sink.store(items[:1])
         pids = stack.pids("elasticsearch")
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
         try:
-            storing = aside.submit(sink.store, items)
+            storing = pool.submit(sink.store, items)
             eventually(lambda: sum(thread.name.startswith("bulk") for thread in threading.enumerate()) >= 2)
             assert not storing.done()
         finally:
@@ -312,31 +310,31 @@ def test_a_paused_elasticsearch_is_waited_for(client: Elasticsearch, small: Sett
     assert stored(client) == 500
 
 
-def test_a_missing_elasticsearch_is_waited_for_and_a_close_ends_the_wait(small: Settings) -> None:
-    with ThreadPoolExecutor(1) as aside:
-        sink = BulkSink(small.replace(elasticsearch={"url": "http://127.0.0.1:9"}))
-        storing = aside.submit(sink.store, [details(1)])
+def test_close_ends_retries_of_an_unreachable_elasticsearch(settings: Settings) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        sink = BulkSink(settings.replace(elasticsearch={"url": "http://127.0.0.1:9"}))
+        storing = pool.submit(sink.store, [details(1)])
         assert not storing.done()
         sink.close()
         with pytest.raises(InterruptedError):
             storing.result(timeout=30)
 
 
-def test_without_a_template_nothing_is_sent(client: Elasticsearch, small: Settings) -> None:
+def test_wait_for_templates_blocks_until_the_template_exists(client: Elasticsearch, settings: Settings) -> None:
     client.indices.delete_index_template(name="product_details")
     try:
-        with BulkSink(small) as sink, ThreadPoolExecutor(1) as aside:
-            waiting = aside.submit(sink.wait_for_templates, INDICES)
+        with BulkSink(settings) as sink, ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(sink.wait_for_templates, INDICES)
             with pytest.raises(TimeoutError):
                 waiting.result(timeout=1)
-            ensure_templates(client, small)
+            ensure_templates(client, settings)
             waiting.result(timeout=30)
     finally:
-        ensure_templates(client, small)
+        ensure_templates(client, settings)
 
 
-def test_the_indices_are_what_the_contract_says(client: Elasticsearch, small: Settings) -> None:
-    with BulkSink(small) as sink:
+def test_store_creates_the_index_of_the_contract(client: Elasticsearch, settings: Settings) -> None:
+    with BulkSink(settings) as sink:
         sink.store([details(1)])
     index = client.indices.get(index=INDEX)[INDEX]
     assert index["mappings"]["dynamic"] == "strict"

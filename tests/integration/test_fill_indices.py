@@ -1,4 +1,4 @@
-"""The fortnight that panels are measured on is of the contract's documents, and adds up; and the measuring itself."""
+"""The generated 14 days of documents are consistent, and panel latency is measured on them."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -26,32 +26,32 @@ def client(stack: Stack) -> Iterator[Elasticsearch]:
         opened.indices.delete(index=[f"{alias}-2055.08" for alias in INDICES], ignore_unavailable=True)
 
 
-def test_a_filled_fortnight_adds_up_and_can_be_measured(
+def test_fill_counts_agree_and_panels_are_measured(
     client: Elasticsearch, stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     events = fill_indices._events
     monkeypatch.setattr(fill_indices, "_events", lambda end, seed: islice(events(end, seed), 600))
     monkeypatch.setattr(fill_indices, "OF_A_DAY", 50)
-    said: list[str] = []
-    filled = fill_indices.fill(client, stack.settings, sessions=SESSIONS, end=END, seed=3, on_progress=said.append)
+    messages: list[str] = []
+    filled = fill_indices.fill(client, stack.settings, sessions=SESSIONS, end=END, seed=3, on_progress=messages.append)
 
     assert abs(filled[fill_indices.SUMMARY] - SESSIONS) <= 50
     assert filled[PIPELINE] == 600
-    everything = panels._filters(END, panels.SPANS["fortnight"], 0)
+    filters = panels._filters(END, panels.SPANS["fortnight"], 0)
     sessions = filled[fill_indices.SUMMARY]
-    # A visit may have begun before the day in which it arrived.
-    assert query_panel(client, find_panel("shop-sessions"), everything).rows[0][0] == pytest.approx(sessions, rel=0.05)
+    # A session may have started the day before its arrival.
+    assert query_panel(client, find_panel("shop-sessions"), filters).rows[0][0] == pytest.approx(sessions, rel=0.05)
     assert (
-        query_panel(client, find_panel("pipeline-searchable"), everything).rows
-        == query_panel(client, find_panel("shop-sessions"), everything).rows
+        query_panel(client, find_panel("pipeline-searchable"), filters).rows
+        == query_panel(client, find_panel("shop-sessions"), filters).rows
     )
-    assert 1 < sessions / query_panel(client, find_panel("shop-users"), everything).rows[0][0] < fill_indices.VISITS + 1
+    assert 1 < sessions / query_panel(client, find_panel("shop-users"), filters).rows[0][0] < fill_indices.VISITS + 1
 
     took = panels._panel(client, find_panel("shop-week"), END, repeats=3)
     assert 0 < took["day_p50_ms"] <= took["day_p95_ms"]
 
 
-def test_a_rank_is_the_least_that_so_many_do_not_exceed() -> None:
+def test_rank_returns_the_nearest_rank_quantile() -> None:
     assert panels._rank([5.0, 1.0, 4.0, 2.0, 3.0], 0.5) == 3.0
     assert panels._rank([float(number) for number in range(1, 21)], 0.95) == 19.0
     assert panels._rank([7.0], 0.95) == 7.0

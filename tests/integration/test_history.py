@@ -1,4 +1,4 @@
-"""The history check of the drills on real topics: it reports each lost, doubled and aborted record, and no other."""
+"""The history check of the drills on real topics: it counts each lost, duplicated and aborted record."""
 
 import uuid
 from collections.abc import Iterable, Iterator
@@ -77,7 +77,7 @@ def check(settings: Settings, names: Names) -> History:
     return check_history(settings, names.raw, (names.valid, names.rejected))
 
 
-def test_check_history_of_complete_outputs_finds_nothing(stack: Stack, names: Names) -> None:
+def test_check_history_complete_outputs_have_no_faults(stack: Stack, names: Names) -> None:
     write(stack.settings, names, range(RECORDS))
     assert check(stack.settings, names) == History(raw=RECORDS, lost=0, duplicated=0, rejected=3, aborted=0)
 
@@ -94,9 +94,9 @@ def test_check_history_of_complete_outputs_finds_nothing(stack: Stack, names: Na
             History(RECORDS, lost=1, duplicated=1, rejected=3, aborted=1),
         ),
     ],
-    ids=["lost", "doubled", "of no raw record", "aborted", "lost, doubled and aborted"],
+    ids=["lost", "duplicated", "without raw record", "aborted", "lost, duplicated and aborted"],
 )
-def test_check_history_of_faulty_outputs_finds_exactly_the_faults(
+def test_check_history_counts_each_fault(
     stack: Stack, names: Names, transactions: list[tuple[list[int], bool]], expected: History
 ) -> None:
     for numbers, commit in transactions:
@@ -104,15 +104,15 @@ def test_check_history_of_faulty_outputs_finds_exactly_the_faults(
     assert check(stack.settings, names) == expected
 
 
-def test_broker_probe_of_a_running_broker_gets_an_answer_at_once(stack: Stack) -> None:
+def test_broker_probe_running_broker_responds(stack: Stack) -> None:
     probe = BrokerProbe(stack.settings.local.ports.kafka)
     answered_at = probe.wait(30)
     assert answered_at is not None
     assert answered_at >= probe.started_at
 
 
-def test_broker_probe_of_a_hung_broker_gets_no_answer(stack: Stack) -> None:
-    """The kernel accepts connections for a stopped process: a connection is no answer."""
+def test_broker_probe_hung_broker_times_out(stack: Stack) -> None:
+    """The kernel accepts connections of a stopped process, so the probe must wait for a response."""
     broker = psutil.Process(stack.pid("kafka"))
     broker.suspend()
     try:

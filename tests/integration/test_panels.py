@@ -29,7 +29,7 @@ from tests.valid_sessions import expected_kpis
 HOUR, HALF_HOUR, FIVE_MINUTES = 3_600, 1_800, 300
 DAY = Filters(since=START, until=END)
 MORNING = Filters(since=START + timedelta(hours=6), until=START + timedelta(hours=12))
-NEVER = Filters(since=START - timedelta(days=400), until=START - timedelta(days=399))
+WITHOUT_DATA = Filters(since=START - timedelta(days=400), until=START - timedelta(days=399))
 
 VIEWS: dict[str, tuple[Filters, int]] = {
     "the day": (DAY, HALF_HOUR),
@@ -38,12 +38,12 @@ VIEWS: dict[str, tuple[Filters, int]] = {
     "a category": (msgspec.structs.replace(DAY, category="living_room"), HALF_HOUR),
     "a category of quotes and emoji": (msgspec.structs.replace(DAY, category=QUOTED), HALF_HOUR),
     "a device": (msgspec.structs.replace(DAY, device="mobile"), HALF_HOUR),
-    "everything at once": (
+    "all filters": (
         msgspec.structs.replace(MORNING, category="bedroom", device="desktop", referrer="google"),
         FIVE_MINUTES,
     ),
-    "what is not there": (msgspec.structs.replace(DAY, category="*", referrer="x OR *:*"), HALF_HOUR),
-    "a day without data": (NEVER, HALF_HOUR),
+    "values without documents": (msgspec.structs.replace(DAY, category="*", referrer="x OR *:*"), HALF_HOUR),
+    "a day without data": (WITHOUT_DATA, HALF_HOUR),
 }
 PANELS = sorted({*METRICS, *TABLES, *DOCUMENTS})
 
@@ -92,7 +92,9 @@ def test_indices_match_the_ground_truth(loaded: Loaded) -> None:
     june = {"range": {"started_at": {"gte": "2054-06-01", "lt": "2054-07-01"}}}
     results = {alias: queries.count(loaded.client, alias, june) for alias in ("session_summary", "product_details")}
     assert results["session_summary"] == expected.documents["session_summary"] + len(extra)
-    assert results["product_details"] == expected.documents["product_details"] + sum(len(one.views) for one in extra)
+    assert results["product_details"] == expected.documents["product_details"] + sum(
+        len(session.views) for session in extra
+    )
 
 
 def test_predicted_sentiments_match_the_ground_truth(loaded: Loaded) -> None:
@@ -131,8 +133,8 @@ def test_query_panel_returns_the_reference_result(loaded: Loaded, name: str, vie
     table = query_panel(loaded.client, panel, filters)
     dimensions = sum(column.role == "dimension" for column in panel.columns)
     assert [row[:dimensions] for row in table.rows] == [row[:dimensions] for row in expected]
-    for row, truth in zip(table.rows, expected, strict=True):
-        assert row[dimensions:] == [near(number) for number in truth[dimensions:]], row[:dimensions]
+    for row, expected_row in zip(table.rows, expected, strict=True):
+        assert row[dimensions:] == [near(number) for number in expected_row[dimensions:]], row[:dimensions]
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -169,7 +171,7 @@ def test_filter_choices_are_those_of_the_time_range(loaded: Loaded) -> None:
     assert QUOTED in result["category"]
     assert set(result["device"]) == {session.device.type for session in selection.every}
     assert result["referrer"][0] == Counter(session.referrer for session in selection.every).most_common(1)[0][0]
-    assert filter_choices(loaded.client, NEVER) == {"category": [], "device": [], "referrer": []}
+    assert filter_choices(loaded.client, WITHOUT_DATA) == {"category": [], "device": [], "referrer": []}
 
 
 @pytest.mark.parametrize("name", PANELS)
@@ -182,10 +184,10 @@ def test_query_panel_missing_index_returns_no_data(stack: Stack, name: str) -> N
 
 def test_query_panel_errors_are_transient_or_terminal(stack: Stack) -> None:
     with (
-        connect(stack.settings.replace(elasticsearch={"url": "http://127.0.0.1:9"})) as nobody,
+        connect(stack.settings.replace(elasticsearch={"url": "http://127.0.0.1:9"})) as unreachable,
         pytest.raises(TransientError, match="is unavailable"),
     ):
-        query_panel(nobody, find_panel("shop-sessions"), DAY)
+        query_panel(unreachable, find_panel("shop-sessions"), DAY)
     with connect(stack.settings) as client, pytest.raises(TerminalError, match="has no index"):
         query_panel(client, find_panel("shop-links"), DAY)
 

@@ -88,10 +88,10 @@ def test_write_events_errors_are_transient_or_terminal(client: Elasticsearch, se
     with pytest.raises(TerminalError, match="rejected 1 of 1 events"):
         write_events(client, settings, [replace(LAG, detail="x" * 40_000)])
     with (
-        connect(settings.replace(elasticsearch={"url": "http://127.0.0.1:9"})) as nobody,
+        connect(settings.replace(elasticsearch={"url": "http://127.0.0.1:9"})) as unreachable,
         pytest.raises(TransientError, match="is unavailable"),
     ):
-        write_events(nobody, settings, [LAG])
+        write_events(unreachable, settings, [LAG])
 
 
 def test_ensure_templates_adds_missing_fields_to_existing_indices(client: Elasticsearch, settings: Settings) -> None:

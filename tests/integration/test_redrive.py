@@ -41,7 +41,7 @@ def minute(sessions: int) -> str:
 
 
 class DeadLetters:
-    """What lies in `documents.dead` since the test began."""
+    """Dead letters in `documents.dead` since the test began."""
 
     def __init__(self, settings: Settings, client: Elasticsearch) -> None:
         self.settings, self.client = settings, client
@@ -49,17 +49,17 @@ class DeadLetters:
         self.reader = KafkaConsumer(
             bootstrap_servers=settings.kafka.bootstrap_servers, group_id=REDRIVE_GROUP, enable_auto_commit=False
         )
-        self.places = [TopicPartition(DEAD, number) for number in range(settings.kafka.partitions)]
-        self.reader.assign(self.places)
-        self.reader.seek_to_end(*self.places)
-        self.starts = {topic_partition: self.reader.position(topic_partition) for topic_partition in self.places}
-        # Letters of other tests are none of these tests' business.
+        self.partitions = [TopicPartition(DEAD, number) for number in range(settings.kafka.partitions)]
+        self.reader.assign(self.partitions)
+        self.reader.seek_to_end(*self.partitions)
+        self.starts = {topic_partition: self.reader.position(topic_partition) for topic_partition in self.partitions}
+        # Ignore the dead letters of other tests.
         self.reader.commit()
 
     def put(self, *dead_letters: DeadLetter) -> None:
-        for each in dead_letters:
-            partition = each.origin.offset % self.settings.kafka.partitions
-            self.producer.send(DEAD, value=msgspec.json.encode(each), partition=partition).get(timeout=30)
+        for record in dead_letters:
+            partition = record.origin.offset % self.settings.kafka.partitions
+            self.producer.send(DEAD, value=msgspec.json.encode(record), partition=partition).get(timeout=30)
 
     def redrive(self) -> Summary:
         return redrive(self.settings, self.client, lambda _: None)
@@ -67,22 +67,23 @@ class DeadLetters:
     def dead(self) -> set[str | None]:
         for topic_partition, start in self.starts.items():
             self.reader.seek(topic_partition, start)
-        ends = self.reader.end_offsets(self.places)
-        placed: list[StoredDeadLetter] = []
-        while any(self.reader.position(topic_partition) < ends[topic_partition] for topic_partition in self.places):
+        ends = self.reader.end_offsets(self.partitions)
+        results: list[StoredDeadLetter] = []
+        while any(self.reader.position(topic_partition) < ends[topic_partition] for topic_partition in self.partitions):
             for records in self.reader.poll(timeout_ms=200).values():
-                placed += [
+                results += [
                     StoredDeadLetter(record.partition, record.offset, result)
                     for record in records
                     if (result := decode(record.value))
                 ]
         redriven = {
-            topic_partition.partition: self.reader.committed(topic_partition) or 0 for topic_partition in self.places
+            topic_partition.partition: self.reader.committed(topic_partition) or 0
+            for topic_partition in self.partitions
         }
         return {
-            each.dead_letter.id
-            for each in placed
-            if not each.dead_letter.redrivable or each.offset >= redriven[each.partition]
+            stored.dead_letter.id
+            for stored in results
+            if not stored.dead_letter.redrivable or stored.offset >= redriven[stored.partition]
         }
 
     def scores(self) -> dict[str, object]:
@@ -94,14 +95,14 @@ class DeadLetters:
 def dead_letters(stack: Stack) -> Iterator[DeadLetters]:
     with connect(stack.settings) as client:
         ensure_templates(client, stack.settings)
-        made = DeadLetters(stack.settings, client)
-        yield made
-        made.producer.close()
-        made.reader.close()
+        fixture = DeadLetters(stack.settings, client)
+        yield fixture
+        fixture.producer.close()
+        fixture.reader.close()
         client.indices.delete(index=[f"{alias}-{MONTH}" for alias in INDICES], ignore_unavailable=True)
 
 
-def test_redrive_after_repair_indexes_each_letter_once(dead_letters: DeadLetters) -> None:
+def test_redrive_after_repair_indexes_each_dead_letter_once(dead_letters: DeadLetters) -> None:
     dead_letters.client.index(index=INDEX, id="redrive-2", document={"session_id": "redrive-2", "score": 0.9})
     dead_letters.client.index(
         index=f"kpi_minute-{MONTH}", id="redrive-6", document={"sessions": 5}, version=5, version_type="external"
@@ -116,7 +117,7 @@ def test_redrive_after_repair_indexes_each_letter_once(dead_letters: DeadLetters
         dead_letter(6, minute(3), index="kpi_minute"),
         dead_letter(7, minute(4), index="kpi_minute"),
     )
-    for value in (b"no letter", b"{}", b"\xff", None):
+    for value in (b"not JSON", b"{}", b"\xff", None):
         dead_letters.producer.send(DEAD, key=b"any", value=value, partition=0).get(timeout=30)
     counted = survey(dead_letters.settings)
     assert (counted.dead_letters, counted.undecodable, counted.truncated) == (12, 5, 1)
@@ -128,14 +129,14 @@ def test_redrive_after_repair_indexes_each_letter_once(dead_letters: DeadLetters
     done = dead_letters.redrive()
     queries.refresh(dead_letters.client)
     assert (done.dead_letters, done.stored, done.present, done.rejected) == (12, 3, 3, {})
-    # What is there already stays, whatever the letter says.
+    # Existing documents are not replaced.
     assert dead_letters.scores() == {"redrive-1": 0.5, "redrive-2": 0.9, "redrive-3": 0.5}
     assert dead_letters.client.get(index=f"kpi_minute-{MONTH}", id="redrive-6")["_source"]["sessions"] == 5
     assert dead_letters.dead() == {"redrive-5", None}
     assert dead_letters.redrive().dead_letters == 0
 
 
-def test_redrive_letter_rejected_again_stays_for_the_next_run(dead_letters: DeadLetters) -> None:
+def test_redrive_rejected_again_is_retained_for_the_next_run(dead_letters: DeadLetters) -> None:
     dead_letters.client.indices.create(index=INDEX, mappings={"properties": {"label": {"type": "date"}}})
     dead_letters.put(dead_letter(1, review(1)), dead_letter(2, review(2, label="2043-01-01")))
     first = dead_letters.redrive()
@@ -148,7 +149,9 @@ def test_redrive_letter_rejected_again_stays_for_the_next_run(dead_letters: Dead
     assert dead_letters.dead() == set()
 
 
-def test_redrive_blocked_index_keeps_its_offsets(dead_letters: DeadLetters, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_redrive_blocked_index_does_not_commit_offsets(
+    dead_letters: DeadLetters, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "RETRY_S", 0.5)
     dead_letters.client.indices.create(index=INDEX, settings={"index.blocks.write": True})
     dead_letters.put(dead_letter(1, review(1)))
@@ -164,11 +167,11 @@ def test_redrive_killed_before_commit_repeats_idempotently(
 ) -> None:
     dead_letters.put(dead_letter(1, review(1)))
     with monkeypatch.context() as crashing:
-        crashing.setattr(KafkaConsumer, "commit", _die)
+        crashing.setattr(KafkaConsumer, "commit", _raise_killed)
         with pytest.raises(RuntimeError, match="killed"):
             dead_letters.redrive()
     assert dead_letters.dead() == {"redrive-1"}
-    # Meanwhile the stream read the session again, and its newer state must stay.
+    # The stream indexed the session again meanwhile; its newer state must not change.
     dead_letters.client.index(
         index=INDEX, id="redrive-1", document={"session_id": "redrive-1", "score": 0.7}, refresh=True
     )
@@ -178,7 +181,7 @@ def test_redrive_killed_before_commit_repeats_idempotently(
     assert dead_letters.dead() == set()
 
 
-def test_redrive_offsets_are_retained_longer_than_letters(dead_letters: DeadLetters) -> None:
+def test_redrive_offsets_are_retained_longer_than_dead_letters(dead_letters: DeadLetters) -> None:
     admin = KafkaAdminClient(bootstrap_servers=dead_letters.settings.kafka.bootstrap_servers)
     try:
         names = [(ConfigResourceType.TOPIC, DEAD), (ConfigResourceType.BROKER, "1")]
@@ -186,16 +189,16 @@ def test_redrive_offsets_are_retained_longer_than_letters(dead_letters: DeadLett
     finally:
         admin.close()
     topic, broker = described["topic"][DEAD], described["broker"]["1"]
-    # A letter lies in Kafka for as long as its segment takes others, and then for its retention.
-    oldest_letter_ms = int(topic["retention.ms"]["value"]) + int(topic["segment.ms"]["value"])
-    assert int(broker["offsets.retention.minutes"]["value"]) * 60_000 > oldest_letter_ms
+    # Kafka retains a record until its segment is closed, and then for the retention.
+    max_retention_ms = int(topic["retention.ms"]["value"]) + int(topic["segment.ms"]["value"])
+    assert int(broker["offsets.retention.minutes"]["value"]) * 60_000 > max_retention_ms
 
 
-def test_survey_recreated_topic_counts_its_letters(dead_letters: DeadLetters) -> None:
+def test_survey_recreated_topic_counts_its_dead_letters(dead_letters: DeadLetters) -> None:
     dead_letters.put(dead_letter(1, review(1)))
     assert survey(dead_letters.settings).dead_letters == 1
-    # As the earlier topic of this name left them: behind the ends of this one.
-    ends = dead_letters.reader.end_offsets(dead_letters.places)
+    # Offsets of an earlier topic of this name exceed the ends of this one.
+    ends = dead_letters.reader.end_offsets(dead_letters.partitions)
     dead_letters.reader.commit(
         {topic_partition: OffsetAndMetadata(end + 5, "", -1) for topic_partition, end in ends.items()}
     )
@@ -211,5 +214,5 @@ def test_redrive_without_kafka_raises_transient_error(
         survey(unavailable)
 
 
-def _die(*_: object, **__: object) -> None:
+def _raise_killed(*_: object, **__: object) -> None:
     raise RuntimeError("killed")

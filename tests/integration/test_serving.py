@@ -48,9 +48,9 @@ def put_kpi(client: Elasticsearch, minute: int, category: str, sessions: int, re
     client.index(index=index_name("kpi_minute", MONTH), document=msgspec.to_builtins(row))
 
 
-def put_session(client: Elasticsearch, identity: str, received: datetime) -> None:
-    document = {"session_id": identity, "received_at": received.isoformat(), "started_at": received.isoformat()}
-    client.index(index=index_name("session_summary", MONTH), id=identity, document=document)
+def put_session(client: Elasticsearch, document_id: str, received: datetime) -> None:
+    document = {"session_id": document_id, "received_at": received.isoformat(), "started_at": received.isoformat()}
+    client.index(index=index_name("session_summary", MONTH), id=document_id, document=document)
 
 
 def test_ensure_templates_with_an_index_of_an_earlier_version_changes_nothing(
@@ -87,8 +87,8 @@ def test_kpi_by_category_sums_minutes_and_rows(client: Elasticsearch) -> None:
 
 def test_sessions_since_returns_each_session_once(client: Elasticsearch) -> None:
     arrivals = {f"probe-{number}": MONTH + timedelta(seconds=number) for number in range(5)}
-    for identity, received in arrivals.items():
-        put_session(client, identity, received)
+    for document_id, received in arrivals.items():
+        put_session(client, document_id, received)
     queries.refresh(client)
     since = MONTH + timedelta(seconds=1)
     first = queries.sessions_since(client, since, size=2)
@@ -96,10 +96,10 @@ def test_sessions_since_returns_each_session_once(client: Elasticsearch) -> None
     assert list(queries.sessions_since(client, since, seen=first)) == ["probe-3", "probe-4"]
     assert queries.latest_session(client) == queries.LatestSession("probe-4", arrivals["probe-4"])
     assert queries.latest_session_by(client, arrivals["probe-4"]) == queries.latest_session(client)
-    # A clock ahead by less than a minute is taken as it is, one beyond that is not looked at.
+    # A clock skew of less than a minute is accepted; later sessions are ignored.
     latest = queries.latest_session_by(client, MONTH - timedelta(seconds=58))
     assert latest == queries.LatestSession("probe-2", arrivals["probe-2"])
-    assert set(queries.documents(client, "session_summary", ["probe-0", "nobody"])) == {"probe-0"}
+    assert set(queries.documents(client, "session_summary", ["probe-0", "missing"])) == {"probe-0"}
 
 
 def test_freshness_probe_finds_a_session_indexed_under_its_user(stack: Stack, client: Elasticsearch) -> None:
@@ -129,20 +129,20 @@ def test_queries_errors_are_transient_or_terminal(stack: Stack, client: Elastics
     with pytest.raises(TerminalError, match="400"):
         queries.count(client, "kpi_minute", {"no_such_query": {}})
     with (
-        connect(stack.settings.replace(elasticsearch={"url": "http://127.0.0.1:9"})) as nobody,
+        connect(stack.settings.replace(elasticsearch={"url": "http://127.0.0.1:9"})) as unreachable,
         pytest.raises(TransientError, match="is unavailable"),
     ):
-        queries.count(nobody, "kpi_minute")
+        queries.count(unreachable, "kpi_minute")
 
 
 def test_drop_old_older_events_index_is_deleted_when_all_events_are_old(client: Elasticsearch) -> None:
     index = older_index("session_summary")
     client.indices.delete(index=index, ignore_unavailable=True)
-    for identity, started in (("old", "1931-01-01T00:00:00Z"), ("kept", "1960-01-01T00:00:00Z")):
-        client.index(index=index, id=identity, document={"session_id": identity, "started_at": started})
+    for document_id, started in (("old", "1931-01-01T00:00:00Z"), ("retained", "1960-01-01T00:00:00Z")):
+        client.index(index=index, id=document_id, document={"session_id": document_id, "started_at": started})
     try:
         assert index not in drop_old(client, MONTHS, MONTH, dry_run=False)
-        client.delete(index=index, id="kept")
+        client.delete(index=index, id="retained")
         assert index in drop_old(client, MONTHS, MONTH)
         assert client.indices.exists(index=index)
         assert index in drop_old(client, MONTHS, MONTH, dry_run=False)
@@ -156,8 +156,8 @@ def older_events(client: Elasticsearch) -> Iterator[str]:
     """An index of older events, one of which is retained."""
     index = older_index("session_summary")
     client.indices.delete(index=index, ignore_unavailable=True)
-    event = {"session_id": "kept", "started_at": "1960-01-01T00:00:00Z"}
-    client.index(index=index, id="kept", document=event)
+    event = {"session_id": "retained", "started_at": "1960-01-01T00:00:00Z"}
+    client.index(index=index, id="retained", document=event)
     yield index
     client.indices.delete(index=index, ignore_unavailable=True)
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-# What PyFlink appends to its own jars; it sets FLINK_LIB_DIR itself, whatever it was before.
-MORE_JARS = "HADOOP_CLASSPATH"
+# PyFlink appends this variable to its class path; it overwrites FLINK_LIB_DIR.
+EXTRA_CLASS_PATH = "HADOOP_CLASSPATH"
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _connector() -> None:
-    """Must be set before the first table environment starts Flink, which then serves the whole run."""
+    """Set the class path before the first table environment starts the JVM of the whole run."""
     connectors = list((ROOT / ".showroom/java/flink").glob("flink-sql-connector-kafka*.jar"))
-    assert len(connectors) == 1, "the Kafka connector is not fetched: run ./showroom test"
-    os.environ[MORE_JARS] = str(connectors[0])
+    assert len(connectors) == 1, "the Kafka connector is missing: run ./showroom test"
+    os.environ[EXTRA_CLASS_PATH] = str(connectors[0])

@@ -1,4 +1,4 @@
-"""Bulk bodies, answers and dead letters, byte by byte."""
+"""Bulk request bodies, bulk responses and dead letters."""
 
 import json
 from datetime import UTC, datetime
@@ -9,22 +9,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flink.bulk import (
-    MAX_LETTER_CHARACTERS,
-    Answer,
-    Failure,
+    MAX_DEAD_LETTER_CHARACTERS,
+    BulkResult,
+    FailedRequest,
     Item,
     RejectedItem,
-    body_of,
     bulk_action,
+    bulk_body,
     chunks,
-    newest_of,
-    read_answer,
-    read_failure,
+    latest_by_id,
+    parse_bulk_response,
+    parse_failed_response,
     record_to_dead_letter,
     split_in_half,
     to_dead_letter,
 )
-from flink.documents import documents_of
+from flink.documents import build_documents
 from include.contracts.dead_letters import DOCUMENT_ERRORS, DeadLetter, Origin
 from include.contracts.index_documents import KpiMinute
 from tests.valid_sessions import valid_session
@@ -33,11 +33,11 @@ MONTH = datetime(2026, 11, 1, tzinfo=UTC)
 ORIGIN = Origin(topic="sessions.valid", partition=3, offset=42)
 
 
-def plain(number: int, size: int = 10) -> Item:
+def item_of_size(number: int, size: int = 10) -> Item:
     return Item(number, "session_summary", str(number), b"x" * size)
 
 
-def answer(*results: tuple[int, str | None]) -> bytes:
+def bulk_response(*results: tuple[int, str | None]) -> bytes:
     items = [
         {"index": {"status": status} | ({"error": {"type": kind, "reason": "no"}} if kind else {})}
         for status, kind in results
@@ -45,7 +45,7 @@ def answer(*results: tuple[int, str | None]) -> bytes:
     return json.dumps({"items": items}).encode()
 
 
-def failed(kind: str) -> bytes:
+def failed_response(kind: str) -> bytes:
     return json.dumps({"error": {"type": kind, "reason": "no"}, "status": 400}).encode()
 
 
@@ -65,10 +65,10 @@ def kpi(sessions: int, category: str = "all") -> KpiMinute:
     )
 
 
-def test_a_body_names_index_and_id_before_each_document() -> None:
+def test_bulk_body_has_index_and_id_before_each_document() -> None:
     session = valid_session(user_id="u", session_id='s-"1\\')
-    items = [bulk_action(0, *addressed, session.received_at) for addressed in documents_of(session)]
-    lines = body_of(items).split(b"\n")
+    items = [bulk_action(0, *document, session.received_at) for document in build_documents(session)]
+    lines = bulk_body(items).split(b"\n")
     assert lines.pop() == b""
     actions = [json.loads(line)["index"] for line in lines[::2]]
     assert actions == [
@@ -79,49 +79,49 @@ def test_a_body_names_index_and_id_before_each_document() -> None:
     assert json.loads(lines[1])["session_id"] == session.session_id
 
 
-def test_the_month_is_of_utc() -> None:
+def test_bulk_action_month_is_in_utc() -> None:
     session = valid_session(started_at=datetime.fromisoformat("2026-12-01T00:30:00+02:00"))
-    item = bulk_action(0, *documents_of(session)[0], session.received_at)
+    item = bulk_action(0, *build_documents(session)[0], session.received_at)
     assert b'"_index":"session_summary-2026.11"' in item.lines
 
 
-def test_item_of_an_event_that_arrived_years_later_names_the_index_of_older_events() -> None:
+def test_bulk_action_of_an_event_that_arrived_years_later_uses_the_older_index() -> None:
     session = valid_session(started_at=datetime(2006, 3, 1, tzinfo=UTC))
-    items = [bulk_action(0, *addressed, MONTH) for addressed in documents_of(session)]
+    items = [bulk_action(0, *document, MONTH) for document in build_documents(session)]
     actions = [json.loads(item.lines.split(b"\n")[0])["index"]["_index"] for item in items]
     assert actions == ["session_summary-older", "product_details-older", "product_sentiment-older"]
 
 
-def test_a_versioned_item_yields_to_what_is_newer() -> None:
+def test_bulk_action_with_a_version_uses_external_gte() -> None:
     action = json.loads(bulk_action(0, "kpi_minute", "id", kpi(7), MONTH, version=7).lines.split(b"\n")[0])["index"]
     assert (action["version"], action["version_type"]) == (7, "external_gte")
 
 
 @given(st.lists(st.integers(1, 50), max_size=40), st.integers(1, 10), st.integers(1, 120))
-def test_chunks_keep_order_and_both_bounds(sizes: list[int], documents: int, size: int) -> None:
-    items = [plain(number, length) for number, length in enumerate(sizes)]
-    made = list(chunks(items, documents, size))
-    assert [item for chunk in made for item in chunk] == items
-    for chunk in made:
-        assert 0 < len(chunk) <= documents
-        assert len(chunk) == 1 or sum(len(item.lines) for item in chunk) <= size
+def test_chunks_keep_order_and_limits(sizes: list[int], max_documents: int, max_bytes: int) -> None:
+    items = [item_of_size(number, length) for number, length in enumerate(sizes)]
+    result = list(chunks(items, max_documents, max_bytes))
+    assert [item for chunk in result for item in chunk] == items
+    for chunk in result:
+        assert 0 < len(chunk) <= max_documents
+        assert len(chunk) == 1 or sum(len(item.lines) for item in chunk) <= max_bytes
 
 
-def test_halves_are_the_whole_in_order() -> None:
-    items = [plain(number) for number in range(5)]
+def test_split_in_half_keeps_all_items_in_order() -> None:
+    items = [item_of_size(number) for number in range(5)]
     first, second = split_in_half(items)
     assert [*first, *second] == items
     assert len(first) == 2
 
 
-def test_of_one_id_only_the_last_state_travels() -> None:
+def test_latest_by_id_returns_the_last_item_of_each_id() -> None:
     states = [bulk_action(row, "kpi_minute", name, kpi(row + 1), MONTH) for row, name in enumerate(("a", "b", "a"))]
-    assert [(item.id, item.row) for item in newest_of(states)] == [("a", 2), ("b", 1)]
+    assert [(item.id, item.row) for item in latest_by_id(states)] == [("a", 2), ("b", 1)]
 
 
-def test_an_answer_sorts_stored_busy_and_refused() -> None:
-    items = [plain(number) for number in range(6)]
-    body = answer(
+def test_parse_bulk_response_separates_stored_retryable_and_rejected_items() -> None:
+    items = [item_of_size(number) for number in range(6)]
+    body = bulk_response(
         (201, None),
         (429, "es_rejected_execution_exception"),
         (400, "strict_dynamic_mapping_exception"),
@@ -129,16 +129,19 @@ def test_an_answer_sorts_stored_busy_and_refused() -> None:
         (503, "unavailable_shards_exception"),
         (409, "version_conflict_engine_exception"),
     )
-    decision = read_answer(items, body)
-    assert decision.again == [items[1], items[4]]
-    assert decision.refused == [RejectedItem(items[2], "400 strict_dynamic_mapping_exception: no")]
-    assert decision.busy == "503 unavailable_shards_exception: no"
+    result = parse_bulk_response(items, body)
+    assert result.retryable == [items[1], items[4]]
+    assert result.rejected == [RejectedItem(items[2], "400 strict_dynamic_mapping_exception: no")]
+    assert result.retry_reason == "503 unavailable_shards_exception: no"
 
 
-def test_the_cause_of_a_refusal_is_told() -> None:
+def test_parse_bulk_response_reason_includes_the_cause() -> None:
     error = {"type": "document_parsing_exception", "reason": "failed", "caused_by": {"reason": "not a date"}}
     body = json.dumps({"items": [{"index": {"status": 400, "error": error}}]}).encode()
-    assert read_answer([plain(0)], body).refused[0].reason == "400 document_parsing_exception: failed (not a date)"
+    assert (
+        parse_bulk_response([item_of_size(0)], body).rejected[0].reason
+        == "400 document_parsing_exception: failed (not a date)"
+    )
 
 
 @pytest.mark.parametrize(
@@ -156,49 +159,53 @@ def test_the_cause_of_a_refusal_is_told() -> None:
         (400, "an_error_of_a_later_release"),
     ],
 )
-def test_read_answer_with_an_error_of_the_index_retries_the_document(status: int, kind: str) -> None:
-    decision = read_answer([plain(0)], answer((status, kind)))
-    assert (decision.again, decision.refused) == ([plain(0)], [])
-    assert decision.busy == f"{status} {kind}: no"
+def test_parse_bulk_response_index_error_is_retryable(status: int, kind: str) -> None:
+    result = parse_bulk_response([item_of_size(0)], bulk_response((status, kind)))
+    assert (result.retryable, result.rejected) == ([item_of_size(0)], [])
+    assert result.retry_reason == f"{status} {kind}: no"
 
 
 @pytest.mark.parametrize("kind", sorted(DOCUMENT_ERRORS))
-def test_read_answer_with_an_error_of_the_document_refuses_it(kind: str) -> None:
-    decision = read_answer([plain(0)], answer((400, kind)))
-    assert decision == Answer([], [RejectedItem(plain(0), f"400 {kind}: no")], None)
+def test_parse_bulk_response_document_error_rejects_the_document(kind: str) -> None:
+    result = parse_bulk_response([item_of_size(0)], bulk_response((400, kind)))
+    assert result == BulkResult([], [RejectedItem(item_of_size(0), f"400 {kind}: no")], None)
 
 
-def test_read_answer_with_a_failure_without_an_error_retries_the_document() -> None:
-    assert read_answer([plain(0)], answer((500, None))).again == [plain(0)]
+def test_parse_bulk_response_failure_without_an_error_is_retryable() -> None:
+    assert parse_bulk_response([item_of_size(0)], bulk_response((500, None))).retryable == [item_of_size(0)]
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"{}", b'{"items":[{}]}', answer((201, None), (201, None))])
-def test_an_answer_that_does_not_speak_of_each_document_is_no_answer(body: bytes) -> None:
-    with pytest.raises(ValueError, match="bulk answer"):
-        read_answer([plain(0)], body)
+@pytest.mark.parametrize("body", [b"", b"<html>", b"{}", b'{"items":[{}]}', bulk_response((201, None), (201, None))])
+def test_parse_bulk_response_without_a_result_per_document_raises_value_error(body: bytes) -> None:
+    with pytest.raises(ValueError, match="invalid bulk response"):
+        parse_bulk_response([item_of_size(0)], body)
 
 
 @pytest.mark.parametrize(
     ("status", "body", "failure"),
     [
-        (400, b"<html>Bad Request", Failure("400 <html>Bad Request", False)),
-        (400, failed("illegal_argument_exception"), Failure("400 illegal_argument_exception: no", False)),
-        (400, failed("mapper_parsing_exception"), Failure("400 mapper_parsing_exception: no", True)),
-        (503, failed("mapper_parsing_exception"), Failure("503 mapper_parsing_exception: no", False)),
-        (413, b"", Failure("413 ", True)),
-        (413, failed("content_too_long_exception"), Failure("413 content_too_long_exception: no", True)),
-        (400, b'{"error":"no handler found"}', Failure('400 {"error":"no handler found"}', False)),
+        (400, b"<html>Bad Request", FailedRequest("400 <html>Bad Request", False)),
+        (
+            400,
+            failed_response("illegal_argument_exception"),
+            FailedRequest("400 illegal_argument_exception: no", False),
+        ),
+        (400, failed_response("mapper_parsing_exception"), FailedRequest("400 mapper_parsing_exception: no", True)),
+        (503, failed_response("mapper_parsing_exception"), FailedRequest("503 mapper_parsing_exception: no", False)),
+        (413, b"", FailedRequest("413 ", True)),
+        (413, failed_response("content_too_long_exception"), FailedRequest("413 content_too_long_exception: no", True)),
+        (400, b'{"error":"no handler found"}', FailedRequest('400 {"error":"no handler found"}', False)),
     ],
 )
-def test_read_failure_of_a_request_refuses_a_document_by_the_closed_list_only(
-    status: int, body: bytes, failure: Failure
+def test_parse_failed_response_rejects_a_document_only_for_document_errors(
+    status: int, body: bytes, failure: FailedRequest
 ) -> None:
-    assert read_failure(status, body) == failure
+    assert parse_failed_response(status, body) == failure
 
 
-def test_a_letter_holds_the_document_as_it_was_sent() -> None:
-    addressed = documents_of(valid_session())[0]
-    item = bulk_action(5, *addressed, MONTH)
+def test_to_dead_letter_contains_the_document_as_sent() -> None:
+    document = build_documents(valid_session())[0]
+    item = bulk_action(5, *document, MONTH)
     dead_letter = msgspec.json.decode(to_dead_letter(RejectedItem(item, "400 why"), ORIGIN), type=DeadLetter)
     assert (dead_letter.index, dead_letter.id, dead_letter.reason, dead_letter.origin) == (
         item.alias,
@@ -206,13 +213,13 @@ def test_a_letter_holds_the_document_as_it_was_sent() -> None:
         "400 why",
         ORIGIN,
     )
-    assert dead_letter.document.encode() == msgspec.json.encode(addressed.document)
+    assert dead_letter.document.encode() == msgspec.json.encode(document.document)
     assert dead_letter.target == "session_summary-2026.11"
     assert not dead_letter.truncated
 
 
 @pytest.mark.parametrize("value", [None, b"", b"\xff\xfe", b"{", b'"\xed\xa0\x80"'])
-def test_a_letter_takes_any_bytes(value: bytes | None) -> None:
+def test_record_to_dead_letter_accepts_any_bytes(value: bytes | None) -> None:
     dead_letter = msgspec.json.decode(
         record_to_dead_letter("session_summary", value, "unreadable", ORIGIN), type=DeadLetter
     )
@@ -220,8 +227,8 @@ def test_a_letter_takes_any_bytes(value: bytes | None) -> None:
     assert dead_letter.document == (value or b"").decode("utf-8", "backslashreplace")
 
 
-def test_a_huge_record_makes_a_bounded_letter() -> None:
-    text = record_to_dead_letter("session_summary", b"x" * (MAX_LETTER_CHARACTERS + 1), "unreadable", ORIGIN)
+def test_record_to_dead_letter_truncates_a_large_record() -> None:
+    text = record_to_dead_letter("session_summary", b"x" * (MAX_DEAD_LETTER_CHARACTERS + 1), "unreadable", ORIGIN)
     dead_letter = msgspec.json.decode(text, type=DeadLetter)
     assert dead_letter.truncated
-    assert len(dead_letter.document) == MAX_LETTER_CHARACTERS
+    assert len(dead_letter.document) == MAX_DEAD_LETTER_CHARACTERS

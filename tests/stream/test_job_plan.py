@@ -1,4 +1,4 @@
-"""What the planner makes of the job: each side effect once, the tables as the contracts say."""
+"""The plan of the job: each side effect once, tables as in the contracts."""
 
 import re
 from pathlib import Path
@@ -30,27 +30,27 @@ def plan(table_environment: StreamTableEnvironment) -> str:
 
 
 @pytest.mark.parametrize("function", [INDEX_SESSIONS, INDEX_KPI])
-def test_documents_are_sent_exactly_once_for_each_record(plan: str, function: str) -> None:
+def test_plan_calls_each_indexing_function_once_per_record(plan: str, function: str) -> None:
     assert len(re.findall(rf"\b{function}\(", plan)) == 1
     call = next(line for line in plan.splitlines() if f"{function}(" in line)
-    # Nothing between source and function may filter, or a record would be skipped.
+    # Because a filter between source and function would skip records.
     assert re.search(r"PythonCalc\(select=\[", call)
     assert "where" not in call
 
 
-def test_each_topic_is_read_once_for_each_pipeline(plan: str) -> None:
+def test_plan_reads_each_topic_once_per_pipeline(plan: str) -> None:
     assert [plan.count(f" {name}, ") + plan.count(f" {name}]") for name in ("valid_records", "kpi_records")] == [1, 1]
     assert plan.count("valid_sessions]") == 1
 
 
-def test_minutes_are_an_updating_aggregate_without_watermarks(plan: str) -> None:
+def test_plan_aggregates_minutes_without_watermarks(plan: str) -> None:
     assert "GroupAggregate(groupBy=[id]" in plan
     assert "Watermark" not in plan
-    # The group's key is the table's key: nothing has to be held back to put changes in order.
+    # Because the group's key is the table's key, changes need no reordering.
     assert "upsertMaterialize" not in plan
 
 
-def test_the_settings_reach_the_job() -> None:
+def test_configuration_uses_the_settings() -> None:
     options = configuration(SETTINGS)
     expected = {
         "pipeline.name": JOB_NAME,
@@ -70,16 +70,16 @@ def test_an_option_is_the_jobs_or_the_clusters() -> None:
     assert not cluster & set(configuration(SETTINGS))
 
 
-def test_tables_read_and_write_the_contracts_topics() -> None:
+def test_tables_use_the_topics_of_the_contracts() -> None:
     text = "\n".join(tables(SETTINGS))
     assert [text.count(f"'topic' = '{topic}'") for topic in (VALID, KPI, DEAD)] == [2, 2, 1]
-    # One group a source: two readers of a topic would overwrite each other's place in it.
+    # Because two readers in one group would overwrite each other's offsets.
     groups = re.findall(r"'properties.group.id' = '([^']+)'", text)
     assert len(groups) == len(set(groups)) == 3
     assert text.count("'properties.isolation.level' = 'read_committed'") == 3
     assert len(inserts(SETTINGS)) == 3
 
 
-def test_a_quote_in_a_setting_stays_inside_its_text() -> None:
+def test_tables_escape_quotes_in_settings() -> None:
     text = tables(SETTINGS.replace(kafka={"bootstrap_servers": "a'b:1"}))[0]
     assert "'properties.bootstrap.servers' = 'a''b:1'" in text

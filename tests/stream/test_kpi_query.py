@@ -1,4 +1,4 @@
-"""The minutes, counted by Flink's SQL and one by one in Python: the same rows, field by field."""
+"""KPIs per minute by Flink SQL equal the reference counts in Python."""
 
 import random
 from collections.abc import Callable
@@ -24,7 +24,7 @@ Count = Callable[[list[bytes]], dict[str, dict[str, Any]]]
 
 @pytest.fixture
 def count(tmp_path: Path) -> Count:
-    """Runs the job's own query over records of a file instead of a topic."""
+    """Return a function that runs the job's query over records in a file."""
 
     def run(records: list[bytes]) -> dict[str, dict[str, Any]]:
         (tmp_path / "valid.json").write_bytes(b"\n".join(records))
@@ -46,48 +46,46 @@ def count(tmp_path: Path) -> Count:
     return run
 
 
-def some_sessions(number: int) -> list[ValidSession]:
-    """Sessions of few minutes, users and days, so that rows gather many of them; some come very late."""
-    chance = random.Random(11)
+def random_sessions(number: int) -> list[ValidSession]:
+    """Return sessions of few minutes, users and days, so that rows aggregate many of them; some are very late."""
+    rng = random.Random(11)
     sessions = []
     for index in range(number):
-        started = STARTED + timedelta(seconds=chance.uniform(-200, 200))
-        seconds = chance.randrange(1_000)
-        delay = timedelta(seconds=chance.choice([1, 599, 600, 601, 90_000]))
-        made = chance.random() < 0.4
-        categories = chance.choices(CATEGORIES, k=chance.randrange(4))
+        started = STARTED + timedelta(seconds=rng.uniform(-200, 200))
+        seconds = rng.randrange(1_000)
+        delay = timedelta(seconds=rng.choice([1, 599, 600, 601, 90_000]))
+        made = rng.random() < 0.4
+        categories = rng.choices(CATEGORIES, k=rng.randrange(4))
         sessions.append(
             valid_session(
                 session_id=f"s-{index}",
-                user_id=f"u-{chance.randrange(5)}",
+                user_id=f"u-{rng.randrange(5)}",
                 started_at=started,
                 duration_s=seconds,
                 received_at=started + timedelta(seconds=seconds) + delay,
                 views=[viewed(category=category) for category in categories],
-                purchase=Purchase(
-                    made=made, amount=chance.randrange(-5_000, 90_000) / 100 if made else 0.0, payment=None
-                ),
+                purchase=Purchase(made=made, amount=rng.randrange(-5_000, 90_000) / 100 if made else 0.0, payment=None),
             )
         )
     return sessions
 
 
-def test_rows_equal_a_count_by_hand(count: Count) -> None:
-    sessions = some_sessions(300)
+def test_kpi_query_equals_the_reference_counts(count: Count) -> None:
+    sessions = random_sessions(300)
     counted = count([encoded(session) for session in sessions])
     expected = expected_kpis(sessions, SETTINGS.stream.lateness_threshold_s)
     assert counted.keys() == expected.keys()
-    for identity, row in expected.items():
-        assert counted[identity] == pytest.approx(row), identity
+    for row_id, row in expected.items():
+        assert counted[row_id] == pytest.approx(row), row_id
 
 
-def test_a_session_counts_once_in_all_and_once_in_each_category(count: Count) -> None:
+def test_kpi_query_counts_a_session_once_in_all_and_once_per_category(count: Count) -> None:
     session = valid_session(views=[viewed(), viewed(), viewed(category="office"), viewed(category="all")])
     rows = count([encoded(session)])
     assert {row["category"]: row["sessions"] for row in rows.values()} == {"living_room": 1, "office": 1, "all": 1}
 
 
-def test_broken_records_are_passed_over(count: Count) -> None:
+def test_kpi_query_skips_invalid_records(count: Count) -> None:
     good = valid_session()
     broken = [
         b"{",

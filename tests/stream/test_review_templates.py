@@ -1,4 +1,4 @@
-"""Planted review texts are clear to the sentiment analysis that the stream uses."""
+"""Generated reviews have an unambiguous sentiment for VADER."""
 
 import pytest
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
@@ -6,13 +6,14 @@ from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 from include.ingest.catalogue import PRODUCTS
 from include.ingest.reviews import TEMPLATES, Sentiment
 
-CLEAR = 0.4
+MIN_SCORE = 0.4
 
 
 @pytest.mark.parametrize(
-    ("sentiment", "low", "high"), [("negative", -1.0, -CLEAR), ("neutral", 0.0, 0.0), ("positive", CLEAR, 1.0)]
+    ("sentiment", "low", "high"),
+    [("negative", -1.0, -MIN_SCORE), ("neutral", 0.0, 0.0), ("positive", MIN_SCORE, 1.0)],
 )
-def test_every_text_is_clearly_of_its_sentiment(sentiment: Sentiment, low: float, high: float) -> None:
+def test_review_templates_have_an_unambiguous_sentiment(sentiment: Sentiment, low: float, high: float) -> None:
     analyzer = SentimentIntensityAnalyzer()
     for text in TEMPLATES[sentiment]:
         for product in PRODUCTS:

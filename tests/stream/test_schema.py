@@ -1,4 +1,4 @@
-"""SQL types follow the record classes."""
+"""SQL column types of record classes."""
 
 from datetime import datetime
 from typing import Literal
@@ -25,7 +25,7 @@ class Outer(Struct):
     many: list[Inner]
 
 
-def test_every_kind_of_field_has_its_type() -> None:
+def test_flink_columns_maps_every_field_type() -> None:
     inner = "ROW<`made` BOOLEAN, `amount` DOUBLE>"
     assert flink_columns(Outer) == (
         "`v` BIGINT, `kind` STRING, `at` TIMESTAMP_LTZ(3), "
@@ -33,19 +33,19 @@ def test_every_kind_of_field_has_its_type() -> None:
     )
 
 
-def test_the_whole_session_can_be_a_table() -> None:
+def test_flink_columns_of_a_session_succeed() -> None:
     assert flink_columns(ValidSession).count("`session_id` STRING") == 1
 
 
-def test_the_minutes_read_only_fields_the_session_has() -> None:
+def test_kpi_columns_are_fields_of_a_session() -> None:
     assert set(KPI_COLUMNS) <= set(ValidSession.__struct_fields__)
     with pytest.raises(KeyError):
         flink_columns(ValidSession, ("no_such_field",))
 
 
-def test_a_type_without_counterpart_is_refused() -> None:
-    class Odd(Struct):
+def test_flink_columns_of_an_unsupported_type_raises_type_error() -> None:
+    class Unsupported(Struct):
         value: bytes
 
     with pytest.raises(TypeError, match="bytes"):
-        flink_columns(Odd)
+        flink_columns(Unsupported)

@@ -1,4 +1,4 @@
-"""The bound on text scoring: the same score as VADER within it, a bounded number of words beyond it."""
+"""Sentiment scores equal VADER's up to the word limit; longer texts are truncated."""
 
 import pytest
 from hypothesis import given
@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer, SentiText
 
 from flink import sentiment
-from flink.documents import documents_of
-from flink.sentiment import MAX_SESSION_WORDS, MAX_WORDS, compound_score, first_words, words_per_review
+from flink.documents import build_documents
+from flink.sentiment import MAX_SESSION_WORDS, MAX_WORDS, compound_score, first_words, max_words_per_review
 from include.contracts.index_documents import ProductSentiment
 from include.contracts.session import MAX_VIEWS
 from include.ingest.catalogue import PRODUCTS
@@ -15,16 +15,16 @@ from include.ingest.reviews import TEMPLATES
 from tests.valid_sessions import valid_session, viewed
 
 VADER = SentimentIntensityAnalyzer()
-LONGEST_REVIEW = 4_000
-BOMBS = {
-    "emoji": "\N{FACE WITH TEARS OF JOY}" * LONGEST_REVIEW,
-    "spaced emoji": "\N{FACE WITH TEARS OF JOY} " * (LONGEST_REVIEW // 2),
-    "but": "but good x " * (LONGEST_REVIEW // 11),
-    "capitals": "VERY GOOD x " * (LONGEST_REVIEW // 12),
-    "punctuation": "!?" * (LONGEST_REVIEW // 2),
-    "spaced punctuation": "!? " * (LONGEST_REVIEW // 3),
-    "mixed": "GOOD but \N{FACE WITH TEARS OF JOY}not :) !!! " * (LONGEST_REVIEW // 24),
-    "one word": "x" * LONGEST_REVIEW,
+MAX_REVIEW_CHARACTERS = 4_000
+EXPENSIVE_TEXTS = {
+    "emoji": "\N{FACE WITH TEARS OF JOY}" * MAX_REVIEW_CHARACTERS,
+    "spaced emoji": "\N{FACE WITH TEARS OF JOY} " * (MAX_REVIEW_CHARACTERS // 2),
+    "but": "but good x " * (MAX_REVIEW_CHARACTERS // 11),
+    "capitals": "VERY GOOD x " * (MAX_REVIEW_CHARACTERS // 12),
+    "punctuation": "!?" * (MAX_REVIEW_CHARACTERS // 2),
+    "spaced punctuation": "!? " * (MAX_REVIEW_CHARACTERS // 3),
+    "mixed": "GOOD but \N{FACE WITH TEARS OF JOY}not :) !!! " * (MAX_REVIEW_CHARACTERS // 24),
+    "one word": "x" * MAX_REVIEW_CHARACTERS,
 }
 # Every branch of VADER: lexicon, negations, boosters, idioms, capitals, emoticons, emoji, punctuation.
 _WORDS = (
@@ -36,8 +36,8 @@ WORDS = st.sampled_from(_WORDS.split())
 
 
 def vader_words(text: str) -> int:
-    """Number of words VADER makes of a text."""
-    written = "".join(f" {VADER.emojis[each]}" if each in VADER.emojis else each for each in text)
+    """Return the number of words of a text as VADER counts them."""
+    written = "".join(f" {VADER.emojis[character]}" if character in VADER.emojis else character for character in text)
     return len(SentiText(written).words_and_emoticons)
 
 
@@ -59,11 +59,11 @@ def test_compound_score_of_every_generated_review_equals_vader() -> None:
                 assert compound_score(review) == VADER.polarity_scores(review)["compound"], review
 
 
-@pytest.mark.parametrize("name", sorted(BOMBS))
-def test_first_words_of_a_bomb_are_within_the_bound(name: str) -> None:
-    bounded = first_words(BOMBS[name], MAX_WORDS)
+@pytest.mark.parametrize("name", sorted(EXPENSIVE_TEXTS))
+def test_first_words_of_an_expensive_text_are_within_the_bound(name: str) -> None:
+    bounded = first_words(EXPENSIVE_TEXTS[name], MAX_WORDS)
     assert vader_words(bounded) <= MAX_WORDS
-    assert BOMBS[name].startswith(bounded)
+    assert EXPENSIVE_TEXTS[name].startswith(bounded)
 
 
 @given(st.text(), st.integers(1, 20))
@@ -90,7 +90,7 @@ def test_compound_score_passes_only_neighbours_to_the_checks(monkeypatch: pytest
 
     monkeypatch.setattr(SentimentIntensityAnalyzer, "_negation_check", staticmethod(negation_check))
     monkeypatch.setattr(SentimentIntensityAnalyzer, "_special_idioms_check", staticmethod(special_idioms_check))
-    for bomb in BOMBS.values():
+    for bomb in EXPENSIVE_TEXTS.values():
         compound_score(bomb)
     assert passed
     assert max(passed) <= sentiment.WORDS_BEFORE + 1 + sentiment.WORDS_AFTER
@@ -98,7 +98,7 @@ def test_compound_score_passes_only_neighbours_to_the_checks(monkeypatch: pytest
 
 @pytest.mark.parametrize(("reviews", "words"), [(0, MAX_WORDS), (1, MAX_WORDS), (5, 200), (32, 31), (MAX_VIEWS, 1)])
 def test_words_per_review_shares_the_words_of_a_session(reviews: int, words: int) -> None:
-    assert words_per_review(reviews) == words
+    assert max_words_per_review(reviews) == words
 
 
 def test_a_session_full_of_bombs_is_scored_by_a_bounded_number_of_words(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,8 +109,8 @@ def test_a_session_full_of_bombs_is_scored_by_a_bounded_number_of_words(monkeypa
         return 0.0
 
     monkeypatch.setattr(sentiment, "_score", score)
-    monkeypatch.setattr(sentiment, "_remembered", score)
-    session = valid_session(views=[viewed(review=bomb) for bomb in BOMBS.values()] * 4)
-    rows = [item for item in documents_of(session) if isinstance(item.document, ProductSentiment)]
-    assert len(rows) == len(scored) == 4 * len(BOMBS)
+    monkeypatch.setattr(sentiment, "_cached_score", score)
+    session = valid_session(views=[viewed(review=bomb) for bomb in EXPENSIVE_TEXTS.values()] * 4)
+    rows = [item for item in build_documents(session) if isinstance(item.document, ProductSentiment)]
+    assert len(rows) == len(scored) == 4 * len(EXPENSIVE_TEXTS)
     assert sum(map(vader_words, scored)) <= MAX_SESSION_WORDS

@@ -34,7 +34,7 @@ def compile_metric(key: str, entry: Mapping[str, Any], schema: IndexSchema) -> M
     """Compile one metric; `key` names its aggregation. Raises UnsupportedDashboardError."""
     if "formula" in entry:
         if "filter" in entry:
-            raise UnsupportedDashboardError("a formula takes its filter inside: count(kql='...')")
+            raise UnsupportedDashboardError("a formula has its filter inside: count(kql='...')")
         return _formula(key, str(entry["formula"]), schema)
     if "value" in entry:
         raise UnsupportedDashboardError("a fixed value needs no query: use markdown")

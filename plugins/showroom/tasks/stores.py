@@ -56,5 +56,5 @@ class Stores:
 
     def archived(self) -> dict[int, int]:
         """Return partition -> the archive's watermark."""
-        marks = {mark.place: mark.offset for mark in archive.progress(self._database)}
+        marks = {mark.topic_partition: mark.offset for mark in archive.watermarks(self._database)}
         return {partition: marks.get(watermark_id(VALID, partition), 0) for partition in range(self._partitions)}

@@ -1,4 +1,4 @@
-"""Kafka and MongoDB's stand-in, which these tests may crash; each test has a database and a beginning of its own."""
+"""Kafka and the MongoDB stand-in; tests may crash them. Each test has its own database and watermarks."""
 
 import uuid
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ def archive_stack() -> Iterator[Stack]:
 
 @pytest.fixture
 def own(archive_stack: Stack) -> Settings:
-    """Settings of a database of this test only."""
+    """Return settings with a database of this test only."""
     return archive_stack.settings.replace(mongodb={"database": f"test-{uuid.uuid4().hex[:12]}"})
 
 
@@ -50,7 +50,7 @@ def client(archive_stack: Stack) -> Iterator[Client]:
 
 @pytest.fixture
 def empty(own: Settings, client: Client) -> Iterator[Database[Document]]:
-    """A database that knows nothing of the topic yet."""
+    """Return a database without watermarks."""
     database = store.database(client, own)
     store.ensure_indexes(database)
     yield database
@@ -59,7 +59,7 @@ def empty(own: Settings, client: Client) -> Iterator[Database[Document]]:
 
 @pytest.fixture
 def archive(own: Settings, empty: Database[Document]) -> Database[Document]:
-    """A database that has archived all that earlier tests produced."""
+    """Return a database with watermarks at the current ends of the topic."""
     topic = describe(own, VALID)
     with Source(own, VALID, range(topic.partitions)) as source:
         watermark.advance(empty, VALID, topic.topic_id, source.ends())

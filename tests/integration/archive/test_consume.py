@@ -1,4 +1,4 @@
-"""The load on real servers: every session once, whatever is killed, repeated or undecodable."""
+"""Archive loads on real servers: each session once despite crashes, repeats and undecodable records."""
 
 import subprocess
 import sys
@@ -31,8 +31,8 @@ from tests.polling import eventually
 from tests.valid_sessions import STARTED, valid_session
 from tests.valid_topic import put, sessions
 
-# The loader dies by signal 9 with documents written and their watermark not.
-DIES_AT_WATERMARK = """
+# SIGKILL after the documents are written and before their watermark is.
+KILLED_BEFORE_WATERMARK = """
 import itertools, os, signal
 from include.archive import consume as loading, store, watermark
 from include.contracts.settings import Settings
@@ -40,29 +40,29 @@ from include.contracts.settings import Settings
 settings = Settings.from_env(os.environ)
 calls, advance = itertools.count(), watermark.advance
 
-def advance_or_die(*arguments):
+def advance_or_kill(*arguments):
     if next(calls) == 4:
         os.kill(os.getpid(), signal.SIGKILL)
     advance(*arguments)
 
-watermark.advance = advance_or_die
+watermark.advance = advance_or_kill
 with store.connect(settings) as client:
     loading.load(settings, store.database(client, settings))
 """
 
 
-def require_all(archive: Database[Document], expected: list[ValidSession]) -> None:
-    """The archive holds these sessions, each once and as it was sent."""
+def assert_archived(archive: Database[Document], expected: list[ValidSession]) -> None:
+    """Assert that the archive has exactly these sessions, unchanged."""
     results = {entry["_id"]: documents.session(entry) for entry in archive[SESSIONS].find({})}
     assert results == {session.document_id: session for session in expected}
     assert queries.count(archive) == len(expected)
 
 
-def offsets(archive: Database[Document]) -> int:
-    return sum(mark.offset for mark in queries.progress(archive))
+def total_offset(archive: Database[Document]) -> int:
+    return sum(mark.offset for mark in queries.watermarks(archive))
 
 
-def test_every_committed_session_is_archived_once_and_no_other(own: Settings, archive: Database[Document]) -> None:
+def test_load_archives_only_committed_sessions_once(own: Settings, archive: Database[Document]) -> None:
     expected = sessions(230)
     put(own, expected[:120])
     put(own, sessions(30), commit=False)
@@ -72,12 +72,12 @@ def test_every_committed_session_is_archived_once_and_no_other(own: Settings, ar
 
     assert (report.sessions, report.undecodable, report.gaps, report.behind) == (230, 0, 0, 0)
     assert (report.partitions, report.batches >= 5) == (2, True)
-    require_all(archive, expected)
-    again = load(own, archive)
-    assert (again.sessions, again.batches, again.behind) == (0, 0, 0)
+    assert_archived(archive, expected)
+    second = load(own, archive)
+    assert (second.sessions, second.batches, second.behind) == (0, 0, 0)
 
 
-def test_times_are_dates_and_aware(own: Settings, archive: Database[Document]) -> None:
+def test_load_stores_times_as_aware_dates(own: Settings, archive: Database[Document]) -> None:
     put(own, [session := valid_session(session_id="s-times")])
 
     load(own, archive)
@@ -89,7 +89,7 @@ def test_times_are_dates_and_aware(own: Settings, archive: Database[Document]) -
     assert result["session_id"] == "s-times"
 
 
-def test_one_session_id_under_two_users_leaves_both_documents(own: Settings, archive: Database[Document]) -> None:
+def test_load_same_session_id_of_two_users_stores_both(own: Settings, archive: Database[Document]) -> None:
     put(own, [valid_session(session_id="s-shared", user_id=user) for user in ("a", "b")])
 
     assert load(own, archive).sessions == 2
@@ -99,7 +99,7 @@ def test_one_session_id_under_two_users_leaves_both_documents(own: Settings, arc
     assert sorted(entry["_id"] for entry in result) == ["a:s-shared", "b:s-shared"]
 
 
-def test_counts_are_of_the_time_of_arrival(own: Settings, archive: Database[Document]) -> None:
+def test_count_is_by_arrival_time(own: Settings, archive: Database[Document]) -> None:
     hour = STARTED.replace(minute=0, second=0, microsecond=0)
     arrivals = [hour - timedelta(milliseconds=1), hour, hour + timedelta(minutes=59), hour + timedelta(hours=1)]
     run = sessions(len(arrivals))
@@ -110,7 +110,7 @@ def test_counts_are_of_the_time_of_arrival(own: Settings, archive: Database[Docu
     assert (queries.count(archive, start=hour), queries.count(archive, end=hour)) == (3, 1)
 
 
-def test_load_after_its_deadline_leaves_the_rest_to_the_next_one(own: Settings, archive: Database[Document]) -> None:
+def test_load_past_deadline_is_continued_by_the_next_load(own: Settings, archive: Database[Document]) -> None:
     expected = sessions(200)
     put(own, expected)
 
@@ -120,15 +120,15 @@ def test_load_after_its_deadline_leaves_the_rest_to_the_next_one(own: Settings, 
     assert late.sessions == 0
     assert late.behind >= 200
     assert (rest.sessions, rest.behind) == (200, 0)
-    require_all(archive, expected)
+    assert_archived(archive, expected)
 
 
-def test_load_while_sessions_arrive_goes_on_until_nothing_is_left(
+def test_load_while_sessions_arrive_continues_until_caught_up(
     own: Settings, archive: Database[Document], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = sessions(100)
     put(own, expected[:60])
-    # The first pass is slow, so what arrives in it is read by a second one.
+    # The first pass is slow; sessions that arrive during it are read by the second pass.
     arrived = threading.Event()
 
     def write_slowly(store: Database[Document], records: Any) -> Written:
@@ -138,42 +138,42 @@ def test_load_while_sessions_arrive_goes_on_until_nothing_is_left(
         return write(store, records)
 
     monkeypatch.setattr(loading, "write", write_slowly)
-    monkeypatch.setattr(loading, "CAUGHT_UP_S", 0.0)
+    monkeypatch.setattr(loading, "CATCH_UP_THRESHOLD_S", 0.0)
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(load, own, archive)
         eventually(lambda: queries.count(archive) == len(expected))
-        monkeypatch.setattr(loading, "CAUGHT_UP_S", 60.0)
+        monkeypatch.setattr(loading, "CATCH_UP_THRESHOLD_S", 60.0)
         report = running.result(timeout=30)
 
     assert (report.sessions, report.behind) == (100, 0)
     assert partition_lag(own) == {0: 0, 1: 0}
-    require_all(archive, expected)
+    assert_archived(archive, expected)
 
 
-def test_load_that_fails_in_one_partition_moves_no_watermark_over_unwritten_sessions(
+def test_load_failed_write_does_not_advance_the_watermark(
     own: Settings, archive: Database[Document], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = sessions(300)
     put(own, expected)
 
-    def refuse_partition_0(store: Database[Document], records: list[Any]) -> Written:
+    def reject_partition_0(store: Database[Document], records: list[Any]) -> Written:
         if any(record.partition == 0 for record in records):
-            raise TransientError("write sessions failed: planted", "run it again")
+            raise TransientError("write sessions failed: injected", "run it again")
         return write(store, records)
 
-    before = {mark.place: mark.offset for mark in queries.progress(archive)}
-    monkeypatch.setattr(loading, "write", refuse_partition_0)
-    with pytest.raises(TransientError, match="planted"):
+    before = {mark.topic_partition: mark.offset for mark in queries.watermarks(archive)}
+    monkeypatch.setattr(loading, "write", reject_partition_0)
+    with pytest.raises(TransientError, match="injected"):
         load(own, archive)
     monkeypatch.undo()
 
-    after = {mark.place: mark.offset for mark in queries.progress(archive)}
+    after = {mark.topic_partition: mark.offset for mark in queries.watermarks(archive)}
     assert after[f"{VALID}:0"] == before[f"{VALID}:0"]
     load(own, archive)
-    require_all(archive, expected)
+    assert_archived(archive, expected)
 
 
-def test_what_is_no_session_is_kept_with_its_bytes_and_reason(own: Settings, archive: Database[Document]) -> None:
+def test_load_undecodable_record_is_stored_with_bytes_and_reason(own: Settings, archive: Database[Document]) -> None:
     bad = [b"{", b"\xff\xfe", None, b'{"v": 2}', b"[" * 100_000]
     expected = sessions(4)
     put(own, [*expected[:2], *bad, *expected[2:]])
@@ -181,57 +181,53 @@ def test_what_is_no_session_is_kept_with_its_bytes_and_reason(own: Settings, arc
     report = load(own, archive)
 
     assert (report.sessions, report.undecodable) == (4, len(bad))
-    require_all(archive, expected)
+    assert_archived(archive, expected)
     retained = list(archive[UNDECODABLE].find({}))
     assert {entry["value"] for entry in retained} == set(bad)
     assert all(entry["reason"] for entry in retained)
     assert queries.undecodable(archive) == len(bad)
 
 
-def test_two_loads_at_once_archive_each_session_once(own: Settings, archive: Database[Document]) -> None:
+def test_load_concurrent_loads_archive_each_session_once(own: Settings, archive: Database[Document]) -> None:
     expected = sessions(1_500)
     put(own, expected)
     start = threading.Barrier(2)
 
-    def one() -> LoadReport:
+    def load_concurrently() -> LoadReport:
         with connect(own) as client:
             start.wait()
             return load(own, database(client, own))
 
     with ThreadPoolExecutor(2) as pool:
-        reports = [done.result() for done in [pool.submit(one) for _ in range(2)]]
+        reports = [done.result() for done in [pool.submit(load_concurrently) for _ in range(2)]]
 
     assert [report.behind for report in reports] == [0, 0]
-    require_all(archive, expected)
+    assert_archived(archive, expected)
 
 
-def test_a_loader_killed_between_documents_and_watermark_loses_and_doubles_nothing(
-    own: Settings, archive: Database[Document]
-) -> None:
+def test_load_killed_before_the_watermark_is_exact(own: Settings, archive: Database[Document]) -> None:
     expected = sessions(600)
     put(own, expected)
-    before = offsets(archive)
+    before = total_offset(archive)
 
-    done = subprocess.run([sys.executable, "-c", DIES_AT_WATERMARK], cwd=ROOT, env=own.to_env(), check=False)
+    done = subprocess.run([sys.executable, "-c", KILLED_BEFORE_WATERMARK], cwd=ROOT, env=own.to_env(), check=False)
 
     assert done.returncode == -9
     written = queries.count(archive)
-    assert 0 < offsets(archive) - before < written < 600
+    assert 0 < total_offset(archive) - before < written < 600
     report = load(own, archive)
     assert written < 600 < written + report.sessions
-    require_all(archive, expected)
+    assert_archived(archive, expected)
 
 
-def test_mongodb_killed_during_a_load_loses_and_doubles_nothing(
-    archive_stack: Stack, own: Settings, archive: Database[Document]
-) -> None:
+def test_load_mongodb_killed_is_exact(archive_stack: Stack, own: Settings, archive: Database[Document]) -> None:
     expected = sessions(6_000)
     put(own, expected)
-    before = offsets(archive)
+    before = total_offset(archive)
 
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(load, own.replace(archive={"batch_size": 20}), archive)
-        eventually(lambda: offsets(archive) - before > 200, every_s=0.01)
+        eventually(lambda: total_offset(archive) - before > 200, every_s=0.01)
         archive_stack.kill("mongodb")
         with pytest.raises(TransientError, match="MongoDB is unavailable") as raised:
             running.result(timeout=90)
@@ -239,12 +235,12 @@ def test_mongodb_killed_during_a_load_loses_and_doubles_nothing(
     assert "./showroom status" in raised.value.remedy
     archive_stack.wait(ARCHIVE)
     existing = queries.count(archive)
-    assert 200 <= offsets(archive) - before <= existing < 6_000
+    assert 200 <= total_offset(archive) - before <= existing < 6_000
     load(own, archive)
-    require_all(archive, expected)
+    assert_archived(archive, expected)
 
 
-def test_without_mongodb_a_load_says_so_and_the_next_one_has_everything(
+def test_load_without_mongodb_raises_transient_error_and_the_next_load_is_exact(
     archive_stack: Stack, own: Settings, archive: Database[Document]
 ) -> None:
     expected = sessions(50)
@@ -258,15 +254,15 @@ def test_without_mongodb_a_load_says_so_and_the_next_one_has_everything(
         archive_stack.wait(ARCHIVE)
 
     assert load(own, archive).sessions == 50
-    require_all(archive, expected)
+    assert_archived(archive, expected)
 
 
-def test_without_kafka_a_load_says_so(own: Settings, archive: Database[Document]) -> None:
+def test_load_without_kafka_raises_transient_error(own: Settings, archive: Database[Document]) -> None:
     with pytest.raises(TransientError, match=r"Kafka at 127[.]0[.]0[.]1:9 is unavailable "):
         load(own.replace(kafka={"bootstrap_servers": "127.0.0.1:9"}), archive)
 
 
-def test_a_topic_made_anew_is_refused_until_someone_decides(own: Settings, archive: Database[Document]) -> None:
+def test_load_recreated_topic_raises_terminal_error_until_reset(own: Settings, archive: Database[Document]) -> None:
     put(own, sessions(3))
     archive[WATERMARKS].update_many({}, {"$set": {"topic_id": "another"}})
     with pytest.raises(TerminalError, match="of an earlier topic") as raised:
@@ -284,8 +280,8 @@ def test_a_topic_made_anew_is_refused_until_someone_decides(own: Settings, archi
     assert load(own, archive).sessions >= 3
 
 
-def test_what_expired_before_it_was_archived_is_recorded_and_told(own: Settings, archive: Database[Document]) -> None:
-    marks = {mark.place: mark.offset for mark in queries.progress(archive)}
+def test_load_records_and_reports_expired_offsets(own: Settings, archive: Database[Document]) -> None:
+    marks = {mark.topic_partition: mark.offset for mark in queries.watermarks(archive)}
     put(own, sessions(20))
     expected = sessions(6)
     with Source(own, VALID, range(own.kafka.partitions)) as source:
@@ -307,7 +303,7 @@ def test_what_expired_before_it_was_archived_is_recorded_and_told(own: Settings,
 
 
 def expire(settings: Settings, partition: int, before: int) -> None:
-    """Delete what lies before an offset, as the broker does when its time is over."""
+    """Delete the records before an offset, as the broker does after the retention."""
     admin = KafkaAdminClient(bootstrap_servers=settings.kafka.bootstrap_servers)
     try:
         admin.delete_records({TopicPartition(VALID, partition): before}, timeout_ms=30_000)

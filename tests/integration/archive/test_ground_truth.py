@@ -1,4 +1,4 @@
-"""The truth about all users is known only while every admitted session is in a ledger."""
+"""The number of unique users is available only while every admitted session is in a ledger."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -13,15 +13,15 @@ from local.verification.ground_truth_store import ground_truth, store_ground_tru
 START = datetime(2026, 11, 23, tzinfo=UTC)
 
 
-def test_unique_users_is_none_once_a_source_without_a_ledger_has_sent(own: Settings, empty: Database[Document]) -> None:
+def test_unique_users_with_sessions_outside_the_ledgers_returns_none(own: Settings, empty: Database[Document]) -> None:
     assert ground_truth(own) is None
     plan = Plan.of(own, seed=7, start=START, end=START + timedelta(hours=2), sessions=200)
     history = synthesize(plan)
     assert len(list(history)) > 0
     store_ground_truth(own, history.ledger)
-    truth = ground_truth(own)
-    assert truth is not None
-    assert (truth.sessions, truth.users) == (history.ledger.expected.valid, history.ledger.expected.unique_users)
-    assert unique_users(own, truth.sessions) == truth.users
-    # A session of a shop of one's own: HyperLogLog counts it, the ledgers do not.
-    assert unique_users(own, truth.sessions + 1) is None
+    expected = ground_truth(own)
+    assert expected is not None
+    assert (expected.sessions, expected.users) == (history.ledger.expected.valid, history.ledger.expected.unique_users)
+    assert unique_users(own, expected.sessions) == expected.users
+    # HyperLogLog counts sessions of an external shop; the ledgers do not.
+    assert unique_users(own, expected.sessions + 1) is None

@@ -1,4 +1,4 @@
-"""The archive's lag on real servers: what is not archived yet, by partition, within its time limit."""
+"""Lag of the archive on real servers, by partition, within its timeout."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Old sessions leave the archive: by their arrival, whole days, nothing else."""
+"""Expiry of archived sessions: by arrival time, in whole days."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -19,7 +19,7 @@ MIDNIGHT = datetime(2026, 11, 21, tzinfo=UTC)
 
 
 def fill(archive: Database[Document], now: datetime = NOW) -> None:
-    """Five old sessions, the newest a millisecond before the cutoff; one at the cutoff, one of now."""
+    """Store five expired sessions, the newest 1 ms before the cutoff, one at the cutoff and one of now."""
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=2)
     arrivals = [midnight - timedelta(days=n) for n in (1, 2, 30, 400)]
     arrivals += [midnight - timedelta(milliseconds=1), midnight, now]
@@ -35,7 +35,7 @@ def test_delete_expired_removes_older_arrivals_and_keeps_the_rest(
     empty: Database[Document], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(empty)
-    monkeypatch.setattr(retention, "BATCH", 2)
+    monkeypatch.setattr(retention, "BATCH_SIZE", 2)
 
     assert delete_expired(empty, 2, NOW, dry_run=True) == 5
     assert empty[SESSIONS].count_documents({}) == 7

@@ -1,4 +1,4 @@
-"""The supervisor sees the watermarks that the archive writes, on MongoDB's stand-in."""
+"""The supervisor's archive probe returns the watermarks of the archive, on the MongoDB stand-in."""
 
 import time
 

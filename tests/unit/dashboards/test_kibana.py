@@ -14,7 +14,7 @@ from include.contracts.setting import Secret
 from include.contracts.settings import FlinkSettings, KibanaSettings, LocalSettings, Settings
 from include.dashboards.kibana import IGNORE_FILTER_SETTING, OBJECTS_FILE, import_objects, rewrite_links
 from include.dashboards.validation.saved_objects import validate_saved_objects
-from include.provision.kibana import main, publish
+from include.provision.kibana import import_dashboards, main
 
 COUNT = len(OBJECTS_FILE.read_text().splitlines())
 READY: tuple[int, Any] = (200, {"status": {"overall": {"level": "available"}}})
@@ -222,25 +222,27 @@ def test_import_objects_rejected_login_password_is_not_in_the_error(kibana: Kiba
     assert "s3cr3t" not in str(caught.value)
 
 
-def test_publish_kibana_not_ready_retries_until_ready(kibana: Kibana, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("include.provision.kibana.PAUSE_S", 0.01)
+def test_import_dashboards_kibana_not_ready_retries_until_ready(
+    kibana: Kibana, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("include.provision.kibana.RETRY_INTERVAL_S", 0.01)
     kibana.responses[STATUS] = [(503, b""), (503, b""), READY]
-    assert publish(kibana.settings, Secret("secret")) == (COUNT, True)
+    assert import_dashboards(kibana.settings, Secret("secret")) == (COUNT, True)
     assert [path for path, _, _ in kibana.requests] == [STATUS, STATUS, STATUS, IMPORT, OPTIONS]
 
 
-def test_publish_past_deadline_or_rejected_raises(kibana: Kibana) -> None:
+def test_import_dashboards_past_deadline_or_rejected_raises(kibana: Kibana) -> None:
     with pytest.raises(TransientError):
-        publish(Settings(kibana=KibanaSettings(url="http://127.0.0.1:9")), deadline_s=0.0)
+        import_dashboards(Settings(kibana=KibanaSettings(url="http://127.0.0.1:9")), deadline_s=0.0)
     kibana.responses[IMPORT] = [(403, {})]
     with pytest.raises(TerminalError):
-        publish(kibana.settings)
+        import_dashboards(kibana.settings)
     assert [path for path, _, _ in kibana.requests] == [STATUS, IMPORT]
 
 
-def test_publish_without_kibana_url_raises_settings_error() -> None:
+def test_import_dashboards_without_kibana_url_raises_settings_error() -> None:
     with pytest.raises(SettingsError):
-        publish(Settings())
+        import_dashboards(Settings())
 
 
 def test_main_exit_code_depends_on_the_error(kibana: Kibana, capsys: pytest.CaptureFixture[str]) -> None:

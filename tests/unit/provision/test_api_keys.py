@@ -1,4 +1,4 @@
-"""Logins of a secured Elasticsearch, against a server that speaks its security interface as recorded."""
+"""API keys of an Elasticsearch with security, against an HTTP server with its recorded responses."""
 
 import base64
 import json
@@ -13,7 +13,7 @@ from elasticsearch import Elasticsearch
 
 from include.contracts.errors import SettingsError, TerminalError
 from include.contracts.settings import ElasticsearchSettings, Settings
-from include.provision.__main__ import logins_of
+from include.provision.__main__ import read_logins
 from include.provision.api_keys import AIRFLOW_ROLE, STREAM_ROLE, Logins, ensure_access
 
 SUPERUSER = "Basic " + base64.b64encode(b"elastic:secret").decode()
@@ -21,7 +21,7 @@ JSON = "application/vnd.elasticsearch+json;compatible-with=8"
 
 
 class Security(ThreadingHTTPServer):
-    """Takes one superuser, hands out keys and remembers what it was told."""
+    """Accepts one superuser, creates API keys and records requests."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -42,7 +42,7 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         pass
 
-    def _answer(self, status: int, body: dict[str, Any]) -> None:
+    def _respond(self, status: int, body: dict[str, Any]) -> None:
         content = json.dumps(body).encode()
         self.send_response(status)
         self.send_header("x-elastic-product", "Elasticsearch")
@@ -55,27 +55,27 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers.get("content-length", 0))) or b"{}")
         caller = self.headers.get("authorization", "")
         if self.path == "/_security/_authenticate" and caller.removeprefix("ApiKey ") in self.server.valid_keys:
-            identity = caller.removeprefix("ApiKey key-")
-            self._answer(200, {"username": "elastic", "api_key": {"id": identity, "name": "one"}})
+            key_id = caller.removeprefix("ApiKey key-")
+            self._respond(200, {"username": "elastic", "api_key": {"id": key_id, "name": "one"}})
         elif caller != SUPERUSER:
-            self._answer(401, {"error": {"type": "security_exception", "reason": "unable to authenticate"}})
+            self._respond(401, {"error": {"type": "security_exception", "reason": "unable to authenticate"}})
         elif self.path == "/_security/user/kibana_system/_password":
             self.server.passwords["kibana_system"] = body["password"]
-            self._answer(200, {})
+            self._respond(200, {})
         elif self.path == "/_security/api_key" and self.command == "DELETE":
-            names = {f"key-{number}": made["name"] for number, made in enumerate(self.server.created, 1)}
+            names = {f"key-{number}": key["name"] for number, key in enumerate(self.server.created, 1)}
             self.server.valid_keys -= {key for key, name in names.items() if name == body["name"]}
-            self._answer(200, {"invalidated_api_keys": [], "error_count": 0})
+            self._respond(200, {"invalidated_api_keys": [], "error_count": 0})
         elif self.path == "/_security/api_key":
             self.server.created.append(body)
             key = f"key-{len(self.server.created)}"
             self.server.valid_keys.add(key)
-            self._answer(200, {"id": "1", "name": body["name"], "api_key": "x", "encoded": key})
+            self._respond(200, {"id": "1", "name": body["name"], "api_key": "x", "encoded": key})
         elif self.path.startswith("/_security/api_key/"):
             self.server.updated[self.path.rpartition("/")[2]] = body
-            self._answer(200, {"updated": True})
+            self._respond(200, {"updated": True})
         else:
-            self._answer(404, {"error": self.path})
+            self._respond(404, {"error": self.path})
 
     do_GET = do_POST = do_PUT = do_DELETE = _handle
 
@@ -91,7 +91,9 @@ def server() -> Iterator[Security]:
 @pytest.fixture
 def logins(tmp_path: Path) -> Logins:
     stream, airflow = tmp_path / "stream.key", tmp_path / "airflow.key"
-    return Logins.of(elastic="secret", kibana_system="kibana's", stream_key_file=stream, airflow_key_file=airflow)
+    return Logins.from_strings(
+        elastic="secret", kibana_system="kibana's", stream_key_file=stream, airflow_key_file=airflow
+    )
 
 
 def stored_keys(logins: Logins) -> dict[str, str]:
@@ -104,7 +106,7 @@ def ensure(server: Security, logins: Logins) -> list[str]:
         return ensure_access(client, settings, logins)
 
 
-def test_a_new_stack_gets_kibanas_password_and_the_keys(server: Security, logins: Logins) -> None:
+def test_ensure_access_new_stack_sets_password_and_creates_keys(server: Security, logins: Logins) -> None:
     assert ensure(server, logins) == ["stream", "airflow"]
     assert server.passwords == {"kibana_system": "kibana's"}
     assert stored_keys(logins) == {"stream": "key-1\n", "airflow": "key-2\n"}
@@ -115,7 +117,7 @@ def test_a_new_stack_gets_kibanas_password_and_the_keys(server: Security, logins
     ]
 
 
-def test_keys_that_work_are_kept_and_may_do_what_this_version_needs(server: Security, logins: Logins) -> None:
+def test_ensure_access_valid_keys_are_retained_with_updated_roles(server: Security, logins: Logins) -> None:
     ensure(server, logins)
     assert server.updated == {}
     assert ensure(server, logins) == []
@@ -127,9 +129,9 @@ def test_keys_that_work_are_kept_and_may_do_what_this_version_needs(server: Secu
     }
 
 
-@pytest.mark.parametrize("content", ["", "key-of-an-earlier-life\n"])
+@pytest.mark.parametrize("content", ["", "key-of-an-earlier-cluster\n"])
 @pytest.mark.parametrize("name", ["stream", "airflow"])
-def test_only_the_key_that_does_not_work_is_replaced(server: Security, logins: Logins, name: str, content: str) -> None:
+def test_ensure_access_replaces_only_the_invalid_key(server: Security, logins: Logins, name: str, content: str) -> None:
     ensure(server, logins)
     before = stored_keys(logins)
     file = logins.key_files[name]
@@ -140,29 +142,29 @@ def test_only_the_key_that_does_not_work_is_replaced(server: Security, logins: L
     assert file.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_wrong_password_is_an_error_and_leaves_no_key(server: Security, logins: Logins) -> None:
-    wrong = logins._replace(elastic=type(logins.elastic)("other"))
+def test_ensure_access_invalid_password_raises_and_writes_no_key(server: Security, logins: Logins) -> None:
+    incorrect = logins._replace(elastic=type(logins.elastic)("other"))
     with pytest.raises(TerminalError, match="401"):
-        ensure(server, wrong)
+        ensure(server, incorrect)
     assert not any(file.exists() for file in logins.key_files.values())
 
 
-def test_logins_print_as_stars(logins: Logins) -> None:
+def test_logins_repr_hides_passwords(logins: Logins) -> None:
     assert "secret" not in repr(logins)
     assert "kibana's" not in repr(logins)
 
 
-def test_without_the_superusers_password_there_are_no_logins() -> None:
-    assert logins_of({}) is None
-    assert logins_of({"ELASTIC_PASSWORD": "", "KIBANA_SYSTEM_PASSWORD": "x"}) is None
+def test_read_logins_without_superuser_password_returns_none() -> None:
+    assert read_logins({}) is None
+    assert read_logins({"ELASTIC_PASSWORD": "", "KIBANA_SYSTEM_PASSWORD": "x"}) is None
 
 
-def test_some_logins_without_the_others_are_an_error() -> None:
+def test_read_logins_incomplete_raises_settings_error() -> None:
     with pytest.raises(SettingsError, match="KIBANA_SYSTEM_PASSWORD and STREAM_KEY_FILE and AIRFLOW_KEY_FILE"):
-        logins_of({"ELASTIC_PASSWORD": "x"})
+        read_logins({"ELASTIC_PASSWORD": "x"})
 
 
-def test_logins_come_from_the_environment(tmp_path: Path) -> None:
+def test_read_logins_returns_the_values_of_the_environment(tmp_path: Path) -> None:
     environment = {
         "ELASTIC_PASSWORD": "secret",
         "KIBANA_SYSTEM_PASSWORD": "other",
@@ -170,15 +172,13 @@ def test_logins_come_from_the_environment(tmp_path: Path) -> None:
         "STREAM_KEY_FILE": str(tmp_path / "stream"),
         "AIRFLOW_KEY_FILE": str(tmp_path / "airflow"),
     }
-    result = logins_of(environment)
+    result = read_logins(environment)
     assert result is not None
     assert (result.elastic.reveal(), result.kibana_system.reveal()) == ("secret", "other")
     assert result.key_files == {"stream": tmp_path / "stream", "airflow": tmp_path / "airflow"}
 
 
-def test_ensure_access_with_a_lost_key_file_invalidates_the_key_that_it_replaces(
-    server: Security, logins: Logins
-) -> None:
+def test_ensure_access_missing_key_file_invalidates_the_replaced_key(server: Security, logins: Logins) -> None:
     ensure(server, logins)
     logins.key_files["stream"].unlink()
     assert ensure(server, logins) == ["stream"]
@@ -187,7 +187,7 @@ def test_ensure_access_with_a_lost_key_file_invalidates_the_key_that_it_replaces
 
 
 @pytest.mark.parametrize("key", ["", "k" * 31])
-def test_logins_of_a_short_encryption_key_of_kibana_fails_and_names_it(key: str) -> None:
+def test_read_logins_short_encryption_key_raises_settings_error(key: str) -> None:
     names = ("ELASTIC_PASSWORD", "KIBANA_SYSTEM_PASSWORD", "STREAM_KEY_FILE", "AIRFLOW_KEY_FILE")
     with pytest.raises(SettingsError, match="KIBANA_ENCRYPTION_KEY has fewer than 32 characters"):
-        logins_of(dict.fromkeys(names, "x") | {"KIBANA_ENCRYPTION_KEY": key})
+        read_logins(dict.fromkeys(names, "x") | {"KIBANA_ENCRYPTION_KEY": key})

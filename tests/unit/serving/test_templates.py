@@ -28,5 +28,5 @@ def test_template_body_uses_the_settings() -> None:
     }
 
 
-def test_template_body_without_interval_keeps_elasticsearchs_default() -> None:
+def test_template_body_without_interval_uses_the_default() -> None:
     assert "refresh_interval" not in template_body("kpi_minute", Settings())["template"]["settings"]["index"]
