@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 app = typer.Typer(
-    help="Inject a fault under a steady load; the last line is one JSON object, also written to drills/results/.",
+    help="Inject a fault under a steady load; the last line is one JSON object, stored in drills/results/.",
     no_args_is_help=True,
 )
 Rate = Annotated[float, typer.Option(help="Sessions a second.", min=1, max=5_000)]
