@@ -94,7 +94,7 @@ def _line(console: Console, line: str) -> None:
 def _print_counts(console: Console, demo_result: DemoResult) -> None:
     from rich.table import Table
 
-    grid = Table("stage", "what", "truth", "found", "difference", title="Account", title_justify="left", box=None)
+    grid = Table("stage", "what", "expected", "actual", "difference", title="Account", title_justify="left", box=None)
     for line in demo_result.lines:
         colour = "green" if line.difference == 0 else "bold red"
         grid.add_row(

@@ -190,5 +190,5 @@ def _redis(settings: Settings) -> Iterator["redis.Redis"]:
             yield client
     except (redis.ConnectionError, redis.TimeoutError) as error:
         raise TerminalError(
-            f"Redis does not answer ({error})", "see ./showroom status and ./showroom logs redis"
+            f"Redis request failed: {error}", "see ./showroom status and ./showroom logs redis"
         ) from None

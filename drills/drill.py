@@ -99,14 +99,14 @@ def run(name: str, per_s: float, seed: int) -> str:
 
 
 def start(stack: Stack, programs: tuple[str, ...] | None = None) -> float:
-    """Start the stack and wait until the stream job runs.
+    """Start the stack and wait until the stream job runs and has a checkpoint.
 
     Args:
         stack: Stack of the drill.
         programs: Programs to start; this function then submits the job. None starts all, and Airflow submits the job.
 
     Returns:
-        Seconds from the start of the stack to the running job.
+        Seconds from the ready stack to that checkpoint.
     """
     stack.up(programs)
     began = time.monotonic()

@@ -61,7 +61,7 @@ def count_differences(lines: Sequence[Line]) -> dict[str, int]:
 
 
 class RestartCounter:
-    """Counter of the stream job's restarts since its creation, whatever the cause."""
+    """Counter of the stream job's restarts since the creation of this object, for any cause."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

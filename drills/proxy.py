@@ -38,7 +38,7 @@ class DelayingProxy:
         commits_to_delay: Number of commits to delay from now on.
         delayed_commits: Requests delayed so far.
         resent_count: EndTxn requests that a producer sent again after one of its commits was delayed.
-        delivered_count: Delayed requests sent to the broker.
+        delivered_count: Delayed requests whose delivery has ended, also without a response.
         error_codes: Kafka's error code for each delivered request; -1 without a response.
     """
 

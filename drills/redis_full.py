@@ -43,7 +43,10 @@ class _GateStarts:
 
 
 def fill_redis(stack: Stack) -> InjectedFault:
-    """Fill Redis, kill the gate, keep Redis full, then free it. The effects are rejected calls before the kill."""
+    """Fill Redis for a minute, kill the gate meanwhile, then free Redis.
+
+    The effects are rejected calls before the kill.
+    """
     starts = _GateStarts(stack)
     with redis.Redis.from_url(stack.settings.redis.url.reveal()) as client:
         before = _count_rejected_calls(client)

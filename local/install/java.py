@@ -108,7 +108,7 @@ def _maven(pom: Path, into: Path, lock: int) -> None:
         text=True,
         env=environment,
         check=False,
-        # Maven outlives a killed caller and must hold the lock until it ends.
+        # Because Maven outlives a killed caller: the lock must last until it ends.
         pass_fds=(lock,),
     )
     if done.returncode != 0:
