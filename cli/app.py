@@ -52,7 +52,7 @@ def _main(
         bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """The live path of an online shop's sessions, on real servers on this machine."""
+    """Run, observe and test the platform on real servers on this machine."""
 
 
 def main() -> NoReturn:
