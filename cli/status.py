@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 COLOURS = {
     **{"RUNNING": "green", "STARTING": "yellow", "BACKOFF": "red", "FATAL": "red", "ORPHAN": "red"},
-    **{"ok": "green", "waiting": "yellow", "wrong": "red", "away": "red"},
+    **{"ok": "green", "waiting": "yellow", "failing": "red", "unavailable": "red"},
 }
 WIDTH = 150
 """Characters of a line without a terminal."""

@@ -9,13 +9,12 @@ from showroom.alerts import default_args
 
 DOC = """
 ### archive_sessions
-Copies admitted sessions from `sessions.valid` into MongoDB. How far it has read stands in MongoDB beside the
-sessions.
+Copies admitted sessions from `sessions.valid` into MongoDB. The watermark is stored beside the sessions.
 
-* **When:** every 5 minutes, one run at a time. A run reads several partitions at once and goes on until nothing is
-  left, for 4 minutes at most.
-* **Late:** `behind` in the result says how many are left; the next run goes on.
-* **Failed:** MongoDB or Kafka is away; nothing is lost, the next run reads from the watermark. See
+* **When:** every 5 minutes, one run at a time. A run reads several partitions in parallel, until no record is left or
+  for 4 minutes.
+* **Late:** `behind` in the result is the number of records left; the next run continues.
+* **Failed:** MongoDB or Kafka is unavailable. No record is lost: the next run continues from the watermark. See
   docs/runbooks/archive.md.
 * **Run again:** harmless; documents are written under their user and session id.
 """

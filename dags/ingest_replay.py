@@ -8,12 +8,12 @@ from showroom.alerts import default_args
 
 DOC = """
 ### ingest_replay
-Sends the sessions of a real shop's log (REES46, OTTO or Online Retail; plain or gzip) to `sessions.raw`.
+Publishes the sessions of a real shop's log (REES46, OTTO or Online Retail; plain or gzip) to `sessions.raw`.
 
-* **When:** by hand. *path* is a file on Airflow's machine.
-* **Failed:** a file that is missing, empty, of another format or a broken gzip fails at once and says so; single
-  bad lines are counted and reported.
-* **Run again:** the same file gives the same session ids, which the gate refuses as duplicates.
+* **When:** manually. *path* is a file on Airflow's machine.
+* **Failed:** a missing, empty or truncated file, or one of another format, fails at once with the reason. Invalid
+  lines are counted and reported.
+* **Run again:** the same file gives the same session ids, which the gate rejects as duplicates.
 """
 
 with DAG(

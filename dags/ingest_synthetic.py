@@ -9,14 +9,14 @@ from showroom.alerts import default_args
 
 DOC = """
 ### ingest_synthetic
-Makes the visits of a synthetic shop, planted faults included, and sends them to `sessions.raw`; the ledger of truth
-goes to MongoDB.
+Generates the sessions of a synthetic shop, including injected faults, and publishes them to `sessions.raw`. Stores the
+ground truth in MongoDB.
 
-* **When:** every 10 minutes, for the 10 minutes that ended (`SHOWROOM_INGEST_SESSIONS_PER_MINUTE` visits a minute). New
-  installations have it paused.
-* **By hand:** *sessions*, *days* before now and *seed* make a load of your own.
-* **Late or failed:** nobody else waits for it. It waits 15 minutes for Kafka, then fails; clear the run.
-* **Run again:** the same interval gives the same session ids, which the gate refuses as duplicates.
+* **When:** every 10 minutes, for the previous 10 minutes (`SHOWROOM_INGEST_SESSIONS_PER_MINUTE` sessions a minute).
+  Paused in new installations.
+* **Manually:** *sessions*, *days* before now and *seed* define a load of your own.
+* **Late or failed:** no other DAG depends on it. It waits 15 minutes for Kafka, then fails; clear the run.
+* **Run again:** the same interval gives the same session ids, which the gate rejects as duplicates.
 """
 
 with DAG(

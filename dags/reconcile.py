@@ -23,7 +23,7 @@ resolves the alert.
 * **Failed in `count`:** a server is unavailable. The task retries; clear it once the server is back.
 * **Failed in `assert_balanced`:** counts differ. The result names the first mismatched stage, and some of the sessions;
   see docs/runbooks/supervise.md, reconcile.difference.
-* **Run again:** harmless, it reads, and replaces its own result.
+* **Run again:** harmless; it replaces its own result.
 """
 
 HOUR = r"^\d{4}-\d\d-\d\dT\d\d:00(:00)?(Z|\+00:00)$"

@@ -13,13 +13,13 @@ Updates index templates and aliases to this version. Deletes monthly indices old
 `SHOWROOM_ELASTICSEARCH_RETENTION_MONTHS` and archived sessions that arrived more than
 `SHOWROOM_ARCHIVE_RETENTION_DAYS` days ago.
 
-Brings the dashboards into Kibana, where there is one and it answers; otherwise the task is skipped.
+Imports the dashboards into Kibana. The task is skipped if there is no Kibana or it is unreachable.
 
-Indices are monthly by event time: the sessions of a replayed old log are in indices of old months.
+Indices are monthly by event time: sessions of a replayed old log are in the indices of old months.
 
-* **When:** daily at 03:30 UTC. By hand with *dry run* to see what would go.
-* **Failed:** Elasticsearch or MongoDB is unavailable or refuses; the stream goes on without it for weeks. Clear the
-  run.
+* **When:** daily at 03:30 UTC. Run it manually with *dry run* to list what would be deleted.
+* **Failed:** Elasticsearch or MongoDB is unavailable or rejects a request. The stream does not depend on it. Clear
+  the run.
 * **Run again:** harmless.
 """
 

@@ -30,7 +30,7 @@ _HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*#*$", re.MULTILINE)
 _ELSEWHERE = re.compile(r"^[a-z][a-z0-9+.-]*:|^//")
 _DOCUMENT = re.compile(r"\bdocs/[\w/-]+\.md\b")
 _SETTING = re.compile(rf"\b{PREFIX}[A-Z0-9]+(?:_[A-Z0-9]+)*\b")
-_FIGURE = re.compile(r"""Figure\(\s*name=["']([a-z]+\.[a-z0-9_]+)["']""")
+_FIGURE = re.compile(r"""StageMetric\(\s*name=["']([a-z]+\.[a-z0-9_]+)["']""")
 _ALERT = re.compile(r"[a-z]+\.[a-z_]+")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from elasticsearch import Elasticsearch
 
+from include.contracts.errors import TerminalError
 from include.contracts.index_documents import INDICES, index_pattern, mapping
 from include.contracts.settings import Settings
 from include.serving.client import errors
@@ -37,14 +38,32 @@ def template_body(alias: str, settings: Settings) -> dict[str, Any]:
 def ensure_templates(client: Elasticsearch, settings: Settings) -> None:
     """Create or replace the templates of all indices, and add missing fields to existing indices.
 
-    Raises TransientError if Elasticsearch is unavailable, TerminalError if it rejects a template.
+    Raises:
+        TransientError: Elasticsearch is unavailable.
+        TerminalError: Elasticsearch rejects a template, or an index was written by an incompatible version; nothing is
+            changed then.
     """
+    for alias in INDICES:
+        with errors(f"mappings of {alias}"):
+            _require_compatible(client, alias)
     for alias in INDICES:
         body = template_body(alias, settings)
         with errors(f"index template {alias}"):
             client.indices.put_index_template(name=alias, **body)
         with errors(f"new fields of {alias}"):
             _add_fields(client, alias)
+
+
+def _require_compatible(client: Elasticsearch, alias: str) -> None:
+    """Raise TerminalError if an index has a field that this version does not know: it was renamed or removed."""
+    expected = mapping(INDICES[alias])["properties"]
+    for name, index in client.indices.get_mapping(index=index_pattern(alias)).items():
+        unknown = sorted(set(index["mappings"].get("properties", {})) - set(expected))
+        if unknown:
+            raise TerminalError(
+                f"index {name} is of an earlier version: its field {unknown[0]} is unknown (see CHANGELOG.md, Renamed)",
+                "delete the old data with ./showroom down --volumes --yes (containers: docker compose down --volumes)",
+            )
 
 
 def _add_fields(client: Elasticsearch, alias: str) -> None:

@@ -141,10 +141,10 @@ class AlertManager:
         try:
             response = self._http.post(address, json=body)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            log.warning("the alert webhook does not answer (%s)", type(error).__name__)
+            log.warning("the alert webhook is unreachable (%s)", type(error).__name__)
             return False
         if response.is_error:
-            log.warning("the alert webhook answered %d", response.status_code)
+            log.warning("the alert webhook returned %d", response.status_code)
         return not response.is_error
 
     def _remove(self, alert_ids: Sequence[str]) -> None:

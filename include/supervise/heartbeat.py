@@ -46,6 +46,6 @@ def _request(address: str) -> str:
     try:
         # The body is not read, because it may be endless.
         with httpx.Client(timeout=TIMEOUT_S) as http, http.stream("GET", address) as response:
-            return "" if response.is_success else f"the service answered {response.status_code}"
+            return "" if response.is_success else f"the service returned {response.status_code}"
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
         return type(error).__name__

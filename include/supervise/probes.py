@@ -156,7 +156,7 @@ def _result(future: "Future[_T]", until: float) -> "_T | Unavailable":
     try:
         return future.result(timeout=max(0.0, until - time.monotonic()))
     except FutureTimeoutError:
-        return Unavailable(f"no answer within {DEADLINE_S:g} s")
+        return Unavailable(f"no response within {DEADLINE_S:g} s")
     except ShowroomError as error:
         return Unavailable(_line(error.message))
     except Exception as error:

@@ -17,14 +17,14 @@ from include.supervise.observation import ArchiveState, GateState, KafkaState, O
 from include.supervise.policy import Decision, Limits, decide
 from include.supervise.probes import observe
 
-State = Literal["ok", "waiting", "wrong", "away"]
+State = Literal["ok", "waiting", "failing", "unavailable"]
 SHOWN: tuple[Stage, ...] = ("ingest", "gate", "stream", "serving", "archive", "supervise")
 RATE_WINDOW_S = 30.0
 HISTORY = 120
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figure:
+class StageMetric:
     """One value of a stage: `name` as in contracts.metrics or a plain word, with its unit ("" for none)."""
 
     name: str
@@ -41,7 +41,7 @@ class StageRow:
     note: str
     rate: float | None
     lag: int | None
-    figures: tuple[Figure, ...] = ()
+    metrics: tuple[StageMetric, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,15 +119,15 @@ def rows(now: CurrentStatus) -> list[StageRow]:
     findings = _findings(now.decision)
     built: list[StageRow] = []
     for stage in SHOWN:
-        unavailable, lag, figures = parts[stage] if stage in parts else _supervision(now.newest)
+        unavailable, lag, metrics = parts[stage] if stage in parts else _supervision(now.newest)
         state, note = findings.get(stage, ("ok", ""))
         if unavailable is not None:
-            state, note = "away", unavailable
-        built.append(StageRow(stage=stage, state=state, note=note, rate=rates.get(stage), lag=lag, figures=figures))
+            state, note = "unavailable", unavailable
+        built.append(StageRow(stage=stage, state=state, note=note, rate=rates.get(stage), lag=lag, metrics=metrics))
     return built
 
 
-_Part = tuple[str | None, int | None, tuple[Figure, ...]]
+_Part = tuple[str | None, int | None, tuple[StageMetric, ...]]
 
 
 def _parts(observation: Observation) -> dict[Stage, _Part]:
@@ -137,7 +137,7 @@ def _parts(observation: Observation) -> dict[Stage, _Part]:
         "ingest": (
             reasons.get("kafka"),
             None,
-            (Figure(name="records", value=None if kafka is None else kafka.raw_end),),
+            (StageMetric(name="records", value=None if kafka is None else kafka.raw_end),),
         ),
         "gate": (reasons.get("gate"), None if kafka is None else kafka.gate_lag, _gate(observation.gate)),
         "stream": (reasons.get("flink"), None if kafka is None else kafka.stream_lag, _stream(observation)),
@@ -146,64 +146,64 @@ def _parts(observation: Observation) -> dict[Stage, _Part]:
     }
 
 
-def _gate(gate: GateState | Unavailable) -> tuple[Figure, ...]:
+def _gate(gate: GateState | Unavailable) -> tuple[StageMetric, ...]:
     if isinstance(gate, Unavailable):
         return ()
     ages = [age for age in gate.heartbeat_age_s.values() if age is not None]
     beat = max(ages) if len(ages) == len(gate.heartbeat_age_s) and ages else None
     ordered = sorted(gate.verdicts.items(), key=lambda pair: (pair[0] != "valid", -pair[1]))
-    verdicts = (Figure(name=verdict, value=count, unit="records") for verdict, count in ordered)
+    verdicts = (StageMetric(name=verdict, value=count, unit="records") for verdict, count in ordered)
     ratio = gate.redis_memory_ratio
-    memory = () if ratio is None else (Figure(name="gate.redis_memory_ratio", value=round(ratio, 3)),)
-    return (Figure(name="gate.heartbeat_age_s", value=beat, unit="s"), *memory, *verdicts)
+    memory = () if ratio is None else (StageMetric(name="gate.redis_memory_ratio", value=round(ratio, 3)),)
+    return (StageMetric(name="gate.heartbeat_age_s", value=beat, unit="s"), *memory, *verdicts)
 
 
-def _stream(observation: Observation) -> tuple[Figure, ...]:
+def _stream(observation: Observation) -> tuple[StageMetric, ...]:
     job = observation.job
     if job is None:
-        return (Figure(name="job", value=None),)
+        return (StageMetric(name="job", value=None),)
     return (
-        Figure(name="job", value=job.id),
-        Figure(name="state", value=job.state),
-        Figure(name="stream.checkpoint_age_s", value=job.checkpoint_age_s, unit="s"),
-        Figure(name="checkpoints", value=job.checkpoints),
-        Figure(name="stream.restarts", value=job.restarts, unit="restarts"),
-        Figure(name="failure", value=job.failure),
+        StageMetric(name="job", value=job.id),
+        StageMetric(name="state", value=job.state),
+        StageMetric(name="stream.checkpoint_age_s", value=job.checkpoint_age_s, unit="s"),
+        StageMetric(name="checkpoints", value=job.checkpoints),
+        StageMetric(name="stream.restarts", value=job.restarts, unit="restarts"),
+        StageMetric(name="failure", value=job.failure),
     )
 
 
-def _serving(observation: Observation, kafka: KafkaState | None) -> tuple[Figure, ...]:
+def _serving(observation: Observation, kafka: KafkaState | None) -> tuple[StageMetric, ...]:
     search = observation.elasticsearch
     if isinstance(search, Unavailable):
         return ()
     age = None if search.newest_at is None else observation.taken_at - search.newest_at
     return (
-        Figure(name="health", value=search.health),
-        Figure(name="sessions", value=search.sessions, unit="documents"),
-        Figure(name="newest session", value=age, unit="s"),
-        Figure(name="serving.dead_letters", value=None if kafka is None else kafka.dead_end, unit="documents"),
+        StageMetric(name="health", value=search.health),
+        StageMetric(name="sessions", value=search.sessions, unit="documents"),
+        StageMetric(name="newest session", value=age, unit="s"),
+        StageMetric(name="serving.dead_letters", value=None if kafka is None else kafka.dead_end, unit="documents"),
     )
 
 
-def _archive(observation: Observation) -> tuple[Figure, ...]:
+def _archive(observation: Observation) -> tuple[StageMetric, ...]:
     if not isinstance(observation.archive, ArchiveState):
         return ()
     age = None if observation.archive.written_at is None else observation.taken_at - observation.archive.written_at
-    return (Figure(name="last write", value=age, unit="s"),)
+    return (StageMetric(name="last write", value=age, unit="s"),)
 
 
 def _supervision(newest: DecisionRecord | None) -> _Part:
     if newest is None:
         return "no decision is recorded, or Redis is unavailable", None, ()
-    age = Figure(name="last decision", value=time.time() - newest.at, unit="s")
-    return None, None, (age, Figure(name="action", value=newest.decision.action))
+    age = StageMetric(name="last decision", value=time.time() - newest.at, unit="s")
+    return None, None, (age, StageMetric(name="action", value=newest.decision.action))
 
 
 def _findings(decision: Decision) -> Mapping[str, tuple[State, str]]:
     """Return stage -> state and reason, the worst of each stage."""
     states: dict[str, tuple[State, str]] = {}
     for finding in decision.findings:
-        state: State = "waiting" if finding.action == "wait" else "wrong"
+        state: State = "waiting" if finding.action == "wait" else "failing"
         stage = stage_of(finding.alert)
         if states.get(stage, ("waiting", ""))[0] == "waiting":
             states[stage] = (state, f"{finding.reason}; {finding.remedy}")

@@ -176,7 +176,7 @@ def stop_with_savepoint(flink: FlinkRest, deadline_s: float = STOP_DEADLINE_S) -
     def location() -> RestorePoint:
         uri = flink.stop_result(job.jid, request)
         if uri is None:
-            raise NotReadyError("the savepoint is not complete", "see that Elasticsearch answers, or cancel the job")
+            raise NotReadyError("the savepoint is not complete", "check Elasticsearch, or cancel the job")
         return restore_point(Path(unquote(urlsplit(uri).path)))
 
     def ended() -> None:

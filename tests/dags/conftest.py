@@ -1,4 +1,4 @@
-"""A whole platform with Airflow for the tests of this folder, and what they ask it through."""
+"""A whole platform with Airflow, and the clients of the tests of this folder."""
 
 from __future__ import annotations
 

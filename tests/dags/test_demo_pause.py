@@ -71,7 +71,7 @@ def demo(settings: Settings) -> Iterator["subprocess.Popen[str]"]:
 
 
 def test_pause_while_another_writes_waits_for_the_database(running: AirflowApi, platform: Stack) -> None:
-    """SQLite gives up after 5 s, and Airflow answers 500."""
+    """SQLite gives up after 5 s, and Airflow returns 500."""
     with (
         closing(sqlite3.connect(home(platform.layout) / "airflow.db", isolation_level=None)) as writer,
         ThreadPoolExecutor(1) as elsewhere,

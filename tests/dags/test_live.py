@@ -247,7 +247,7 @@ def test_the_pipeline_dashboard_has_been_told_of_all_that(
     def named(kind: str) -> set[str]:
         return {event.name for event in indexed_events() if event.kind == kind}
 
-    # The round after the one that mended the stream.
+    # The cycle after the restart.
     assert eventually(lambda: {"submit", "resume", "healthy"} <= named("decision"), within_s=300, every_s=1.0)
     raw = [event for event in indexed_events() if event.name == "raw"]
     assert sum(event.value for event in raw) == raw[-1].total

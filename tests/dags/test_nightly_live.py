@@ -1,4 +1,4 @@
-"""A whole night on a live Airflow with all real servers, and what stands in its way."""
+"""A nightly run on a live Airflow with all real servers, and its failures."""
 
 from __future__ import annotations
 

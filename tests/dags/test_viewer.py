@@ -1,4 +1,4 @@
-"""What the login that can only look may do in a running Airflow, and what it may not."""
+"""Permissions of the read-only login in a running Airflow."""
 
 from __future__ import annotations
 

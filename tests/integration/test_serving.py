@@ -53,6 +53,19 @@ def put_session(client: Elasticsearch, identity: str, received: datetime) -> Non
     client.index(index=index_name("session_summary", MONTH), id=identity, document=document)
 
 
+def test_ensure_templates_with_an_index_of_an_earlier_version_changes_nothing(
+    client: Elasticsearch, stack: Stack
+) -> None:
+    client.indices.delete_index_template(name="session_summary")
+    client.indices.create(index="kpi_minute-2051.07")
+    client.indices.put_mapping(index="kpi_minute-2051.07", properties={"received_day": {"type": "keyword"}})
+
+    with pytest.raises(TerminalError, match=r"kpi_minute-2051\.07 .* received_day .*: delete the old data"):
+        ensure_templates(client, stack.settings)
+
+    assert not client.indices.exists_index_template(name="session_summary")
+
+
 def test_kpi_by_category_sums_minutes_and_rows(client: Elasticsearch) -> None:
     for minute, category, sessions, revenue in (
         (0, "all", 4, 10.25),

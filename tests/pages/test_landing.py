@@ -1,4 +1,4 @@
-"""The redirect of a login that can only look."""
+"""The redirect of the read-only login."""
 
 from __future__ import annotations
 

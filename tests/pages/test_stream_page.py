@@ -8,7 +8,7 @@ from include.gate.rejected import RejectedRecord
 from include.supervise.decision_log import DecisionRecord
 from include.supervise.observation import KafkaState, Observation, Unavailable
 from include.supervise.policy import Decision
-from include.supervise.stage_status import Figure, StageRow
+from include.supervise.stage_status import StageMetric, StageRow
 from showroom.web import formatting
 from showroom.web.data_sources import SourceFailure
 from showroom.web.stream import StreamPage, stream_page
@@ -57,8 +57,8 @@ def test_stream_page_lag_chart_has_only_observed_values() -> None:
 
 
 def test_stream_page_stage_without_values_shows_dashes() -> None:
-    figures = (Figure(name="stream.checkpoint_age_s", value=95.0, unit="s"), Figure(name="job", value=None))
-    row = StageRow(stage="stream", state="away", note="no answer", rate=None, lag=None, figures=figures)
+    metrics = (StageMetric(name="stream.checkpoint_age_s", value=95.0, unit="s"), StageMetric(name="job", value=None))
+    row = StageRow(stage="stream", state="unavailable", note="no answer", rate=None, lag=None, metrics=metrics)
     cards = page(stages=[row]).stages
     assert isinstance(cards, tuple)
     assert (cards[0].rate, cards[0].lag) == (formatting.MISSING, formatting.MISSING)

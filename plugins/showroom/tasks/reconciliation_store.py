@@ -88,7 +88,7 @@ class ReconciliationStore:
         """Return the lines of an entry that differ, as one line."""
         texts = []
         for line in entry["lines"]:
-            if line["wrong"]:
+            if line["mismatched"]:
                 ids = ", ".join(entry.get("missing", {}).get(line["what"], []))
                 texts.append(f"{line['name']}: {line['text']}" + (f" ({ids})" if ids else ""))
         return f"{entry['hour']}: {'; '.join(texts)}"
@@ -121,7 +121,7 @@ def as_plain(result: Reconciliation) -> dict[str, Any]:
 
 
 def _plain_line(line: StageCount) -> dict[str, Any]:
-    derived = {"difference": line.difference, "wrong": line.is_mismatched, "text": line.text}
+    derived = {"difference": line.difference, "mismatched": line.is_mismatched, "text": line.text}
     return {"name": line.stage, **msgspec.to_builtins(line), **derived}
 
 

@@ -9,7 +9,7 @@ from include.contracts.reject_reasons import MEANING, Reason
 from include.gate.rejected import RejectedRecord
 from include.supervise.decision_log import DecisionRecord
 from include.supervise.observation import KafkaState
-from include.supervise.stage_status import Figure, StageRow
+from include.supervise.stage_status import StageMetric, StageRow
 from showroom.web.data_sources import SourceFailure
 from showroom.web.formatting import MISSING, format_count, format_duration, format_name, format_time
 
@@ -107,24 +107,24 @@ def _card(row: StageRow) -> StageCard:
         note=row.note,
         rate=rate,
         lag=format_count(row.lag),
-        metrics=tuple((_metric_name(row.stage, figure), _metric_value(figure)) for figure in row.figures),
+        metrics=tuple((_metric_name(row.stage, metric), _metric_value(metric)) for metric in row.metrics),
     )
 
 
-def _metric_name(stage: str, figure: Figure) -> str:
+def _metric_name(stage: str, metric: StageMetric) -> str:
     """Return the metric's name as words, without stage and unit, which the card shows in other places."""
-    name = figure.name.removeprefix(f"{stage}.")
-    return format_name(name.removesuffix("_s") if figure.unit == "s" else name)
+    name = metric.name.removeprefix(f"{stage}.")
+    return format_name(name.removesuffix("_s") if metric.unit == "s" else name)
 
 
-def _metric_value(figure: Figure) -> str:
-    value = figure.value
+def _metric_value(metric: StageMetric) -> str:
+    value = metric.value
     if value is None or isinstance(value, str):
         return value or MISSING
-    if figure.unit == "s":
+    if metric.unit == "s":
         return format_duration(value)
     text = format_count(value) if float(value).is_integer() else f"{value:,.2f}"
-    return f"{text} {figure.unit}".strip()
+    return f"{text} {metric.unit}".strip()
 
 
 def _decisions(entries: Sequence[DecisionRecord]) -> list[DecisionRow]:

@@ -40,7 +40,7 @@ def decision_log(stack: Stack) -> Settings:
 
 @pytest.fixture(scope="module")
 def broker() -> Iterator[Settings]:
-    """A Kafka of these tests' own that nobody has used."""
+    """An unused Kafka for these tests alone."""
     settings = Settings(
         local=LocalSettings(state_dir=Path(".showroom/test-hours"), port_offset=OFFSET),
         kafka=KafkaSettings(partitions=2),

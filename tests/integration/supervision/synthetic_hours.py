@@ -110,7 +110,7 @@ class ShopHour:
         watermark.advance(self.database, topics.VALID, described.topic_id, archived)
 
     def index(self, sessions: Sequence[ValidSession]) -> None:
-        """The stream's documents of them, without fields that nobody counts."""
+        """Their documents, with the counted fields only."""
         actions = [action for session in sessions for action in rows_of(session)]
         helpers.bulk(self._client, actions, refresh=True)
 

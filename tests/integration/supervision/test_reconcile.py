@@ -85,7 +85,7 @@ def hour(new_hour: Callable[[], ShopHour]) -> ShopHour:
 
 def texts(entry: dict[str, Any]) -> dict[str, str]:
     """The lines that differ, by store."""
-    return {line["what"]: line["text"] for line in entry["lines"] if line["wrong"]}
+    return {line["what"]: line["text"] for line in entry["lines"] if line["mismatched"]}
 
 
 @pytest.mark.parametrize("load", ["full", "idle"])

@@ -173,7 +173,7 @@ def test_run_cycle_without_a_restorable_checkpoint_pages(settings: Settings) -> 
 
 
 def test_wait_started_after_a_terminal_verdict_ends_at_once_with_its_reason(settings: Settings) -> None:
-    # The verdict is that of the test before; Airflow is not asked once the supervisor has given one.
+    # The verdict is the previous test's; Airflow is not queried once the supervisor has given one.
     airflow = create_autospec(AirflowApi)
     verdicts = StreamVerdicts(settings, airflow, "supervise_stream", time.time() - WINDOW_S)
     with pytest.raises(TerminalError, match=r"start of the stream failed: stream\.start_failed: from "):

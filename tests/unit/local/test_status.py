@@ -61,8 +61,8 @@ def test_remarks_of_a_failed_process_are_one_line_with_a_remedy(state: str, mess
 
 
 def test_remarks_include_the_note_of_a_stage() -> None:
-    flows = {"gate-0": gate(state="wrong", note="no gate process; see the log")}
-    assert list(remarks([program("gate-0")], flows)) == ["gate wrong: no gate process; see the log"]
+    flows = {"gate-0": gate(state="failing", note="no gate process; see the log")}
+    assert list(remarks([program("gate-0")], flows)) == ["gate failing: no gate process; see the log"]
 
 
 def test_by_process_assigns_each_stage_to_its_process() -> None:

@@ -1,4 +1,4 @@
-"""Offsets that have a decision: what is counted, what repeats, and where something is left to look for."""
+"""Decided origins: counts, repeats, and the intervals left to read."""
 
 import pytest
 

@@ -113,9 +113,9 @@ TABLE = [
         "stream.restart_limit_reached",
         starts=[-500, -400, -300],
     ),
-    Case("no job, Kafka away", {"flink": NO_JOB, "kafka": UNAVAILABLE}, "wait", "kafka.unreachable"),
+    Case("no job, Kafka unavailable", {"flink": NO_JOB, "kafka": UNAVAILABLE}, "wait", "kafka.unreachable"),
     Case(
-        "no job, Elasticsearch away",
+        "no job, Elasticsearch unavailable",
         {"flink": NO_JOB, "elasticsearch": UNAVAILABLE},
         "wait",
         "elasticsearch.unreachable",
@@ -198,7 +198,7 @@ TABLE = [
         for_long(),
     ),
     Case(
-        "checkpoints stalled while Elasticsearch is away: a start would not help",
+        "checkpoints stalled while Elasticsearch is unavailable: a start would not help",
         {"flink": STALLED, "elasticsearch": UNAVAILABLE},
         "page",
         "elasticsearch.unreachable",
@@ -267,9 +267,13 @@ TABLE = [
         starts=[400],
     ),
     # the archive
-    Case("MongoDB away", {"archive": UNAVAILABLE}, "wait", "archive.unreachable"),
+    Case("MongoDB unavailable", {"archive": UNAVAILABLE}, "wait", "archive.unreachable"),
     Case(
-        "MongoDB away for long", {"archive": UNAVAILABLE}, "page", "archive.unreachable", for_long(archive=UNAVAILABLE)
+        "MongoDB down for long",
+        {"archive": UNAVAILABLE},
+        "page",
+        "archive.unreachable",
+        for_long(archive=UNAVAILABLE),
     ),
     Case("an observation of a version without the archive", {"archive": None}, "healthy", "supervise.healthy"),
     Case(
@@ -321,8 +325,14 @@ TABLE = [
         "gate.redis_memory_high",
         for_long(gate=NEARLY_FULL),
     ),
-    Case("Redis away", {"gate": UNAVAILABLE}, "wait", "gate.redis_unreachable"),
-    Case("Redis away for long", {"gate": UNAVAILABLE}, "page", "gate.redis_unreachable", for_long(gate=UNAVAILABLE)),
+    Case("Redis unavailable", {"gate": UNAVAILABLE}, "wait", "gate.redis_unreachable"),
+    Case(
+        "Redis down for long",
+        {"gate": UNAVAILABLE},
+        "page",
+        "gate.redis_unreachable",
+        for_long(gate=UNAVAILABLE),
+    ),
     Case("one partition is silent", {"gate": gate(0.2, 45.0)}, "wait", "gate.heartbeat_missing"),
     Case(
         "one partition is silent for long",
@@ -382,10 +392,10 @@ TABLE = [
         "supervise.healthy",
         for_long(kafka=kafka(stream_lag=10)),
     ),
-    Case("Kafka away", {"kafka": UNAVAILABLE}, "wait", "kafka.unreachable"),
-    Case("Elasticsearch away", {"elasticsearch": UNAVAILABLE}, "wait", "elasticsearch.unreachable"),
+    Case("Kafka unavailable", {"kafka": UNAVAILABLE}, "wait", "kafka.unreachable"),
+    Case("Elasticsearch unavailable", {"elasticsearch": UNAVAILABLE}, "wait", "elasticsearch.unreachable"),
     Case(
-        "Elasticsearch away for long",
+        "Elasticsearch down for long",
         {"elasticsearch": UNAVAILABLE},
         "page",
         "elasticsearch.unreachable",
@@ -464,7 +474,7 @@ TABLE = [
         "checkpoints cannot be read while the stream runs", {"restore": UNAVAILABLE}, "wait", "stream.restore_unknown"
     ),
     Case(
-        "nothing answers",
+        "all servers unavailable",
         {
             "flink": UNAVAILABLE,
             "kafka": UNAVAILABLE,

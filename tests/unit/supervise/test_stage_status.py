@@ -30,8 +30,8 @@ def decided(seen: Observation, *before: Observation) -> DecisionRecord:
     return DecisionRecord(NOW, seen, decide(seen, before, (), LIMITS, NOW))
 
 
-def figures(row: StageRow) -> dict[str, Any]:
-    return {figure.name: figure.value for figure in row.figures}
+def metrics(row: StageRow) -> dict[str, Any]:
+    return {metric.name: metric.value for metric in row.metrics}
 
 
 def test_rows_of_a_healthy_platform_have_each_stage() -> None:
@@ -39,7 +39,7 @@ def test_rows_of_a_healthy_platform_have_each_stage() -> None:
     assert tuple(stages) == SHOWN
     assert {row.state for row in stages.values()} == {"ok"}
     assert {row.note for row in stages.values()} == {""}
-    assert figures(stages["supervise"])["action"] == "healthy"
+    assert metrics(stages["supervise"])["action"] == "healthy"
 
 
 def test_row_state_follows_the_present_observation() -> None:
@@ -51,12 +51,12 @@ def test_row_state_follows_the_present_observation() -> None:
 
 def test_archive_row_has_its_lag() -> None:
     row = by_stage(at(**archived(400, 1_001, 50)), at(60, **archived(100, 1_001, 50)))["archive"]
-    assert (row.state, row.lag, row.rate, figures(row)) == ("ok", 600, 5.0, {"last write": 50.0})
+    assert (row.state, row.lag, row.rate, metrics(row)) == ("ok", 600, 5.0, {"last write": 50.0})
 
 
 def test_row_of_an_automatic_restart_has_a_complete_note() -> None:
     row = by_stage(at(flink=changed(FLINK, job=None, jobs=0)))["stream"]
-    assert row.state == "wrong"
+    assert row.state == "failing"
     assert row.note == (
         "no stream job is running; the newest checkpoint is chk-7; "
         "no action needed, the supervisor repairs this: it resumes the job"
@@ -92,10 +92,10 @@ def test_rows_without_an_earlier_observation_have_no_rates(earlier: Observation 
 def test_row_of_an_unavailable_part_has_its_reason(part: str, stage: str) -> None:
     seen = changed(at(), **{part: UNAVAILABLE})
     stages = by_stage(seen, at(60), decided(at()))
-    assert (stages[stage].state, stages[stage].note) == ("away", "refused")
-    assert [row.stage for row in stages.values() if row.state == "away"] == [stage]
+    assert (stages[stage].state, stages[stage].note) == ("unavailable", "refused")
+    assert [row.stage for row in stages.values() if row.state == "unavailable"] == [stage]
     if part == "kafka":
-        assert (stages["gate"].lag, stages["stream"].lag, figures(stages["ingest"])) == (None, None, {"records": None})
+        assert (stages["gate"].lag, stages["stream"].lag, metrics(stages["ingest"])) == (None, None, {"records": None})
 
 
 def test_row_shows_the_worst_finding_of_its_stage() -> None:
@@ -103,7 +103,7 @@ def test_row_shows_the_worst_finding_of_its_stage() -> None:
     page = Finding("page", "gate.lagging", "50000 wait", "more processes")
     seen = at()
     stages = by_stage(seen, decision=Decision("wait", "stream.not_running", "idle", "none", (wait, page)))
-    assert (stages["gate"].state, stages["gate"].note) == ("wrong", "50000 wait; more processes")
+    assert (stages["gate"].state, stages["gate"].note) == ("failing", "50000 wait; more processes")
     assert (stages["stream"].state, stages["stream"].note) == ("waiting", "idle; none")
     assert stages["serving"].state == "ok"
 
@@ -111,21 +111,21 @@ def test_row_shows_the_worst_finding_of_its_stage() -> None:
 def test_row_of_a_partition_without_heartbeat_has_no_age() -> None:
     seen = at(flink=changed(FLINK, job=None, jobs=0), gate=gate(0.2, None))
     stages = by_stage(seen, None, decided(seen))
-    assert stages["stream"].state == "wrong"
-    assert figures(stages["stream"]) == {"job": None}
-    assert figures(stages["gate"])["gate.heartbeat_age_s"] is None
-    assert list(figures(stages["gate"])) == ["gate.heartbeat_age_s", "valid", "duplicate"]
+    assert stages["stream"].state == "failing"
+    assert metrics(stages["stream"]) == {"job": None}
+    assert metrics(stages["gate"])["gate.heartbeat_age_s"] is None
+    assert list(metrics(stages["gate"])) == ["gate.heartbeat_age_s", "valid", "duplicate"]
 
 
 def test_supervise_row_without_a_decision_is_away() -> None:
     row = by_stage(at())["supervise"]
-    assert (row.state, row.figures) == ("away", ())
+    assert (row.state, row.metrics) == ("unavailable", ())
     assert row.note
 
 
 def test_stream_row_figures_have_units() -> None:
     row = by_stage(at())["stream"]
-    assert [(figure["name"], figure["unit"]) for figure in map(asdict, row.figures) if figure["unit"]] == [
+    assert [(metric["name"], metric["unit"]) for metric in map(asdict, row.metrics) if metric["unit"]] == [
         ("stream.checkpoint_age_s", "s"),
         ("stream.restarts", "restarts"),
     ]

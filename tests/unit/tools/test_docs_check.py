@@ -114,7 +114,7 @@ BREAKS: dict[str, tuple[Callable[[Path], None], str]] = {
         "the metric gate.lag is undocumented: docs/runbooks/gate.md does not say what to make of it",
     ),
     "metric that is not declared": (
-        lambda root: append(root / "include/supervise/stage_status.py", '\nX = Figure(name="gate.hidden")\n'),
+        lambda root: append(root / "include/supervise/stage_status.py", '\nX = StageMetric(name="gate.hidden")\n'),
         "include/supervise/stage_status.py: the metric gate.hidden is not declared in include/contracts/metrics.py",
     ),
     "alert without a heading": (
