@@ -1,1 +1,1 @@
-"""Load steps: each module is one command, `./showroom bench NAME`, that prints one JSON object as its last line."""
+"""Benches. Each module is a command, `./showroom bench NAME`, whose last line of output is one JSON object."""

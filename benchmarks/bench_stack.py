@@ -1,4 +1,4 @@
-"""A stack of its own for a bench: new and empty, gone afterwards."""
+"""An empty stack for one bench or drill, deleted afterwards."""
 
 import fcntl
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ KEY = "a key for benches only, never used elsewhere"
 
 
 def bench_settings(**changes: Mapping[str, Any]) -> Settings:
-    """Build settings with a state folder and ports of their own, changed as by `Settings.replace`."""
+    """Return settings with a separate state folder and separate ports, changed as by `Settings.replace`."""
     return Settings(
         local=LocalSettings(state_dir=Path(".showroom/bench"), port_offset=PORT_OFFSET),
         gate=GateSettings(pseudonym_key=Secret(KEY)),
@@ -28,11 +28,12 @@ def bench_settings(**changes: Mapping[str, Any]) -> Settings:
 
 @contextmanager
 def empty_stack(settings: Settings) -> Iterator[Stack]:
-    """A stack with nothing in it and nothing running; whatever was started in it ends with the block.
+    """Yield an empty, stopped stack; the end of the `with` block stops and deletes it.
 
-    Raises TerminalError while another drill or bench uses the folder.
+    Raises:
+        TerminalError: Another drill or bench uses the folder.
     """
-    with _only_user(state_dir(settings)):
+    with _lock_folder(state_dir(settings)):
         stack = Stack(settings, on_progress)
         stack.purge()
         try:
@@ -42,8 +43,8 @@ def empty_stack(settings: Settings) -> Iterator[Stack]:
 
 
 @contextmanager
-def _only_user(folder: Path) -> Iterator[None]:
-    """The lock lies beside the folder: emptying a stack deletes the folder."""
+def _lock_folder(folder: Path) -> Iterator[None]:
+    """Lock a stack folder. The lock file is outside the folder, because a purge deletes the folder."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_name(f"{folder.name}.lock").open("w") as lock:
         try:
@@ -51,11 +52,11 @@ def _only_user(folder: Path) -> Iterator[None]:
         except BlockingIOError:
             raise TerminalError(
                 f"start on {folder} failed: another drill or bench uses this folder",
-                "wait for its end, then start again",
+                "wait until it ends, then start again",
             ) from None
         yield
 
 
 def on_progress(line: str) -> None:
-    """Progress goes to standard error: the last line of standard output is the result."""
+    """Print a line to standard error, because the last line of standard output is the result."""
     typer.echo(line, err=True)

@@ -1,4 +1,4 @@
-"""Synthetic visits straight into an archive, as ingest, gate and archive would leave them there, without Kafka."""
+"""Fill an archive with synthetic sessions as ingest, gate and archive would store them, without Kafka."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -23,54 +23,54 @@ BATCH = 2_000
 
 
 def run(
-    start: Annotated[datetime, typer.Option(help="Beginning of the interval, UTC.")],
-    end: Annotated[datetime, typer.Option(help="Its end, not included.")],
-    sessions: Annotated[int, typer.Option(help="Visits that arrive in it.")],
+    start: Annotated[datetime, typer.Option(help="Start of the interval, UTC.")],
+    end: Annotated[datetime, typer.Option(help="End of the interval, exclusive, UTC.")],
+    sessions: Annotated[int, typer.Option(help="Sessions that arrive in the interval.")],
     seed: Annotated[int, typer.Option(help="Seed of the synthetic shop.")] = 1,
 ) -> None:
-    """Fill the archive of the environment's settings; the truth about purchases is the last line, as JSON."""
+    """Fill the archive of the environment's settings; the last line is the ground truth of purchases, as JSON."""
     settings = Settings.from_env(os.environ)
     plan = Plan.of(settings, seed=seed, start=_utc(start), end=_utc(end), sessions=sessions)
     shop = synthesize(plan)
     with store.connect(settings) as client:
-        into = store.database(client, settings)[SESSIONS]
+        collection = store.database(client, settings)[SESSIONS]
         batch: list[Document] = []
-        for document in admitted(shop, settings):
+        for document in valid_documents(shop, settings):
             batch.append(document)
             if len(batch) == BATCH:
                 with translate_errors("write sessions"):
-                    into.insert_many(batch, ordered=False)
+                    collection.insert_many(batch, ordered=False)
                 batch = []
         if batch:
             with translate_errors("write sessions"):
-                into.insert_many(batch, ordered=False)
+                collection.insert_many(batch, ordered=False)
     typer.echo(msgspec.json.encode(shop.ledger.intent).decode())
 
 
-def admitted(shop: SessionGenerator, settings: Settings) -> Iterator[Document]:
-    """The archive's documents of the visits that the gate must admit."""
+def valid_documents(shop: SessionGenerator, settings: Settings) -> Iterator[Document]:
+    """Yield the archive's documents of the valid sessions."""
     return (documents.document(documents.decode(value)) for value in records(shop, settings))
 
 
 def records(labelled_records: Iterable[LabelledRecord], settings: Settings) -> Iterator[bytes]:
-    """What leaves the gate of the visits that it must admit; its filter's answer about known users made exact."""
+    """Yield the gate's outputs of the valid sessions, with exact returning users instead of the Bloom filter's."""
     pseudonym = pseudonymizer(settings.gate.require_pseudonym_key())
     limits = Limits.of(settings)
-    existing: set[str] = set()
+    known_user_ids: set[str] = set()
     for labelled in labelled_records:
         if labelled.verdict != VALID:
             continue
         received_ms = int(labelled.arrives_at.timestamp() * 1_000)
         result = check(labelled.value, labelled.key, received_ms, limits)
         if not isinstance(result, Candidate):
-            raise TypeError(f"a record that must pass does not: {result}")
+            raise TypeError(f"validation of a valid record failed: {result}")
         user = pseudonym(result.session.user_id)
-        yield build_valid_session(result, user, returning=user in existing, received_ms=received_ms)
-        existing.add(user)
+        yield build_valid_session(result, user, returning=user in known_user_ids, received_ms=received_ms)
+        known_user_ids.add(user)
 
 
-def _utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+def _utc(timestamp: datetime) -> datetime:
+    return timestamp.replace(tzinfo=UTC) if timestamp.tzinfo is None else timestamp
 
 
 if __name__ == "__main__":

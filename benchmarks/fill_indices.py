@@ -1,6 +1,6 @@
 """Fill the indices directly with two weeks of a shop.
 
-The documents of one synthetic day come from the stream's own function. They are copied with other ids, users and times.
+The stream's own function builds the documents of one synthetic day. The copies have other ids, users and times.
 """
 
 import subprocess
@@ -28,11 +28,11 @@ DAYS = 14
 OF_A_DAY = 20_000
 CHUNK = 4_000
 SENDERS = 3
-# A visitor comes back on this many of the days, on average.
+# Average number of days on which a user has sessions.
 VISITS = 4
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 SUMMARY = "session_summary"
-# Run by the stream's interpreter: valid sessions as lines in, documents as lines out.
+# Run by the stream's interpreter: valid sessions on standard input, documents on standard output, one a line.
 _DOCUMENTS = """
 import sys
 import msgspec
@@ -49,7 +49,7 @@ Action = tuple[str, str, Document]
 
 
 class DayDocument(NamedTuple):
-    """One document of the day; its times are read once."""
+    """One document of the day, with parsed times."""
 
     alias: str
     id: str
@@ -65,15 +65,19 @@ def fill(
     seed: int,
     on_progress: Callable[[str], None],
 ) -> Counter[str]:
-    """Index about so many sessions of the fortnight before `end`, with everything that belongs to them; how many."""
+    """Index about `sessions` sessions of the two weeks before `end`, with rows in every index.
+
+    Returns:
+        Number of documents by alias.
+    """
     sent: Counter[str] = Counter()
-    day = _day(settings, end - DAY, end, min(sessions, OF_A_DAY), seed)
-    own = sum(retained.alias == SUMMARY for retained in day)
-    copies = max(1, round(sessions / own))
-    on_progress(f"{copies} times {own} sessions with {len(day)} documents")
+    day = _build_day(settings, end - DAY, end, min(sessions, OF_A_DAY), seed)
+    day_sessions = sum(day_document.alias == SUMMARY for day_document in day)
+    copies = max(1, round(sessions / day_sessions))
+    on_progress(f"{copies} copies of {day_sessions} sessions with {len(day)} documents")
     with ThreadPoolExecutor(SENDERS) as senders:
         running: set[Future[int]] = set()
-        for number, batch in enumerate(_chunks(_everything(day, copies, end, seed), sent)):
+        for number, batch in enumerate(_chunks(_all_actions(day, copies, end, seed), sent)):
             if len(running) > SENDERS:
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 _ = [future.result() for future in done]
@@ -86,54 +90,55 @@ def fill(
     return sent
 
 
-def _day(settings: Settings, start: datetime, end: datetime, sessions: int, seed: int) -> list[DayDocument]:
-    """A day's documents, by the stream's function in the stream's environment."""
+def _build_day(settings: Settings, start: datetime, end: datetime, sessions: int, seed: int) -> list[DayDocument]:
+    """Return the documents of a day, built by the stream's function in the stream's environment."""
     shop = synthesize(Plan.of(settings, seed=seed, start=start, end=end, sessions=sessions))
     with tempfile.TemporaryFile() as lines:
         lines.write(b"".join(record + b"\n" for record in records(shop, settings)))
         lines.seek(0)
         command = [str(ensure_environment("flink")), "-P", "-c", _DOCUMENTS]
-        made = subprocess.run(command, stdin=lines, stdout=subprocess.PIPE, check=True, env={"PYTHONPATH": str(ROOT)})
-    results = [DayDocument(*msgspec.json.decode(line)) for line in made.stdout.splitlines()]
-    for retained in results:
+        environment = {"PYTHONPATH": str(ROOT)}
+        completed = subprocess.run(command, stdin=lines, stdout=subprocess.PIPE, check=True, env=environment)
+    results = [DayDocument(*msgspec.json.decode(line)) for line in completed.stdout.splitlines()]
+    for day_document in results:
         for name in ("started_at", "ended_at", "received_at"):
-            if name in retained.document:
-                retained.document[name] = datetime.fromisoformat(retained.document[name])
+            if name in day_document.document:
+                day_document.document[name] = datetime.fromisoformat(day_document.document[name])
     return results
 
 
-def _everything(day: list[DayDocument], copies: int, end: datetime, seed: int) -> Iterator[Action]:
+def _all_actions(day: list[DayDocument], copies: int, end: datetime, seed: int) -> Iterator[Action]:
     for copy in range(copies):
-        yield from _copied(day, copy, copy % DAYS)
-    yield from _minutes(day, copies)
+        yield from _copy_day(day, copy, copy % DAYS)
+    yield from _kpi_rows(day, copies)
     yield from _events(end, seed)
 
 
-def _copied(day: list[DayDocument], copy: int, days: int) -> Iterator[Action]:
-    """The day once more, `days` earlier. Every few copies the same visitors come again."""
-    back = days * DAY
-    for alias, identity, document in day:
-        started = document["started_at"] - back
-        fresh = {
+def _copy_day(day: list[DayDocument], copy: int, days: int) -> Iterator[Action]:
+    """Yield the day's documents `days` days earlier. Every `VISITS` consecutive copies share the same users."""
+    offset = days * DAY
+    for alias, document_id, document in day:
+        started = document["started_at"] - offset
+        copied_document = {
             **document,
             "session_id": f"{copy}-{document['session_id']}",
             "user_id": f"{copy // VISITS:04x}{document['user_id'][4:]}",
             "started_at": started,
         }
         if alias == SUMMARY:
-            fresh |= {
-                "ended_at": document["ended_at"] - back,
-                "received_at": document["received_at"] - back,
+            copied_document |= {
+                "ended_at": document["ended_at"] - offset,
+                "received_at": document["received_at"] - offset,
                 "day_of_week": started.isoweekday(),
                 "is_weekend": started.isoweekday() > 5,  # noqa: PLR2004
                 "month": started.month,
                 "week_of_year": started.isocalendar().week,
             }
-        yield alias, f"{copy}-{identity}", fresh
+        yield alias, f"{copy}-{document_id}", copied_document
 
 
-def _minutes(day: list[DayDocument], copies: int) -> Iterator[Action]:
-    """Rows of the minutes of each day: those of the day, as often as it was copied there."""
+def _kpi_rows(day: list[DayDocument], copies: int) -> Iterator[Action]:
+    """Yield the kpi_minute rows of each day: those of the original day times its number of copies."""
     rows: dict[tuple[datetime, str], Counter[str]] = {}
     for alias, _, document in day:
         if alias != SUMMARY:
@@ -148,10 +153,10 @@ def _minutes(day: list[DayDocument], copies: int) -> Iterator[Action]:
     for days in range(min(DAYS, copies)):
         times = len(range(days, copies, DAYS))
         for (minute, category), row in rows.items():
-            yield _minute(minute - days * DAY, category, row, times)
+            yield _kpi_row(minute - days * DAY, category, row, times)
 
 
-def _minute(minute: datetime, category: str, row: Counter[str], times: int) -> Action:
+def _kpi_row(minute: datetime, category: str, row: Counter[str], times: int) -> Action:
     document = {
         "minute": minute,
         "category": category,
@@ -169,15 +174,21 @@ def _minute(minute: datetime, category: str, row: Counter[str], times: int) -> A
 
 
 def _events(end: datetime, seed: int) -> Iterator[Action]:
-    """What supervision tells every minute, of a platform that is well."""
-    passed = [("ingest", "raw"), ("gate", "decided"), ("gate", "valid"), ("gate", "rejected"), ("stream", "searchable")]
-    messages = [("stage", stage, name, 50.0) for stage, name in passed]
-    messages += [("rejected", "gate", reason, 1.0) for reason in ("duplicate", "rate_user", "impossible_pace")]
-    messages += [("lag", stage, stage, 3.0) for stage in ("gate", "stream", "archive")]
-    messages += [("decision", "supervise", "healthy", 1.0)]
+    """Yield the events that supervision writes every minute for a healthy platform."""
+    stage_counts = [
+        ("ingest", "raw"),
+        ("gate", "decided"),
+        ("gate", "valid"),
+        ("gate", "rejected"),
+        ("stream", "searchable"),
+    ]
+    events = [("stage", stage, name, 50.0) for stage, name in stage_counts]
+    events += [("rejected", "gate", reason, 1.0) for reason in ("duplicate", "rate_user", "impossible_pace")]
+    events += [("lag", stage, stage, 3.0) for stage in ("gate", "stream", "archive")]
+    events += [("decision", "supervise", "healthy", 1.0)]
     for number in range(DAYS * DAY // MINUTE):
         at = end - number * MINUTE
-        for kind, stage, name, value in messages:
+        for kind, stage, name, value in events:
             total = 1e6 - value * number if kind in ("stage", "rejected") else None
             event = {"at": at, "kind": kind, "stage": stage, "name": name, "value": value + number * seed % 7}
             yield PIPELINE, f"{at.isoformat()}|{kind}|{stage}|{name}", {**event, "total": total, "detail": None}
@@ -186,9 +197,9 @@ def _events(end: datetime, seed: int) -> Iterator[Action]:
 def _chunks(actions: Iterable[Action], sent: Counter[str]) -> Iterator[bytes]:
     lines: list[bytes] = []
     encode = msgspec.json.Encoder().encode
-    for alias, identity, document in actions:
+    for alias, document_id, document in actions:
         at: datetime = document[TIME_FIELD[alias]]
-        lines += [encode({"index": {"_index": index_name(alias, at), "_id": identity}}), encode(document)]
+        lines += [encode({"index": {"_index": index_name(alias, at), "_id": document_id}}), encode(document)]
         sent[alias] += 1
         if len(lines) == 2 * CHUNK:
             yield b"\n".join(lines) + b"\n"
@@ -201,5 +212,7 @@ def _send(client: Elasticsearch, body: Any) -> int:
     with translate_errors("fill"):
         response = client.options(request_timeout=120).bulk(body=body, filter_path="errors,items.*.error")
     if response["errors"]:
-        raise TerminalError(f"Elasticsearch refused documents: {response['items'][0]}", "see its log")
+        raise TerminalError(
+            f"bulk request failed: document rejected: {response['items'][0]}", "see Elasticsearch's log"
+        )
     return len(body)

@@ -1,13 +1,13 @@
-"""Raw to all four indices with every service on this machine; then freshness at half of that rate; then the old way."""
+"""Live path from raw records to all four indices: throughput, freshness at half that rate, and the HTTP baseline."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from benchmarks.baseline_http import one_by_one
+from benchmarks.baseline_http import index_one_by_one
 from benchmarks.bench_stack import bench_settings, empty_stack, on_progress
-from benchmarks.load import DAYS, preload, rate, timed
+from benchmarks.load import DAYS, measure_rate, preload, sample_progress
 from benchmarks.result import report
-from benchmarks.usage import cpu_us_per_session, usage
+from benchmarks.usage import cpu_us_per_session, measure_usage
 from include.clients.elasticsearch import connect
 from include.contracts.settings import Settings
 from include.ingest.generator import synthesize
@@ -25,29 +25,31 @@ TARGETS = {
     "ratio_to_original": ("at least", 40.0),
     "unaccounted": ("at most", 0.0),
 }
-PATIENCE_S = 60.0
-STEADY_S = 60
+INDEX_TIMEOUT_S = 60.0
+FRESHNESS_DURATION_S = 60
 SAMPLED_PER_S = 40
-ORIGINAL_S = 20.0
+BASELINE_DURATION_S = 20.0
 
 
 def run(sessions: int, warm_up: int, seed: int) -> str:
-    """Measure; returns the JSON line."""
+    """Run the bench; return the result as one JSON line."""
     settings = bench_settings()
     with empty_stack(settings) as stack:
-        figures = saturated(stack, settings, sessions=sessions, warm_up=warm_up, seed=seed)
-        half = figures["sessions_per_s"] / 2
-        on_progress(f"{figures['sessions_per_s']:,} sessions/s; now {half:,.0f} a second for {STEADY_S} s")
-        fresh = steady(settings, half, seed + 2)
-        on_progress("the original's way")
+        figures = measure_throughput(stack, settings, sessions=sessions, warm_up=warm_up, seed=seed)
+        half_rate = figures["sessions_per_s"] / 2
+        on_progress(f"{figures['sessions_per_s']:,} sessions/s; now {half_rate:,.0f}/s for {FRESHNESS_DURATION_S} s")
+        freshness = measure_freshness(settings, half_rate, seed + 2)
+        on_progress("HTTP baseline")
         figures |= {
-            "p50_s": round(fresh.p50_s, 2),
-            "p95_s": round(fresh.p95_s, 2),
-            "freshness_rate": round(half),
-            "freshness_sampled": fresh.sampled,
-            "freshness_lost": fresh.lost,
+            "p50_s": round(freshness.p50_s, 2),
+            "p95_s": round(freshness.p95_s, 2),
+            "freshness_rate": round(half_rate),
+            "freshness_sampled": freshness.sampled,
+            "freshness_lost": freshness.lost,
         }
-        figures["original_documents_per_s"] = round(one_by_one(settings, _documents(settings), ORIGINAL_S), 1)
+        figures["original_documents_per_s"] = round(
+            index_one_by_one(settings, _documents(settings), BASELINE_DURATION_S), 1
+        )
         figures["ratio_to_original"] = round(figures["documents_per_s"] / figures["original_documents_per_s"], 1)
     config = {
         "sessions": sessions,
@@ -61,41 +63,47 @@ def run(sessions: int, warm_up: int, seed: int) -> str:
     return report("live", figures=figures, targets=TARGETS, seed=seed, config=config)
 
 
-def saturated(
+def measure_throughput(
     stack: Stack, settings: Settings, *, sessions: int, warm_up: int, seed: int, population: int | None = None
 ) -> dict[str, Any]:
-    """Figures of the whole path, lag 0 at the end, on servers that have done `warm_up` sessions before.
+    """Measure the throughput of the live path until no session is left.
 
-    Four Java processes compile what they run for their first minute; a platform runs for months.
+    A first run of `warm_up` sessions precedes the measurement, because the servers' JVMs need about a minute to
+    compile their code.
+
+    Returns:
+        Figures of the result.
     """
     stack.up(SERVERS)
     start_job(settings)
     gates = [f"gate-{number}" for number in range(settings.gate.processes)]
     if warm_up:
         on_progress("warming up")
-        _through(stack, settings, gates, sessions=warm_up, seed=seed + 1, population=population)
+        _run_load(stack, settings, gates, sessions=warm_up, seed=seed + 1, population=population)
         for gate in gates:
             stack.stop(gate)
-    return _through(stack, settings, gates, sessions=sessions, seed=seed, population=population)
+    return _run_load(stack, settings, gates, sessions=sessions, seed=seed, population=population)
 
 
-def _through(
+def _run_load(
     stack: Stack, settings: Settings, gates: list[str], *, sessions: int, seed: int, population: int | None
 ) -> dict[str, Any]:
-    """Fill the raw topic, then let the gate loose on it; figures once everything is indexed."""
+    """Fill the raw topic, start the gates, wait until everything is indexed, and return the figures."""
     since = position(settings)
-    on_progress(f"filling sessions.raw with {sessions:,} visits")
+    on_progress(f"filling sessions.raw with {sessions:,} sessions")
     expected = preload(settings, sessions=sessions, seed=seed, population=population).expected
-    before = usage(stack, SERVERS)
+    before = measure_usage(stack, SERVERS)
     for gate in gates:
         stack.start(gate)
     on_progress("the gate is running")
     indexed = since.documents["session_summary"]
     with connect(settings) as client:
-        samples = timed(lambda: queries.count(client, "session_summary") - indexed, expected.valid, PATIENCE_S)
-    wait_until_indexed(settings, expected, since, PATIENCE_S)
-    after = usage(stack, (*SERVERS, *gates))
-    sessions_per_s = rate(samples)
+        samples = sample_progress(
+            lambda: queries.count(client, "session_summary") - indexed, expected.valid, INDEX_TIMEOUT_S
+        )
+    wait_until_indexed(settings, expected, since, INDEX_TIMEOUT_S)
+    after = measure_usage(stack, (*SERVERS, *gates))
+    sessions_per_s = measure_rate(samples)
     documents = sum(count for name, count in expected.documents.items())
     return {
         "sessions_per_s": round(sessions_per_s),
@@ -103,22 +111,24 @@ def _through(
         "documents_per_session": round(documents / expected.valid, 2),
         "unaccounted": _unaccounted(settings, expected, since),
         "cpu_us_per_session": cpu_us_per_session(before, after, expected.valid),
-        "rss_mb": {name: round(one.rss_mb) for name, one in after.items()},
+        "rss_mb": {name: round(process.rss_mb) for name, process in after.items()},
     }
 
 
-def steady(settings: Settings, per_s: float, seed: int) -> Freshness:
-    """Live sessions at a steady rate; how long each takes from produced to searchable."""
+def measure_freshness(settings: Settings, per_s: float, seed: int) -> Freshness:
+    """Publish sessions at a steady rate and measure the time from production to searchability."""
     now = datetime.now(UTC)
-    plan = Plan.of(settings, seed=seed, start=now - timedelta(days=1), end=now, sessions=round(per_s * STEADY_S))
-    emissions = list(synthesize(plan))  # made before, so that making them does not disturb the measurement
+    plan = Plan.of(
+        settings, seed=seed, start=now - timedelta(days=1), end=now, sessions=round(per_s * FRESHNESS_DURATION_S)
+    )
+    labelled_records = list(synthesize(plan))  # because generation would disturb the measurement
     with Probe(settings, every=max(1, round(per_s / SAMPLED_PER_S))) as probe:
-        publish(settings, probe.watch(emissions), rate=per_s, on_acknowledged=probe.produced)
-        return probe.result(PATIENCE_S)
+        publish(settings, probe.watch(labelled_records), rate=per_s, on_acknowledged=probe.produced)
+        return probe.result(INDEX_TIMEOUT_S)
 
 
 def _unaccounted(settings: Settings, expected: Any, since: Position) -> int:
-    """Sum of all differences between what is expected and what each stage holds."""
+    """Return the sum of absolute differences between expected and actual counts of all stages."""
     return round(sum(abs(line.difference) for line in account(settings, expected, since)))
 
 

@@ -1,4 +1,4 @@
-"""Loads for benches: a day of the synthetic shop with its usual faults."""
+"""Loads and progress of benches. A load is a day of the synthetic shop with the default fault rates."""
 
 import time
 from collections.abc import Callable
@@ -16,11 +16,11 @@ from include.ingest.plan import FaultRates, Plan
 from include.ingest.publisher import publish
 
 DAYS = 1
-POLL_S = 0.2
+POLL_INTERVAL_S = 0.2
 
 
 def preload(settings: Settings, *, sessions: int, seed: int, population: int | None = None) -> GroundTruth:
-    """Fill sessions.raw before the measurement; returns the truth about it."""
+    """Fill sessions.raw before the measurement; return the ground truth."""
     end = datetime.now(UTC)
     plan = Plan.of(
         settings,
@@ -37,44 +37,55 @@ def preload(settings: Settings, *, sessions: int, seed: int, population: int | N
 
 
 class GateProgress:
-    """Raw records the gate has decided and committed."""
+    """Number of raw records that the gate has processed and committed."""
 
     def __init__(self, settings: Settings) -> None:
         self._admin = KafkaAdminClient(bootstrap_servers=settings.kafka.bootstrap_servers)
 
     def __call__(self) -> int:
-        """Sum of the committed offsets."""
+        """Return the sum of the committed offsets."""
         try:
             offsets = self._admin.list_group_offsets([topics.GATE_GROUP])[topics.GATE_GROUP]
-        except RetriableError:  # the group has no coordinator before the gate has joined it
+        except RetriableError:  # because the group has no coordinator before the gate joins it
             return 0
-        return sum(max(0, location.offset) for location in offsets.values())
+        return sum(max(0, committed.offset) for committed in offsets.values())
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Close the connection."""
         self._admin.close()
 
 
-def timed(progress: Callable[[], int], goal: int, patience_s: float = 60.0) -> list[tuple[float, int]]:
-    """(monotonic seconds, progress) from the first progress to the goal.
+def sample_progress(progress: Callable[[], int], goal: int, timeout_s: float = 60.0) -> list[tuple[float, int]]:
+    """Sample the progress until it reaches the goal.
 
-    Raises NotReadyError once nothing has moved for `patience_s`.
+    Args:
+        progress: Returns the current progress.
+        goal: Progress at which sampling ends.
+        timeout_s: Maximum time without progress.
+
+    Returns:
+        Monotonic time (s) and progress of each sample, from the first progress on.
+
+    Raises:
+        NotReadyError: There was no progress for `timeout_s`.
     """
     samples: list[tuple[float, int]] = []
-    moved, last = time.monotonic(), 0
+    changed_at, last = time.monotonic(), 0
     while last < goal:
-        time.sleep(POLL_S)
+        time.sleep(POLL_INTERVAL_S)
         now, count = time.monotonic(), progress()
         if count > last:
-            moved, last = now, count
+            changed_at, last = now, count
             samples.append((now, count))
-        elif now - moved > patience_s:
-            raise NotReadyError(f"{last} of {goal} done, then nothing for {patience_s:g} s", "see the stack's logs")
+        elif now - changed_at > timeout_s:
+            raise NotReadyError(
+                f"wait for progress failed: none for {timeout_s:g} s after {last} of {goal}", "see the stack's logs"
+            )
     return samples
 
 
-def rate(samples: list[tuple[float, int]], skip: float = 0.1) -> float:
-    """Progress a second, without the first tenth, in which caches and compilers are cold."""
+def measure_rate(samples: list[tuple[float, int]], skip: float = 0.1) -> float:
+    """Return the progress a second, without the first tenth, in which caches and JIT compilers are cold."""
     goal = samples[-1][1]
     began = next(sample for sample in samples if sample[1] >= skip * goal)
     return (goal - began[1]) / (samples[-1][0] - began[0])

@@ -1,4 +1,4 @@
-"""How long each panel's question takes: over everything there is, over a day, and a whole dashboard at once."""
+"""Query time of each panel over all data and over a day, and of all panels of a dashboard at once."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -16,13 +16,16 @@ from include.dashboards.panels import load_dashboards, query_panel
 from include.serving.templates import ensure_templates
 
 TARGET_MS = 500
-TARGET_AT = 1_000_000
+TARGET_DOCUMENTS = 1_000_000
 SPANS = {"day": timedelta(days=1), "fortnight": timedelta(days=DAYS)}
-WARM_UP = 2
+WARM_UP_REPEATS = 2
 
 
 def run(documents: int, repeats: int, seed: int) -> str:
-    """Measure; returns the JSON line. The target holds at a million `session_summary` documents, over all of them."""
+    """Run the bench; return the result as one JSON line.
+
+    The target applies to queries over all of a million `session_summary` documents.
+    """
     settings = bench_settings(elasticsearch={"translog_durability": "async"})
     end = datetime.now(UTC).replace(second=0, microsecond=0)
     with empty_stack(settings) as stack:
@@ -33,13 +36,13 @@ def run(documents: int, repeats: int, seed: int) -> str:
             filled = fill(client, settings, sessions=documents, end=end, seed=seed, on_progress=on_progress)
             on_progress(f"filled in {time.monotonic() - began:.0f} s: {dict(filled)}")
             figures = _measure(client, end, repeats)
-    worst = max(figures["panels"].items(), key=lambda panel: panel[1]["fortnight_p95_ms"])
-    figures |= {"documents": dict(filled), "slowest": worst[0], "p95_ms": worst[1]["fortnight_p95_ms"]}
-    on_progress(f"slowest: {worst[0]}, {worst[1]['fortnight_p95_ms']} ms")
+    slowest = max(figures["panels"].items(), key=lambda panel: panel[1]["fortnight_p95_ms"])
+    figures |= {"documents": dict(filled), "slowest": slowest[0], "p95_ms": slowest[1]["fortnight_p95_ms"]}
+    on_progress(f"slowest: {slowest[0]}, {slowest[1]['fortnight_p95_ms']} ms")
     return report(
-        "panels" if documents == TARGET_AT else f"panels-{documents}",
+        "panels" if documents == TARGET_DOCUMENTS else f"panels-{documents}",
         figures=figures,
-        targets={"p95_ms": ("at most", TARGET_MS)} if filled[SUMMARY] <= 1.1 * TARGET_AT else {},
+        targets={"p95_ms": ("at most", TARGET_MS)} if filled[SUMMARY] <= 1.1 * TARGET_DOCUMENTS else {},
         seed=seed,
         config={"documents": documents, "repeats": repeats, "days": DAYS},
     )
@@ -52,33 +55,35 @@ def _measure(client: Elasticsearch, end: datetime, repeats: int) -> dict[str, An
         for panel in _panels_with_data(dashboard):
             panels[panel.id] = _panel(client, panel, end, repeats)
             on_progress(f"{panel.id}: {panels[panel.id]}")
-        dashboards[dashboard.id] = _dashboard(client, dashboard, end, repeats)
-        on_progress(f"all of {dashboard.id} at once: {dashboards[dashboard.id]}")
+        dashboards[dashboard.id] = _measure_dashboard(client, dashboard, end, repeats)
+        on_progress(f"all panels of {dashboard.id} at once: {dashboards[dashboard.id]}")
     return {"panels": panels, "boards": dashboards}
 
 
 def _panel(client: Elasticsearch, panel: Panel, end: datetime, repeats: int) -> dict[str, float]:
-    """Each time for a time of its own, so that no cache of Elasticsearch has the answer."""
+    """Measure a panel. Each query has another time range, so that no cache of Elasticsearch applies."""
     results: dict[str, float] = {}
     for name, span in SPANS.items():
-        took = [_timed(client, panel, _filters(end, span, number)) for number in range(WARM_UP + repeats)][WARM_UP:]
-        results |= {f"{name}_p50_ms": _rank(took, 0.5), f"{name}_p95_ms": _rank(took, 0.95)}
+        durations_ms = [
+            _time_query(client, panel, _filters(end, span, number)) for number in range(WARM_UP_REPEATS + repeats)
+        ][WARM_UP_REPEATS:]
+        results |= {f"{name}_p50_ms": _rank(durations_ms, 0.5), f"{name}_p95_ms": _rank(durations_ms, 0.95)}
     return results
 
 
-def _dashboard(client: Elasticsearch, dashboard: Dashboard, end: datetime, repeats: int) -> dict[str, float]:
-    """All panels side by side, as a page that is opened asks them: until the last one is there."""
+def _measure_dashboard(client: Elasticsearch, dashboard: Dashboard, end: datetime, repeats: int) -> dict[str, float]:
+    """Measure concurrent queries of all panels, as a page load sends them, until the last response."""
     panels = _panels_with_data(dashboard)
     results: dict[str, float] = {}
-    with ThreadPoolExecutor(len(panels)) as viewers:
+    with ThreadPoolExecutor(len(panels)) as executor:
         for name, span in SPANS.items():
-            took = []
-            for number in range(WARM_UP + repeats // 2):
+            durations_ms = []
+            for number in range(WARM_UP_REPEATS + repeats // 2):
                 filters = _filters(end, span, 1_000 + number)
                 began = time.monotonic()
-                list(viewers.map(lambda panel, filters=filters: query_panel(client, panel, filters), panels))
-                took.append((time.monotonic() - began) * 1_000)
-            results[f"{name}_p95_ms"] = _rank(took[WARM_UP:], 0.95)
+                list(executor.map(lambda panel, filters=filters: query_panel(client, panel, filters), panels))
+                durations_ms.append((time.monotonic() - began) * 1_000)
+            results[f"{name}_p95_ms"] = _rank(durations_ms[WARM_UP_REPEATS:], 0.95)
     return results
 
 
@@ -91,14 +96,14 @@ def _filters(end: datetime, span: timedelta, number: int) -> Filters:
     return Filters(since=until - span, until=until)
 
 
-def _timed(client: Elasticsearch, panel: Panel, filters: Filters) -> float:
+def _time_query(client: Elasticsearch, panel: Panel, filters: Filters) -> float:
     began = time.monotonic()
     query_panel(client, panel, filters)
     return (time.monotonic() - began) * 1_000
 
 
-def _rank(took: list[float], share: float) -> float:
-    """The smallest time that at least `share` of them do not exceed."""
-    ordered = sorted(took)
-    location = max(0, -(-int(share * 1_000) * len(ordered) // 1_000) - 1)
-    return round(ordered[location], 1)
+def _rank(durations_ms: list[float], share: float) -> float:
+    """Return the nearest-rank percentile: the smallest time that at least `share` of the times do not exceed."""
+    ordered = sorted(durations_ms)
+    index = max(0, -(-int(share * 1_000) * len(ordered) // 1_000) - 1)
+    return round(ordered[index], 1)

@@ -1,4 +1,4 @@
-"""What a bench or a drill reports: figures against targets, with everything needed to judge them."""
+"""Results of benches and drills: figures, targets, machine, versions and configuration."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from local.install import java
 
 FOLDER = Path(__file__).parent / "results"
 PACKAGES = ("kafka-python", "confluent-kafka", "redis", "elasticsearch", "msgspec")
-"""Clients of the live path's servers."""
+"""Client packages of the live path's servers."""
 POM_VERSIONS = {"kafka": "4.3.1", "elasticsearch": "8.19.16", "flink": "2.3.0"}
 
 
@@ -30,16 +30,26 @@ def report(
     packages: Sequence[str] = PACKAGES,
     folder: Path = FOLDER,
 ) -> str:
-    """One JSON line, also kept as `<folder>/<name>.json`.
+    """Write a result to `<folder>/<name>.json` and return it as one JSON line.
 
-    `targets`: figure -> ("at least" or "at most", bound); `met` tells whether all of them hold.
-    `packages`: those whose versions are told; the live path's servers are told with its clients only.
+    Args:
+        name: Name of the bench or drill.
+        figures: Measured values. Those with a target are numbers.
+        targets: Bound of a figure: "at least" or "at most", and the value. `met` is true if all targets are met.
+        seed: Seed of the load.
+        config: Configuration of the run.
+        packages: Packages whose versions are recorded. The default also records the versions of the servers.
+        folder: Folder of the results.
+
+    Raises:
+        KeyError: A target has no figure.
+        ValueError: A target is neither "at least" nor "at most".
     """
     result = {
         "name": name,
         "figures": dict(figures),
         "targets": {figure: f"{sense} {bound:g}" for figure, (sense, bound) in targets.items()},
-        "met": all(_holds(figures[figure], sense, bound) for figure, (sense, bound) in targets.items()),
+        "met": all(_is_met(figures[figure], sense, bound) for figure, (sense, bound) in targets.items()),
         "machine": machine(),
         "versions": versions(packages),
         "seed": seed,
@@ -51,14 +61,14 @@ def report(
     return json.dumps(result)
 
 
-def _holds(figure: float, sense: str, bound: float) -> bool:
+def _is_met(figure: float, sense: str, bound: float) -> bool:
     if sense not in ("at least", "at most"):
-        raise ValueError(f"a target is at least or at most, not {sense!r}")
+        raise ValueError(f"check of a target failed: {sense!r} is neither 'at least' nor 'at most'")
     return figure >= bound if sense == "at least" else figure <= bound
 
 
 def machine() -> dict[str, Any]:
-    """The machine, and how busy it was: a shared one makes absolute figures wander."""
+    """Return the machine and its load average, because other processes change absolute figures."""
     return {
         "cpu": _cpu_model(),
         "cores": os.cpu_count(),
@@ -69,12 +79,13 @@ def machine() -> dict[str, Any]:
 
 
 def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
-    """Versions of what was measured."""
+    """Return the versions of Python and of packages; for the default packages also of Java and the servers."""
     if packages != PACKAGES:
         return {"python": platform.python_version(), **{package: metadata.version(package) for package in packages}}
-    shown = subprocess.run([java.java(), "-version"], capture_output=True, text=True, check=True).stderr.splitlines()[0]
+    completed = subprocess.run([java.java(), "-version"], capture_output=True, text=True, check=True)
+    java_version = completed.stderr.splitlines()[0]
     clients = {f"{package} (client)": metadata.version(package) for package in PACKAGES}
-    return {"python": platform.python_version(), "java": shown, **POM_VERSIONS, **clients}
+    return {"python": platform.python_version(), "java": java_version, **POM_VERSIONS, **clients}
 
 
 def _cpu_model() -> str:

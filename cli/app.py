@@ -1,4 +1,4 @@
-"""The command line: what `./showroom` runs. One module a command group."""
+"""Entry point of `./showroom`. Each command group is a module."""
 
 import tomllib
 import traceback
@@ -49,23 +49,23 @@ COMMANDS = (
 EXIT_FAILED = 1
 EXIT_SETTINGS = 2
 EXIT_INTERRUPTED = 130
-MAX_LINE = 400
-TRACE = SHOWROOM / "last-error.log"
+MAX_ERROR_CHARACTERS = 400
+TRACEBACK_LOG = SHOWROOM / "last-error.log"
 
 
 def project_version() -> str:
-    """Return the version that pyproject.toml states."""
+    """Return the version in pyproject.toml."""
     return str(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
 
 
-def _print_version(expected: bool) -> None:
-    if expected:
+def _print_version(is_requested: bool) -> None:
+    if is_requested:
         typer.echo(f"showroom {project_version()}")
         raise typer.Exit
 
 
 def build() -> typer.Typer:
-    """Return the whole command line."""
+    """Return the command line with all commands."""
     app = typer.Typer(
         name="showroom",
         no_args_is_help=True,
@@ -84,22 +84,22 @@ def _main(
         bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """The live path of an online shop's sessions, on real servers on this machine."""
+    """Run, observe and test the platform on real servers on this machine."""
 
 
 def main() -> NoReturn:
-    """Run the command line; an error is one line on standard error, with what can be done about it."""
+    """Run the command line; print an error as one line with a remedy to standard error."""
     try:
         build()(prog_name="showroom")
     except ShowroomError as error:
         typer.echo(f"showroom: {' '.join(str(error).split())}", err=True)
         raise SystemExit(EXIT_SETTINGS if isinstance(error, SettingsError) else EXIT_FAILED) from None
     except Exception as error:
-        # Nobody foresaw it: the line is for who runs the command, the trace for who repairs it.
+        # An unexpected error: print one line for the user, and store the traceback for the developer.
         with suppress(OSError):
-            write_text(TRACE, traceback.format_exc())
-        message = " ".join(f"{type(error).__name__}: {error}".split())[:MAX_LINE]
-        typer.echo(f"showroom: {message}: see ./showroom status and {TRACE.relative_to(ROOT)}", err=True)
+            write_text(TRACEBACK_LOG, traceback.format_exc())
+        message = " ".join(f"{type(error).__name__}: {error}".split())[:MAX_ERROR_CHARACTERS]
+        typer.echo(f"showroom: {message}: see ./showroom status and {TRACEBACK_LOG.relative_to(ROOT)}", err=True)
         raise SystemExit(EXIT_FAILED) from None
     except KeyboardInterrupt:
         raise SystemExit(EXIT_INTERRUPTED) from None

@@ -1,4 +1,4 @@
-"""`./showroom bench`: load steps on a stack of their own, and the nightly batch in its own environment."""
+"""`./showroom bench`: benches of the live path on a separate stack, and of the nightly batch in its environment."""
 
 import os
 import subprocess
@@ -7,14 +7,12 @@ from typing import Annotated
 import typer
 
 app = typer.Typer(
-    help="Measure the live path and the nightly batch; the last line is one JSON object, kept in benchmarks/results/.",
+    help="Measure the live path and the nightly batch; the last line is JSON, stored in benchmarks/results/.",
     no_args_is_help=True,
 )
 Seed = Annotated[int, typer.Option(help="Seed of the synthetic shop.")]
-Sessions = Annotated[int, typer.Option(help="Visits the measurement is over.", min=1_000)]
-WarmUp = Annotated[
-    int, typer.Option(help="Visits sent through before: servers then have compiled what they run.", min=0)
-]
+Sessions = Annotated[int, typer.Option(help="Sessions of the measurement.", min=1_000)]
+WarmUp = Annotated[int, typer.Option(help="Sessions of the warm-up run before the measurement.", min=0)]
 SEED = 1
 
 
@@ -25,7 +23,7 @@ def register(main: typer.Typer) -> None:
 
 @app.command()
 def gate(sessions: Sessions = 300_000, seed: Seed = SEED) -> None:
-    """One gate process, raw to valid, all checks and transactions on."""
+    """Measure one gate process with all checks and transactions."""
     from benchmarks.gate import run
 
     typer.echo(run(sessions, seed))
@@ -33,7 +31,7 @@ def gate(sessions: Sessions = 300_000, seed: Seed = SEED) -> None:
 
 @app.command()
 def live(sessions: Sessions = 200_000, warm_up: WarmUp = 200_000, seed: Seed = SEED) -> None:
-    """Raw to all four indices, every service on this machine; freshness; against one POST a document."""
+    """Measure the live path to all four indices: throughput, freshness, and one POST a document as the baseline."""
     from benchmarks.live import run
 
     typer.echo(run(sessions, warm_up, seed))
@@ -41,7 +39,7 @@ def live(sessions: Sessions = 200_000, warm_up: WarmUp = 200_000, seed: Seed = S
 
 @app.command()
 def archive(sessions: Sessions = 200_000, warm_up: WarmUp = 50_000, seed: Seed = SEED) -> None:
-    """Kafka to MongoDB by the DAG's own code; the ratio to the rate of the last bench live."""
+    """Measure the archive, Kafka to MongoDB, against the rate of the last bench live."""
     from benchmarks.archive import run
 
     typer.echo(run(sessions, warm_up, seed))
@@ -49,7 +47,7 @@ def archive(sessions: Sessions = 200_000, warm_up: WarmUp = 50_000, seed: Seed =
 
 @app.command()
 def scale(sessions: Sessions = 40_000, warm_up: WarmUp = 40_000, seed: Seed = SEED) -> None:
-    """The live path with 1, 2, 4 partitions and gate processes, and with ten times the users."""
+    """Measure the live path with 1, 2 and 4 partitions and gate processes, and with ten times the users."""
     from benchmarks.scale import run
 
     typer.echo(run(sessions, warm_up, seed))
@@ -60,45 +58,45 @@ def panels(
     documents: Annotated[int, typer.Option(help="Documents of session_summary; others in proportion.", min=1_000)] = (
         1_000_000
     ),
-    repeats: Annotated[int, typer.Option(help="Times each panel is asked.", min=2)] = 20,
+    repeats: Annotated[int, typer.Option(help="Queries of each panel.", min=2)] = 20,
     seed: Seed = SEED,
 ) -> None:
-    """Each panel of the dashboards on a filled Elasticsearch; a whole dashboard at once."""
+    """Measure the queries of each panel, and of a whole dashboard at once, on a filled Elasticsearch."""
     from benchmarks.panels import run
 
     typer.echo(run(documents, repeats, seed))
 
 
-PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
-"""All options belong to the program that is called, --help too."""
+PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+"""Passes all options, including --help, to the bench."""
 
 
-@app.command(context_settings=PASSED_ON)
+@app.command(context_settings=PASS_THROUGH)
 def models(context: typer.Context) -> None:
-    """All models on two public data sets, on valid and on leaky splits."""
+    """Measure all models on two public data sets, on valid and on leaky splits."""
     _batch("models", context.args)
 
 
-@app.command(context_settings=PASSED_ON)
+@app.command(context_settings=PASS_THROUGH)
 def privacy(context: typer.Context) -> None:
-    """The private network at several epsilons, each recomputed from what was logged."""
+    """Measure the private network at several epsilons, each recomputed from the log."""
     _batch("privacy", context.args)
 
 
-@app.command(context_settings=PASSED_ON)
+@app.command(context_settings=PASS_THROUGH)
 def similar(context: typer.Context) -> None:
-    """Similar users: recall and speed, the array path against datasketch."""
+    """Measure recall and speed of similar users, the array path against datasketch."""
     _batch("similar", context.args)
 
 
-@app.command(context_settings=PASSED_ON)
+@app.command(context_settings=PASS_THROUGH)
 def nightly(context: typer.Context) -> None:
-    """A whole nightly run on synthetic sessions: time and memory of each step."""
+    """Measure time and memory of each step of a nightly run on synthetic sessions."""
     _batch("nightly", context.args)
 
 
 def _batch(name: str, arguments: list[str]) -> None:
-    """One bench of the nightly batch, in its environment; ends as that ends."""
+    """Run a bench of the nightly batch in its environment and exit with its code."""
     from local.install.environments import ensure_environment
     from local.project import ROOT
 

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 WIDTH = 150
-"""Characters of a line where there is no terminal to ask."""
+"""Characters of a line without a terminal."""
 DURATIONS = "demo-steps.json"
-"""In the state: how long each step took the last time."""
+"""File in the data folder: duration of each step in the last demo."""
 
 
 def register(app: typer.Typer) -> None:
@@ -32,18 +32,18 @@ def demo(
         Path | None, typer.Option(help="Replay this log of a real shop instead of the synthetic one.")
     ] = None,
     format: Annotated[str, typer.Option(help="Format of the log: auto, rees46, otto or online_retail.")] = "auto",
-    sessions: Annotated[int, typer.Option(help="Visits of the history.", min=1)] = 50_000,
+    sessions: Annotated[int, typer.Option(help="Sessions of the history.", min=1)] = 50_000,
     days: Annotated[int, typer.Option(help="Days of history.", min=1, max=300)] = 14,
     live_seconds: Annotated[int, typer.Option(help="Seconds of live sessions.", min=1, max=3_600)] = 60,
     rate: Annotated[float, typer.Option(help="Live sessions a second.", min=1)] = 50.0,
     seed: Annotated[int, typer.Option(help="Seed of the synthetic shop.")] = 20_261,
 ) -> None:
-    """Run the whole platform on real servers, account for every session, and leave it running."""
+    """Run the platform on real servers, count every session, and leave it running."""
     settings = load_settings()
     if replay is not None:
         from include.ingest.replay import check_format
 
-        # Before anything is installed, started or paused.
+        # First, because an invalid log must not install, start or pause anything.
         check_format(replay, format)
 
     from rich.console import Console
@@ -58,22 +58,22 @@ def demo(
 
     plain = Console()
     console = plain if plain.is_terminal else Console(width=WIDTH)
-    show = DemoConfig(sessions=sessions, days=days, live_s=live_seconds, live_per_s=rate, seed=seed)
+    config = DemoConfig(sessions=sessions, days=days, live_s=live_seconds, live_per_s=rate, seed=seed)
     layout = Layout.of(settings)
-    running = Supervisor(layout).running()
-    plan = demo_plan.replayed(replay, running=running) if replay else demo_plan.synthetic(show, running=running)
+    is_running = Supervisor(layout).is_running()
+    plan = demo_plan.replayed(replay, running=is_running) if replay else demo_plan.synthetic(config, running=is_running)
     durations = layout.data / DURATIONS
     steps = Steps(plan, partial(_line, console), remembered(durations))
     try:
         with demo_pause.undone(settings, partial(_line, console)):
             start_platform(settings, steps)
             if replay is None:
-                outcome = run(settings, show, steps)
-                _account(console, outcome)
-                nightly = run_night(settings, show, steps)
+                demo_result = run(settings, config, steps)
+                _print_counts(console, demo_result)
+                nightly = run_night(settings, config, steps)
             else:
-                outcome, nightly = run_replay(settings, replay, format, steps, console), None
-                _account(console, outcome)
+                demo_result, nightly = run_replay(settings, replay, format, steps, console), None
+                _print_counts(console, demo_result)
         steps.end()
     finally:
         remember(durations, steps.took)
@@ -82,8 +82,8 @@ def demo(
 
         console.print(f"\nNightly run, {nightly.seconds:.0f} s", style="bold")
         console.print(*tables(nightly), sep="\n")
-    console.print(demo_screen.screen(settings, outcome, nightly, steps.seconds), soft_wrap=True)
-    if demo_screen.wrong(outcome, nightly):
+    console.print(demo_screen.screen(settings, demo_result, nightly, steps.seconds), soft_wrap=True)
+    if demo_screen.wrong(demo_result, nightly):
         raise typer.Exit(1)
 
 
@@ -91,11 +91,11 @@ def _line(console: Console, line: str) -> None:
     console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def _account(console: Console, outcome: DemoResult) -> None:
+def _print_counts(console: Console, demo_result: DemoResult) -> None:
     from rich.table import Table
 
-    grid = Table("stage", "what", "truth", "found", "difference", title="Account", title_justify="left", box=None)
-    for line in outcome.lines:
+    grid = Table("stage", "what", "expected", "actual", "difference", title="Account", title_justify="left", box=None)
+    for line in demo_result.lines:
         colour = "green" if line.difference == 0 else "bold red"
         grid.add_row(
             line.stage, line.what, _number(line.expected), _number(line.actual), f"[{colour}]{line.difference:+g}[/]"
@@ -106,7 +106,7 @@ def _account(console: Console, outcome: DemoResult) -> None:
 
     kpis = Table("category", "sessions", "purchases", "conversion", "revenue", "mean duration", box=None)
     kpis.title, kpis.title_justify = "\nKey figures by category", "left"
-    for kpi in outcome.kpis:
+    for kpi in demo_result.kpis:
         kpis.add_row(
             kpi.category,
             f"{kpi.sessions:,}",
@@ -116,10 +116,10 @@ def _account(console: Console, outcome: DemoResult) -> None:
             f"{kpi.mean_duration_s:.0f} s",
         )
     console.print(kpis)
-    if outcome.freshness:
-        fresh = outcome.freshness
+    if freshness := demo_result.freshness:
         message = (
-            f"p50 {fresh.p50_s:.2f} s, p95 {fresh.p95_s:.2f} s over {fresh.sampled:,} sessions, {fresh.lost} not found"
+            f"p50 {freshness.p50_s:.2f} s, p95 {freshness.p95_s:.2f} s over {freshness.sampled:,} sessions, "
+            f"{freshness.lost} not found"
         )
         _line(console, f"\nFrom produced to searchable: {message}\n")
 

@@ -1,4 +1,4 @@
-"""`./showroom drill`: something dies under a steady load, on a platform of its own."""
+"""`./showroom drill`: faults under a steady load, on a separate stack."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,26 +7,26 @@ from typing import Annotated
 import typer
 
 app = typer.Typer(
-    help="Kill something under a steady load; the last line is one JSON object, kept in drills/results/.",
+    help="Inject a fault under a steady load; the last line is one JSON object, stored in drills/results/.",
     no_args_is_help=True,
 )
 Rate = Annotated[float, typer.Option(help="Sessions a second.", min=1, max=5_000)]
 Seed = Annotated[int, typer.Option(help="Seed of the synthetic shop.")]
-VICTIMS = {
+FAULT_HELP = {
     "taskmanager": "Kill -9 the Flink TaskManager.",
     "jobmanager": "Kill -9 the Flink JobManager.",
-    "cancel": "Cancel the stream job behind Airflow's back.",
-    "gate": "Kill -9 the gate in the middle of a transaction.",
+    "cancel": "Cancel the stream job without Airflow.",
+    "gate": "Kill -9 the gate during a transaction.",
     "airflow": "Kill -9 Airflow's scheduler.",
-    "redis-full": "Fill Redis to its memory limit for a minute, and kill -9 the gate meanwhile.",
-    "mongo": "Kill -9 MongoDB in the middle of an archive run.",
+    "redis-full": "Fill Redis to its memory limit for a minute, and kill -9 the gate during it.",
+    "mongo": "Kill -9 MongoDB during an archive run.",
 }
 
 
 def register(main: typer.Typer) -> None:
     """Add the commands."""
-    for name, meaning in VICTIMS.items():
-        app.command(name, help=meaning)(_command(name))
+    for name, help_text in FAULT_HELP.items():
+        app.command(name, help=help_text)(_command(name))
     main.add_typer(app, name="drill")
 
 
@@ -56,7 +56,7 @@ def kafka(short: Short = False, seed: Seed = 1, checkout: Checkout = None) -> No
 
 @app.command("late-commit")
 def late_commit(short: Short = False, seed: Seed = 1, checkout: Checkout = None) -> None:
-    """Hold commits in a proxy, reset their connections, and deliver them late."""
+    """Delay commits in a proxy, reset their connections, and deliver them later."""
     from drills.late_commit import run
     from local.project import ROOT
 
@@ -64,8 +64,8 @@ def late_commit(short: Short = False, seed: Seed = 1, checkout: Checkout = None)
 
 
 @app.command()
-def idle(minutes: Annotated[float, typer.Option(help="How long nothing comes in.", min=0.1)] = 10.0) -> None:
-    """Send nothing for ten minutes: no restart, no page."""
+def idle(minutes: Annotated[float, typer.Option(help="Minutes without input.", min=0.1)] = 10.0) -> None:
+    """Run without input for ten minutes; there must be no restart and no page."""
     from drills.idle import run
 
     typer.echo(run(minutes))
@@ -75,9 +75,9 @@ def idle(minutes: Annotated[float, typer.Option(help="How long nothing comes in.
 def elasticsearch_blocked(
     rate: Rate = 500.0,
     seed: Seed = 1,
-    fault_s: Annotated[float, typer.Option("--fault-s", help="How long each fault lasts, s.", min=5)] = 60.0,
+    fault_s: Annotated[float, typer.Option("--fault-s", help="Duration of each fault, s.", min=5)] = 60.0,
 ) -> None:
-    """Block the indices three times (write block, shard limit, full disk): the stream waits and loses nothing."""
+    """Block the indices three times (write block, shard limit, full disk); the stream must wait and lose nothing."""
     from drills.elasticsearch_blocked import run
 
     typer.echo(run(rate, seed, fault_s))

@@ -29,14 +29,14 @@ From = Annotated[
     typer.Option(
         "--from",
         help="gap: from the first record that the gate has not read; earliest: from the oldest retained record; "
-        "latest: skip all records that wait now.",
+        "latest: skip all waiting records.",
     ),
 ]
-Yes = Annotated[bool, typer.Option("--yes", help="Resume; without --yes only show what would happen.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Resume; without --yes only show the effect.")]
 RESUME_OFFSETS = {
     "gap": "the first record that it has not read",
     "earliest": "the oldest record",
-    "latest": "the end, skipping every record that waits now",
+    "latest": "the end, skipping every waiting record",
 }
 MAX_ID = 64
 """Characters of a user id in the session contract."""
@@ -50,24 +50,27 @@ def register(main: typer.Typer) -> None:
 
 @app.command()
 def block(user: User = None, network: Network = None) -> None:
-    """Refuse a user or a network from the next batch on."""
+    """Block a user or a network from the next batch on."""
     _change(user, network, lift=False)
 
 
 @app.command()
 def unblock(user: User = None, network: Network = None) -> None:
-    """Admit a blocked user or network again."""
+    """Unblock a user or a network from the next batch on."""
     _change(user, network, lift=True)
 
 
 @app.command()
 def resume(partition: Partition, start: From, yes: Yes = False) -> None:
-    """Continue a partition that the gate stopped because its offsets are lost. The recorded gap is kept."""
+    """Resume a partition that the gate stopped because its offsets are lost. The recorded gap is retained."""
     from include.gate.gaps import GapStore
 
     settings: Settings = load_settings()
     if partition >= settings.kafka.partitions:
-        raise TerminalError(f"there is no partition {partition}", f"give one from 0 to {settings.kafka.partitions - 1}")
+        raise TerminalError(
+            f"resume failed: there is no partition {partition}",
+            f"choose one from 0 to {settings.kafka.partitions - 1}",
+        )
     with _redis(settings) as client:
         gaps = GapStore(client)
         gap = gaps.request_resume(partition, start) if yes else gaps.require_stopped(partition)
@@ -105,7 +108,7 @@ def list_() -> None:
 def rejected(
     session: Annotated[str | None, typer.Option(help="A session id, as the source sends it.")] = None,
     user: Annotated[str | None, typer.Option(help="A user id, as the source sends it.")] = None,
-    last: Annotated[int, typer.Option(help="Records at most, newest first.", min=1, max=1_000)] = 20,
+    last: Annotated[int, typer.Option(help="Maximum number of records, newest first.", min=1, max=1_000)] = 20,
     since: Annotated[
         str | None, typer.Option(help="Only records rejected within this time: 30m, 12h, 3d. Default: all retained.")
     ] = None,
@@ -122,23 +125,23 @@ def rejected(
         raise TerminalError("gate rejected failed: --session and --user exclude each other", "use only one of them")
     for option, value in (("--session", session), ("--user", user)):
         if value is not None and not value.strip():
-            raise TerminalError(f"gate rejected failed: {option} is empty", "name one id")
+            raise TerminalError(f"gate rejected failed: {option} is empty", "enter one id")
     query = Query(session_id=session, user_id=user, last=last, since=None if since is None else _since(since))
     result = find_rejected(load_settings(), query, timeout)
-    for one in result.records:
+    for entry in result.records:
         typer.echo(
-            f"{one.rejected_at:%Y-%m-%d %H:%M:%S} UTC  {one.reason}  session {one.session_id or '-'}"
-            f"  {one.topic}[{one.partition}]@{one.offset}"
+            f"{entry.rejected_at:%Y-%m-%d %H:%M:%S} UTC  {entry.reason}  session {entry.session_id or '-'}"
+            f"  {entry.topic}[{entry.partition}]@{entry.offset}"
         )
-        if one.detail:
-            typer.echo(f"    {one.detail}")
+        if entry.detail:
+            typer.echo(f"    {entry.detail}")
         if record:
-            typer.echo(f"    {redact_record(one.value)}")
+            typer.echo(f"    {redact_record(entry.value)}")
     typer.echo(_summary(result, timeout))
     if not result.records:
         typer.echo(
-            "not rejected as far as that: look for it on Live, or see with ./showroom status what still waits; "
-            "rejected records are kept for 3 days"
+            "no rejected record matches: search for the session on Live, or see the lag in ./showroom status; "
+            "rejected records are retained for 3 days"
         )
 
 
@@ -160,7 +163,9 @@ def _since(text: str) -> datetime:
 
 def _change(user: str | None, network: str | None, *, lift: bool) -> None:
     if (user is None) == (network is None):
-        raise TerminalError("name one user or one network", "use --user or --network")
+        raise TerminalError(
+            "block list not changed: neither or both of --user and --network are set", "use one of them"
+        )
     from include.gate.block import block_network, block_user
     from local.layout import Layout
     from local.servers.gate import pseudonym_key
@@ -168,7 +173,10 @@ def _change(user: str | None, network: str | None, *, lift: bool) -> None:
     settings: Settings = load_settings()
     settings = settings.replace(gate={"pseudonym_key": pseudonym_key(settings, Layout.of(settings))})
     if user is not None and (user != user.strip() or not 1 <= len(user) <= MAX_ID):
-        raise TerminalError(f"{user!r} is no user id: 1 to {MAX_ID} characters", "name it as the source does")
+        raise TerminalError(
+            f"block list not changed: {user!r} is not a user id of 1 to {MAX_ID} characters",
+            "enter it as the source sends it",
+        )
     with _redis(settings) as client:
         if user is not None:
             change, kind = block_user(client, settings, user, lift=lift), "user"

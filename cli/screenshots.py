@@ -16,9 +16,9 @@ def register(app: typer.Typer) -> None:
 
 
 def screenshots(
-    folder: Annotated[Path, typer.Option(help="Where the pictures go.")] = FOLDER,
+    folder: Annotated[Path, typer.Option(help="Folder of the screenshots.")] = FOLDER,
 ) -> None:
-    """Take pictures of the pages of the running platform."""
+    """Take screenshots of the pages of the running platform."""
     from local.layout import Layout
     from tools.screenshots import chromium, take
 

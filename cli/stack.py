@@ -23,9 +23,9 @@ def register(app: typer.Typer) -> None:
 
 def up(
     programs: Annotated[list[str] | None, typer.Argument(help="Programs to start; all of them by default.")] = None,
-    deadline: Annotated[float, typer.Option(help="Seconds until everything must answer.", min=1)] = DEADLINE_S,
+    deadline: Annotated[float, typer.Option(help="Maximum time until every server is ready, s.", min=1)] = DEADLINE_S,
 ) -> None:
-    """Start the local stack and wait until every server answers."""
+    """Start the local stack and wait until every server is ready."""
     from local.demo import pause as demo_pause
     from local.stack import Stack
 
@@ -39,7 +39,7 @@ def down(
     volumes: Annotated[bool, typer.Option("--volumes", help="Also delete all data, logs and configuration.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Delete; without --yes only print what would be deleted.")] = False,
 ) -> None:
-    """Stop the local stack; its data stays without --volumes."""
+    """Stop the local stack; without --volumes its data is retained."""
     from local.stack import Stack
 
     stack = Stack(load_settings(), _on_progress)
@@ -52,11 +52,11 @@ def down(
 
 
 def logs(
-    name: Annotated[str, typer.Argument(help="A program as `status` names it, or supervisord.")],
+    name: Annotated[str, typer.Argument(help="Name of a program, as in `status`, or supervisord.")],
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Follow the log output.")] = False,
     lines: Annotated[int, typer.Option("-n", "--lines", help="Lines from the end.", min=0)] = LINES,
 ) -> None:
-    """DemoConfig the end of a program's log."""
+    """Show the end of a program's log."""
     folder = Layout.of(load_settings()).log
     existing = sorted(path.stem for path in folder.glob("*.log"))
     numbered = [log for log in existing if re.fullmatch(rf"{re.escape(name)}-\d+", log)]
@@ -64,7 +64,8 @@ def logs(
         (name,) = numbered
     if name not in existing:
         raise TerminalError(
-            f"no log of {name!r}", f"there are logs of: {', '.join(existing) or 'nothing, run ./showroom up'}"
+            f"logs failed: no log of {name!r}",
+            f"name one of: {', '.join(existing)}" if existing else "run ./showroom up first",
         )
     os.execvp("tail", ["tail", "-n", str(lines), *(["-F"] if follow else []), str(folder / f"{name}.log")])
 

@@ -1,17 +1,17 @@
-"""`./showroom ingest` and `./showroom archive`: the command lines of these stages, as containers run them too."""
+"""`./showroom ingest` and `./showroom archive`: the command lines of these stages, also used by containers."""
 
 import importlib
 
 import typer
 
-PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
-"""All options belong to the stage's command line, --help too."""
+PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+"""Passes all options, including --help, to the stage's command line."""
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command(context_settings=PASS_ON)(ingest)
-    app.command(context_settings=PASS_ON)(archive)
+    app.command(context_settings=PASS_THROUGH)(ingest)
+    app.command(context_settings=PASS_THROUGH)(archive)
 
 
 def ingest(context: typer.Context) -> None:

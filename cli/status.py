@@ -1,4 +1,4 @@
-"""`./showroom status`: the processes of the stack with what flows through them, and what the stages say."""
+"""`./showroom status`: processes of the stack with the throughput of their stages, and reports of the stages."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from local.stack import ProgramStatus
-    from local.throughput import Flow
+    from local.throughput import StageThroughput
 
 COLOURS = {
     **{"RUNNING": "green", "STARTING": "yellow", "BACKOFF": "red", "FATAL": "red", "ORPHAN": "red"},
     **{"ok": "green", "waiting": "yellow", "failing": "red", "unavailable": "red"},
 }
 WIDTH = 150
-"""Characters of a line where there is no terminal to ask."""
+"""Characters of a line without a terminal."""
 
 
 def register(app: typer.Typer) -> None:
@@ -32,27 +32,27 @@ def register(app: typer.Typer) -> None:
 
 def status(
     details: Annotated[
-        bool, typer.Option("--details", help="Also what gate, archive, stream and serving say.")
+        bool, typer.Option("--details", help="Also show reports of gate, archive, stream and serving.")
     ] = False,
 ) -> None:
-    """DemoConfig each process: state, time since its start, memory, address; and the stage it serves: rate and lag."""
+    """Show state, uptime, memory and address of each process, and rate and lag of its stage."""
     from rich.console import Console
 
     from local import status_details
     from local.demo import pause as demo_pause
     from local.stack import Stack
-    from local.throughput import flow
+    from local.throughput import read_throughput
 
     settings = load_settings()
     plain = Console()
     console = plain if plain.is_terminal else Console(width=WIDTH)
     programs = Stack(settings).status()
-    runs = any(program.state == "RUNNING" for program in programs)
-    flows = flow(settings) if runs else {}
+    is_running = any(program.state == "RUNNING" for program in programs)
+    flows = read_throughput(settings) if is_running else {}
     console.print(table(programs, flows))
     for line in remarks(programs, flows):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-    if not runs:
+    if not is_running:
         return
     if pause := demo_pause.remark(settings):
         console.print(pause, highlight=False, markup=False, soft_wrap=True)
@@ -63,12 +63,12 @@ def status(
         console.print(section(settings), soft_wrap=True)
 
 
-def table(programs: list[ProgramStatus], flows: Mapping[str, Flow]) -> Table:
-    """One row a process, with the stage it serves; the sum of the memory below."""
+def table(programs: list[ProgramStatus], flows: Mapping[str, StageThroughput]) -> Table:
+    """Return a table with one row for each process and its stage, and the total memory in the footer."""
     from rich.table import Table
 
-    runs = any(program.memory for program in programs)
-    grid = Table(box=None, pad_edge=False, header_style="bold", show_footer=runs, footer_style="bold")
+    is_running = any(program.memory for program in programs)
+    grid = Table(box=None, pad_edge=False, header_style="bold", show_footer=is_running, footer_style="bold")
     total = sum(program.memory or 0 for program in programs)
     for name in ("process", "state", "pid", "up for", "memory", "address", "stage", "rate", "lag"):
         right = name in ("pid", "up for", "memory", "rate", "lag")
@@ -82,13 +82,13 @@ def table(programs: list[ProgramStatus], flows: Mapping[str, Flow]) -> Table:
             "" if program.uptime_s is None else str(timedelta(seconds=int(program.uptime_s))),
             "" if program.memory is None else _megabytes(program.memory),
             program.address,
-            *_flow(flows.get(program.name)),
+            *_flow_cells(flows.get(program.name)),
         )
     return grid
 
 
-def remarks(programs: list[ProgramStatus], flows: Mapping[str, Flow]) -> Iterator[str]:
-    """What is not as it should be and what to do about it, a line each."""
+def remarks(programs: list[ProgramStatus], flows: Mapping[str, StageThroughput]) -> Iterator[str]:
+    """Yield one line with a remedy for each process or stage that needs attention."""
     if all(program.state == "STOPPED" for program in programs):
         yield "nothing runs: ./showroom up"
         return
@@ -97,16 +97,16 @@ def remarks(programs: list[ProgramStatus], flows: Mapping[str, Flow]) -> Iterato
             yield f"{program.name} does not stay up: ./showroom logs {program.name}"
         if program.state == "ORPHAN":
             yield f"{program.name} runs without a supervisor: ./showroom up, or down"
-    for one in flows.values():
-        if one.note:
-            yield f"{one.stage} {one.state}: {one.note}"
+    for stage_flow in flows.values():
+        if stage_flow.note:
+            yield f"{stage_flow.stage} {stage_flow.state}: {stage_flow.note}"
 
 
-def _flow(one: Flow | None) -> tuple[str, str, str]:
-    if one is None:
+def _flow_cells(stage_flow: StageThroughput | None) -> tuple[str, str, str]:
+    if stage_flow is None:
         return "", "", ""
-    rate = "" if one.rate is None else f"{one.rate:,.1f}/s"
-    return _coloured(one.state, one.stage), rate, "" if one.lag is None else f"{one.lag:,}"
+    rate = "" if stage_flow.rate is None else f"{stage_flow.rate:,.1f}/s"
+    return _coloured(stage_flow.state, stage_flow.stage), rate, "" if stage_flow.lag is None else f"{stage_flow.lag:,}"
 
 
 def _coloured(state: str, text: str) -> str:

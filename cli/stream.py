@@ -9,7 +9,7 @@ from include.contracts.errors import TerminalError
 from local.project import load_settings
 
 DEADLINE_S = 180.0
-Deadline = Annotated[float, typer.Option(help="Seconds it may take.", min=1)]
+Deadline = Annotated[float, typer.Option(help="Maximum time, s.", min=1)]
 
 app = typer.Typer(help="Submit, stop and resume the stream job.", no_args_is_help=True)
 
@@ -21,7 +21,7 @@ def register(main: typer.Typer) -> None:
 
 @app.command()
 def submit(deadline: Deadline = DEADLINE_S) -> None:
-    """Start the job without a state; documents go on where the last job's group of consumers was."""
+    """Start the job without state; it continues at the committed offsets of the consumer group."""
     from local.stream_job import start_job
 
     job_id = start_job(load_settings(), deadline_s=deadline)
@@ -32,7 +32,7 @@ def submit(deadline: Deadline = DEADLINE_S) -> None:
 def resume(
     deadline: Deadline = DEADLINE_S,
     at: Annotated[
-        Path | None, typer.Option("--from", help="A checkpoint or savepoint; the newest complete one by default.")
+        Path | None, typer.Option("--from", help="Checkpoint or savepoint; by default the newest complete one.")
     ] = None,
 ) -> None:
     """Start the job from a checkpoint or savepoint."""
@@ -42,7 +42,7 @@ def resume(
     settings = load_settings()
     restore = newest_restore_point(state_folder(settings)) if at is None else restore_point(at)
     if restore is None:
-        raise TerminalError("there is no complete checkpoint or savepoint", "./showroom stream submit")
+        raise TerminalError("resume failed: no complete checkpoint or savepoint exists", "run ./showroom stream submit")
     job_id = start_job(settings, restore=restore, deadline_s=deadline)
     typer.echo(f"job {job_id} is running, from {restore.path}")
 
@@ -59,10 +59,10 @@ def stop(deadline: Deadline = DEADLINE_S) -> None:
 def cancel(
     deadline: Deadline = DEADLINE_S,
     unlocked: Annotated[
-        bool, typer.Option("--unlocked", help="Cancel without the supervisor's lock, for when Redis is unavailable.")
+        bool, typer.Option("--unlocked", help="Cancel without the supervisor's lock, if Redis is unavailable.")
     ] = False,
 ) -> None:
-    """End the job at once; its checkpoints stay."""
+    """Cancel the job immediately; its checkpoints are retained."""
     from local.stream_job import cancel_job
 
     typer.echo(f"job {cancel_job(load_settings(), deadline, locked=not unlocked)} is cancelled")
@@ -75,22 +75,22 @@ def status() -> None:
     from include.supervise.stream_job import get_job_status
 
     with FlinkRest(load_settings()) as flink:
-        seen = get_job_status(flink)
-    if seen is None:
+        job = get_job_status(flink)
+    if job is None:
         typer.echo("no job is running")
         raise typer.Exit(1)
-    age = "none yet" if seen.checkpoint_age_s is None else f"{seen.checkpoint_age_s:.0f} s ago"
-    typer.echo(f"job {seen.job_id} is {seen.state}, tasks that do not run: {seen.idle_tasks or 'none'}")
-    typer.echo(f"checkpoints {seen.checkpoints}, the last {age}; restarts {seen.restarts}")
-    for failure in seen.failures:
+    age = "none yet" if job.checkpoint_age_s is None else f"{job.checkpoint_age_s:.0f} s ago"
+    typer.echo(f"job {job.job_id} is {job.state}, tasks not running: {job.idle_tasks or 'none'}")
+    typer.echo(f"checkpoints {job.checkpoints}, the last {age}; restarts {job.restarts}")
+    for failure in job.failures:
         typer.echo(f"failure: {failure}")
 
 
 @app.command()
 def prune(
-    yes: Annotated[bool, typer.Option("--yes", help="Really delete; without it only list.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete; without --yes only list.")] = False,
 ) -> None:
-    """Delete checkpoints and savepoints no job needs; the newest complete one always stays."""
+    """Delete checkpoints and savepoints that no job needs; the newest complete one is retained."""
     from include.clients.flink import FlinkRest
     from include.supervise.stream_job import prune as prune_folders
     from local.stream_job import state_folder
@@ -134,9 +134,9 @@ def dead_letters(
 def redrive(
     yes: Annotated[bool, typer.Option("--yes", help="Index the documents; without --yes only count them.")] = False,
 ) -> None:
-    """Index the documents of dead letters once the cause is repaired; existing documents are not replaced."""
+    """Index the documents of dead letters after the cause is fixed; existing documents are not replaced."""
     from include.clients.elasticsearch import connect
-    from include.serving.redrive import redrive as redrive_letters
+    from include.serving.redrive import redrive as redrive_dead_letters
     from include.serving.redrive import survey
     from include.serving.templates import ensure_templates
 
@@ -144,8 +144,10 @@ def redrive(
     if yes:
         with connect(settings) as client:
             ensure_templates(client, settings)
-            summary = redrive_letters(settings, client, lambda number: typer.echo(f"{number} dead letters", err=True))
-        typer.echo(f"indexed {summary.stored}, in the index already {summary.present}")
+            summary = redrive_dead_letters(
+                settings, client, lambda number: typer.echo(f"{number} dead letters", err=True)
+            )
+        typer.echo(f"indexed {summary.stored}, already in the index {summary.present}")
         for reason, number in summary.rejected.most_common():
             typer.echo(f"rejected again, still dead letters: {number} {reason}")
     else:

@@ -14,10 +14,10 @@ def test(
     paths: Annotated[
         list[str] | None, typer.Argument(help="Test folders, files or `file::test`; all by default.")
     ] = None,
-    only: Annotated[str, typer.Option("-k", help="Run only tests whose name fits this expression.")] = "",
+    only: Annotated[str, typer.Option("-k", help="Run only tests whose name matches this expression.")] = "",
     stop: Annotated[bool, typer.Option("-x", "--exitfirst", help="Stop at the first failure.")] = False,
 ) -> None:
-    """Run all tests, on real servers of their own; the last line is `N passed, N failed`."""
+    """Run all tests on separate real servers; the last line is `N passed, N failed`."""
     from local.install.java import ensure_java
     from tools.test_runner import execute_all, plan
 

@@ -1,1 +1,1 @@
-"""Kill drills: something dies under a steady load, and what then happened is measured and counted."""
+"""Drills: faults under a steady load, with the recovery time and a count of every session."""

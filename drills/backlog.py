@@ -1,6 +1,6 @@
-"""A backlog of valid sessions, appended to sessions.raw as fast as it takes them.
+"""A backlog of valid sessions, appended to sessions.raw at full speed.
 
-Ids, users and networks are unique by construction, so that the gate has no reason to reject a session.
+Ids, users and networks are unique, so that the gate rejects no session.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -17,11 +17,11 @@ from include.ingest.labelled_record import VALID
 from include.ingest.plan import Plan
 
 TEMPLATES = 500
-FLUSH_S = 60.0
+FLUSH_TIMEOUT_S = 60.0
 
 
 class Backlog:
-    """Makes sessions out of those of the synthetic shop."""
+    """Sessions copied from templates of the synthetic shop."""
 
     def __init__(self, settings: Settings, seed: int) -> None:
         now = datetime.now(UTC)
@@ -33,7 +33,11 @@ class Backlog:
         self.sessions = 0
 
     def append(self, sessions: int) -> None:
-        """Add so many, spread over the partitions. Raises NotReadyError where Kafka does not take them."""
+        """Append sessions, spread over the partitions.
+
+        Raises:
+            NotReadyError: Kafka did not acknowledge all of them.
+        """
         producer = Producer(
             {"bootstrap.servers": self._settings.kafka.bootstrap_servers, "linger.ms": 20, "acks": "all"}
         )
@@ -41,18 +45,18 @@ class Backlog:
         for number in range(self.sessions, self.sessions + sessions):
             record = self._templates[number % len(self._templates)]
             record["session_id"], record["user_id"] = f"s-{number}", f"u-{number}"
-            record["ip"] = _ip(number)
+            record["ip"] = _build_ip(number)
             key, partition = record["user_id"].encode(), number % self._settings.kafka.partitions
             try:
                 producer.produce(topics.RAW, encode(record), key, partition)
             except BufferError:
-                producer.flush(FLUSH_S)
+                producer.flush(FLUSH_TIMEOUT_S)
                 producer.produce(topics.RAW, encode(record), key, partition)
-        if producer.flush(FLUSH_S):
+        if producer.flush(FLUSH_TIMEOUT_S):
             raise NotReadyError("append to sessions.raw failed: not acknowledged", "see Kafka's log")
         self.sessions += sessions
 
 
-def _ip(number: int) -> str:
-    """Return an address of a /24 network of its own, for up to 7 million numbers."""
+def _build_ip(number: int) -> str:
+    """Return an address in a different /24 network for each number, up to 7 million."""
     return f"{11 + number // 65_536}.{number // 256 % 256}.{number % 256}.1"

@@ -1,4 +1,4 @@
-"""The moment of Kafka's return: the first answer of the broker to a request, whatever the stack's ready test says."""
+"""Time of Kafka's return: the broker's first response to a request, independent of the stack's readiness check."""
 
 import socket
 import struct
@@ -9,51 +9,51 @@ from kafka.protocol.metadata import ApiVersionsRequest
 
 from include.contracts.settings import LOOPBACK
 
-POLL_S = 0.1
+POLL_INTERVAL_S = 0.1
 CONNECT_TIMEOUT_S = 0.5
-ANSWER_TIMEOUT_S = 2.0
+RESPONSE_TIMEOUT_S = 2.0
 LENGTH = struct.Struct(">i")
 CLIENT_ID = "drill"
 
 
 class BrokerProbe:
-    """Sends ApiVersions every 100 ms from its creation on, in a thread of its own, until one is answered.
+    """Probe that sends ApiVersions every 100 ms in its own thread until the broker responds.
 
-    The times are seconds of `time.monotonic`.
+    Times are seconds of `time.monotonic`.
     """
 
     def __init__(self, port: int) -> None:
         self._port = port
-        self._answered = threading.Event()
-        self._closed = threading.Event()
+        self._response_event = threading.Event()
+        self._stop_event = threading.Event()
         self.started_at = time.monotonic()
-        self._answered_at = 0.0
+        self._responded_at = 0.0
         self._thread = threading.Thread(target=self._poll, name="broker-probe", daemon=True)
         self._thread.start()
 
     def wait(self, timeout_s: float) -> float | None:
-        """Return the moment of the first answer; None without an answer in time. Ends the thread."""
-        answered = self._answered.wait(timeout_s)
-        self._closed.set()
+        """Return the time of the first response, or None after the timeout. Ends the thread."""
+        has_response = self._response_event.wait(timeout_s)
+        self._stop_event.set()
         self._thread.join()
-        return self._answered_at if answered else None
+        return self._responded_at if has_response else None
 
     def _poll(self) -> None:
-        while not self._closed.is_set():
-            if is_answering(self._port):
-                self._answered_at = time.monotonic()
-                self._answered.set()
+        while not self._stop_event.is_set():
+            if is_responding(self._port):
+                self._responded_at = time.monotonic()
+                self._response_event.set()
                 return
-            self._closed.wait(POLL_S)
+            self._stop_event.wait(POLL_INTERVAL_S)
 
 
-def is_answering(port: int) -> bool:
-    """Whether the broker on a port of this machine answers ApiVersions."""
+def is_responding(port: int) -> bool:
+    """Return whether the broker on a local port responds to ApiVersions."""
     request = ApiVersionsRequest(version=0)
     request.with_header(correlation_id=1, client_id=CLIENT_ID)
     try:
         with socket.create_connection((LOOPBACK, port), CONNECT_TIMEOUT_S) as connection:
-            connection.settimeout(ANSWER_TIMEOUT_S)
+            connection.settimeout(RESPONSE_TIMEOUT_S)
             connection.sendall(request.encode(header=True, framed=True))
             return len(connection.recv(LENGTH.size, socket.MSG_WAITALL)) == LENGTH.size
     except OSError:

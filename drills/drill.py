@@ -1,4 +1,4 @@
-"""One drill: the whole platform under a steady load, one fault, and the account of every session afterwards."""
+"""Run of one drill: the platform under a steady load, one fault, and a count of every session afterwards."""
 
 import threading
 import time
@@ -11,7 +11,7 @@ from typing import Any
 from benchmarks.bench_stack import empty_stack, on_progress
 from benchmarks.result import report
 from drills.faults import FAULTS
-from drills.watch import Watch, recovery
+from drills.watch import FreshnessMonitor, measure_recovery
 from include.contracts.errors import NotReadyError
 from include.contracts.setting import Secret
 from include.contracts.settings import GateSettings, LocalSettings, Settings
@@ -31,20 +31,20 @@ PORT_OFFSET = 2_500
 KEY = "a key for drills only, never used elsewhere"
 START_DEADLINE_S = 240.0
 BEFORE_S, AFTER_S = 30.0, 120.0
-PATIENCE_S = 180.0
+INDEX_TIMEOUT_S = 180.0
 ARCHIVE_TRIES = 3
 LAST_ENTRIES = 500
 TARGETS = {
     "recovery_s": ("at most", 60.0),
     "lost": ("at most", 0.0),
     "duplicated": ("at most", 0.0),
-    # A drill whose fault took no effect proves nothing.
+    # Because a drill whose fault took no effect proves nothing.
     "fault_effects": ("at least", 1.0),
 }
 
 
 def drill_settings(**changes: Mapping[str, Any]) -> Settings:
-    """Build settings with a state folder and ports of their own, changed as by `Settings.replace`."""
+    """Return settings with a separate state folder and separate ports, changed as by `Settings.replace`."""
     return Settings(
         local=LocalSettings(state_dir=Path(".showroom/drill"), port_offset=PORT_OFFSET),
         gate=GateSettings(pseudonym_key=Secret(KEY)),
@@ -52,36 +52,45 @@ def drill_settings(**changes: Mapping[str, Any]) -> Settings:
 
 
 def run(name: str, per_s: float, seed: int) -> str:
-    """Do the drill; returns the JSON line."""
+    """Run a drill.
+
+    Args:
+        name: Name of the fault in `FAULTS`.
+        per_s: Sessions a second.
+        seed: Seed of the synthetic shop.
+
+    Returns:
+        The result as one JSON line.
+    """
     fault = FAULTS[name]
-    settings, everything = drill_settings(**fault.settings), fault.programs is None
+    settings, has_airflow = drill_settings(**fault.settings), fault.programs is None
     with empty_stack(settings) as stack:
-        started_s = start(stack, fault.programs)
-        since = position(settings, archive=everything)
-        load, ledger = _load(settings, per_s, seed)
-        on_progress(f"{per_s:g} sessions a second for {BEFORE_S + AFTER_S:g} s; the fault comes after {BEFORE_S:g} s")
-        with ThreadPoolExecutor(1) as background, Watch(settings) as watch:
-            published = background.submit(publish, settings, load, rate=per_s)
+        start_duration_s = start(stack, fault.programs)
+        since = position(settings, archive=has_airflow)
+        load, ledger = _build_load(settings, per_s, seed)
+        on_progress(f"{per_s:g} sessions a second for {BEFORE_S + AFTER_S:g} s; fault after {BEFORE_S:g} s")
+        with ThreadPoolExecutor(1) as background, FreshnessMonitor(settings) as monitor:
+            publication = background.submit(publish, settings, load, rate=per_s)
             threading.Event().wait(BEFORE_S)
-            struck = fault.inject(stack)
+            injected = fault.inject(stack)
             fault_at = time.time()
-            on_progress(f"{name}: done")
-            published.result()
-            samples = watch.samples
-        match = recovery(samples, fault_at)
-        lines = _account(stack, ledger, since, archive=everything)
-        decisions = _decisions(settings, fault_at)
-        effects, own_figures = struck.effects(), struck.figures()
+            on_progress(f"{name}: injected")
+            publication.result()
+            samples = monitor.samples
+        recovery = measure_recovery(samples, fault_at)
+        lines = _check_counts(stack, ledger, since, archive=has_airflow)
+        decisions = _read_decisions(settings, fault_at)
+        effects, fault_metrics = injected.effects(), injected.metrics()
     figures: dict[str, Any] = {
-        "recovery_s": match.rising_s,
-        "stood_still_s": match.stood_still_s,
-        "fresh_again_s": match.fresh_s,
+        "recovery_s": recovery.recovery_s,
+        "stood_still_s": recovery.stall_s,
+        "fresh_again_s": recovery.lag_recovery_s,
         "lost": round(max(0.0, *(-line.difference for line in lines))),
         "duplicated": round(max(0.0, *(line.difference for line in lines))),
         "fault_effects": effects,
-        **own_figures,
+        **fault_metrics,
         "sessions": ledger.expected.valid,
-        "job_started_by_airflow_s" if everything else "job_started_s": round(started_s, 1),
+        "job_started_by_airflow_s" if has_airflow else "job_started_s": round(start_duration_s, 1),
         "decisions": decisions,
     }
     config = {"sessions_per_s": per_s, "before_s": BEFORE_S, "after_s": AFTER_S}
@@ -90,9 +99,14 @@ def run(name: str, per_s: float, seed: int) -> str:
 
 
 def start(stack: Stack, programs: tuple[str, ...] | None = None) -> float:
-    """Bring everything up and wait until Airflow has found no job and started one; seconds that took.
+    """Start the stack and wait until the stream job runs and has a checkpoint.
 
-    With `programs` only these, and the job is started here.
+    Args:
+        stack: Stack of the drill.
+        programs: Programs to start; this function then submits the job. None starts all, and Airflow submits the job.
+
+    Returns:
+        Seconds from the ready stack to that checkpoint.
     """
     stack.up(programs)
     began = time.monotonic()
@@ -104,19 +118,19 @@ def start(stack: Stack, programs: tuple[str, ...] | None = None) -> float:
     return time.monotonic() - began
 
 
-def _load(settings: Settings, per_s: float, seed: int) -> tuple[list[Any], GroundTruth]:
-    """Made before, so that making them does not disturb the measurement."""
+def _build_load(settings: Settings, per_s: float, seed: int) -> tuple[list[Any], GroundTruth]:
+    """Return the sessions and their ground truth, generated before the measurement so as not to disturb it."""
     now = datetime.now(UTC)
     sessions = round(per_s * (BEFORE_S + AFTER_S))
     synthesis = synthesize(Plan.of(settings, seed=seed, start=now - timedelta(days=1), end=now, sessions=sessions))
     return list(synthesis), synthesis.ledger
 
 
-def _account(stack: Stack, ledger: GroundTruth, since: Any, *, archive: bool) -> list[Line]:
-    """Once everything has come through, MongoDB included; what is missing is for the lines to tell."""
+def _check_counts(stack: Stack, ledger: GroundTruth, since: Any, *, archive: bool) -> list[Line]:
+    """Wait until everything is processed, then compare the counts of each stage and log the differences."""
     settings = stack.settings
     try:
-        wait_until_indexed(settings, ledger.expected, since, PATIENCE_S)
+        wait_until_indexed(settings, ledger.expected, since, INDEX_TIMEOUT_S)
         if archive:
             _archive(stack)
     except NotReadyError as error:
@@ -124,7 +138,7 @@ def _account(stack: Stack, ledger: GroundTruth, since: Any, *, archive: bool) ->
     lines = account(settings, ledger.expected, since, archive=archive)
     for line in lines:
         if line.difference:
-            on_progress(f"{line.stage}: {line.what}: {line.expected:g} expected, {line.actual:g} found")
+            on_progress(f"{line.stage}: {line.what}: {line.expected:g} expected, {line.actual:g} actual")
     return lines
 
 
@@ -132,12 +146,12 @@ def _archive(stack: Stack) -> None:
     with connect_airflow(stack.settings, stack.layout) as airflow:
         for _ in range(ARCHIVE_TRIES):
             run_id = airflow.trigger("archive_sessions")
-            if airflow.wait("archive_sessions", run_id, PATIENCE_S) == "success":
+            if airflow.wait("archive_sessions", run_id, INDEX_TIMEOUT_S) == "success":
                 return
 
 
-def _decisions(settings: Settings, fault_at: float) -> list[dict[str, Any]]:
-    """What the supervisor decided after the fault, until it was healthy again for the first time."""
+def _read_decisions(settings: Settings, fault_at: float) -> list[dict[str, Any]]:
+    """Return the supervisor's decisions from the fault to the first healthy one."""
     with DecisionLog(settings) as decision_log:
         records = [record for record in reversed(decision_log.last(LAST_ENTRIES)) if record.at > fault_at]
     messages: list[dict[str, Any]] = []
@@ -154,11 +168,11 @@ def _summarize(record: DecisionRecord, fault_at: float) -> dict[str, Any]:
         "after_s": round(record.at - fault_at, 1),
         "action": decision.action,
         "alert": decision.alert,
-        "reason": _here(decision.reason),
-        "outcome": record.outcome and _here(record.outcome),
+        "reason": _strip_project_path(decision.reason),
+        "outcome": record.outcome and _strip_project_path(record.outcome),
     }
 
 
-def _here(text: str) -> str:
-    """Without the folder of this machine."""
+def _strip_project_path(text: str) -> str:
+    """Remove the project's path from a text."""
     return text.replace(f"{ROOT}/", "")

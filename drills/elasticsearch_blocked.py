@@ -1,11 +1,11 @@
-"""`./showroom drill elasticsearch-blocked`: indices that take no documents, three times, under a steady load.
+"""`./showroom drill elasticsearch-blocked`: three faults that block indexing, under a steady load.
 
 Each fault is a state of the real server:
 
-- a write block on all indices, as a snapshot, a shrink or an administrator sets it (403);
+- a write block on all indices, as set by a snapshot, a shrink or an administrator (403);
 - the cluster's shard limit, while sessions of a month without an index arrive (400);
-- the block of a full disk, which Elasticsearch answers with 429. It is set again and again, for Elasticsearch lifts
-  it where the disk has room. A 429 of a full write queue takes the same path through the stream.
+- the flood-stage block of a full disk (429). The drill sets it every second, because Elasticsearch removes it while
+  the disk has space. The stream handles the 429 of a full write queue in the same way.
 """
 
 import time
@@ -20,8 +20,8 @@ from elasticsearch import Elasticsearch
 from benchmarks.bench_stack import empty_stack, on_progress
 from benchmarks.result import report
 from drills.drill import RESULTS, drill_settings, start
-from drills.live import RestartCounter, WaitLog, balance_of, combined, lines_of, pause
-from drills.watch import FRESH_S, Sample, Watch, recovery
+from drills.live import RestartCounter, WaitLog, check_counts, combine_expected, count_differences, pause
+from drills.watch import MAX_FRESH_AGE_S, FreshnessMonitor, Sample, measure_recovery
 from include.clients.elasticsearch import connect
 from include.contracts.index_documents import STREAM_INDICES, index_name
 from include.contracts.settings import Settings
@@ -34,13 +34,13 @@ from local.verification.count_check import position
 
 BEFORE_S, BETWEEN_S, AFTER_S = 20.0, 25.0, 5.0
 LIMIT_MARGIN_S = 3.0
-"""The first session of another month arrives so long after the planned start of the shard limit."""
+"""Delay from the planned start of the shard limit to the first session of the other month."""
 PER_SECOND_OF_ANOTHER_MONTH = 1
 OTHER_MONTH = timedelta(days=100)
 SECONDS_PER_WAIT = 20.0
-"""The stream logs a wait every 10 s; half of the lines are required."""
-STILL_SHARE = 0.4
-"""Elasticsearch lifts the block of a full disk by itself every 30 s, so that single documents may pass."""
+"""Seconds of a fault for each required log line: half of the lines, because the stream logs a wait every 10 s."""
+MIN_STALL_SHARE = 0.4
+"""Required stall, as a share of the fault: Elasticsearch removes the disk block every 30 s, so some writes succeed."""
 TARGETS = {
     "lost": ("at most", 0.0),
     "duplicated": ("at most", 0.0),
@@ -52,84 +52,101 @@ LENIENT: dict[str, Any] = {"allow_no_indices": True, "ignore_unavailable": True}
 
 
 class Fault(NamedTuple):
-    """One state of the server: `hold` makes it last for some seconds, `cause` is in the stream's log meanwhile."""
+    """A state of the server.
+
+    Attributes:
+        name: Name in the result.
+        cause: Text in the stream's log during the fault.
+        apply: Function that sets the state for some seconds and then restores the server.
+    """
 
     name: str
     cause: str
-    hold: Callable[[Elasticsearch, float], None]
+    apply: Callable[[Elasticsearch, float], None]
 
 
 def run(per_s: float, seed: int, fault_s: float) -> str:
-    """Do the drill; returns the JSON line."""
+    """Run the drill.
+
+    Args:
+        per_s: Sessions a second.
+        seed: Seed of the synthetic shop.
+        fault_s: Duration of each fault.
+
+    Returns:
+        The result as one JSON line.
+    """
     settings = drill_settings()
     with empty_stack(settings) as stack:
         start(stack)
         since = position(settings)
-        load, expected = _load(settings, per_s, seed, fault_s)
-        calm, log = RestartCounter(settings), WaitLog(stack.log_path("flink-taskmanager"))
+        load, expected = _build_load(settings, per_s, seed, fault_s)
+        restart_counter, wait_log = RestartCounter(settings), WaitLog(stack.log_path("flink-taskmanager"))
         effects: dict[str, int] = {}
-        stood_still: dict[str, float] = {}
+        stalls_s: dict[str, float] = {}
         overlapping = 0
-        with ThreadPoolExecutor(1) as aside, Watch(settings) as watch, connect(settings) as client:
-            published = aside.submit(publish, settings, load, rate=per_s + PER_SECOND_OF_ANOTHER_MONTH)
+        with ThreadPoolExecutor(1) as executor, FreshnessMonitor(settings) as monitor, connect(settings) as client:
+            publication = executor.submit(publish, settings, load, rate=per_s + PER_SECOND_OF_ANOTHER_MONTH)
             pause(BEFORE_S)
             for fault in FAULTS:
                 began = time.time()
-                overlapping += not _is_fresh(watch.samples, began)
-                log.count("")
+                overlapping += not _is_fresh(monitor.samples, began)
+                wait_log.count("")
                 on_progress(f"{fault.name} for {fault_s:g} s")
-                fault.hold(client, fault_s)
-                effects[fault.name] = log.count(fault.cause)
+                fault.apply(client, fault_s)
+                effects[fault.name] = wait_log.count(fault.cause)
                 pause(BETWEEN_S)
-                around = [sample for sample in watch.samples if sample.at > began - BEFORE_S]
-                stood_still[fault.name] = recovery(around, began).stood_still_s
-            published.result()
-        lines = lines_of(settings, expected, since)
+                around = [sample for sample in monitor.samples if sample.timestamp > began - BEFORE_S]
+                stalls_s[fault.name] = measure_recovery(around, began).stall_s
+            publication.result()
+        lines = check_counts(settings, expected, since)
         figures: dict[str, Any] = {
             "fault_effects": min(effects.values()),
             "waits_logged": effects,
-            "least_stood_still_s": min(stood_still.values()),
-            "stood_still_s": stood_still,
+            "least_stood_still_s": min(stalls_s.values()),
+            "stood_still_s": stalls_s,
             "overlapping_faults": overlapping,
-            **balance_of(lines),
-            "restarts": calm.restarts(),
+            **count_differences(lines),
+            "restarts": restart_counter.restarts(),
             "sessions": expected.valid,
-            "decisions": calm.decisions(),
+            "decisions": restart_counter.decisions(),
         }
     config = {"sessions_per_s": per_s, "fault_s": fault_s, "faults": [fault.name for fault in FAULTS]}
     targets = TARGETS | {
         "fault_effects": ("at least", max(1.0, fault_s // SECONDS_PER_WAIT)),
-        "least_stood_still_s": ("at least", STILL_SHARE * fault_s),
+        "least_stood_still_s": ("at least", MIN_STALL_SHARE * fault_s),
     }
     return report("elasticsearch-blocked", figures=figures, targets=targets, seed=seed, config=config, folder=RESULTS)
 
 
 def _is_fresh(samples: Sequence[Sample], now: float) -> bool:
-    """Whether the flow was up to date at `now`, Unix s: a fault before has no effect any more."""
-    return bool(samples) and now - samples[-1].newest <= FRESH_S
+    """Return whether indexing was up to date at `now` (Unix s), so that no earlier fault has an effect."""
+    return bool(samples) and now - samples[-1].newest <= MAX_FRESH_AGE_S
 
 
-def _load(settings: Settings, per_s: float, seed: int, fault_s: float) -> tuple[list[LabelledRecord], Expected]:
-    """The steady load, and each second a session of a month that has no index before the second fault."""
+def _build_load(settings: Settings, per_s: float, seed: int, fault_s: float) -> tuple[list[LabelledRecord], Expected]:
+    """Return the steady load, with one session a second of a month that has no index before the second fault."""
     now = datetime.now(UTC)
     until_limit_s = BEFORE_S + fault_s + BETWEEN_S
     total_s = until_limit_s + 2 * (fault_s + BETWEEN_S) + AFTER_S
     day = timedelta(days=1)
     steady = synthesize(Plan.of(settings, seed=seed, start=now - day, end=now, sessions=round(per_s * total_s)))
     load = list(steady)
-    then = now - OTHER_MONTH
+    other_month = now - OTHER_MONTH
     seconds = round(total_s - until_limit_s)
-    rare = synthesize(Plan.of(settings, seed=seed + 1, start=then - day, end=then, sessions=seconds))
-    # The second fault has begun when the first of them arrives. The steady part goes out at the rate of both.
+    month_sessions = synthesize(
+        Plan.of(settings, seed=seed + 1, start=other_month - day, end=other_month, sessions=seconds)
+    )
+    # The first of them must arrive after the start of the second fault. The publisher sends at the sum of both rates.
     first = round((per_s + PER_SECOND_OF_ANOTHER_MONTH) * (until_limit_s + LIMIT_MARGIN_S))
     mixed: list[LabelledRecord] = load[:first]
-    others = list(rare)
-    step = max(1, (len(load) - first) // max(1, len(others)))
+    other_sessions = list(month_sessions)
+    step = max(1, (len(load) - first) // max(1, len(other_sessions)))
     for number, labelled in enumerate(load[first:]):
-        if number % step == 0 and others:
-            mixed.append(others.pop(0))
+        if number % step == 0 and other_sessions:
+            mixed.append(other_sessions.pop(0))
         mixed.append(labelled)
-    return [*mixed, *others], combined(steady.ledger.expected, rare.ledger.expected)
+    return [*mixed, *other_sessions], combine_expected(steady.ledger.expected, month_sessions.ledger.expected)
 
 
 @contextmanager
@@ -141,12 +158,12 @@ def _write_block(client: Elasticsearch) -> Iterator[None]:
         client.indices.put_settings(index=INDICES, **LENIENT, settings={"index.blocks.write": None})
 
 
-def _hold_write_block(client: Elasticsearch, seconds: float) -> None:
+def _apply_write_block(client: Elasticsearch, seconds: float) -> None:
     with _write_block(client):
         pause(seconds)
 
 
-def _hold_shard_limit(client: Elasticsearch, seconds: float) -> None:
+def _apply_shard_limit(client: Elasticsearch, seconds: float) -> None:
     month = index_name("session_summary", datetime.now(UTC) - OTHER_MONTH)
     if client.indices.exists(index=month):
         raise ValueError(f"{month} exists already: the shard limit would have no effect")
@@ -157,7 +174,7 @@ def _hold_shard_limit(client: Elasticsearch, seconds: float) -> None:
         client.cluster.put_settings(persistent={"cluster.max_shards_per_node": None})
 
 
-def _hold_full_disk(client: Elasticsearch, seconds: float) -> None:
+def _apply_full_disk(client: Elasticsearch, seconds: float) -> None:
     until = time.monotonic() + seconds
     try:
         while time.monotonic() < until:
@@ -170,7 +187,7 @@ def _hold_full_disk(client: Elasticsearch, seconds: float) -> None:
 
 
 FAULTS = (
-    Fault("write block", "403 cluster_block_exception", _hold_write_block),
-    Fault("shard limit", "maximum normal shards open", _hold_shard_limit),
-    Fault("full disk", "429 cluster_block_exception", _hold_full_disk),
+    Fault("write block", "403 cluster_block_exception", _apply_write_block),
+    Fault("shard limit", "maximum normal shards open", _apply_shard_limit),
+    Fault("full disk", "429 cluster_block_exception", _apply_full_disk),
 )

@@ -1,4 +1,4 @@
-"""What a fault is, and what it hands back."""
+"""Types of a fault and of its effects."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,13 +9,15 @@ from local.stack import Stack
 
 @dataclass(frozen=True)
 class InjectedFault:
-    """A fault that was caused. Both are called once the load has ended and everything is settled.
+    """An injected fault. The drill calls both functions after the load has been processed.
 
-    `effects`: how often the fault took effect; a drill with none fails. `figures`: further figures of the drill.
+    Attributes:
+        effects: Returns how often the fault took effect. A drill without an effect fails.
+        metrics: Returns further figures of the result.
     """
 
     effects: Callable[[], int]
-    figures: Callable[[], Mapping[str, Any]] = dict
+    metrics: Callable[[], Mapping[str, Any]] = dict
 
 
 Injection = Callable[[Stack], InjectedFault]
@@ -23,10 +25,14 @@ Injection = Callable[[Stack], InjectedFault]
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """One drill: what is done to the platform, and what of the platform runs.
+    """A fault and the platform it needs.
 
-    `programs`: None for all of them with Airflow, else the stream job is started by the drill. `settings`: changes
-    of the drill's settings. `targets`: bounds of the figures of `strike`.
+    Attributes:
+        inject: Injects the fault.
+        programs: Programs to start. None starts all of them, and Airflow starts the stream job; otherwise the drill
+            starts the job.
+        settings: Changes of the drill's settings.
+        targets: Additional targets of the result.
     """
 
     inject: Injection

@@ -1,4 +1,4 @@
-"""The faults: each causes its harm, and says afterwards whether it took effect."""
+"""Faults of the drills. Each function injects one fault and returns how to count its effects."""
 
 import time
 from collections.abc import Iterable
@@ -34,20 +34,20 @@ SUPERVISOR, ACT = "supervise_stream", "act"
 
 
 def _kill_taskmanager(stack: Stack) -> InjectedFault:
-    """The effects are restarts of the job, by Flink or by the supervisor."""
-    before = _job(stack)
+    """Kill the TaskManager. The effects are restarts of the job, by Flink or by the supervisor."""
+    before = _require_job(stack)
     stack.kill("flink-taskmanager")
 
     def effects() -> int:
-        after = _job(stack)
+        after = _require_job(stack)
         return 1 if after.job_id != before.job_id else after.restarts - before.restarts
 
     return InjectedFault(effects)
 
 
 def _kill_jobmanager(stack: Stack) -> InjectedFault:
-    """A new JobManager does not know the job."""
-    before = _job(stack).job_id
+    """Kill the JobManager. The effect: the new JobManager does not list the job."""
+    before = _require_job(stack).job_id
     stack.kill("flink-jobmanager")
 
     def effects() -> int:
@@ -58,8 +58,8 @@ def _kill_jobmanager(stack: Stack) -> InjectedFault:
 
 
 def _cancel(stack: Stack) -> InjectedFault:
-    """Behind Airflow's back; Flink must list the job as canceled."""
-    before = _job(stack).job_id
+    """Cancel the job without Airflow. The effect: Flink lists the job as CANCELED."""
+    before = _require_job(stack).job_id
     with FlinkRest(stack.settings) as flink:
         flink.cancel(before)
 
@@ -71,25 +71,25 @@ def _cancel(stack: Stack) -> InjectedFault:
 
 
 def _kill_gate(stack: Stack) -> InjectedFault:
-    """Again and again, until one kill has left a transaction open. The effects are records of aborted transactions."""
+    """Kill the gate until a kill leaves a transaction open. The effects are records of aborted transactions."""
     transactions = Transactions(stack.settings)
     kills: list[int] = []
     with transactions.watch() as is_open:
         while len(kills) < GATE_KILLS:
-            victims = processes.tree(_restarted(stack, GATE))
+            gate_processes = processes.tree(_wait_for_pid(stack, GATE))
             until = time.monotonic() + OPEN_DEADLINE_S
             while not is_open() and time.monotonic() < until:
                 continue
-            processes.kill(victims)
-            kills.append(victims[0].pid)
+            processes.kill(gate_processes)
+            kills.append(gate_processes[0].pid)
             if is_open():
                 break
     return InjectedFault(transactions.aborted_records, lambda: {"kills": len(kills)})
 
 
 def _kill_mongodb(stack: Stack) -> InjectedFault:
-    """In the middle of an archive run. The effects are attempts of the archive's tasks that failed after the kill."""
-    before = _failed_attempts(_tasks(stack, LOAD_DAG))
+    """Kill MongoDB during an archive run. The effects are failed attempts of archive tasks after the kill."""
+    before = _count_failed_attempts(_read_tasks(stack, LOAD_DAG))
     with store.connect(stack.settings) as client, connect_airflow(stack.settings, stack.layout) as airflow:
         database = store.database(client, stack.settings)
         archived_before = archived.count(database)
@@ -102,89 +102,100 @@ def _kill_mongodb(stack: Stack) -> InjectedFault:
     stack.kill("mongodb")
 
     def effects() -> int:
-        after = _failed_attempts(_tasks(stack, LOAD_DAG))
+        after = _count_failed_attempts(_read_tasks(stack, LOAD_DAG))
         return sum(max(0, count - before.get(task, 0)) for task, count in after.items())
 
     return InjectedFault(effects)
 
 
 def _kill_scheduler(stack: Stack) -> InjectedFault:
-    """While the supervisor's `act` runs, so that a task dies with it. Both must be there again without a person.
+    """Kill the scheduler while the supervisor's task `act` runs. Both must recover without an operator.
 
-    The effects are interrupted attempts of `act`. An attempt that ends just before the kill is none, so the kill is
-    repeated then.
+    The effects are interrupted attempts of `act`. If the attempt ends just before the kill, the kill is repeated.
     """
     for _ in range(SCHEDULER_KILLS):
-        running = _running_act(stack)
+        running = _wait_for_running_act(stack)
         stack.kill(SCHEDULER)
         killed_at = time.time()
-        # The API server shows what the task has reported until its death.
-        if _is_interrupted(running, _task(stack, running)):
+        # The API server has the last state that the killed task reported.
+        if _is_interrupted(running, _read_task(stack, running)):
             break
-        on_progress("the task ended before the kill; the next one is awaited")
-        _restarted(stack, SCHEDULER)
+        on_progress("the task ended before the kill; waiting for the next one")
+        _wait_for_pid(stack, SCHEDULER)
 
     def effects() -> int:
-        return int(_is_interrupted(running, _task(stack, running)))
+        return int(_is_interrupted(running, _read_task(stack, running)))
 
-    def figures() -> dict[str, Any]:
-        ended = (
+    def metrics() -> dict[str, Any]:
+        end_timestamps = (
             datetime.fromisoformat(task["end_date"]).timestamp()
-            for task in _tasks(stack, SUPERVISOR)
+            for task in _read_tasks(stack, SUPERVISOR)
             if task["task_id"] == ACT and task["state"] == "success" and task["end_date"]
         )
-        after = [at - killed_at for at in ended if at > killed_at]
+        after = [timestamp - killed_at for timestamp in end_timestamps if timestamp > killed_at]
         return {"next_cycle_s": round(min(after), 1) if after else float("inf")}
 
-    return InjectedFault(effects, figures)
+    return InjectedFault(effects, metrics)
 
 
-def _job(stack: Stack) -> Any:
-    """The stream job now; NotReadyError without one."""
+def _require_job(stack: Stack) -> Any:
+    """Return the stream job's status.
+
+    Raises:
+        NotReadyError: No job is running.
+    """
     with FlinkRest(stack.settings) as flink:
         job = get_job_status(flink)
     if job is None:
-        raise NotReadyError("the stream job is not there", "see ./showroom stream status")
+        raise NotReadyError("read of the stream job failed: no job is running", "see ./showroom stream status")
     return job
 
 
-def _tasks(stack: Stack, dag_id: str, runs: int = 10) -> Iterable[dict[str, Any]]:
-    """Task instances of the newest runs of a DAG."""
+def _read_tasks(stack: Stack, dag_id: str, runs: int = 10) -> Iterable[dict[str, Any]]:
+    """Return the task instances of the newest runs of a DAG."""
     with connect_airflow(stack.settings, stack.layout) as airflow:
         return [task for run in airflow.runs(dag_id)[:runs] for task in airflow.tasks(dag_id, run["dag_run_id"])]
 
 
-def _failed_attempts(tasks: Iterable[dict[str, Any]]) -> dict[tuple[str, str], int]:
-    """Attempts of each task instance that failed so far, by run and task."""
+def _count_failed_attempts(tasks: Iterable[dict[str, Any]]) -> dict[tuple[str, str], int]:
+    """Return the failed attempts of each task instance, by run id and task id."""
     return {
         (task["dag_run_id"], task["task_id"]): max(0, int(task["try_number"]) - 1) + (task["state"] == "failed")
         for task in tasks
     }
 
 
-def _running_act(stack: Stack) -> dict[str, Any]:
-    """The supervisor's `act` once it runs. Raises RetryError if none does in time."""
+def _wait_for_running_act(stack: Stack) -> dict[str, Any]:
+    """Wait for a running `act` of the supervisor and return its task instance.
+
+    Raises:
+        RetryError: None ran in time.
+    """
     results: list[dict[str, Any]] = Retrying(
         stop=stop_after_delay(CYCLE_DEADLINE_S), wait=wait_fixed(0.2), retry=retry_if_result(lambda tasks: not tasks)
-    )(lambda: [task for task in _tasks(stack, SUPERVISOR, 1) if task["task_id"] == ACT and task["state"] == "running"])
+    )(
+        lambda: [
+            task for task in _read_tasks(stack, SUPERVISOR, 1) if task["task_id"] == ACT and task["state"] == "running"
+        ]
+    )
     return results[0]
 
 
-def _task(stack: Stack, earlier: dict[str, Any]) -> dict[str, Any]:
-    """The same task instance as it is now."""
+def _read_task(stack: Stack, earlier: dict[str, Any]) -> dict[str, Any]:
+    """Return the current state of a task instance."""
     with connect_airflow(stack.settings, stack.layout) as airflow:
         tasks = airflow.tasks(earlier["dag_id"], earlier["dag_run_id"])
     return next(task for task in tasks if task["task_id"] == earlier["task_id"])
 
 
 def _is_interrupted(running: dict[str, Any], later: dict[str, Any]) -> bool:
-    """Whether the attempt that ran did not succeed: another attempt followed, or the task has no success."""
+    """Return whether the running attempt did not succeed: another attempt followed, or the task has not succeeded."""
     is_same_attempt = all(running[name] == later[name] for name in ("try_number", "start_date"))
     return not is_same_attempt or later["state"] != "success"
 
 
-def _restarted(stack: Stack, program: str) -> int:
-    """The pid of a program that supervisord starts again."""
+def _wait_for_pid(stack: Stack, program: str) -> int:
+    """Wait until supervisord has restarted a program and return its pid."""
     return with_retries(
         lambda: stack.pid(program), wait=wait_fixed(0.1), deadline_s=RESTART_DEADLINE_S, retry_on=ShowroomError
     )
@@ -201,7 +212,7 @@ FAULTS: dict[str, Fault] = {
         inject=fill_redis,
         programs=(*SERVERS, GATE),
         settings={"redis": {"max_memory_mb": 64}},
-        # One start follows the kill; a second one would be a gate that ends instead of waiting.
+        # One start follows the kill. A second one means that the gate exited instead of waiting.
         targets={"gate_starts": ("at most", 1.0)},
     ),
 }

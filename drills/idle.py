@@ -1,4 +1,4 @@
-"""An idle night in ten minutes: without any input the supervisor must find everything as it should be."""
+"""`./showroom drill idle`: without input, supervision must neither restart the stream nor page."""
 
 import threading
 from collections import Counter
@@ -15,21 +15,29 @@ TARGETS = {"restarts": ("at most", 0.0), "pages": ("at most", 0.0), "rounds": ("
 
 
 def run(minutes: float) -> str:
-    """Wait; returns the JSON line."""
+    """Run the platform without input.
+
+    Args:
+        minutes: Duration without input.
+
+    Returns:
+        The result as one JSON line.
+    """
     settings = drill_settings()
     with empty_stack(settings) as stack:
         start(stack)
         with FlinkRest(settings) as flink, DecisionLog(settings) as decision_log:
-            began = get_job_status(flink)
-            earlier = {record.at for record in decision_log.last(LAST_ENTRIES)}
-            on_progress(f"nothing happens for {minutes:g} minutes")
+            job_before = get_job_status(flink)
+            earlier_timestamps = {record.at for record in decision_log.last(LAST_ENTRIES)}
+            on_progress(f"no input for {minutes:g} minutes")
             threading.Event().wait(minutes * 60)
-            ended = get_job_status(flink)
-            records = [record for record in decision_log.last(LAST_ENTRIES) if record.at not in earlier]
+            job_after = get_job_status(flink)
+            records = [record for record in decision_log.last(LAST_ENTRIES) if record.at not in earlier_timestamps]
     actions = Counter(record.decision.action for record in records)
-    same_job = began is not None and ended is not None and began.job_id == ended.job_id
+    same_job = job_before is not None and job_after is not None and job_before.job_id == job_after.job_id
     figures: dict[str, Any] = {
-        "restarts": sum(record.is_restart for record in records) + (ended.restarts if same_job and ended else 1),
+        "restarts": sum(record.is_restart for record in records)
+        + (job_after.restarts if same_job and job_after else 1),
         "pages": actions["page"],
         "rounds": len(records),
         "actions": dict(actions),

@@ -1,4 +1,4 @@
-"""What drills on the running platform share: the account of two loads, and whether supervision restarted anything."""
+"""Helpers of the drills on the running platform: counts, restarts of the stream job, and logged waits."""
 
 import threading
 import time
@@ -19,13 +19,13 @@ from include.supervise.decision_log import DecisionLog
 from include.supervise.stream_job import get_job_status
 from local.verification.count_check import Line, Position, account, wait_until_indexed
 
-PATIENCE_S = 240.0
+INDEX_TIMEOUT_S = 240.0
 LAST_ENTRIES = 500
 WAITING = "waiting for Elasticsearch"
 
 
-def combined(first: Expected, second: Expected) -> Expected:
-    """Return the counts of two loads together. Users and rows of kpi_minute are not united, and not compared."""
+def combine_expected(first: Expected, second: Expected) -> Expected:
+    """Return the sum of the counts of two loads. Users and rows of kpi_minute are not combined."""
     return msgspec.structs.replace(
         first,
         produced=first.produced + second.produced,
@@ -37,21 +37,21 @@ def combined(first: Expected, second: Expected) -> Expected:
     )
 
 
-def lines_of(settings: Settings, expected: Expected, since: Position) -> list[Line]:
-    """Wait until everything is indexed, then account for each stage; differences are logged."""
+def check_counts(settings: Settings, expected: Expected, since: Position) -> list[Line]:
+    """Wait until everything is indexed, then compare the counts of each stage and log the differences."""
     try:
-        wait_until_indexed(settings, expected, since, PATIENCE_S)
+        wait_until_indexed(settings, expected, since, INDEX_TIMEOUT_S)
     except NotReadyError as error:
         on_progress(str(error))
     lines = account(settings, expected, since)
     for line in lines:
         if line.difference:
-            on_progress(f"{line.stage}: {line.what}: {line.expected:g} expected, {line.actual:g} found")
+            on_progress(f"{line.stage}: {line.what}: {line.expected:g} expected, {line.actual:g} actual")
     return lines
 
 
-def balance_of(lines: Sequence[Line]) -> dict[str, int]:
-    """Return the figures lost, duplicated and dead_letters."""
+def count_differences(lines: Sequence[Line]) -> dict[str, int]:
+    """Return the figures `lost`, `duplicated` and `dead_letters`."""
     counts = [line for line in lines if line.what != DEAD]
     return {
         "lost": round(max(0.0, *(-line.difference for line in counts))),
@@ -61,7 +61,7 @@ def balance_of(lines: Sequence[Line]) -> dict[str, int]:
 
 
 class RestartCounter:
-    """Counts restarts of the stream job since it was made: by Flink, by supervision, or by anybody else."""
+    """Counter of the stream job's restarts since the creation of this object, for any cause."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -70,31 +70,31 @@ class RestartCounter:
             self._before = get_job_status(flink)
 
     def restarts(self) -> int:
-        """Restarts so far."""
+        """Return the number of restarts so far."""
         with DecisionLog(self._settings) as decision_log:
             restarts = len(decision_log.restarts_since(self._since))
         with FlinkRest(self._settings) as flink:
-            now = get_job_status(flink)
-        if now is None or self._before is None or now.job_id != self._before.job_id:
+            job = get_job_status(flink)
+        if job is None or self._before is None or job.job_id != self._before.job_id:
             return restarts + 1
-        return restarts + now.restarts - self._before.restarts
+        return restarts + job.restarts - self._before.restarts
 
     def decisions(self) -> dict[str, int]:
-        """How often supervision decided what."""
+        """Return the number of supervision decisions by action and alert."""
         with DecisionLog(self._settings) as decision_log:
             records = [record for record in decision_log.last(LAST_ENTRIES) if record.at > self._since]
         return dict(Counter(f"{record.decision.action} {record.decision.alert}".strip() for record in records))
 
 
 class WaitLog:
-    """The waits that the stream job logs, read from the end the log had when this was made."""
+    """Reader of the waits in the stream job's log, from the log's end at creation."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._offset = path.stat().st_size
 
     def count(self, cause: str) -> int:
-        """Logged waits for this cause since the last call."""
+        """Return the number of logged waits for a cause since the last call."""
         with self._path.open("rb") as log:
             log.seek(self._offset)
             added = log.read()
@@ -104,5 +104,5 @@ class WaitLog:
 
 
 def pause(seconds: float) -> None:
-    """Wait."""
+    """Wait for some seconds."""
     threading.Event().wait(seconds)

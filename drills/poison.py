@@ -1,4 +1,4 @@
-"""`./showroom drill poison`: records made to stop a stage, under a steady load of ordinary sessions."""
+"""`./showroom drill poison`: poison records under a steady load of ordinary sessions."""
 
 import functools
 import math
@@ -17,7 +17,7 @@ from kafka import KafkaProducer
 from benchmarks.bench_stack import empty_stack, on_progress
 from benchmarks.result import report
 from drills.drill import RESULTS, drill_settings, start
-from drills.live import RestartCounter, balance_of, combined, lines_of, pause
+from drills.live import RestartCounter, check_counts, combine_expected, count_differences, pause
 from include.clients.elasticsearch import connect
 from include.contracts.index_documents import MONTHS_APART, older_index
 from include.contracts.reject_reasons import Reason
@@ -34,14 +34,14 @@ from include.serving import queries
 from local.verification.count_check import Line, position
 from local.verification.freshness import Freshness, Probe
 
-TOTAL_S = 150.0
-BETWEEN_S = 20.0
+LOAD_DURATION_S = 150.0
+POISON_INTERVAL_S = 20.0
 SAMPLE_EVERY = 5
-FOUND_WITHIN_S = 60.0
+SEARCHABLE_TIMEOUT_S = 60.0
 SESSIONS = "s-poison-"
 MEGABYTE = 1_000_000
 COMPRESSED_BYTES = (9 * MEGABYTE, 5 * MEGABYTE)
-BOMBS, BOMB_REVIEWS, BOMB_CHARACTERS = 20, 32, 4_000
+EMOJI_SESSIONS, REVIEWS_PER_SESSION, REVIEW_CHARACTERS = 20, 32, 4_000
 MONTHS = 240
 MONTH = timedelta(days=30, hours=10, minutes=30)
 IDEOGRAPH = "\N{CJK UNIFIED IDEOGRAPH-5BB6}"
@@ -66,7 +66,7 @@ Send = Callable[[bytes, bytes], None]
 
 
 class Poison:
-    """Sends the records and counts what must become of each. `send` gets key and value."""
+    """Sender of poison records that counts the expected outcomes. `send` takes key and value."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -75,32 +75,32 @@ class Poison:
 
     @property
     def expected(self) -> Expected:
-        """The counts of all that was sent."""
+        """Expected counts of all sent records."""
         return self._account.expected(None)
 
-    def compressed(self) -> None:
-        """Records that are small on the wire and larger than what the gate may read or write again."""
+    def send_compressed(self) -> None:
+        """Send records that are small when compressed and exceed the gate's size limits when decompressed."""
         for size in COMPRESSED_BYTES:
             self._send(b"u-poison", b"x" * size)
             self._account.refuse(Reason.TOO_LONG)
 
-    def emoji(self) -> None:
-        """Sessions whose reviews are emoji and nothing else."""
-        review = "\N{FACE WITH TEARS OF JOY}" * BOMB_CHARACTERS
-        for _ in range(BOMBS):
-            self._visit([_view(review=review)] * BOMB_REVIEWS)
+    def send_emoji(self) -> None:
+        """Send sessions whose reviews consist of emoji."""
+        review = "\N{FACE WITH TEARS OF JOY}" * REVIEW_CHARACTERS
+        for _ in range(EMOJI_SESSIONS):
+            self._send_session([_view(review=review)] * REVIEWS_PER_SESSION)
 
-    def back_dated(self) -> None:
-        """A session of each of the last 240 months."""
+    def send_back_dated(self) -> None:
+        """Send one session of each of the last 240 months."""
         for number in range(MONTHS):
-            self._visit([_view()], before=number * MONTH)
+            self._send_session([_view()], before=number * MONTH)
 
-    def categories(self) -> None:
-        """Sessions of a category whose name alone is longer than an id may be."""
+    def send_long_categories(self) -> None:
+        """Send sessions of a category whose name exceeds the maximum length of a document id."""
         for _ in range(CATEGORIES):
-            self._visit([_view(category=IDEOGRAPH * CATEGORY_CHARACTERS)])
+            self._send_session([_view(category=IDEOGRAPH * CATEGORY_CHARACTERS)])
 
-    def _visit(self, views: list[View], before: timedelta = timedelta(0)) -> None:
+    def _send_session(self, views: list[View], before: timedelta = timedelta(0)) -> None:
         self._sent += 1
         user = f"u-poison-{self._sent}"
         session = Session(
@@ -127,7 +127,7 @@ class Poison:
 
 @contextmanager
 def _sender(settings: Settings) -> Iterator[Send]:
-    """A producer that compresses, and takes records that no producer of the platform takes."""
+    """Yield a function that sends with compression and accepts larger records than the platform's producers."""
     producer = KafkaProducer(
         bootstrap_servers=settings.kafka.bootstrap_servers.split(","),
         compression_type="gzip",
@@ -150,65 +150,75 @@ def _view(category: str | None = None, review: str | None = None) -> View:
 
 
 def run(per_s: float, seed: int) -> str:
-    """Do the drill; returns the JSON line."""
+    """Run the drill.
+
+    Args:
+        per_s: Ordinary sessions a second.
+        seed: Seed of the synthetic shop.
+
+    Returns:
+        The result as one JSON line.
+    """
     settings = drill_settings()
     with empty_stack(settings) as stack:
         start(stack)
         since = position(settings)
-        load, ledger = _load(settings, per_s, seed)
-        calm = RestartCounter(settings)
-        with Probe(settings, SAMPLE_EVERY) as probe, ThreadPoolExecutor(1) as aside, _sender(settings) as sender:
+        load, ledger = _build_load(settings, per_s, seed)
+        restart_counter = RestartCounter(settings)
+        with Probe(settings, SAMPLE_EVERY) as probe, ThreadPoolExecutor(1) as executor, _sender(settings) as sender:
             poison = Poison(sender)
             send = functools.partial(publish, settings, rate=per_s, on_acknowledged=probe.produced)
-            published = aside.submit(send, probe.watch(load))
+            publication = executor.submit(send, probe.watch(load))
             doses_after_load = 0
-            for name, put in _doses(poison).items():
-                pause(BETWEEN_S)
+            for name, send_poison in _poison_senders(poison).items():
+                pause(POISON_INTERVAL_S)
                 on_progress(name)
-                put()
-                doses_after_load += published.done()
-            published.result()
-            fresh = probe.result(FOUND_WITHIN_S)
-        lines = lines_of(settings, combined(ledger.expected, poison.expected), since)
+                send_poison()
+                doses_after_load += publication.done()
+            publication.result()
+            freshness = probe.result(SEARCHABLE_TIMEOUT_S)
+        lines = check_counts(settings, combine_expected(ledger.expected, poison.expected), since)
         with connect(settings) as client:
-            effects = _effects(client, lines, ledger.expected)
-        figures = _freshness(fresh, probe.delays.values(), probe.waiting.values()) | {
-            "fault_effects": sum(match >= required for match, required in effects.values()),
-            "effects": {name: match for name, (match, _) in effects.items()},
+            effects = _count_effects(client, lines, ledger.expected)
+        figures = _freshness_metrics(freshness, probe.delays.values(), probe.waiting.values()) | {
+            "fault_effects": sum(count >= required for count, required in effects.values()),
+            "effects": {name: count for name, (count, _) in effects.items()},
             "doses_after_load": doses_after_load,
-            **balance_of(lines),
+            **count_differences(lines),
             "poison_records": poison.expected.produced,
-            "restarts": calm.restarts(),
-            "decisions": calm.decisions(),
+            "restarts": restart_counter.restarts(),
+            "decisions": restart_counter.decisions(),
             "sessions": ledger.expected.valid,
         }
     targets = TARGETS | {
         "fault_effects": ("at least", float(len(effects))),
         "ordinary_sampled": ("at least", float(ledger.expected.valid // SAMPLE_EVERY)),
     }
-    config = {"sessions_per_s": per_s, "total_s": TOTAL_S, "sample_every": SAMPLE_EVERY}
+    config = {"sessions_per_s": per_s, "total_s": LOAD_DURATION_S, "sample_every": SAMPLE_EVERY}
     return report("poison", figures=figures, targets=targets, seed=seed, config=config, folder=RESULTS)
 
 
-def _doses(poison: Poison) -> dict[str, Callable[[], None]]:
+def _poison_senders(poison: Poison) -> dict[str, Callable[[], None]]:
     return {
-        f"{BOMBS} sessions with {BOMB_REVIEWS} reviews of {BOMB_CHARACTERS} emoji": poison.emoji,
-        "gzip records of 9 and 5 MB": poison.compressed,
-        f"{MONTHS} back-dated months": poison.back_dated,
-        f"{CATEGORIES} sessions of a category of {CATEGORY_CHARACTERS} characters": poison.categories,
+        f"{EMOJI_SESSIONS} sessions with {REVIEWS_PER_SESSION} reviews of {REVIEW_CHARACTERS} emoji": poison.send_emoji,
+        "gzip records of 9 and 5 MB": poison.send_compressed,
+        f"{MONTHS} back-dated months": poison.send_back_dated,
+        f"{CATEGORIES} sessions of a category of {CATEGORY_CHARACTERS} characters": poison.send_long_categories,
     }
 
 
-def _freshness(fresh: Freshness, delays: Collection[tuple[float, float]], missing: Iterable[float]) -> dict[str, Any]:
-    """Figures of the ordinary sessions; each sampled session that is missing has an infinite delay in its window."""
+def _freshness_metrics(
+    freshness: Freshness, delays: Collection[tuple[float, float]], missing: Iterable[float]
+) -> dict[str, Any]:
+    """Return the figures of the ordinary sessions. A missing session counts as an infinite delay in its window."""
     return {
-        "freshness_p50_s": round(fresh.p50_s, 2),
-        "freshness_p95_s": round(fresh.p95_s, 2),
+        "freshness_p50_s": round(freshness.p50_s, 2),
+        "freshness_p95_s": round(freshness.p95_s, 2),
         "freshness_worst_window_p95_s": round(
             worst_window_p95([*delays, *((produced_at, math.inf) for produced_at in missing)]), 2
         ),
-        "ordinary_sampled": fresh.sampled,
-        "ordinary_lost": fresh.lost,
+        "ordinary_sampled": freshness.sampled,
+        "ordinary_lost": freshness.lost,
     }
 
 
@@ -216,7 +226,7 @@ def worst_window_p95(delays: Iterable[tuple[float, float]]) -> float:
     """Return the highest 95th percentile of all windows of 20 s; infinite without any delay.
 
     Args:
-        delays: when a session was produced, Unix s, and its delay, s.
+        delays: Time of production (Unix s) and delay (s) of each session.
     """
     windows: dict[float, list[float]] = defaultdict(list)
     for produced_at, delay in delays:
@@ -224,24 +234,24 @@ def worst_window_p95(delays: Iterable[tuple[float, float]]) -> float:
     return max((sorted(window)[math.ceil(0.95 * len(window)) - 1] for window in windows.values()), default=math.inf)
 
 
-def _effects(client: Elasticsearch, lines: list[Line], ordinary: Expected) -> dict[str, tuple[int, int]]:
-    """Evidence that each kind of poison came through the stages it was made for: what was found, and the least."""
+def _count_effects(client: Elasticsearch, lines: list[Line], ordinary: Expected) -> dict[str, tuple[int, int]]:
+    """Return the actual and the required count of records that reached the targeted stage, by kind of poison."""
     rejected = [line.actual for line in lines if line.what == f"rejected: {Reason.TOO_LONG}"]
-    # The ordinary load has faults of the same kind.
+    # Minus those of the ordinary load, which has faults of the same kind.
     compressed = round(sum(rejected)) - ordinary.verdicts.get(Reason.TOO_LONG, 0)
-    scored = queries.count(client, "product_sentiment", {"prefix": {"session_id": SESSIONS}})
-    older = queries.count(client, older_index("session_summary"))
-    minutes = queries.count(client, "kpi_minute", {"prefix": {"category": IDEOGRAPH}})
+    scored_reviews = queries.count(client, "product_sentiment", {"prefix": {"session_id": SESSIONS}})
+    older_sessions = queries.count(client, older_index("session_summary"))
+    category_minutes = queries.count(client, "kpi_minute", {"prefix": {"category": IDEOGRAPH}})
     return {
         "compressed_rejected": (compressed, len(COMPRESSED_BYTES)),
-        "emoji_reviews_scored": (scored, BOMBS * BOMB_REVIEWS),
-        "sessions_in_older_index": (older, MONTHS - MONTHS_APART - 2),
-        "long_category_minutes": (minutes, 1),
+        "emoji_reviews_scored": (scored_reviews, EMOJI_SESSIONS * REVIEWS_PER_SESSION),
+        "sessions_in_older_index": (older_sessions, MONTHS - MONTHS_APART - 2),
+        "long_category_minutes": (category_minutes, 1),
     }
 
 
-def _load(settings: Settings, per_s: float, seed: int) -> tuple[list[LabelledRecord], GroundTruth]:
+def _build_load(settings: Settings, per_s: float, seed: int) -> tuple[list[LabelledRecord], GroundTruth]:
     now = datetime.now(UTC)
-    sessions = round(per_s * TOTAL_S)
+    sessions = round(per_s * LOAD_DURATION_S)
     synthesis = synthesize(Plan.of(settings, seed=seed, start=now - timedelta(days=1), end=now, sessions=sessions))
     return list(synthesis), synthesis.ledger

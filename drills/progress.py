@@ -1,4 +1,4 @@
-"""How far the gate has come while Kafka comes and goes."""
+"""Progress of the gate while Kafka fails and restarts."""
 
 import time
 from collections.abc import Callable
@@ -8,12 +8,12 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from include.contracts import topics
 from include.contracts.settings import Settings
 
-REQUEST_S = 2.0
-POLL_S = 0.05
+REQUEST_TIMEOUT_S = 2.0
+POLL_INTERVAL_S = 0.05
 
 
 class Progress:
-    """Committed offsets of the gate, summed, without those of open transactions; -1 while Kafka does not answer."""
+    """Sum of the gate's committed offsets, without open transactions; -1 while Kafka does not respond."""
 
     def __init__(self, settings: Settings) -> None:
         self._partitions = [TopicPartition(topics.RAW, number) for number in range(settings.kafka.partitions)]
@@ -22,7 +22,7 @@ class Progress:
                 "bootstrap.servers": settings.kafka.bootstrap_servers,
                 "group.id": topics.GATE_GROUP,
                 "enable.auto.commit": False,
-                # Else the answer waits for the end of a transaction in doubt, and the gate's next commits with it.
+                # Because with read_committed the response waits for the end of a transaction in doubt.
                 "isolation.level": "read_uncommitted",
                 "reconnect.backoff.max.ms": 200,
                 "log_level": 0,
@@ -30,25 +30,29 @@ class Progress:
         )
 
     def __call__(self) -> int:
-        """The sum now."""
+        """Return the sum, or -1 without a response."""
         try:
-            committed = self._consumer.committed(self._partitions, timeout=REQUEST_S)
+            committed = self._consumer.committed(self._partitions, timeout=REQUEST_TIMEOUT_S)
         except KafkaException:
             return -1
-        # A partition without an answer is not 0: its return would look like a commit.
+        # -1 instead of 0 for the partition, because its next offset would look like a commit.
         if any(topic_partition.error is not None for topic_partition in committed):
             return -1
         return sum(max(0, topic_partition.offset) for topic_partition in committed)
 
-    def wait(self, reached: Callable[[int], bool], limit_s: float) -> float | None:
-        """Seconds until the sum satisfies a condition; None where it does not in time."""
+    def wait(self, condition: Callable[[int], bool], timeout_s: float) -> float | None:
+        """Wait until the sum satisfies a condition.
+
+        Returns:
+            Seconds until then, or None after the timeout.
+        """
         began = time.monotonic()
-        while time.monotonic() - began < limit_s:
-            if reached(self()):
+        while time.monotonic() - began < timeout_s:
+            if condition(self()):
                 return time.monotonic() - began
-            time.sleep(POLL_S)
+            time.sleep(POLL_INTERVAL_S)
         return None
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Close the connection."""
         self._consumer.close()

@@ -1,7 +1,7 @@
-"""A TCP proxy in front of Kafka that can hold a commit, reset its connection and deliver the request late.
+"""A TCP proxy in front of Kafka that delays a commit: it resets the connection and delivers the request later.
 
-Kafka advertises the proxy's port on a listener of its own, so every connection of the gate passes here. A request
-starts with its length (4 bytes), then API key, version, correlation id and client id; EndTxn has key 26, and its
+Kafka advertises the proxy's port on a listener of its own, so every connection of the gate passes through the proxy.
+A request starts with its length (4 bytes), API key, version, correlation id and client id. EndTxn has API key 26; its
 body is transactional id, producer id, epoch and the flag `committed`. https://kafka.apache.org/protocol.html#protocol_messages
 """
 
@@ -11,43 +11,49 @@ import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
-END_TXN = 26
-FIRST_FLEXIBLE = 3
-"""From this version on there are tagged fields, and a string begins with its length plus one as a varint."""
+END_TXN_API_KEY = 26
+FIRST_FLEXIBLE_VERSION = 3
+"""First version with tagged fields, in which a string starts with its length + 1 as a varint."""
 LENGTH = struct.Struct(">i")
-HEAD = struct.Struct(">hhih")
-PRODUCER = struct.Struct(">qh?")
-LATE_S = 2.0
+HEADER = struct.Struct(">hhih")
+PRODUCER_FIELDS = struct.Struct(">qh?")
+DEFAULT_DELAY_S = 2.0
 
 
 class EndTxn(NamedTuple):
-    """One request to end a transaction."""
+    """A request to end a transaction."""
 
     producer_id: int
     epoch: int
     is_commit: bool
 
 
-class HoldingProxy:
-    """Forwards connections; a thread of its own runs the event loop.
+class DelayingProxy:
+    """Proxy that forwards connections; its own thread runs the event loop.
 
-    `hold`: number of commits to hold from now on. A held commit never reaches the broker on its own connection:
-    the connection is reset towards the gate, and `late_s` later the request is delivered on the kept upstream one.
+    The proxy does not forward a delayed commit at once. It resets the gate's connection, and after `delay_s` it sends
+    the request on the upstream connection, which stays open.
+
+    Attributes:
+        commits_to_delay: Number of commits to delay from now on.
+        delayed_commits: Requests delayed so far.
+        resent_count: EndTxn requests that a producer sent again after one of its commits was delayed.
+        delivered_count: Delayed requests whose delivery has ended, also without a response.
+        error_codes: Kafka's error code for each delivered request; -1 without a response.
     """
 
-    def __init__(self, port: int, upstream_port: int, late_s: Callable[[], float] = lambda: LATE_S) -> None:
-        self._port, self._upstream_port, self._late_s = port, upstream_port, late_s
+    def __init__(self, port: int, upstream_port: int, delay_s: Callable[[], float] = lambda: DEFAULT_DELAY_S) -> None:
+        self._port, self._upstream_port, self._delay_s = port, upstream_port, delay_s
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
-        self._late: set[asyncio.Task[None]] = set()
-        self.hold = 0
-        self.held_commits: list[EndTxn] = []
-        self.resent = 0
-        """Commits or aborts that a producer sent again after one of its commits was held."""
-        self.delivered = 0
-        self.answers: list[int] = []
+        self._deliveries: set[asyncio.Task[None]] = set()
+        self.commits_to_delay = 0
+        self.delayed_commits: list[EndTxn] = []
+        self.resent_count = 0
+        self.delivered_count = 0
+        self.error_codes: list[int] = []
 
-    def __enter__(self) -> "HoldingProxy":
+    def __enter__(self) -> "DelayingProxy":
         self._thread.start()
         serve = asyncio.start_server(self._serve, "127.0.0.1", self._port)
         asyncio.run_coroutine_threadsafe(serve, self._loop).result(10)
@@ -63,71 +69,71 @@ class HoldingProxy:
         except OSError:
             writer.transport.abort()
             return
-        back = asyncio.create_task(_copy(upstream[0], writer))
-        stored = False
+        response_task = asyncio.create_task(_copy(upstream[0], writer))
+        is_delayed = False
         try:
-            while not stored:
-                frame = await _frame(reader)
-                request = end_txn_of(frame)
-                if request is not None and any(request[:2] == held_one[:2] for held_one in self.held_commits):
-                    self.resent += 1
-                if request is not None and request.is_commit and self.hold > 0:
-                    self.hold -= 1
-                    self.held_commits.append(request)
-                    stored = True
-                    back.cancel()
+            while not is_delayed:
+                frame = await _read_frame(reader)
+                request = parse_end_txn(frame)
+                if request is not None and any(request[:2] == delayed[:2] for delayed in self.delayed_commits):
+                    self.resent_count += 1
+                if request is not None and request.is_commit and self.commits_to_delay > 0:
+                    self.commits_to_delay -= 1
+                    self.delayed_commits.append(request)
+                    is_delayed = True
+                    response_task.cancel()
                     writer.transport.abort()
-                    self._keep(asyncio.create_task(self._deliver(frame, *upstream)))
+                    self._add_delivery(asyncio.create_task(self._deliver(frame, *upstream)))
                 else:
                     upstream[1].write(frame)
                     await upstream[1].drain()
         except (asyncio.IncompleteReadError, OSError):
             pass
         finally:
-            if not stored:
-                back.cancel()
+            if not is_delayed:
+                response_task.cancel()
                 upstream[1].transport.abort()
                 writer.transport.abort()
 
-    def _keep(self, task: "asyncio.Task[None]") -> None:
-        self._late.add(task)
-        task.add_done_callback(self._late.discard)
+    def _add_delivery(self, task: "asyncio.Task[None]") -> None:
+        self._deliveries.add(task)
+        task.add_done_callback(self._deliveries.discard)
 
     async def _deliver(self, frame: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Late, as a router that kept the bytes would; the broker's error code is kept."""
-        await asyncio.sleep(self._late_s())
+        """Send a delayed request and record the broker's error code."""
+        await asyncio.sleep(self._delay_s())
         try:
             writer.write(frame)
             await writer.drain()
-            response = await asyncio.wait_for(_frame(reader), 10)
-            self.answers.append(_error_code(frame, response))
+            response = await asyncio.wait_for(_read_frame(reader), 10)
+            self.error_codes.append(_error_code(frame, response))
         except (asyncio.IncompleteReadError, OSError, TimeoutError):
-            self.answers.append(-1)
+            self.error_codes.append(-1)
         finally:
-            self.delivered += 1
+            self.delivered_count += 1
             writer.transport.abort()
 
 
-def end_txn_of(frame: bytes) -> EndTxn | None:
-    """The request of a frame where it ends a transaction, else None."""
-    key, version, _, client = HEAD.unpack_from(frame, LENGTH.size)
-    if key != END_TXN:
+def parse_end_txn(frame: bytes) -> EndTxn | None:
+    """Return the EndTxn request of a frame, or None for any other request."""
+    key, version, _, client = HEADER.unpack_from(frame, LENGTH.size)
+    if key != END_TXN_API_KEY:
         return None
-    at = LENGTH.size + HEAD.size + max(client, 0)
-    if version >= FIRST_FLEXIBLE:  # no tags, and a short name
-        return EndTxn(*PRODUCER.unpack_from(frame, at + 2 + frame[at + 1] - 1))
-    (name,) = struct.unpack_from(">h", frame, at)
-    return EndTxn(*PRODUCER.unpack_from(frame, at + 2 + name))
+    offset = LENGTH.size + HEADER.size + max(client, 0)
+    if version >= FIRST_FLEXIBLE_VERSION:  # because these frames have no tags and a name below 127 bytes
+        return EndTxn(*PRODUCER_FIELDS.unpack_from(frame, offset + 2 + frame[offset + 1] - 1))
+    (name_length,) = struct.unpack_from(">h", frame, offset)
+    return EndTxn(*PRODUCER_FIELDS.unpack_from(frame, offset + 2 + name_length))
 
 
 def _error_code(request: bytes, response: bytes) -> int:
-    """Behind length, correlation id (and tags from the flexible version on) and throttle time."""
+    """Return the error code, which follows length, correlation id, tags (flexible versions only) and throttle time."""
     (version,) = struct.unpack_from(">h", request, LENGTH.size + 2)
-    code: int = struct.unpack_from(">h", response, 4 + 4 + 4 + (version >= FIRST_FLEXIBLE))[0]
+    code: int = struct.unpack_from(">h", response, 4 + 4 + 4 + (version >= FIRST_FLEXIBLE_VERSION))[0]
     return code
 
 
-async def _frame(reader: asyncio.StreamReader) -> bytes:
+async def _read_frame(reader: asyncio.StreamReader) -> bytes:
     head = await reader.readexactly(LENGTH.size)
     return head + await reader.readexactly(LENGTH.unpack(head)[0])
 

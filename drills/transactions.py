@@ -1,4 +1,4 @@
-"""Transactions of the gate as Kafka shows them: open ones now, and the records of aborted ones."""
+"""The gate's transactions in Kafka: open transactions, and records of aborted ones."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ Offsets = dict[TopicPartition, int]
 
 
 class Transactions:
-    """The output partitions of the gate, read with both isolation levels."""
+    """Reader of the gate's output partitions with both isolation levels."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -31,7 +31,7 @@ class Transactions:
 
     @contextmanager
     def watch(self) -> Iterator["OpenTransaction"]:
-        """Tells again and again whether a transaction is open."""
+        """Yield a function that returns whether a transaction is open."""
         with (
             _consumer(self._settings, "read_uncommitted") as end,
             _consumer(self._settings, "read_committed") as stable,
@@ -39,11 +39,11 @@ class Transactions:
             yield OpenTransaction(end, stable, self._partitions)
 
     def aborted_records(self) -> int:
-        """Records of aborted transactions that were written since this object was made."""
+        """Return the number of records of aborted transactions since the creation of this object."""
         return self._count("read_uncommitted") - self._count("read_committed")
 
     def _count(self, isolation: Isolation) -> int:
-        """Records between the start and the end, as a reader of this isolation level gets them."""
+        """Return the number of records since creation that a reader of this isolation level gets."""
         count = idle = 0
         with _consumer(self._settings, isolation) as consumer:
             ends = consumer.end_offsets(self._partitions)
@@ -58,13 +58,13 @@ class Transactions:
 
 
 class OpenTransaction:
-    """Whether a transaction is open: records lie beyond the last stable offset."""
+    """Check for an open transaction: the end offset exceeds the last stable offset."""
 
     def __init__(self, end: KafkaConsumer, stable: KafkaConsumer, partitions: list[TopicPartition]) -> None:
         self._end, self._stable, self._partitions = end, stable, partitions
 
     def __call__(self) -> bool:
-        """Look now."""
+        """Return whether a transaction is open."""
         stable: Offsets = self._stable.end_offsets(self._partitions)
         end: Offsets = self._end.end_offsets(self._partitions)
         return any(end[partition] > stable[partition] for partition in self._partitions)

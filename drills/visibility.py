@@ -1,48 +1,51 @@
-"""Watches what a `read_committed` reader sees while transactions fail: a visible record has its offset committed."""
+"""Detection of partial transactions: an output is visible although its input offset is not committed."""
 
 import threading
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from drills.origins import origin_by_id
+from drills.origins import read_backlog_origin
 from include.contracts import topics
 from include.contracts.settings import Settings
 
-CHUNK = 5_000
-POLL_S = 0.1
-REQUEST_S = 10.0
+MAX_MESSAGES = 5_000
+POLL_TIMEOUT_S = 0.1
+REQUEST_TIMEOUT_S = 10.0
 
 
-class PartialWatch:
-    """Reads sessions.valid as it grows, in a thread of its own.
+class PartialTransactionMonitor:
+    """Monitor that reads sessions.valid in its own thread and compares outputs with committed offsets.
 
-    The outputs and offsets of a batch are one transaction, and the broker answers for offsets only once their
-    transaction has ended. A record that is visible without its offset is therefore half a transaction.
-    `partial`: how often that was seen, once for each newest record of a partition. `comparisons`: how often a
-    partition was looked at; a watch without any proves nothing. The end of the block raises what ended the thread.
+    Outputs and offsets of a batch belong to one transaction, and the broker returns offsets only after it has ended.
+    A visible record without its offset is therefore a partial transaction. The end of the `with` block raises the
+    error of the thread, if there is one.
+
+    Attributes:
+        partial_transactions: Partial transactions, counted once for each newest record of a partition.
+        comparisons: Comparisons of a partition. Without any, the monitor proves nothing.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._raw = [TopicPartition(topics.RAW, number) for number in range(settings.kafka.partitions)]
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._follow, name="visibility", daemon=True)
-        self._newest: dict[int, int] = {}
+        self._raw_partitions = [TopicPartition(topics.RAW, number) for number in range(settings.kafka.partitions)]
+        self._stop_event = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="visibility", daemon=True)
+        self._newest_offsets: dict[int, int] = {}
         self._error: BaseException | None = None
-        self.partial = 0
+        self.partial_transactions = 0
         self.comparisons = 0
 
-    def __enter__(self) -> "PartialWatch":
+    def __enter__(self) -> "PartialTransactionMonitor":
         self._thread.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._done.set()
+        self._stop_event.set()
         self._thread.join()
         if self._error is not None and kind is None:
             raise self._error
 
-    def _follow(self) -> None:
+    def _run(self) -> None:
         reader, group = self._consumer("drill"), self._consumer(topics.GATE_GROUP)
         try:
             self._read(reader, group)
@@ -54,24 +57,27 @@ class PartialWatch:
 
     def _read(self, reader: Consumer, group: Consumer) -> None:
         reader.assign([TopicPartition(topics.VALID, number, 0) for number in range(self._settings.kafka.partitions)])
-        while not self._done.is_set():
-            messages = [message for message in reader.consume(CHUNK, POLL_S) if message.error() is None]
+        while not self._stop_event.is_set():
+            messages = [message for message in reader.consume(MAX_MESSAGES, POLL_TIMEOUT_S) if message.error() is None]
             if not messages:
                 continue
             for message in messages:
-                partition, offset = origin_by_id(message, self._settings.kafka.partitions)
-                self._newest[partition] = max(offset, self._newest.get(partition, -1))
+                partition, offset = read_backlog_origin(message, self._settings.kafka.partitions)
+                self._newest_offsets[partition] = max(offset, self._newest_offsets.get(partition, -1))
             self._compare(group, {message.partition() or 0 for message in messages})
 
     def _compare(self, group: Consumer, partitions: set[int]) -> None:
         try:
-            committed = group.committed([self._raw[number] for number in partitions], timeout=REQUEST_S)
+            committed = group.committed(
+                [self._raw_partitions[number] for number in partitions], timeout=REQUEST_TIMEOUT_S
+            )
         except KafkaException:
             return
-        compared = [topic_partition for topic_partition in committed if not topic_partition.error]
-        self.comparisons += len(compared)
-        self.partial += sum(
-            topic_partition.offset <= self._newest[topic_partition.partition] for topic_partition in compared
+        readable_partitions = [topic_partition for topic_partition in committed if not topic_partition.error]
+        self.comparisons += len(readable_partitions)
+        self.partial_transactions += sum(
+            topic_partition.offset <= self._newest_offsets[topic_partition.partition]
+            for topic_partition in readable_partitions
         )
 
     def _consumer(self, group: str) -> Consumer:

@@ -1,4 +1,4 @@
-"""What Elasticsearch shows of the stream while something dies: how far the newest session has come, again and again."""
+"""Freshness samples of Elasticsearch during a fault, and the recovery computed from them."""
 
 import threading
 import time
@@ -11,46 +11,52 @@ from include.contracts.errors import ShowroomError
 from include.contracts.settings import Settings
 from include.serving import queries
 
-EVERY_S = 0.5
-STILL_S = 3.0
-FRESH_S = 5.0
+SAMPLE_INTERVAL_S = 0.5
+MIN_STALL_S = 3.0
+MAX_FRESH_AGE_S = 5.0
 
 
 class Sample(NamedTuple):
-    """At `at`, the newest searchable session had arrived at `newest`; both in Unix s."""
+    """One observation.
 
-    at: float
+    Attributes:
+        timestamp: Time of the observation, Unix s.
+        newest: Arrival time of the newest searchable session, Unix s.
+    """
+
+    timestamp: float
     newest: float
 
 
 class Recovery(NamedTuple):
-    """What a fault did to the flow, in s after it.
+    """Effect of a fault on indexing, in seconds.
 
-    `stood_still_s`: longest time without a newer searchable session. `rising_s`: when newer ones came again after
-    that, 0 where the flow never stood still for 3 s. `fresh_s`: from when on the newest session was never older than
-    5 s again; None when that did not happen.
+    Attributes:
+        stall_s: Longest time without a newer searchable session.
+        recovery_s: Time from the fault to the end of that stall; 0 if no stall reached 3 s.
+        lag_recovery_s: Time from the fault until the newest session stayed younger than 5 s; None if it did not.
     """
 
-    stood_still_s: float
-    rising_s: float
-    fresh_s: float | None
+    stall_s: float
+    recovery_s: float
+    lag_recovery_s: float | None
 
 
-class Watch:
-    """Samples in the background until it is left; gaps in the samples are times in which nobody answered."""
+class FreshnessMonitor:
+    """Background sampling for the duration of a `with` block; failed requests leave gaps in the samples."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._samples: list[Sample] = []
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._follow, name="watch", daemon=True)
+        self._stop_event = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
-    def __enter__(self) -> "Watch":
+    def __enter__(self) -> "FreshnessMonitor":
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._done.set()
+        self._stop_event.set()
         self._thread.join()
 
     @property
@@ -58,9 +64,9 @@ class Watch:
         """All samples so far, oldest first."""
         return tuple(self._samples)
 
-    def _follow(self) -> None:
+    def _run(self) -> None:
         with connect(self._settings) as client:
-            while not self._done.wait(EVERY_S):
+            while not self._stop_event.wait(SAMPLE_INTERVAL_S):
                 try:
                     newest = queries.latest_session(client)
                 except ShowroomError:
@@ -69,28 +75,35 @@ class Watch:
                     self._samples.append(Sample(time.time(), newest.received_at.timestamp()))
 
 
-def recovery(samples: Sequence[Sample], fault_at: float) -> Recovery:
-    """Read the samples around a fault (Unix s). The load must have gone on until the last of them.
+def measure_recovery(samples: Sequence[Sample], fault_at: float) -> Recovery:
+    """Return the recovery after a fault.
 
-    Raises ValueError without samples on both sides of the fault.
+    Args:
+        samples: Samples around the fault. The load must last until the last sample.
+        fault_at: Time of the fault, Unix s.
+
+    Raises:
+        ValueError: There are no samples on both sides of the fault.
     """
-    before = [sample for sample in samples if sample.at <= fault_at]
-    after = [sample for sample in samples if sample.at > fault_at]
+    before = [sample for sample in samples if sample.timestamp <= fault_at]
+    after = [sample for sample in samples if sample.timestamp > fault_at]
     if not before or not after:
         raise ValueError("no samples on both sides of the fault")
-    rises = [before[-1]]
+    increases = [before[-1]]
     for sample in after:
-        if sample.newest > rises[-1].newest:
-            rises.append(sample)
-    pauses = [(later.at - earlier.at, later.at) for earlier, later in pairwise(rises)]
-    # One that lasts to the end has not recovered at all; its end is the last look.
-    pauses.append((after[-1].at - rises[-1].at, after[-1].at))
-    stood_still_s, until = max(pauses)
-    stale = [sample.at for sample in after if sample.at - sample.newest > FRESH_S]
-    rising_at = until if stood_still_s >= STILL_S else fault_at
-    fresh_at = None if after[-1].at - after[-1].newest > FRESH_S else max([rising_at, *stale])
+        if sample.newest > increases[-1].newest:
+            increases.append(sample)
+    stalls = [(later.timestamp - earlier.timestamp, later.timestamp) for earlier, later in pairwise(increases)]
+    # A stall without recovery ends at the last sample.
+    stalls.append((after[-1].timestamp - increases[-1].timestamp, after[-1].timestamp))
+    stall_s, stall_end = max(stalls)
+    stale_timestamps = [sample.timestamp for sample in after if sample.timestamp - sample.newest > MAX_FRESH_AGE_S]
+    recovered_at = stall_end if stall_s >= MIN_STALL_S else fault_at
+    lag_recovered_at = (
+        None if after[-1].timestamp - after[-1].newest > MAX_FRESH_AGE_S else max([recovered_at, *stale_timestamps])
+    )
     return Recovery(
-        stood_still_s=round(stood_still_s, 1),
-        rising_s=round(rising_at - fault_at, 1),
-        fresh_s=None if fresh_at is None else round(fresh_at - fault_at, 1),
+        stall_s=round(stall_s, 1),
+        recovery_s=round(recovered_at - fault_at, 1),
+        lag_recovery_s=None if lag_recovered_at is None else round(lag_recovered_at - fault_at, 1),
     )

@@ -1,1 +1,1 @@
-"""The platform on one machine without containers: servers, processes, readiness."""
+"""The platform on one machine without containers: servers, processes and readiness."""

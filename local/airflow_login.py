@@ -1,4 +1,4 @@
-"""The logins of a local stack's Airflow."""
+"""Logins of a local stack's Airflow."""
 
 from include.clients.airflow import AirflowApi, Login
 from include.contracts.errors import TerminalError
@@ -8,12 +8,16 @@ from local.servers.airflow import USER, VIEWER, read_keys
 
 
 def connect_airflow(settings: Settings, layout: Layout) -> AirflowApi:
-    """Return a client of a stack's Airflow, for the administrator. Raises TerminalError as `login`."""
+    """Return a client of a stack's Airflow with the administrator's login. Raises like `login`."""
     return AirflowApi(settings.airflow.url, login(layout))
 
 
 def login(layout: Layout) -> Login:
-    """The administrator and the password of a stack; TerminalError before it was ever started."""
+    """Return the administrator's login of a stack.
+
+    Raises:
+        TerminalError: The stack was never started.
+    """
     keys = read_keys(layout)
     if keys is None:
         raise TerminalError("this stack's Airflow has no password yet", "start it with ./showroom up")
@@ -21,7 +25,11 @@ def login(layout: Layout) -> Login:
 
 
 def viewer_login(layout: Layout) -> Login:
-    """The user who can only look, and the password; TerminalError before the stack was started with one."""
+    """Return the read-only user's login of a stack.
+
+    Raises:
+        TerminalError: The stack was never started with this version.
+    """
     keys = read_keys(layout)
     if keys is None or not keys.viewer:
         raise TerminalError("this stack's Airflow has no viewer yet", "start it with ./showroom up")

@@ -11,16 +11,22 @@ from include.contracts.settings import Settings
 from local.project import state_dir
 
 STATE_VERSION = "2"
-"""Version of the stored state: it rises when stored records are renamed. Version 1 has no file."""
+"""Version of the stored state, increased when stored records are renamed. Version 1 has no file."""
 STATE_VERSION_FILE = "state-version"
 PRIVATE = 0o700
 """Mode of a folder that only its owner may enter."""
 
 
 class Layout(NamedTuple):
-    """Absolute folders of one stack: `conf` is rendered anew, `data` is what must survive, `run` may vanish.
+    """Absolute folders of one stack. Only the stack's user may enter them.
 
-    Only the stack's user may enter them. `elasticsearch` is apart: for a stack of root's it belongs to another user.
+    Attributes:
+        root: State folder.
+        conf: Rendered configuration.
+        data: Persistent data.
+        log: Logs.
+        run: Temporary files and sockets.
+        elasticsearch: Elasticsearch's folder, which belongs to another user if root runs the stack.
     """
 
     root: Path
@@ -32,35 +38,35 @@ class Layout(NamedTuple):
 
     @classmethod
     def of(cls, settings: Settings) -> "Layout":
-        """Folders of the stack these settings describe; nothing is created."""
+        """Return the folders of the stack of these settings without creating them."""
         return cls.below(state_dir(settings))
 
     @classmethod
     def below(cls, root: Path) -> "Layout":
-        """Folders of a stack whose state folder is `root`; nothing is created."""
+        """Return the folders of a stack whose state folder is `root` without creating them."""
         return cls(root, root / "conf", root / "data", root / "log", root / "run", root / "elasticsearch")
 
     @property
     def tmp(self) -> Path:
-        """Scratch space of the servers."""
+        """Folder of the servers' temporary files."""
         return self.run / "tmp"
 
     @property
     def folders(self) -> tuple[Path, ...]:
-        """The folders of which the stack consists."""
+        """All folders of the stack below its root."""
         return (self.conf, self.data, self.log, self.run, self.elasticsearch)
 
     def create(self) -> None:
-        """Make the folders that are missing."""
+        """Create the missing folders."""
         self.root.mkdir(parents=True, exist_ok=True)
         for folder in (*self.folders, self.tmp):
             folder.mkdir(mode=PRIVATE, exist_ok=True)
 
     def require_current_state(self) -> None:
-        """Refuse the state of another version; a new state gets this version.
+        """Check the version of the state, and write it to a new state.
 
         Raises:
-            TerminalError: the data are of another version. Nothing is changed.
+            TerminalError: The state has another version. It is not changed.
         """
         path = self.conf / STATE_VERSION_FILE
         is_new = not any(self.data.iterdir())
@@ -74,14 +80,14 @@ class Layout(NamedTuple):
         write_text(path, f"{STATE_VERSION}\n", mode=0o600)
 
     def close(self) -> None:
-        """Close the folders of an earlier version to other users; no process of that version may run."""
+        """Remove the access of other users to folders of an earlier version. No process of that version may run."""
         for folder in self.folders:
             folder.chmod(PRIVATE)
 
 
 @contextmanager
 def private_files() -> Iterator[None]:
-    """Let this process and its children create files and folders for their owner only."""
+    """Set a umask so that this process and its children create files and folders for their owner only."""
     before = os.umask(0o077)
     try:
         yield
@@ -90,7 +96,7 @@ def private_files() -> Iterator[None]:
 
 
 def write_text(path: Path, text: str, mode: int = 0o644) -> None:
-    """Replace a file as a whole: a reader sees the old text or the new one."""
+    """Replace a file atomically: a reader gets the old or the new text."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)

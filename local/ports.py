@@ -1,4 +1,4 @@
-"""Whether the ports of a stack are free."""
+"""Checks for free ports of a stack."""
 
 import socket
 from collections.abc import Iterable
@@ -9,10 +9,14 @@ from local import processes
 from local.program import Program
 
 
-def require_free(programs: Iterable[Program]) -> None:
-    """PortTakenError with every port that someone else listens on."""
+def require_free_ports(programs: Iterable[Program]) -> None:
+    """Check that all ports of programs are free.
+
+    Raises:
+        PortTakenError: Names every port with another listener.
+    """
     taken = [
-        f"port {port} of {server} is taken by {processes.listener(port)}"
+        f"port {port} of {server} is taken by {processes.describe_listener(port)}"
         for program in programs
         for server, port in program.ports.items()
         if not is_free(port)
@@ -24,9 +28,9 @@ def require_free(programs: Iterable[Program]) -> None:
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on this port of the loopback address now."""
+    """Return whether a server could listen on a port of the loopback address."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # As servers do: a connection that is still winding down is no listener.
+        # As servers do, because a connection in TIME_WAIT does not block a listener.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))

@@ -1,32 +1,43 @@
-"""What supervisord is to keep running: typed definitions, rendered to its configuration elsewhere."""
+"""Definitions of the programs that supervisord runs."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 Probe = Callable[[], str | None]
-"""Asks a server whether it works: None when it does, else what is missing. May raise; that counts as missing."""
+"""Readiness probe: returns None if the server is ready, else the cause. An exception counts as not ready."""
 
 Files = Callable[[], Mapping[Path, str]]
 """Renders the configuration files of a server: path and text."""
 
 
 def no_files() -> Mapping[Path, str]:
-    """A server that is configured by its command alone."""
+    """Return no files, for a server without configuration files."""
     return {}
 
 
 def nothing() -> None:
-    """A server whose data needs no preparation."""
+    """Do nothing, for a server whose data needs no preparation."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """One supervised process. Defining it touches nothing.
+    """Definition of one supervised process, without side effects.
 
-    `ports` maps what listens to its port. `files` are written, and `prepare` is called, before a start; a
-    changed file asks for a restart. Lower `priority` starts earlier and stops later. `directory` is the working
-    directory; None for the project's.
+    Attributes:
+        name: Name in supervisord.
+        title: Name in progress lines.
+        command: Command line.
+        priority: Order of starts; a lower number starts earlier and stops later.
+        probe: Readiness probe.
+        address: Address shown by `./showroom status`.
+        environment: Environment variables.
+        directory: Working directory; None for the project's.
+        ports: Port of each listener.
+        files: Configuration files, written before a start. A changed file requires a restart.
+        prepare: Called before a start.
+        stop_signal: Signal that stops the process.
+        stop_wait_s: Seconds from the stop signal to SIGKILL.
     """
 
     name: str

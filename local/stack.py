@@ -1,4 +1,4 @@
-"""The local stack as one object: up, down, and each program on its own."""
+"""The local stack: start, stop and status of all programs or of single ones."""
 
 import fcntl
 import shutil
@@ -26,24 +26,31 @@ DEADLINE_S = 180.0
 SHUTDOWN_S = 150.0
 ACTIVE = ("RUNNING", "STARTING", "BACKOFF", "STOPPING")
 SERVERS = ("kafka", "redis", "elasticsearch", "flink-jobmanager", "flink-taskmanager")
-"""All programs of the live path but the gate's processes."""
+"""Programs of the live path without the gate's processes."""
 ARCHIVE = ("mongodb",)
-"""What the archive stage writes to."""
+"""Programs of the archive."""
 AIRFLOW = tuple(name for name, *_ in airflow.COMPONENTS)
-"""Airflow's four processes."""
+"""Programs of Airflow."""
 
 OnProgress = Callable[[str], None]
 
 
-def _silent(_: str) -> None:
+def _discard_progress(_: str) -> None:
     return
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProgramStatus:
-    """One program as it is now. `state` is supervisord's, or ORPHAN for what runs without supervision.
+    """Current status of one program.
 
-    `memory` in bytes, of the process and all below it; None where it does not run.
+    Attributes:
+        name: Name in supervisord.
+        title: Name in progress lines.
+        state: supervisord's state, or ORPHAN for a process without supervisord.
+        pid: Process id; None if the program does not run.
+        uptime_s: Time since the start; None if unknown.
+        memory: Bytes of the process and its descendants; None if the program does not run.
+        address: Address of the server.
     """
 
     name: str
@@ -56,21 +63,26 @@ class ProgramStatus:
 
 
 class Stack:
-    """One stack of servers, named by its settings' state folder. `on_progress` gets progress lines."""
+    """One stack of servers, identified by its state folder. `on_progress` receives progress lines."""
 
-    def __init__(self, settings: Settings, on_progress: OnProgress = _silent) -> None:
+    def __init__(self, settings: Settings, on_progress: OnProgress = _discard_progress) -> None:
         self.settings = settings
         self.layout = Layout.of(settings)
         self._on_progress = on_progress
         self._supervisor = Supervisor(self.layout)
 
     def up(self, programs: Collection[str] | None = None, deadline_s: float = DEADLINE_S) -> None:
-        """Start programs (all of them by default) and wait until they answer; what runs already is left alone.
+        """Start programs (all by default) and wait until they are ready; running programs are not changed.
 
-        Whatever an earlier, crashed stack left behind is ended first. Creates the topics before the gate
-        starts. Raises PortTakenError, PrerequisiteError or NotReadyError.
+        Ends orphans of an earlier stack first, and creates the topics before the gate starts.
+
+        Raises:
+            TerminalError: A name is unknown, or the state has another version.
+            PortTakenError: A port has another listener.
+            PrerequisiteError: A required program is missing.
+            NotReadyError: A program was not ready in time.
         """
-        # Before the minutes that an installation may take.
+        # First, because an installation may take minutes.
         self._select(self._define(), programs)
         ensure_java(self._on_progress)
         ensure_environment("flink", self._on_progress)
@@ -83,7 +95,7 @@ class Stack:
             expected = self._select(defined, programs)
             if any(program.name in AIRFLOW for program in expected):
                 ensure_environment("airflow", self._on_progress)
-            # Airflow runs the nightly batch in it.
+            # Also for Airflow, which runs the nightly batch in this environment.
             if any(program.name in (*AIRFLOW, mlflow.NAME) for program in expected):
                 ensure_environment("ml", self._on_progress)
             self._supervise(defined)
@@ -95,22 +107,22 @@ class Stack:
             if any(program.name == "kafka" for program in servers):
                 ensure_topics(self.settings)
             self._start(gates, deadline_s)
-            # Last: what its DAGs find must be there when they begin.
+            # Last, because its DAGs need the other programs.
             self._start([program for program in expected if program.name in AIRFLOW], deadline_s)
 
     def down(self) -> None:
-        """Stop everything, in order where supervisord still lives, and whatever of the stack runs without it."""
+        """Stop all programs, in order if supervisord runs, and all orphans."""
         if not self.layout.root.exists():
             return
         with self._exclusive():
-            if self._supervisor.running():
+            if self._supervisor.is_running():
                 self._on_progress("stopping")
                 supervisor = processes.tree(self._supervisor.shutdown())[:1]
                 psutil.wait_procs(supervisor, timeout=SHUTDOWN_S)
             self._end_orphans()
 
     def purge(self) -> None:
-        """Stop everything and delete all state, but nothing else that may lie in the state folder."""
+        """Stop all programs and delete all state. Other files in the state folder are retained."""
         self.down()
         for folder in self.layout.folders:
             shutil.rmtree(folder, ignore_errors=True)
@@ -118,40 +130,48 @@ class Stack:
             self.layout.root.rmdir()
 
     def start(self, program: str) -> None:
-        """Start one program of the running stack; does not wait until it answers."""
+        """Start one program of the running stack, without waiting until it is ready."""
         self._supervisor.start(program)
 
     def stop(self, program: str) -> None:
-        """Stop one program and keep it stopped."""
+        """Stop one program; supervisord does not restart it."""
         self._supervisor.stop(program)
 
     def wait(self, programs: Collection[str], deadline_s: float = DEADLINE_S) -> None:
-        """Wait until these programs answer; NotReadyError says which does not, and why."""
+        """Wait until programs are ready.
+
+        Raises:
+            NotReadyError: Names the program that is not ready, and the cause.
+        """
         self._wait([program for program in self._define() if program.name in programs], deadline_s)
 
     def pid(self, program: str) -> int:
-        """Process id of a program that runs; TerminalError where it does not."""
+        """Return the process id of a program.
+
+        Raises:
+            TerminalError: The program does not run.
+        """
         pid = self._supervisor.processes().get(program, {}).get("pid") or 0
         if not pid:
             raise TerminalError(f"{program} is not running", "start it with ./showroom up")
         return int(pid)
 
     def pids(self, program: str) -> list[int]:
-        """The program's process and all its children: what a measurement or a SIGSTOP must cover."""
+        """Return the process ids of a program and its descendants, for measurements and signals."""
         return [process.pid for process in processes.tree(self.pid(program))]
 
     def kill(self, program: str) -> None:
-        """Kill -9 a program with all its children, as a crash would; supervisord starts it again."""
+        """Kill a program and its descendants with SIGKILL, as in a crash; supervisord restarts it."""
         processes.kill(processes.tree(self.pid(program)))
 
     def status(self) -> list[ProgramStatus]:
-        """All programs, in the order of their start."""
+        """Return the status of all programs, in the order of their start."""
         existing = self._supervisor.processes()
         orphans = {} if existing else self._orphans()
         return [self._status(program, existing.get(program.name, {}), orphans) for program in self._define()]
 
     def log_path(self, program: str) -> Path:
-        """Where the output of a program goes."""
+        """Return the path of a program's log."""
         return self.layout.log / f"{program}.log"
 
     def _define(self) -> list[Program]:
@@ -168,7 +188,7 @@ class Stack:
 
     def _supervise(self, defined: list[Program]) -> None:
         self._supervisor.write(defined)
-        if self._supervisor.running():
+        if self._supervisor.is_running():
             self._supervisor.apply()
             return
         self._end_orphans()
@@ -177,7 +197,7 @@ class Stack:
     def _start(self, expected: list[Program], deadline_s: float) -> None:
         existing = self._supervisor.processes()
         idle = [program for program in expected if existing[program.name]["statename"] not in ACTIVE]
-        ports.require_free(idle)
+        ports.require_free_ports(idle)
         for program in idle:
             with private_files():
                 for path, text in program.files().items():
@@ -191,10 +211,10 @@ class Stack:
         wait_until_ready(expected, self._supervisor.processes, self.log_path, deadline_s, self._on_progress)
 
     def _end_orphans(self) -> None:
-        left = processes.find_processes(self.layout)
-        if left:
-            self._on_progress(f"ending {len(left)} processes that nothing supervises")
-            processes.end(left)
+        orphans = processes.find_processes(self.layout)
+        if orphans:
+            self._on_progress(f"ending {len(orphans)} processes without supervisord")
+            processes.end(orphans)
 
     def _status(self, program: Program, info: dict[str, object], orphans: dict[str, int]) -> ProgramStatus:
         pid = int(str(info.get("pid") or orphans.get(program.name, 0)))
@@ -210,15 +230,15 @@ class Stack:
         )
 
     def _orphans(self) -> dict[str, int]:
-        """Programs that outlived their supervisord, by name, with the process that was started first."""
-        results: dict[str, int] = {}
+        """Return the pid of the first process of each program that runs without supervisord."""
+        pids: dict[str, int] = {}
         for process in sorted(processes.find_processes(self.layout), key=psutil.Process.create_time):
-            results.setdefault(processes.program_of(process), process.pid)
-        return results
+            pids.setdefault(processes.program_of(process), process.pid)
+        return pids
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
-        """One command at a time changes a stack."""
+        """Lock the stack, so that only one command at a time changes it."""
         self.layout.create()
         with private_files():
             opened = (self.layout.run / "lock").open("w")

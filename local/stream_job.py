@@ -1,4 +1,4 @@
-"""The stream job on the local stack: where its files and its state lie, and its start with all it needs."""
+"""Stream job of the local stack: its files and state, and its submission."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -34,78 +34,83 @@ from local.servers.flink import data_dir
 
 
 def job_program() -> JobProgram:
-    """The job of this project folder and the project's jar, which Flink puts before PyFlink's own."""
+    """Return the project's job and its jar, which Flink loads before PyFlink's own classes."""
     return JobProgram(jar=ensure_flink_jar(), root=str(ROOT), script=str(ROOT / JOB_FILE))
 
 
 def state_folder(settings: Settings) -> Path:
-    """Where the stack's checkpoints and savepoints lie."""
+    """Return the folder of the stack's checkpoints and savepoints."""
     return data_dir(Layout.of(settings))
 
 
 def supervise_folder(settings: Settings) -> Path:
-    """Where the supervisor's own files lie."""
+    """Return the folder of the supervisor's files."""
     return Layout.of(settings).data / "supervise"
 
 
 def start_job(settings: Settings, *, restore: RestorePoint | None = None, deadline_s: float = START_DEADLINE_S) -> str:
-    """Make the index templates, submit the job and wait until it runs; returns its id.
+    """Create the index templates, submit the job and wait until it runs; return its id.
 
-    Raises TransientError while another command or the supervisor changes the job, or Redis is away.
+    Raises:
+        TransientError: Another command or the supervisor is changing the job, or Redis is unavailable.
     """
-    with require_supervisor_lock(settings) as turn:
-        return _start(settings, restore, deadline_s, turn)
+    with require_supervisor_lock(settings) as lease:
+        return _start(settings, restore, deadline_s, lease)
 
 
 def resume_job(settings: Settings, *, deadline_s: float = START_DEADLINE_S) -> tuple[str, RestorePoint | None]:
-    """`start_job` from the newest complete checkpoint or savepoint, from nothing where there is none."""
-    with require_supervisor_lock(settings) as turn:
+    """Start the job from the newest complete checkpoint or savepoint, or without state if there is none.
+
+    Returns:
+        Id of the job and the restore point.
+    """
+    with require_supervisor_lock(settings) as lease:
         restore = newest_restore_point(state_folder(settings))
-        return _start(settings, restore, deadline_s, turn), restore
+        return _start(settings, restore, deadline_s, lease), restore
 
 
 def stop_job(settings: Settings, deadline_s: float) -> RestorePoint:
-    """Stop the job with a savepoint; returns the savepoint. Raises as `start_job` does."""
+    """Stop the job with a savepoint and return the savepoint. Raises like `start_job`."""
     with require_supervisor_lock(settings), FlinkRest(settings) as flink:
         return stop_with_savepoint(flink, deadline_s)
 
 
 def cancel_job(settings: Settings, deadline_s: float, *, locked: bool = True) -> str:
-    """End the job at once; returns its id. Raises as `start_job` does, unless it is not to be `locked`."""
+    """Cancel the job immediately and return its id. Raises like `start_job`, unless `locked` is False."""
     with require_supervisor_lock(settings) if locked else nullcontext(), FlinkRest(settings) as flink:
         return cancel(flink, deadline_s)
 
 
-def _start(settings: Settings, restore: RestorePoint | None, deadline_s: float, turn: LockLease) -> str:
+def _start(settings: Settings, restore: RestorePoint | None, deadline_s: float, lease: LockLease) -> str:
     with connect(settings) as client:
         ensure_templates(client, settings)
     with FlinkRest(settings) as flink:
-        job_id = submit(flink, job_program(), restore, turn)
+        job_id = submit(flink, job_program(), restore, lease)
         wait_running(flink, job_id, deadline_s)
     return job_id
 
 
 def wait_started(settings: Settings, deadline_s: float, check: Callable[[], None] = nothing) -> str:
-    """Wait until somebody else has started the job and a checkpoint has completed; returns its id.
+    """Wait until the supervisor has started the job and a checkpoint is complete; return its id.
 
     Args:
         settings: Settings of the stack.
         deadline_s: Seconds to wait.
-        check: Called before each look; a TerminalError that it raises ends the wait.
+        check: Called before each poll. A TerminalError that it raises ends the wait.
 
     Raises:
-        NotReadyError: With what is missing, past the deadline.
+        NotReadyError: The job does not run, or has no checkpoint, at the deadline.
     """
 
-    def look() -> str:
+    def require_started() -> str:
         check()
         with FlinkRest(settings) as flink:
             job = get_job_status(flink)
         if job is None:
-            raise NotReadyError("nobody has started the stream job", "see supervise_stream in Airflow")
+            raise NotReadyError("start of the stream job failed: no job is running", "see supervise_stream in Airflow")
         if job.state != "RUNNING" or job.idle_tasks or not job.checkpoints:
             missing = f"tasks {job.idle_tasks}, {job.checkpoints} checkpoints"
             raise NotReadyError(f"the stream job is {job.state}, {missing}", "see ./showroom logs flink-jobmanager")
         return job.job_id
 
-    return with_retries(look, wait=wait_fixed(POLL_INTERVAL_S), deadline_s=deadline_s)
+    return with_retries(require_started, wait=wait_fixed(POLL_INTERVAL_S), deadline_s=deadline_s)

@@ -1,4 +1,4 @@
-"""supervisord: its configuration out of typed programs, its start, and its RPC interface."""
+"""supervisord: configuration, start and RPC interface."""
 
 import hashlib
 import os
@@ -30,15 +30,15 @@ FAULT_NOT_RUNNING = supervisor_xmlrpc.Faults.NOT_RUNNING
 
 
 class Supervisor:
-    """The supervisord of one stack, reached through its socket."""
+    """Client of one stack's supervisord through its Unix socket."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._config = layout.conf / "supervisord.conf"
         self._socket = layout.run / "supervisor.sock"
 
-    def running(self) -> bool:
-        """Whether it answers."""
+    def is_running(self) -> bool:
+        """Return whether supervisord responds."""
         try:
             self._call("supervisor.getState")
         except TransientError:
@@ -46,11 +46,15 @@ class Supervisor:
         return True
 
     def write(self, programs: Iterable[Program]) -> None:
-        """Render the configuration; it holds secrets, so only its owner may read it."""
+        """Write the configuration. Only its owner may read it, because it contains secrets."""
         write_text(self._config, render(programs, self._layout, self._socket), mode=0o600)
 
     def launch(self) -> None:
-        """Start supervisord in the background with the rendered configuration and no program running."""
+        """Start supervisord in the background, without any program.
+
+        Raises:
+            NotReadyError: supervisord did not start.
+        """
         environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
         environment |= {MARK: str(self._layout.root), "TMPDIR": str(self._layout.tmp), "LC_ALL": LOCALE}
         self._socket.unlink(missing_ok=True)
@@ -67,14 +71,14 @@ class Supervisor:
             timeout=START_TIMEOUT_S,
             check=False,
         )
-        if done.returncode != 0 or not self.running():
+        if done.returncode != 0 or not self.is_running():
             reason = done.stdout.strip().splitlines()[-1:] or ["no reason given"]
             raise NotReadyError(
-                f"supervisord did not start ({reason[0]})", f"see {self._layout.log / 'supervisord.log'}"
+                f"start of supervisord failed: {reason[0]}", f"see {self._layout.log / 'supervisord.log'}"
             )
 
     def apply(self) -> None:
-        """Make a running supervisord follow the rendered configuration; changed programs are stopped."""
+        """Apply the configuration to a running supervisord; changed programs are stopped."""
         added, changed, removed = self._call("supervisor.reloadConfig")[0]
         for name in (*changed, *removed):
             self._call("supervisor.stopProcessGroup", name)
@@ -83,7 +87,7 @@ class Supervisor:
             self._call("supervisor.addProcessGroup", name)
 
     def start(self, name: str) -> None:
-        """Start one program unless it runs; does not wait for it."""
+        """Start one program unless it runs, without waiting for it."""
         self._call("supervisor.startProcess", name, False, ignore=FAULT_ALREADY_STARTED)
 
     def stop(self, name: str) -> None:
@@ -91,13 +95,13 @@ class Supervisor:
         self._call("supervisor.stopProcess", name, True, ignore=FAULT_NOT_RUNNING)
 
     def shutdown(self) -> int:
-        """Stop all programs, later priorities first, and supervisord itself; returns its pid at once."""
+        """Stop all programs, highest priority number first, and supervisord; return its pid without waiting."""
         pid: int = self._call("supervisor.getPID")
         self._call("supervisor.shutdown")
         return pid
 
     def processes(self) -> dict[str, dict[str, Any]]:
-        """Supervisord's own record of each program, by name; empty when it is not running."""
+        """Return supervisord's process info by program; empty if supervisord is not running."""
         try:
             return {info["name"]: info for info in self._call("supervisor.getAllProcessInfo")}
         except TransientError:
@@ -111,9 +115,7 @@ class Supervisor:
         except xmlrpc.client.Fault as fault:
             if fault.faultCode == ignore:
                 return None
-            raise TransientError(
-                f"supervisord refused {method} ({fault.faultString})", "see ./showroom status"
-            ) from fault
+            raise TransientError(f"{method} failed: {fault.faultString}", "see ./showroom status") from fault
         except (OSError, xmlrpc.client.ProtocolError) as error:
             raise unavailable(method, "supervisord", error, "run ./showroom up") from error
         finally:
@@ -121,7 +123,7 @@ class Supervisor:
 
 
 def render(programs: Iterable[Program], layout: Layout, socket: Path) -> str:
-    """Supervisord's configuration: nothing starts by itself, what was started is kept running."""
+    """Return supervisord's configuration. No program starts automatically; started programs are restarted."""
     sections: list[tuple[str, Mapping[str, object]]] = [
         ("unix_http_server", {"file": socket, "chmod": "0700"}),
         (
@@ -150,12 +152,12 @@ def render(programs: Iterable[Program], layout: Layout, socket: Path) -> str:
 
 def _program(program: Program, layout: Layout) -> dict[str, object]:
     digest = hashlib.sha256("".join(program.files().values()).encode()).hexdigest()
-    # The digest makes supervisord see a changed configuration file as a changed program.
+    # The digest makes a changed configuration file a changed program for supervisord.
     environment = {**program.environment, "CONFIG_DIGEST": digest[:16]}
     return {
-        "command": " ".join(map(_quoted, program.command)),
+        "command": " ".join(map(_quote, program.command)),
         "directory": program.directory or ROOT,
-        "environment": ",".join(f"{name}={_quoted(value)}" for name, value in environment.items()),
+        "environment": ",".join(f"{name}={_quote(value)}" for name, value in environment.items()),
         "priority": program.priority,
         "autostart": "false",
         "autorestart": "true",
@@ -172,11 +174,15 @@ def _program(program: Program, layout: Layout) -> dict[str, object]:
     }
 
 
-def _quoted(text: str) -> str:
-    """One word for supervisord, whose configuration knows no way to write some characters."""
+def _quote(text: str) -> str:
+    """Quote a word for supervisord.
+
+    Raises:
+        SettingsError: The word has a character that the configuration cannot escape.
+    """
     if any(mark in text for mark in ('"', "\n", " ;", " #", "\\")):
         raise SettingsError(
-            "a path or setting holds a quote, a backslash, a line end, ' ;' or ' #'", "choose one without"
+            "a path or setting contains a quote, a backslash, a newline, ' ;' or ' #'", "remove that character"
         )
     return f'"{text}"'
 

@@ -1,4 +1,4 @@
-"""How fast sessions flow through each stage and how many wait before it, at the process that does the work."""
+"""Rate and lag of each stage, assigned to the process that does the work."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ from include.contracts.settings import Settings
 from include.supervise.stage_status import StageRow, stages
 from local.stream_job import state_folder
 
-PROCESSES: dict[str, str] = {
+PROCESS_OF_STAGE: dict[str, str] = {
     "ingest": "kafka",
     "gate": "gate-0",
     "stream": "flink-taskmanager",
@@ -14,12 +14,20 @@ PROCESSES: dict[str, str] = {
     "archive": "mongodb",
     "supervise": "airflow-triggerer",
 }
-"""The process at whose row a stage is shown: the first of several."""
+"""Process in whose row a stage is shown; the first one of several."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Flow:
-    """One stage now. `rate` in sessions a second and `lag` in sessions, None where unknown; `note` for a person."""
+class StageThroughput:
+    """Current throughput of a stage.
+
+    Attributes:
+        stage: Name of the stage.
+        state: State of the stage.
+        rate: Sessions a second; None if unknown.
+        lag: Waiting sessions; None if unknown.
+        note: Cause and remedy for the operator; empty if there is none.
+    """
 
     stage: str
     state: str
@@ -28,16 +36,16 @@ class Flow:
     note: str
 
 
-def flow(settings: Settings) -> dict[str, Flow]:
-    """The stages by their process; what cannot be read is away, and nothing is raised for it."""
+def read_throughput(settings: Settings) -> dict[str, StageThroughput]:
+    """Return the stages by process. A stage that cannot be read has a state instead of an error."""
     return by_process(stages(settings, state_folder(settings)))
 
 
-def by_process(stages: list[StageRow]) -> dict[str, Flow]:
-    """The supervisor's report, by process."""
-    shown = [
-        Flow(stage=row.stage, state=row.state, rate=row.rate, lag=row.lag, note=row.note)
+def by_process(stages: list[StageRow]) -> dict[str, StageThroughput]:
+    """Return the supervisor's report by process."""
+    rows = [
+        StageThroughput(stage=row.stage, state=row.state, rate=row.rate, lag=row.lag, note=row.note)
         for row in stages
-        if row.stage in PROCESSES
+        if row.stage in PROCESS_OF_STAGE
     ]
-    return {PROCESSES[one.stage]: one for one in shown}
+    return {PROCESS_OF_STAGE[row.stage]: row for row in rows}

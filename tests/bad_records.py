@@ -1,4 +1,4 @@
-"""Every kind of bad record, each with the reason the gate must give. Keys are right, arrival is `ARRIVED_MS`."""
+"""Invalid records of every kind with the expected reject reason. Keys match, and the arrival is `ARRIVED_MS`."""
 
 import json
 

@@ -1,6 +1,6 @@
-"""What all tests share: one running stack a test run, on ports and state of its own.
+"""Fixtures of all tests: one running stack for each test run, with separate ports and state.
 
-Flink's environment loads this file too, so what it lacks is imported inside the fixtures.
+Flink's environment loads this file too. Imports that it lacks are therefore inside the fixtures.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def settings() -> Settings:
 
 @pytest.fixture(scope="session")
 def stack(settings: Settings) -> Iterator[Stack]:
-    """Kafka, Redis, Elasticsearch and Flink, new and empty; tests start the gate themselves if they need it."""
+    """New, empty Kafka, Redis, Elasticsearch and Flink; tests that need the gate start it."""
     from local.stack import SERVERS, Stack  # noqa: PLC0415
     from tests.locking import turn  # noqa: PLC0415
 

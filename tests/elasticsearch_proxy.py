@@ -1,4 +1,4 @@
-"""A real HTTP proxy before Elasticsearch that answers some requests itself."""
+"""An HTTP proxy in front of Elasticsearch that can replace responses."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 
 class Reply(NamedTuple):
-    """An answer, cut off after `sent` bytes of its body; with `sent` None it is sent completely, with -1 not at all."""
+    """A response. Its body ends after `sent` bytes; None sends the complete response, and -1 sends nothing."""
 
     status: int
     body: bytes
@@ -23,7 +23,7 @@ Rule = Callable[[bytes, Forward], Reply]
 
 
 class ElasticsearchProxy(ThreadingHTTPServer):
-    """Applies `rule` to each POST: the body of the request and a function that forwards it give the reply."""
+    """Proxy that calls `rule` for each POST with the request body and a function that forwards the request."""
 
     daemon_threads = True
 
@@ -35,7 +35,7 @@ class ElasticsearchProxy(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """Its address."""
+        """URL of the proxy."""
         return f"http://127.0.0.1:{self.server_port}"
 
 

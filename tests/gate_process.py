@@ -1,4 +1,4 @@
-"""Gate processes of a test's own, and the topics around them, on the shared stack's Kafka and Redis."""
+"""Gate processes of single tests, and access to their topics, on the shared stack's Kafka and Redis."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from local.project import ROOT
 
 @contextmanager
 def gate(settings: Settings, index: int = 7) -> Iterator["subprocess.Popen[str]"]:
-    """A gate process; killed at the end if it still runs."""
+    """Yield a gate process and kill it at the end if it still runs."""
     process = subprocess.Popen(
         [sys.executable, "-m", "include.gate", "--index", str(index)],
         cwd=ROOT,
@@ -45,24 +45,26 @@ def produce(
     timestamp: int = 0,
     config: dict[str, Any] | None = None,
 ) -> None:
-    """Append to sessions.raw with librdkafka, which knows all four codecs; the key is the user's by default."""
-    limit = {"message.max.bytes": 50_000_000, "bootstrap.servers": settings.kafka.bootstrap_servers}
+    """Append to sessions.raw with librdkafka, which supports all four codecs. The default key is the user id."""
+    defaults = {"message.max.bytes": 50_000_000, "bootstrap.servers": settings.kafka.bootstrap_servers}
     failures: list[Any] = []
-    producer = Producer(limit | (config or {}))
+    producer = Producer(defaults | (config or {}))
 
-    def note(error: Any, _: Any) -> None:
+    def record_failure(error: Any, _: Any) -> None:
         if error:
             failures.append(error)
 
     for value in values:
         name = user_of(value) if key is None else key
-        producer.produce(topics.RAW, value, name, partition, on_delivery=note, headers=headers, timestamp=timestamp)
+        producer.produce(
+            topics.RAW, value, name, partition, on_delivery=record_failure, headers=headers, timestamp=timestamp
+        )
     assert producer.flush(30) == 0
     assert failures == []
 
 
 def user_of(value: bytes) -> bytes:
-    """The user of a session, else any."""
+    """Return the user id of a session, or a constant for invalid JSON."""
     try:
         return str(json.loads(value)["user_id"]).encode()
     except (ValueError, KeyError, TypeError):
@@ -70,7 +72,7 @@ def user_of(value: bytes) -> bytes:
 
 
 class Reader:
-    """Committed records of the gate's outputs since it was opened."""
+    """Reader of the gate's committed output records since its creation."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -78,7 +80,7 @@ class Reader:
             self._since = consumer.end_offsets(self._partitions())
 
     def records(self, topic: str) -> list[Any]:
-        """Everything up to the topic's end now."""
+        """Return all records up to the topic's current end."""
         with self._consumer() as consumer:
             partitions = [topic_partition for topic_partition in self._partitions() if topic_partition.topic == topic]
             consumer.assign(partitions)
@@ -94,13 +96,13 @@ class Reader:
             return results
 
     def valid_ids(self) -> list[str]:
-        """Session ids of the admitted records."""
+        """Return the session ids of the valid records."""
         return [json.loads(record.value)["session_id"] for record in self.records(topics.VALID)]
 
     def rejected(self) -> list[tuple[str, dict[str, str]]]:
-        """Reason and headers of each rejected record."""
+        """Return reason and headers of each rejected record."""
         headers = [{name: value.decode() for name, value in record.headers} for record in self.records(topics.REJECTED)]
-        return [(named["reason"], named) for named in headers]
+        return [(decoded["reason"], decoded) for decoded in headers]
 
     def _partitions(self) -> list[TopicPartition]:
         names = (topics.VALID, topics.REJECTED)

@@ -1,4 +1,4 @@
-"""Two test runs in one checkout take turns with a stack."""
+"""Exclusive use of a stack by one test run."""
 
 import fcntl
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from local.project import state_dir
 
 @contextmanager
 def turn(settings: Settings) -> Iterator[None]:
-    """Wait until no other test run uses the stack of these settings, and keep others away."""
+    """Lock the stack of these settings against other test runs; wait until it is unlocked."""
     folder = state_dir(settings)
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "tests.lock").open("w") as lock:

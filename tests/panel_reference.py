@@ -51,7 +51,11 @@ class Selection:
 
     @cached_property
     def sessions(self) -> list[ValidSession]:
-        return [one for one in self.every if self._fits(one) and self.filters.category in ("", *one.categories)]
+        return [
+            session
+            for session in self.every
+            if self._fits(session) and self.filters.category in ("", *session.categories)
+        ]
 
     @cached_property
     def product_views(self) -> list[ProductView]:
@@ -105,7 +109,7 @@ def grouped(items: Iterable[T], keys: Callable[[T], Iterable[Any]]) -> dict[Any,
 
 
 def most(groups: dict[Any, list[T]], size: int, by: Measure = len) -> list[tuple[Any, list[T]]]:
-    """Return the groups with the largest measure first, equal ones by key."""
+    """Return the `size` groups with the largest measure, equal ones by key."""
     return sorted(groups.items(), key=lambda group: (-(by(group[1]) or 0), group[0]))[:size]
 
 

@@ -1,4 +1,4 @@
-"""Raw sessions for tests: one complete record, and ways to bend it."""
+"""Raw sessions for tests: a complete record with replaceable fields."""
 
 import json
 from typing import Any
@@ -7,7 +7,7 @@ ARRIVED_MS = 1_795_421_800_000  # 2026-11-23T08:16:40Z
 
 
 def view(**changes: Any) -> dict[str, Any]:
-    """One viewed product."""
+    """Return a viewed product with replaced fields."""
     return {
         "product_id": "p01",
         "name": "Sofa",
@@ -19,7 +19,7 @@ def view(**changes: Any) -> dict[str, Any]:
 
 
 def raw_session(**changes: Any) -> dict[str, Any]:
-    """A session every check lets pass, with top-level fields replaced."""
+    """Return a valid session with replaced top-level fields."""
     session: dict[str, Any] = {
         "v": 1,
         "session_id": "s-20261123-000001",
@@ -42,5 +42,5 @@ def raw_session(**changes: Any) -> dict[str, Any]:
 
 
 def encoded(**changes: Any) -> bytes:
-    """The record's bytes."""
+    """Return a session with replaced fields as JSON bytes."""
     return json.dumps(raw_session(**changes)).encode()

@@ -1,4 +1,4 @@
-"""A real webhook: an HTTP server that keeps the messages it gets."""
+"""A webhook for tests: an HTTP server that stores messages."""
 
 import json
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from include.contracts.setting import Secret
 
 
 class Webhook(ThreadingHTTPServer):
-    """Answers `status`; a message it refuses is not kept. A GET counts as heartbeat."""
+    """Webhook that responds with `status` and stores messages while it is 200. A GET counts as a heartbeat."""
 
     daemon_threads = True
 
@@ -23,12 +23,12 @@ class Webhook(ThreadingHTTPServer):
 
     @property
     def url(self) -> Secret:
-        """Its address, which is a secret."""
+        """URL of the webhook, which is a secret."""
         return Secret(f"http://127.0.0.1:{self.server_port}/secret")
 
     @property
     def summary(self) -> list[tuple[str, str]]:
-        """Alert and state of each message."""
+        """Alert and state of each stored message."""
         return [(message["identity"], message["state"]) for message in self.messages]
 
 

@@ -40,7 +40,9 @@ def status() -> None:
         expired, watermarks = queries.expired(database), queries.watermarks(database)
     typer.echo(f"{sessions:,} sessions, {undecodable:,} undecodable records, {expired:,} expired offsets")
     for mark in watermarks:
-        typer.echo(f"{mark.topic_partition}: next offset {mark.offset:,}, written at {mark.written_at:%Y-%m-%d %H:%M:%S} UTC")
+        typer.echo(
+            f"{mark.topic_partition}: next offset {mark.offset:,}, written at {mark.written_at:%Y-%m-%d %H:%M:%S} UTC"
+        )
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""The Python environments: built by uv from hashed locks, once for each content of a lock."""
+"""Python environments, built by uv from hashed locks once for each content of a lock."""
 
 import fcntl
 import hashlib
@@ -22,25 +22,36 @@ LOCKS: dict[Environment, Path] = {
     "ml": ROOT / "requirements" / "ml.txt",
     "dashboards": ROOT / "requirements" / "dashboards.txt",
 }
-NEWER: dict[Environment, tuple[int, int]] = {"dashboards": (3, 12)}
-"""Environments whose packages ask for a newer Python than the project's own, and which at least."""
+MIN_PYTHON: dict[Environment, tuple[int, int]] = {"dashboards": (3, 12)}
+"""Minimum Python version of environments that need a newer one than the project's."""
 UV = VENVS / "bootstrap" / "bin" / "uv"
 
 
 def python_of(name: Environment) -> Path:
-    """The interpreter of an environment, whether it is built or not."""
+    """Return the interpreter of an environment, which may not be built yet."""
     return VENVS / name / "bin" / "python"
 
 
 def ensure_environment(name: Environment, on_progress: Callable[[str], None] = lambda _: None) -> Path:
-    """Build an environment unless it fits its lock; returns its interpreter. `on_progress` gets progress lines."""
+    """Build an environment unless it matches its lock.
+
+    Args:
+        name: Name of the environment.
+        on_progress: Receives progress lines.
+
+    Returns:
+        The interpreter of the environment.
+
+    Raises:
+        PrerequisiteError: The build failed.
+    """
     python, stamp, expected = python_of(name), VENVS / name / "stamp", _fingerprint(name)
-    if _fits(python, stamp, expected):
+    if _is_current(python, stamp, expected):
         return python
     VENVS.mkdir(parents=True, exist_ok=True)
     with (VENVS / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if _fits(python, stamp, expected):
+        if _is_current(python, stamp, expected):
             return python
         on_progress(f"installing environment {name} from {LOCKS[name].relative_to(ROOT)}")
         stamp.unlink(missing_ok=True)
@@ -52,25 +63,26 @@ def ensure_environment(name: Environment, on_progress: Callable[[str], None] = l
 
 
 def _fingerprint(name: Environment) -> str:
-    # The folder counts: scripts of an environment hold its absolute path.
+    # With the folder, because scripts of an environment contain its absolute path.
     return hashlib.sha256(LOCKS[name].read_bytes() + str(VENVS).encode()).hexdigest()
 
 
-def _fits(python: Path, stamp: Path, expected: str) -> bool:
+def _is_current(python: Path, stamp: Path, expected: str) -> bool:
     return os.access(python, os.X_OK) and stamp.exists() and stamp.read_text().strip() == expected
 
 
 def base_python(name: Environment) -> Path:
-    """The interpreter an environment is made from.
+    """Return the interpreter that an environment is built with.
 
-    Raises PrerequisiteError for an environment that asks for a newer one than there is.
+    Raises:
+        PrerequisiteError: The environment needs a newer version than is installed.
     """
-    if name not in NEWER:
+    if name not in MIN_PYTHON:
         return VENVS / "bootstrap" / "bin" / "python"
-    least = NEWER[name]
-    result = next((python for python in _newer_pythons(least) if _fits_version(python, least)), None)
+    min_version = MIN_PYTHON[name]
+    result = next((python for python in _newer_pythons(min_version) if _has_version(python, min_version)), None)
     if result is None:
-        expected = ".".join(map(str, least))
+        expected = ".".join(map(str, min_version))
         raise PrerequisiteError(
             f"environment {name} needs Python {expected} or newer, and none is on PATH or under pyenv",
             f"run: pyenv install {expected}, or put a python{expected} on PATH",
@@ -78,34 +90,32 @@ def base_python(name: Environment) -> Path:
     return result
 
 
-def _newer_pythons(least: tuple[int, int]) -> Iterator[Path]:
-    """What may be a Python of at least this version, the nearest version first."""
+def _newer_pythons(min_version: tuple[int, int]) -> Iterator[Path]:
+    """Yield candidates of Python with at least this version, lowest version first."""
     versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    for minor in range(least[1], least[1] + 5):
-        name = f"python{least[0]}.{minor}"
-        yield from sorted(versions.glob(f"{least[0]}.{minor}*/bin/{name}"))
+    for minor in range(min_version[1], min_version[1] + 5):
+        name = f"python{min_version[0]}.{minor}"
+        yield from sorted(versions.glob(f"{min_version[0]}.{minor}*/bin/{name}"))
         on_path = shutil.which(name)
         if on_path:
             yield Path(on_path)
 
 
-def _fits_version(python: Path, least: tuple[int, int]) -> bool:
-    """Whether it starts and is that new: a shim of pyenv may lead nowhere."""
-    request = f"import sys, venv; sys.exit(sys.version_info[:2] < {least})"
+def _has_version(python: Path, min_version: tuple[int, int]) -> bool:
+    """Return whether an interpreter starts and has at least a version. A shim of pyenv may have no target."""
+    script = f"import sys, venv; sys.exit(sys.version_info[:2] < {min_version})"
     try:
-        return (
-            subprocess.run([str(python), "-c", request], capture_output=True, timeout=20, check=False).returncode == 0
-        )
+        return subprocess.run([str(python), "-c", script], capture_output=True, timeout=20, check=False).returncode == 0
     except (OSError, subprocess.TimeoutExpired):
         return False
 
 
 def _uv(*arguments: str) -> None:
-    scratch = SHOWROOM / "tmp"
-    scratch.mkdir(exist_ok=True)
-    environment = {**os.environ, "UV_PYTHON_DOWNLOADS": "never", "TMPDIR": str(scratch)}
+    temp_folder = SHOWROOM / "tmp"
+    temp_folder.mkdir(exist_ok=True)
+    environment = {**os.environ, "UV_PYTHON_DOWNLOADS": "never", "TMPDIR": str(temp_folder)}
     environment.pop("VIRTUAL_ENV", None)
     done = subprocess.run([str(UV), *arguments], stderr=subprocess.PIPE, text=True, env=environment, check=False)
     if done.returncode != 0:
         reason = " ".join(done.stderr.split())[-400:]
-        raise PrerequisiteError(f"uv {arguments[0]} failed ({reason})", "check that the package index can be reached")
+        raise PrerequisiteError(f"uv {arguments[0]} failed: {reason}", "check that the package index can be reached")

@@ -1,4 +1,4 @@
-"""The project's own jar for Flink: loopback servers for Python workers, and the guard of Flink's REST interface."""
+"""The project's jar for Flink: loopback servers for Python workers, and access checks of the REST interface."""
 
 import fcntl
 import hashlib
@@ -18,23 +18,23 @@ DIGEST_LENGTH = 12
 
 
 def flink_home() -> Path:
-    """PyFlink's package folder, which is a whole Flink, whether it is installed or not."""
+    """Return PyFlink's package folder, a complete Flink, which may not be installed yet."""
     return python_of("flink").parents[1] / "lib" / "python3.11" / "site-packages" / "pyflink"
 
 
 def jar_name() -> str:
-    """Name of the jar, which changes with its sources: processes of another jar are started anew."""
+    """Return the name of the jar. It changes with the sources, so that processes of an older jar are restarted."""
     content = b"".join(path.read_bytes() for path in _sources())
     return f"showroom-flink-{hashlib.sha256(content).hexdigest()[:DIGEST_LENGTH]}.jar"
 
 
 def jar_path() -> Path:
-    """Where the jar is built, whether it is built or not."""
+    """Return the path of the jar, which may not be built yet."""
     return FOLDER / jar_name()
 
 
 def ensure_flink_jar(on_progress: Callable[[str], None] = lambda _: None) -> Path:
-    """Compile the jar unless the one of these sources exists; needs the Java servers and the flink environment."""
+    """Compile the jar unless it exists; return its path. Requires the Java servers and the flink environment."""
     jar = jar_path()
     if jar.exists():
         return jar

@@ -1,4 +1,4 @@
-"""Java, and the servers that Maven fetches: once for each content of what describes them."""
+"""Java, and the servers that Maven fetches once for each content of their POMs and sources."""
 
 import fcntl
 import hashlib
@@ -20,47 +20,55 @@ STAMP = JAVA / "stamp"
 
 
 def java_home() -> Path:
-    """The folder of the Java that runs all servers; PrerequisiteError when there is none."""
+    """Return the home of the Java that runs all servers.
+
+    Raises:
+        PrerequisiteError: Java is not installed.
+    """
     if named := os.environ.get("JAVA_HOME"):
         return Path(named)
     result = shutil.which("java")
     if result is None:
-        raise PrerequisiteError("java is not installed", "run ./showroom --help once, it installs Java or says how to")
+        raise PrerequisiteError("java is not installed", "run ./showroom --help once; it installs Java or prints how")
     return Path(result).resolve().parents[1]
 
 
 def java() -> str:
-    """Path of the java executable."""
+    """Return the path of the java executable."""
     return str(java_home() / "bin" / "java")
 
 
 def scratch(folder: Path) -> str:
-    """The option that keeps Java's scratch files in a folder; empty where a server's script would split the path."""
+    """Return the JVM option for the folder of temporary files; empty if a server's script would split the path."""
     return "" if any(mark.isspace() for mark in str(folder)) else f"-Djava.io.tmpdir={folder}"
 
 
 def kafka_classpath() -> str:
-    """Class path of the Kafka broker and its tools."""
+    """Return the class path of the Kafka broker and its tools."""
     return f"{JAVA / 'kafka'}/*"
 
 
 def elasticsearch_home() -> Path:
-    """The unpacked Elasticsearch, whether it was fetched or not."""
+    """Return the folder of Elasticsearch, which may not be fetched yet."""
     return JAVA / "elasticsearch"
 
 
 def mongodb_classpath() -> str:
-    """Class path of the stand-in for MongoDB, whose main class is `MongodbStandIn`."""
+    """Return the class path of MongoDB's stand-in, whose main class is `MongodbStandIn`."""
     return f"{JAVA / 'mongodb' / 'classes'}{os.pathsep}{JAVA / 'mongodb'}/*"
 
 
 def flink_kafka_connector() -> Path:
-    """The connector jar that Flink jobs need to read and write Kafka."""
+    """Return the path of the connector jar with which Flink jobs read and write Kafka."""
     return JAVA / "flink" / "flink-sql-connector-kafka.jar"
 
 
 def ensure_java(on_progress: Callable[[str], None] = lambda _: None) -> None:
-    """Fetch the servers with Maven unless those of these sources are there; `on_progress` gets progress lines."""
+    """Fetch the servers with Maven unless they are current; `on_progress` receives progress lines.
+
+    Raises:
+        PrerequisiteError: Java or Maven is missing, or Maven or the compiler failed.
+    """
     expected = hashlib.sha256(b"".join(path.read_bytes() for path in (POM, MONGODB_POM, *MONGODB_SOURCES))).hexdigest()
     if _stamp() == expected:
         return
@@ -76,7 +84,7 @@ def ensure_java(on_progress: Callable[[str], None] = lambda _: None) -> None:
         for pom in (POM, MONGODB_POM):
             run_maven(pom, JAVA, lock.fileno())
         _compile_stand_in()
-        # The archive holds one folder, named after its version.
+        # The archive contains one folder, whose name has the version.
         next((JAVA / "build" / "elasticsearch").iterdir()).rename(elasticsearch_home())
         shutil.rmtree(JAVA / "build")
         write_text(STAMP, expected)
@@ -99,9 +107,9 @@ def run_maven(pom: Path, into: Path, lock: int) -> None:
         PrerequisiteError: Maven is missing or failed.
     """
     if shutil.which("mvn") is None:
-        raise PrerequisiteError("mvn is not installed", "run ./showroom --help once, it installs Maven or says how to")
+        raise PrerequisiteError("mvn is not installed", "run ./showroom --help once; it installs Maven or prints how")
     command = ["mvn", "--batch-mode", "--no-transfer-progress", "--file", str(pom), f"-Dinto={into}", "package"]
-    # Maven is started in the caller's folder, whose name Java must be able to read.
+    # Because Maven runs in the caller's folder, whose name Java must decode.
     environment = {**os.environ, "LC_ALL": LOCALE}
     done = subprocess.run(
         command,
@@ -110,7 +118,7 @@ def run_maven(pom: Path, into: Path, lock: int) -> None:
         text=True,
         env=environment,
         check=False,
-        # Maven outlives a caller that is killed; until it ends, nobody else may write here.
+        # Because Maven outlives a killed caller: the lock must last until it ends.
         pass_fds=(lock,),
     )
     if done.returncode != 0:
@@ -127,9 +135,13 @@ def _compile_stand_in() -> None:
 
 
 def compile_java(sources: Iterable[Path], classpath: Iterable[Path], into: Path) -> None:
-    """Compile sources into a folder of classes; PrerequisiteError with the compiler's message when that fails."""
+    """Compile sources into a folder of classes.
+
+    Raises:
+        PrerequisiteError: The compiler failed; has its message.
+    """
     jars = os.pathsep.join(map(str, classpath))
-    # A compiler in a jar, because a Java runtime has none of its own.
+    # The compiler is a jar, because a Java runtime has no compiler.
     compiler = (java(), "-jar", str(JAVA / "compiler" / "ecj.jar"), "-17", "-proc:none")
     command = (*compiler, "-classpath", jars, "-d", str(into), *map(str, sources))
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)

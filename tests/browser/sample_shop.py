@@ -52,7 +52,7 @@ def fill(client: Elasticsearch, now: datetime, sessions: int, hours: float = 24.
 def _actions(now: datetime, sessions: int, hours: float, rng: random.Random) -> Iterator[Action]:
     minutes: dict[tuple[datetime, str], dict[str, Any]] = {}
     for number in range(sessions):
-        # The newest end just now, so that the shop events alive.
+        # The newest sessions end at `now`, so that the shop appears active.
         started = now - timedelta(seconds=5 + hours * 3600 * (number / sessions))
         views = rng.sample(PRODUCTS, k=1 + number % 3)
         amount = views[0][3] if number % 8 == 0 else 0.0

@@ -88,11 +88,11 @@ def test_live_page_unavailable_elasticsearch_is_named_and_data_is_stale(
         )
         expect(page.locator("#panel-shop-traffic")).to_have_attribute("data-state", "stale", timeout=CHART_MS)
         expect(page.locator("#panel-shop-traffic .note")).to_contain_text("as of")
-        page.screenshot(path=screenshots / f"live-away-{theme}.png")
+        page.screenshot(path=screenshots / f"live-unavailable-{theme}.png")
         page.reload()
         expect(page.locator("#panel-shop-sessions .failed")).to_have_text("no response", timeout=CHART_MS)
         expect(page.locator("#error")).to_contain_text("./showroom status")
-        page.screenshot(path=screenshots / f"live-away-from-the-start-{theme}.png")
+        page.screenshot(path=screenshots / f"live-unavailable-from-the-start-{theme}.png")
     finally:
         stack.start("elasticsearch")
         stack.wait(("elasticsearch",))
@@ -112,7 +112,7 @@ def test_live_page_rejected_query_is_shown_in_its_panel(
         expect(failed.locator(".failed")).to_contain_text("Elasticsearch returned 400")
         expect(page.get_by_role("heading", name="Elasticsearch rejected the request")).to_be_visible()
         expect(page.locator("#panel-products-table")).to_have_attribute("data-state", "shown")
-        page.screenshot(path=screenshots / f"live-refused-{theme}.png")
+        page.screenshot(path=screenshots / f"live-rejected-{theme}.png")
     assert browser_page.errors == []
 
 

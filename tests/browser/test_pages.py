@@ -55,10 +55,10 @@ def test_live_page_external_link_opens_a_new_window(browser_page: BrowserPage) -
     link = frame.locator("a.out").first
     address = str(link.get_attribute("href"))
     assert address.startswith("http://127.0.0.1:")
-    browser_page.page.context.route(f"{address}**", lambda route: route.fulfill(body="elsewhere"))
+    browser_page.page.context.route(f"{address}**", lambda route: route.fulfill(body="external"))
     with browser_page.page.context.expect_page() as opened:
         link.click()
-    expect(opened.value.locator("body")).to_have_text("elsewhere")
+    expect(opened.value.locator("body")).to_have_text("external")
     assert opened.value.url.rstrip("/") == address.rstrip("/")
     assert opened.value.evaluate("window.opener") is None
     expect(frame.locator("h1")).to_have_text("Live")
@@ -178,8 +178,8 @@ def test_live_page_polls_visible_panels(browser_page: BrowserPage) -> None:
     first = number(page)
     drawn = page.locator("#panel-shop-traffic .main-svg").first
     expect(drawn).to_be_visible(timeout=CHART_MS)
-    was = page.locator("#updated").inner_text()
-    expect(page.locator("#updated")).not_to_have_text(was, timeout=CHART_MS)
+    previous = page.locator("#updated").inner_text()
+    expect(page.locator("#updated")).not_to_have_text(previous, timeout=CHART_MS)
     expect(drawn).to_be_visible()
     assert abs(number(page) - first) < 100
     # A panel below the window is queried only once it scrolls into view.

@@ -1,4 +1,4 @@
-"""What must hold of the platform after any load: every figure, every kpi row, every refused record."""
+"""Checks of the platform after a load: counts of all stages, kpi_minute rows, and rejected records."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -15,13 +15,13 @@ from include.ingest.expected_counts import Expected, kpi_table
 from include.ingest.labelled_record import LabelledRecord
 from local.verification.count_check import Position, account, read_since, wait_until_indexed
 
-PATIENCE_S = 60.0
+INDEX_TIMEOUT_S = 60.0
 
 
-def assert_accounted(settings: Settings, expected: Expected, since: Position) -> None:
-    """Wait until the platform is done, then every line of the account balances."""
+def assert_counts_match(settings: Settings, expected: Expected, since: Position) -> None:
+    """Wait until the load is indexed, then assert that all counts match."""
     try:
-        wait_until_indexed(settings, expected, since, PATIENCE_S)
+        wait_until_indexed(settings, expected, since, INDEX_TIMEOUT_S)
     finally:
         lines = account(settings, expected, since)
         unbalanced = [line for line in lines if line.difference]
@@ -33,7 +33,7 @@ def assert_accounted(settings: Settings, expected: Expected, since: Position) ->
 
 
 def assert_kpis(settings: Settings, labelled_records: Sequence[LabelledRecord]) -> None:
-    """kpi_minute holds, row by row, what the admitted sessions add up to."""
+    """Assert that each kpi_minute row matches the valid sessions."""
     expected = kpi_table(labelled_records)
     minutes = [minute for minute, _ in expected]
     rows = _search_all(
@@ -54,16 +54,16 @@ def assert_kpis(settings: Settings, labelled_records: Sequence[LabelledRecord]) 
     }
 
 
-def rejected_since(settings: Settings, since: Position) -> list[tuple[bytes | None, bytes, dict[str, str]]]:
-    """Key, value and headers of every refused record."""
+def read_rejected(settings: Settings, since: Position) -> list[tuple[bytes | None, bytes, dict[str, str]]]:
+    """Return key, value and headers of every rejected record since a position."""
     return [
         (record.key, record.value, {name: value.decode() for name, value in record.headers})
         for record in read_since(settings, topics.REJECTED, since)
     ]
 
 
-def raw_record(settings: Settings, partition: int, offset: int) -> Any:
-    """The raw record at an origin."""
+def read_raw_record(settings: Settings, partition: int, offset: int) -> Any:
+    """Return the raw record at a partition and offset."""
     topic_partition = TopicPartition(topics.RAW, partition)
     with _consumer(settings) as consumer:
         consumer.assign([topic_partition])

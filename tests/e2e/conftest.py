@@ -1,4 +1,4 @@
-"""The whole platform: the shared stack with a gate and the stream job."""
+"""Fixtures of the whole platform: the shared stack with the gate and the stream job."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from local.stream_job import start_job
 
 @pytest.fixture(scope="session")
 def platform(stack: Stack) -> Iterator[Stack]:
-    """The stack with gate and job running; both end with the tests."""
+    """The stack with the running gate and stream job; both stop after the tests."""
     stack.up([f"gate-{number}" for number in range(stack.settings.gate.processes)])
     start_job(stack.settings)
     yield stack

@@ -1,4 +1,4 @@
-"""Every kind of session through the whole platform: counts, contents and refusals against the ledger."""
+"""All kinds of sessions through the whole platform: counts, documents and rejected records against the ground truth."""
 
 import hashlib
 import json
@@ -22,13 +22,13 @@ from include.ingest.plan import FaultRates, Plan
 from include.ingest.publisher import publish
 from include.serving import queries
 from local.verification.count_check import Position, position
-from tests.e2e.checks import assert_accounted, assert_kpis, raw_record, rejected_since
+from tests.e2e.checks import assert_counts_match, assert_kpis, read_raw_record, read_rejected
 
 SAMPLES = 40
 
 
 class Published:
-    """One load, published and accounted for."""
+    """A published load whose counts match."""
 
     def __init__(self, settings: Settings) -> None:
         end = datetime.now(UTC)
@@ -45,7 +45,7 @@ class Published:
         self.labelled_records: list[LabelledRecord] = list(synthesis)
         self.ledger: GroundTruth = synthesis.ledger
         publish(settings, self.labelled_records)
-        assert_accounted(settings, self.ledger.expected, self.since)
+        assert_counts_match(settings, self.ledger.expected, self.since)
 
 
 @pytest.fixture(scope="module")
@@ -54,45 +54,46 @@ def published(live: Settings) -> Published:
     return Published(live)
 
 
-def test_every_fault_is_planted_and_every_figure_balances(published: Published) -> None:
+def test_load_with_every_fault_matches_all_counts(published: Published) -> None:
     assert all(published.ledger.planted[fault] > 0 for fault in ("bot_user", "duplicate", "late", "empty", "too_long"))
     assert len(published.ledger.expected.verdicts) > 12
 
 
-def test_kpis_balance_row_by_row(live: Settings, published: Published) -> None:
+def test_kpi_minute_rows_match_the_valid_sessions(live: Settings, published: Published) -> None:
     assert_kpis(live, published.labelled_records)
 
 
-def test_users_are_estimated_closely(live: Settings, published: Published) -> None:
+def test_gate_user_estimates_are_within_the_error_bound(live: Settings, published: Published) -> None:
     with redis.Redis.from_url(live.redis.url.reveal()) as client:
         report = read_stats(client, live)
-    true = published.ledger.expected.unique_users
-    assert true
-    assert report.bloom_items == true
-    assert report.users_unique == pytest.approx(true, rel=0.03)
+    expected_users = published.ledger.expected.unique_users
+    assert expected_users
+    assert report.bloom_items == expected_users
+    assert report.users_unique == pytest.approx(expected_users, rel=0.03)
     assert report.verdicts == published.ledger.expected.verdicts
 
 
-def test_refused_records_keep_their_bytes_reason_and_origin(live: Settings, published: Published) -> None:
-    result = rejected_since(live, published.since)
-    refused = [labelled for labelled in published.labelled_records if labelled.verdict != VALID]
+def test_rejected_records_retain_bytes_reason_and_origin(live: Settings, published: Published) -> None:
+    result = read_rejected(live, published.since)
+    invalid_records = [labelled for labelled in published.labelled_records if labelled.verdict != VALID]
     assert Counter((key, value, headers["reason"]) for key, value, headers in result) == Counter(
-        (labelled.key, _retained(labelled.value, str(labelled.verdict)), str(labelled.verdict)) for labelled in refused
+        (labelled.key, _stored_value(labelled.value, str(labelled.verdict)), str(labelled.verdict))
+        for labelled in invalid_records
     )
     for key, value, headers in result[:: max(1, len(result) // SAMPLES)]:
         assert headers["topic"] == "sessions.raw"
-        origin = raw_record(live, int(headers["partition"]), int(headers["offset"]))
-        assert (origin.key, _retained(origin.value or b"", headers["reason"])) == (key, value)
+        origin = read_raw_record(live, int(headers["partition"]), int(headers["offset"]))
+        assert (origin.key, _stored_value(origin.value or b"", headers["reason"])) == (key, value)
         if headers["reason"] == Reason.TOO_LONG:
             assert headers["sha256"] == hashlib.sha256(origin.value).hexdigest()
 
 
-def _retained(value: bytes, reason: str) -> bytes:
-    """What sessions.rejected holds of a value: all of it, or a prefix of one that is too long."""
+def _stored_value(value: bytes, reason: str) -> bytes:
+    """Return the value as stored in sessions.rejected: complete, or a prefix of a value that is too long."""
     return value[:PREFIX_BYTES] if reason == Reason.TOO_LONG else value
 
 
-def test_documents_hold_what_was_sent(live: Settings, published: Published) -> None:
+def test_documents_match_the_sent_sessions(live: Settings, published: Published) -> None:
     valid = [labelled for labelled in published.labelled_records if labelled.verdict == VALID]
     pseudonym = pseudonymizer(live.gate.require_pseudonym_key())
     sessions = [json.loads(labelled.value) for labelled in valid[:: len(valid) // SAMPLES]]
@@ -114,7 +115,7 @@ def test_documents_hold_what_was_sent(live: Settings, published: Published) -> N
             assert -1 <= sentiments[key]["score"] <= 1
 
 
-def test_sentiments_are_those_of_the_ledger(live: Settings, published: Published) -> None:
+def test_sentiment_counts_match_the_ground_truth(live: Settings, published: Published) -> None:
     with connect(live) as client:
         results = {
             label: queries.count(client, "product_sentiment", {"term": {"label": label}})
@@ -145,8 +146,8 @@ def _check_summary(document: dict[str, Any], session: dict[str, Any], user: str)
     assert not {"name", "email", "ip"} & set(document)
 
 
-def _check_view(document: dict[str, Any], session: dict[str, Any], view: dict[str, Any], place: int) -> None:
+def _check_view(document: dict[str, Any], session: dict[str, Any], view: dict[str, Any], view_position: int) -> None:
     for name in ("product_id", "name", "category", "price", "seconds"):
         assert document[name] == view[name]
-    assert (document["session_id"], document["position"]) == (session["session_id"], place)
+    assert (document["session_id"], document["position"]) == (session["session_id"], view_position)
     assert document["purchase_made"] == session["purchase"]["made"]

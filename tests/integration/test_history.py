@@ -10,7 +10,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from drills.broker_probe import BrokerProbe, is_answering
+from drills.broker_probe import BrokerProbe, is_responding
 from drills.origins import History, check_history
 from include.contracts import topics
 from include.contracts.settings import Settings
@@ -119,4 +119,4 @@ def test_broker_probe_hung_broker_times_out(stack: Stack) -> None:
         assert BrokerProbe(stack.settings.local.ports.kafka).wait(1.0) is None
     finally:
         broker.resume()
-    eventually(lambda: is_answering(stack.settings.local.ports.kafka), within_s=30)
+    eventually(lambda: is_responding(stack.settings.local.ports.kafka), within_s=30)

@@ -1,4 +1,4 @@
-"""The share of time in which the archive's DAG works, read from the DAG itself."""
+"""Duty cycle of the archive's DAG, read from the DAG file."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from local.project import ROOT
 DAG = 'with DAG("archive_sessions", schedule="{}"):\n    pass\n'
 
 
-def test_duty_cycle_of_the_projects_dag_is_deadline_by_interval() -> None:
+def test_duty_cycle_of_the_projects_dag_is_deadline_divided_by_interval() -> None:
     assert duty_cycle(ROOT / "dags") == LOAD_DEADLINE_S / 300 == 0.8
 
 
@@ -24,5 +24,5 @@ def test_duty_cycle_follows_the_schedule(tmp_path: Path) -> None:
 
 def test_duty_cycle_of_another_schedule_raises(tmp_path: Path) -> None:
     (tmp_path / "archive_sessions.py").write_text(DAG.format("0 3 * * *"))
-    with pytest.raises(ValueError, match="not every so many minutes"):
+    with pytest.raises(ValueError, match="is not a number of minutes"):
         duty_cycle(tmp_path)

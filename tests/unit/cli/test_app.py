@@ -1,4 +1,4 @@
-"""The front door: from any folder, with help for everything, and one line for an error."""
+"""`./showroom` from any folder, with help for every command and one line for an error."""
 
 import os
 import subprocess
@@ -29,24 +29,24 @@ def showroom(*arguments: str, folder: Path = ROOT, **environment: str) -> subpro
     "command",
     ["", "up", "down", "status", "logs", "check", "test", "ingest", "archive", "dashboards", "screenshots", "docs"],
 )
-def test_every_command_has_help(command: str) -> None:
+def test_help_of_every_command_shows_its_usage(command: str) -> None:
     done = showroom(*([command] if command else []), "--help")
 
     assert done.returncode == 0
     assert "Usage: showroom" in done.stdout
 
 
-def test_it_works_from_any_folder_and_through_a_link(tmp_path: Path) -> None:
+def test_showroom_through_a_link_from_another_folder_runs(tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(SHOWROOM)
-    (tmp_path / "include.py").write_text("raise SystemExit('the wrong include')")
+    (tmp_path / "include.py").write_text("raise SystemExit('incorrect include')")
 
     done = subprocess.run([link, "--help"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
 
     assert done.returncode == 0, done.stderr
 
 
-def test_wrong_settings_are_one_line_that_names_them() -> None:
+def test_invalid_settings_print_one_line_that_names_them() -> None:
     done = showroom("status", SHOWROOM_KAFKA_PARTITIONS="none", SHOWROOM_TYPO="1")
 
     assert done.returncode == 2
@@ -55,7 +55,7 @@ def test_wrong_settings_are_one_line_that_names_them() -> None:
     assert "SHOWROOM_TYPO" in done.stderr
 
 
-def test_a_failed_command_is_one_line(tmp_path: Path) -> None:
+def test_failed_command_prints_one_line(tmp_path: Path) -> None:
     done = showroom("logs", "nothing", SHOWROOM_LOCAL_STATE_DIR=str(tmp_path / "s"))
 
     assert done.returncode == 1
@@ -63,7 +63,7 @@ def test_a_failed_command_is_one_line(tmp_path: Path) -> None:
     assert "'nothing'" in done.stderr
 
 
-def test_what_nobody_foresaw_is_one_line_and_a_trace(
+def test_unexpected_error_prints_one_line_and_stores_the_traceback(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(**_: object) -> None:
@@ -71,18 +71,18 @@ def test_what_nobody_foresaw_is_one_line_and_a_trace(
 
     trace = tmp_path / "trace.log"
     monkeypatch.setattr(app, "build", lambda: fail)
-    monkeypatch.setattr(app, "TRACE", trace)
+    monkeypatch.setattr(app, "TRACEBACK_LOG", trace)
     monkeypatch.setattr(app, "ROOT", tmp_path)
 
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(SystemExit) as raised:
         app.main()
 
-    assert ended.value.code == 1
+    assert raised.value.code == 1
     assert capsys.readouterr().err == "showroom: RuntimeError: first second: see ./showroom status and trace.log\n"
     assert "Traceback" in trace.read_text()
 
 
-def test_status_changes_nothing(tmp_path: Path) -> None:
+def test_status_of_a_new_stack_creates_no_files(tmp_path: Path) -> None:
     done = showroom("status", SHOWROOM_LOCAL_STATE_DIR=str(tmp_path / "s"))
 
     assert done.returncode == 0
@@ -90,21 +90,21 @@ def test_status_changes_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "s").exists()
 
 
-def test_purge_asks_first(tmp_path: Path) -> None:
+def test_down_with_volumes_deletes_only_with_yes(tmp_path: Path) -> None:
     state = tmp_path / "s"
     (state / "data").mkdir(parents=True)
     (state / "mine").touch()
 
-    request = showroom("down", "--volumes", SHOWROOM_LOCAL_STATE_DIR=str(state))
-    assert request.returncode == 0
-    assert "--yes" in request.stdout
+    dry_run = showroom("down", "--volumes", SHOWROOM_LOCAL_STATE_DIR=str(state))
+    assert dry_run.returncode == 0
+    assert "--yes" in dry_run.stdout
     assert (state / "data").exists()
 
     assert showroom("down", "--volumes", "--yes", SHOWROOM_LOCAL_STATE_DIR=str(state)).returncode == 0
-    assert [left.name for left in state.iterdir()] == ["mine"]
+    assert [entry.name for entry in state.iterdir()] == ["mine"]
 
 
-def test_version_is_that_of_the_project() -> None:
+def test_version_option_prints_the_project_version() -> None:
     done = showroom("--version")
 
     assert (done.returncode, done.stdout) == (0, "showroom 0.1.0\n")
@@ -122,7 +122,7 @@ def test_logs_of_gate_shows_the_only_gate_process(tmp_path: Path, logs: tuple[st
 
 
 @pytest.mark.parametrize(("path", "cause"), [("nowhere.csv", "no file at"), ("odd.csv", "is of no format known here")])
-def test_demo_with_a_log_that_is_none_ends_before_it_does_anything(tmp_path: Path, path: str, cause: str) -> None:
+def test_demo_with_an_invalid_log_fails_before_any_change(tmp_path: Path, path: str, cause: str) -> None:
     (tmp_path / "odd.csv").write_text("a,b\n1,2\n")
     state = tmp_path / "s"
 

@@ -1,4 +1,4 @@
-"""What `./showroom` does on machines that lack something: the real script, between stubs of what it calls."""
+"""The script `./showroom` on machines with missing prerequisites, with stubs of the programs it calls."""
 
 import shutil
 import subprocess
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from local.project import PLAIN, ROOT
+from local.project import ROOT, SAFE_PATH
 
 TOOLS = [
     "bash",
@@ -104,7 +104,7 @@ class Result(NamedTuple):
 
 
 class Machine:
-    """A machine with nothing but the tools of every Debian, and a copy of the project's front door."""
+    """A machine with only the tools of every Debian, and a copy of the script `showroom`."""
 
     def __init__(self, folder: Path, project: str = "project") -> None:
         self.bin, self.stubs, self.jvms = folder / "bin", folder / "stubs", folder / "jvm"
@@ -125,10 +125,10 @@ class Machine:
         self.calls.touch()
         for lock in ("bootstrap", "dev"):
             (self.project / "requirements" / f"{lock}.txt").write_text("a lock\n")
-        self._stub(self.project / "showroom", self._door())
+        self._stub(self.project / "showroom", self._script())
 
-    def _door(self) -> str:
-        """The real script; only what a test cannot set from outside is replaced."""
+    def _script(self) -> str:
+        """Return the real script with the paths and variables replaced that a test cannot set."""
         text = (ROOT / "showroom").read_text()
         for old, new in (("/tmp/", f"{self.links}/"), ("/usr/lib/jvm", str(self.jvms)), ("EUID", "AS_USER")):
             assert old in text
@@ -185,7 +185,7 @@ def machine(tmp_path: Path) -> Machine:
 INSTALL = "apt-get install -y --no-install-recommends"
 
 
-def test_front_door_with_everything_installed_calls_no_package_manager(machine: Machine) -> None:
+def test_script_with_everything_installed_calls_no_package_manager(machine: Machine) -> None:
     machine.add("mvn", "redis-server").add_python("python-3.11", "python3.11")
     java = machine.add_java(17, on_path=True)
 
@@ -195,7 +195,7 @@ def test_front_door_with_everything_installed_calls_no_package_manager(machine: 
     assert f"root={machine.project} java={java}" in result.output
 
 
-def test_front_door_on_bare_debian_12_installs_python_and_java_by_apt(machine: Machine) -> None:
+def test_script_on_bare_debian_12_installs_python_and_java_by_apt(machine: Machine) -> None:
     result = machine.run(DEBIAN_12)
 
     assert result.code == 0, result.error
@@ -204,7 +204,7 @@ def test_front_door_on_bare_debian_12_installs_python_and_java_by_apt(machine: M
     assert machine.called("uv python") == []
 
 
-def test_front_door_on_bare_debian_13_installs_python_by_uv_and_java_21(machine: Machine) -> None:
+def test_script_on_bare_debian_13_installs_python_by_uv_and_java_21(machine: Machine) -> None:
     result = machine.run(DEBIAN_13)
 
     assert result.code == 0, result.error
@@ -218,7 +218,7 @@ def test_front_door_on_bare_debian_13_installs_python_by_uv_and_java_21(machine:
     assert machine.calls.read_text() == ""
 
 
-def test_front_door_without_right_to_install_names_the_exact_command(machine: Machine) -> None:
+def test_script_without_right_to_install_names_the_exact_command(machine: Machine) -> None:
     result = machine.run(DEBIAN_13, root=False)
 
     packages = "python3 python3-venv openjdk-21-jre-headless maven redis-server"
@@ -227,7 +227,7 @@ def test_front_door_without_right_to_install_names_the_exact_command(machine: Ma
     assert (result.code, machine.called("apt-get")) == (1, [])
 
 
-def test_front_door_without_package_lists_asks_for_an_update_first(machine: Machine) -> None:
+def test_script_without_package_lists_names_apt_get_update(machine: Machine) -> None:
     result = machine.run(root=False)
 
     assert result.code == 1
@@ -235,7 +235,7 @@ def test_front_door_without_package_lists_asks_for_an_update_first(machine: Mach
     assert "run: sudo apt-get update, then the same command again" in result.error
 
 
-def test_front_door_without_right_to_install_needs_none_for_python(machine: Machine) -> None:
+def test_script_without_right_to_install_gets_python_by_uv(machine: Machine) -> None:
     machine.add("mvn", "redis-server").add_python("python-3.13", "python3")
     machine.add_java(21, on_path=True)
 
@@ -245,7 +245,7 @@ def test_front_door_without_right_to_install_needs_none_for_python(machine: Mach
     assert machine.called("apt-get") == []
 
 
-def test_front_door_passes_over_a_python_without_venv(machine: Machine) -> None:
+def test_script_with_a_python_without_venv_installs_venv(machine: Machine) -> None:
     machine.add("mvn", "redis-server").add_python("python-3.13-without-venv", "python3")
     machine.add_java(21, on_path=True)
 
@@ -255,7 +255,7 @@ def test_front_door_passes_over_a_python_without_venv(machine: Machine) -> None:
     assert machine.called("apt-get install") == [f"{INSTALL} python3 python3-venv"]
 
 
-def test_front_door_with_uv_out_of_reach_names_other_ways_to_python(machine: Machine) -> None:
+def test_script_with_unreachable_uv_names_alternatives_for_python(machine: Machine) -> None:
     result = machine.run(DEBIAN_13, UV_FAILS="no route to host")
 
     assert result.code == 1
@@ -265,7 +265,7 @@ def test_front_door_with_uv_out_of_reach_names_other_ways_to_python(machine: Mac
     assert "apt-get" not in result.last
 
 
-def test_front_door_when_apt_fails_names_another_way(machine: Machine) -> None:
+def test_script_when_apt_fails_names_an_alternative(machine: Machine) -> None:
     result = machine.run(DEBIAN_12, APT_FAILS="yes")
 
     assert result.code == 1
@@ -274,7 +274,7 @@ def test_front_door_when_apt_fails_names_another_way(machine: Machine) -> None:
     assert "run:" not in result.last
 
 
-def test_front_door_with_java_25_first_on_path_takes_java_21(machine: Machine) -> None:
+def test_script_with_java_25_first_on_path_uses_java_21(machine: Machine) -> None:
     machine.add("mvn", "redis-server").add_python("python-3.11", "python3")
     machine.add_java(25, on_path=True)
     java = machine.add_java(21)
@@ -285,7 +285,7 @@ def test_front_door_with_java_25_first_on_path_takes_java_21(machine: Machine) -
     assert machine.called("apt-get") == []
 
 
-def test_front_door_takes_the_java_of_java_home(machine: Machine) -> None:
+def test_script_with_java_home_uses_that_java(machine: Machine) -> None:
     machine.add("mvn", "redis-server").add_python("python-3.11", "python3")
     machine.add_java(21, on_path=True)
     java = machine.add_java(17)
@@ -293,7 +293,7 @@ def test_front_door_takes_the_java_of_java_home(machine: Machine) -> None:
     assert f"java={java}\n" in machine.run(DEBIAN_13, JAVA_HOME=str(java)).output
 
 
-def test_front_door_with_java_home_too_new_is_one_line(machine: Machine) -> None:
+def test_script_with_java_home_too_new_is_one_line(machine: Machine) -> None:
     machine.add("mvn", "redis-server").add_python("python-3.11", "python3")
     java = machine.add_java(25)
 
@@ -304,7 +304,7 @@ def test_front_door_with_java_home_too_new_is_one_line(machine: Machine) -> None
     assert (result.code, machine.called("apt-get")) == (1, [])
 
 
-def test_front_door_where_apt_has_no_fitting_java_names_java_home(machine: Machine) -> None:
+def test_script_without_a_supported_java_in_apt_names_java_home(machine: Machine) -> None:
     machine.add("mvn", "redis-server").add_python("python-3.11", "python3")
 
     result = machine.run("openjdk-25-jre-headless maven")
@@ -314,7 +314,7 @@ def test_front_door_where_apt_has_no_fitting_java_names_java_home(machine: Machi
     assert "set JAVA_HOME" in result.last
 
 
-def test_front_door_in_a_folder_with_spaces_runs_through_a_plain_link(tmp_path: Path) -> None:
+def test_script_in_a_folder_with_spaces_runs_through_a_plain_link(tmp_path: Path) -> None:
     machine = Machine(tmp_path, "my shop ü")
     machine.add("mvn", "redis-server").add_python("python-3.11", "python3")
     machine.add_java(17, on_path=True)
@@ -323,12 +323,12 @@ def test_front_door_in_a_folder_with_spaces_runs_through_a_plain_link(tmp_path: 
 
     assert result.code == 0, result.error
     root = result.output.split("root=")[1].split(" java=")[0]
-    assert PLAIN.fullmatch(root)
+    assert SAFE_PATH.fullmatch(root)
     assert Path(root).resolve() == machine.project
     assert machine.run().output == result.output
 
 
-def test_front_door_never_follows_a_link_of_another_user(tmp_path: Path) -> None:
+def test_script_with_a_link_of_another_user_fails(tmp_path: Path) -> None:
     machine = Machine(tmp_path, "my shop")
     machine.add("mvn", "redis-server").add_python("python-3.11", "python3")
     machine.add_java(17, on_path=True)

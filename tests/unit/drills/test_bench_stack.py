@@ -1,4 +1,4 @@
-"""Two drills or benches on one folder: the second refuses."""
+"""Exclusive use of a stack folder by one drill or bench."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from benchmarks.bench_stack import bench_settings, empty_stack
 from include.contracts.errors import TerminalError
 
 
-def test_empty_stack_on_a_folder_in_use_refuses_with_one_line(tmp_path: Path) -> None:
+def test_empty_stack_of_a_folder_in_use_raises_a_one_line_error(tmp_path: Path) -> None:
     settings = bench_settings().replace(local={"state_dir": tmp_path / "drill"})
     with empty_stack(settings):
         with (

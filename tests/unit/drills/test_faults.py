@@ -1,14 +1,14 @@
-"""Whether a fault took effect, read from Airflow's task instances."""
+"""Fault effects counted in Airflow's task instances."""
 
 from typing import Any
 
 import pytest
 
-from drills.faults import _failed_attempts, _is_interrupted
+from drills.faults import _count_failed_attempts, _is_interrupted
 
 
 def task(**changes: Any) -> dict[str, Any]:
-    """A task instance of the first attempt, as Airflow's API returns it."""
+    """Return a task instance of the first attempt in the format of Airflow's API."""
     return {
         "dag_run_id": "run-1",
         "task_id": "act",
@@ -40,4 +40,4 @@ def test_failed_attempts_of_a_run_count_earlier_tries_and_a_final_failure() -> N
         task(dag_run_id="run-3", state="failed"),
         task(dag_run_id="run-4", try_number=0, state=None),
     ]
-    assert list(_failed_attempts(tasks).values()) == [0, 2, 1, 0]
+    assert list(_count_failed_attempts(tasks).values()) == [0, 2, 1, 0]

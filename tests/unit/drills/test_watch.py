@@ -1,50 +1,50 @@
-"""What a drill reads out of its samples."""
+"""Recovery times computed from freshness samples."""
 
 import pytest
 
-from cli.drill import VICTIMS
+from cli.drill import FAULT_HELP
 from drills.faults import FAULTS
-from drills.watch import Recovery, Sample, recovery
+from drills.watch import Recovery, Sample, measure_recovery
 
 FAULT = 100.0
 
 
-def _flow(*newest: float) -> list[Sample]:
-    """A sample a second from 98 on."""
-    return [Sample(98.0 + number, at) for number, at in enumerate(newest)]
+def _samples(*newest: float) -> list[Sample]:
+    """Return one sample a second, the first at 98."""
+    return [Sample(98.0 + number, arrived_at) for number, arrived_at in enumerate(newest)]
 
 
-def test_a_flow_that_never_stops_needs_no_recovery() -> None:
-    assert recovery(_flow(97, 98, 99, 100, 101, 102), FAULT) == Recovery(1.0, 0.0, 0.0)
+def test_measure_recovery_without_a_stall_is_zero() -> None:
+    assert measure_recovery(_samples(97, 98, 99, 100, 101, 102), FAULT) == Recovery(1.0, 0.0, 0.0)
 
 
-def test_recovery_is_when_newer_sessions_come_again() -> None:
-    samples = _flow(97, 98, 99, 99, 99, 99, 99, 99, 103, 105)
-    assert recovery(samples, FAULT) == Recovery(stood_still_s=6.0, rising_s=6.0, fresh_s=6.0)
+def test_measure_recovery_after_a_stall_ends_with_the_next_newer_session() -> None:
+    samples = _samples(97, 98, 99, 99, 99, 99, 99, 99, 103, 105)
+    assert measure_recovery(samples, FAULT) == Recovery(stall_s=6.0, recovery_s=6.0, lag_recovery_s=6.0)
 
 
-def test_what_was_under_way_when_it_died_does_not_count_as_recovery() -> None:
-    samples = _flow(97, 98, 99, 100, 101, 101, 101, 101, 101, 101, 101, 108, 109)
-    assert recovery(samples, FAULT).rising_s == 9.0
+def test_measure_recovery_ignores_in_flight_sessions_after_the_fault() -> None:
+    samples = _samples(97, 98, 99, 100, 101, 101, 101, 101, 101, 101, 101, 108, 109)
+    assert measure_recovery(samples, FAULT).recovery_s == 9.0
 
 
-def test_looks_that_nobody_answered_do_not_hide_a_standstill() -> None:
+def test_measure_recovery_with_missing_samples_counts_the_gap_as_a_stall() -> None:
     samples = [Sample(99, 98), Sample(140, 139), Sample(141, 140)]
-    assert recovery(samples, FAULT) == Recovery(41.0, 40.0, 40.0)
+    assert measure_recovery(samples, FAULT) == Recovery(41.0, 40.0, 40.0)
 
 
-def test_a_flow_that_stays_dead_has_not_recovered_before_the_end() -> None:
-    samples = _flow(97, 98, 99, *[99] * 60)
-    result = recovery(samples, FAULT)
-    assert result.rising_s == samples[-1].at - FAULT
-    assert result.fresh_s is None
+def test_measure_recovery_of_a_stall_until_the_end_lasts_to_the_last_sample() -> None:
+    samples = _samples(97, 98, 99, *[99] * 60)
+    result = measure_recovery(samples, FAULT)
+    assert result.recovery_s == samples[-1].timestamp - FAULT
+    assert result.lag_recovery_s is None
 
 
-@pytest.mark.parametrize("samples", [[], _flow(97, 98), [Sample(101, 100)]])
-def test_samples_must_lie_on_both_sides(samples: list[Sample]) -> None:
+@pytest.mark.parametrize("samples", [[], _samples(97, 98), [Sample(101, 100)]])
+def test_measure_recovery_without_samples_on_both_sides_raises(samples: list[Sample]) -> None:
     with pytest.raises(ValueError, match="both sides"):
-        recovery(samples, FAULT)
+        measure_recovery(samples, FAULT)
 
 
-def test_every_fault_has_its_command() -> None:
-    assert FAULTS.keys() == VICTIMS.keys()
+def test_cli_has_a_command_for_each_fault() -> None:
+    assert FAULTS.keys() == FAULT_HELP.keys()

@@ -1,4 +1,4 @@
-"""The version of a stack's stored state."""
+"""Version of a stack's stored state."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def test_require_current_state_of_a_new_stack_writes_the_version_once(layout: La
 
 
 @pytest.mark.parametrize("version", [None, "1", "3"])
-def test_require_current_state_of_another_version_is_refused_and_changes_nothing(
+def test_require_current_state_of_another_version_raises_and_changes_nothing(
     layout: Layout, version: str | None
 ) -> None:
     (layout.data / "kafka").mkdir()

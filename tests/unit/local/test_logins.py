@@ -1,4 +1,4 @@
-"""Logins of a local stack's Airflow: made once, shown once, and added to a stack of an earlier version."""
+"""Logins of a local stack's Airflow: created once, shown once, and added to stacks of an earlier version."""
 
 import io
 import json
@@ -23,7 +23,7 @@ def layout(tmp_path: Path) -> Layout:
     return made
 
 
-def test_ensure_keys_new_stack_gets_two_logins_with_passwords_of_their_own(layout: Layout) -> None:
+def test_ensure_keys_of_a_new_stack_creates_two_logins_with_different_passwords(layout: Layout) -> None:
     with pytest.raises(TerminalError, match="showroom up"):
         viewer_login(layout)
     airflow.ensure_keys(layout)
@@ -38,7 +38,7 @@ def test_ensure_keys_new_stack_gets_two_logins_with_passwords_of_their_own(layou
     assert {stat.S_IMODE(path.stat().st_mode) for path in layout.conf.iterdir()} == {0o600}
 
 
-def test_ensure_keys_stack_of_an_earlier_version_gets_a_viewer_and_keeps_the_rest(layout: Layout) -> None:
+def test_ensure_keys_of_an_earlier_stack_adds_a_viewer_and_retains_the_rest(layout: Layout) -> None:
     earlier = {"password": "p" * 16, "jwt": "j", "fernet": "f", "session": "s"}
     (layout.conf / airflow.KEYS_FILE).write_text(json.dumps(earlier))
 
@@ -49,7 +49,7 @@ def test_ensure_keys_stack_of_an_earlier_version_gets_a_viewer_and_keeps_the_res
     assert now == earlier
 
 
-def test_status_shows_both_passwords_once(layout: Layout) -> None:
+def test_status_details_airflow_shows_both_passwords_once(layout: Layout) -> None:
     airflow.ensure_keys(layout)
     settings = Settings(local=LocalSettings(state_dir=layout.root))
 

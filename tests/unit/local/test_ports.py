@@ -1,4 +1,4 @@
-"""A taken port is found before a server is started."""
+"""Check of free ports before the start of a server."""
 
 import socket
 
@@ -6,7 +6,7 @@ import pytest
 
 from include.contracts.errors import PortTakenError
 from include.contracts.settings import LOOPBACK
-from local.ports import is_free, require_free
+from local.ports import is_free, require_free_ports
 from local.program import Program
 
 
@@ -22,11 +22,11 @@ def program(port: int) -> Program:
         priority=1,
         probe=lambda: None,
         address="",
-        ports={"Thing's door": port},
+        ports={"Thing's port": port},
     )
 
 
-def test_a_port_is_free_once_its_listener_is_gone() -> None:
+def test_is_free_after_the_listener_closed_is_true() -> None:
     with listening() as server:
         port = server.getsockname()[1]
         assert not is_free(port)
@@ -34,12 +34,12 @@ def test_a_port_is_free_once_its_listener_is_gone() -> None:
     assert is_free(port)
 
 
-def test_a_listener_on_all_addresses_takes_the_port_too() -> None:
+def test_is_free_with_a_listener_on_all_addresses_is_false() -> None:
     with socket.create_server(("", 0)) as server:
         assert not is_free(server.getsockname()[1])
 
 
-def test_a_connection_that_is_winding_down_does_not_take_the_port() -> None:
+def test_is_free_with_a_connection_in_time_wait_is_true() -> None:
     server = listening()
     port = server.getsockname()[1]
     with server, socket.create_connection((LOOPBACK, port)):
@@ -49,10 +49,10 @@ def test_a_connection_that_is_winding_down_does_not_take_the_port() -> None:
     assert is_free(port)
 
 
-def test_all_taken_ports_are_named_at_once() -> None:
-    with listening() as one, listening() as two:
-        ports = [server.getsockname()[1] for server in (one, two)]
-        with pytest.raises(PortTakenError) as caught:
-            require_free(program(port) for port in ports)
+def test_require_free_ports_names_all_taken_ports() -> None:
+    with listening() as first, listening() as second:
+        ports = [server.getsockname()[1] for server in (first, second)]
+        with pytest.raises(PortTakenError) as raised:
+            require_free_ports(program(port) for port in ports)
 
-    assert all(f"port {port} of Thing's door is taken by" in str(caught.value) for port in ports)
+    assert all(f"port {port} of Thing's port is taken by" in str(raised.value) for port in ports)

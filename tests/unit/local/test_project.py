@@ -1,4 +1,4 @@
-"""Where the state of a stack may lie."""
+"""State folder of a stack, its permissions, and atomic writes."""
 
 from pathlib import Path
 
@@ -11,28 +11,26 @@ from local.project import ROOT, state_dir
 from local.servers import elasticsearch
 
 
-def test_a_relative_state_folder_lies_in_the_project_whatever_the_callers_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_state_dir_with_a_relative_path_is_below_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
     assert state_dir(Settings()) == ROOT / ".showroom" / "stack"
 
 
 @pytest.mark.parametrize("folder", [ROOT, ROOT.parent, Path("/"), Path()])
-def test_the_project_is_never_taken_for_state(folder: Path) -> None:
-    with pytest.raises(SettingsError, match="holds the project itself"):
+def test_state_dir_that_contains_the_project_raises(folder: Path) -> None:
+    with pytest.raises(SettingsError, match="contains the project"):
         state_dir(Settings(local=LocalSettings(state_dir=folder)))
 
 
-def test_a_path_too_long_for_a_socket_is_told_with_the_setting_to_change() -> None:
+def test_state_dir_too_long_for_a_socket_names_the_setting() -> None:
     with pytest.raises(SettingsError, match="set SHOWROOM_LOCAL_STATE_DIR to a shorter path"):
         state_dir(Settings(local=LocalSettings(state_dir=Path("/tmp") / ("x" * 80))))
 
 
 @pytest.mark.parametrize("name", ["my state", "zustände", "a'b"])
-def test_state_dir_with_characters_that_servers_cannot_take_is_refused_with_the_rule(name: str) -> None:
-    with pytest.raises(SettingsError, match="use letters of ASCII, digits"):
+def test_state_dir_with_unsupported_characters_raises_with_the_rule(name: str) -> None:
+    with pytest.raises(SettingsError, match="use only ASCII letters, digits"):
         state_dir(Settings(local=LocalSettings(state_dir=Path("/tmp") / name)))
 
 
@@ -41,15 +39,15 @@ def test_state_dir_below_a_linked_project_keeps_the_links_path(tmp_path: Path, m
     real.mkdir()
     link.symlink_to(real)
     monkeypatch.setattr("local.project.ROOT", link)
-    monkeypatch.setattr("local.project.LONGEST_STATE_DIR", 200)
+    monkeypatch.setattr("local.project.MAX_STATE_DIR_CHARACTERS", 200)
 
     assert state_dir(Settings()) == link / ".showroom" / "stack"
     assert state_dir(Settings(local=LocalSettings(state_dir=real / "state"))) == link / "state"
-    with pytest.raises(SettingsError, match="holds the project itself"):
+    with pytest.raises(SettingsError, match="contains the project"):
         state_dir(Settings(local=LocalSettings(state_dir=real)))
 
 
-def test_elasticsearch_under_another_user_is_checked_on_both_ways_to_a_linked_project(tmp_path: Path) -> None:
+def test_ancestors_of_a_linked_project_include_both_paths(tmp_path: Path) -> None:
     home = tmp_path / "home"
     (home / "my shop").mkdir(parents=True)
     link = tmp_path / "project"
@@ -58,7 +56,7 @@ def test_elasticsearch_under_another_user_is_checked_on_both_ways_to_a_linked_pr
     assert {home, tmp_path, link} <= elasticsearch._ancestors(link)
 
 
-def test_layout_create_and_close_admit_the_owner_only(tmp_path: Path) -> None:
+def test_layout_create_and_close_set_owner_only_modes(tmp_path: Path) -> None:
     layout = Layout.of(Settings(local=LocalSettings(state_dir=tmp_path / "s")))
     layout.create()
     made = [folder.stat().st_mode & 0o777 for folder in (*layout.folders, layout.tmp)]
@@ -70,7 +68,7 @@ def test_layout_create_and_close_admit_the_owner_only(tmp_path: Path) -> None:
     assert layout.data.stat().st_mode & 0o777 == 0o700
 
 
-def test_private_files_new_file_and_folder_belong_to_the_owner_and_the_mask_is_restored(tmp_path: Path) -> None:
+def test_private_files_sets_owner_only_modes_and_restores_the_umask(tmp_path: Path) -> None:
     with private_files():
         (tmp_path / "folder").mkdir()
         (tmp_path / "file").touch()
@@ -80,11 +78,11 @@ def test_private_files_new_file_and_folder_belong_to_the_owner_and_the_mask_is_r
     assert modes == {"folder": 0o700, "file": 0o600, "later": 0o644}
 
 
-def test_a_file_is_replaced_as_a_whole_with_its_mode(tmp_path: Path) -> None:
+def test_write_text_replaces_file_and_mode_atomically(tmp_path: Path) -> None:
     path = tmp_path / "new" / "file"
     write_text(path, "one", mode=0o600)
     write_text(path, "two", mode=0o600)
 
     assert path.read_text() == "two"
     assert path.stat().st_mode & 0o777 == 0o600
-    assert [left.name for left in path.parent.iterdir()] == ["file"]
+    assert [entry.name for entry in path.parent.iterdir()] == ["file"]

@@ -1,4 +1,4 @@
-"""The one table of the status, and the remarks below it."""
+"""Status table and its remarks."""
 
 import io
 import os
@@ -10,7 +10,7 @@ from cli.status import remarks, table
 from include.supervise.stage_status import StageRow
 from local import processes
 from local.stack import ProgramStatus
-from local.throughput import Flow, by_process
+from local.throughput import StageThroughput, by_process
 
 
 def program(name: str, state: str = "RUNNING", **more: object) -> ProgramStatus:
@@ -18,33 +18,33 @@ def program(name: str, state: str = "RUNNING", **more: object) -> ProgramStatus:
     return ProgramStatus(name=name, title=name, state=state, **fields)  # type: ignore[arg-type]
 
 
-def gate(**more: object) -> Flow:
+def gate(**more: object) -> StageThroughput:
     fields: dict[str, object] = {"rate": 12.345, "lag": 1_234, "note": "", "state": "ok", **more}
-    return Flow(stage="gate", **fields)  # type: ignore[arg-type]
+    return StageThroughput(stage="gate", **fields)  # type: ignore[arg-type]
 
 
-def printed(programs: list[ProgramStatus], flows: dict[str, Flow]) -> list[list[str]]:
+def printed(programs: list[ProgramStatus], flows: dict[str, StageThroughput]) -> list[list[str]]:
     console = Console(file=io.StringIO(), width=150)
     console.print(table(programs, flows))
     assert isinstance(console.file, io.StringIO)
     return [line.split() for line in console.file.getvalue().splitlines()]
 
 
-def test_a_process_has_memory_address_and_the_flow_of_its_stage() -> None:
-    head, kafka, shown, total = printed([program("kafka"), program("gate-0")], {"gate-0": gate()})
+def test_table_row_has_memory_address_and_throughput_of_its_stage() -> None:
+    head, kafka, rows, total = printed([program("kafka"), program("gate-0")], {"gate-0": gate()})
     assert head == ["process", "state", "pid", "up", "for", "memory", "address", "stage", "rate", "lag"]
     assert kafka == ["kafka", "running", "7", "1:01:01", "350", "MB", "127.0.0.1:1"]
-    assert shown[-3:] == ["gate", "12.3/s", "1,234"]
+    assert rows[-3:] == ["gate", "12.3/s", "1,234"]
     assert total == ["700", "MB"]
 
 
-def test_what_does_not_run_has_no_figures() -> None:
+def test_table_row_of_a_stopped_process_has_no_readings() -> None:
     stopped = program("kafka", "STOPPED", pid=None, uptime_s=None, memory=None)
     assert printed([stopped], {})[1] == ["kafka", "stopped", "127.0.0.1:1"]
     assert list(remarks([stopped], {})) == ["nothing runs: ./showroom up"]
 
 
-def test_what_is_unknown_is_left_empty() -> None:
+def test_table_row_with_unknown_readings_leaves_them_empty() -> None:
     assert printed([program("gate-0")], {"gate-0": gate(rate=None, lag=None)})[1][-1] == "gate"
 
 
@@ -56,23 +56,23 @@ def test_what_is_unknown_is_left_empty() -> None:
         ("ORPHAN", "kafka runs without a supervisor: ./showroom up, or down"),
     ],
 )
-def test_what_is_wrong_is_one_line_with_a_remedy(state: str, message: str) -> None:
+def test_remarks_of_a_failed_process_are_one_line_with_a_remedy(state: str, message: str) -> None:
     assert list(remarks([program("kafka", state), program("redis")], {})) == [message]
 
 
-def test_stage_note_is_printed() -> None:
+def test_remarks_include_the_note_of_a_stage() -> None:
     flows = {"gate-0": gate(state="failing", note="no gate process; see the log")}
     assert list(remarks([program("gate-0")], flows)) == ["gate failing: no gate process; see the log"]
 
 
-def test_stages_stand_at_the_process_that_does_the_work() -> None:
+def test_by_process_assigns_each_stage_to_its_process() -> None:
     rows = [
         StageRow(stage="ingest", state="ok", note="", rate=1.0, lag=None),
         StageRow(stage="stream", state="waiting", note="n", rate=None, lag=3),
         StageRow(stage="archive", state="ok", note="", rate=None, lag=0),
     ]
     result = by_process(rows)
-    assert {name: one.stage for name, one in result.items()} == {
+    assert {name: row.stage for name, row in result.items()} == {
         "kafka": "ingest",
         "flink-taskmanager": "stream",
         "mongodb": "archive",
@@ -80,6 +80,6 @@ def test_stages_stand_at_the_process_that_does_the_work() -> None:
     assert result["flink-taskmanager"].lag == 3
 
 
-def test_memory_of_a_living_and_of_a_gone_process() -> None:
+def test_memory_of_a_missing_process_is_none() -> None:
     assert (processes.memory(os.getpid()) or 0) > 1_000_000
     assert processes.memory(2**22 + 1) is None

@@ -1,4 +1,4 @@
-"""What supervisord reads is what the programs say."""
+"""supervisord's configuration rendered from programs."""
 
 import configparser
 from pathlib import Path
@@ -35,7 +35,7 @@ def parsed(text: str) -> configparser.RawConfigParser:
     return parser
 
 
-def test_supervisord_itself_takes_the_configuration(tmp_path: Path) -> None:
+def test_render_output_is_accepted_by_supervisord(tmp_path: Path) -> None:
     for folder in ("conf", "log", "run"):
         (tmp_path / folder).mkdir()
     config = tmp_path / "conf" / "supervisord.conf"
@@ -54,20 +54,20 @@ def test_supervisord_itself_takes_the_configuration(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", ["", "plain", "a,b", "50 %", "redis://:pass@host:1/0", "a;b#c", "it's"])
-def test_values_arrive_in_the_environment_as_they_are(tmp_path: Path, value: str) -> None:
+def test_render_preserves_environment_values(tmp_path: Path, value: str) -> None:
     text = render([program(environment={"VALUE": value})], layout(tmp_path), tmp_path / "s")
 
     environment = parsed(text)["program:thing"]["environment"].replace("%%", "%")
     assert dict_of_key_value_pairs(environment)["VALUE"] == value
 
 
-@pytest.mark.parametrize("value", ['say "no"', "back\\slash", "two\nlines", "comment ; here", "comment # here"])
-def test_values_that_cannot_be_written_are_refused(tmp_path: Path, value: str) -> None:
+@pytest.mark.parametrize("value", ['a "quote"', "back\\slash", "two\nlines", "comment ; here", "comment # here"])
+def test_render_of_unsupported_characters_raises(tmp_path: Path, value: str) -> None:
     with pytest.raises(SettingsError):
         render([program(environment={"VALUE": value})], layout(tmp_path), tmp_path / "s")
 
 
-def test_a_changed_file_changes_the_program(tmp_path: Path) -> None:
+def test_render_of_a_changed_file_changes_the_program(tmp_path: Path) -> None:
     def with_file(text: str) -> str:
         return render([program(files=lambda: {tmp_path / "thing.conf": text})], layout(tmp_path), tmp_path / "s")
 
