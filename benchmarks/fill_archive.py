@@ -43,7 +43,7 @@ def run(
         if batch:
             with store.errors("write sessions"):
                 into.insert_many(batch, ordered=False)
-    typer.echo(msgspec.json.encode(shop.ledger.intent).decode())
+    typer.echo(msgspec.json.encode(shop.ground_truth.intent).decode())
 
 
 def admitted(shop: SessionGenerator, settings: Settings) -> Iterator[store.Document]:

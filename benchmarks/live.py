@@ -16,8 +16,8 @@ from include.serving import queries
 from include.serving.client import connect
 from local.stack import SERVERS, Stack
 from local.stream_job import start_job
-from local.verification.count_check import Position, account, position, wait_until_indexed
-from local.verification.freshness import Freshness, Probe
+from local.verification.count_check import Baseline, compare_counts, take_baseline, wait_until_indexed
+from local.verification.freshness import Freshness, FreshnessProbe
 
 TARGETS = {
     "sessions_per_s": ("at least", 4_000.0),
@@ -83,7 +83,7 @@ def _through(
     stack: Stack, settings: Settings, gates: list[str], *, sessions: int, seed: int, population: int | None
 ) -> dict[str, Any]:
     """Fill the raw topic, then let the gate loose on it; figures once everything is indexed."""
-    since = position(settings)
+    since = take_baseline(settings)
     on_progress(f"filling sessions.raw with {sessions:,} visits")
     expected = preload(settings, sessions=sessions, seed=seed, population=population).expected
     before = usage(stack, SERVERS)
@@ -112,14 +112,14 @@ def steady(settings: Settings, per_s: float, seed: int) -> Freshness:
     now = datetime.now(UTC)
     plan = Plan.of(settings, seed=seed, start=now - timedelta(days=1), end=now, sessions=round(per_s * STEADY_S))
     emissions = list(synthesize(plan))  # made before, so that making them does not disturb the measurement
-    with Probe(settings, every=max(1, round(per_s / SAMPLED_PER_S))) as probe:
+    with FreshnessProbe(settings, every=max(1, round(per_s / SAMPLED_PER_S))) as probe:
         publish(settings, probe.watch(emissions), rate=per_s, on_acknowledged=probe.produced)
         return probe.result(PATIENCE_S)
 
 
-def _unaccounted(settings: Settings, expected: Any, since: Position) -> int:
+def _unaccounted(settings: Settings, expected: Any, since: Baseline) -> int:
     """Sum of all differences between what is expected and what each stage holds."""
-    return round(sum(abs(line.difference) for line in account(settings, expected, since)))
+    return round(sum(abs(line.difference) for line in compare_counts(settings, expected, since)))
 
 
 def _documents(settings: Settings) -> list[dict[str, object]]:

@@ -51,8 +51,8 @@ def demo(
     from local.demo import pause as demo_pause
     from local.demo import plan as demo_plan
     from local.demo import summary as demo_screen
-    from local.demo.progress import Steps, remember, remembered
-    from local.demo.run import DemoConfig, run, run_night, run_replay, start_platform
+    from local.demo.progress import Steps, load_durations, save_durations
+    from local.demo.run import DemoConfig, run, run_nightly, run_replay, start_platform
     from local.layout import Layout
     from local.supervisord import Supervisor
 
@@ -63,27 +63,27 @@ def demo(
     running = Supervisor(layout).running()
     plan = demo_plan.replayed(replay, running=running) if replay else demo_plan.synthetic(show, running=running)
     durations = layout.data / DURATIONS
-    steps = Steps(plan, partial(_line, console), remembered(durations))
+    steps = Steps(plan, partial(_line, console), load_durations(durations))
     try:
-        with demo_pause.undone(settings, partial(_line, console)):
+        with demo_pause.unpause_on_exit(settings, partial(_line, console)):
             start_platform(settings, steps)
             if replay is None:
                 outcome = run(settings, show, steps)
                 _account(console, outcome)
-                nightly = run_night(settings, show, steps)
+                nightly = run_nightly(settings, show, steps)
             else:
                 outcome, nightly = run_replay(settings, replay, format, steps, console), None
                 _account(console, outcome)
         steps.end()
     finally:
-        remember(durations, steps.took)
+        save_durations(durations, steps.durations)
     if nightly is not None:
         from local.demo.nightly_tables import tables
 
         console.print(f"\nNightly run, {nightly.seconds:.0f} s", style="bold")
         console.print(*tables(nightly), sep="\n")
-    console.print(demo_screen.screen(settings, outcome, nightly, steps.seconds), soft_wrap=True)
-    if demo_screen.wrong(outcome, nightly):
+    console.print(demo_screen.render_summary(settings, outcome, nightly, steps.seconds), soft_wrap=True)
+    if demo_screen.find_problems(outcome, nightly):
         raise typer.Exit(1)
 
 

@@ -24,7 +24,7 @@ from local.airflow_login import connect_airflow
 from local.project import ROOT
 from local.stack import Stack
 from local.stream_job import start_job, wait_started
-from local.verification.count_check import Line, account, position, wait_until_indexed
+from local.verification.count_check import StageCount, compare_counts, take_baseline, wait_until_indexed
 
 RESULTS = Path(__file__).parent / "results"
 PORT_OFFSET = 2_500
@@ -57,7 +57,7 @@ def run(name: str, per_s: float, seed: int) -> str:
     settings, everything = drill_settings(**fault.settings), fault.programs is None
     with empty_stack(settings) as stack:
         started_s = start(stack, fault.programs)
-        since = position(settings, archive=everything)
+        since = take_baseline(settings, archive=everything)
         load, ledger = _load(settings, per_s, seed)
         on_progress(f"{per_s:g} sessions a second for {BEFORE_S + AFTER_S:g} s; the fault comes after {BEFORE_S:g} s")
         with ThreadPoolExecutor(1) as background, Watch(settings) as watch:
@@ -109,10 +109,10 @@ def _load(settings: Settings, per_s: float, seed: int) -> tuple[list[Any], Groun
     now = datetime.now(UTC)
     sessions = round(per_s * (BEFORE_S + AFTER_S))
     synthesis = synthesize(Plan.of(settings, seed=seed, start=now - timedelta(days=1), end=now, sessions=sessions))
-    return list(synthesis), synthesis.ledger
+    return list(synthesis), synthesis.ground_truth
 
 
-def _account(stack: Stack, ledger: GroundTruth, since: Any, *, archive: bool) -> list[Line]:
+def _account(stack: Stack, ledger: GroundTruth, since: Any, *, archive: bool) -> list[StageCount]:
     """Once everything has come through, MongoDB included; what is missing is for the lines to tell."""
     settings = stack.settings
     try:
@@ -121,7 +121,7 @@ def _account(stack: Stack, ledger: GroundTruth, since: Any, *, archive: bool) ->
             _archive(stack)
     except NotReadyError as error:
         on_progress(str(error))
-    lines = account(settings, ledger.expected, since, archive=archive)
+    lines = compare_counts(settings, ledger.expected, since, archive=archive)
     for line in lines:
         if line.difference:
             on_progress(f"{line.stage}: {line.what}: {line.expected:g} expected, {line.actual:g} found")

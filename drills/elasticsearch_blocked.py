@@ -24,13 +24,13 @@ from drills.live import RestartCounter, WaitLog, balance_of, combined, lines_of,
 from drills.watch import FRESH_S, Sample, Watch, recovery
 from include.contracts.index_documents import STREAM_INDICES, index_name
 from include.contracts.settings import Settings
-from include.ingest.expected_counts import Expected
+from include.ingest.expected_counts import ExpectedCounts
 from include.ingest.generator import synthesize
 from include.ingest.labelled_record import LabelledRecord
 from include.ingest.plan import Plan
 from include.ingest.publisher import publish
 from include.serving.client import connect
-from local.verification.count_check import position
+from local.verification.count_check import take_baseline
 
 BEFORE_S, BETWEEN_S, AFTER_S = 20.0, 25.0, 5.0
 LIMIT_MARGIN_S = 3.0
@@ -64,7 +64,7 @@ def run(per_s: float, seed: int, fault_s: float) -> str:
     settings = drill_settings()
     with empty_stack(settings) as stack:
         start(stack)
-        since = position(settings)
+        since = take_baseline(settings)
         load, expected = _load(settings, per_s, seed, fault_s)
         calm, log = RestartCounter(settings), WaitLog(stack.log_path("flink-taskmanager"))
         effects: dict[str, int] = {}
@@ -109,7 +109,7 @@ def _is_fresh(samples: Sequence[Sample], now: float) -> bool:
     return bool(samples) and now - samples[-1].newest <= FRESH_S
 
 
-def _load(settings: Settings, per_s: float, seed: int, fault_s: float) -> tuple[list[LabelledRecord], Expected]:
+def _load(settings: Settings, per_s: float, seed: int, fault_s: float) -> tuple[list[LabelledRecord], ExpectedCounts]:
     """The steady load, and each second a session of a month that has no index before the second fault."""
     now = datetime.now(UTC)
     until_limit_s = BEFORE_S + fault_s + BETWEEN_S
@@ -129,7 +129,7 @@ def _load(settings: Settings, per_s: float, seed: int, fault_s: float) -> tuple[
         if number % step == 0 and others:
             mixed.append(others.pop(0))
         mixed.append(labelled)
-    return [*mixed, *others], combined(steady.ledger.expected, rare.ledger.expected)
+    return [*mixed, *others], combined(steady.ground_truth.expected, rare.ground_truth.expected)
 
 
 @contextmanager

@@ -13,18 +13,18 @@ from benchmarks.bench_stack import on_progress
 from include.contracts.errors import NotReadyError
 from include.contracts.settings import Settings
 from include.contracts.topics import DEAD
-from include.ingest.expected_counts import Expected
+from include.ingest.expected_counts import ExpectedCounts
 from include.supervise.decision_log import DecisionLog
 from include.supervise.flink_rest import FlinkRest
 from include.supervise.stream_job import get_job_status
-from local.verification.count_check import Line, Position, account, wait_until_indexed
+from local.verification.count_check import Baseline, StageCount, compare_counts, wait_until_indexed
 
 PATIENCE_S = 240.0
 LAST_ENTRIES = 500
 WAITING = "waiting for Elasticsearch"
 
 
-def combined(first: Expected, second: Expected) -> Expected:
+def combined(first: ExpectedCounts, second: ExpectedCounts) -> ExpectedCounts:
     """Return the counts of two loads together. Users and rows of kpi_minute are not united, and not compared."""
     return msgspec.structs.replace(
         first,
@@ -37,20 +37,20 @@ def combined(first: Expected, second: Expected) -> Expected:
     )
 
 
-def lines_of(settings: Settings, expected: Expected, since: Position) -> list[Line]:
+def lines_of(settings: Settings, expected: ExpectedCounts, since: Baseline) -> list[StageCount]:
     """Wait until everything is indexed, then account for each stage; differences are logged."""
     try:
         wait_until_indexed(settings, expected, since, PATIENCE_S)
     except NotReadyError as error:
         on_progress(str(error))
-    lines = account(settings, expected, since)
+    lines = compare_counts(settings, expected, since)
     for line in lines:
         if line.difference:
             on_progress(f"{line.stage}: {line.what}: {line.expected:g} expected, {line.actual:g} found")
     return lines
 
 
-def balance_of(lines: Sequence[Line]) -> dict[str, int]:
+def balance_of(lines: Sequence[StageCount]) -> dict[str, int]:
     """Return the figures lost, duplicated and dead_letters."""
     counts = [line for line in lines if line.what != DEAD]
     return {

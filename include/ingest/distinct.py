@@ -36,7 +36,7 @@ class IntSet:
                 if bits >> location & 1:
                     yield page << PAGE_BITS | location
 
-    def unite(self, other: "IntSet") -> None:
+    def update(self, other: "IntSet") -> None:
         """Put in all that `other` holds."""
         for page, bits in other._pages.items():
             self._pages[page] = self._pages.get(page, 0) | bits
@@ -80,6 +80,6 @@ class DistinctCounter:
         return None if self._seen is None else len(self._seen)
 
     @property
-    def exact(self) -> bool:
+    def is_exact(self) -> bool:
         """Whether every text so far is remembered."""
         return self._seen is not None

@@ -41,7 +41,7 @@ class KpiRow(Struct, frozen=True, kw_only=True):
     users: int
 
 
-class Expected(Struct, frozen=True, kw_only=True):
+class ExpectedCounts(Struct, frozen=True, kw_only=True):
     """Counts that raw, the gate, the indices and the KPIs must show.
 
     `verdicts` holds `valid` and every reason that occurs; `unique_users` those with an admitted session
@@ -69,7 +69,7 @@ class Expected(Struct, frozen=True, kw_only=True):
         return self.produced - self.valid
 
 
-class Account:
+class Tally:
     """Adds records up while they are made."""
 
     def __init__(self) -> None:
@@ -80,11 +80,11 @@ class Account:
         self.rows: dict[str, IntSet] = defaultdict(IntSet)
         self._kpi: dict[str, list[Decimal | int]] = {}
 
-    def refuse(self, verdict: Verdict) -> None:
+    def count_rejected(self, verdict: Verdict) -> None:
         """Count a record the gate must refuse."""
         self.verdicts[verdict] += 1
 
-    def admit(self, session: Session, amount: Decimal, sentiments: Sequence[str] = ()) -> None:
+    def count_admitted(self, session: Session, amount: Decimal, sentiments: Sequence[str] = ()) -> None:
         """Count a record the gate must admit; `amount` is the exact value of what it bought."""
         self.verdicts[VALID] += 1
         self.views += len(session.views)
@@ -101,14 +101,14 @@ class Account:
             sums[2] += amount
             sums[3] += session.duration_s
 
-    def expected(self, unique_users: int | None) -> Expected:
+    def expected(self, unique_users: int | None) -> ExpectedCounts:
         """The counts so far."""
         kpi = {
             category: KpiTotal(sessions=int(n), purchases=int(bought), revenue=Decimal(money), duration_s=int(seconds))
             for category, (n, bought, money, seconds) in sorted(self._kpi.items())
         }
         every = kpi.get(KPI_ALL, KpiTotal())
-        return Expected(
+        return ExpectedCounts(
             produced=self.verdicts.total(),
             verdicts={str(verdict): count for verdict, count in sorted(self.verdicts.items())},
             unique_users=unique_users,
@@ -130,7 +130,7 @@ def categories(session: Session) -> list[str]:
     return [*dict.fromkeys(view.category for view in session.views if view.category is not None), KPI_ALL]
 
 
-def kpi_table(labelled_records: Iterable[LabelledRecord]) -> dict[tuple[datetime, str], KpiRow]:
+def build_kpi_table(labelled_records: Iterable[LabelledRecord]) -> dict[tuple[datetime, str], KpiRow]:
     """The kpi_minute rows of the records that must be admitted, by (minute, category).
 
     Holds the whole table, and the users of each row, in memory: for tests.

@@ -12,7 +12,7 @@ from include.ingest.plan import Fault
 
 VALID: Literal["valid"] = "valid"
 Verdict = Reason | Literal["valid"]
-KEYS_KEPT = 200_000
+MAX_CACHED_KEYS = 200_000
 
 
 class LabelledRecord(Struct, frozen=True, kw_only=True, gc=False):
@@ -29,7 +29,7 @@ class LabelledRecord(Struct, frozen=True, kw_only=True, gc=False):
     fault: Fault | None = None
 
 
-@lru_cache(maxsize=KEYS_KEPT)
+@lru_cache(maxsize=MAX_CACHED_KEYS)
 def partition_of(key: bytes | None, partitions: int) -> int:
     """The partition of a key: murmur2 as in every Kafka client; records without key go to partition 0."""
     if key is None:

@@ -16,7 +16,7 @@ DAG = "batch_nightly"
 STEPS = ("features", "similar", "neighbours", "train", "privacy", "explain", "promote")
 DEADLINE_S = 1_200.0
 POLL_S = 1.0
-AWAY_S = 60.0
+UNAVAILABLE_TIMEOUT_S = 60.0
 TASK_ENDED = (*ENDED, "upstream_failed", "skipped", "removed")
 
 OnProgress = Callable[[str], None]
@@ -64,7 +64,7 @@ def _follow(airflow: AirflowApi, run_id: str, on_progress: OnProgress, deadline_
             last = time.monotonic()
         except TransientError:
             # A step takes all processors there are; Airflow may be slow to answer.
-            if time.monotonic() - last > AWAY_S:
+            if time.monotonic() - last > UNAVAILABLE_TIMEOUT_S:
                 raise
             continue
         for name, state in states.items():

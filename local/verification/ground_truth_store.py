@@ -14,17 +14,17 @@ from include.ingest.replay import ReplayReport
 
 REPLAY = "replay:"
 # Uniting the users of more intervals than this takes longer than a person waits for `status`.
-MOST_LEDGERS = 1_000
+MAX_GROUND_TRUTHS = 1_000
 
 
 def store_ground_truth(settings: Settings, ledger: GroundTruth) -> None:
     """Keep the ledger of one plan whose records have been published; the same plan again replaces it."""
-    _keep(settings, ledger.plans[0].tag, msgspec.json.encode(ledger))
+    _store(settings, ledger.plans[0].tag, msgspec.json.encode(ledger))
 
 
 def store_replay(settings: Settings, name: str, report: ReplayReport) -> None:
     """Keep what a replayed log held; the same log replayed again counts once."""
-    _keep(settings, f"{REPLAY}{name}", msgspec.json.encode(report))
+    _store(settings, f"{REPLAY}{name}", msgspec.json.encode(report))
 
 
 def load_ground_truths(settings: Settings) -> dict[str, GroundTruth]:
@@ -43,11 +43,11 @@ class ExpectedTotals(NamedTuple):
     users: int
 
 
-def ground_truth(settings: Settings) -> ExpectedTotals | None:
+def load_expected_totals(settings: Settings) -> ExpectedTotals | None:
     """Return the truth about all sources that keep a ledger; None where none or too many to unite were kept."""
     with store.connect(settings) as client, store.errors("read the ledgers"):
         retained = _ledgers(client, settings)
-        if not 0 < retained.estimated_document_count() <= MOST_LEDGERS:
+        if not 0 < retained.estimated_document_count() <= MAX_GROUND_TRUTHS:
             return None
         results = {entry["_id"]: entry["ledger"] for entry in retained.find({}, {"ledger": True})}
     shops = [
@@ -60,14 +60,14 @@ def ground_truth(settings: Settings) -> ExpectedTotals | None:
 
 def unique_users(settings: Settings, admitted: int) -> int | None:
     """Return the users with an admitted session; None unless every one of the `admitted` sessions is in a ledger."""
-    truth = ground_truth(settings)
+    truth = load_expected_totals(settings)
     return truth.users if truth is not None and truth.sessions == admitted else None
 
 
-def _keep(settings: Settings, identity: str, ledger: bytes) -> None:
+def _store(settings: Settings, run_id: str, ledger: bytes) -> None:
     entry = {"ledger": ledger.decode(), "written_at": datetime.now(UTC)}
     with store.connect(settings) as client, store.errors("keep the ledger"):
-        _ledgers(client, settings).replace_one({"_id": identity}, entry, upsert=True)
+        _ledgers(client, settings).replace_one({"_id": run_id}, entry, upsert=True)
 
 
 def _ledgers(client: store.Client, settings: Settings) -> Collection[dict[str, Any]]:

@@ -21,7 +21,7 @@ from include.ingest.plan import FaultRates, Plan
 from include.ingest.publisher import publish
 from include.serving import queries
 from include.serving.client import connect
-from local.verification.count_check import Position, position
+from local.verification.count_check import Baseline, take_baseline
 from tests.e2e.checks import assert_accounted, assert_kpis, raw_record, rejected_since
 
 SAMPLES = 40
@@ -40,12 +40,12 @@ class Published:
             sessions=4_000,
             faults=FaultRates.scaled(5),
         )
-        self.since: Position = position(settings)
+        self.since: Baseline = take_baseline(settings)
         synthesis = synthesize(plan)
         self.labelled_records: list[LabelledRecord] = list(synthesis)
-        self.ledger: GroundTruth = synthesis.ledger
+        self.ground_truth: GroundTruth = synthesis.ground_truth
         publish(settings, self.labelled_records)
-        assert_accounted(settings, self.ledger.expected, self.since)
+        assert_accounted(settings, self.ground_truth.expected, self.since)
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +55,10 @@ def published(live: Settings) -> Published:
 
 
 def test_every_fault_is_planted_and_every_figure_balances(published: Published) -> None:
-    assert all(published.ledger.planted[fault] > 0 for fault in ("bot_user", "duplicate", "late", "empty", "too_long"))
-    assert len(published.ledger.expected.verdicts) > 12
+    assert all(
+        published.ground_truth.injected[fault] > 0 for fault in ("bot_user", "duplicate", "late", "empty", "too_long")
+    )
+    assert len(published.ground_truth.expected.verdicts) > 12
 
 
 def test_kpis_balance_row_by_row(live: Settings, published: Published) -> None:
@@ -66,11 +68,11 @@ def test_kpis_balance_row_by_row(live: Settings, published: Published) -> None:
 def test_users_are_estimated_closely(live: Settings, published: Published) -> None:
     with redis.Redis.from_url(live.redis.url.reveal()) as client:
         report = read_stats(client, live)
-    true = published.ledger.expected.unique_users
+    true = published.ground_truth.expected.unique_users
     assert true
     assert report.bloom_items == true
     assert report.users_unique == pytest.approx(true, rel=0.03)
-    assert report.verdicts == published.ledger.expected.verdicts
+    assert report.verdicts == published.ground_truth.expected.verdicts
 
 
 def test_refused_records_keep_their_bytes_reason_and_origin(live: Settings, published: Published) -> None:
@@ -120,7 +122,7 @@ def test_sentiments_are_those_of_the_ledger(live: Settings, published: Published
             label: queries.count(client, "product_sentiment", {"term": {"label": label}})
             for label in ("negative", "neutral", "positive")
         }
-    assert results == dict.fromkeys(results, 0) | published.ledger.expected.sentiments
+    assert results == dict.fromkeys(results, 0) | published.ground_truth.expected.sentiments
 
 
 def _check_summary(document: dict[str, Any], session: dict[str, Any], user: str) -> None:

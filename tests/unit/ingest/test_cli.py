@@ -72,6 +72,6 @@ def test_an_error_is_one_line(
     with pytest.raises(SystemExit) as caught:
         main()
     assert caught.value.code == 1
-    said = capsys.readouterr().err
-    assert word in said
-    assert said.count("\n") == 1
+    output = capsys.readouterr().err
+    assert word in output
+    assert output.count("\n") == 1

@@ -22,7 +22,7 @@ from include.ingest.labelled_record import LabelledRecord
 from include.ingest.plan import Limits
 from include.ingest.readers import lines as lines_module
 from include.ingest.readers import visit as visit_module
-from include.ingest.readers.lines import BadLineError, Notes, cells
+from include.ingest.readers.lines import BadLineError, ReaderStats, split_csv_line
 from include.ingest.replay import Replay, ReplayReport, check_format, replay
 from tests.unit.ingest.reference_gate import recount
 
@@ -137,7 +137,7 @@ def test_rees46_a_log_in_falling_order_gives_the_same_visits(write: Write) -> No
 
 
 def test_rees46_open_visits_are_bounded(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(visit_module, "MAX_OPEN", 3)
+    monkeypatch.setattr(visit_module, "MAX_OPEN_VISITS", 3)
     sessions, _, report = read(write(REES46, *(event("00:00:00", user=f"u{number}") for number in range(10))))
     assert len(sessions) == 10
     assert report.counts["closed_early"] == 6
@@ -408,16 +408,18 @@ def test_the_report_is_not_given_before_its_time(write: Write) -> None:
 @given(st.lists(st.tuples(st.integers(0, 7_200), st.integers(0, 3)), min_size=1, max_size=60))
 def test_gaps_cut_visits_exactly_at_half_an_hour(events: list[tuple[int, int]]) -> None:
     """Against a plain reading: sort each user's times, cut where more than 1,800 s lie between."""
-    notes = Notes()
+    notes = ReaderStats()
     visits = visit_module.OpenVisits(notes)
     base = datetime(2019, 10, 1, tzinfo=UTC)
     results: list[tuple[object, int, int]] = []
     for second, user in sorted(events):
         at = base + timedelta(seconds=second)
-        results += [(key, over.seconds, int((over.first - base).total_seconds())) for key, over in visits.silent(at)]
-        visit = visits.find(user)
-        (visit or visits.put(user, visit_module.OpenVisit(str(user), at))).touch(at)
-    results += [(key, over.seconds, int((over.first - base).total_seconds())) for key, over in visits.rest()]
+        results += [
+            (key, over.duration_s, int((over.first - base).total_seconds())) for key, over in visits.pop_expired(at)
+        ]
+        visit = visits.get(user)
+        (visit or visits.add(user, visit_module.OpenVisit(str(user), at))).extend(at)
+    results += [(key, over.duration_s, int((over.first - base).total_seconds())) for key, over in visits.pop_all()]
     expected = []
     for user in {user for _, user in events}:
         times = sorted(second for second, who in events if who == user)
@@ -429,7 +431,7 @@ def test_gaps_cut_visits_exactly_at_half_an_hour(events: list[tuple[int, int]]) 
 @given(st.text(max_size=60))
 def test_any_line_is_cells_or_a_bad_line(text: str) -> None:
     with suppress(BadLineError):
-        assert isinstance(cells(text), list)
+        assert isinstance(split_csv_line(text), list)
 
 
 @pytest.mark.parametrize(

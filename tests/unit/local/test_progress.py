@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from local.demo.progress import MAX_DURATIONS, Step, Steps, format_duration, remember, remembered
+from local.demo.progress import MAX_DURATIONS, Step, Steps, format_duration, load_durations, save_durations
 
 PLAN = (
     Step(name="wash", title="washing", seconds=30),
@@ -75,27 +75,27 @@ def test_durations_are_kept_by_size(said: list[str], clock: Clock, tmp_path: Pat
     run.begin("dry")
     clock.now += 70
     run.end()
-    assert run.took == {"wash": 7, "dry wool 3": 70}
+    assert run.durations == {"wash": 7, "dry wool 3": 70}
     assert run.seconds == 77
-    remember(path, run.took)
-    remember(path, {"wash": 8})
-    assert remembered(path) == {"dry wool 3": 70, "wash": 8}
+    save_durations(path, run.durations)
+    save_durations(path, {"wash": 8})
+    assert load_durations(path) == {"dry wool 3": 70, "wash": 8}
 
 
 def test_no_more_is_kept_than_needed(tmp_path: Path) -> None:
     path = tmp_path / "steps.json"
-    remember(path, {f"step {number}": 1.0 for number in range(MAX_DURATIONS + 5)})
-    remember(path, {"new": 2.0})
-    assert len(remembered(path)) == MAX_DURATIONS
-    assert remembered(path)["new"] == 2.0
+    save_durations(path, {f"step {number}": 1.0 for number in range(MAX_DURATIONS + 5)})
+    save_durations(path, {"new": 2.0})
+    assert len(load_durations(path)) == MAX_DURATIONS
+    assert load_durations(path)["new"] == 2.0
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "[1]", '{"a": "b"}', '{"a": null}', "null"])
 def test_a_broken_file_is_no_obstacle(tmp_path: Path, text: str) -> None:
     path = tmp_path / "steps.json"
     path.write_text(text)
-    assert remembered(path) == {}
-    remember(path, {"a": 1.0})
+    assert load_durations(path) == {}
+    save_durations(path, {"a": 1.0})
     assert json.loads(path.read_text()) == {"a": 1.0}
 
 
