@@ -1,4 +1,4 @@
-"""Bots: one user in a hurry, and networks of many users behind one address block."""
+"""Bots: single users with too many sessions, and many users behind one network."""
 
 import math
 from collections import Counter
@@ -27,7 +27,7 @@ _NO_PURCHASE = Purchase(made=False, amount=0.0, payment=None)
 
 
 class BotSession(NamedTuple):
-    """A bot's session, when it arrives, what becomes of it, and whether it is its user's first admitted one."""
+    """A bot's session, when it arrives, its expected verdict, and whether it is its user's first admitted one."""
 
     session: Session
     arrives_us: int

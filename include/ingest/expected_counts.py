@@ -1,4 +1,4 @@
-"""What every stage must count for the records of one source, whatever the source."""
+"""Expected counts of every stage for the records of one source."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -42,7 +42,7 @@ class KpiRow(Struct, frozen=True, kw_only=True):
 
 
 class ExpectedCounts(Struct, frozen=True, kw_only=True):
-    """Counts that raw, the gate, the indices and the KPIs must show.
+    """Expected counts of the raw topic, the gate, the indices and the KPIs.
 
     `verdicts` holds `valid` and every reason that occurs; `unique_users` those with an admitted session
     (None: more than could be counted exactly). `documents` by index; its `kpi_minute` are the rows of
@@ -60,17 +60,17 @@ class ExpectedCounts(Struct, frozen=True, kw_only=True):
 
     @property
     def valid(self) -> int:
-        """Admitted records."""
+        """Return the number of admitted records."""
         return self.verdicts.get(VALID, 0)
 
     @property
     def rejected(self) -> int:
-        """Refused records, duplicates included."""
+        """Return the number of rejected records, duplicates included."""
         return self.produced - self.valid
 
 
 class Tally:
-    """Adds records up while they are made."""
+    """Running totals of expected counts."""
 
     def __init__(self) -> None:
         self.verdicts: Counter[str] = Counter()
@@ -81,7 +81,7 @@ class Tally:
         self._kpi: dict[str, list[Decimal | int]] = {}
 
     def count_rejected(self, verdict: Verdict) -> None:
-        """Count a record the gate must refuse."""
+        """Count a record that the gate must reject."""
         self.verdicts[verdict] += 1
 
     def count_admitted(self, session: Session, amount: Decimal, sentiments: Sequence[str] = ()) -> None:
@@ -102,7 +102,7 @@ class Tally:
             sums[3] += session.duration_s
 
     def expected(self, unique_users: int | None) -> ExpectedCounts:
-        """The counts so far."""
+        """Return the counts so far."""
         kpi = {
             category: KpiTotal(sessions=int(n), purchases=int(bought), revenue=Decimal(money), duration_s=int(seconds))
             for category, (n, bought, money, seconds) in sorted(self._kpi.items())

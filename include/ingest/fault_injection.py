@@ -1,4 +1,4 @@
-"""Planted faults of one record: each turns a good visit into exactly one kind of bad record."""
+"""Faults of single records: each turns a valid visit into exactly one kind of invalid record."""
 
 import json
 from collections.abc import Callable
@@ -21,7 +21,7 @@ _PADDING = "The table has four legs and a drawer on the left side. "
 
 
 class FaultyRecord(NamedTuple):
-    """What is sent instead of the good record, and the reason the gate must give."""
+    """The record that replaces the valid one, and the expected reject reason."""
 
     key: bytes | None
     value: bytes
@@ -29,7 +29,7 @@ class FaultyRecord(NamedTuple):
 
 
 def inject_fault(fault: Fault, rng: Random, session: Session, limits: Limits, ends_at_us: int) -> FaultyRecord:
-    """The bad record made of `session`; `ends_at_us` is the end of the plan, from which future clocks count."""
+    """Return the invalid record made of `session`; future clocks count from `ends_at_us`, the end of the plan."""
     key = session.user_id.encode()
     if fault in _CLOCKS:
         return FaultyRecord(key, _encode(_shift_clock(fault, rng, session, ends_at_us)), _CLOCKS[fault])

@@ -1,4 +1,4 @@
-"""The synthetic shop: a plan in, records in order of arrival and a ledger of truth out."""
+"""Generator of the synthetic shop: from a plan to records in order of arrival and their ground truth."""
 
 from bisect import bisect
 from collections import Counter, defaultdict
@@ -52,7 +52,7 @@ _NEW_USER_FAULTS = (Fault.NEW_USER_UNKNOWN_DEVICE, Fault.NEW_USER_UNKNOWN_REFERR
 class SessionGenerator:
     """The records of a plan. Each iteration makes them afresh, and equal; memory is bounded by one slice.
 
-    `ledger` is there once an iteration has come to its end.
+    `ground_truth` is available once an iteration has ended.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -67,19 +67,23 @@ class SessionGenerator:
 
     @property
     def ground_truth(self) -> GroundTruth:
-        """The truth about all records; TerminalError before they have all been made."""
+        """Return the ground truth of all records.
+
+        Raises:
+            TerminalError: The iteration has not ended.
+        """
         if self._ground_truth is None:
-            raise TerminalError("the ledger is not complete", "go through all records first")
+            raise TerminalError("the ground truth is not complete", "iterate over all records first")
         return self._ground_truth
 
 
 def synthesize(plan: Plan) -> SessionGenerator:
-    """The synthetic shop over one interval, as an iterable of `LabelledRecord` with a `ledger` at its end."""
+    """The synthetic shop over one interval, as an iterable of `LabelledRecord` with a `ground_truth` at its end."""
     return SessionGenerator(plan)
 
 
 def build_ground_truth(plan: Plan) -> GroundTruth:
-    """The ledger alone; makes and drops every record."""
+    """Return the ground truth of a plan; generates and discards every record."""
     synthesis = synthesize(plan)
     for _ in synthesis:
         pass
@@ -148,7 +152,7 @@ class _Run:
         )
 
     def _visit(self, rng: Random, arrives_us: int, waiting: list[LabelledRecord]) -> LabelledRecord:
-        """The record of one visit; a repetition of it is put into `waiting`."""
+        """Return the record of one visit; append its duplicate, if any, to `waiting`."""
         self._number += 1
         session_id = f"s-{self._tag}-{self._number:07d}"
         fault = self._faults[bisect(self._fault_table, rng.random())]
@@ -177,7 +181,7 @@ class _Run:
         return labelled
 
     def _draw_visitor(self, rng: Random, arrives_us: int, fault: Fault | None) -> _Visitor:
-        """A visitor who likes the hour and has not begun too many visits in the same minute."""
+        """Draw a visitor by local hour who has not begun too many visits in the same minute."""
         delay_us = draw_delivery_delay_us(rng)
         if fault is Fault.LATE:
             delay_us += (
@@ -197,7 +201,7 @@ class _Run:
                 return _Visitor(index, profile, depth, started_us)
 
     def _reserve_minute(self, index: int, minute: int, *, late: bool) -> bool:
-        """Whether a user may begin one more visit in a minute: two, and one more that arrives late."""
+        """Return whether a user may begin one more visit in a minute: at most two, and one that arrives late."""
         if late:
             fresh = index not in self._late_users_by_minute[minute]
             self._late_users_by_minute[minute].add(index)
@@ -208,7 +212,7 @@ class _Run:
         return visits < MAX_PER_USER_MINUTE
 
     def _drop_expired_minutes(self, now_us: int) -> None:
-        """Drop the minutes in which no visit that is still to come can have begun."""
+        """Drop the minutes in which no later visit can have begun."""
         late_us = self._plan.limits.lateness_threshold_s * SECOND_US + HOUR_US + LATE_SPREAD_US
         for by_minute, retention_us in (
             (self._visits_by_minute, _RETENTION_US),
@@ -218,7 +222,7 @@ class _Run:
                 del by_minute[minute]
 
     def _apply_identity_fault(self, fault: Fault | None, profile: Profile) -> Profile:
-        """The visitor as the site sees it: a stranger where the fault asks for one."""
+        """Return the profile as the site observes it: a new user or an unknown device for such faults."""
         if fault is Fault.KNOWN_USER_UNKNOWN_DEVICE:
             return replace(profile, devices=(UNKNOWN_DEVICE, UNKNOWN_DEVICE))
         if fault not in _NEW_USER_FAULTS:
@@ -248,7 +252,7 @@ class _Run:
         )
 
     def _count_admitted(self, made: Visit) -> None:
-        """Enter a session that the gate must admit."""
+        """Count a session that the gate must admit."""
         session = made.session
         self._tally.count_admitted(session, Decimal(int(session.purchase.amount)), made.sentiments)
         counts = self._buckets[made.bucket]
@@ -256,7 +260,7 @@ class _Run:
         counts[1] += session.purchase.made
 
     def _build_duplicate(self, rng: Random, labelled: LabelledRecord, arrives_us: int) -> LabelledRecord:
-        """The same bytes once more: mostly within half a minute, else within hours, never after the plan's end."""
+        """Return a duplicate: mostly within half a minute, else within hours, never after the plan's end."""
         longest = min(MAX_REPEAT_GAP_S, self._plan.limits.duplicate_window_s // 2)
         gap_s = rng.uniform(0.5, 30.0) if rng.random() < REPEAT_SHARE_SOON else rng.uniform(30.0, max(31.0, longest))
         again_us = min(arrives_us + int(gap_s * SECOND_US), self._end_us - 1)

@@ -1,4 +1,4 @@
-"""The ledger of truth: what was planted in one or more plans, and what each stage must therefore count."""
+"""Ground truth of one or more plans: the injected faults and the expected counts of each stage."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,10 +16,10 @@ from include.ingest.purchase_model import Intent, describe
 
 
 class GroundTruth(Struct, frozen=True, kw_only=True):
-    """Truth about the records of `plans`, all made by generator version `generator`.
+    """Ground truth of the records of `plans`, all made by generator version `generator`.
 
-    `planted` counts records by fault. `users` and `rows` are packed exact sets (admitted people by seed,
-    minutes of kpi rows by category), so that ledgers of several intervals unite without double counting;
+    `injected` counts records by fault. `users` and `rows` are packed exact sets (admitted people by seed,
+    minutes of kpi rows by category), so that several intervals merge without double counting;
     `transient_users` are admitted users of one plan only (bots).
     """
 
@@ -33,7 +33,7 @@ class GroundTruth(Struct, frozen=True, kw_only=True):
     transient_users: int
 
     def save(self, path: Path) -> None:
-        """Write the ledger as JSON, at once or not at all."""
+        """Write the ground truth as JSON, atomically."""
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(path.name + ".new")
         temporary.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n")
@@ -41,7 +41,11 @@ class GroundTruth(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def load(cls, path: Path) -> "GroundTruth":
-        """Read a ledger; SourceFormatError where the file is missing or something else."""
+        """Read a ground truth.
+
+        Raises:
+            SourceFormatError: The file is missing or has another format.
+        """
         try:
             return msgspec.json.decode(path.read_bytes(), type=cls)
         except OSError as error:
@@ -51,7 +55,7 @@ class GroundTruth(Struct, frozen=True, kw_only=True):
 
 
 def merge(ground_truths: Sequence[GroundTruth]) -> GroundTruth:
-    """One ledger for all; users and kpi rows are united exactly, everything else adds up.
+    """Merge ground truths; users and kpi rows are merged exactly, all other counts are summed.
 
     Raises SourceFormatError for none, for another generator version, and for a plan that occurs twice.
     """

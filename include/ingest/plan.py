@@ -11,7 +11,7 @@ from include.contracts.errors import SettingsError
 from include.contracts.settings import Settings
 
 GENERATOR = "1"
-"""Version of the generator: the same plan gives the same bytes for as long as it stands."""
+"""Version of the generator: the same plan and version give the same bytes."""
 
 MIN_POPULATION = 20_000
 PEAK_FACTOR = 3.0
@@ -25,7 +25,7 @@ MAX_SESSIONS = 1_000_000_000
 
 
 class Fault(StrEnum):
-    """What is planted. Each record carries at most one; the name is the field of its rate in `FaultRates`."""
+    """Injected faults. Each record carries at most one; the name is the field of its rate in `FaultRates`."""
 
     BOT_USER = "bot_user"
     BOT_NETWORK = "bot_network"
@@ -52,7 +52,7 @@ class Fault(StrEnum):
 class FaultRates(Struct, frozen=True, kw_only=True):
     """How often each fault is planted, per visit of the plan.
 
-    Bot rates are bursts per visit, each of many records beside the visits; every other fault befalls
+    Bot rates are bursts per visit, each of many records beside the visits; every other fault affects
     one visit. The rates of those add up to less than 1.
     """
 
@@ -79,21 +79,21 @@ class FaultRates(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def none(cls) -> "FaultRates":
-        """A shop where nothing goes wrong."""
+        """Return rates of 0."""
         return cls(**dict.fromkeys(cls.__struct_fields__, 0.0))
 
     @classmethod
     def scaled(cls, factor: float) -> "FaultRates":
-        """The usual mix, `factor` times as often."""
+        """Return the default rates, multiplied by `factor`."""
         return cls(**{name: rate * factor for name, rate in structs.asdict(cls()).items()})
 
     def per_visit_rates(self) -> list[tuple[Fault, float]]:
-        """The faults that befall one visit, with their rates, in a fixed order."""
+        """Return the faults of single visits with their rates, in a fixed order."""
         return [(fault, getattr(self, fault)) for fault in Fault if fault not in (Fault.BOT_USER, Fault.BOT_NETWORK)]
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """The settings of the gate that decide what becomes of a planted record."""
+    """The settings of the gate that determine the verdicts."""
 
     partitions: int
     max_user_sessions_per_minute: int

@@ -49,7 +49,7 @@ class Profile:
 class Population:
     """`size` people; index 0 comes most often.
 
-    The weight of index x is (x + q) ** -0.8 with q such that nobody makes up more than `MAX_TOP_SHARE`
+    The weight of index x is (x + q) ** -0.8 with q such that no user makes up more than `MAX_TOP_SHARE`
     of the visits or more than `MAX_TOP_PER_MINUTE` visits of a peak minute on average.
     """
 
@@ -63,7 +63,7 @@ class Population:
         self.profile = lru_cache(MAX_CACHED_PROFILES)(self._profile)
 
     def draw(self, uniform: float) -> int:
-        """The index of the next visitor, from one uniform draw in [0, 1)."""
+        """Return the index of the next visitor, from one uniform draw in [0, 1)."""
         root = self._low + uniform * self._span
         return min(int(root**5 - self._shift), self.size - 1)
 
@@ -121,8 +121,8 @@ def _person(rng: Random, index: int) -> User:
     gender = _GENDERS[bisect(_GENDER_TABLE, rng.random())]
     first, last = rng.choice(FIRST_NAMES[gender]), rng.choice(LAST_NAMES)
     plain = unicodedata.normalize("NFKD", f"{first}.{last}".lower()).encode("ascii", "ignore").decode()
-    message = rng.random() < GENDER_DISCLOSED_SHARE
-    return User(name=f"{first} {last}", email=f"{plain}.{index}@example.com", gender=gender if message else None)
+    is_disclosed = rng.random() < GENDER_DISCLOSED_SHARE
+    return User(name=f"{first} {last}", email=f"{plain}.{index}@example.com", gender=gender if is_disclosed else None)
 
 
 def _devices(rng: Random) -> tuple[Device, Device]:
@@ -132,7 +132,7 @@ def _devices(rng: Random) -> tuple[Device, Device]:
 
 
 def _addresses(rng: Random, index: int) -> tuple[str, str]:
-    """A person's address at home and on the way.
+    """Return a person's home address and mobile address.
 
     At most two people are at home in one IPv4 /24 and two on the way, at most two in one IPv6 /48: a
     network of the shop stays far below the gate's rate by construction.
@@ -146,5 +146,5 @@ def _addresses(rng: Random, index: int) -> tuple[str, str]:
     else:
         net = index * _NETWORK_STRIDE % _NETWORKS
         home = f"10.{net >> 8}.{net & 255}.{host}"
-    unavailable = (index * _NETWORK_STRIDE + _NETWORKS // 2) % _NETWORKS
-    return home, f"10.{unavailable >> 8}.{unavailable & 255}.{host + 100}"
+    mobile = (index * _NETWORK_STRIDE + _NETWORKS // 2) % _NETWORKS
+    return home, f"10.{mobile >> 8}.{mobile & 255}.{host + 100}"

@@ -1,4 +1,4 @@
-"""The planted purchase intent: a known logit over visible behaviour, and how well it can be found.
+"""The purchase model: a known logit over visible behaviour, and the best ROC-AUC that a model can reach.
 
 Every term can be read off the session record, or off the user's earlier sessions (loyalty), before the
 outcome. The outcome is drawn from the probability, so no model can rank better than the probability
@@ -17,7 +17,7 @@ POST_OUTCOME_FIELDS: tuple[str, ...] = (
     *("purchase.made", "purchase.amount", "purchase.payment"),
     *("last_action", "exit_page"),
 )
-"""What only exists because of the outcome; a model that reads one of these cheats."""
+"""Fields that follow from the outcome; a model that reads one of these leaks the label."""
 
 BUCKET_WIDTH = 0.02
 MAX_BUCKET = 450
@@ -48,7 +48,7 @@ SATURDAY = 5
 
 
 class Behaviour(NamedTuple):
-    """What the site has seen of a visit before it ends. `weekday`: Monday is 0, UTC; `hour` is local."""
+    """Behaviour of a visit that the site observes before the outcome. `weekday`: Monday is 0, UTC; `hour` is local."""
 
     duration_s: int
     page_views: int
@@ -65,7 +65,7 @@ class Behaviour(NamedTuple):
 
 
 def logit_bucket(behaviour: Behaviour) -> int:
-    """The logit of a purchase in steps of `STEP`, cut at `LIMIT` steps either side of 0."""
+    """Return the logit of a purchase in steps of `BUCKET_WIDTH`, clipped to `MAX_BUCKET` steps on either side of 0."""
     logit = (
         BASE
         + 0.75 * (log(behaviour.duration_s) - 4.6)
@@ -86,7 +86,7 @@ def logit_bucket(behaviour: Behaviour) -> int:
 
 
 def probability(bucket: int) -> float:
-    """The chance of a purchase in a bucket; 0 in `NEVER`."""
+    """Return the probability of a purchase in a bucket; 0 in `NON_BUYER`."""
     return 0.0 if bucket == NON_BUYER else 1.0 / (1.0 + exp(-bucket * BUCKET_WIDTH))
 
 
@@ -94,7 +94,7 @@ PROBABILITY: tuple[float, ...] = tuple(probability(bucket) for bucket in range(-
 
 
 class Intent(Struct, frozen=True, kw_only=True):
-    """The truth about purchases among admitted sessions.
+    """Ground truth about purchases among admitted sessions.
 
     `roc_auc` ranks people's visits by their true probability against what they did: the best any model
     can reach on them; `expected_roc_auc` is its mean over all outcomes that could have been drawn.
@@ -113,9 +113,9 @@ class Intent(Struct, frozen=True, kw_only=True):
 
 
 def describe(buckets: Mapping[int, tuple[int, int]]) -> Intent:
-    """The truth out of bucket -> (sessions, purchases), `NEVER` among the buckets.
+    """Summarize bucket -> (sessions, purchases), including the bucket `NON_BUYER`.
 
-    The probability takes one value in a bucket, so these figures are exact, ties counted half.
+    The probability takes one value in a bucket, so these metrics are exact; ties count half.
     """
     people = {bucket: counts for bucket, counts in sorted(buckets.items()) if bucket != NON_BUYER}
     bots = buckets.get(NON_BUYER, (0, 0))[0]
@@ -138,7 +138,7 @@ def describe(buckets: Mapping[int, tuple[int, int]]) -> Intent:
 
 
 def compute_roc_auc(ranked: Iterable[tuple[float, float]]) -> float | None:
-    """Area under the ROC curve of (positives, negatives) in rising order of score; None without both."""
+    """Return the ROC-AUC of (positives, negatives) counts in rising order of score; None without both classes."""
     below = positives = negatives = pairs = 0.0
     for yes, no in ranked:
         pairs += yes * (below + no / 2)

@@ -1,4 +1,4 @@
-"""Real shop logs as records for `sessions.raw`, with the counts every stage must show for them."""
+"""Real shop logs as records for `sessions.raw`, with the expected counts of every stage."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -28,10 +28,10 @@ _MINUTE = timedelta(minutes=1)
 
 
 class ReplayReport(Struct, frozen=True, kw_only=True):
-    """What a log held and what each stage must count for it.
+    """Contents of a log and the expected counts of each stage.
 
     `lines` are data lines (the header is none), `bad_lines` those that could not be used, the first of
-    them with number and reason. `counts` are notes of the reader: `cancelled` lines left out, visits
+    them with number and reason. `counts` are those of the reader: `cancelled` lines left out, visits
     `split` or `closed_early`. `amount` is the exact value of all sessions made, `expected.revenue` that
     of the admitted ones. `exact` is False beyond a million sessions, when repeated ids and distinct
     users are no longer counted.
@@ -53,7 +53,7 @@ class ReplayReport(Struct, frozen=True, kw_only=True):
 
 
 class Replay:
-    """The records of one log, in its order. `report` is there once an iteration has come to its end.
+    """The records of one log, in its order. `report` is available once an iteration has ended.
 
     Raises SourceFormatError while iterating: file missing, empty, of another format, or gzip broken.
     """
@@ -78,7 +78,11 @@ class Replay:
 
     @property
     def report(self) -> ReplayReport:
-        """What was in the log; TerminalError before all of it has been read."""
+        """Return the report.
+
+        Raises:
+            TerminalError: The log has not been read to its end.
+        """
         if self._report is None:
             raise TerminalError("the report is not complete", "go through all records first")
         return self._report
@@ -137,7 +141,7 @@ def _detect_format(path: Path, first: Line) -> str:
 
 
 class _VerdictPredictor:
-    """Makes records of visits and foresees the gate's verdicts, with bounded memory."""
+    """Makes records of visits and predicts the gate's verdicts, with bounded memory."""
 
     def __init__(self, limits: Limits, now: datetime) -> None:
         self._limits = limits
@@ -177,7 +181,7 @@ class _VerdictPredictor:
         )
 
     def _verdict(self, session: Session, length: int) -> Verdict:
-        """What the gate must say: a log has no faults but those its own users made."""
+        """Return the verdict that the gate must reach; a log has no injected faults."""
         if length > self._limits.max_record_bytes:
             return Reason.TOO_LONG
         if session.started_at > self._latest:
@@ -191,7 +195,7 @@ class _VerdictPredictor:
         return VALID
 
     def _exceeds_user_rate(self, session: Session) -> bool:
-        """The gate's rate of a user, over the event minutes near the newest one."""
+        """Return whether a session exceeds the gate's rate limit of a user in its event minute."""
         minute = (session.started_at - EPOCH) // _MINUTE
         if minute not in self._rates:
             self._rates[minute] = Counter()

@@ -9,11 +9,11 @@ from pathlib import Path
 from local.layout import write_text
 
 MAX_DURATIONS = 64
-"""Durations that are remembered: those of the last sizes that were asked for."""
+"""Maximum number of stored durations."""
 MINUTE_S = 60.0
 GRACE_S = 10.0
 OVERDUE = "longer than usual"
-"""Said in place of the time left where the step at hand takes longer than it was guessed to."""
+"""Shown instead of the ETA once a step exceeds its estimate."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,12 +27,12 @@ class Step:
 
     @property
     def key(self) -> str:
-        """Under which its duration is remembered."""
+        """Return the key of its stored duration."""
         return f"{self.name} {self.size}".strip()
 
 
 class Steps:
-    """Says lines with the number of the step they belong to and the time left; calling it says one."""
+    """Reports lines with the number of their step and the time left; a call reports one."""
 
     def __init__(
         self,
@@ -51,20 +51,20 @@ class Steps:
         """Seconds of each step that is over, by its key."""
 
     def __call__(self, line: str) -> None:
-        """Say a line of the step at hand."""
+        """Report a line of the current step."""
         number = f"{self._index + 1}/{len(self._plan)}"
         left = OVERDUE if self.overdue else f"{format_duration(self.left)} left"
         self._on_progress(f"{self.seconds:6.1f} s  {number}  {left:<17}  {line}")
 
     def begin(self, name: str) -> None:
-        """End the step at hand, go to the one of that name, which must come later, and say its title."""
+        """End the current step and begin a later one by name; report its title."""
         self._close()
         names = [step.name for step in self._plan]
         self._index = names.index(name, self._index + 1)
         self(self._plan[self._index].title)
 
     def end(self) -> None:
-        """All of it is over."""
+        """End the last step."""
         self._close()
         self._index = len(self._plan)
 
@@ -80,13 +80,13 @@ class Steps:
 
     @property
     def overdue(self) -> bool:
-        """Whether the step at hand takes longer than was guessed."""
+        """Return whether the current step exceeds its estimate."""
         at_hand = 0 <= self._index < len(self._plan)
         return at_hand and self._clock() - self._began > self._guess(self._plan[self._index]) + GRACE_S
 
     @property
     def seconds(self) -> float:
-        """Since the beginning."""
+        """Return the seconds since the start."""
         return self._clock() - self._started
 
     def _guess(self, step: Step) -> float:
@@ -109,7 +109,7 @@ def format_duration(seconds: float) -> str:
 
 
 def load_durations(path: Path) -> dict[str, float]:
-    """The durations that `remember` has kept; none where the file is missing or is not its own."""
+    """Return the durations that `save_durations` stored; empty if the file is missing or invalid."""
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
         return {str(key): float(seconds) for key, seconds in result.items()}
@@ -118,7 +118,7 @@ def load_durations(path: Path) -> dict[str, float]:
 
 
 def save_durations(path: Path, durations: Mapping[str, float]) -> None:
-    """Keep durations beside those that are there already; the newest of each key, and no more than KEPT."""
+    """Merge durations into the file; the newest of each key, at most `MAX_DURATIONS`."""
     retained = {key: seconds for key, seconds in load_durations(path).items() if key not in durations}
     retained |= {key: round(seconds, 1) for key, seconds in durations.items()}
     write_text(path, json.dumps(dict(list(retained.items())[-MAX_DURATIONS:]), indent=2) + "\n")

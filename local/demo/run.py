@@ -1,6 +1,6 @@
 """The demo: Airflow starts the stream, makes the history and archives; then the account of every single session.
 
-At the end a night's batch on that history.
+At the end a nightly run on that history.
 """
 
 import time
@@ -41,7 +41,7 @@ from local.verification.ground_truth_store import load_ground_truths, store_grou
 INDEX_STALL_TIMEOUT_S = 45.0
 FRESHNESS_DEADLINE_S = 30.0
 SERVERS_DEADLINE_S = 360.0
-"""On a slow machine Elasticsearch alone takes minutes; a server that ends again and again is told at once."""
+"""On a slow machine Elasticsearch alone takes minutes; a server that exits repeatedly fails at once."""
 START_DEADLINE_S = 240.0
 RUN_DEADLINE_S = 300.0
 CATCH_UP_TRIES = 2
@@ -66,7 +66,7 @@ class DemoConfig:
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What the demo found. `freshness` is None for a replay, whose sessions are years old."""
+    """Result of the demo. `freshness` is None for a replay, whose sessions are years old."""
 
     lines: list[StageCount]
     kpis: list[queries.Kpi]
@@ -74,7 +74,7 @@ class DemoResult:
 
     @property
     def exact(self) -> bool:
-        """Whether every figure is what the truth says."""
+        """Return whether every count equals the ground truth."""
         return all(line.difference == 0 for line in self.lines)
 
 
@@ -163,7 +163,7 @@ def _take_baseline(settings: Settings, on_progress: OnProgress) -> Baseline:
 
 
 def _archive(settings: Settings, on_progress: OnProgress) -> None:
-    """One run of the archive's DAG; that it has failed is said, and the account tells what is missing."""
+    """Run the archive's DAG once; a failure is reported, and the count check shows what is missing."""
     with connect_airflow(settings, Layout.of(settings)) as airflow:
         run_id = airflow.trigger(ARCHIVE)
         if airflow.wait(ARCHIVE, run_id, RUN_DEADLINE_S) != "success":
@@ -220,7 +220,7 @@ def _produce(
 
 
 def _wait(settings: Settings, expected: ExpectedCounts, before: Baseline, on_progress: OnProgress) -> None:
-    """Wait for the indices; that something is missing is for the account to tell."""
+    """Wait for the indices; the count check reports what is missing."""
     began = time.monotonic()
     with connect_airflow(settings, Layout.of(settings)) as airflow:
         check = StreamVerdicts(settings, airflow, SUPERVISE, time.time()).check

@@ -1,7 +1,7 @@
-"""Accounts for every session: what the truth says each stage must hold, against what it holds.
+"""Count check: compares the count of every stage with the ground truth.
 
-The demo prints the account, the end-to-end tests assert it. All figures are relative to a `Position`
-taken before, so that a platform that holds other sessions can be accounted for as well.
+The demo prints the result, the end-to-end tests assert it. All counts are relative to a `Baseline`,
+so that a platform with earlier sessions can be checked too.
 """
 
 import time
@@ -36,9 +36,9 @@ Offsets = dict[TopicPartition, int]
 
 @dataclass(frozen=True)
 class Baseline:
-    """Where the platform stood: end offsets of the topics, documents of the indices, sums of kpi_minute.
+    """Counts before a load: end offsets of the topics, documents of the indices, sums of kpi_minute.
 
-    `archived` is None unless the archive was asked for.
+    `archived` is None unless the archive was requested.
     """
 
     offsets: Offsets
@@ -50,7 +50,7 @@ class Baseline:
 
 @dataclass(frozen=True)
 class StageCount:
-    """One figure of the account."""
+    """Expected and actual count of one stage."""
 
     stage: str
     what: str
@@ -59,7 +59,7 @@ class StageCount:
 
     @property
     def difference(self) -> float:
-        """Found less expected; money within half a cent counts as equal."""
+        """Return actual minus expected; amounts within half a cent count as equal."""
         gap = self.actual - self.expected
         return 0 if abs(gap) < CENT else gap
 
@@ -70,7 +70,11 @@ class _Id(msgspec.Struct, frozen=True):
 
 
 def take_baseline(settings: Settings, *, archive: bool = False) -> Baseline:
-    """Where the platform stands now, with `archive` MongoDB as well. Raises TransientError while a server is away."""
+    """Return the current counts, with `archive` those of MongoDB too.
+
+    Raises:
+        TransientError: A server is unavailable.
+    """
     with _consumer(settings) as consumer, connect(settings) as client:
         queries.refresh(client)
         return Baseline(
@@ -129,7 +133,9 @@ def wait_until_indexed(
 def compare_counts(
     settings: Settings, expected: ExpectedCounts, since: Baseline, *, archive: bool = False
 ) -> list[StageCount]:
-    """Every stage against the truth, from raw topic to indices. Reads the topics from `since` to their ends.
+    """Compare every stage with the ground truth, from raw topic to indices.
+
+    Reads the topics from `since` to their ends.
 
     With `archive`, MongoDB as well, whose sessions `since` must have counted.
     """
@@ -174,7 +180,7 @@ def compare_counts(
 
 
 class _StallDetector:
-    """Tells when an observation has not changed for a while."""
+    """Detects that an observation has not changed for `timeout_s`."""
 
     def __init__(self, stall_timeout_s: float) -> None:
         self._timeout_s = stall_timeout_s

@@ -1,4 +1,4 @@
-"""How long a session takes from being produced to being found: a sample is followed through the platform."""
+"""Freshness: the time from production to searchability of a sample of sessions."""
 
 import statistics
 import threading
@@ -27,7 +27,7 @@ class Freshness:
 
 
 class FreshnessProbe:
-    """Follows every n-th session it is told of. Resolution: the polling interval of 0.1 s."""
+    """Tracks every n-th admitted session. Resolution: the polling interval of 0.1 s."""
 
     def __init__(self, settings: Settings, every: int = 1) -> None:
         self._settings = settings

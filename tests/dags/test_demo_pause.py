@@ -84,7 +84,7 @@ def test_pause_while_another_writes_waits_for_the_database(running: AirflowApi, 
     assert is_paused(running)
 
 
-def test_undone_after_an_error_unpauses_the_dag(running: AirflowApi, settings: Settings) -> None:
+def test_unpause_on_exit_after_error_unpauses_dag(running: AirflowApi, settings: Settings) -> None:
     layout = Layout.of(settings)
     with pytest.raises(RuntimeError), demo_pause.unpause_on_exit(settings, print):
         demo_pause.record(settings, layout)
@@ -95,7 +95,7 @@ def test_undone_after_an_error_unpauses_the_dag(running: AirflowApi, settings: S
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_undone_after_a_signal_unpauses_the_dag(
+def test_unpause_on_exit_after_signal_unpauses_dag(
     running: AirflowApi, settings: Settings, number: signal.Signals
 ) -> None:
     with demo(settings) as process:
@@ -106,7 +106,7 @@ def test_undone_after_a_signal_unpauses_the_dag(
     assert not is_paused(running)
 
 
-def test_remark_after_kill_9_names_the_pause_until_it_is_undone(running: AirflowApi, settings: Settings) -> None:
+def test_leftover_warning_after_kill_9_until_unpaused(running: AirflowApi, settings: Settings) -> None:
     with demo(settings) as process:
         process.kill()
         process.wait(timeout=30)
@@ -119,7 +119,7 @@ def test_remark_after_kill_9_names_the_pause_until_it_is_undone(running: Airflow
     assert not (Layout.of(settings).data / demo_pause.FILE).exists()
 
 
-def test_undone_with_a_dag_that_was_paused_before_leaves_it_paused(api: AirflowApi, settings: Settings) -> None:
+def test_unpause_on_exit_leaves_paused_dag_paused(api: AirflowApi, settings: Settings) -> None:
     api.pause(demo_pause.DAG)
     with demo_pause.unpause_on_exit(settings, print):
         demo_pause.record(settings, Layout.of(settings))

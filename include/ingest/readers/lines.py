@@ -1,4 +1,4 @@
-"""Lines of a log file, plain or gzip, with their numbers; and notes on those that cannot be used."""
+"""Lines of a log file, plain or gzip, with their numbers, and statistics of the lines that are invalid."""
 
 import csv
 import gzip
@@ -28,18 +28,18 @@ class Line(NamedTuple):
 
 
 class BadLine(Struct, frozen=True):
-    """A line that was left out, counted from 1 as an editor does, and why."""
+    """An invalid line: its number, counted from 1, and the reason."""
 
     line: int
     reason: str
 
 
 class BadLineError(ValueError):
-    """The line at hand cannot be used; the text says why."""
+    """A line is invalid; the text is the reason."""
 
 
 class ReaderStats:
-    """What a reader counted: lines of data, bad ones, and others by name (`cancelled`, `split`)."""
+    """Counts of a reader: data lines, bad lines, and others by name (`cancelled`, `split`)."""
 
     def __init__(self) -> None:
         self.lines = 0
@@ -48,7 +48,7 @@ class ReaderStats:
         self.counts: Counter[str] = Counter()
 
     def reject(self, number: int, reason: str) -> None:
-        """Count a bad line; the first few are kept with their reasons."""
+        """Count a bad line; the first `MAX_REPORTED_BAD_LINES` are stored with their reasons."""
         self.bad += 1
         if len(self.first_bad) < MAX_REPORTED_BAD_LINES:
             self.first_bad.append(BadLine(number, reason))
@@ -112,8 +112,8 @@ def read_csv_rows(
 ) -> Iterator[tuple[int, list[str]]]:
     """The cells of each data line of a CSV file in the order of `columns`, with the line's number.
 
-    The first line names the columns, in any order. Each line is parsed by itself: an open quote spoils
-    one line and no more. Raises SourceFormatError where a column is missing.
+    The first line names the columns, in any order. Each line is parsed by itself: an open quote affects
+    only its own line. Raises SourceFormatError where a column is missing.
     """
     source = iter(lines)
     header = next(source)
@@ -143,7 +143,11 @@ def _text(line: Line) -> str:
 
 
 def split_csv_line(text: str) -> list[str]:
-    """The cells of one CSV line; BadLineError for an open quote and the like."""
+    """Return the cells of one CSV line.
+
+    Raises:
+        BadLineError: The line is not CSV, for example because of an open quote.
+    """
     if '"' not in text:
         return text.split(",")
     try:

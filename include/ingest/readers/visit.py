@@ -1,4 +1,4 @@
-"""Visits taken from a log: cells checked against the contract, sessions put together in bounded memory."""
+"""Visits of a log: cells validated against the contract, sessions assembled in bounded memory."""
 
 import re
 from collections import OrderedDict
@@ -87,7 +87,7 @@ def stable_id(prefix: str, *parts: object) -> str:
 
 
 class OpenVisit:
-    """A visit whose lines are still coming in."""
+    """A visit that is not complete yet."""
 
     __slots__ = ("amount", "country", "first", "last", "last_action", "made", "page_views", "part", "user_id", "views")
 
@@ -103,11 +103,11 @@ class OpenVisit:
         self.country: str | None = None
 
     def extend(self, timestamp: datetime) -> None:
-        """Take a moment of the visit in."""
+        """Extend the visit to a timestamp."""
         self.first, self.last = min(self.first, timestamp), max(self.last, timestamp)
 
     def accepts(self, timestamp: datetime, gap: timedelta) -> bool:
-        """Whether a moment can belong to this visit: no longer silent than `gap`, no longer in all than `LONGEST`."""
+        """Return whether an event fits: at most `gap` of inactivity, at most `MAX_VISIT_DURATION` in all."""
         near = self.first - gap <= timestamp <= self.last + gap
         return (
             near
@@ -116,13 +116,17 @@ class OpenVisit:
         )
 
     def add_amount(self, value: Decimal) -> None:
-        """Add to the amount; BadLineError where the contract could no longer hold it."""
+        """Add to the amount.
+
+        Raises:
+            BadLineError: The sum exceeds the limit of the contract.
+        """
         if abs(self.amount + value) > MAX_MONEY:
             raise BadLineError("takes its visit beyond a thousand million")
         self.amount += value
 
     def close(self, session_id: str, *, duration_s: int) -> LoggedVisit:
-        """The session; what the log does not hold is null or `not_collected`."""
+        """Return the session; fields that the log lacks are null or `not_collected`."""
         session = Session(
             v=1,
             session_id=session_id,
@@ -150,10 +154,10 @@ class OpenVisit:
 
 
 class OpenVisits:
-    """Visits by key, in the order of their newest line; those that have gone silent are handed out.
+    """Visits by key, in the order of their newest line; inactive ones are closed.
 
-    Works on logs in rising or falling order of time. At most `MAX_OPEN` are held: beyond that the one
-    that has waited longest is handed out early, and noted as `closed_early`.
+    Works on logs in rising or falling order of time. At most `MAX_OPEN_VISITS` are open. Beyond that,
+    the one with the oldest line is closed and counted as `closed_early`.
     """
 
     def __init__(self, stats: ReaderStats, gap: timedelta = INACTIVITY_GAP) -> None:
@@ -162,7 +166,7 @@ class OpenVisits:
         self.gap = gap
 
     def pop_expired(self, timestamp: datetime) -> Iterator[tuple[Hashable, OpenVisit]]:
-        """Hand out the visits that a line of time `at` shows to be over."""
+        """Yield and remove the visits that are over at `timestamp`, the time of the current line."""
         while self._open:
             key, visit = next(iter(self._open.items()))
             if visit.first - self.gap <= timestamp <= visit.last + self.gap and len(self._open) <= MAX_OPEN_VISITS:
@@ -172,7 +176,7 @@ class OpenVisits:
             yield key, self._open.pop(key)
 
     def get(self, key: Hashable) -> OpenVisit | None:
-        """The open visit of a key, now the one with the newest line."""
+        """Return the open visit of a key and mark it as the newest; None without one."""
         visit = self._open.get(key)
         if visit is not None:
             self._open.move_to_end(key)
@@ -185,10 +189,10 @@ class OpenVisits:
         return visit
 
     def pop(self, key: Hashable) -> OpenVisit:
-        """Take a visit out."""
+        """Remove and return an open visit."""
         return self._open.pop(key)
 
     def pop_all(self) -> Iterator[tuple[Hashable, OpenVisit]]:
-        """Hand out what is left, at the end of the log."""
+        """Yield and remove all open visits, at the end of the log."""
         while self._open:
             yield self._open.popitem(last=False)

@@ -40,7 +40,7 @@ def session(rng: Random, umlauts: int = 1) -> Session:
 
 
 @pytest.mark.parametrize("fault", ONE_RECORD)
-def test_a_spoiled_record_has_one_reason(fault: Fault) -> None:
+def test_inject_fault_gives_one_reject_reason(fault: Fault) -> None:
     rng = Random(1)
     values = set()
     for number in range(12 if fault is Fault.TOO_LONG else 150):

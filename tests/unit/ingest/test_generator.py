@@ -49,7 +49,7 @@ def sessions_of(labelled_records: list[LabelledRecord]) -> list[Session]:
     return [decoder.decode(labelled.value) for labelled in labelled_records if labelled.verdict == VALID]
 
 
-def test_the_same_plan_gives_the_same_records_and_ledger() -> None:
+def test_synthesize_same_plan_gives_same_records() -> None:
     shop = synthesize(plan())
     first, truth = list(shop), shop.ground_truth
     assert list(shop) == first
@@ -97,7 +97,7 @@ def test_intervals_cut_anywhere_share_no_session() -> None:
     assert sum(len(set(part)) for part in parts) == len(set().union(*parts))
 
 
-def test_faults_do_not_meet_and_duplicates_repeat_a_good_record() -> None:
+def test_synthesize_injects_one_fault_per_record() -> None:
     faults: dict[str, list[Fault]] = defaultdict(list)
     good: dict[str, LabelledRecord] = {}
     results = list(synthesize(plan(sessions=4_000, rates=FaultRates.scaled(8))))
@@ -161,7 +161,7 @@ def test_some_users_come_often_and_many_once() -> None:
     assert sum(count == 1 for count in visits) > len(visits) / 3
 
 
-def test_the_week_and_the_day_have_a_rhythm() -> None:
+def test_slices_follow_seasonality() -> None:
     week = Plan.of(SETTINGS, seed=1, start=END - timedelta(days=7), end=END, sessions=100_000)
     parts = list(slices(week))
     assert sum(part.sessions for part in parts) == 100_000
@@ -179,7 +179,7 @@ def test_a_huge_plan_begins_at_once_and_is_made_in_bounded_slices() -> None:
     assert len(list(islice(synthesize(huge), 5))) == 5
 
 
-def test_the_ledger_is_not_given_before_its_time() -> None:
+def test_ground_truth_before_end_raises() -> None:
     shop = synthesize(plan(sessions=50))
     next(iter(shop))
     with pytest.raises(TerminalError, match="not complete"):

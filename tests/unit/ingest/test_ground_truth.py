@@ -73,7 +73,7 @@ def assert_matches_recount(labelled_records: list[LabelledRecord], ledger: Groun
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_every_figure_equals_a_slow_recount(seed: int) -> None:
+def test_ground_truth_equals_recount(seed: int) -> None:
     _, labelled_records, ledger, chosen = build(seed, 1_500, 48.0, 10.0)
     assert set(ledger.injected) == set(Fault)
     assert_matches_recount(labelled_records, ledger, chosen)
@@ -89,7 +89,7 @@ def test_every_figure_equals_a_slow_recount(seed: int) -> None:
     rate_user=st.integers(3, 25),
     window=st.sampled_from([60, 3_600, 86_400]),
 )
-def test_every_figure_equals_a_slow_recount_under_any_plan(
+def test_ground_truth_of_any_plan_equals_recount(
     seed: int, sessions: int, hours: float, factor: float, partitions: int, rate_user: int, window: int
 ) -> None:
     chosen = Settings(
@@ -106,7 +106,7 @@ def test_every_figure_equals_a_slow_recount_under_any_plan(
     assert_matches_recount(labelled_records, ledger, chosen)
 
 
-def test_the_gates_own_checks_say_the_same() -> None:
+def test_ground_truth_verdicts_equal_gate_validation() -> None:
     _, labelled_records, _, chosen = build(5, 3_000, 24.0, 10.0)
     limits = GateLimits.of(chosen)
     for labelled in labelled_records:
@@ -118,7 +118,7 @@ def test_the_gates_own_checks_say_the_same() -> None:
             assert output.too_fast == (labelled.verdict == "impossible_pace")
 
 
-def test_the_ceiling_is_the_auc_of_the_true_probability() -> None:
+def test_oracle_auc_is_auc_of_true_probability() -> None:
     _, _, ledger, _ = build(1, 20_000, 200.0, 1.0)
     intent = ledger.intent
     assert intent.roc_auc is not None
@@ -131,7 +131,7 @@ def test_the_ceiling_is_the_auc_of_the_true_probability() -> None:
     assert intent.purchases == ledger.expected.purchases
 
 
-def test_the_area_equals_counting_every_pair() -> None:
+def test_compute_roc_auc_equals_pair_count() -> None:
     ranked = [(3.0, 10.0), (0.0, 4.0), (5.0, 5.0), (2.0, 0.0)]
     scored = [(location, yes, no) for location, (yes, no) in enumerate(ranked)]
     wins = sum(yes * no * (1.0 if a > b else 0.5) for a, yes, _ in scored for b, _, no in scored if a >= b)
@@ -146,7 +146,7 @@ def test_reviews_in_the_records_are_those_in_the_ledger() -> None:
     assert any("\n" in (view.review or "") for session in sessions for view in session.views)
 
 
-def test_a_ledger_comes_back_from_its_file(tmp_path: Path) -> None:
+def test_ground_truth_round_trips_through_file(tmp_path: Path) -> None:
     *_, ledger, _ = build(1, 400, 10.0, 5.0)
     path = tmp_path / "kept" / "ledger.json"
     ledger.save(path)
@@ -155,7 +155,7 @@ def test_a_ledger_comes_back_from_its_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{}", b"[1"])
-def test_a_file_that_is_no_ledger_is_named(tmp_path: Path, content: bytes | None) -> None:
+def test_ground_truth_load_invalid_file_raises(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "ledger.json"
     if content is not None:
         path.write_bytes(content)
@@ -163,7 +163,7 @@ def test_a_file_that_is_no_ledger_is_named(tmp_path: Path, content: bytes | None
         GroundTruth.load(path)
 
 
-def test_ledgers_of_several_intervals_unite_as_one_recount() -> None:
+def test_merge_of_intervals_equals_recount() -> None:
     parts = [build(4, 600, 6.0, 5.0, end=NOW - timedelta(hours=6 * back)) for back in (2, 1, 0)]
     united = merge([ledger for _, _, ledger, _ in parts])
     everything = [labelled for _, labelled_records, _, _ in parts for labelled in labelled_records]
@@ -174,7 +174,7 @@ def test_ledgers_of_several_intervals_unite_as_one_recount() -> None:
     assert united.intent.sessions == sum(ledger.intent.sessions for _, _, ledger, _ in parts)
 
 
-def test_merging_the_same_interval_twice_is_refused() -> None:
+def test_merge_same_interval_twice_raises() -> None:
     *_, ledger, _ = build(1, 50, 1.0, 0.0)
     with pytest.raises(SourceFormatError, match="twice"):
         merge([ledger, ledger])
@@ -183,7 +183,7 @@ def test_merging_the_same_interval_twice_is_refused() -> None:
 
 
 @given(st.sets(st.integers(0, 5_000)), st.sets(st.integers(0, 2**40)))
-def test_exact_sets_behave_as_sets(some: set[int], others: set[int]) -> None:
+def test_int_set_behaves_as_set(some: set[int], others: set[int]) -> None:
     packed = IntSet.unpack(IntSet(some).pack())
     assert list(packed) == sorted(some)
     assert len(packed) == len(some)
@@ -192,7 +192,7 @@ def test_exact_sets_behave_as_sets(some: set[int], others: set[int]) -> None:
     assert set(packed) == some | others
 
 
-def test_distinct_counts_and_gives_up_beyond_its_limit() -> None:
+def test_distinct_counter_beyond_limit_is_none() -> None:
     distinct = DistinctCounter(3)
     assert [distinct.add(text) for text in "abab"] == [True, True, False, False]
     assert distinct.count == 2

@@ -115,7 +115,7 @@ def test_partitions_are_those_of_every_kafka_client() -> None:
         assert partition_of(key, 1_000) == (hashed & 0x7FFFFFFF) % 1_000
 
 
-def test_no_more_than_the_bound_is_on_its_way(producer: ScriptedProducer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_publish_limits_records_in_flight(producer: ScriptedProducer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publisher, "MAX_IN_FLIGHT", 50)
     producer.polls = 1
     report = publish(SETTINGS, labelled_records(2_000))
@@ -123,16 +123,14 @@ def test_no_more_than_the_bound_is_on_its_way(producer: ScriptedProducer, monkey
     assert producer.max_in_flight == 50
 
 
-def test_long_records_bound_the_flight_by_their_bytes(
-    producer: ScriptedProducer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_publish_limits_bytes_in_flight(producer: ScriptedProducer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publisher, "MAX_IN_FLIGHT_BYTES", 95)
     producer.polls = 1
     assert publish(SETTINGS, labelled_records(100)).acknowledged == 100
     assert producer.max_in_flight == 95 // len(b"value 0")
 
 
-def test_a_record_that_kafka_refuses_is_an_error_not_a_count(producer: ScriptedProducer) -> None:
+def test_publish_failed_record_raises_delivery_error(producer: ScriptedProducer) -> None:
     producer.errors[700] = MessageSizeTooLargeError("no")
     producer.polls = 1
     with pytest.raises(DeliveryError, match="s-700"):
@@ -140,13 +138,13 @@ def test_a_record_that_kafka_refuses_is_an_error_not_a_count(producer: ScriptedP
     assert producer.closed
 
 
-def test_a_record_that_cannot_even_be_sent_is_an_error(producer: ScriptedProducer) -> None:
+def test_publish_failed_send_raises_delivery_error(producer: ScriptedProducer) -> None:
     producer.fails_at = 5
     with pytest.raises(DeliveryError, match="after 5"):
         publish(SETTINGS, labelled_records(10))
 
 
-def test_silence_is_waited_out_and_then_an_error(producer: ScriptedProducer) -> None:
+def test_publish_without_acknowledgement_waits_then_raises(producer: ScriptedProducer) -> None:
     producer.polls = 4
     assert publish(SETTINGS, labelled_records(1)).acknowledged == 1
     producer.polls = 1_000_000
@@ -154,20 +152,22 @@ def test_silence_is_waited_out_and_then_an_error(producer: ScriptedProducer) -> 
         publish(SETTINGS, labelled_records(1), patience_s=0.01)
 
 
-def test_another_number_of_partitions_than_the_settings_say_is_refused(producer: ScriptedProducer) -> None:
+def test_publish_partition_count_mismatch_raises(producer: ScriptedProducer) -> None:
     producer.partitions = 3
     with pytest.raises(SettingsError, match="3 partitions"):
         publish(SETTINGS, labelled_records(1))
     assert producer.sent == []
 
 
-def test_a_rate_is_kept(producer: ScriptedProducer) -> None:
+def test_publish_with_rate_limits_throughput(producer: ScriptedProducer) -> None:
     begun = time.monotonic()
     publish(SETTINGS, labelled_records(51), rate=250.0)
     assert time.monotonic() - begun >= 0.2
 
 
-def test_arrivals_are_kept(producer: ScriptedProducer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_publish_arrival_pace_sends_at_arrival_times(
+    producer: ScriptedProducer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     times: list[float] = []
     send = producer.send
 
@@ -182,7 +182,7 @@ def test_arrivals_are_kept(producer: ScriptedProducer, monkeypatch: pytest.Monke
     assert all(before <= after for before, after in pairwise(times))
 
 
-def test_progress_is_told_and_ends_complete(producer: ScriptedProducer) -> None:
+def test_publish_reports_progress_until_complete(producer: ScriptedProducer) -> None:
     messages: list[tuple[int, int]] = []
     publish(
         SETTINGS, labelled_records(1_000), on_progress=lambda sent, acknowledged: messages.append((sent, acknowledged))
@@ -191,7 +191,7 @@ def test_progress_is_told_and_ends_complete(producer: ScriptedProducer) -> None:
     assert all(before <= after for before, after in pairwise(messages))
 
 
-def test_kafka_that_never_answers_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_publish_unreachable_kafka_raises_delivery_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def absent(**_: Any) -> None:
         raise KafkaTimeoutError("nobody there")
 

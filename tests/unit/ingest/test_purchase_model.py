@@ -66,12 +66,12 @@ def visits(count: int) -> list[tuple[Session, int]]:
         {"reviews": ("positive",)},
     ],
 )
-def test_what_speaks_for_a_purchase_raises_the_logit(more: dict[str, Any]) -> None:
+def test_logit_bucket_positive_term_raises_logit(more: dict[str, Any]) -> None:
     assert logit_bucket(BASE_BEHAVIOUR._replace(**more)) > logit_bucket(BASE_BEHAVIOUR)
 
 
 @pytest.mark.parametrize("less", [{"categories": 2}, {"max_price": 5_000}, {"reviews": ("negative",)}])
-def test_what_speaks_against_lowers_it(less: dict[str, Any]) -> None:
+def test_logit_bucket_negative_term_lowers_logit(less: dict[str, Any]) -> None:
     assert logit_bucket(BASE_BEHAVIOUR._replace(**less)) < logit_bucket(BASE_BEHAVIOUR)
 
 
@@ -93,7 +93,7 @@ def test_fields_after_the_outcome_are_those_that_differ_only_by_it() -> None:
         assert session.purchase.payment is None or session.purchase.made
 
 
-def test_bots_count_apart_and_never_buy() -> None:
+def test_describe_counts_bots_separately() -> None:
     message = describe({NON_BUYER: (50, 0), -100: (100, 10), 50: (20, 15)})
     assert (message.sessions, message.purchases, message.bots) == (120, 25, 50)
     assert message.roc_auc is not None
@@ -104,7 +104,7 @@ def test_bots_count_apart_and_never_buy() -> None:
     assert probability(MAX_BUCKET) == pytest.approx(1 / (1 + 2.718281828459045 ** (-MAX_BUCKET * BUCKET_WIDTH)))
 
 
-def test_without_purchases_there_is_no_area() -> None:
+def test_describe_without_purchases_has_no_roc_auc() -> None:
     message = describe({-100: (5, 0)})
     assert message.roc_auc is None
     assert message.base_rate == 0.0

@@ -15,7 +15,7 @@ from local.verification.freshness import FreshnessProbe
     ("expected", "result", "difference"),
     [(5, 5, 0), (5, 4, -1), (5, 7, 2), (10.004, 10.0, 0), (10.0, 10.01, pytest.approx(0.01)), (0, 1, 1)],
 )
-def test_a_difference_is_found_less_expected(expected: float, result: float, difference: float) -> None:
+def test_stage_count_difference_is_actual_minus_expected(expected: float, result: float, difference: float) -> None:
     assert StageCount("stage", "what", expected, result).difference == difference
 
 

@@ -77,17 +77,17 @@ def test_one_screen_has_the_numbers_and_the_addresses() -> None:
         assert expected in lines
 
 
-def test_what_does_not_balance_is_the_first_line() -> None:
+def test_summary_with_differences_starts_with_them() -> None:
     lines = shown(outcome([*LINES, StageCount("stream", "kpi_minute: sessions", 1_000, 999)]), None)
     assert lines[1] == "Showroom runs, but the account does not balance, see its differences above."
 
 
-def test_a_night_that_failed_is_the_first_line() -> None:
+def test_summary_with_failed_nightly_run_starts_with_it() -> None:
     lines = shown(outcome(), nightly_result(train="no memory"))
     assert lines[1] == "Showroom runs, but the nightly run is not complete, see its errors above."
 
 
-def test_a_replay_has_neither_freshness_nor_night() -> None:
+def test_summary_of_replay_omits_freshness_and_nightly_run() -> None:
     lines = shown(DemoResult(LINES, [], None), None)
     assert "sent 1,100 records of the log" in lines
     assert not any(line.startswith(("fresh", "best model", "sold")) for line in lines)
@@ -101,7 +101,7 @@ def test_the_steps_are_those_the_demo_takes() -> None:
     assert [step.name for step in demo_plan.synthetic(short)][-1] == "archive"
 
 
-def test_what_runs_already_is_remembered_apart() -> None:
+def test_plan_of_running_platform_has_own_durations() -> None:
     cold, warm = demo_plan.synthetic(SHOW), demo_plan.synthetic(SHOW, running=True)
     assert [step.name for step in cold] == [step.name for step in warm]
     assert [step.key for step in warm[1:3]] == ["servers running", "stream running"]
