@@ -44,7 +44,7 @@ def run(
         if batch:
             with translate_errors("write sessions"):
                 collection.insert_many(batch, ordered=False)
-    typer.echo(msgspec.json.encode(shop.ledger.intent).decode())
+    typer.echo(msgspec.json.encode(shop.ground_truth.intent).decode())
 
 
 def valid_documents(shop: SessionGenerator, settings: Settings) -> Iterator[Document]:

@@ -16,8 +16,8 @@ from include.ingest.publisher import publish
 from include.serving import queries
 from local.stack import SERVERS, Stack
 from local.stream_job import start_job
-from local.verification.count_check import Position, account, position, wait_until_indexed
-from local.verification.freshness import Freshness, Probe
+from local.verification.count_check import Baseline, compare_counts, take_baseline, wait_until_indexed
+from local.verification.freshness import Freshness, FreshnessProbe
 
 TARGETS = {
     "sessions_per_s": ("at least", 4_000.0),
@@ -89,7 +89,7 @@ def _run_load(
     stack: Stack, settings: Settings, gates: list[str], *, sessions: int, seed: int, population: int | None
 ) -> dict[str, Any]:
     """Fill the raw topic, start the gates, wait until everything is indexed, and return the figures."""
-    since = position(settings)
+    since = take_baseline(settings)
     on_progress(f"filling sessions.raw with {sessions:,} sessions")
     expected = preload(settings, sessions=sessions, seed=seed, population=population).expected
     before = measure_usage(stack, SERVERS)
@@ -122,14 +122,14 @@ def measure_freshness(settings: Settings, per_s: float, seed: int) -> Freshness:
         settings, seed=seed, start=now - timedelta(days=1), end=now, sessions=round(per_s * FRESHNESS_DURATION_S)
     )
     labelled_records = list(synthesize(plan))  # because generation would disturb the measurement
-    with Probe(settings, every=max(1, round(per_s / SAMPLED_PER_S))) as probe:
+    with FreshnessProbe(settings, every=max(1, round(per_s / SAMPLED_PER_S))) as probe:
         publish(settings, probe.watch(labelled_records), rate=per_s, on_acknowledged=probe.produced)
         return probe.result(INDEX_TIMEOUT_S)
 
 
-def _unaccounted(settings: Settings, expected: Any, since: Position) -> int:
+def _unaccounted(settings: Settings, expected: Any, since: Baseline) -> int:
     """Return the sum of absolute differences between expected and actual counts of all stages."""
-    return round(sum(abs(line.difference) for line in account(settings, expected, since)))
+    return round(sum(abs(line.difference) for line in compare_counts(settings, expected, since)))
 
 
 def _documents(settings: Settings) -> list[dict[str, object]]:

@@ -33,7 +33,7 @@ def preload(settings: Settings, *, sessions: int, seed: int, population: int | N
     )
     synthesis = synthesize(plan)
     publish(settings, synthesis)
-    return synthesis.ledger
+    return synthesis.ground_truth
 
 
 class GateProgress:

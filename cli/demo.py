@@ -51,8 +51,8 @@ def demo(
     from local.demo import pause as demo_pause
     from local.demo import plan as demo_plan
     from local.demo import summary as demo_screen
-    from local.demo.progress import Steps, remember, remembered
-    from local.demo.run import DemoConfig, run, run_night, run_replay, start_platform
+    from local.demo.progress import Steps, load_durations, save_durations
+    from local.demo.run import DemoConfig, run, run_nightly, run_replay, start_platform
     from local.layout import Layout
     from local.supervisord import Supervisor
 
@@ -63,27 +63,27 @@ def demo(
     is_running = Supervisor(layout).is_running()
     plan = demo_plan.replayed(replay, running=is_running) if replay else demo_plan.synthetic(config, running=is_running)
     durations = layout.data / DURATIONS
-    steps = Steps(plan, partial(_line, console), remembered(durations))
+    steps = Steps(plan, partial(_line, console), load_durations(durations))
     try:
-        with demo_pause.undone(settings, partial(_line, console)):
+        with demo_pause.unpause_on_exit(settings, partial(_line, console)):
             start_platform(settings, steps)
             if replay is None:
                 demo_result = run(settings, config, steps)
                 _print_counts(console, demo_result)
-                nightly = run_night(settings, config, steps)
+                nightly = run_nightly(settings, config, steps)
             else:
                 demo_result, nightly = run_replay(settings, replay, format, steps, console), None
                 _print_counts(console, demo_result)
         steps.end()
     finally:
-        remember(durations, steps.took)
+        save_durations(durations, steps.durations)
     if nightly is not None:
         from local.demo.nightly_tables import tables
 
         console.print(f"\nNightly run, {nightly.seconds:.0f} s", style="bold")
         console.print(*tables(nightly), sep="\n")
-    console.print(demo_screen.screen(settings, demo_result, nightly, steps.seconds), soft_wrap=True)
-    if demo_screen.wrong(demo_result, nightly):
+    console.print(demo_screen.render_summary(settings, demo_result, nightly, steps.seconds), soft_wrap=True)
+    if demo_screen.find_problems(demo_result, nightly):
         raise typer.Exit(1)
 
 

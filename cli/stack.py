@@ -31,7 +31,7 @@ def up(
 
     settings = load_settings()
     Stack(settings, _on_progress).up(programs or None, deadline)
-    if pause := demo_pause.remark(settings):
+    if pause := demo_pause.leftover_warning(settings):
         _on_progress(pause)
 
 

@@ -54,7 +54,7 @@ def status(
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     if not is_running:
         return
-    if pause := demo_pause.remark(settings):
+    if pause := demo_pause.leftover_warning(settings):
         console.print(pause, highlight=False, markup=False, soft_wrap=True)
     stages = (
         (status_details.gate, status_details.archive, status_details.stream, status_details.serving) if details else ()

@@ -24,7 +24,7 @@ from local.airflow_login import connect_airflow
 from local.project import ROOT
 from local.stack import Stack
 from local.stream_job import start_job, wait_started
-from local.verification.count_check import Line, account, position, wait_until_indexed
+from local.verification.count_check import StageCount, compare_counts, take_baseline, wait_until_indexed
 
 RESULTS = Path(__file__).parent / "results"
 PORT_OFFSET = 2_500
@@ -66,7 +66,7 @@ def run(name: str, per_s: float, seed: int) -> str:
     settings, has_airflow = drill_settings(**fault.settings), fault.programs is None
     with empty_stack(settings) as stack:
         start_duration_s = start(stack, fault.programs)
-        since = position(settings, archive=has_airflow)
+        since = take_baseline(settings, archive=has_airflow)
         load, ledger = _build_load(settings, per_s, seed)
         on_progress(f"{per_s:g} sessions a second for {BEFORE_S + AFTER_S:g} s; fault after {BEFORE_S:g} s")
         with ThreadPoolExecutor(1) as background, FreshnessMonitor(settings) as monitor:
@@ -123,10 +123,10 @@ def _build_load(settings: Settings, per_s: float, seed: int) -> tuple[list[Any],
     now = datetime.now(UTC)
     sessions = round(per_s * (BEFORE_S + AFTER_S))
     synthesis = synthesize(Plan.of(settings, seed=seed, start=now - timedelta(days=1), end=now, sessions=sessions))
-    return list(synthesis), synthesis.ledger
+    return list(synthesis), synthesis.ground_truth
 
 
-def _check_counts(stack: Stack, ledger: GroundTruth, since: Any, *, archive: bool) -> list[Line]:
+def _check_counts(stack: Stack, ledger: GroundTruth, since: Any, *, archive: bool) -> list[StageCount]:
     """Wait until everything is processed, then compare the counts of each stage and log the differences."""
     settings = stack.settings
     try:
@@ -135,7 +135,7 @@ def _check_counts(stack: Stack, ledger: GroundTruth, since: Any, *, archive: boo
             _archive(stack)
     except NotReadyError as error:
         on_progress(str(error))
-    lines = account(settings, ledger.expected, since, archive=archive)
+    lines = compare_counts(settings, ledger.expected, since, archive=archive)
     for line in lines:
         if line.difference:
             on_progress(f"{line.stage}: {line.what}: {line.expected:g} expected, {line.actual:g} actual")

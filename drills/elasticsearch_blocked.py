@@ -25,12 +25,12 @@ from drills.watch import MAX_FRESH_AGE_S, FreshnessMonitor, Sample, measure_reco
 from include.clients.elasticsearch import connect
 from include.contracts.index_documents import STREAM_INDICES, index_name
 from include.contracts.settings import Settings
-from include.ingest.expected_counts import Expected
+from include.ingest.expected_counts import ExpectedCounts
 from include.ingest.generator import synthesize
 from include.ingest.labelled_record import LabelledRecord
 from include.ingest.plan import Plan
 from include.ingest.publisher import publish
-from local.verification.count_check import position
+from local.verification.count_check import take_baseline
 
 BEFORE_S, BETWEEN_S, AFTER_S = 20.0, 25.0, 5.0
 LIMIT_MARGIN_S = 3.0
@@ -79,7 +79,7 @@ def run(per_s: float, seed: int, fault_s: float) -> str:
     settings = drill_settings()
     with empty_stack(settings) as stack:
         start(stack)
-        since = position(settings)
+        since = take_baseline(settings)
         load, expected = _build_load(settings, per_s, seed, fault_s)
         restart_counter, wait_log = RestartCounter(settings), WaitLog(stack.log_path("flink-taskmanager"))
         effects: dict[str, int] = {}
@@ -124,7 +124,9 @@ def _is_fresh(samples: Sequence[Sample], now: float) -> bool:
     return bool(samples) and now - samples[-1].newest <= MAX_FRESH_AGE_S
 
 
-def _build_load(settings: Settings, per_s: float, seed: int, fault_s: float) -> tuple[list[LabelledRecord], Expected]:
+def _build_load(
+    settings: Settings, per_s: float, seed: int, fault_s: float
+) -> tuple[list[LabelledRecord], ExpectedCounts]:
     """Return the steady load, with one session a second of a month that has no index before the second fault."""
     now = datetime.now(UTC)
     until_limit_s = BEFORE_S + fault_s + BETWEEN_S
@@ -146,7 +148,9 @@ def _build_load(settings: Settings, per_s: float, seed: int, fault_s: float) -> 
         if number % step == 0 and other_sessions:
             mixed.append(other_sessions.pop(0))
         mixed.append(labelled)
-    return [*mixed, *other_sessions], combine_expected(steady.ledger.expected, month_sessions.ledger.expected)
+    return [*mixed, *other_sessions], combine_expected(
+        steady.ground_truth.expected, month_sessions.ground_truth.expected
+    )
 
 
 @contextmanager

@@ -14,17 +14,17 @@ from include.clients.flink import FlinkRest
 from include.contracts.errors import NotReadyError
 from include.contracts.settings import Settings
 from include.contracts.topics import DEAD
-from include.ingest.expected_counts import Expected
+from include.ingest.expected_counts import ExpectedCounts
 from include.supervise.decision_log import DecisionLog
 from include.supervise.stream_job import get_job_status
-from local.verification.count_check import Line, Position, account, wait_until_indexed
+from local.verification.count_check import Baseline, StageCount, compare_counts, wait_until_indexed
 
 INDEX_TIMEOUT_S = 240.0
 LAST_ENTRIES = 500
 WAITING = "waiting for Elasticsearch"
 
 
-def combine_expected(first: Expected, second: Expected) -> Expected:
+def combine_expected(first: ExpectedCounts, second: ExpectedCounts) -> ExpectedCounts:
     """Return the sum of the counts of two loads. Users and rows of kpi_minute are not combined."""
     return msgspec.structs.replace(
         first,
@@ -37,20 +37,20 @@ def combine_expected(first: Expected, second: Expected) -> Expected:
     )
 
 
-def check_counts(settings: Settings, expected: Expected, since: Position) -> list[Line]:
+def check_counts(settings: Settings, expected: ExpectedCounts, since: Baseline) -> list[StageCount]:
     """Wait until everything is indexed, then compare the counts of each stage and log the differences."""
     try:
         wait_until_indexed(settings, expected, since, INDEX_TIMEOUT_S)
     except NotReadyError as error:
         on_progress(str(error))
-    lines = account(settings, expected, since)
+    lines = compare_counts(settings, expected, since)
     for line in lines:
         if line.difference:
             on_progress(f"{line.stage}: {line.what}: {line.expected:g} expected, {line.actual:g} actual")
     return lines
 
 
-def count_differences(lines: Sequence[Line]) -> dict[str, int]:
+def count_differences(lines: Sequence[StageCount]) -> dict[str, int]:
     """Return the figures `lost`, `duplicated` and `dead_letters`."""
     counts = [line for line in lines if line.what != DEAD]
     return {

@@ -24,15 +24,15 @@ from include.contracts.reject_reasons import Reason
 from include.contracts.session import Device, Location, Purchase, Session, User, View
 from include.contracts.settings import Settings
 from include.contracts.topics import RAW
-from include.ingest.expected_counts import Account, Expected
+from include.ingest.expected_counts import ExpectedCounts, Tally
 from include.ingest.generator import synthesize
 from include.ingest.ground_truth import GroundTruth
 from include.ingest.labelled_record import LabelledRecord, partition_of
 from include.ingest.plan import Plan
 from include.ingest.publisher import publish
 from include.serving import queries
-from local.verification.count_check import Line, position
-from local.verification.freshness import Freshness, Probe
+from local.verification.count_check import StageCount, take_baseline
+from local.verification.freshness import Freshness, FreshnessProbe
 
 LOAD_DURATION_S = 150.0
 POISON_INTERVAL_S = 20.0
@@ -70,19 +70,19 @@ class Poison:
 
     def __init__(self, send: Send) -> None:
         self._send = send
-        self._account = Account()
+        self._tally = Tally()
         self._sent = 0
 
     @property
-    def expected(self) -> Expected:
-        """Expected counts of all sent records."""
-        return self._account.expected(None)
+    def expected(self) -> ExpectedCounts:
+        """ExpectedCounts counts of all sent records."""
+        return self._tally.expected(None)
 
     def send_compressed(self) -> None:
         """Send records that are small when compressed and exceed the gate's size limits when decompressed."""
         for size in COMPRESSED_BYTES:
             self._send(b"u-poison", b"x" * size)
-            self._account.refuse(Reason.TOO_LONG)
+            self._tally.count_rejected(Reason.TOO_LONG)
 
     def send_emoji(self) -> None:
         """Send sessions whose reviews consist of emoji."""
@@ -122,7 +122,7 @@ class Poison:
             purchase=Purchase(made=False, amount=0.0, payment=None),
         )
         self._send(user.encode(), msgspec.json.encode(session))
-        self._account.admit(session, Decimal(0))
+        self._tally.count_admitted(session, Decimal(0))
 
 
 @contextmanager
@@ -162,10 +162,14 @@ def run(per_s: float, seed: int) -> str:
     settings = drill_settings()
     with empty_stack(settings) as stack:
         start(stack)
-        since = position(settings)
+        since = take_baseline(settings)
         load, ledger = _build_load(settings, per_s, seed)
         restart_counter = RestartCounter(settings)
-        with Probe(settings, SAMPLE_EVERY) as probe, ThreadPoolExecutor(1) as executor, _sender(settings) as sender:
+        with (
+            FreshnessProbe(settings, SAMPLE_EVERY) as probe,
+            ThreadPoolExecutor(1) as executor,
+            _sender(settings) as sender,
+        ):
             poison = Poison(sender)
             send = functools.partial(publish, settings, rate=per_s, on_acknowledged=probe.produced)
             publication = executor.submit(send, probe.watch(load))
@@ -234,7 +238,9 @@ def worst_window_p95(delays: Iterable[tuple[float, float]]) -> float:
     return max((sorted(window)[math.ceil(0.95 * len(window)) - 1] for window in windows.values()), default=math.inf)
 
 
-def _count_effects(client: Elasticsearch, lines: list[Line], ordinary: Expected) -> dict[str, tuple[int, int]]:
+def _count_effects(
+    client: Elasticsearch, lines: list[StageCount], ordinary: ExpectedCounts
+) -> dict[str, tuple[int, int]]:
     """Return the actual and the required count of records that reached the targeted stage, by kind of poison."""
     rejected = [line.actual for line in lines if line.what == f"rejected: {Reason.TOO_LONG}"]
     # Minus those of the ordinary load, which has faults of the same kind.
@@ -254,4 +260,4 @@ def _build_load(settings: Settings, per_s: float, seed: int) -> tuple[list[Label
     now = datetime.now(UTC)
     sessions = round(per_s * LOAD_DURATION_S)
     synthesis = synthesize(Plan.of(settings, seed=seed, start=now - timedelta(days=1), end=now, sessions=sessions))
-    return list(synthesis), synthesis.ledger
+    return list(synthesis), synthesis.ground_truth

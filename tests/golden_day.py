@@ -69,7 +69,7 @@ def golden_day(settings: Settings) -> Day:
     own = (msgspec.json.decode(record, type=ValidSession) for record in records(labelled_records, settings))
     sessions = [*own, *extra]
     bulk = build_documents(sessions)
-    return Day(synthesis.ledger, labelled_records, sessions, extra, bulk, _scores(bulk))
+    return Day(synthesis.ground_truth, labelled_records, sessions, extra, bulk, _scores(bulk))
 
 
 def build_documents(sessions: list[ValidSession]) -> bytes:

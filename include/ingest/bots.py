@@ -1,4 +1,4 @@
-"""Bots: one user in a hurry, and networks of many users behind one address block."""
+"""Bots: single users with too many sessions, and many users behind one network."""
 
 import math
 from collections import Counter
@@ -21,19 +21,19 @@ SETTLED_US = 75 * SECOND_US
 MAX_BOT_DURATION_S = 9
 USER_BURST = (1.3, 3.0)
 NETWORK_BURST = (1.3, 1.6)
-_NOWHERE = Location(country=None, state=None, city=None, zip=None)
-_NOBODY = User(name=None, email=None, gender=None)
+_NO_LOCATION = Location(country=None, state=None, city=None, zip=None)
+_NO_USER_DATA = User(name=None, email=None, gender=None)
 _NO_PURCHASE = Purchase(made=False, amount=0.0, payment=None)
 
 
 class BotSession(NamedTuple):
-    """A bot's session, when it arrives, what becomes of it, and whether it is its user's first admitted one."""
+    """A bot's session, when it arrives, its expected verdict, and whether it is its user's first admitted one."""
 
     session: Session
     arrives_us: int
     fault: Fault
     verdict: Verdict
-    first: bool
+    is_first_admitted: bool
 
 
 class Bots:
@@ -67,10 +67,10 @@ class Bots:
         address = f"172.{16 + (block >> 8)}.{block & 255}.{1 + number % 250}"
         device = rng.choice(DESKTOP)
         count = math.ceil(limit * rng.uniform(*USER_BURST)) + 1
-        for location in range(count):
-            session = self._session(rng, f"{user}-{location}", user, address, device, arrives_us)
-            verdict: Verdict = VALID if location < limit else Reason.RATE_USER
-            yield BotSession(session, self._arrival(arrives_us, location), Fault.BOT_USER, verdict, location == 0)
+        for index in range(count):
+            session = self._session(rng, f"{user}-{index}", user, address, device, arrives_us)
+            verdict: Verdict = VALID if index < limit else Reason.RATE_USER
+            yield BotSession(session, self._arrival(arrives_us, index), Fault.BOT_USER, verdict, index == 0)
 
     def _network_burst(self, rng: Random, arrives_us: int) -> Iterator[BotSession]:
         """Many users behind one /24 in one event minute: in each partition the first ones pass."""
@@ -80,18 +80,18 @@ class Bots:
         block = (self._base + number) % 16_384
         admitted: Counter[int] = Counter()
         count = math.ceil(limits.max_network_sessions_per_minute * limits.partitions * rng.uniform(*NETWORK_BURST))
-        for topic_partition in range(count):
-            user = f"b-{self._plan.tag}-n{number}-{topic_partition}"
+        for index in range(count):
+            user = f"b-{self._plan.tag}-n{number}-{index}"
             address = f"100.{64 + (block >> 8)}.{block & 255}.{rng.randint(1, 254)}"
             session = self._session(rng, user, user, address, rng.choice(DESKTOP), arrives_us)
             partition = partition_of(user.encode(), limits.partitions)
-            passes = admitted[partition] < limits.max_network_sessions_per_minute
-            admitted[partition] += passes
-            verdict: Verdict = VALID if passes else Reason.RATE_NETWORK
-            yield BotSession(session, self._arrival(arrives_us, topic_partition), Fault.BOT_NETWORK, verdict, passes)
+            is_admitted = admitted[partition] < limits.max_network_sessions_per_minute
+            admitted[partition] += is_admitted
+            verdict: Verdict = VALID if is_admitted else Reason.RATE_NETWORK
+            yield BotSession(session, self._arrival(arrives_us, index), Fault.BOT_NETWORK, verdict, is_admitted)
 
-    def _arrival(self, first_us: int, location: int) -> int:
-        return min(first_us + location * 20_000, self._end_us - 1)
+    def _arrival(self, first_us: int, index: int) -> int:
+        return min(first_us + index * 20_000, self._end_us - 1)
 
     def _session(self, rng: Random, name: str, user: str, address: str, device: Device, arrives_us: int) -> Session:
         """A hurried session inside the last full minute that had settled when the burst set out."""
@@ -112,10 +112,10 @@ class Bots:
             user_id=user,
             started_at=instant(minute + rng.randrange(60_000) * 1_000),
             duration_s=duration,
-            user=_NOBODY,
+            user=_NO_USER_DATA,
             ip=address,
             device=device,
-            location=_NOWHERE,
+            location=_NO_LOCATION,
             referrer="direct",
             page_views=rng.randint(1, 3),
             clicks=rng.randint(0, duration),

@@ -29,11 +29,11 @@ PRODUCTS: tuple[Product, ...] = (
     Product("p10", "Dining Chair", "dining_room", 650, 0.68, 6),
 )
 
-IN_CATEGORY: tuple[tuple[int, ...], ...] = tuple(
+PRODUCTS_IN_CATEGORY: tuple[tuple[int, ...], ...] = tuple(
     tuple(index for index, product in enumerate(PRODUCTS) if product.category == category) for category in CATEGORIES
 )
 
-TOGETHER: tuple[tuple[int, ...], ...] = (
+RELATED_PRODUCTS: tuple[tuple[int, ...], ...] = (
     (1, 2),
     (0, 2),
     (0, 1),

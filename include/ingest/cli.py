@@ -14,7 +14,7 @@ from rich.table import Table
 
 from include.contracts.errors import ShowroomError
 from include.contracts.settings import Settings
-from include.ingest.expected_counts import Expected
+from include.ingest.expected_counts import ExpectedCounts
 from include.ingest.generator import synthesize
 from include.ingest.labelled_record import LabelledRecord
 from include.ingest.plan import Fault, FaultRates, Limits, Plan
@@ -69,8 +69,8 @@ def synthetic(  # noqa: PLR0913, PLR0917 -- a command has as many arguments as o
     shop = synthesize(plan)
     sent = _send(settings, shop, f"{sessions} visits", None, rate, "fast" if dry_run else pace, dry_run)
     if ledger is not None:
-        shop.ledger.save(ledger)
-    _show(shop.ledger.expected, sent, {"visits planned": sessions, **shop.ledger.planted})
+        shop.ground_truth.save(ledger)
+    _show(shop.ground_truth.expected, sent, {"visits planned": sessions, **shop.ground_truth.injected})
 
 
 @app.command(name="replay")
@@ -148,7 +148,7 @@ def _send(
         return publish(settings, labelled_records, rate=rate, pace=pace, on_progress=update)
 
 
-def _show(expected: Expected, sent: PublishReport | None, rows: dict[str, int]) -> None:
+def _show(expected: ExpectedCounts, sent: PublishReport | None, rows: dict[str, int]) -> None:
     table = Table("what", "count", title="not sent" if sent is None else f"sent at {sent.per_s:,.0f} records/s")
     table.columns[1].justify = "right"
     acknowledged = {} if sent is None else {"acknowledged": sent.acknowledged}

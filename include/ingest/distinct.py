@@ -1,4 +1,4 @@
-"""Exact counts of distinct things in little memory, that can be stored and united."""
+"""Exact distinct counts in little memory, which can be stored and merged."""
 
 import zlib
 from base64 import b64decode, b64encode
@@ -20,7 +20,7 @@ class IntSet:
             self.add(member)
 
     def add(self, member: int) -> None:
-        """Put one integer in."""
+        """Add one integer."""
         page = member >> PAGE_BITS
         self._pages[page] = self._pages.get(page, 0) | 1 << (member & _MASK)
 
@@ -36,19 +36,19 @@ class IntSet:
                 if bits >> location & 1:
                     yield page << PAGE_BITS | location
 
-    def unite(self, other: "IntSet") -> None:
-        """Put in all that `other` holds."""
+    def update(self, other: "IntSet") -> None:
+        """Add all members of `other`."""
         for page, bits in other._pages.items():
             self._pages[page] = self._pages.get(page, 0) | bits
 
     def pack(self) -> str:
-        """The set as text; `unpack` gives it back."""
+        """Return the set as text, the input of `unpack`."""
         pages = {str(page): f"{bits:x}" for page, bits in sorted(self._pages.items())}
         return b64encode(zlib.compress(msgspec.json.encode(pages), 9)).decode()
 
     @classmethod
     def unpack(cls, text: str) -> "IntSet":
-        """The set that `pack` wrote."""
+        """Return the set of a text from `pack`."""
         packed = cls()
         pages = msgspec.json.decode(zlib.decompress(b64decode(text)), type=dict[str, str])
         packed._pages = {int(page): int(bits, 16) for page, bits in pages.items()}
@@ -56,14 +56,14 @@ class IntSet:
 
 
 class DistinctCounter:
-    """Counts distinct texts by 64-bit fingerprints, and gives up (`count` None) beyond `limit` of them."""
+    """Counts distinct texts by 64-bit fingerprints, and stops (`count` is None) beyond `limit` of them."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._seen: set[bytes] | None = set()
 
     def add(self, text: str) -> bool:
-        """Note one text; True where it is certainly the first time."""
+        """Add one text; return True if it is new."""
         if self._seen is None:
             return False
         mark = blake2b(text.encode(), digest_size=8).digest()
@@ -76,10 +76,10 @@ class DistinctCounter:
 
     @property
     def count(self) -> int | None:
-        """How many were distinct; None where there were more than the limit."""
+        """Return the number of distinct texts; None beyond the limit."""
         return None if self._seen is None else len(self._seen)
 
     @property
-    def exact(self) -> bool:
-        """Whether every text so far is remembered."""
+    def is_exact(self) -> bool:
+        """Return whether the count is still exact."""
         return self._seen is not None

@@ -1,4 +1,4 @@
-"""What every stage must count for the records of one source, whatever the source."""
+"""Expected counts of every stage for the records of one source."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -41,8 +41,8 @@ class KpiRow(Struct, frozen=True, kw_only=True):
     users: int
 
 
-class Expected(Struct, frozen=True, kw_only=True):
-    """Counts that raw, the gate, the indices and the KPIs must show.
+class ExpectedCounts(Struct, frozen=True, kw_only=True):
+    """Expected counts of the raw topic, the gate, the indices and the KPIs.
 
     `verdicts` holds `valid` and every reason that occurs; `unique_users` those with an admitted session
     (None: more than could be counted exactly). `documents` by index; its `kpi_minute` are the rows of
@@ -60,17 +60,17 @@ class Expected(Struct, frozen=True, kw_only=True):
 
     @property
     def valid(self) -> int:
-        """Admitted records."""
+        """Return the number of admitted records."""
         return self.verdicts.get(VALID, 0)
 
     @property
     def rejected(self) -> int:
-        """Refused records, duplicates included."""
+        """Return the number of rejected records, duplicates included."""
         return self.produced - self.valid
 
 
-class Account:
-    """Adds records up while they are made."""
+class Tally:
+    """Running totals of expected counts."""
 
     def __init__(self) -> None:
         self.verdicts: Counter[str] = Counter()
@@ -80,11 +80,11 @@ class Account:
         self.rows: dict[str, IntSet] = defaultdict(IntSet)
         self._kpi: dict[str, list[Decimal | int]] = {}
 
-    def refuse(self, verdict: Verdict) -> None:
-        """Count a record the gate must refuse."""
+    def count_rejected(self, verdict: Verdict) -> None:
+        """Count a record that the gate must reject."""
         self.verdicts[verdict] += 1
 
-    def admit(self, session: Session, amount: Decimal, sentiments: Sequence[str] = ()) -> None:
+    def count_admitted(self, session: Session, amount: Decimal, sentiments: Sequence[str] = ()) -> None:
         """Count a record the gate must admit; `amount` is the exact value of what it bought."""
         self.verdicts[VALID] += 1
         self.views += len(session.views)
@@ -101,14 +101,14 @@ class Account:
             sums[2] += amount
             sums[3] += session.duration_s
 
-    def expected(self, unique_users: int | None) -> Expected:
-        """The counts so far."""
+    def expected(self, unique_users: int | None) -> ExpectedCounts:
+        """Return the counts so far."""
         kpi = {
             category: KpiTotal(sessions=int(n), purchases=int(bought), revenue=Decimal(money), duration_s=int(seconds))
             for category, (n, bought, money, seconds) in sorted(self._kpi.items())
         }
         every = kpi.get(KPI_ALL, KpiTotal())
-        return Expected(
+        return ExpectedCounts(
             produced=self.verdicts.total(),
             verdicts={str(verdict): count for verdict, count in sorted(self.verdicts.items())},
             unique_users=unique_users,
@@ -130,7 +130,7 @@ def categories(session: Session) -> list[str]:
     return [*dict.fromkeys(view.category for view in session.views if view.category is not None), KPI_ALL]
 
 
-def kpi_table(labelled_records: Iterable[LabelledRecord]) -> dict[tuple[datetime, str], KpiRow]:
+def build_kpi_table(labelled_records: Iterable[LabelledRecord]) -> dict[tuple[datetime, str], KpiRow]:
     """The kpi_minute rows of the records that must be admitted, by (minute, category).
 
     Holds the whole table, and the users of each row, in memory: for tests.

@@ -1,4 +1,4 @@
-"""Planted faults of one record: each turns a good visit into exactly one kind of bad record."""
+"""Faults of single records: each turns a valid visit into exactly one kind of invalid record."""
 
 import json
 from collections.abc import Callable
@@ -15,13 +15,13 @@ from include.ingest.customers import UNKNOWN_DEVICE
 from include.ingest.plan import EPOCH, FUTURE_DAYS, PAST_DAYS, Fault, Limits
 
 _encode = msgspec.json.Encoder().encode
-_BIG = 10**30
-_REVIEW = 4_000
+_OUT_OF_RANGE = 10**30
+_REVIEW_LENGTH = 4_000
 _PADDING = "The table has four legs and a drawer on the left side. "
 
 
 class FaultyRecord(NamedTuple):
-    """What is sent instead of the good record, and the reason the gate must give."""
+    """The record that replaces the valid one, and the expected reject reason."""
 
     key: bytes | None
     value: bytes
@@ -29,10 +29,10 @@ class FaultyRecord(NamedTuple):
 
 
 def inject_fault(fault: Fault, rng: Random, session: Session, limits: Limits, ends_at_us: int) -> FaultyRecord:
-    """The bad record made of `session`; `ends_at_us` is the end of the plan, from which future clocks count."""
+    """Return the invalid record made of `session`; future clocks count from `ends_at_us`, the end of the plan."""
     key = session.user_id.encode()
     if fault in _CLOCKS:
-        return FaultyRecord(key, _encode(_clock(fault, rng, session, ends_at_us)), _CLOCKS[fault])
+        return FaultyRecord(key, _encode(_shift_clock(fault, rng, session, ends_at_us)), _CLOCKS[fault])
     if fault in _BYTES:
         reason, kinds = _BYTES[fault]
         return FaultyRecord(key, rng.choice(kinds)(_encode(session)), reason)
@@ -42,7 +42,7 @@ def inject_fault(fault: Fault, rng: Random, session: Session, limits: Limits, en
     return FaultyRecord(key, make(rng, session, limits), reason)
 
 
-def _clock(fault: Fault, rng: Random, session: Session, ends_at_us: int) -> Session:
+def _shift_clock(fault: Fault, rng: Random, session: Session, ends_at_us: int) -> Session:
     """A device that lost its clock: years ahead, or back in the first days of 1970."""
     within = timedelta(seconds=rng.randint(0, 86_399), milliseconds=rng.randint(0, 999))
     if fault is Fault.PAST_CLOCK:
@@ -51,12 +51,12 @@ def _clock(fault: Fault, rng: Random, session: Session, ends_at_us: int) -> Sess
     return structs.replace(session, started_at=EPOCH + ahead + within)
 
 
-def _truncated(value: bytes) -> bytes:
+def _truncate(value: bytes) -> bytes:
     """Cut off between two characters, so that what is left is still UTF-8."""
     return value[: len(value) * 2 // 3].decode(errors="ignore").encode()
 
 
-def _nested_twice(value: bytes) -> bytes:
+def _duplicate_nested_key(value: bytes) -> bytes:
     return value.replace(b'"device":{', b'"device":{"type":"desktop",', 1)
 
 
@@ -76,7 +76,7 @@ _BYTES: dict[Fault, tuple[Reason, tuple[Callable[[bytes], bytes], ...]]] = {
     Fault.MALFORMED: (
         Reason.MALFORMED_JSON,
         (
-            _truncated,
+            _truncate,
             lambda value: value + value,
             lambda value: value + b",",
             lambda value: b"[" + value + b"]",
@@ -102,13 +102,13 @@ _BYTES: dict[Fault, tuple[Reason, tuple[Callable[[bytes], bytes], ...]]] = {
         (
             lambda value: value.replace(b'{"v":1,', b'{"v":1,"clicks":1,', 1),
             lambda value: value.replace(b'{"v":1,', b'{"v":1,"v":1,', 1),
-            _nested_twice,
+            _duplicate_nested_key,
         ),
     ),
 }
 
 
-def _set(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
+def _replace(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
     *parents, last = path.split(".")
 
     def change(record: dict[str, Any]) -> None:
@@ -119,47 +119,47 @@ def _set(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
     return change
 
 
-def _without(name: str) -> Callable[[dict[str, Any]], None]:
+def _remove(name: str) -> Callable[[dict[str, Any]], None]:
     return lambda record: record.pop(name)
 
 
 _VIOLATIONS: tuple[Callable[[dict[str, Any]], None], ...] = (
-    _without("device"),
-    _without("purchase"),
-    _without("started_at"),
-    _set("coupon", "WELCOME"),
-    _set("device.screen", "large"),
-    _set("device.type", "smartwatch"),
-    _set("referrer", "altavista"),
-    _set("duration_s", "214"),
-    _set("duration_s", -5),
-    _set("duration_s", 700_000),
-    _set("clicks", 3.5),
-    _set("clicks", True),
-    _set("clicks", _BIG),
-    _set("page_views", -1),
-    _set("started_at", "2026-11-23T08:15:30"),
-    _set("started_at", "yesterday"),
-    _set("session_id", None),
-    _set("session_id", ""),
-    _set("session_id", "s" * 10_000),
-    _set("views", {}),
-    _set("views", [{"product_id": "p01"}]),
-    _set("purchase.amount", "5000"),
-    _set("user.gender", "female"),
-    _set("ip", "1" * 46),
-    _set("location", "San Jose"),
+    _remove("device"),
+    _remove("purchase"),
+    _remove("started_at"),
+    _replace("coupon", "WELCOME"),
+    _replace("device.screen", "large"),
+    _replace("device.type", "smartwatch"),
+    _replace("referrer", "altavista"),
+    _replace("duration_s", "214"),
+    _replace("duration_s", -5),
+    _replace("duration_s", 700_000),
+    _replace("clicks", 3.5),
+    _replace("clicks", True),
+    _replace("clicks", _OUT_OF_RANGE),
+    _replace("page_views", -1),
+    _replace("started_at", "2026-11-23T08:15:30"),
+    _replace("started_at", "yesterday"),
+    _replace("session_id", None),
+    _replace("session_id", ""),
+    _replace("session_id", "s" * 10_000),
+    _replace("views", {}),
+    _replace("views", [{"product_id": "p01"}]),
+    _replace("purchase.amount", "5000"),
+    _replace("user.gender", "female"),
+    _replace("ip", "1" * 46),
+    _replace("location", "San Jose"),
 )
 
 
-def _broken(rng: Random, session: Session, _: Limits) -> bytes:
+def _violate_contract(rng: Random, session: Session, _: Limits) -> bytes:
     """One violation of the contract, in JSON that is otherwise in order."""
     record: dict[str, Any] = msgspec.to_builtins(session)
     rng.choice(_VIOLATIONS)(record)
     return json.dumps(record, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def _controlled(rng: Random, session: Session, _: Limits) -> bytes:
+def _insert_control_character(rng: Random, session: Session, _: Limits) -> bytes:
     """A string with a control character where none may be."""
     sign = rng.choice("\x00\x07\x0b\x1b")
     view = session.views[0]
@@ -171,41 +171,41 @@ def _controlled(rng: Random, session: Session, _: Limits) -> bytes:
     return _encode(structs.replace(session, **rng.choice(kinds)))
 
 
-def _overlong(rng: Random, session: Session, limits: Limits) -> bytes:
+def _exceed_max_bytes(rng: Random, session: Session, limits: Limits) -> bytes:
     """A session that keeps the contract but for its length: pages of reviews."""
     length = limits.max_record_bytes + rng.randint(1, 4_000)
-    text = (_PADDING * (_REVIEW // len(_PADDING) + 1))[:_REVIEW]
+    text = (_PADDING * (_REVIEW_LENGTH // len(_PADDING) + 1))[:_REVIEW_LENGTH]
     long = structs.replace(session.views[0], review=text)
     spare = length - len(_encode(structs.replace(session, views=[])))
     views: list[View] = [long] * (spare // (len(_encode(long)) + 1))
     value = _encode(structs.replace(session, views=views))
     while len(value) < length:
-        views.append(structs.replace(long, review=text[: max(1, min(_REVIEW, length - len(value)))]))
+        views.append(structs.replace(long, review=text[: max(1, min(_REVIEW_LENGTH, length - len(value)))]))
         value = _encode(structs.replace(session, views=views))
     return value
 
 
-def _hurried(rng: Random, session: Session, limits: Limits) -> bytes:
+def _exceed_click_rate(rng: Random, session: Session, limits: Limits) -> bytes:
     seconds = rng.randint(2, 20)
     clicks = int(limits.max_clicks_per_s * seconds * (2 + 4 * rng.random())) + 10
     return _encode(structs.replace(session, duration_s=seconds, clicks=clicks))
 
 
-def _other_key(rng: Random, session: Session) -> bytes:
+def _mismatch_key(rng: Random, session: Session) -> bytes:
     key = session.user_id.encode()
     return rng.choice([key[:-1] + b"x", session.session_id.encode(), key.upper(), b""])
 
 
 _KEYS: dict[Fault, Callable[[Random, Session], bytes | None]] = {
     Fault.NULL_KEY: lambda rng, session: None,
-    Fault.WRONG_KEY: _other_key,
+    Fault.WRONG_KEY: _mismatch_key,
 }
 
 _VALUES: dict[Fault, tuple[Reason, Callable[[Random, Session, Limits], bytes]]] = {
-    Fault.CONTRACT: (Reason.CONTRACT_VIOLATION, _broken),
-    Fault.CONTROL_CHARACTER: (Reason.CONTROL_CHARACTER, _controlled),
-    Fault.TOO_LONG: (Reason.TOO_LONG, _overlong),
-    Fault.PACE: (Reason.IMPOSSIBLE_PACE, _hurried),
+    Fault.CONTRACT: (Reason.CONTRACT_VIOLATION, _violate_contract),
+    Fault.CONTROL_CHARACTER: (Reason.CONTROL_CHARACTER, _insert_control_character),
+    Fault.TOO_LONG: (Reason.TOO_LONG, _exceed_max_bytes),
+    Fault.PACE: (Reason.IMPOSSIBLE_PACE, _exceed_click_rate),
     Fault.NEW_USER_UNKNOWN_DEVICE: (
         Reason.UNKNOWN_DEVICE,
         lambda rng, session, limits: _encode(structs.replace(session, device=UNKNOWN_DEVICE)),

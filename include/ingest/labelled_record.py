@@ -1,4 +1,4 @@
-"""One record on its way to `sessions.raw`, with what must become of it, and the partition it goes to."""
+"""A record for `sessions.raw` with its expected verdict, and the partition of a key."""
 
 from datetime import datetime
 from functools import lru_cache
@@ -12,11 +12,11 @@ from include.ingest.plan import Fault
 
 VALID: Literal["valid"] = "valid"
 Verdict = Reason | Literal["valid"]
-KEYS_KEPT = 200_000
+MAX_CACHED_KEYS = 200_000
 
 
 class LabelledRecord(Struct, frozen=True, kw_only=True, gc=False):
-    """A record in the order of arrival. `verdict` is what the gate must decide, `fault` what was planted.
+    """A record in the order of arrival. `verdict` is the expected verdict of the gate, `fault` the injected fault.
 
     `session_id` is the visit's own, also where the value is too broken to hold it.
     """
@@ -29,7 +29,7 @@ class LabelledRecord(Struct, frozen=True, kw_only=True, gc=False):
     fault: Fault | None = None
 
 
-@lru_cache(maxsize=KEYS_KEPT)
+@lru_cache(maxsize=MAX_CACHED_KEYS)
 def partition_of(key: bytes | None, partitions: int) -> int:
     """The partition of a key: murmur2 as in every Kafka client; records without key go to partition 0."""
     if key is None:

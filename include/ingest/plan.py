@@ -11,7 +11,7 @@ from include.contracts.errors import SettingsError
 from include.contracts.settings import Settings
 
 GENERATOR = "1"
-"""Version of the generator: the same plan gives the same bytes for as long as it stands."""
+"""Version of the generator: the same plan and version give the same bytes."""
 
 MIN_POPULATION = 20_000
 PEAK_FACTOR = 3.0
@@ -25,7 +25,7 @@ MAX_SESSIONS = 1_000_000_000
 
 
 class Fault(StrEnum):
-    """What is planted. Each record carries at most one; the name is the field of its rate in `FaultRates`."""
+    """Injected faults. Each record carries at most one; the name is the field of its rate in `FaultRates`."""
 
     BOT_USER = "bot_user"
     BOT_NETWORK = "bot_network"
@@ -52,7 +52,7 @@ class Fault(StrEnum):
 class FaultRates(Struct, frozen=True, kw_only=True):
     """How often each fault is planted, per visit of the plan.
 
-    Bot rates are bursts per visit, each of many records beside the visits; every other fault befalls
+    Bot rates are bursts per visit, each of many records beside the visits; every other fault affects
     one visit. The rates of those add up to less than 1.
     """
 
@@ -79,21 +79,21 @@ class FaultRates(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def none(cls) -> "FaultRates":
-        """A shop where nothing goes wrong."""
+        """Return rates of 0."""
         return cls(**dict.fromkeys(cls.__struct_fields__, 0.0))
 
     @classmethod
     def scaled(cls, factor: float) -> "FaultRates":
-        """The usual mix, `factor` times as often."""
+        """Return the default rates, multiplied by `factor`."""
         return cls(**{name: rate * factor for name, rate in structs.asdict(cls()).items()})
 
-    def of_a_visit(self) -> list[tuple[Fault, float]]:
-        """The faults that befall one visit, with their rates, in a fixed order."""
+    def per_visit_rates(self) -> list[tuple[Fault, float]]:
+        """Return the faults of single visits with their rates, in a fixed order."""
         return [(fault, getattr(self, fault)) for fault in Fault if fault not in (Fault.BOT_USER, Fault.BOT_NETWORK)]
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """The settings of the gate that decide what becomes of a planted record."""
+    """The settings of the gate that determine the verdicts."""
 
     partitions: int
     max_user_sessions_per_minute: int
@@ -183,15 +183,15 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     def check(self) -> None:
         """SettingsError where interval, volume, population, rates or limits contradict each other."""
-        problems = [text for wrong, text in self._problems() if wrong]
+        problems = [text for causes, text in self._problems() if causes]
         if problems:
             raise SettingsError("; ".join(problems), "change the plan or the named setting")
 
     def _problems(self) -> list[tuple[bool, str]]:
         limits = self.limits
         naive = self.start.tzinfo is None or self.end.tzinfo is None
-        rates = [rate for _, rate in self.faults.of_a_visit()]
-        every = structs.asdict(self.faults).values()
+        rates = [rate for _, rate in self.faults.per_visit_rates()]
+        all_rates = structs.asdict(self.faults).values()
         return [
             (naive, "start and end need a time zone"),
             (not naive and self.start >= self.end, "the interval is empty: end is not after start"),
@@ -201,7 +201,7 @@ class Plan(Struct, frozen=True, kw_only=True):
                 not naive and self.population < USERS_PER_PEAK_MINUTE * self.peak_per_minute,
                 f"population {self.population} is too small for {self.sessions} sessions in this interval",
             ),
-            (any(not 0 <= rate <= 1 for rate in every), "a fault rate is not within 0 and 1"),
+            (any(not 0 <= rate <= 1 for rate in all_rates), "a fault rate is not within 0 and 1"),
             (sum(rates) >= 1, "fault rates of a visit add up to 1 or more"),
             (limits.max_clicks_per_s <= SHOP_CLICKS_PER_S, f"max_clicks_per_s is not above {SHOP_CLICKS_PER_S:g}"),
             (
@@ -237,9 +237,9 @@ class Plan(Struct, frozen=True, kw_only=True):
                 "SHOWROOM_GATE_MAX_PAST_DAYS is too high for the fault past_clock",
             ),
         ]
-        wrong = [text for is_wrong, text in problems if is_wrong]
-        if wrong:
-            raise SettingsError("; ".join(wrong), "choose another interval or setting, or set the fault's rate to 0")
+        causes = [text for is_invalid, text in problems if is_invalid]
+        if causes:
+            raise SettingsError("; ".join(causes), "choose another interval or setting, or set the fault's rate to 0")
 
 
 def microseconds(instant: datetime) -> int:

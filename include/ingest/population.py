@@ -10,13 +10,13 @@ from random import Random
 from include.contracts.session import Device, Gender, Location, Referrer, User
 from include.ingest.catalogue import CATEGORIES
 from include.ingest.customers import DESKTOP, FIRST_NAMES, LAST_NAMES, MOBILE, TABLET
-from include.ingest.locations import PLACES
+from include.ingest.locations import CITIES
 from include.ingest.seasonality import LOCAL_HABITS
 
 MAX_TOP_SHARE = 0.002
 MAX_TOP_PER_MINUTE = 0.5
-PROFILES_KEPT = 60_000
-GENDER_TOLD = 0.95
+MAX_CACHED_PROFILES = 60_000
+GENDER_DISCLOSED_SHARE = 0.95
 IPV6_SHARE = 0.2
 REFERRERS: tuple[Referrer, ...] = ("google", "facebook", "instagram", "partner", "direct")
 _REFERRER_STYLES = ((50, 5, 3, 12, 30), (20, 30, 12, 8, 30), (15, 10, 45, 5, 25), (25, 5, 5, 10, 55))
@@ -25,7 +25,7 @@ _REGULAR_SHARE = 0.02
 _OCCASIONAL_SHARE = 0.2
 _IPV4_USERS = 1 << 17
 _NETWORKS = 1 << 16
-_ODD = 40_503
+_NETWORK_STRIDE = 40_503
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Profile:
 class Population:
     """`size` people; index 0 comes most often.
 
-    The weight of index x is (x + q) ** -0.8 with q such that nobody makes up more than `MAX_TOP_SHARE`
+    The weight of index x is (x + q) ** -0.8 with q such that no user makes up more than `MAX_TOP_SHARE`
     of the visits or more than `MAX_TOP_PER_MINUTE` visits of a peak minute on average.
     """
 
@@ -60,10 +60,10 @@ class Population:
         self._shift = _shift(size, max(top, 1.02 / size))
         self._low = self._shift**_EXPONENT
         self._span = (size + self._shift) ** _EXPONENT - self._low
-        self.profile = lru_cache(PROFILES_KEPT)(self._profile)
+        self.profile = lru_cache(MAX_CACHED_PROFILES)(self._profile)
 
     def draw(self, uniform: float) -> int:
-        """The index of the next visitor, from one uniform draw in [0, 1)."""
+        """Return the index of the next visitor, from one uniform draw in [0, 1)."""
         root = self._low + uniform * self._span
         return min(int(root**5 - self._shift), self.size - 1)
 
@@ -74,7 +74,7 @@ class Population:
     def _profile(self, index: int) -> Profile:
         rng = Random(f"{self._seed}:person:{index}")
         rand = rng.random
-        position = PLACES[bisect(_PLACE_TABLE, rand())]
+        position = CITIES[bisect(_CITY_TABLE, rand())]
         tastes = [0.15 + rand() ** 4 for _ in CATEGORIES]
         return Profile(
             user_id=f"u-{self._seed}-{index:06d}",
@@ -100,7 +100,7 @@ def cumulative(weights: "list[float] | tuple[float, ...]") -> tuple[float, ...]:
     return tuple(part / total for part in accumulate(weights[:-1]))
 
 
-_PLACE_TABLE = cumulative([place.weight for place in PLACES])
+_CITY_TABLE = cumulative([place.weight for place in CITIES])
 _STYLE_TABLES = tuple(cumulative(style) for style in _REFERRER_STYLES)
 _DEVICE_TABLE = cumulative([0.5, 0.4, 0.1])
 _GENDER_TABLE = cumulative([0.5, 0.46, 0.04])
@@ -121,8 +121,8 @@ def _person(rng: Random, index: int) -> User:
     gender = _GENDERS[bisect(_GENDER_TABLE, rng.random())]
     first, last = rng.choice(FIRST_NAMES[gender]), rng.choice(LAST_NAMES)
     plain = unicodedata.normalize("NFKD", f"{first}.{last}".lower()).encode("ascii", "ignore").decode()
-    message = rng.random() < GENDER_TOLD
-    return User(name=f"{first} {last}", email=f"{plain}.{index}@example.com", gender=gender if message else None)
+    is_disclosed = rng.random() < GENDER_DISCLOSED_SHARE
+    return User(name=f"{first} {last}", email=f"{plain}.{index}@example.com", gender=gender if is_disclosed else None)
 
 
 def _devices(rng: Random) -> tuple[Device, Device]:
@@ -132,7 +132,7 @@ def _devices(rng: Random) -> tuple[Device, Device]:
 
 
 def _addresses(rng: Random, index: int) -> tuple[str, str]:
-    """A person's address at home and on the way.
+    """Return a person's home address and mobile address.
 
     At most two people are at home in one IPv4 /24 and two on the way, at most two in one IPv6 /48: a
     network of the shop stays far below the gate's rate by construction.
@@ -144,7 +144,7 @@ def _addresses(rng: Random, index: int) -> tuple[str, str]:
     if version_six:
         home = f"2001:db8:{index & 0xFFFF:x}:{index >> 16:x}::1"
     else:
-        net = index * _ODD % _NETWORKS
+        net = index * _NETWORK_STRIDE % _NETWORKS
         home = f"10.{net >> 8}.{net & 255}.{host}"
-    unavailable = (index * _ODD + _NETWORKS // 2) % _NETWORKS
-    return home, f"10.{unavailable >> 8}.{unavailable & 255}.{host + 100}"
+    mobile = (index * _NETWORK_STRIDE + _NETWORKS // 2) % _NETWORKS
+    return home, f"10.{mobile >> 8}.{mobile & 255}.{host + 100}"

@@ -1,4 +1,4 @@
-"""A progress bar for those who watch, and silence for those who do not."""
+"""A progress bar on terminals."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-PATIENCE_S = 2.0
+SHOW_AFTER_S = 2.0
 
 
 @contextmanager
@@ -24,7 +24,7 @@ def progress_bar(label: str, total: int | None) -> Iterator[Callable[[int, int],
     begun = time.monotonic()
 
     def update(_: int, acknowledged: int) -> None:
-        if console.is_terminal and not bar.live.is_started and time.monotonic() - begun > PATIENCE_S:
+        if console.is_terminal and not bar.live.is_started and time.monotonic() - begun > SHOW_AFTER_S:
             bar.start()
         bar.update(task, completed=acknowledged)
 

@@ -1,4 +1,4 @@
-"""Sends records to `sessions.raw` and accounts for each: acknowledged or an error, never dropped."""
+"""Producer of `sessions.raw`: each record is acknowledged or raises an error."""
 
 import logging
 import time
@@ -26,10 +26,10 @@ OnProgress = Callable[[int, int], None]
 MAX_IN_FLIGHT = 20_000
 MAX_IN_FLIGHT_BYTES = 64 * 1024 * 1024
 PATIENCE_S = 900.0
-SILENCE_S = 5.0
-SETTLE_EVERY = 256
+ACK_LOG_INTERVAL_S = 5.0
+SETTLE_INTERVAL_RECORDS = 256
 REMEDY_AWAY = "start the stack with ./showroom up"
-REMEDY_LOST = "look at Kafka's log and publish again: repeated session ids are refused as duplicates"
+REMEDY_NOT_DELIVERED = "read Kafka's log and publish again: repeated session ids are refused as duplicates"
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class PublishReport(Struct, frozen=True, kw_only=True):
 
 
 class DeliveryError(TransientError):
-    """Kafka did not take records that were sent to it."""
+    """Kafka did not acknowledge a record."""
 
 
 def publish(
@@ -73,7 +73,7 @@ def publish(
     """Send every record to `sessions.raw` in order, and wait until Kafka has acknowledged all.
 
     With `rate` at most that many records a second; with `pace="arrival"` each when the clock has reached
-    its `arrives_at`. While Kafka is away it waits, says so in the log, and gives up after `patience_s`
+    its `arrives_at`. While Kafka is unavailable it retries, logs each attempt, and fails after `patience_s`
     without an acknowledgement. `on_acknowledged` gets a session id and the broker's time in Unix seconds,
     `on_progress` the numbers sent and acknowledged, now and then.
 
@@ -86,9 +86,9 @@ def publish(
         flight = _InFlight(producer, partitions, patience_s, on_acknowledged, on_progress)
         for labelled in _paced(labelled_records, "rate" if rate else pace, rate or 0.0, flight.settle):
             flight.send(labelled)
-        return flight.land()
+        return flight.flush()
     finally:
-        producer.close(timeout=SILENCE_S)
+        producer.close(timeout=ACK_LOG_INTERVAL_S)
 
 
 def _connect(settings: Settings, patience_s: float) -> KafkaProducer:
@@ -155,7 +155,7 @@ def _paced(
 
 
 class _InFlight:
-    """Records on their way: at most `MAX_IN_FLIGHT` of them and `MAX_IN_FLIGHT_BYTES` are held."""
+    """Unacknowledged records: at most `MAX_IN_FLIGHT` of them and `MAX_IN_FLIGHT_BYTES` are held."""
 
     def __init__(
         self,
@@ -179,7 +179,7 @@ class _InFlight:
         self._by_partition = dict.fromkeys(range(partitions), 0)
         self._first_at: float | None = None
         self._last_at: float | None = None
-        self._begun = self._heard_at = time.monotonic()
+        self._begun = self._last_ack_at = time.monotonic()
 
     def send(self, labelled: LabelledRecord) -> None:
         """Hand one record to the producer; blocks while too much is on its way."""
@@ -190,28 +190,28 @@ class _InFlight:
         try:
             future = self._producer.send(RAW, value=labelled.value, key=labelled.key, partition=partition)
         except KafkaError as error:
-            raise DeliveryError(f"Kafka took no record after {self._sent} ({error})", REMEDY_LOST) from error
+            raise DeliveryError(f"Kafka took no record after {self._sent} ({error})", REMEDY_NOT_DELIVERED) from error
         self._waiting.append((future, labelled.session_id, size))
         self._bytes += size
         self._value_bytes += size
         self._by_partition[partition] += 1
         self._sent += 1
-        if self._sent % SETTLE_EVERY == 0:
+        if self._sent % SETTLE_INTERVAL_RECORDS == 0:
             self.settle()
 
     def settle(self) -> None:
         """Account for what has been acknowledged since."""
         now = time.monotonic()
         if not self._waiting or self._waiting[0][0].is_done:
-            self._heard_at = now
-        elif now - self._heard_at > SILENCE_S:
-            self._say_silent(now)
+            self._last_ack_at = now
+        elif now - self._last_ack_at > ACK_LOG_INTERVAL_S:
+            self._log_waiting(now)
         while self._waiting and self._waiting[0][0].is_done:
             self._account()
         if self._on_progress is not None:
             self._on_progress(self._sent, self._acknowledged)
 
-    def land(self) -> PublishReport:
+    def flush(self) -> PublishReport:
         """Wait for all acknowledgements."""
         while self._waiting:
             self._await_oldest()
@@ -228,32 +228,38 @@ class _InFlight:
         )
 
     def _await_oldest(self) -> None:
-        """Wait for one acknowledgement; says so when it takes long, DeliveryError when it takes too long."""
-        request = time.monotonic()
+        """Wait for one acknowledgement, logging the wait.
+
+        Raises:
+            DeliveryError: No acknowledgement came in time.
+        """
+        started = time.monotonic()
         while not self._waiting[0][0].is_done:
             try:
-                self._waiting[0][0].get(timeout=SILENCE_S)
+                self._waiting[0][0].get(timeout=ACK_LOG_INTERVAL_S)
             except KafkaTimeoutError:
-                if not self._waiting[0][0].is_done and time.monotonic() - request > self._patience_s:
+                if not self._waiting[0][0].is_done and time.monotonic() - started > self._patience_s:
                     raise DeliveryError(
                         f"Kafka was silent for {self._patience_s:.0f} s, {len(self._waiting)} records are in doubt",
-                        REMEDY_LOST,
+                        REMEDY_NOT_DELIVERED,
                     ) from None
                 self.settle()
             except KafkaError:
                 break
         self.settle()
 
-    def _say_silent(self, now: float) -> None:
-        self._waited_s += now - self._heard_at
-        self._heard_at = now
+    def _log_waiting(self, now: float) -> None:
+        self._waited_s += now - self._last_ack_at
+        self._last_ack_at = now
         log.warning("waiting for Kafka: waited_s=%.0f unacknowledged=%d", self._waited_s, len(self._waiting))
 
     def _account(self) -> None:
         future, session_id, size = self._waiting.popleft()
         self._bytes -= size
         if future.failed():
-            raise DeliveryError(f"Kafka refused a record of session {session_id} ({future.exception!r})", REMEDY_LOST)
+            raise DeliveryError(
+                f"Kafka refused a record of session {session_id} ({future.exception!r})", REMEDY_NOT_DELIVERED
+            )
         at = future.value.timestamp / 1_000
         self._acknowledged += 1
         self._first_at = at if self._first_at is None else min(self._first_at, at)

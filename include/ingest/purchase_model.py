@@ -1,4 +1,4 @@
-"""The planted purchase intent: a known logit over visible behaviour, and how well it can be found.
+"""The purchase model: a known logit over visible behaviour, and the best ROC-AUC that a model can reach.
 
 Every term can be read off the session record, or off the user's earlier sessions (loyalty), before the
 outcome. The outcome is drawn from the probability, so no model can rank better than the probability
@@ -17,11 +17,11 @@ POST_OUTCOME_FIELDS: tuple[str, ...] = (
     *("purchase.made", "purchase.amount", "purchase.payment"),
     *("last_action", "exit_page"),
 )
-"""What only exists because of the outcome; a model that reads one of these cheats."""
+"""Fields that follow from the outcome; a model that reads one of these leaks the label."""
 
-STEP = 0.02
-LIMIT = 450
-NEVER = -1_000
+BUCKET_WIDTH = 0.02
+MAX_BUCKET = 450
+NON_BUYER = -1_000
 """Bucket of sessions that cannot end in a purchase (bots)."""
 
 BASE = -3.05
@@ -48,14 +48,14 @@ SATURDAY = 5
 
 
 class Behaviour(NamedTuple):
-    """What the site has seen of a visit before it ends. `weekday`: Monday is 0, UTC; `hour` is local."""
+    """Behaviour of a visit that the site observes before the outcome. `weekday`: Monday is 0, UTC; `hour` is local."""
 
     duration_s: int
     page_views: int
     clicks: int
     products: int
     categories: int
-    dearest: int
+    max_price: int
     device: DeviceType
     referrer: Referrer
     hour: int
@@ -64,37 +64,37 @@ class Behaviour(NamedTuple):
     reviews: tuple[str, ...]
 
 
-def bucket(seen: Behaviour) -> int:
-    """The logit of a purchase in steps of `STEP`, cut at `LIMIT` steps either side of 0."""
+def logit_bucket(behaviour: Behaviour) -> int:
+    """Return the logit of a purchase in steps of `BUCKET_WIDTH`, clipped to `MAX_BUCKET` steps on either side of 0."""
     logit = (
         BASE
-        + 0.75 * (log(seen.duration_s) - 4.6)
-        + 0.13 * (min(seen.page_views, 14) - 4)
-        + 0.45 * (min(seen.clicks / seen.page_views, 5.0) - 2.2)
-        + 0.4 * (seen.products - seen.categories)
-        - 0.25 * (seen.categories - 1)
-        - 0.3 * log(seen.dearest / 1_000)
-        + DEVICE_TERM[seen.device]
-        + REFERRER_TERM[seen.referrer]
-        + (0.3 if seen.hour in EVENING else 0.0)
-        + (0.25 if seen.weekday >= SATURDAY else 0.0)
-        + LOYALTY_TERM[seen.loyalty]
+        + 0.75 * (log(behaviour.duration_s) - 4.6)
+        + 0.13 * (min(behaviour.page_views, 14) - 4)
+        + 0.45 * (min(behaviour.clicks / behaviour.page_views, 5.0) - 2.2)
+        + 0.4 * (behaviour.products - behaviour.categories)
+        - 0.25 * (behaviour.categories - 1)
+        - 0.3 * log(behaviour.max_price / 1_000)
+        + DEVICE_TERM[behaviour.device]
+        + REFERRER_TERM[behaviour.referrer]
+        + (0.3 if behaviour.hour in EVENING else 0.0)
+        + (0.25 if behaviour.weekday >= SATURDAY else 0.0)
+        + LOYALTY_TERM[behaviour.loyalty]
     )
-    for sentiment in seen.reviews:
+    for sentiment in behaviour.reviews:
         logit += REVIEW_TERM[sentiment]
-    return max(-LIMIT, min(LIMIT, round(logit / STEP)))
+    return max(-MAX_BUCKET, min(MAX_BUCKET, round(logit / BUCKET_WIDTH)))
 
 
-def probability(step: int) -> float:
-    """The chance of a purchase in a bucket; 0 in `NEVER`."""
-    return 0.0 if step == NEVER else 1.0 / (1.0 + exp(-step * STEP))
+def probability(bucket: int) -> float:
+    """Return the probability of a purchase in a bucket; 0 in `NON_BUYER`."""
+    return 0.0 if bucket == NON_BUYER else 1.0 / (1.0 + exp(-bucket * BUCKET_WIDTH))
 
 
-PROBABILITY: tuple[float, ...] = tuple(probability(step) for step in range(-LIMIT, LIMIT + 1))
+PROBABILITY: tuple[float, ...] = tuple(probability(bucket) for bucket in range(-MAX_BUCKET, MAX_BUCKET + 1))
 
 
 class Intent(Struct, frozen=True, kw_only=True):
-    """The truth about purchases among admitted sessions.
+    """Ground truth about purchases among admitted sessions.
 
     `roc_auc` ranks people's visits by their true probability against what they did: the best any model
     can reach on them; `expected_roc_auc` is its mean over all outcomes that could have been drawn.
@@ -113,30 +113,32 @@ class Intent(Struct, frozen=True, kw_only=True):
 
 
 def describe(buckets: Mapping[int, tuple[int, int]]) -> Intent:
-    """The truth out of bucket -> (sessions, purchases), `NEVER` among the buckets.
+    """Summarize bucket -> (sessions, purchases), including the bucket `NON_BUYER`.
 
-    The probability takes one value in a bucket, so these figures are exact, ties counted half.
+    The probability takes one value in a bucket, so these metrics are exact; ties count half.
     """
-    people = {step: counts for step, counts in sorted(buckets.items()) if step != NEVER}
-    bots = buckets.get(NEVER, (0, 0))[0]
+    people = {bucket: counts for bucket, counts in sorted(buckets.items()) if bucket != NON_BUYER}
+    bots = buckets.get(NON_BUYER, (0, 0))[0]
     sessions = sum(count for count, _ in people.values())
     purchases = sum(bought for _, bought in people.values())
     observed = [(float(bought), float(count - bought)) for count, bought in people.values()]
-    expected = [(count * probability(step), count * (1 - probability(step))) for step, (count, _) in people.items()]
+    expected = [
+        (count * probability(bucket), count * (1 - probability(bucket))) for bucket, (count, _) in people.items()
+    ]
     return Intent(
         sessions=sessions,
         purchases=purchases,
         bots=bots,
         base_rate=purchases / sessions if sessions else None,
-        roc_auc=area(observed),
-        expected_roc_auc=area(expected),
-        roc_auc_admitted=area([(0.0, float(bots)), *observed]),
-        buckets={str(step): counts for step, counts in sorted(buckets.items())},
+        roc_auc=compute_roc_auc(observed),
+        expected_roc_auc=compute_roc_auc(expected),
+        roc_auc_admitted=compute_roc_auc([(0.0, float(bots)), *observed]),
+        buckets={str(bucket): counts for bucket, counts in sorted(buckets.items())},
     )
 
 
-def area(ranked: Iterable[tuple[float, float]]) -> float | None:
-    """Area under the ROC curve of (positives, negatives) in rising order of score; None without both."""
+def compute_roc_auc(ranked: Iterable[tuple[float, float]]) -> float | None:
+    """Return the ROC-AUC of (positives, negatives) counts in rising order of score; None without both classes."""
     below = positives = negatives = pairs = 0.0
     for yes, no in ranked:
         pairs += yes * (below + no / 2)

@@ -1,4 +1,4 @@
-"""Real shop logs as records for `sessions.raw`, with the counts every stage must show for them."""
+"""Real shop logs as records for `sessions.raw`, with the expected counts of every stage."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -14,24 +14,24 @@ from include.contracts.errors import SourceFormatError, TerminalError
 from include.contracts.reject_reasons import Reason
 from include.contracts.session import Session
 from include.ingest.distinct import DistinctCounter
-from include.ingest.expected_counts import Account, Expected
+from include.ingest.expected_counts import ExpectedCounts, Tally
 from include.ingest.labelled_record import VALID, LabelledRecord, Verdict
 from include.ingest.plan import EPOCH, Limits
-from include.ingest.readers import READERS, RECOGNISES
-from include.ingest.readers.lines import BadLine, Line, Notes, read_lines
+from include.ingest.readers import FORMAT_MATCHERS, READERS
+from include.ingest.readers.lines import BadLine, Line, ReaderStats, read_lines
 from include.ingest.readers.visit import LoggedVisit
 
 AUTO = "auto"
-MAX_REMEMBERED = 1_000_000
-RATE_MINUTES = 180
+MAX_DISTINCT = 1_000_000
+MAX_RATE_MINUTES = 180
 _MINUTE = timedelta(minutes=1)
 
 
 class ReplayReport(Struct, frozen=True, kw_only=True):
-    """What a log held and what each stage must count for it.
+    """Contents of a log and the expected counts of each stage.
 
     `lines` are data lines (the header is none), `bad_lines` those that could not be used, the first of
-    them with number and reason. `counts` are notes of the reader: `cancelled` lines left out, visits
+    them with number and reason. `counts` are those of the reader: `cancelled` lines left out, visits
     `split` or `closed_early`. `amount` is the exact value of all sessions made, `expected.revenue` that
     of the admitted ones. `exact` is False beyond a million sessions, when repeated ids and distinct
     users are no longer counted.
@@ -49,17 +49,17 @@ class ReplayReport(Struct, frozen=True, kw_only=True):
     last_started_at: datetime | None
     longest_value_bytes: int
     exact: bool
-    expected: Expected
+    expected: ExpectedCounts
 
 
 class Replay:
-    """The records of one log, in its order. `report` is there once an iteration has come to its end.
+    """The records of one log, in its order. `report` is available once an iteration has ended.
 
     Raises SourceFormatError while iterating: file missing, empty, of another format, or gzip broken.
     """
 
     def __init__(self, path: Path, limits: Limits, format: str, limit: int | None, now: datetime) -> None:
-        _require_known(format)
+        _check_format_name(format)
         self.path = path
         self._limits = limits
         self._format = format
@@ -69,16 +69,20 @@ class Replay:
 
     def __iter__(self) -> Iterator[LabelledRecord]:
         lines = read_lines(self.path)
-        first = _first(self.path, lines)
-        name = _format_of(self.path, self._format, first)
-        notes = Notes()
+        first = _read_first_line(self.path, lines)
+        name = _resolve_format(self.path, self._format, first)
+        stats = ReaderStats()
         predictor = _VerdictPredictor(self._limits, self._now)
-        yield from map(predictor.labelled, islice(READERS[name](chain([first], lines), notes), self._limit))
-        self._report = predictor.report(self.path, name, notes)
+        yield from map(predictor.label, islice(READERS[name](chain([first], lines), stats), self._limit))
+        self._report = predictor.report(self.path, name, stats)
 
     @property
     def report(self) -> ReplayReport:
-        """What was in the log; TerminalError before all of it has been read."""
+        """Return the report.
+
+        Raises:
+            TerminalError: The log has not been read to its end.
+        """
         if self._report is None:
             raise TerminalError("the report is not complete", "go through all records first")
         return self._report
@@ -105,47 +109,47 @@ def check_format(path: Path, format: str = AUTO) -> str:
     Raises:
         SourceFormatError: The file is missing, unreadable, empty or of another format.
     """
-    _require_known(format)
+    _check_format_name(format)
     if path.exists() and not path.is_file():
         raise SourceFormatError(f"{path} is not a regular file", "give the path of a file")
-    return _format_of(path, format, _first(path, read_lines(path)))
+    return _resolve_format(path, format, _read_first_line(path, read_lines(path)))
 
 
-def _first(path: Path, lines: Iterator[Line]) -> Line:
+def _read_first_line(path: Path, lines: Iterator[Line]) -> Line:
     for line in lines:
         return line
     raise SourceFormatError(f"{path} has no line with text", "give a file with a log in it")
 
 
-def _require_known(format: str) -> None:
+def _check_format_name(format: str) -> None:
     if format != AUTO and format not in READERS:
         raise SourceFormatError(f"unknown format {format!r}", f"choose {', '.join(READERS)} or {AUTO}")
 
 
-def _format_of(path: Path, format: str, first: Line) -> str:
-    name = format if format != AUTO else _recognised(path, first)
-    if not RECOGNISES[name](first.text or ""):
+def _resolve_format(path: Path, format: str, first: Line) -> str:
+    name = format if format != AUTO else _detect_format(path, first)
+    if not FORMAT_MATCHERS[name](first.text or ""):
         raise SourceFormatError(f"{path} is not of format {name}", "name the right format, or auto")
     return name
 
 
-def _recognised(path: Path, first: Line) -> str:
-    for name, recognises in RECOGNISES.items():
-        if first.text is not None and recognises(first.text):
+def _detect_format(path: Path, first: Line) -> str:
+    for name, matches in FORMAT_MATCHERS.items():
+        if first.text is not None and matches(first.text):
             return name
     raise SourceFormatError(f"{path} is of no format known here", f"give a file of {', '.join(READERS)}, plain or gzip")
 
 
 class _VerdictPredictor:
-    """Makes records of visits and foresees the gate's verdicts, with bounded memory."""
+    """Makes records of visits and predicts the gate's verdicts, with bounded memory."""
 
     def __init__(self, limits: Limits, now: datetime) -> None:
         self._limits = limits
         self._latest = now + timedelta(seconds=limits.max_future_s)
         self._oldest = now - timedelta(days=limits.max_past_days)
-        self._account = Account()
-        self._ids = DistinctCounter(MAX_REMEMBERED)
-        self._users = DistinctCounter(MAX_REMEMBERED)
+        self._tally = Tally()
+        self._ids = DistinctCounter(MAX_DISTINCT)
+        self._users = DistinctCounter(MAX_DISTINCT)
         self._rates: dict[int, Counter[str]] = {}
         self._encode = msgspec.json.Encoder().encode
         self._sessions = 0
@@ -153,7 +157,7 @@ class _VerdictPredictor:
         self._longest = 0
         self._span: tuple[datetime, datetime] | None = None
 
-    def labelled(self, visit: LoggedVisit) -> LabelledRecord:
+    def label(self, visit: LoggedVisit) -> LabelledRecord:
         session = visit.session
         value = self._encode(session)
         self._sessions += 1
@@ -164,10 +168,10 @@ class _VerdictPredictor:
         self._span = (min(low, started), max(high, started))
         verdict = self._verdict(session, len(value))
         if verdict == VALID:
-            self._account.admit(session, visit.amount)
+            self._tally.count_admitted(session, visit.amount)
             self._users.add(session.user_id)
         else:
-            self._account.refuse(verdict)
+            self._tally.count_rejected(verdict)
         return LabelledRecord(
             key=session.user_id.encode(),
             value=value,
@@ -177,42 +181,42 @@ class _VerdictPredictor:
         )
 
     def _verdict(self, session: Session, length: int) -> Verdict:
-        """What the gate must say: a log has no faults but those its own users made."""
+        """Return the verdict that the gate must reach; a log has no injected faults."""
         if length > self._limits.max_record_bytes:
             return Reason.TOO_LONG
         if session.started_at > self._latest:
             return Reason.FUTURE_CLOCK
         if session.started_at < self._oldest:
             return Reason.PAST_CLOCK
-        if not self._ids.add(session.session_id) and self._ids.exact:
+        if not self._ids.add(session.session_id) and self._ids.is_exact:
             return Reason.DUPLICATE
-        if self._too_often(session):
+        if self._exceeds_user_rate(session):
             return Reason.RATE_USER
         return VALID
 
-    def _too_often(self, session: Session) -> bool:
-        """The gate's rate of a user, over the event minutes near the newest one."""
+    def _exceeds_user_rate(self, session: Session) -> bool:
+        """Return whether a session exceeds the gate's rate limit of a user in its event minute."""
         minute = (session.started_at - EPOCH) // _MINUTE
         if minute not in self._rates:
             self._rates[minute] = Counter()
-            while len(self._rates) > RATE_MINUTES:
+            while len(self._rates) > MAX_RATE_MINUTES:
                 del self._rates[next(iter(self._rates))]
         self._rates[minute][session.user_id] += 1
         return self._rates[minute][session.user_id] > self._limits.max_user_sessions_per_minute
 
-    def report(self, path: Path, name: str, notes: Notes) -> ReplayReport:
+    def report(self, path: Path, name: str, stats: ReaderStats) -> ReplayReport:
         return ReplayReport(
             path=str(path),
             format=name,
-            lines=notes.lines,
-            bad_lines=notes.bad,
-            first_bad_lines=notes.first_bad,
-            counts=dict(sorted(notes.counts.items())),
+            lines=stats.lines,
+            bad_lines=stats.bad,
+            first_bad_lines=stats.first_bad,
+            counts=dict(sorted(stats.counts.items())),
             sessions=self._sessions,
             amount=self._amount,
             first_started_at=self._span[0] if self._span else None,
             last_started_at=self._span[1] if self._span else None,
             longest_value_bytes=self._longest,
-            exact=self._ids.exact and self._users.exact,
-            expected=self._account.expected(self._users.count),
+            exact=self._ids.is_exact and self._users.is_exact,
+            expected=self._tally.expected(self._users.count),
         )

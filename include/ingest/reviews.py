@@ -112,7 +112,7 @@ TEMPLATES: dict[Sentiment, tuple[str, ...]] = {
 """Every text of each sentiment, with `{item}` for the article; some are of several lines."""
 
 
-def write(sentiment: Sentiment, item: str, rand: Callable[[], float]) -> str:
+def write_review(sentiment: Sentiment, item: str, rand: Callable[[], float]) -> str:
     """One review of `item`, chosen by one draw of `rand` (uniform in [0, 1))."""
     texts = TEMPLATES[sentiment]
     return texts[int(rand() * len(texts))].replace("{item}", item)

@@ -6,11 +6,11 @@ from random import Random
 from typing import NamedTuple
 
 from include.contracts.session import Device, LastAction, Payment, Purchase, Referrer, Session, View
-from include.ingest.catalogue import CATEGORIES, IN_CATEGORY, PRODUCTS, TOGETHER
+from include.ingest.catalogue import CATEGORIES, PRODUCTS, PRODUCTS_IN_CATEGORY, RELATED_PRODUCTS
 from include.ingest.plan import instant
 from include.ingest.population import REFERRERS, Profile, cumulative
-from include.ingest.purchase_model import LIMIT, PROBABILITY, Behaviour, bucket
-from include.ingest.reviews import Sentiment, write
+from include.ingest.purchase_model import MAX_BUCKET, PROBABILITY, Behaviour, logit_bucket
+from include.ingest.reviews import Sentiment, write_review
 from include.ingest.seasonality import local_hour, weekday
 
 SECOND_US = 1_000_000
@@ -19,9 +19,9 @@ MAX_VIEWED = 6
 REVIEW_SHARE = 0.31
 NEUTRAL_SHARE = 0.2
 SECOND_DEVICE_SHARE = 0.15
-STAY_IN_SET = 0.55
-STAY_IN_CATEGORY = 0.8
-BUYS_SEVERAL = 0.5
+STAY_IN_BUNDLE_SHARE = 0.55
+STAY_IN_CATEGORY_SHARE = 0.8
+MULTI_PRODUCT_SHARE = 0.5
 
 _ENDINGS: tuple[tuple[LastAction, str | None], ...] = (
     ("view_item", None),
@@ -49,11 +49,11 @@ class Visit(NamedTuple):
     """A session with what only the generator knows: logit bucket and the sentiment of each review."""
 
     session: Session
-    step: int
+    bucket: int
     sentiments: tuple[Sentiment, ...]
 
 
-def attention(rng: Random, profile: Profile) -> Engagement:
+def draw_engagement(rng: Random, profile: Profile) -> Engagement:
     """Depth and length of one visit; at least 6 seconds a page, an hour at most."""
     engagement = rng.gauss(profile.engagement, 0.9)
     page_views = max(1, min(40, int(exp(1.4 + 0.45 * engagement + rng.gauss(0.0, 0.3)))))
@@ -64,7 +64,7 @@ def attention(rng: Random, profile: Profile) -> Engagement:
     return Engagement(engagement, page_views, viewed, min(duration, MAX_DURATION_S))
 
 
-def visit(rng: Random, profile: Profile, depth: Engagement, session_id: str, started_us: int) -> Visit:
+def build_visit(rng: Random, profile: Profile, depth: Engagement, session_id: str, started_us: int) -> Visit:
     """The session of `profile` that began at `started_us` and went as deep as `depth` says."""
     rand = rng.random
     mobile_turn = rand() < SECOND_DEVICE_SHARE
@@ -72,15 +72,15 @@ def visit(rng: Random, profile: Profile, depth: Engagement, session_id: str, sta
     referrer: Referrer = REFERRERS[bisect(profile.referrers, rand())]
     clicks = min(int(depth.page_views * (1.0 + 2.4 * rand() + max(0.0, 0.35 * depth.engagement))), depth.duration_s)
     viewed = _browse(rng, profile, depth.viewed)
-    views, sentiments = _look(rng, profile, depth, viewed)
-    step = bucket(
+    views, sentiments = _build_views(rng, profile, depth, viewed)
+    bucket = logit_bucket(
         Behaviour(
             duration_s=depth.duration_s,
             page_views=depth.page_views,
             clicks=clicks,
             products=len(viewed),
             categories=len({PRODUCTS[index].category for index in viewed}),
-            dearest=max(PRODUCTS[index].price for index in viewed),
+            max_price=max(PRODUCTS[index].price for index in viewed),
             device=device.type,
             referrer=referrer,
             hour=local_hour(started_us, profile.offset_h),
@@ -89,8 +89,8 @@ def visit(rng: Random, profile: Profile, depth: Engagement, session_id: str, sta
             reviews=sentiments,
         )
     )
-    made = rand() < PROBABILITY[step + LIMIT]
-    purchase, last_action, exit_page = _ending(rng, made, viewed)
+    made = rand() < PROBABILITY[bucket + MAX_BUCKET]
+    purchase, last_action, exit_page = _draw_outcome(rng, made, viewed)
     session = Session(
         v=1,
         session_id=session_id,
@@ -109,33 +109,33 @@ def visit(rng: Random, profile: Profile, depth: Engagement, session_id: str, sta
         exit_page=exit_page,
         purchase=purchase,
     )
-    return Visit(session, step, sentiments)
+    return Visit(session, bucket, sentiments)
 
 
 def _browse(rng: Random, profile: Profile, viewed: int) -> list[int]:
     """Distinct products in the order of looking: sets that belong together, then the same category, then others."""
     rand = rng.random
     category = bisect(profile.affinity, rand())
-    results = [IN_CATEGORY[category][int(rand() * len(IN_CATEGORY[category]))]]
+    results = [PRODUCTS_IN_CATEGORY[category][int(rand() * len(PRODUCTS_IN_CATEGORY[category]))]]
     while len(results) < viewed:
-        if rand() < STAY_IN_SET:
-            beside = TOGETHER[results[-1]]
+        if rand() < STAY_IN_BUNDLE_SHARE:
+            beside = RELATED_PRODUCTS[results[-1]]
             candidate = beside[int(rand() * len(beside))]
         else:
-            if rand() > STAY_IN_CATEGORY:
+            if rand() > STAY_IN_CATEGORY_SHARE:
                 category = int(rand() * len(CATEGORIES))
-            inside = IN_CATEGORY[category]
+            inside = PRODUCTS_IN_CATEGORY[category]
             candidate = inside[int(rand() * len(inside))]
         if candidate in results:
             category = (category + 1) % len(CATEGORIES)
-            candidate = next((index for index in IN_CATEGORY[category] if index not in results), candidate)
+            candidate = next((index for index in PRODUCTS_IN_CATEGORY[category] if index not in results), candidate)
             if candidate in results:
                 continue
         results.append(candidate)
     return results
 
 
-def _look(
+def _build_views(
     rng: Random, profile: Profile, depth: Engagement, viewed: list[int]
 ) -> tuple[list[View], tuple[Sentiment, ...]]:
     """The viewed products with the time spent on each and a review here and there, and the reviews' sentiments."""
@@ -147,9 +147,9 @@ def _look(
         product = PRODUCTS[index]
         review = None
         if rand() < REVIEW_SHARE:
-            sentiment = _mood(rng, product.quality, profile.critical)
+            sentiment = _draw_sentiment(rng, product.quality, profile.critical)
             sentiments.append(sentiment)
-            review = write(sentiment, product.name.lower(), rand)
+            review = write_review(sentiment, product.name.lower(), rand)
         seconds = int(share * (0.4 + 0.6 * rand()))
         views.append(
             View(
@@ -164,25 +164,27 @@ def _look(
     return views, tuple(sentiments)
 
 
-def _mood(rng: Random, quality: float, critical: float) -> Sentiment:
+def _draw_sentiment(rng: Random, quality: float, critical: float) -> Sentiment:
     draw = rng.random()
     if draw < NEUTRAL_SHARE:
         return "neutral"
     return "positive" if rng.random() < quality * (1.25 - 0.5 * critical) else "negative"
 
 
-def _ending(rng: Random, made: bool, viewed: list[int]) -> tuple[Purchase, LastAction, str]:
+def _draw_outcome(rng: Random, made: bool, viewed: list[int]) -> tuple[Purchase, LastAction, str]:
     """What follows the outcome, and nothing that comes before it."""
     rand = rng.random
     if not made:
         action, page = _ENDINGS[bisect(_ENDING_TABLE, rand())]
         return _NO_PURCHASE, action, page or f"/product/{PRODUCTS[viewed[-1]].product_id}"
-    bought = viewed[: 1 + int(rand() * len(viewed))] if rand() < BUYS_SEVERAL else [viewed[int(rand() * len(viewed))]]
+    bought = (
+        viewed[: 1 + int(rand() * len(viewed))] if rand() < MULTI_PRODUCT_SHARE else [viewed[int(rand() * len(viewed))]]
+    )
     amount = sum(PRODUCTS[index].price * (1 + int(rand() * PRODUCTS[index].units)) for index in bought)
     payment = _PAYMENTS[bisect(_PAYMENT_TABLE, rand())]
     return Purchase(made=True, amount=float(amount), payment=payment), "checkout", "/order/confirmation"
 
 
-def delivery_us(rng: Random) -> int:
+def draw_delivery_delay_us(rng: Random) -> int:
     """How long after its end a visit reaches the broker: a fifth of a second to a few seconds."""
     return int((0.2 - 0.6 * log(1.0 - rng.random())) * SECOND_US)

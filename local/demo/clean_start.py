@@ -10,7 +10,7 @@ from include.clients.airflow import ENDED, AirflowApi
 from include.contracts.errors import TransientError
 from include.contracts.settings import Settings
 from include.supervise.consumer_lag import probe_kafka
-from local.verification.count_check import Position, position
+from local.verification.count_check import Baseline, take_baseline
 
 ACTIVE = ("queued", "running", "restarting", "deferred")
 """Task states in which a task of a paused DAG still runs or will run."""
@@ -71,12 +71,12 @@ def wait_until_idle(settings: Settings, on_progress: OnProgress, deadline_s: flo
     Sessions still under way would be counted as those of the demo.
     """
     until = time.monotonic() + deadline_s
-    last: Position | None = None
+    last: Baseline | None = None
     since = time.monotonic()
     while True:
         under_way = True
         try:
-            kafka, now = probe_kafka(settings), position(settings)
+            kafka, now = probe_kafka(settings), take_baseline(settings)
             if kafka.raw_end == 0:
                 return
             # The end of a transaction is a record of its own, which no reader's offset passes.

@@ -16,7 +16,7 @@ DAG = "batch_nightly"
 STEPS = ("features", "similar", "neighbours", "train", "privacy", "explain", "promote")
 DEADLINE_S = 1_200.0
 POLL_S = 1.0
-AWAY_S = 60.0
+UNAVAILABLE_TIMEOUT_S = 60.0
 TASK_ENDED = (*ENDED, "upstream_failed", "skipped", "removed")
 
 OnProgress = Callable[[str], None]
@@ -24,7 +24,7 @@ OnProgress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class NightlyRunResult:
-    """How a run ended: what each step told, and the last line of the steps that failed."""
+    """Result of a run: the summary of each step, and the last error line of failed steps."""
 
     run_id: str
     seconds: float
@@ -33,14 +33,14 @@ class NightlyRunResult:
 
     @property
     def complete(self) -> bool:
-        """Whether every step told its summary."""
+        """Return whether every step returned its summary."""
         return not self.failed and set(STEPS) <= set(self.summaries)
 
 
 def run(
     settings: Settings, start: datetime, end: datetime, on_progress: OnProgress, deadline_s: float = DEADLINE_S
 ) -> NightlyRunResult:
-    """One run on the sessions that began in [start, end); a step that fails does not raise, it is told."""
+    """One run on the sessions that began in [start, end); a failed step does not raise, the result contains it."""
     began = time.monotonic()
     with connect_airflow(settings, Layout.of(settings)) as airflow:
         airflow.wait_for_dags({DAG})
@@ -63,8 +63,8 @@ def _follow(airflow: AirflowApi, run_id: str, on_progress: OnProgress, deadline_
             states = airflow.task_states(DAG, run_id)
             last = time.monotonic()
         except TransientError:
-            # A step takes all processors there are; Airflow may be slow to answer.
-            if time.monotonic() - last > AWAY_S:
+            # A step takes all processors there are; Airflow may respond slowly.
+            if time.monotonic() - last > UNAVAILABLE_TIMEOUT_S:
                 raise
             continue
         for name, state in states.items():

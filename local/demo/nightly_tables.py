@@ -1,4 +1,4 @@
-"""What a nightly run found, as tables for a terminal."""
+"""Results of a nightly run as tables for a terminal."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -17,7 +17,7 @@ Summary = Mapping[str, Any]
 
 
 def tables(nightly: NightlyRunResult) -> Iterator[RenderableType]:
-    """All that the run's steps told, best known first; steps that failed with their last words."""
+    """Yield a table for each step of the run, and the last error line of failed steps."""
     message = nightly.summaries
     if "train" in message:
         yield _models(message["train"], message.get("privacy", {}))

@@ -33,7 +33,7 @@ def record(settings: Settings, layout: Layout) -> None:
 
 
 @contextmanager
-def undone(settings: Settings, on_progress: Callable[[str], None]) -> Iterator[None]:
+def unpause_on_exit(settings: Settings, on_progress: Callable[[str], None]) -> Iterator[None]:
     """Unpause the DAG at the end of the block, also after an error, Ctrl-C, SIGTERM or a closed terminal.
 
     An ignored signal stays ignored, because `nohup` starts the demo with SIGHUP ignored.
@@ -51,7 +51,7 @@ def undone(settings: Settings, on_progress: Callable[[str], None]) -> Iterator[N
                 signal.signal(number, handler)
 
 
-def remark(settings: Settings) -> str | None:
+def leftover_warning(settings: Settings) -> str | None:
     """Report a pause that a killed demo left behind; None where there is none or a demo is running."""
     layout = Layout.of(settings)
     if not _file(layout).exists() or _is_running(layout):

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from local.demo.progress import Step
-from local.demo.run import ENVIRONMENTS, DemoConfig, has_night
+from local.demo.run import ENVIRONMENTS, DemoConfig, has_nightly_run
 from local.install.java import STAMP
 from local.project import VENVS
 
@@ -20,31 +20,31 @@ BYTES_A_SESSION = 400.0
 """Of a log; a guess like all the others here."""
 
 
-def synthetic(show: DemoConfig, *, running: bool = False) -> tuple[Step, ...]:
+def synthetic(config: DemoConfig, *, running: bool = False) -> tuple[Step, ...]:
     """Of history and live sessions; `running` where the platform runs already."""
-    history = f"{show.sessions}/{show.days}"
-    made = HISTORY_S + show.sessions / HISTORY_PER_S
+    history = f"{config.sessions}/{config.days}"
+    made = HISTORY_S + config.sessions / HISTORY_PER_S
     steps = (
         *_platform(running),
         Step(
             name="history",
-            title=f"Airflow's ingest_synthetic makes {show.sessions:,} sessions of {_days(show)}",
+            title=f"Airflow's ingest_synthetic makes {config.sessions:,} sessions of {_days(config)}",
             seconds=made,
             size=history,
         ),
-        _index(show.sessions, history),
+        _index(config.sessions, history),
         Step(
             name="live",
-            title=f"live: {show.live_per_s:g} sessions a second for {show.live_s} s",
-            seconds=show.live_s + SETTLE_S,
-            size=f"{show.live_s}/{show.live_per_s:g}",
+            title=f"live: {config.live_per_s:g} sessions a second for {config.live_s} s",
+            seconds=config.live_s + SETTLE_S,
+            size=f"{config.live_s}/{config.live_per_s:g}",
         ),
         _archive(history),
     )
-    if not has_night(show):
+    if not has_nightly_run(config):
         return steps
-    learned = NIGHT_S + show.sessions / LEARNED_PER_S
-    title = f"Airflow's batch_nightly learns from {_days(show)}"
+    learned = NIGHT_S + config.sessions / LEARNED_PER_S
+    title = f"Airflow's batch_nightly learns from {_days(config)}"
     return (*steps, Step(name="night", title=title, seconds=learned, size=history))
 
 
@@ -90,5 +90,5 @@ def _archive(size: str) -> Step:
     return Step(name="archive", title=title, seconds=ARCHIVE_S, size=size)
 
 
-def _days(show: DemoConfig) -> str:
-    return "1 day" if show.days == 1 else f"{show.days} days"
+def _days(config: DemoConfig) -> str:
+    return "1 day" if config.days == 1 else f"{config.days} days"

@@ -9,11 +9,11 @@ from pathlib import Path
 from local.layout import write_text
 
 MAX_DURATIONS = 64
-"""Durations that are remembered: those of the last sizes that were asked for."""
+"""Maximum number of stored durations."""
 MINUTE_S = 60.0
 GRACE_S = 10.0
 OVERDUE = "longer than usual"
-"""Said in place of the time left where the step at hand takes longer than it was guessed to."""
+"""Shown instead of the ETA once a step exceeds its estimate."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,12 +27,12 @@ class Step:
 
     @property
     def key(self) -> str:
-        """Under which its duration is remembered."""
+        """Return the key of its stored duration."""
         return f"{self.name} {self.size}".strip()
 
 
 class Steps:
-    """Says lines with the number of the step they belong to and the time left; calling it says one."""
+    """Reports lines with the number of their step and the time left; a call reports one."""
 
     def __init__(
         self,
@@ -43,59 +43,59 @@ class Steps:
     ) -> None:
         self._plan = tuple(plan)
         self._on_progress = on_progress
-        self._known = existing or {}
+        self._durations = existing or {}
         self._clock = clock
-        self._place = -1
+        self._index = -1
         self._began = self._started = clock()
-        self.took: dict[str, float] = {}
+        self.durations: dict[str, float] = {}
         """Seconds of each step that is over, by its key."""
 
     def __call__(self, line: str) -> None:
-        """Say a line of the step at hand."""
-        number = f"{self._place + 1}/{len(self._plan)}"
+        """Report a line of the current step."""
+        number = f"{self._index + 1}/{len(self._plan)}"
         left = OVERDUE if self.overdue else f"{format_duration(self.left)} left"
         self._on_progress(f"{self.seconds:6.1f} s  {number}  {left:<17}  {line}")
 
     def begin(self, name: str) -> None:
-        """End the step at hand, go to the one of that name, which must come later, and say its title."""
+        """End the current step and begin a later one by name; report its title."""
         self._close()
         names = [step.name for step in self._plan]
-        self._place = names.index(name, self._place + 1)
-        self(self._plan[self._place].title)
+        self._index = names.index(name, self._index + 1)
+        self(self._plan[self._index].title)
 
     def end(self) -> None:
-        """All of it is over."""
+        """End the last step."""
         self._close()
-        self._place = len(self._plan)
+        self._index = len(self._plan)
 
     @property
     def left(self) -> float:
         """Seconds until all will be over, as far as can be guessed; a step that takes longer counts as about to end."""
-        if self._place >= len(self._plan):
+        if self._index >= len(self._plan):
             return 0.0
-        later = sum(self._guess(step) for step in self._plan[self._place + 1 :])
-        if self._place < 0:
+        later = sum(self._guess(step) for step in self._plan[self._index + 1 :])
+        if self._index < 0:
             return later
-        return later + max(0.0, self._guess(self._plan[self._place]) - (self._clock() - self._began))
+        return later + max(0.0, self._guess(self._plan[self._index]) - (self._clock() - self._began))
 
     @property
     def overdue(self) -> bool:
-        """Whether the step at hand takes longer than was guessed."""
-        at_hand = 0 <= self._place < len(self._plan)
-        return at_hand and self._clock() - self._began > self._guess(self._plan[self._place]) + GRACE_S
+        """Return whether the current step exceeds its estimate."""
+        at_hand = 0 <= self._index < len(self._plan)
+        return at_hand and self._clock() - self._began > self._guess(self._plan[self._index]) + GRACE_S
 
     @property
     def seconds(self) -> float:
-        """Since the beginning."""
+        """Return the seconds since the start."""
         return self._clock() - self._started
 
     def _guess(self, step: Step) -> float:
-        return self._known.get(step.key, step.seconds)
+        return self._durations.get(step.key, step.seconds)
 
     def _close(self) -> None:
         now = self._clock()
-        if 0 <= self._place < len(self._plan):
-            self.took[self._plan[self._place].key] = now - self._began
+        if 0 <= self._index < len(self._plan):
+            self.durations[self._plan[self._index].key] = now - self._began
         self._began = now
 
 
@@ -108,8 +108,8 @@ def format_duration(seconds: float) -> str:
     return f"about {round(seconds / MINUTE_S)} min"
 
 
-def remembered(path: Path) -> dict[str, float]:
-    """The durations that `remember` has kept; none where the file is missing or is not its own."""
+def load_durations(path: Path) -> dict[str, float]:
+    """Return the durations that `save_durations` stored; empty if the file is missing or invalid."""
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
         return {str(key): float(seconds) for key, seconds in result.items()}
@@ -117,8 +117,8 @@ def remembered(path: Path) -> dict[str, float]:
         return {}
 
 
-def remember(path: Path, took: Mapping[str, float]) -> None:
-    """Keep durations beside those that are there already; the newest of each key, and no more than KEPT."""
-    retained = {key: seconds for key, seconds in remembered(path).items() if key not in took}
-    retained |= {key: round(seconds, 1) for key, seconds in took.items()}
+def save_durations(path: Path, durations: Mapping[str, float]) -> None:
+    """Merge durations into the file; the newest of each key, at most `MAX_DURATIONS`."""
+    retained = {key: seconds for key, seconds in load_durations(path).items() if key not in durations}
+    retained |= {key: round(seconds, 1) for key, seconds in durations.items()}
     write_text(path, json.dumps(dict(list(retained.items())[-MAX_DURATIONS:]), indent=2) + "\n")

@@ -1,6 +1,6 @@
 """The demo: Airflow starts the stream, makes the history and archives; then the account of every single session.
 
-At the end a night's batch on that history.
+At the end a nightly run on that history.
 """
 
 import time
@@ -16,7 +16,7 @@ from include.batch import parameters
 from include.clients.elasticsearch import connect
 from include.contracts.errors import NotReadyError, TerminalError
 from include.contracts.settings import Settings
-from include.ingest.expected_counts import Expected
+from include.ingest.expected_counts import ExpectedCounts
 from include.ingest.generator import synthesize
 from include.ingest.ground_truth import GroundTruth, merge
 from include.ingest.labelled_record import LabelledRecord
@@ -34,14 +34,14 @@ from local.install.java import ensure_java
 from local.layout import Layout
 from local.stack import Stack
 from local.stream_job import wait_started
-from local.verification.count_check import Line, Position, account, position, wait_until_indexed
-from local.verification.freshness import Freshness, Probe
+from local.verification.count_check import Baseline, StageCount, compare_counts, take_baseline, wait_until_indexed
+from local.verification.freshness import Freshness, FreshnessProbe
 from local.verification.ground_truth_store import load_ground_truths, store_ground_truth, store_replay
 
-PATIENCE_S = 45.0
+INDEX_STALL_TIMEOUT_S = 45.0
 FRESHNESS_DEADLINE_S = 30.0
 SERVERS_DEADLINE_S = 360.0
-"""On a slow machine Elasticsearch alone takes minutes; a server that ends again and again is told at once."""
+"""On a slow machine Elasticsearch alone takes minutes; a server that exits repeatedly fails at once."""
 START_DEADLINE_S = 240.0
 RUN_DEADLINE_S = 300.0
 CATCH_UP_TRIES = 2
@@ -66,15 +66,15 @@ class DemoConfig:
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What the demo found. `freshness` is None for a replay, whose sessions are years old."""
+    """Result of the demo. `freshness` is None for a replay, whose sessions are years old."""
 
-    lines: list[Line]
+    lines: list[StageCount]
     kpis: list[queries.Kpi]
     freshness: Freshness | None
 
     @property
     def exact(self) -> bool:
-        """Whether every figure is what the truth says."""
+        """Return whether every count equals the ground truth."""
         return all(line.difference == 0 for line in self.lines)
 
 
@@ -100,11 +100,11 @@ def start_platform(settings: Settings, steps: Steps) -> None:
     steps("the stream runs")
 
 
-def run(settings: Settings, show: DemoConfig, steps: Steps) -> DemoResult:
+def run(settings: Settings, config: DemoConfig, steps: Steps) -> DemoResult:
     """History, then live sessions, then the account of both."""
-    before = _before(settings, steps)
+    before = _take_baseline(settings, steps)
     steps.begin("history")
-    past = _history(settings, show)
+    past = _history(settings, config)
     steps.begin("index")
     _wait(settings, past.expected, before, steps)
 
@@ -113,65 +113,67 @@ def run(settings: Settings, show: DemoConfig, steps: Steps) -> DemoResult:
     live = synthesize(
         Plan.of(
             settings,
-            seed=show.seed,
+            seed=config.seed,
             start=now,
-            end=now + timedelta(seconds=show.live_s),
-            sessions=round(show.live_s * show.live_per_s),
+            end=now + timedelta(seconds=config.live_s),
+            sessions=round(config.live_s * config.live_per_s),
         )
     )
-    with Probe(settings) as probe:
+    with FreshnessProbe(settings) as probe:
         publish(settings, probe.watch(live), pace="arrival", on_acknowledged=probe.produced)
         freshness = probe.result(FRESHNESS_DEADLINE_S)
-    store_ground_truth(settings, live.ledger)
-    ledger = merge([past, live.ledger])
+    store_ground_truth(settings, live.ground_truth)
+    ledger = merge([past, live.ground_truth])
     _wait(settings, ledger.expected, before, steps)
     intent = ledger.intent
     steps(f"planted intent: {intent.base_rate:.1%} buy, the best reachable ROC-AUC is {intent.roc_auc:.3f}")
-    return _outcome(settings, ledger.expected, before, freshness, now - timedelta(days=show.days + 2), steps)
+    return _build_result(settings, ledger.expected, before, freshness, now - timedelta(days=config.days + 2), steps)
 
 
-def has_night(show: DemoConfig) -> bool:
+def has_nightly_run(config: DemoConfig) -> bool:
     """Whether the history is long enough to be split by time."""
     split = parameters.load().split
-    return show.days > split.test_days + split.validation_days
+    return config.days > split.test_days + split.validation_days
 
 
-def run_night(settings: Settings, show: DemoConfig, steps: Steps) -> nightly_run.NightlyRunResult | None:
+def run_nightly(settings: Settings, config: DemoConfig, steps: Steps) -> nightly_run.NightlyRunResult | None:
     """One run of the nightly batch on the history; None where that is too short to be split by time."""
-    if not has_night(show):
-        steps(f"no nightly run: a history of {show.days} d is too short to learn from a part and be judged on the rest")
+    if not has_nightly_run(config):
+        steps(
+            f"no nightly run: a history of {config.days} d is too short to learn from a part and be judged on the rest"
+        )
         return None
     steps.begin("night")
     with connect_airflow(settings, Layout.of(settings)) as airflow:
         clean_start.wait_for_runs(airflow, nightly_run.DAG, nightly_run.DEADLINE_S, steps)
     end = datetime.now(UTC)
-    return nightly_run.run(settings, end - timedelta(days=show.days), end, steps)
+    return nightly_run.run(settings, end - timedelta(days=config.days), end, steps)
 
 
-def _before(settings: Settings, on_progress: OnProgress) -> Position:
+def _take_baseline(settings: Settings, on_progress: OnProgress) -> Baseline:
     """Where the platform stands. What came before is archived first, lest it be counted as the demo's."""
-    result = position(settings, archive=True)
+    result = take_baseline(settings, archive=True)
     for _ in range(CATCH_UP_TRIES):
         if result.archived == result.documents["session_summary"]:
             break
         on_progress(f"{ARCHIVE} copies what came before")
         _archive(settings, on_progress)
-        result = position(settings, archive=True)
+        result = take_baseline(settings, archive=True)
     return result
 
 
 def _archive(settings: Settings, on_progress: OnProgress) -> None:
-    """One run of the archive's DAG; that it has failed is said, and the account tells what is missing."""
+    """Run the archive's DAG once; a failure is reported, and the count check shows what is missing."""
     with connect_airflow(settings, Layout.of(settings)) as airflow:
         run_id = airflow.trigger(ARCHIVE)
         if airflow.wait(ARCHIVE, run_id, RUN_DEADLINE_S) != "success":
             on_progress(f"{ARCHIVE} failed: {airflow.failure(ARCHIVE, run_id)}: see its log in Airflow")
 
 
-def _history(settings: Settings, show: DemoConfig) -> GroundTruth:
+def _history(settings: Settings, config: DemoConfig) -> GroundTruth:
     """The history, made and sent by Airflow; the truth about it and about the interval that was due meanwhile."""
     existing = load_ground_truths(settings).keys()
-    conf = {"sessions": show.sessions, "days": show.days, "seed": show.seed}
+    conf = {"sessions": config.sessions, "days": config.days, "seed": config.seed}
     with connect_airflow(settings, Layout.of(settings)) as airflow:
         # No run of a paused DAG begins; one that is not paused also sends its last ten minutes at once.
         airflow.unpause(INGEST)
@@ -186,7 +188,7 @@ def _history(settings: Settings, show: DemoConfig) -> GroundTruth:
 
 def run_replay(settings: Settings, path: Path, shape: str, on_progress: Steps, console: Console) -> DemoResult:
     """A real shop's log through the same path, and the account of it."""
-    before = _before(settings, on_progress)
+    before = _take_baseline(settings, on_progress)
     on_progress.begin("replay")
     source = replay(path, Limits.of(settings), format=shape)
     _produce(settings, source, on_progress, console)
@@ -199,7 +201,7 @@ def run_replay(settings: Settings, path: Path, shape: str, on_progress: Steps, c
         on_progress(f"{message.bad_lines:,} bad lines, the first: {message.first_bad_lines[:3]}")
     _wait(settings, message.expected, before, on_progress)
     store_replay(settings, path.name, message)
-    return _outcome(settings, message.expected, before, None, None, on_progress)
+    return _build_result(settings, message.expected, before, None, None, on_progress)
 
 
 def _produce(
@@ -217,19 +219,21 @@ def _produce(
     return report
 
 
-def _wait(settings: Settings, expected: Expected, before: Position, on_progress: OnProgress) -> None:
-    """Wait for the indices; that something is missing is for the account to tell."""
+def _wait(settings: Settings, expected: ExpectedCounts, before: Baseline, on_progress: OnProgress) -> None:
+    """Wait for the indices; the count check reports what is missing."""
     began = time.monotonic()
     with connect_airflow(settings, Layout.of(settings)) as airflow:
         check = StreamVerdicts(settings, airflow, SUPERVISE, time.time()).check
         try:
-            wait_until_indexed(settings, expected, before, PATIENCE_S, _sparingly(on_progress, expected.valid), check)
+            wait_until_indexed(
+                settings, expected, before, INDEX_STALL_TIMEOUT_S, _throttle(on_progress, expected.valid), check
+            )
             on_progress(f"everything is indexed, {time.monotonic() - began:.1f} s after the last record was produced")
         except (NotReadyError, TerminalError) as error:
             on_progress(str(error))
 
 
-def _sparingly(on_progress: OnProgress, goal: int, every_s: float = 5.0) -> Callable[[int], None]:
+def _throttle(on_progress: OnProgress, goal: int, every_s: float = 5.0) -> Callable[[int], None]:
     last = time.monotonic()
 
     def indexed(sessions: int) -> None:
@@ -241,17 +245,17 @@ def _sparingly(on_progress: OnProgress, goal: int, every_s: float = 5.0) -> Call
     return indexed
 
 
-def _outcome(
+def _build_result(
     settings: Settings,
-    expected: Expected,
-    before: Position,
+    expected: ExpectedCounts,
+    before: Baseline,
     freshness: Freshness | None,
     since: datetime | None,
     on_progress: Steps,
 ) -> DemoResult:
     on_progress.begin("archive")
     _archive(settings, on_progress)
-    lines = account(settings, expected, before, archive=True)
+    lines = compare_counts(settings, expected, before, archive=True)
     with connect_airflow(settings, Layout.of(settings)) as airflow:
         airflow.unpause(INGEST)
     with connect(settings) as client:

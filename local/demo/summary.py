@@ -23,16 +23,18 @@ COMMON = 3
 """Reasons that are named."""
 
 
-def screen(settings: Settings, outcome: DemoResult, nightly: NightlyRunResult | None, seconds: float) -> RenderableType:
+def render_summary(
+    settings: Settings, result: DemoResult, nightly: NightlyRunResult | None, seconds: float
+) -> RenderableType:
     """Everything that fits one screen."""
     numbers, locations = Table.grid(padding=(0, 3)), Table.grid(padding=(0, 3))
     numbers.add_column(justify="left", no_wrap=True)
     numbers.add_column(justify="right", no_wrap=True)
-    for row in (*_sessions(outcome), *_learned(nightly)):
+    for row in (*_sessions(result), *_learned(nightly)):
         numbers.add_row(f"  {row[0]}", *row[1:])
     for name, address, hint in addresses(settings):
         locations.add_row(f"  {name}", address, hint)
-    return Group(_verdict(outcome, nightly, seconds), Text(), numbers, Text(), locations, Text(), FAREWELL)
+    return Group(_verdict(result, nightly, seconds), Text(), numbers, Text(), locations, Text(), FAREWELL)
 
 
 FAREWELL = Text(
@@ -40,12 +42,12 @@ FAREWELL = Text(
 )
 
 
-def wrong(outcome: DemoResult, nightly: NightlyRunResult | None) -> list[str]:
-    """What did not end as it should."""
-    result = [] if outcome.exact else ["the account does not balance, see its differences above"]
+def find_problems(result: DemoResult, nightly: NightlyRunResult | None) -> list[str]:
+    """Return the problems of the demo, one text each; empty without problems."""
+    problems = [] if result.exact else ["the account does not balance, see its differences above"]
     if nightly is not None and not nightly.complete:
-        result.append("the nightly run is not complete, see its errors above")
-    return result
+        problems.append("the nightly run is not complete, see its errors above")
+    return problems
 
 
 def addresses(settings: Settings) -> Iterator[tuple[str, str, str]]:
@@ -67,30 +69,30 @@ def addresses(settings: Settings) -> Iterator[tuple[str, str, str]]:
     yield "Kafka", settings.kafka.bootstrap_servers, ""
 
 
-def _verdict(outcome: DemoResult, nightly: NightlyRunResult | None, seconds: float) -> Text:
-    if result := wrong(outcome, nightly):
-        return Text(f"\nShowroom runs, but {'; '.join(result)}.", style="bold red")
+def _verdict(result: DemoResult, nightly: NightlyRunResult | None, seconds: float) -> Text:
+    if problems := find_problems(result, nightly):
+        return Text(f"\nShowroom runs, but {'; '.join(problems)}.", style="bold red")
     return Text(
         f"\nShowroom runs, and every single record is accounted for. It took {format_duration(seconds)}.",
         style="bold green",
     )
 
 
-def _sessions(outcome: DemoResult) -> Iterator[tuple[str, str, str]]:
-    results = {line.what: line.actual for line in outcome.lines}
+def _sessions(result: DemoResult) -> Iterator[tuple[str, str, str]]:
+    results = {line.what: line.actual for line in result.lines}
     refused = {what.removeprefix(REJECTED): count for what, count in results.items() if what.startswith(REJECTED)}
     common = sorted(refused.items(), key=lambda pair: -pair[1])[:COMMON]
     # Only a log has no freshness: its sessions are years old.
-    sent = "records of the log" if outcome.freshness is None else "records, planted faults among them"
+    sent = "records of the log" if result.freshness is None else "records, planted faults among them"
     yield "sent", _number(results.get(topics.RAW, 0)), sent
     locations = {"searchable": results.get("session_summary"), "archived": results.get("sessions in MongoDB")}
     stored = ", ".join(f"{_number(count)} {location}" for location, count in locations.items() if count is not None)
     yield "admitted", _number(results.get(topics.VALID, 0)), stored
     yield "refused", _number(sum(refused.values())), ", ".join(f"{reason} {count:,.0f}" for reason, count in common)
-    total = next((kpi for kpi in outcome.kpis if kpi.category == "all"), None)
+    total = next((kpi for kpi in result.kpis if kpi.category == "all"), None)
     yield from _money(total)
-    if outcome.freshness is not None:
-        fresh = outcome.freshness
+    if result.freshness is not None:
+        fresh = result.freshness
         yield "fresh", f"{fresh.p95_s:.2f} s", f"p95 from produced to searchable, p50 {fresh.p50_s:.2f} s"
 
 
@@ -108,8 +110,8 @@ def _learned(nightly: NightlyRunResult | None) -> Iterator[tuple[str, str, str]]
         result = model["intervals"]["roc_auc"]
         ceiling = f"; the shop's own ceiling is {train['oracle_auc']:.3f}" if train.get("oracle_auc") else ""
         kind = str(train["best"]).replace("_", " ")
-        told_of = f"ROC-AUC of {kind} on later visits, {result['low']:.3f} to {result['high']:.3f}{ceiling}"
-        yield "best model", f"{result['value']:.3f}", told_of
+        description = f"ROC-AUC of {kind} on later visits, {result['low']:.3f} to {result['high']:.3f}{ceiling}"
+        yield "best model", f"{result['value']:.3f}", description
     privacy: Summary = messages.get("privacy") or {}
     if privacy.get("spent") is not None:
         yield "epsilon", f"{privacy['spent']:.2f}", f"spent by all nights, of {privacy['budget']:g}"

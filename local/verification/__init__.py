@@ -1,1 +1,1 @@
-"""Ground truth of what was sent, and the comparison with what each stage holds."""
+"""Ground truth of what was sent, and the comparison with the counts of each stage."""

@@ -1,7 +1,7 @@
-"""Accounts for every session: what the truth says each stage must hold, against what it holds.
+"""Count check: compares the count of every stage with the ground truth.
 
-The demo prints the account, the end-to-end tests assert it. All figures are relative to a `Position`
-taken before, so that a platform that holds other sessions can be accounted for as well.
+The demo prints the result, the end-to-end tests assert it. All counts are relative to a `Baseline`,
+so that a platform with earlier sessions can be checked too.
 """
 
 import time
@@ -24,7 +24,7 @@ from include.contracts.errors import NotReadyError, TransientError
 from include.contracts.index_documents import STREAM_INDICES
 from include.contracts.reject_reasons import Reason
 from include.contracts.settings import Settings
-from include.ingest.expected_counts import Expected
+from include.ingest.expected_counts import ExpectedCounts
 from include.serving import queries
 from local.program import nothing
 
@@ -37,10 +37,10 @@ Offsets = dict[TopicPartition, int]
 
 
 @dataclass(frozen=True)
-class Position:
-    """Where the platform stood: end offsets of the topics, documents of the indices, sums of kpi_minute.
+class Baseline:
+    """Counts before a load: end offsets of the topics, documents of the indices, sums of kpi_minute.
 
-    `archived` is None unless the archive was asked for.
+    `archived` is None unless the archive was requested.
     """
 
     offsets: Offsets
@@ -51,8 +51,8 @@ class Position:
 
 
 @dataclass(frozen=True)
-class Line:
-    """One figure of the account."""
+class StageCount:
+    """Expected and actual count of one stage."""
 
     stage: str
     what: str
@@ -61,7 +61,7 @@ class Line:
 
     @property
     def difference(self) -> float:
-        """Found less expected; money within half a cent counts as equal."""
+        """Return actual minus expected; amounts within half a cent count as equal."""
         gap = self.actual - self.expected
         return 0 if abs(gap) < CENT else gap
 
@@ -71,24 +71,28 @@ class _Id(msgspec.Struct, frozen=True):
     session_id: str
 
 
-def position(settings: Settings, *, archive: bool = False) -> Position:
-    """Where the platform stands now, with `archive` MongoDB as well. Raises TransientError while a server is away."""
+def take_baseline(settings: Settings, *, archive: bool = False) -> Baseline:
+    """Return the current counts, with `archive` those of MongoDB too.
+
+    Raises:
+        TransientError: A server is unavailable.
+    """
     with _consumer(settings) as consumer, connect(settings) as client:
         queries.refresh(client)
-        return Position(
-            offsets=consumer.end_offsets(_places(settings)),
+        return Baseline(
+            offsets=consumer.end_offsets(_topic_partitions(settings)),
             documents=queries.counts(client),
             revenue=queries.sum_revenue(client),
             kpi=queries.kpi_total(client),
-            archived=_archived(settings) if archive else None,
+            archived=_count_archived(settings) if archive else None,
         )
 
 
 def wait_until_indexed(
     settings: Settings,
-    expected: Expected,
-    since: Position,
-    patience_s: float,
+    expected: ExpectedCounts,
+    since: Baseline,
+    stall_timeout_s: float,
     on_progress: Callable[[int], None] | None = None,
     check: Callable[[], None] = nothing,
 ) -> None:
@@ -100,7 +104,7 @@ def wait_until_indexed(
         NotReadyError: no count has changed for `patience_s`; the count check then names what is missing.
         TerminalError: as `check` raises it.
     """
-    moved = _Stall(patience_s)
+    stall = _StallDetector(stall_timeout_s)
 
     def require_indexed() -> None:
         check()
@@ -113,80 +117,88 @@ def wait_until_indexed(
         required = {name: count for name, count in expected.documents.items() if name != KPI}
         results = {name: documents[name] - since.documents[name] for name in required}
         sessions = kpi.sessions - since.kpi.sessions
-        moved.see((tuple(results.values()), sessions))
+        stall.observe((tuple(results.values()), sessions))
         if results != required or sessions != expected.valid:
             raise NotReadyError("documents are missing", "wait")
 
     def is_retried(error: BaseException) -> bool:
-        return isinstance(error, TransientError) and not moved.stalled
+        return isinstance(error, TransientError) and not stall.is_stalled
 
     try:
         with_retries(require_indexed, wait=wait_fixed(1.0), retry_on=is_retried)
     except TransientError as error:
         raise NotReadyError(
-            f"nothing new was indexed for {patience_s:g} s", "see ./showroom status and the account"
+            f"nothing new was indexed for {stall_timeout_s:g} s", "see ./showroom status and the account"
         ) from error
 
 
-def account(settings: Settings, expected: Expected, since: Position, *, archive: bool = False) -> list[Line]:
-    """Every stage against the truth, from raw topic to indices. Reads the topics from `since` to their ends.
+def compare_counts(
+    settings: Settings, expected: ExpectedCounts, since: Baseline, *, archive: bool = False
+) -> list[StageCount]:
+    """Compare every stage with the ground truth, from raw topic to indices.
+
+    Reads the topics from `since` to their ends.
 
     With `archive`, MongoDB as well, whose sessions `since` must have counted.
     """
     raw = sum(1 for _ in read_since(settings, topics.RAW, since))
     ids = Counter(msgspec.json.decode(record.value, type=_Id) for record in read_since(settings, topics.VALID, since))
-    rejected = Counter(header(record, topics.HEADER_REASON) for record in read_since(settings, topics.REJECTED, since))
+    rejected = Counter(
+        header_text(record, topics.HEADER_REASON) for record in read_since(settings, topics.REJECTED, since)
+    )
     dead = sum(1 for _ in read_since(settings, topics.DEAD, since))
     with connect(settings) as client:
         queries.refresh(client)
         documents, revenue, kpi = queries.counts(client), queries.sum_revenue(client), queries.kpi_total(client)
     lines = [
-        Line("ingest", topics.RAW, expected.produced, raw),
-        Line("gate", topics.VALID, expected.valid, ids.total()),
-        Line("gate", "… of it twice", 0, ids.total() - len(ids)),
+        StageCount("ingest", topics.RAW, expected.produced, raw),
+        StageCount("gate", topics.VALID, expected.valid, ids.total()),
+        StageCount("gate", "… of it twice", 0, ids.total() - len(ids)),
     ]
     lines += [
-        Line("gate", f"rejected: {reason}", expected.verdicts.get(reason, 0), rejected[reason])
+        StageCount("gate", f"rejected: {reason}", expected.verdicts.get(reason, 0), rejected[reason])
         for reason in Reason
         if expected.verdicts.get(reason, 0) or rejected[reason]
     ]
     lines += [
-        Line("stream", name, expected.documents[name], documents[name] - since.documents[name])
+        StageCount("stream", name, expected.documents[name], documents[name] - since.documents[name])
         for name in STREAM_INDICES
         if name != KPI
     ]
     if archive:
         lines.append(
-            Line("archive", "sessions in MongoDB", expected.valid, _archived(settings) - (since.archived or 0))
+            StageCount(
+                "archive", "sessions in MongoDB", expected.valid, _count_archived(settings) - (since.archived or 0)
+            )
         )
     return [
         *lines,
-        Line("stream", "session_summary: revenue", float(expected.revenue), round(revenue - since.revenue, 4)),
-        Line("stream", f"{KPI}: sessions", expected.valid, kpi.sessions - since.kpi.sessions),
-        Line("stream", f"{KPI}: purchases", expected.purchases, kpi.purchases - since.kpi.purchases),
-        Line("stream", f"{KPI}: revenue", float(expected.revenue), round(kpi.revenue - since.kpi.revenue, 4)),
-        Line("stream", topics.DEAD, 0, dead),
+        StageCount("stream", "session_summary: revenue", float(expected.revenue), round(revenue - since.revenue, 4)),
+        StageCount("stream", f"{KPI}: sessions", expected.valid, kpi.sessions - since.kpi.sessions),
+        StageCount("stream", f"{KPI}: purchases", expected.purchases, kpi.purchases - since.kpi.purchases),
+        StageCount("stream", f"{KPI}: revenue", float(expected.revenue), round(kpi.revenue - since.kpi.revenue, 4)),
+        StageCount("stream", topics.DEAD, 0, dead),
     ]
 
 
-class _Stall:
-    """Tells when an observation has not changed for a while."""
+class _StallDetector:
+    """Detects that an observation has not changed for `timeout_s`."""
 
-    def __init__(self, patience_s: float) -> None:
-        self._patience_s = patience_s
+    def __init__(self, stall_timeout_s: float) -> None:
+        self._timeout_s = stall_timeout_s
         self._last: Any = None
         self._since = time.monotonic()
 
-    def see(self, observation: Any) -> None:
+    def observe(self, observation: Any) -> None:
         if observation != self._last:
             self._last, self._since = observation, time.monotonic()
 
     @property
-    def stalled(self) -> bool:
-        return time.monotonic() - self._since > self._patience_s
+    def is_stalled(self) -> bool:
+        return time.monotonic() - self._since > self._timeout_s
 
 
-def read_since(settings: Settings, topic: str, since: Position) -> Iterator[Any]:
+def read_since(settings: Settings, topic: str, since: Baseline) -> Iterator[Any]:
     """Committed records of a topic from the position to the end it had at the call, in bounded memory."""
     topic_partitions = [topic_partition for topic_partition in since.offsets if topic_partition.topic == topic]
     with _consumer(settings) as consumer:
@@ -204,17 +216,17 @@ def read_since(settings: Settings, topic: str, since: Position) -> Iterator[Any]
                 yield from records
 
 
-def _archived(settings: Settings) -> int:
+def _count_archived(settings: Settings) -> int:
     with store.connect(settings) as client:
         return archived.count(store.database(client, settings))
 
 
-def header(record: Any, name: str) -> str:
+def header_text(record: Any, name: str) -> str:
     """A header of a record as text; empty where it has none."""
     return next((value.decode() for key, value in record.headers if key == name), "")
 
 
-def _places(settings: Settings) -> list[TopicPartition]:
+def _topic_partitions(settings: Settings) -> list[TopicPartition]:
     return [
         TopicPartition(topic, partition)
         for topic in (topics.RAW, topics.VALID, topics.REJECTED, topics.DEAD)

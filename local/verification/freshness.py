@@ -1,4 +1,4 @@
-"""How long a session takes from being produced to being found: a sample is followed through the platform."""
+"""Freshness: the time from production to searchability of a sample of sessions."""
 
 import statistics
 import threading
@@ -13,7 +13,7 @@ from include.ingest.labelled_record import VALID, LabelledRecord
 from include.serving import queries
 
 POLL_S = 0.1
-MOST_ASKED = 5_000
+MAX_IDS_PER_QUERY = 5_000
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,14 @@ class Freshness:
     p95_s: float
 
 
-class Probe:
-    """Follows every n-th session it is told of. Resolution: the polling interval of 0.1 s."""
+class FreshnessProbe:
+    """Tracks every n-th admitted session. Resolution: the polling interval of 0.1 s."""
 
     def __init__(self, settings: Settings, every: int = 1) -> None:
         self._settings = settings
         self._every = every
-        self._reported = 0
-        self._expected: set[str] = set()
+        self._admitted_count = 0
+        self._sampled_ids: set[str] = set()
         self.waiting: dict[str, float] = {}
         """Produced and not yet found: session id -> when it was produced, Unix seconds."""
         self.delays: dict[str, tuple[float, float]] = {}
@@ -42,7 +42,7 @@ class Probe:
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="freshness", daemon=True)
 
-    def __enter__(self) -> "Probe":
+    def __enter__(self) -> "FreshnessProbe":
         self._thread.start()
         return self
 
@@ -54,15 +54,15 @@ class Probe:
         """The same records; those that must become searchable are remembered until they are produced."""
         for labelled in labelled_records:
             if labelled.verdict == VALID:
-                self._reported += 1
-                if self._reported % self._every == 0:
-                    self._expected.add(labelled.session_id)
+                self._admitted_count += 1
+                if self._admitted_count % self._every == 0:
+                    self._sampled_ids.add(labelled.session_id)
             yield labelled
 
     def produced(self, session_id: str, produced_at: float) -> None:
         """Note that Kafka has taken a session, at a Unix time by the broker's clock."""
-        if session_id in self._expected:
-            self._expected.discard(session_id)  # a repetition that comes later is none of ours
+        if session_id in self._sampled_ids:
+            self._sampled_ids.discard(session_id)  # a repetition that comes later is none of ours
             with self._lock:
                 self.waiting[session_id] = produced_at
 
@@ -86,7 +86,7 @@ class Probe:
         with connect(self._settings) as client:
             while not self._done.wait(POLL_S):
                 with self._lock:
-                    expected = list(self.waiting)[:MOST_ASKED]
+                    expected = list(self.waiting)[:MAX_IDS_PER_QUERY]
                 if not expected:
                     continue
                 try:

@@ -1,4 +1,4 @@
-"""What is true of all sessions sent into this stack: the ledgers that MongoDB keeps beside the archive."""
+"""Ground truths of all sessions sent to this stack, stored in MongoDB beside the archive."""
 
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -15,17 +15,17 @@ from include.ingest.replay import ReplayReport
 
 REPLAY = "replay:"
 # Uniting the users of more intervals than this takes longer than a person waits for `status`.
-MOST_LEDGERS = 1_000
+MAX_GROUND_TRUTHS = 1_000
 
 
 def store_ground_truth(settings: Settings, ledger: GroundTruth) -> None:
-    """Keep the ledger of one plan whose records have been published; the same plan again replaces it."""
-    _keep(settings, ledger.plans[0].tag, msgspec.json.encode(ledger))
+    """Store the ground truth of one plan after publication; the same plan again replaces it."""
+    _store(settings, ledger.plans[0].tag, msgspec.json.encode(ledger))
 
 
 def store_replay(settings: Settings, name: str, report: ReplayReport) -> None:
-    """Keep what a replayed log held; the same log replayed again counts once."""
-    _keep(settings, f"{REPLAY}{name}", msgspec.json.encode(report))
+    """Store the report of a replayed log; the same log replayed again counts once."""
+    _store(settings, f"{REPLAY}{name}", msgspec.json.encode(report))
 
 
 def load_ground_truths(settings: Settings) -> dict[str, GroundTruth]:
@@ -38,17 +38,17 @@ def load_ground_truths(settings: Settings) -> dict[str, GroundTruth]:
 
 
 class ExpectedTotals(NamedTuple):
-    """Admitted sessions of all kept ledgers, and the users who have one."""
+    """Admitted sessions of all stored ground truths, and their users."""
 
     sessions: int
     users: int
 
 
-def ground_truth(settings: Settings) -> ExpectedTotals | None:
-    """Return the truth about all sources that keep a ledger; None where none or too many to unite were kept."""
+def load_expected_totals(settings: Settings) -> ExpectedTotals | None:
+    """Return the expected totals of all stored ground truths; None without any or with too many to merge."""
     with store.connect(settings) as client, translate_errors("read the ledgers"):
         retained = _ledgers(client, settings)
-        if not 0 < retained.estimated_document_count() <= MOST_LEDGERS:
+        if not 0 < retained.estimated_document_count() <= MAX_GROUND_TRUTHS:
             return None
         results = {entry["_id"]: entry["ledger"] for entry in retained.find({}, {"ledger": True})}
     shops = [
@@ -56,19 +56,21 @@ def ground_truth(settings: Settings) -> ExpectedTotals | None:
     ]
     logs = [msgspec.json.decode(text, type=ReplayReport) for name, text in results.items() if name.startswith(REPLAY)]
     expected = [log.expected for log in logs] + ([merge(shops).expected] if shops else [])
-    return ExpectedTotals(sum(one.valid for one in expected), sum(one.unique_users or 0 for one in expected))
+    return ExpectedTotals(
+        sum(counts.valid for counts in expected), sum(counts.unique_users or 0 for counts in expected)
+    )
 
 
 def unique_users(settings: Settings, admitted: int) -> int | None:
     """Return the users with an admitted session; None unless every one of the `admitted` sessions is in a ledger."""
-    truth = ground_truth(settings)
+    truth = load_expected_totals(settings)
     return truth.users if truth is not None and truth.sessions == admitted else None
 
 
-def _keep(settings: Settings, identity: str, ledger: bytes) -> None:
+def _store(settings: Settings, run_id: str, ledger: bytes) -> None:
     entry = {"ledger": ledger.decode(), "written_at": datetime.now(UTC)}
-    with store.connect(settings) as client, translate_errors("keep the ledger"):
-        _ledgers(client, settings).replace_one({"_id": identity}, entry, upsert=True)
+    with store.connect(settings) as client, translate_errors("store the ledger"):
+        _ledgers(client, settings).replace_one({"_id": run_id}, entry, upsert=True)
 
 
 def _ledgers(client: Client, settings: Settings) -> Collection[dict[str, Any]]:

@@ -18,7 +18,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from include.contracts.errors import SettingsError
 from include.contracts.settings import BatchSettings, Settings
 from include.ingest.plan import Plan
-from include.ingest.purchase_model import NEVER, describe
+from include.ingest.purchase_model import NON_BUYER, describe
 from showroom.batch import BatchStepOperator, build_command, build_environment, challenger_run, raise_for_exit_code
 from showroom.tasks.batch import IntervalLedger, ReplayLedger, combined_oracle_auc, folder_name, prune, window_of
 from tests.polling import eventually
@@ -97,11 +97,11 @@ def interval_ledger(start: datetime, days: int, buckets: dict[int, tuple[int, in
 
 
 def test_combined_oracle_auc_uses_the_intervals_in_the_window() -> None:
-    inside = interval_ledger(START, 1, {-10: (10, 1), 10: (10, 5), NEVER: (20, 0)})
+    inside = interval_ledger(START, 1, {-10: (10, 1), 10: (10, 5), NON_BUYER: (20, 0)})
     second = interval_ledger(START + timedelta(days=5), 1, {10: (10, 9)})
     before, after = interval_ledger(START - timedelta(days=1), 1, {0: (9, 1)}), interval_ledger(END, 1, {0: (9, 1)})
 
-    both = describe({-10: (10, 1), 10: (20, 14), NEVER: (20, 0)}).roc_auc_admitted
+    both = describe({-10: (10, 1), 10: (20, 14), NON_BUYER: (20, 0)}).roc_auc_admitted
     assert combined_oracle_auc([before, inside, second, after], START, END) == both
     assert combined_oracle_auc([before, after], START, END) is None
     assert combined_oracle_auc([], START, END) is None

@@ -35,7 +35,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 for number in demo_pause.SIGNALS:
     signal.signal(number, signal.SIG_DFL)
 settings = Settings.from_env(os.environ)
-with demo_pause.undone(settings, print):
+with demo_pause.unpause_on_exit(settings, print):
     demo_pause.record(settings, Layout.of(settings))
     with connect_airflow(settings, Layout.of(settings)) as airflow:
         airflow.pause(demo_pause.DAG)
@@ -84,9 +84,9 @@ def test_pause_while_another_writes_waits_for_the_database(running: AirflowApi, 
     assert is_paused(running)
 
 
-def test_undone_after_an_error_unpauses_the_dag(running: AirflowApi, settings: Settings) -> None:
+def test_unpause_on_exit_after_error_unpauses_dag(running: AirflowApi, settings: Settings) -> None:
     layout = Layout.of(settings)
-    with pytest.raises(RuntimeError), demo_pause.undone(settings, print):
+    with pytest.raises(RuntimeError), demo_pause.unpause_on_exit(settings, print):
         demo_pause.record(settings, layout)
         running.pause(demo_pause.DAG)
         raise RuntimeError
@@ -95,30 +95,32 @@ def test_undone_after_an_error_unpauses_the_dag(running: AirflowApi, settings: S
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_undone_after_a_signal_unpauses_the_dag(
+def test_unpause_on_exit_after_signal_unpauses_dag(
     running: AirflowApi, settings: Settings, number: signal.Signals
 ) -> None:
     with demo(settings) as process:
         assert is_paused(running)
-        assert demo_pause.remark(settings) is None
+        assert demo_pause.leftover_warning(settings) is None
         process.send_signal(number)
         process.wait(timeout=30)
     assert not is_paused(running)
 
 
-def test_remark_after_kill_9_names_the_pause_until_it_is_undone(running: AirflowApi, settings: Settings) -> None:
+def test_leftover_warning_after_kill_9_until_unpaused(running: AirflowApi, settings: Settings) -> None:
     with demo(settings) as process:
         process.kill()
         process.wait(timeout=30)
     assert is_paused(running)
-    assert f"unpause it at {settings.airflow.url}/dags/ingest_synthetic" in (demo_pause.remark(settings) or "")
+    assert f"unpause it at {settings.airflow.url}/dags/ingest_synthetic" in (
+        demo_pause.leftover_warning(settings) or ""
+    )
     running.unpause(demo_pause.DAG)
-    eventually(lambda: demo_pause.remark(settings) is None, within_s=10)
+    eventually(lambda: demo_pause.leftover_warning(settings) is None, within_s=10)
     assert not (Layout.of(settings).data / demo_pause.FILE).exists()
 
 
-def test_undone_with_a_dag_that_was_paused_before_leaves_it_paused(api: AirflowApi, settings: Settings) -> None:
+def test_unpause_on_exit_leaves_paused_dag_paused(api: AirflowApi, settings: Settings) -> None:
     api.pause(demo_pause.DAG)
-    with demo_pause.undone(settings, print):
+    with demo_pause.unpause_on_exit(settings, print):
         demo_pause.record(settings, Layout.of(settings))
     assert is_paused(api)

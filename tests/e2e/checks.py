@@ -11,19 +11,19 @@ from kafka import KafkaConsumer, TopicPartition
 from include.clients.elasticsearch import connect
 from include.contracts import topics
 from include.contracts.settings import Settings
-from include.ingest.expected_counts import Expected, kpi_table
+from include.ingest.expected_counts import ExpectedCounts, build_kpi_table
 from include.ingest.labelled_record import LabelledRecord
-from local.verification.count_check import Position, account, read_since, wait_until_indexed
+from local.verification.count_check import Baseline, compare_counts, read_since, wait_until_indexed
 
 INDEX_TIMEOUT_S = 60.0
 
 
-def assert_counts_match(settings: Settings, expected: Expected, since: Position) -> None:
+def assert_counts_match(settings: Settings, expected: ExpectedCounts, since: Baseline) -> None:
     """Wait until the load is indexed, then assert that all counts match."""
     try:
         wait_until_indexed(settings, expected, since, INDEX_TIMEOUT_S)
     finally:
-        lines = account(settings, expected, since)
+        lines = compare_counts(settings, expected, since)
         unbalanced = [line for line in lines if line.difference]
         assert unbalanced == [], f"counts differ: {unbalanced}"
     results = {line.what: line.actual for line in lines}
@@ -34,7 +34,7 @@ def assert_counts_match(settings: Settings, expected: Expected, since: Position)
 
 def assert_kpis(settings: Settings, labelled_records: Sequence[LabelledRecord]) -> None:
     """Assert that each kpi_minute row matches the valid sessions."""
-    expected = kpi_table(labelled_records)
+    expected = build_kpi_table(labelled_records)
     minutes = [minute for minute, _ in expected]
     rows = _search_all(
         settings,
@@ -54,7 +54,7 @@ def assert_kpis(settings: Settings, labelled_records: Sequence[LabelledRecord]) 
     }
 
 
-def read_rejected(settings: Settings, since: Position) -> list[tuple[bytes | None, bytes, dict[str, str]]]:
+def read_rejected(settings: Settings, since: Baseline) -> list[tuple[bytes | None, bytes, dict[str, str]]]:
     """Return key, value and headers of every rejected record since a position."""
     return [
         (record.key, record.value, {name: value.decode() for name, value in record.headers})

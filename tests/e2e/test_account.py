@@ -21,7 +21,7 @@ from include.ingest.labelled_record import VALID, LabelledRecord
 from include.ingest.plan import FaultRates, Plan
 from include.ingest.publisher import publish
 from include.serving import queries
-from local.verification.count_check import Position, position
+from local.verification.count_check import Baseline, take_baseline
 from tests.e2e.checks import assert_counts_match, assert_kpis, read_raw_record, read_rejected
 
 SAMPLES = 40
@@ -40,12 +40,12 @@ class Published:
             sessions=4_000,
             faults=FaultRates.scaled(5),
         )
-        self.since: Position = position(settings)
+        self.since: Baseline = take_baseline(settings)
         synthesis = synthesize(plan)
         self.labelled_records: list[LabelledRecord] = list(synthesis)
-        self.ledger: GroundTruth = synthesis.ledger
+        self.ground_truth: GroundTruth = synthesis.ground_truth
         publish(settings, self.labelled_records)
-        assert_counts_match(settings, self.ledger.expected, self.since)
+        assert_counts_match(settings, self.ground_truth.expected, self.since)
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +55,10 @@ def published(live: Settings) -> Published:
 
 
 def test_load_with_every_fault_matches_all_counts(published: Published) -> None:
-    assert all(published.ledger.planted[fault] > 0 for fault in ("bot_user", "duplicate", "late", "empty", "too_long"))
-    assert len(published.ledger.expected.verdicts) > 12
+    assert all(
+        published.ground_truth.injected[fault] > 0 for fault in ("bot_user", "duplicate", "late", "empty", "too_long")
+    )
+    assert len(published.ground_truth.expected.verdicts) > 12
 
 
 def test_kpi_minute_rows_match_the_valid_sessions(live: Settings, published: Published) -> None:
@@ -66,11 +68,11 @@ def test_kpi_minute_rows_match_the_valid_sessions(live: Settings, published: Pub
 def test_gate_user_estimates_are_within_the_error_bound(live: Settings, published: Published) -> None:
     with redis.Redis.from_url(live.redis.url.reveal()) as client:
         report = read_stats(client, live)
-    expected_users = published.ledger.expected.unique_users
+    expected_users = published.ground_truth.expected.unique_users
     assert expected_users
     assert report.bloom_items == expected_users
     assert report.users_unique == pytest.approx(expected_users, rel=0.03)
-    assert report.verdicts == published.ledger.expected.verdicts
+    assert report.verdicts == published.ground_truth.expected.verdicts
 
 
 def test_rejected_records_retain_bytes_reason_and_origin(live: Settings, published: Published) -> None:
@@ -121,7 +123,7 @@ def test_sentiment_counts_match_the_ground_truth(live: Settings, published: Publ
             label: queries.count(client, "product_sentiment", {"term": {"label": label}})
             for label in ("negative", "neutral", "positive")
         }
-    assert results == dict.fromkeys(results, 0) | published.ledger.expected.sentiments
+    assert results == dict.fromkeys(results, 0) | published.ground_truth.expected.sentiments
 
 
 def _check_summary(document: dict[str, Any], session: dict[str, Any], user: str) -> None:

@@ -14,7 +14,7 @@ from include.ingest.generator import synthesize
 from include.ingest.plan import Plan
 from include.ingest.publisher import publish
 from local.stack import Stack
-from local.verification.count_check import position
+from local.verification.count_check import take_baseline
 from tests.e2e.checks import assert_counts_match
 from tests.exposure import listening_programs, paths_of_others, sockets_beyond_loopback
 
@@ -29,10 +29,10 @@ def processed(live: Settings, platform: Stack) -> Stack:
 
     Waits for all sessions, because the next test would count one in flight as its own.
     """
-    since, end = position(live), datetime.now(UTC)
+    since, end = take_baseline(live), datetime.now(UTC)
     synthesis = synthesize(Plan.of(live, seed=77, start=end - timedelta(hours=1), end=end, sessions=SESSIONS))
     publish(live, synthesis)
-    assert_counts_match(live, synthesis.ledger.expected, since)
+    assert_counts_match(live, synthesis.ground_truth.expected, since)
     return platform
 
 

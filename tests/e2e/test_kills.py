@@ -16,7 +16,7 @@ from include.ingest.publisher import publish
 from include.serving import queries
 from local.stack import Stack
 from local.stream_job import resume_job
-from local.verification.count_check import Position, position
+from local.verification.count_check import Baseline, take_baseline
 from tests.e2e.checks import assert_counts_match, assert_kpis
 from tests.polling import eventually
 
@@ -58,7 +58,7 @@ def test_kill_under_load_loses_and_duplicates_no_session(platform: Stack, live: 
     start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(weeks=week)
     plan = Plan.of(live, seed=21, start=start, end=start + timedelta(hours=12), sessions=SESSIONS)
     labelled_records: list[LabelledRecord] = list(synthesis := synthesize(plan))
-    since = position(live)
+    since = take_baseline(live)
     halves = labelled_records[: len(labelled_records) // 2], labelled_records[len(labelled_records) // 2 :]
     indexed = 0
     for half in halves:
@@ -70,11 +70,11 @@ def test_kill_under_load_loses_and_duplicates_no_session(platform: Stack, live: 
             KILLS[program](platform)
             assert published.result().acknowledged == len(half)
         indexed = eventually(partial(_indexed_beyond, live, since, goal), within_s=180)
-    assert_counts_match(live, synthesis.ledger.expected, since)
+    assert_counts_match(live, synthesis.ground_truth.expected, since)
     assert_kpis(live, labelled_records)
 
 
-def _indexed_beyond(settings: Settings, since: Position, goal: int) -> int:
+def _indexed_beyond(settings: Settings, since: Baseline, goal: int) -> int:
     """Sessions indexed since a position; 0 while they are fewer than the goal."""
     with connect(settings) as client:
         indexed = queries.count(client, "session_summary") - since.documents["session_summary"]

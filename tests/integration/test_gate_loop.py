@@ -20,7 +20,7 @@ from include.contracts.settings import Settings
 from include.gate.batch_processor import PREFIX_BYTES
 from local.project import ROOT
 from local.stack import Stack
-from local.verification.count_check import Position, header, position, read_since
+from local.verification.count_check import Baseline, header_text, read_since, take_baseline
 from tests.bad_records import BAD
 from tests.polling import eventually
 from tests.sessions import encoded
@@ -61,13 +61,13 @@ def retained_bytes(value: bytes, reason: Reason) -> bytes:
     return value[:PREFIX_BYTES] if reason is Reason.TOO_LONG else value
 
 
-def valid_since(settings: Settings, since: Position) -> list[bytes]:
+def valid_since(settings: Settings, since: Baseline) -> list[bytes]:
     return [record.value for record in read_since(settings, topics.VALID, since)]
 
 
 def test_every_bad_record_is_kept_with_its_reason_and_the_gate_goes_on(stack: Stack) -> None:
     settings = stack.settings
-    since = position(settings)
+    since = take_baseline(settings)
     bad = [(b"u-4711", value, reason) for name, value, reason in BAD if name not in CLOCKS]
     keys: list[tuple[bytes | None, bytes]] = [(None, encoded()), (b"someone else", encoded())]
     good = (b"u-4711", encoded(session_id="after-the-bad", started_at=NOW))
@@ -75,7 +75,7 @@ def test_every_bad_record_is_kept_with_its_reason_and_the_gate_goes_on(stack: St
     with gate(settings):
         eventually(lambda: valid_since(settings, since), within_s=60)
     rejected = [
-        (record.key, record.value, header(record, topics.HEADER_REASON))
+        (record.key, record.value, header_text(record, topics.HEADER_REASON))
         for record in read_since(settings, topics.REJECTED, since)
     ]
     assert rejected == [
@@ -86,7 +86,7 @@ def test_every_bad_record_is_kept_with_its_reason_and_the_gate_goes_on(stack: St
 
 def test_the_gate_waits_for_a_silent_redis_and_loses_nothing(stack: Stack) -> None:
     settings = stack.settings
-    since = position(settings)
+    since = take_baseline(settings)
     redis_server = psutil.Process(stack.pid("redis"))
     with gate(settings):
         produce(settings, [(b"u-1", encoded(user_id="u-1", session_id="before", started_at=NOW))])
@@ -103,7 +103,7 @@ def test_the_gate_waits_for_a_silent_redis_and_loses_nothing(stack: Stack) -> No
 
 def test_gate_with_a_full_redis_waits_and_loses_nothing(stack: Stack) -> None:
     settings = stack.settings
-    since = position(settings)
+    since = take_baseline(settings)
     with redis.Redis.from_url(settings.redis.url.reveal()) as client, gate(settings):
 
         def refusals() -> int:
@@ -124,7 +124,7 @@ def test_gate_with_a_full_redis_waits_and_loses_nothing(stack: Stack) -> None:
 
 def test_a_terminated_gate_drains_and_leaves_in_order(stack: Stack) -> None:
     settings = stack.settings
-    since = position(settings)
+    since = take_baseline(settings)
     sessions = 3_000
     records: list[tuple[bytes | None, bytes | None]] = [
         (f"d-{n}".encode(), encoded(user_id=f"d-{n}", session_id=f"drain-{n}", started_at=NOW, ip=None))

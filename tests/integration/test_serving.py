@@ -16,7 +16,7 @@ from include.serving import queries, retention
 from include.serving.retention import drop_old
 from include.serving.templates import ensure_templates
 from local.stack import Stack
-from local.verification.freshness import Probe
+from local.verification.freshness import FreshnessProbe
 
 MONTH = datetime(2051, 7, 1, tzinfo=UTC)
 # No index of another test is that old.
@@ -106,7 +106,7 @@ def test_freshness_probe_finds_a_session_indexed_under_its_user(stack: Stack, cl
     document = {"received_at": MONTH.isoformat(), "session_id": "fresh-1", "user_id": "u-1"}
     name = index_name("session_summary", MONTH)
     client.index(index=name, id="u-1:fresh-1", document=document, refresh=True)
-    probe = Probe(stack.settings)
+    probe = FreshnessProbe(stack.settings)
     labelled = LabelledRecord(key=b"u-1", value=b"", arrives_at=MONTH, session_id="fresh-1", verdict=VALID)
     assert list(probe.watch([labelled])) == [labelled]
     probe.produced("fresh-1", time.time())

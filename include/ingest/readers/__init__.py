@@ -1,12 +1,12 @@
-"""Readers of real shop logs: numbered lines in, visits out, in bounded memory; what cannot be used is noted."""
+"""Readers of real shop logs: numbered lines in, visits out, in bounded memory; invalid lines are counted."""
 
 from collections.abc import Callable, Iterator
 
 from include.ingest.readers import online_retail, otto, rees46
-from include.ingest.readers.lines import Line, Notes
+from include.ingest.readers.lines import Line, ReaderStats
 from include.ingest.readers.visit import LoggedVisit
 
-Reader = Callable[[Iterator[Line], Notes], Iterator[LoggedVisit]]
+Reader = Callable[[Iterator[Line], ReaderStats], Iterator[LoggedVisit]]
 
 READERS: dict[str, Reader] = {
     "rees46": rees46.read,
@@ -14,9 +14,9 @@ READERS: dict[str, Reader] = {
     "online_retail": online_retail.read,
 }
 
-RECOGNISES: dict[str, Callable[[str], bool]] = {
-    "rees46": rees46.recognises,
-    "otto": otto.recognises,
-    "online_retail": online_retail.recognises,
+FORMAT_MATCHERS: dict[str, Callable[[str], bool]] = {
+    "rees46": rees46.matches,
+    "otto": otto.matches,
+    "online_retail": online_retail.matches,
 }
 """Whether the first line of a file is of the format."""

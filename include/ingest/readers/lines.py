@@ -1,4 +1,4 @@
-"""Lines of a log file, plain or gzip, with their numbers; and notes on those that cannot be used."""
+"""Lines of a log file, plain or gzip, with their numbers, and statistics of the lines that are invalid."""
 
 import csv
 import gzip
@@ -13,7 +13,7 @@ from msgspec import Struct
 from include.contracts.errors import SourceFormatError
 
 MAX_LINE_BYTES = 4 * 1024 * 1024
-BAD_LINES_KEPT = 20
+MAX_REPORTED_BAD_LINES = 20
 _GZIP = b"\x1f\x8b"
 _BOM = "\ufeff"
 _CHUNK = 1 << 20
@@ -24,22 +24,22 @@ class Line(NamedTuple):
 
     number: int
     text: str | None
-    flaw: str = ""
+    error_reason: str = ""
 
 
 class BadLine(Struct, frozen=True):
-    """A line that was left out, counted from 1 as an editor does, and why."""
+    """An invalid line: its number, counted from 1, and the reason."""
 
     line: int
     reason: str
 
 
 class BadLineError(ValueError):
-    """The line at hand cannot be used; the text says why."""
+    """A line is invalid; the text is the reason."""
 
 
-class Notes:
-    """What a reader counted: lines of data, bad ones, and others by name (`cancelled`, `split`)."""
+class ReaderStats:
+    """Counts of a reader: data lines, bad lines, and others by name (`cancelled`, `split`)."""
 
     def __init__(self) -> None:
         self.lines = 0
@@ -48,9 +48,9 @@ class Notes:
         self.counts: Counter[str] = Counter()
 
     def reject(self, number: int, reason: str) -> None:
-        """Count a bad line; the first few are kept with their reasons."""
+        """Count a bad line; the first `MAX_REPORTED_BAD_LINES` are stored with their reasons."""
         self.bad += 1
-        if len(self.first_bad) < BAD_LINES_KEPT:
+        if len(self.first_bad) < MAX_REPORTED_BAD_LINES:
             self.first_bad.append(BadLine(number, reason))
 
 
@@ -63,8 +63,8 @@ def read_lines(path: Path) -> Iterator[Line]:
     number = 0
     try:
         with _open(path) as stream:
-            for number, raw, whole in _physical(stream):
-                line = _decoded(number, raw, whole)
+            for number, raw, is_complete in _read_raw_lines(stream):
+                line = _decode(number, raw, is_complete)
                 if line.text != "":
                     yield line
     except FileNotFoundError:
@@ -81,24 +81,24 @@ def read_lines(path: Path) -> Iterator[Line]:
 
 def _open(path: Path) -> BinaryIO:
     with path.open("rb") as stream:
-        zipped = stream.read(len(_GZIP)) == _GZIP
-    return cast("BinaryIO", gzip.open(path, "rb")) if zipped else path.open("rb")
+        is_gzip = stream.read(len(_GZIP)) == _GZIP
+    return cast("BinaryIO", gzip.open(path, "rb")) if is_gzip else path.open("rb")
 
 
-def _physical(stream: BinaryIO) -> Iterator[tuple[int, bytes, bool]]:
+def _read_raw_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes, bool]]:
     """Number, bytes and whether these are all of the line; the rest of an over-long line is skipped."""
     number = 0
     while raw := stream.readline(MAX_LINE_BYTES):
         number += 1
-        whole = raw.endswith(b"\n") or len(raw) < MAX_LINE_BYTES
+        is_complete = raw.endswith(b"\n") or len(raw) < MAX_LINE_BYTES
         rest = raw
         while not rest.endswith(b"\n") and (rest := stream.readline(_CHUNK)):
             pass
-        yield number, raw, whole
+        yield number, raw, is_complete
 
 
-def _decoded(number: int, raw: bytes, whole: bool) -> Line:
-    if not whole:
+def _decode(number: int, raw: bytes, is_complete: bool) -> Line:
+    if not is_complete:
         return Line(number, None, f"is longer than {MAX_LINE_BYTES} bytes")
     try:
         text = raw.decode().rstrip("\r\n")
@@ -107,41 +107,47 @@ def _decoded(number: int, raw: bytes, whole: bool) -> Line:
     return Line(number, text.removeprefix(_BOM) if number == 1 else text)
 
 
-def rows(lines: Iterable[Line], notes: Notes, columns: tuple[str, ...]) -> Iterator[tuple[int, list[str]]]:
+def read_csv_rows(
+    lines: Iterable[Line], stats: ReaderStats, columns: tuple[str, ...]
+) -> Iterator[tuple[int, list[str]]]:
     """The cells of each data line of a CSV file in the order of `columns`, with the line's number.
 
-    The first line names the columns, in any order. Each line is parsed by itself: an open quote spoils
-    one line and no more. Raises SourceFormatError where a column is missing.
+    The first line names the columns, in any order. Each line is parsed by itself: an open quote affects
+    only its own line. Raises SourceFormatError where a column is missing.
     """
     source = iter(lines)
     header = next(source)
-    names = cells(header.text or "")
+    names = split_csv_line(header.text or "")
     missing = [name for name in columns if name not in names]
     if missing:
         raise SourceFormatError(f"the first line lacks the column(s) {', '.join(missing)}", "name the right format")
     order = [names.index(name) for name in columns]
-    straight = order == list(range(len(names)))
+    is_same_order = order == list(range(len(names)))
     for line in source:
-        notes.lines += 1
+        stats.lines += 1
         try:
-            row = cells(_text(line))
+            row = split_csv_line(_text(line))
         except BadLineError as error:
-            notes.reject(line.number, str(error))
+            stats.reject(line.number, str(error))
             continue
         if len(row) != len(names):
-            notes.reject(line.number, f"has {len(row)} cells instead of {len(names)}")
+            stats.reject(line.number, f"has {len(row)} cells instead of {len(names)}")
             continue
-        yield line.number, row if straight else [row[location] for location in order]
+        yield line.number, row if is_same_order else [row[location] for location in order]
 
 
 def _text(line: Line) -> str:
     if line.text is None:
-        raise BadLineError(line.flaw)
+        raise BadLineError(line.error_reason)
     return line.text
 
 
-def cells(text: str) -> list[str]:
-    """The cells of one CSV line; BadLineError for an open quote and the like."""
+def split_csv_line(text: str) -> list[str]:
+    """Return the cells of one CSV line.
+
+    Raises:
+        BadLineError: The line is not CSV, for example because of an open quote.
+    """
     if '"' not in text:
         return text.split(",")
     try:

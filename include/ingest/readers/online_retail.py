@@ -12,22 +12,22 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from include.contracts.session import MAX_VIEWS, View
-from include.ingest.readers.lines import BadLineError, Line, Notes, cells, rows
+from include.ingest.readers.lines import BadLineError, Line, ReaderStats, read_csv_rows, split_csv_line
 from include.ingest.readers.visit import (
     MAX_MONEY,
     LoggedVisit,
     OpenVisit,
     OpenVisits,
-    identifier,
-    label,
-    moment,
-    money,
+    parse_amount,
+    parse_identifier,
+    parse_label,
+    parse_timestamp,
 )
 
 COLUMNS = ("InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country")
 CANCELLATION = "C"
-MAX_INVOICE = 50
-_OTHER_TIME = "%m/%d/%Y %H:%M"
+MAX_INVOICE_LENGTH = 50
+_US_TIME_FORMAT = "%m/%d/%Y %H:%M"
 
 
 class Item(NamedTuple):
@@ -36,90 +36,90 @@ class Item(NamedTuple):
     invoice: str
     view: View
     value: Decimal
-    at: datetime
+    timestamp: datetime
     customer: str
     country: str | None
 
 
-def recognises(first: str) -> bool:
+def matches(first: str) -> bool:
     """Whether a first line names the columns of this format."""
     try:
-        return set(COLUMNS) <= set(cells(first))
+        return set(COLUMNS) <= set(split_csv_line(first))
     except BadLineError:
         return False
 
 
-def read(lines: Iterator[Line], notes: Notes) -> Iterator[LoggedVisit]:
+def read(lines: Iterator[Line], stats: ReaderStats) -> Iterator[LoggedVisit]:
     """The invoices of the log as visits, each handed out once half an hour of the log has passed it."""
-    invoices = OpenVisits(notes)
-    for number, row in rows(lines, notes, COLUMNS):
+    invoices = OpenVisits(stats)
+    for number, row in read_csv_rows(lines, stats, COLUMNS):
         if row[0].startswith(CANCELLATION):
-            notes.counts["cancelled"] += 1
+            stats.counts["cancelled"] += 1
             continue
         try:
             item = _item(row)
         except BadLineError as error:
-            notes.reject(number, str(error))
+            stats.reject(number, str(error))
             continue
-        for key, over in invoices.silent(item.at):
-            yield _closed(key, over)
+        for key, visit in invoices.pop_expired(item.timestamp):
+            yield _close(key, visit)
         try:
-            yield from _enter(invoices, item, notes)
+            yield from _enter(invoices, item, stats)
         except BadLineError as error:
-            notes.reject(number, str(error))
-    for key, over in invoices.rest():
-        yield _closed(key, over)
+            stats.reject(number, str(error))
+    for key, visit in invoices.pop_all():
+        yield _close(key, visit)
 
 
 def _item(row: list[str]) -> Item:
-    invoice, stock_code, description, quantity, at, price, customer, country = row
-    each = money(price, "UnitPrice")
+    invoice, stock_code, description, quantity, timestamp, price, customer, country = row
+    unit_price = parse_amount(price, "UnitPrice")
     try:
-        value = int(quantity) * each
+        value = int(quantity) * unit_price
     except ValueError:
         raise BadLineError(f"has a Quantity that is no whole number: {quantity[:40]!r}") from None
     if abs(value) > MAX_MONEY:
         raise BadLineError("comes to more than a thousand million")
-    if len(invoice) > MAX_INVOICE or len(customer) > MAX_INVOICE:
-        raise BadLineError(f"has an InvoiceNo or a CustomerID longer than {MAX_INVOICE} characters")
+    if len(invoice) > MAX_INVOICE_LENGTH or len(customer) > MAX_INVOICE_LENGTH:
+        raise BadLineError(f"has an InvoiceNo or a CustomerID longer than {MAX_INVOICE_LENGTH} characters")
     view = View(
-        product_id=identifier(stock_code, "StockCode"),
-        name=label(description, "Description"),
+        product_id=parse_identifier(stock_code, "StockCode"),
+        name=parse_label(description, "Description"),
         category=None,
-        price=float(each),
+        price=float(unit_price),
         seconds=None,
         review=None,
     )
     return Item(
-        invoice=identifier(invoice, "InvoiceNo"),
+        invoice=parse_identifier(invoice, "InvoiceNo"),
         view=view,
         value=value,
-        at=moment(at, "InvoiceDate", _OTHER_TIME),
-        customer=label(customer, "CustomerID") or "",
-        country=label(country, "Country"),
+        timestamp=parse_timestamp(timestamp, "InvoiceDate", _US_TIME_FORMAT),
+        customer=parse_label(customer, "CustomerID") or "",
+        country=parse_label(country, "Country"),
     )
 
 
-def _enter(invoices: OpenVisits, item: Item, notes: Notes) -> Iterator[LoggedVisit]:
+def _enter(invoices: OpenVisits, item: Item, stats: ReaderStats) -> Iterator[LoggedVisit]:
     """Add a line to its invoice; hands out what was there where one visit cannot hold more."""
     key = (item.invoice, item.customer)
-    visit = invoices.find(key)
+    visit = invoices.get(key)
     if visit is not None and len(visit.views) >= MAX_VIEWS:
-        notes.counts["split"] += 1
-        yield _closed(key, invoices.take(key))
-        visit = invoices.put(key, OpenVisit(visit.user_id, item.at, part=visit.part + 1))
+        stats.counts["split"] += 1
+        yield _close(key, invoices.pop(key))
+        visit = invoices.add(key, OpenVisit(visit.user_id, item.timestamp, part=visit.part + 1))
     elif visit is None:
         user_id = f"or-{item.customer}" if item.customer else f"or-anonymous-{item.invoice}"
-        visit = invoices.put(key, OpenVisit(user_id, item.at))
+        visit = invoices.add(key, OpenVisit(user_id, item.timestamp))
         visit.last_action = "checkout"
         visit.country = item.country
-    visit.pay(item.value)
-    visit.touch(item.at)
+    visit.add_amount(item.value)
+    visit.extend(item.timestamp)
     visit.views.append(item.view)
     visit.made = visit.amount != 0
 
 
-def _closed(key: Hashable, visit: OpenVisit) -> LoggedVisit:
+def _close(key: Hashable, visit: OpenVisit) -> LoggedVisit:
     invoice = key[0] if isinstance(key, tuple) else key
     suffix = f"-{visit.part}" if visit.part > 1 else ""
     return visit.close(f"or-{invoice}{suffix}", duration_s=0)

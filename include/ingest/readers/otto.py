@@ -14,8 +14,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from include.contracts.session import MAX_VIEWS, LastAction, View
-from include.ingest.readers.lines import Line, Notes
-from include.ingest.readers.visit import GAP, LONGEST, LoggedVisit, OpenVisit
+from include.ingest.readers.lines import Line, ReaderStats
+from include.ingest.readers.visit import INACTIVITY_GAP, MAX_VISIT_DURATION, LoggedVisit, OpenVisit
 
 ACTIONS: dict[str, LastAction] = {"clicks": "view_item", "carts": "add_to_cart", "orders": "checkout"}
 _LATEST_MS = 4_102_444_800_000
@@ -39,7 +39,7 @@ class Entry(Struct, frozen=True, gc=False):
 _decoder = msgspec.json.Decoder(Entry)
 
 
-def recognises(first: str) -> bool:
+def matches(first: str) -> bool:
     """Whether a first line is a JSON object with `session` and `events`."""
     try:
         result = msgspec.json.decode(first)
@@ -48,32 +48,32 @@ def recognises(first: str) -> bool:
     return isinstance(result, dict) and {"session", "events"} <= set(result)
 
 
-def read(lines: Iterator[Line], notes: Notes) -> Iterator[LoggedVisit]:
+def read(lines: Iterator[Line], stats: ReaderStats) -> Iterator[LoggedVisit]:
     """The visits of the log, in its order."""
     for line in lines:
-        notes.lines += 1
+        stats.lines += 1
         if line.text is None:
-            notes.reject(line.number, line.flaw)
+            stats.reject(line.number, line.error_reason)
             continue
         try:
             entry = _decoder.decode(line.text)
         except msgspec.DecodeError as error:
-            notes.reject(line.number, str(error))
+            stats.reject(line.number, str(error))
             continue
-        parts = _cut(sorted(entry.events, key=lambda event: event.ts))
-        notes.counts["split"] += len(parts) - 1
+        parts = _split(sorted(entry.events, key=lambda event: event.ts))
+        stats.counts["split"] += len(parts) - 1
         for location, events in enumerate(parts):
             yield _visit(entry.session, events, location if len(parts) > 1 else None)
 
 
-def _cut(events: list[Event]) -> list[list[Event]]:
+def _split(events: list[Event]) -> list[list[Event]]:
     """The events as one visit where the contract takes it, else as several."""
-    long = events[-1].ts - events[0].ts >= LONGEST.total_seconds() * 1_000
+    long = events[-1].ts - events[0].ts >= MAX_VISIT_DURATION.total_seconds() * 1_000
     if not long and len(events) <= MAX_VIEWS:
         return [events]
     parts = [[events[0]]]
-    for before, event in pairwise(events):
-        if event.ts - before.ts > GAP.total_seconds() * 1_000 or len(parts[-1]) == MAX_VIEWS:
+    for previous, event in pairwise(events):
+        if event.ts - previous.ts > INACTIVITY_GAP.total_seconds() * 1_000 or len(parts[-1]) == MAX_VIEWS:
             parts.append([])
         parts[-1].append(event)
     return parts
@@ -82,7 +82,7 @@ def _cut(events: list[Event]) -> list[list[Event]]:
 def _visit(session: int, events: list[Event], part: int | None) -> LoggedVisit:
     first = datetime.fromtimestamp(events[0].ts / 1_000, UTC)
     visit = OpenVisit(f"otto-{session}", first)
-    visit.touch(datetime.fromtimestamp(events[-1].ts / 1_000, UTC))
+    visit.extend(datetime.fromtimestamp(events[-1].ts / 1_000, UTC))
     visit.views = [
         View(product_id=str(event.aid), name=None, category=None, price=None, seconds=None, review=None)
         for event in events
@@ -92,4 +92,4 @@ def _visit(session: int, events: list[Event], part: int | None) -> LoggedVisit:
     visit.last_action = ACTIONS[events[-1].type]
     visit.made = any(event.type == "orders" for event in events)
     name = f"otto-{session}" if part is None else f"otto-{session}-{part}"
-    return visit.close(name, duration_s=visit.seconds)
+    return visit.close(name, duration_s=visit.duration_s)

@@ -12,15 +12,15 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from include.contracts.session import LastAction, View
-from include.ingest.readers.lines import BadLineError, Line, Notes, cells, rows
+from include.ingest.readers.lines import BadLineError, Line, ReaderStats, read_csv_rows, split_csv_line
 from include.ingest.readers.visit import (
     LoggedVisit,
     OpenVisit,
     OpenVisits,
-    identifier,
-    label,
-    moment,
-    money,
+    parse_amount,
+    parse_identifier,
+    parse_label,
+    parse_timestamp,
     stable_id,
 )
 
@@ -39,7 +39,7 @@ ACTIONS: dict[str, LastAction] = {
 class Event(NamedTuple):
     """One checked line."""
 
-    at: datetime
+    timestamp: datetime
     kind: str
     product_id: str
     category: str | None
@@ -48,62 +48,62 @@ class Event(NamedTuple):
     user_session: str
 
 
-def recognises(first: str) -> bool:
+def matches(first: str) -> bool:
     """Whether a first line names the columns of this format."""
     try:
-        return set(COLUMNS) <= set(cells(first))
+        return set(COLUMNS) <= set(split_csv_line(first))
     except BadLineError:
         return False
 
 
-def read(lines: Iterator[Line], notes: Notes) -> Iterator[LoggedVisit]:
+def read(lines: Iterator[Line], stats: ReaderStats) -> Iterator[LoggedVisit]:
     """The visits of the log, each handed out once it is over."""
-    visits = OpenVisits(notes)
-    for number, row in rows(lines, notes, COLUMNS):
+    visits = OpenVisits(stats)
+    for number, row in read_csv_rows(lines, stats, COLUMNS):
         try:
             event = _event(row)
         except BadLineError as error:
-            notes.reject(number, str(error))
+            stats.reject(number, str(error))
             continue
-        for key, over in visits.silent(event.at):
-            yield _closed(key, over)
+        for key, visit in visits.pop_expired(event.timestamp):
+            yield _close(key, visit)
         try:
-            yield from _enter(visits, event, notes)
+            yield from _enter(visits, event, stats)
         except BadLineError as error:
-            notes.reject(number, str(error))
-    for key, over in visits.rest():
-        yield _closed(key, over)
+            stats.reject(number, str(error))
+    for key, visit in visits.pop_all():
+        yield _close(key, visit)
 
 
 def _event(row: list[str]) -> Event:
-    at, kind, product_id, _, code, _, price, user_id, user_session = row
+    timestamp, kind, product_id, _, code, _, price, user_id, user_session = row
     if kind not in ACTIONS:
         raise BadLineError(f"has an unknown event_type: {kind[:40]!r}")
     return Event(
-        at=moment(at, "event_time"),
+        timestamp=parse_timestamp(timestamp, "event_time"),
         kind=kind,
-        product_id=identifier(product_id, "product_id"),
-        category=label(code, "category_code"),
-        price=money(price, "price") if price else None,
-        user_id=identifier(user_id, "user_id"),
-        user_session=label(user_session, "user_session") or "",
+        product_id=parse_identifier(product_id, "product_id"),
+        category=parse_label(code, "category_code"),
+        price=parse_amount(price, "price") if price else None,
+        user_id=parse_identifier(user_id, "user_id"),
+        user_session=parse_label(user_session, "user_session") or "",
     )
 
 
-def _enter(visits: OpenVisits, event: Event, notes: Notes) -> Iterator[LoggedVisit]:
+def _enter(visits: OpenVisits, event: Event, stats: ReaderStats) -> Iterator[LoggedVisit]:
     """Add an event to its visit; hands out the one before it where the event begins another."""
     key = (event.user_id, event.user_session)
-    visit = visits.find(key)
-    if visit is not None and not visit.fits(event.at, visits.gap):
-        notes.counts["split"] += 1
-        yield _closed(key, visits.take(key))
-        visit = visits.put(key, OpenVisit(event.user_id, event.at, part=visit.part + 1))
+    visit = visits.get(key)
+    if visit is not None and not visit.accepts(event.timestamp, visits.gap):
+        stats.counts["split"] += 1
+        yield _close(key, visits.pop(key))
+        visit = visits.add(key, OpenVisit(event.user_id, event.timestamp, part=visit.part + 1))
     elif visit is None:
-        visit = visits.put(key, OpenVisit(event.user_id, event.at))
+        visit = visits.add(key, OpenVisit(event.user_id, event.timestamp))
     if event.kind == "purchase":
-        visit.pay(event.price or Decimal(0))
+        visit.add_amount(event.price or Decimal(0))
         visit.made = True
-    visit.touch(event.at)
+    visit.extend(event.timestamp)
     visit.last_action = ACTIONS[event.kind]
     visit.page_views = visit.page_views or 0
     if event.kind == "view":
@@ -116,6 +116,6 @@ def _enter(visits: OpenVisits, event: Event, notes: Notes) -> Iterator[LoggedVis
         )
 
 
-def _closed(key: Hashable, visit: OpenVisit) -> LoggedVisit:
+def _close(key: Hashable, visit: OpenVisit) -> LoggedVisit:
     """The visit under an id that follows from user, session and beginning, since a log's session may come back."""
-    return visit.close(stable_id("rees46", key, visit.first.isoformat(), visit.part), duration_s=visit.seconds)
+    return visit.close(stable_id("rees46", key, visit.first.isoformat(), visit.part), duration_s=visit.duration_s)

@@ -1,4 +1,4 @@
-"""Visits taken from a log: cells checked against the contract, sessions put together in bounded memory."""
+"""Visits of a log: cells validated against the contract, sessions assembled in bounded memory."""
 
 import re
 from collections import OrderedDict
@@ -18,16 +18,16 @@ from include.contracts.session import (
     User,
     View,
 )
-from include.ingest.readers.lines import BadLineError, Notes
+from include.ingest.readers.lines import BadLineError, ReaderStats
 
-GAP = timedelta(minutes=30)
-LONGEST = timedelta(days=7)
-MAX_OPEN = 200_000
+INACTIVITY_GAP = timedelta(minutes=30)
+MAX_VISIT_DURATION = timedelta(days=7)
+MAX_OPEN_VISITS = 200_000
 MAX_IDENTIFIER = 64
 MAX_LABEL = 200
 MAX_MONEY = Decimal("1e9")
 _NOT_COLLECTED = Device(type="not_collected", os=None, browser=None)
-_NOBODY = User(name=None, email=None, gender=None)
+_NO_USER_DATA = User(name=None, email=None, gender=None)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -38,7 +38,7 @@ class LoggedVisit(NamedTuple):
     amount: Decimal
 
 
-def identifier(text: str, name: str) -> str:
+def parse_identifier(text: str, name: str) -> str:
     """A cell that names something: 1 to 64 characters, none of them a control character."""
     if not text:
         raise BadLineError(f"has no {name}")
@@ -47,14 +47,14 @@ def identifier(text: str, name: str) -> str:
     return text
 
 
-def label(text: str, name: str) -> str | None:
+def parse_label(text: str, name: str) -> str | None:
     """A cell that describes something: None where it is empty, else at most 200 plain characters."""
     if len(text) > MAX_LABEL or _CONTROL.search(text):
         raise BadLineError(f"has a {name} that is longer than {MAX_LABEL} characters or holds control characters")
     return text or None
 
 
-def money(text: str, name: str) -> Decimal:
+def parse_amount(text: str, name: str) -> Decimal:
     """A cell that holds an amount in shop currency, at most a thousand million either side of 0."""
     try:
         value = Decimal(text)
@@ -65,7 +65,7 @@ def money(text: str, name: str) -> Decimal:
     return value
 
 
-def moment(text: str, name: str, *other_formats: str) -> datetime:
+def parse_timestamp(text: str, name: str, *other_formats: str) -> datetime:
     """A cell that holds a time in UTC, `2019-10-01 00:00:00` with or without ` UTC`, or of another format."""
     plain = text.removesuffix(" UTC")
     try:
@@ -87,13 +87,13 @@ def stable_id(prefix: str, *parts: object) -> str:
 
 
 class OpenVisit:
-    """A visit whose lines are still coming in."""
+    """A visit that is not complete yet."""
 
     __slots__ = ("amount", "country", "first", "last", "last_action", "made", "page_views", "part", "user_id", "views")
 
-    def __init__(self, user_id: str, at: datetime, part: int = 1) -> None:
+    def __init__(self, user_id: str, timestamp: datetime, part: int = 1) -> None:
         self.user_id = user_id
-        self.first = self.last = at
+        self.first = self.last = timestamp
         self.part = part
         self.views: list[View] = []
         self.page_views: int | None = None
@@ -102,30 +102,38 @@ class OpenVisit:
         self.last_action: LastAction = "view_item"
         self.country: str | None = None
 
-    def touch(self, at: datetime) -> None:
-        """Take a moment of the visit in."""
-        self.first, self.last = min(self.first, at), max(self.last, at)
+    def extend(self, timestamp: datetime) -> None:
+        """Extend the visit to a timestamp."""
+        self.first, self.last = min(self.first, timestamp), max(self.last, timestamp)
 
-    def fits(self, at: datetime, gap: timedelta) -> bool:
-        """Whether a moment can belong to this visit: no longer silent than `gap`, no longer in all than `LONGEST`."""
-        near = self.first - gap <= at <= self.last + gap
-        return near and max(self.last, at) - min(self.first, at) < LONGEST and len(self.views) < MAX_VIEWS
+    def accepts(self, timestamp: datetime, gap: timedelta) -> bool:
+        """Return whether an event fits: at most `gap` of inactivity, at most `MAX_VISIT_DURATION` in all."""
+        near = self.first - gap <= timestamp <= self.last + gap
+        return (
+            near
+            and max(self.last, timestamp) - min(self.first, timestamp) < MAX_VISIT_DURATION
+            and len(self.views) < MAX_VIEWS
+        )
 
-    def pay(self, value: Decimal) -> None:
-        """Add to the amount; BadLineError where the contract could no longer hold it."""
+    def add_amount(self, value: Decimal) -> None:
+        """Add to the amount.
+
+        Raises:
+            BadLineError: The sum exceeds the limit of the contract.
+        """
         if abs(self.amount + value) > MAX_MONEY:
             raise BadLineError("takes its visit beyond a thousand million")
         self.amount += value
 
     def close(self, session_id: str, *, duration_s: int) -> LoggedVisit:
-        """The session; what the log does not hold is null or `not_collected`."""
+        """Return the session; fields that the log lacks are null or `not_collected`."""
         session = Session(
             v=1,
             session_id=session_id,
             user_id=self.user_id,
             started_at=self.first,
             duration_s=duration_s,
-            user=_NOBODY,
+            user=_NO_USER_DATA,
             ip=None,
             device=_NOT_COLLECTED,
             location=Location(country=self.country, state=None, city=None, zip=None),
@@ -140,51 +148,51 @@ class OpenVisit:
         return LoggedVisit(session, self.amount)
 
     @property
-    def seconds(self) -> int:
+    def duration_s(self) -> int:
         """Whole seconds from the first to the last line."""
         return int((self.last - self.first).total_seconds())
 
 
 class OpenVisits:
-    """Visits by key, in the order of their newest line; those that have gone silent are handed out.
+    """Visits by key, in the order of their newest line; inactive ones are closed.
 
-    Works on logs in rising or falling order of time. At most `MAX_OPEN` are held: beyond that the one
-    that has waited longest is handed out early, and noted as `closed_early`.
+    Works on logs in rising or falling order of time. At most `MAX_OPEN_VISITS` are open. Beyond that,
+    the one with the oldest line is closed and counted as `closed_early`.
     """
 
-    def __init__(self, notes: Notes, gap: timedelta = GAP) -> None:
+    def __init__(self, stats: ReaderStats, gap: timedelta = INACTIVITY_GAP) -> None:
         self._open: OrderedDict[Hashable, OpenVisit] = OrderedDict()
-        self._notes = notes
+        self._stats = stats
         self.gap = gap
 
-    def silent(self, at: datetime) -> Iterator[tuple[Hashable, OpenVisit]]:
-        """Hand out the visits that a line of time `at` shows to be over."""
+    def pop_expired(self, timestamp: datetime) -> Iterator[tuple[Hashable, OpenVisit]]:
+        """Yield and remove the visits that are over at `timestamp`, the time of the current line."""
         while self._open:
             key, visit = next(iter(self._open.items()))
-            if visit.first - self.gap <= at <= visit.last + self.gap and len(self._open) <= MAX_OPEN:
+            if visit.first - self.gap <= timestamp <= visit.last + self.gap and len(self._open) <= MAX_OPEN_VISITS:
                 return
-            if len(self._open) > MAX_OPEN:
-                self._notes.counts["closed_early"] += 1
+            if len(self._open) > MAX_OPEN_VISITS:
+                self._stats.counts["closed_early"] += 1
             yield key, self._open.pop(key)
 
-    def find(self, key: Hashable) -> OpenVisit | None:
-        """The open visit of a key, now the one with the newest line."""
+    def get(self, key: Hashable) -> OpenVisit | None:
+        """Return the open visit of a key and mark it as the newest; None without one."""
         visit = self._open.get(key)
         if visit is not None:
             self._open.move_to_end(key)
         return visit
 
-    def put(self, key: Hashable, visit: OpenVisit) -> OpenVisit:
+    def add(self, key: Hashable, visit: OpenVisit) -> OpenVisit:
         """Open a visit."""
         self._open[key] = visit
         self._open.move_to_end(key)
         return visit
 
-    def take(self, key: Hashable) -> OpenVisit:
-        """Take a visit out."""
+    def pop(self, key: Hashable) -> OpenVisit:
+        """Remove and return an open visit."""
         return self._open.pop(key)
 
-    def rest(self) -> Iterator[tuple[Hashable, OpenVisit]]:
-        """Hand out what is left, at the end of the log."""
+    def pop_all(self) -> Iterator[tuple[Hashable, OpenVisit]]:
+        """Yield and remove all open visits, at the end of the log."""
         while self._open:
             yield self._open.popitem(last=False)

@@ -53,8 +53,8 @@ def synthesize_interval(start: datetime, end: datetime, params: Mapping[str, Any
         plan.check_clock(datetime.now(UTC))
         shop = synthesize(plan)
         report = publish(settings, shop)
-        _store_ground_truth(plan.tag, msgspec.json.encode(shop.ledger), settings)
-        expected = shop.ledger.expected
+        _store_ground_truth(plan.tag, msgspec.json.encode(shop.ground_truth), settings)
+        expected = shop.ground_truth.expected
         return {"tag": plan.tag, "produced": report.acknowledged, "verdicts": dict(expected.verdicts)}
 
 

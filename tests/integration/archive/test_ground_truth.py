@@ -8,20 +8,23 @@ from include.clients.mongodb import Document
 from include.contracts.settings import Settings
 from include.ingest.generator import synthesize
 from include.ingest.plan import Plan
-from local.verification.ground_truth_store import ground_truth, store_ground_truth, unique_users
+from local.verification.ground_truth_store import load_expected_totals, store_ground_truth, unique_users
 
 START = datetime(2026, 11, 23, tzinfo=UTC)
 
 
 def test_unique_users_with_sessions_outside_the_ledgers_returns_none(own: Settings, empty: Database[Document]) -> None:
-    assert ground_truth(own) is None
+    assert load_expected_totals(own) is None
     plan = Plan.of(own, seed=7, start=START, end=START + timedelta(hours=2), sessions=200)
     history = synthesize(plan)
     assert len(list(history)) > 0
-    store_ground_truth(own, history.ledger)
-    expected = ground_truth(own)
+    store_ground_truth(own, history.ground_truth)
+    expected = load_expected_totals(own)
     assert expected is not None
-    assert (expected.sessions, expected.users) == (history.ledger.expected.valid, history.ledger.expected.unique_users)
+    assert (expected.sessions, expected.users) == (
+        history.ground_truth.expected.valid,
+        history.ground_truth.expected.unique_users,
+    )
     assert unique_users(own, expected.sessions) == expected.users
     # HyperLogLog counts sessions of an external shop; the ledgers do not.
     assert unique_users(own, expected.sessions + 1) is None

@@ -93,7 +93,7 @@ def test_topics_are_the_five_of_the_flow() -> None:
 
 
 @pytest.mark.parametrize("kind", FAMILY)
-def test_errors_say_what_to_do_and_survive_pickling(kind: type[errors.ShowroomError]) -> None:
+def test_errors_have_a_remedy_and_are_picklable(kind: type[errors.ShowroomError]) -> None:
     error = kind("it is so", "do this")
     assert str(error) == "it is so: do this"
     copy = pickle.loads(pickle.dumps(error))
@@ -102,7 +102,7 @@ def test_errors_say_what_to_do_and_survive_pickling(kind: type[errors.ShowroomEr
 
 
 @pytest.mark.parametrize("kind", FAMILY)
-def test_only_transient_errors_ask_to_be_retried(kind: type[errors.ShowroomError]) -> None:
+def test_only_transient_errors_are_retried(kind: type[errors.ShowroomError]) -> None:
     assert kind.retry == issubclass(kind, errors.TransientError)
     assert not (issubclass(kind, errors.TransientError) and issubclass(kind, errors.TerminalError))
 

@@ -190,12 +190,12 @@ def test_every_object_is_closed(path: tuple[Any, ...]) -> None:
         (("purchase", "made"), "yes"),
     ],
 )
-def test_bounds_are_kept(path: tuple[Any, ...], value: Any) -> None:
+def test_session_out_of_bounds_is_rejected(path: tuple[Any, ...], value: Any) -> None:
     assert not decodes(changed(path, value))
 
 
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity"])
-def test_numbers_that_are_none_are_refused(text: str) -> None:
+def test_session_non_finite_numbers_are_rejected(text: str) -> None:
     record = json.dumps(EXAMPLE).replace('"price": 5000.0', f'"price": {text}')
     assert text in record
     with pytest.raises(msgspec.DecodeError):

@@ -13,8 +13,8 @@ from include.contracts.reject_reasons import Reason
 from include.contracts.settings import Settings
 from include.contracts.topics import DEAD
 from include.gate.validation import Candidate, Limits, Rejection, check
-from include.ingest.expected_counts import Account
-from local.verification.count_check import Line
+from include.ingest.expected_counts import Tally
+from local.verification.count_check import StageCount
 
 LIMITS = Limits.of(Settings())
 
@@ -60,16 +60,16 @@ def test_build_load_sends_a_month_without_an_index_after_the_second_fault() -> N
 
 
 def test_combine_expected_adds_counts() -> None:
-    first, second = Account(), Account()
-    first.refuse(Reason.TOO_LONG)
-    second.refuse(Reason.TOO_LONG)
-    second.refuse(Reason.EMPTY)
+    first, second = Tally(), Tally()
+    first.count_rejected(Reason.TOO_LONG)
+    second.count_rejected(Reason.TOO_LONG)
+    second.count_rejected(Reason.EMPTY)
     both = combine_expected(first.expected(None), second.expected(None))
     assert (both.produced, both.verdicts) == (3, {"too_long": 2, "empty": 1})
 
 
 def test_count_differences_excludes_dead_letters_from_duplicates() -> None:
-    lines = [Line("gate", "a", 5, 3), Line("stream", "b", 5, 6), Line("stream", DEAD, 0, 4)]
+    lines = [StageCount("gate", "a", 5, 3), StageCount("stream", "b", 5, 6), StageCount("stream", DEAD, 0, 4)]
     assert count_differences(lines) == {"lost": 2, "duplicated": 1, "dead_letters": 4}
 
 

@@ -48,13 +48,13 @@ class Recount:
         results: dict[str, tuple[int, int, Decimal, int]] = {}
         for session in self.admitted:
             for category in rows(session):
-                one = results.get(category, (0, 0, Decimal(0), 0))
+                sums = results.get(category, (0, 0, Decimal(0), 0))
                 bought = session.purchase
                 results[category] = (
-                    one[0] + 1,
-                    one[1] + bought.made,
-                    one[2] + Decimal(str(bought.amount)),
-                    one[3] + session.duration_s,
+                    sums[0] + 1,
+                    sums[1] + bought.made,
+                    sums[2] + Decimal(str(bought.amount)),
+                    sums[3] + session.duration_s,
                 )
         return results
 
@@ -70,37 +70,39 @@ def rows(session: Session) -> set[str]:
 def recount(labelled_records: Iterable[LabelledRecord], settings: Settings, broker_time: datetime) -> Recount:
     """Decide every record in the order in which it arrives in its partition, all at one broker time."""
     seen: set[str] = set()
-    existing: set[str] = set()
-    of_user: Counter[tuple[str, datetime]] = Counter()
-    of_network: Counter[tuple[int, str, datetime]] = Counter()
+    admitted_users: set[str] = set()
+    user_counts: Counter[tuple[str, datetime]] = Counter()
+    network_counts: Counter[tuple[int, str, datetime]] = Counter()
     result = Recount()
     for labelled in labelled_records:
-        refused, session = by_itself(labelled, settings, broker_time)
+        reason, session = validate_record(labelled, settings, broker_time)
         if session is not None:
             partition = (murmur2(labelled.key) & 0x7FFFFFFF) % settings.kafka.partitions
-            refused = _in_context(session, partition, settings, seen, existing, of_user, of_network)
+            reason = _validate_in_context(
+                session, partition, settings, seen, admitted_users, user_counts, network_counts
+            )
             seen.add(session.session_id)
-            if refused is None:
-                existing.add(session.user_id)
+            if reason is None:
+                admitted_users.add(session.user_id)
                 result.admitted.append(session)
-        result.verdicts.append(refused or VALID)
+        result.verdicts.append(reason or VALID)
     return result
 
 
-def by_itself(labelled: LabelledRecord, settings: Settings, now: datetime) -> tuple[str | None, Session | None]:
+def validate_record(labelled: LabelledRecord, settings: Settings, now: datetime) -> tuple[str | None, Session | None]:
     """The checks that need no memory: a reason, or the session."""
-    refused = of_bytes(labelled.value, settings)
-    if refused is not None:
-        return refused, None
+    reason = validate_bytes(labelled.value, settings)
+    if reason is not None:
+        return reason, None
     try:
         session = msgspec.json.decode(labelled.value, type=Session)
     except msgspec.ValidationError:
         return "contract_violation", None
-    refused = of_session(session, labelled, settings, now)
-    return refused, None if refused else session
+    reason = validate_session(session, labelled, settings, now)
+    return reason, None if reason else session
 
 
-def of_bytes(value: bytes, settings: Settings) -> str | None:
+def validate_bytes(value: bytes, settings: Settings) -> str | None:
     if not value:
         return "empty"
     if len(value) > settings.gate.max_record_bytes:
@@ -110,7 +112,7 @@ def of_bytes(value: bytes, settings: Settings) -> str | None:
     except UnicodeDecodeError:
         return "not_utf8"
     try:
-        tree = json.loads(text, parse_constant=_refuse)
+        tree = json.loads(text, parse_constant=_reject_constant)
         json.dumps(tree, ensure_ascii=False).encode()
     except ValueError:
         return "malformed_json"
@@ -119,8 +121,8 @@ def of_bytes(value: bytes, settings: Settings) -> str | None:
     return None if tree.get("v") == 1 else "unknown_version"
 
 
-def of_session(session: Session, labelled: LabelledRecord, settings: Settings, now: datetime) -> str | None:
-    if json.loads(labelled.value, object_pairs_hook=_repeats) is True:
+def validate_session(session: Session, labelled: LabelledRecord, settings: Settings, now: datetime) -> str | None:
+    if json.loads(labelled.value, object_pairs_hook=_has_duplicate_key) is True:
         return "repeated_key"
     if _has_control(json.loads(labelled.value), ""):
         return "control_character"
@@ -131,28 +133,28 @@ def of_session(session: Session, labelled: LabelledRecord, settings: Settings, n
     return "past_clock" if session.started_at < now - timedelta(days=settings.gate.max_past_days) else None
 
 
-def _in_context(
+def _validate_in_context(
     session: Session,
     partition: int,
     settings: Settings,
     seen: set[str],
-    known: set[str],
-    of_user: Counter[tuple[str, datetime]],
-    of_network: Counter[tuple[int, str, datetime]],
+    admitted_users: set[str],
+    user_counts: Counter[tuple[str, datetime]],
+    network_counts: Counter[tuple[int, str, datetime]],
 ) -> str | None:
     if session.session_id in seen:
         return "duplicate"
     if session.clicks is not None and session.clicks > settings.gate.max_clicks_per_s * max(session.duration_s, 1):
         return "impossible_pace"
-    of_user[session.user_id, minute(session)] += 1
-    if of_user[session.user_id, minute(session)] > settings.gate.max_user_sessions_per_minute:
+    user_counts[session.user_id, minute(session)] += 1
+    if user_counts[session.user_id, minute(session)] > settings.gate.max_user_sessions_per_minute:
         return "rate_user"
     if session.ip is not None:
         location = (partition, network(session.ip), minute(session))
-        of_network[location] += 1
-        if of_network[location] > settings.gate.max_network_sessions_per_minute:
+        network_counts[location] += 1
+        if network_counts[location] > settings.gate.max_network_sessions_per_minute:
             return "rate_network"
-    if session.user_id in known:
+    if session.user_id in admitted_users:
         return None
     if session.device.type == "unknown":
         return "unknown_device"
@@ -164,11 +166,11 @@ def network(ip: str) -> str:
     return str(ipaddress.ip_network(f"{ip}/{length}", strict=False))
 
 
-def _refuse(name: str) -> NoReturn:
+def _reject_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
-def _repeats(pairs: list[tuple[str, Any]]) -> Any:
+def _has_duplicate_key(pairs: list[tuple[str, Any]]) -> Any:
     """True where an object, or one inside it, repeats a key."""
     names = [name for name, _ in pairs]
     inside = any(value is True and name != "made" for name, value in pairs)
@@ -184,7 +186,7 @@ def _has_control(node: Any, name: str) -> bool:
     return isinstance(node, str) and any(ord(sign) < 32 and sign not in allowed for sign in node)
 
 
-def per_minute(labelled_records: Iterable[LabelledRecord]) -> dict[str, int]:
+def max_sessions_per_minute(labelled_records: Iterable[LabelledRecord]) -> dict[str, int]:
     """Largest number of sessions of one user and of one network in one event minute, among admitted ones."""
     users: dict[Any, int] = defaultdict(int)
     networks: dict[Any, int] = defaultdict(int)

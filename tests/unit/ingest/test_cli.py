@@ -16,7 +16,7 @@ RETAIL = (
 )
 
 
-def test_a_dry_run_makes_a_ledger_and_sends_nothing(tmp_path: Path) -> None:
+def test_synthetic_dry_run_writes_ground_truth_without_sending(tmp_path: Path) -> None:
     path = tmp_path / "ledger.json"
     done = RUN.invoke(app, ["synthetic", "--sessions", "200", "--days", "1", "--dry-run", "--ledger", str(path)])
     assert done.exit_code == 0, done.output
@@ -31,7 +31,7 @@ def test_a_live_dry_run_does_not_wait(tmp_path: Path) -> None:
     assert GroundTruth.load(path).expected.verdicts == {"valid": 1_200}
 
 
-def test_a_dry_replay_reports(tmp_path: Path) -> None:
+def test_replay_dry_run_writes_report(tmp_path: Path) -> None:
     log, report = tmp_path / "log.csv", tmp_path / "report.json"
     log.write_text(RETAIL)
     done = RUN.invoke(app, ["replay", str(log), "--dry-run", "--report", str(report)])
@@ -65,13 +65,13 @@ def test_every_command_has_help(command: list[str]) -> None:
         (["plan", "--sessions", "100000000", "--start", "2026-01-01", "--end", "2025-01-01"], "the interval is empty"),
     ],
 )
-def test_an_error_is_one_line(
+def test_main_error_prints_one_line(
     arguments: list[str], word: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.argv", ["ingest", *arguments])
     with pytest.raises(SystemExit) as caught:
         main()
     assert caught.value.code == 1
-    said = capsys.readouterr().err
-    assert word in said
-    assert said.count("\n") == 1
+    output = capsys.readouterr().err
+    assert word in output
+    assert output.count("\n") == 1

@@ -14,8 +14,8 @@ from include.ingest.generator import synthesize
 from include.ingest.labelled_record import LabelledRecord
 from include.ingest.plan import Fault, FaultRates, Limits, Plan, microseconds
 from include.ingest.population import Population
-from include.ingest.visits import attention, visit
-from tests.unit.ingest.reference_gate import by_itself, minute
+from include.ingest.visits import build_visit, draw_engagement
+from tests.unit.ingest.reference_gate import minute, validate_record
 from tests.unit.ingest.test_generator import sessions_of
 
 SETTINGS = Settings()
@@ -28,27 +28,27 @@ ONE_RECORD = [
 ]
 
 
-def session(rng: Random, dead_letters: int = 1) -> Session:
+def session(rng: Random, umlauts: int = 1) -> Session:
     """A visit whose city and review are written in letters of several bytes, so that any cut may part one."""
     profile = PEOPLE.profile(rng.randrange(5_000))
-    made = visit(rng, profile, attention(rng, profile), "s-1", microseconds(NOW) - 3_600_000_000)
-    position = Location(country="DE", state=None, city="ü" * dead_letters, zip=None)
-    views = [structs.replace(made.session.views[0], review="ü" * (100 + dead_letters))]
+    generated = build_visit(rng, profile, draw_engagement(rng, profile), "s-1", microseconds(NOW) - 3_600_000_000)
+    position = Location(country="DE", state=None, city="ü" * umlauts, zip=None)
+    views = [structs.replace(generated.session.views[0], review="ü" * (100 + umlauts))]
     return structs.replace(
-        made.session, views=views, location=position, device=Device(type="desktop", os=None, browser=None)
+        generated.session, views=views, location=position, device=Device(type="desktop", os=None, browser=None)
     )
 
 
 @pytest.mark.parametrize("fault", ONE_RECORD)
-def test_a_spoiled_record_has_one_reason(fault: Fault) -> None:
+def test_inject_fault_gives_one_reject_reason(fault: Fault) -> None:
     rng = Random(1)
     values = set()
     for number in range(12 if fault is Fault.TOO_LONG else 150):
         bad = inject_fault(fault, rng, session(rng, 1 + number), Limits.of(SETTINGS), microseconds(NOW))
         labelled = LabelledRecord(key=bad.key, value=bad.value, arrives_at=NOW, session_id="s-1", verdict=bad.reason)
-        refused, read = by_itself(labelled, SETTINGS, NOW)
+        reason, read = validate_record(labelled, SETTINGS, NOW)
         if read is None:
-            assert refused == bad.reason
+            assert reason == bad.reason
         elif fault is Fault.PACE:
             assert read.clicks is not None
             assert read.clicks > SETTINGS.gate.max_clicks_per_s * read.duration_s

@@ -13,11 +13,11 @@ import pytest
 from include.contracts.errors import TerminalError
 from include.contracts.session import Session
 from include.contracts.settings import Settings
-from include.ingest.generator import ledger_of, synthesize
+from include.ingest.generator import build_ground_truth, synthesize
 from include.ingest.labelled_record import VALID, LabelledRecord
 from include.ingest.plan import Fault, FaultRates, Plan, microseconds
 from include.ingest.seasonality import MAX_SLICE_SESSIONS, slices
-from tests.unit.ingest.reference_gate import per_minute
+from tests.unit.ingest.reference_gate import max_sessions_per_minute
 
 SETTINGS = Settings()
 END = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
@@ -49,11 +49,11 @@ def sessions_of(labelled_records: list[LabelledRecord]) -> list[Session]:
     return [decoder.decode(labelled.value) for labelled in labelled_records if labelled.verdict == VALID]
 
 
-def test_the_same_plan_gives_the_same_records_and_ledger() -> None:
+def test_synthesize_same_plan_gives_same_records() -> None:
     shop = synthesize(plan())
-    first, truth = list(shop), shop.ledger
+    first, truth = list(shop), shop.ground_truth
     assert list(shop) == first
-    assert shop.ledger == truth
+    assert shop.ground_truth == truth
     assert list(synthesize(plan())) == first
 
 
@@ -97,7 +97,7 @@ def test_intervals_cut_anywhere_share_no_session() -> None:
     assert sum(len(set(part)) for part in parts) == len(set().union(*parts))
 
 
-def test_faults_do_not_meet_and_duplicates_repeat_a_good_record() -> None:
+def test_synthesize_injects_one_fault_per_record() -> None:
     faults: dict[str, list[Fault]] = defaultdict(list)
     good: dict[str, LabelledRecord] = {}
     results = list(synthesize(plan(sessions=4_000, rates=FaultRates.scaled(8))))
@@ -113,14 +113,14 @@ def test_faults_do_not_meet_and_duplicates_repeat_a_good_record() -> None:
     assert all(len(kinds) == 1 for kinds in faults.values())
     assert ONE_RECORD_FAULTS | {Fault.BOT_USER, Fault.BOT_NETWORK} == {kinds[0] for kinds in faults.values()}
     shop = synthesize(plan(sessions=4_000, rates=FaultRates.scaled(8)))
-    assert Counter(str(labelled.fault) for labelled in shop if labelled.fault) == shop.ledger.planted
+    assert Counter(str(labelled.fault) for labelled in shop if labelled.fault) == shop.ground_truth.injected
 
 
 def test_without_faults_every_record_is_admitted() -> None:
     shop = synthesize(plan(rates=FaultRates.none()))
     assert {labelled.verdict for labelled in shop} == {VALID}
-    assert shop.ledger.expected.verdicts == {"valid": 2_000}
-    assert shop.ledger.planted == {}
+    assert shop.ground_truth.expected.verdicts == {"valid": 2_000}
+    assert shop.ground_truth.injected == {}
 
 
 def test_sessions_keep_the_contract_and_a_human_pace() -> None:
@@ -133,7 +133,7 @@ def test_sessions_keep_the_contract_and_a_human_pace() -> None:
 
 
 def test_documents_a_session_are_about_four() -> None:
-    documents = ledger_of(plan(sessions=5_000)).expected.documents
+    documents = build_ground_truth(plan(sessions=5_000)).expected.documents
     assert 1.5 <= documents["product_details"] / documents["session_summary"] <= 2.5
     assert 0.4 <= documents["product_sentiment"] / documents["session_summary"] <= 0.8
 
@@ -149,7 +149,7 @@ def test_late_sessions_ended_long_before_they_arrive_and_others_just_now() -> No
 
 def test_people_stay_far_below_the_rates_even_in_the_busiest_minute() -> None:
     busy = plan(sessions=12_000, hours=0.1, rates=FaultRates.none())
-    most = per_minute(synthesize(busy))
+    most = max_sessions_per_minute(synthesize(busy))
     assert most["user"] <= 2
     assert most["network"] <= 12
 
@@ -161,7 +161,7 @@ def test_some_users_come_often_and_many_once() -> None:
     assert sum(count == 1 for count in visits) > len(visits) / 3
 
 
-def test_the_week_and_the_day_have_a_rhythm() -> None:
+def test_slices_follow_seasonality() -> None:
     week = Plan.of(SETTINGS, seed=1, start=END - timedelta(days=7), end=END, sessions=100_000)
     parts = list(slices(week))
     assert sum(part.sessions for part in parts) == 100_000
@@ -179,8 +179,8 @@ def test_a_huge_plan_begins_at_once_and_is_made_in_bounded_slices() -> None:
     assert len(list(islice(synthesize(huge), 5))) == 5
 
 
-def test_the_ledger_is_not_given_before_its_time() -> None:
+def test_ground_truth_before_end_raises() -> None:
     shop = synthesize(plan(sessions=50))
     next(iter(shop))
     with pytest.raises(TerminalError, match="not complete"):
-        _ = shop.ledger
+        _ = shop.ground_truth

@@ -17,12 +17,12 @@ from include.contracts.settings import GateSettings, KafkaSettings, Settings
 from include.gate.validation import Limits as GateLimits
 from include.gate.validation import Rejection, check
 from include.ingest.distinct import DistinctCounter, IntSet
-from include.ingest.expected_counts import kpi_table
+from include.ingest.expected_counts import build_kpi_table
 from include.ingest.generator import synthesize
 from include.ingest.ground_truth import GroundTruth, merge
 from include.ingest.labelled_record import VALID, LabelledRecord
 from include.ingest.plan import Fault, FaultRates, Plan
-from include.ingest.purchase_model import area
+from include.ingest.purchase_model import compute_roc_auc
 from tests.unit.ingest.reference_gate import minute, recount, rows
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
@@ -44,10 +44,10 @@ def build(
     what.check_clock(NOW)
     shop = synthesize(what)
     labelled_records = list(shop)
-    return what, labelled_records, shop.ledger, chosen
+    return what, labelled_records, shop.ground_truth, chosen
 
 
-def agree(labelled_records: list[LabelledRecord], ledger: GroundTruth, chosen: Settings) -> None:
+def assert_matches_recount(labelled_records: list[LabelledRecord], ledger: GroundTruth, chosen: Settings) -> None:
     """Every figure of the ledger equals what the slow gate counts, and every verdict what it says."""
     slow = recount(labelled_records, chosen, NOW)
     assert [str(labelled.verdict) for labelled in labelled_records] == slow.verdicts
@@ -66,17 +66,17 @@ def agree(labelled_records: list[LabelledRecord], ledger: GroundTruth, chosen: S
     for session in slow.admitted:
         for category in rows(session):
             inside[minute(session), category].append(session)
-    table = kpi_table(labelled_records)
+    table = build_kpi_table(labelled_records)
     assert {key: (row.total.sessions, row.users) for key, row in table.items()} == {
         key: (len(sessions), len({session.user_id for session in sessions})) for key, sessions in inside.items()
     }
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_every_figure_equals_a_slow_recount(seed: int) -> None:
+def test_ground_truth_equals_recount(seed: int) -> None:
     _, labelled_records, ledger, chosen = build(seed, 1_500, 48.0, 10.0)
-    assert set(ledger.planted) == set(Fault)
-    agree(labelled_records, ledger, chosen)
+    assert set(ledger.injected) == set(Fault)
+    assert_matches_recount(labelled_records, ledger, chosen)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -89,7 +89,7 @@ def test_every_figure_equals_a_slow_recount(seed: int) -> None:
     rate_user=st.integers(3, 25),
     window=st.sampled_from([60, 3_600, 86_400]),
 )
-def test_every_figure_equals_a_slow_recount_under_any_plan(
+def test_ground_truth_of_any_plan_equals_recount(
     seed: int, sessions: int, hours: float, factor: float, partitions: int, rate_user: int, window: int
 ) -> None:
     chosen = Settings(
@@ -103,22 +103,22 @@ def test_every_figure_equals_a_slow_recount_under_any_plan(
         ),
     )
     _, labelled_records, ledger, _ = build(seed, sessions, hours, factor, chosen)
-    agree(labelled_records, ledger, chosen)
+    assert_matches_recount(labelled_records, ledger, chosen)
 
 
-def test_the_gates_own_checks_say_the_same() -> None:
+def test_ground_truth_verdicts_equal_gate_validation() -> None:
     _, labelled_records, _, chosen = build(5, 3_000, 24.0, 10.0)
     limits = GateLimits.of(chosen)
     for labelled in labelled_records:
-        said = check(labelled.value, labelled.key, int(NOW.timestamp() * 1_000), limits)
-        if isinstance(said, Rejection):
-            assert said.reason == labelled.verdict
+        output = check(labelled.value, labelled.key, int(NOW.timestamp() * 1_000), limits)
+        if isinstance(output, Rejection):
+            assert output.reason == labelled.verdict
         else:
             assert labelled.verdict == VALID or labelled.verdict in MEMORY_REASONS
-            assert said.too_fast == (labelled.verdict == "impossible_pace")
+            assert output.too_fast == (labelled.verdict == "impossible_pace")
 
 
-def test_the_ceiling_is_the_auc_of_the_true_probability() -> None:
+def test_oracle_auc_is_auc_of_true_probability() -> None:
     _, _, ledger, _ = build(1, 20_000, 200.0, 1.0)
     intent = ledger.intent
     assert intent.roc_auc is not None
@@ -131,12 +131,12 @@ def test_the_ceiling_is_the_auc_of_the_true_probability() -> None:
     assert intent.purchases == ledger.expected.purchases
 
 
-def test_the_area_equals_counting_every_pair() -> None:
+def test_compute_roc_auc_equals_pair_count() -> None:
     ranked = [(3.0, 10.0), (0.0, 4.0), (5.0, 5.0), (2.0, 0.0)]
     scored = [(location, yes, no) for location, (yes, no) in enumerate(ranked)]
     wins = sum(yes * no * (1.0 if a > b else 0.5) for a, yes, _ in scored for b, _, no in scored if a >= b)
-    assert area(ranked) == pytest.approx(wins / (10 * 19))
-    assert area([(0.0, 5.0)]) is None
+    assert compute_roc_auc(ranked) == pytest.approx(wins / (10 * 19))
+    assert compute_roc_auc([(0.0, 5.0)]) is None
 
 
 def test_reviews_in_the_records_are_those_in_the_ledger() -> None:
@@ -146,7 +146,7 @@ def test_reviews_in_the_records_are_those_in_the_ledger() -> None:
     assert any("\n" in (view.review or "") for session in sessions for view in session.views)
 
 
-def test_a_ledger_comes_back_from_its_file(tmp_path: Path) -> None:
+def test_ground_truth_round_trips_through_file(tmp_path: Path) -> None:
     *_, ledger, _ = build(1, 400, 10.0, 5.0)
     path = tmp_path / "kept" / "ledger.json"
     ledger.save(path)
@@ -155,7 +155,7 @@ def test_a_ledger_comes_back_from_its_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{}", b"[1"])
-def test_a_file_that_is_no_ledger_is_named(tmp_path: Path, content: bytes | None) -> None:
+def test_ground_truth_load_invalid_file_raises(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "ledger.json"
     if content is not None:
         path.write_bytes(content)
@@ -163,18 +163,18 @@ def test_a_file_that_is_no_ledger_is_named(tmp_path: Path, content: bytes | None
         GroundTruth.load(path)
 
 
-def test_ledgers_of_several_intervals_unite_as_one_recount() -> None:
+def test_merge_of_intervals_equals_recount() -> None:
     parts = [build(4, 600, 6.0, 5.0, end=NOW - timedelta(hours=6 * back)) for back in (2, 1, 0)]
     united = merge([ledger for _, _, ledger, _ in parts])
     everything = [labelled for _, labelled_records, _, _ in parts for labelled in labelled_records]
-    agree(everything, united, Settings())
+    assert_matches_recount(everything, united, Settings())
     alone = [ledger.expected.unique_users or 0 for _, _, ledger, _ in parts]
     assert united.expected.unique_users is not None
     assert united.expected.unique_users < sum(alone)
     assert united.intent.sessions == sum(ledger.intent.sessions for _, _, ledger, _ in parts)
 
 
-def test_merging_the_same_interval_twice_is_refused() -> None:
+def test_merge_same_interval_twice_raises() -> None:
     *_, ledger, _ = build(1, 50, 1.0, 0.0)
     with pytest.raises(SourceFormatError, match="twice"):
         merge([ledger, ledger])
@@ -183,20 +183,20 @@ def test_merging_the_same_interval_twice_is_refused() -> None:
 
 
 @given(st.sets(st.integers(0, 5_000)), st.sets(st.integers(0, 2**40)))
-def test_exact_sets_behave_as_sets(some: set[int], others: set[int]) -> None:
+def test_int_set_behaves_as_set(some: set[int], others: set[int]) -> None:
     packed = IntSet.unpack(IntSet(some).pack())
     assert list(packed) == sorted(some)
     assert len(packed) == len(some)
     assert all(member in packed for member in some)
-    packed.unite(IntSet(others))
+    packed.update(IntSet(others))
     assert set(packed) == some | others
 
 
-def test_distinct_counts_and_gives_up_beyond_its_limit() -> None:
+def test_distinct_counter_beyond_limit_is_none() -> None:
     distinct = DistinctCounter(3)
     assert [distinct.add(text) for text in "abab"] == [True, True, False, False]
     assert distinct.count == 2
     for text in "cd":
         distinct.add(text)
     assert distinct.count is None
-    assert not distinct.exact
+    assert not distinct.is_exact

@@ -41,7 +41,7 @@ def plan(limits: Settings | None = None, **changes: Any) -> Plan:
         ),
     ],
 )
-def test_contradictions_are_named(changes: dict[str, Any], word: str) -> None:
+def test_plan_invalid_settings_raise_with_cause(changes: dict[str, Any], word: str) -> None:
     with pytest.raises(SettingsError, match=word):
         plan(**changes)
 
@@ -55,12 +55,12 @@ def test_contradictions_are_named(changes: dict[str, Any], word: str) -> None:
         (END, Settings(gate=GateSettings(max_past_days=25_000)), "past_clock"),
     ],
 )
-def test_an_interval_too_far_from_the_brokers_clock_is_named(now: datetime, limits: Settings, word: str) -> None:
+def test_check_clock_distant_interval_raises(now: datetime, limits: Settings, word: str) -> None:
     with pytest.raises(SettingsError, match=word):
         plan(limits).check_clock(now)
 
 
-def test_an_interval_that_has_just_passed_or_passes_now_is_fine() -> None:
+def test_check_clock_recent_interval_passes() -> None:
     plan().check_clock(END)
     plan().check_clock(END - timedelta(minutes=1))
     structs.replace(plan(), faults=FaultRates.none()).check_clock(END + timedelta(days=900))

@@ -22,21 +22,21 @@ BASE = 1_764_000_000
 class ScriptedFuture:
     """A record's fate: done after being asked `asks` times, with an error or at a broker time."""
 
-    def __init__(self, number: int, asks: int, error: Exception | None) -> None:
-        self._asks = asks
+    def __init__(self, number: int, polls: int, error: Exception | None) -> None:
+        self._polls = polls
         self.exception = error
         self.value = type("Metadata", (), {"timestamp": (BASE + number) * 1_000})
 
     @property
     def is_done(self) -> bool:
-        return self._asks <= 0
+        return self._polls <= 0
 
     def failed(self) -> bool:
         return self.exception is not None
 
     def get(self, timeout: float) -> None:
-        self._asks -= 1
-        if self._asks > 0:
+        self._polls -= 1
+        if self._polls > 0:
             raise KafkaTimeoutError(f"{timeout}")
         if self.exception:
             raise self.exception
@@ -48,11 +48,11 @@ class ScriptedProducer:
     def __init__(self) -> None:
         self.sent: list[tuple[Any, Any, int]] = []
         self.futures: list[ScriptedFuture] = []
-        self.asks = 0
+        self.polls = 0
         self.partitions = 4
         self.errors: dict[int, Exception] = {}
-        self.refuses_at: int | None = None
-        self.most_waiting = 0
+        self.fails_at: int | None = None
+        self.max_in_flight = 0
         self.closed = False
 
     def partitions_for(self, topic: str) -> set[int]:
@@ -62,11 +62,11 @@ class ScriptedProducer:
     def send(self, topic: str, value: bytes, key: bytes | None, partition: int) -> ScriptedFuture:
         assert topic == "sessions.raw"
         number = len(self.sent)
-        if number == self.refuses_at:
+        if number == self.fails_at:
             raise MessageSizeTooLargeError("too large")
         self.sent.append((key, value, partition))
-        self.futures.append(ScriptedFuture(number, self.asks, self.errors.get(number)))
-        self.most_waiting = max(self.most_waiting, sum(not future.is_done for future in self.futures[-200:]))
+        self.futures.append(ScriptedFuture(number, self.polls, self.errors.get(number)))
+        self.max_in_flight = max(self.max_in_flight, sum(not future.is_done for future in self.futures[-200:]))
         return self.futures[-1]
 
     def close(self, timeout: float) -> None:
@@ -93,13 +93,15 @@ def labelled_records(count: int, first: datetime | None = None, gap_s: float = 0
 
 
 def test_all_are_sent_in_order_to_the_partition_of_their_key(producer: ScriptedProducer) -> None:
-    heard: list[tuple[str, float]] = []
-    report = publish(SETTINGS, labelled_records(1_000), on_acknowledged=lambda name, at: heard.append((name, at)))
+    acknowledgements: list[tuple[str, float]] = []
+    report = publish(
+        SETTINGS, labelled_records(1_000), on_acknowledged=lambda name, at: acknowledgements.append((name, at))
+    )
     assert [value for _, value, _ in producer.sent] == [f"value {number}".encode() for number in range(1_000)]
     assert all(partition == partition_of(key, 4) for key, _, partition in producer.sent)
     assert all(partition == 0 for key, _, partition in producer.sent if key is None)
     assert (report.sent, report.acknowledged) == (1_000, 1_000)
-    assert heard == [(f"s-{number}", float(BASE + number)) for number in range(1_000)]
+    assert acknowledgements == [(f"s-{number}", float(BASE + number)) for number in range(1_000)]
     assert report.by_partition == {p: sum(part == p for *_, part in producer.sent) for p in range(4)}
     assert report.value_bytes == sum(len(value) for _, value, _ in producer.sent)
     assert (report.first_at, report.last_at) == (BASE, BASE + 999)
@@ -113,59 +115,59 @@ def test_partitions_are_those_of_every_kafka_client() -> None:
         assert partition_of(key, 1_000) == (hashed & 0x7FFFFFFF) % 1_000
 
 
-def test_no_more_than_the_bound_is_on_its_way(producer: ScriptedProducer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_publish_limits_records_in_flight(producer: ScriptedProducer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publisher, "MAX_IN_FLIGHT", 50)
-    producer.asks = 1
+    producer.polls = 1
     report = publish(SETTINGS, labelled_records(2_000))
     assert report.acknowledged == 2_000
-    assert producer.most_waiting == 50
+    assert producer.max_in_flight == 50
 
 
-def test_long_records_bound_the_flight_by_their_bytes(
-    producer: ScriptedProducer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_publish_limits_bytes_in_flight(producer: ScriptedProducer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publisher, "MAX_IN_FLIGHT_BYTES", 95)
-    producer.asks = 1
+    producer.polls = 1
     assert publish(SETTINGS, labelled_records(100)).acknowledged == 100
-    assert producer.most_waiting == 95 // len(b"value 0")
+    assert producer.max_in_flight == 95 // len(b"value 0")
 
 
-def test_a_record_that_kafka_refuses_is_an_error_not_a_count(producer: ScriptedProducer) -> None:
+def test_publish_failed_record_raises_delivery_error(producer: ScriptedProducer) -> None:
     producer.errors[700] = MessageSizeTooLargeError("no")
-    producer.asks = 1
+    producer.polls = 1
     with pytest.raises(DeliveryError, match="s-700"):
         publish(SETTINGS, labelled_records(1_000))
     assert producer.closed
 
 
-def test_a_record_that_cannot_even_be_sent_is_an_error(producer: ScriptedProducer) -> None:
-    producer.refuses_at = 5
+def test_publish_failed_send_raises_delivery_error(producer: ScriptedProducer) -> None:
+    producer.fails_at = 5
     with pytest.raises(DeliveryError, match="after 5"):
         publish(SETTINGS, labelled_records(10))
 
 
-def test_silence_is_waited_out_and_then_an_error(producer: ScriptedProducer) -> None:
-    producer.asks = 4
+def test_publish_without_acknowledgement_waits_then_raises(producer: ScriptedProducer) -> None:
+    producer.polls = 4
     assert publish(SETTINGS, labelled_records(1)).acknowledged == 1
-    producer.asks = 1_000_000
+    producer.polls = 1_000_000
     with pytest.raises(DeliveryError, match="1 records are in doubt"):
         publish(SETTINGS, labelled_records(1), patience_s=0.01)
 
 
-def test_another_number_of_partitions_than_the_settings_say_is_refused(producer: ScriptedProducer) -> None:
+def test_publish_partition_count_mismatch_raises(producer: ScriptedProducer) -> None:
     producer.partitions = 3
     with pytest.raises(SettingsError, match="3 partitions"):
         publish(SETTINGS, labelled_records(1))
     assert producer.sent == []
 
 
-def test_a_rate_is_kept(producer: ScriptedProducer) -> None:
+def test_publish_with_rate_limits_throughput(producer: ScriptedProducer) -> None:
     begun = time.monotonic()
     publish(SETTINGS, labelled_records(51), rate=250.0)
     assert time.monotonic() - begun >= 0.2
 
 
-def test_arrivals_are_kept(producer: ScriptedProducer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_publish_arrival_pace_sends_at_arrival_times(
+    producer: ScriptedProducer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     times: list[float] = []
     send = producer.send
 
@@ -180,7 +182,7 @@ def test_arrivals_are_kept(producer: ScriptedProducer, monkeypatch: pytest.Monke
     assert all(before <= after for before, after in pairwise(times))
 
 
-def test_progress_is_told_and_ends_complete(producer: ScriptedProducer) -> None:
+def test_publish_reports_progress_until_complete(producer: ScriptedProducer) -> None:
     messages: list[tuple[int, int]] = []
     publish(
         SETTINGS, labelled_records(1_000), on_progress=lambda sent, acknowledged: messages.append((sent, acknowledged))
@@ -189,7 +191,7 @@ def test_progress_is_told_and_ends_complete(producer: ScriptedProducer) -> None:
     assert all(before <= after for before, after in pairwise(messages))
 
 
-def test_kafka_that_never_answers_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_publish_unreachable_kafka_raises_delivery_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def absent(*_: Any, **__: Any) -> None:
         raise KafkaTimeoutError("nobody there")
 

@@ -12,26 +12,26 @@ from include.contracts.session import Session
 from include.ingest.plan import microseconds
 from include.ingest.population import Population
 from include.ingest.purchase_model import (
-    LIMIT,
-    NEVER,
+    BUCKET_WIDTH,
+    MAX_BUCKET,
+    NON_BUYER,
     POST_OUTCOME_FIELDS,
-    STEP,
     Behaviour,
-    bucket,
     describe,
+    logit_bucket,
     probability,
 )
-from include.ingest.visits import attention, visit
+from include.ingest.visits import build_visit, draw_engagement
 
 EVENING = microseconds(datetime(2026, 11, 21, 20, 0, tzinfo=UTC))
 PEOPLE = Population(3, 5_000, 10.0)
-LOOKING = Behaviour(
+BASE_BEHAVIOUR = Behaviour(
     duration_s=120,
     page_views=4,
     clicks=9,
     products=2,
     categories=1,
-    dearest=1_000,
+    max_price=1_000,
     device="mobile",
     referrer="google",
     hour=12,
@@ -46,8 +46,8 @@ def visits(count: int) -> list[tuple[Session, int]]:
     results = []
     for number in range(count):
         profile = PEOPLE.profile(PEOPLE.draw(rng.random()))
-        made = visit(rng, profile, attention(rng, profile), f"s-{number}", EVENING)
-        results.append((made.session, made.step))
+        generated = build_visit(rng, profile, draw_engagement(rng, profile), f"s-{number}", EVENING)
+        results.append((generated.session, generated.bucket))
     return results
 
 
@@ -66,19 +66,19 @@ def visits(count: int) -> list[tuple[Session, int]]:
         {"reviews": ("positive",)},
     ],
 )
-def test_what_speaks_for_a_purchase_raises_the_logit(more: dict[str, Any]) -> None:
-    assert bucket(LOOKING._replace(**more)) > bucket(LOOKING)
+def test_logit_bucket_positive_term_raises_logit(more: dict[str, Any]) -> None:
+    assert logit_bucket(BASE_BEHAVIOUR._replace(**more)) > logit_bucket(BASE_BEHAVIOUR)
 
 
-@pytest.mark.parametrize("less", [{"categories": 2}, {"dearest": 5_000}, {"reviews": ("negative",)}])
-def test_what_speaks_against_lowers_it(less: dict[str, Any]) -> None:
-    assert bucket(LOOKING._replace(**less)) < bucket(LOOKING)
+@pytest.mark.parametrize("less", [{"categories": 2}, {"max_price": 5_000}, {"reviews": ("negative",)}])
+def test_logit_bucket_negative_term_lowers_logit(less: dict[str, Any]) -> None:
+    assert logit_bucket(BASE_BEHAVIOUR._replace(**less)) < logit_bucket(BASE_BEHAVIOUR)
 
 
 def test_outcomes_follow_the_probability_in_every_range() -> None:
     bins: dict[int, list[float]] = defaultdict(list)
-    for session, step in visits(20_000):
-        bins[int(probability(step) * 5)].append(session.purchase.made - probability(step))
+    for session, bucket in visits(20_000):
+        bins[int(probability(bucket) * 5)].append(session.purchase.made - probability(bucket))
     for _, errors in sorted(bins.items()):
         if len(errors) > 200:
             assert abs(sum(errors) / len(errors)) < 3 * 0.5 / len(errors) ** 0.5
@@ -93,18 +93,18 @@ def test_fields_after_the_outcome_are_those_that_differ_only_by_it() -> None:
         assert session.purchase.payment is None or session.purchase.made
 
 
-def test_bots_count_apart_and_never_buy() -> None:
-    message = describe({NEVER: (50, 0), -100: (100, 10), 50: (20, 15)})
+def test_describe_counts_bots_separately() -> None:
+    message = describe({NON_BUYER: (50, 0), -100: (100, 10), 50: (20, 15)})
     assert (message.sessions, message.purchases, message.bots) == (120, 25, 50)
     assert message.roc_auc is not None
     assert message.roc_auc_admitted is not None
     assert message.roc_auc_admitted > message.roc_auc
-    assert probability(NEVER) == 0.0
+    assert probability(NON_BUYER) == 0.0
     assert probability(0) == 0.5
-    assert probability(LIMIT) == pytest.approx(1 / (1 + 2.718281828459045 ** (-LIMIT * STEP)))
+    assert probability(MAX_BUCKET) == pytest.approx(1 / (1 + 2.718281828459045 ** (-MAX_BUCKET * BUCKET_WIDTH)))
 
 
-def test_without_purchases_there_is_no_area() -> None:
+def test_describe_without_purchases_has_no_roc_auc() -> None:
     message = describe({-100: (5, 0)})
     assert message.roc_auc is None
     assert message.base_rate == 0.0

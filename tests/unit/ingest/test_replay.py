@@ -22,7 +22,7 @@ from include.ingest.labelled_record import LabelledRecord
 from include.ingest.plan import Limits
 from include.ingest.readers import lines as lines_module
 from include.ingest.readers import visit as visit_module
-from include.ingest.readers.lines import BadLineError, Notes, cells
+from include.ingest.readers.lines import BadLineError, ReaderStats, split_csv_line
 from include.ingest.replay import Replay, ReplayReport, check_format, replay
 from tests.unit.ingest.reference_gate import recount
 
@@ -137,7 +137,7 @@ def test_rees46_a_log_in_falling_order_gives_the_same_visits(write: Write) -> No
 
 
 def test_rees46_open_visits_are_bounded(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(visit_module, "MAX_OPEN", 3)
+    monkeypatch.setattr(visit_module, "MAX_OPEN_VISITS", 3)
     sessions, _, report = read(write(REES46, *(event("00:00:00", user=f"u{number}") for number in range(10))))
     assert len(sessions) == 10
     assert report.counts["closed_early"] == 6
@@ -309,7 +309,7 @@ def test_an_amount_the_contract_cannot_hold_stops_at_the_last_line_that_fits(wri
     assert (sessions[0].purchase.amount, report.bad_lines) == (9e8, 1)
 
 
-def test_clocks_and_crowds_of_a_log_are_foreseen(write: Write) -> None:
+def test_replay_predicts_clock_and_rate_rejections(write: Write) -> None:
     old, new = item("1", "1990-01-01 00:00:00"), item("2", "2030-01-01 00:00:00")
     crowd = [item(str(number), "2011-01-01 00:00:00") for number in range(100, 125)]
     *_, report = read(write(RETAIL, old, *crowd, new))
@@ -318,7 +318,7 @@ def test_clocks_and_crowds_of_a_log_are_foreseen(write: Write) -> None:
     assert report.last_started_at == datetime(2030, 1, 1, tzinfo=UTC)
 
 
-def test_a_session_longer_than_the_gate_reads_is_foreseen(write: Write) -> None:
+def test_replay_predicts_too_long_rejection(write: Write) -> None:
     rows = [item(name="N" * 200, code="8" * 64) for _ in range(MAX_VIEWS)]
     *_, report = read(write(RETAIL, *rows))
     assert report.expected.verdicts == {"too_long": 1}
@@ -351,7 +351,7 @@ def test_lines_that_are_not_text_or_far_too_long_are_bad_lines(tmp_path: Path, m
     ]
 
 
-def test_only_the_first_bad_lines_are_kept_but_all_are_counted(write: Write) -> None:
+def test_replay_reports_first_bad_lines_and_counts_all(write: Write) -> None:
     *_, report = read(write(RETAIL, *(["broken"] * 50), item()))
     assert (report.bad_lines, len(report.first_bad_lines), report.lines) == (50, 20, 51)
 
@@ -368,7 +368,7 @@ def test_only_the_first_bad_lines_are_kept_but_all_are_counted(write: Write) -> 
         (b'"event_time\n', "no format known"),
     ],
 )
-def test_a_file_that_is_no_log_is_refused_in_one_line(tmp_path: Path, content: bytes | None, word: str) -> None:
+def test_replay_invalid_file_raises_in_one_line(tmp_path: Path, content: bytes | None, word: str) -> None:
     path = tmp_path / "log.csv"
     if content is not None:
         path.write_bytes(content)
@@ -378,12 +378,12 @@ def test_a_file_that_is_no_log_is_refused_in_one_line(tmp_path: Path, content: b
     assert str(path) in str(caught.value)
 
 
-def test_a_folder_is_no_log(tmp_path: Path) -> None:
+def test_replay_folder_raises(tmp_path: Path) -> None:
     with pytest.raises(SourceFormatError, match="cannot be read"):
         read(tmp_path)
 
 
-def test_a_format_that_the_file_is_not_of_is_named(write: Write) -> None:
+def test_replay_format_mismatch_raises(write: Write) -> None:
     with pytest.raises(SourceFormatError, match="not of format rees46"):
         read(write(RETAIL, item()), format="rees46")
     with pytest.raises(SourceFormatError, match="unknown format"):
@@ -399,25 +399,27 @@ def test_a_truncated_gzip_is_readable_up_to_a_line(tmp_path: Path, damage: Calla
         list(replay(path, Limits.of(SETTINGS), now=NOW))
 
 
-def test_the_report_is_not_given_before_its_time(write: Write) -> None:
+def test_replay_report_before_end_raises(write: Write) -> None:
     source: Replay = replay(write(RETAIL, item()), Limits.of(SETTINGS), now=NOW)
     with pytest.raises(TerminalError, match="not complete"):
         _ = source.report
 
 
 @given(st.lists(st.tuples(st.integers(0, 7_200), st.integers(0, 3)), min_size=1, max_size=60))
-def test_gaps_cut_visits_exactly_at_half_an_hour(events: list[tuple[int, int]]) -> None:
+def test_open_visits_split_at_half_an_hour(events: list[tuple[int, int]]) -> None:
     """Against a plain reading: sort each user's times, cut where more than 1,800 s lie between."""
-    notes = Notes()
+    notes = ReaderStats()
     visits = visit_module.OpenVisits(notes)
     base = datetime(2019, 10, 1, tzinfo=UTC)
     results: list[tuple[object, int, int]] = []
     for second, user in sorted(events):
         at = base + timedelta(seconds=second)
-        results += [(key, over.seconds, int((over.first - base).total_seconds())) for key, over in visits.silent(at)]
-        visit = visits.find(user)
-        (visit or visits.put(user, visit_module.OpenVisit(str(user), at))).touch(at)
-    results += [(key, over.seconds, int((over.first - base).total_seconds())) for key, over in visits.rest()]
+        results += [
+            (key, over.duration_s, int((over.first - base).total_seconds())) for key, over in visits.pop_expired(at)
+        ]
+        visit = visits.get(user)
+        (visit or visits.add(user, visit_module.OpenVisit(str(user), at))).extend(at)
+    results += [(key, over.duration_s, int((over.first - base).total_seconds())) for key, over in visits.pop_all()]
     expected = []
     for user in {user for _, user in events}:
         times = sorted(second for second, who in events if who == user)
@@ -427,9 +429,9 @@ def test_gaps_cut_visits_exactly_at_half_an_hour(events: list[tuple[int, int]]) 
 
 
 @given(st.text(max_size=60))
-def test_any_line_is_cells_or_a_bad_line(text: str) -> None:
+def test_split_csv_line_returns_cells_or_raises_bad_line(text: str) -> None:
     with suppress(BadLineError):
-        assert isinstance(cells(text), list)
+        assert isinstance(split_csv_line(text), list)
 
 
 @pytest.mark.parametrize(

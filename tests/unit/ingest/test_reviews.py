@@ -5,9 +5,9 @@ from operator import truediv
 
 import pytest
 
-from include.ingest.catalogue import CATEGORIES, IN_CATEGORY, PRODUCTS, TOGETHER
-from include.ingest.locations import PLACES
-from include.ingest.reviews import TEMPLATES, Sentiment, write
+from include.ingest.catalogue import CATEGORIES, PRODUCTS, PRODUCTS_IN_CATEGORY, RELATED_PRODUCTS
+from include.ingest.locations import CITIES
+from include.ingest.reviews import TEMPLATES, Sentiment, write_review
 
 
 @pytest.mark.parametrize("sentiment", ["negative", "neutral", "positive"])
@@ -15,7 +15,7 @@ def test_each_sentiment_has_hundreds_of_texts(sentiment: Sentiment) -> None:
     texts = TEMPLATES[sentiment]
     assert len(set(texts)) == len(texts) >= 500
     assert all("{item}" in text and len(text) < 500 for text in texts)
-    assert {write(sentiment, "bed", partial(truediv, location, 7)) for location in range(7)}.isdisjoint(texts)
+    assert {write_review(sentiment, "bed", partial(truediv, location, 7)) for location in range(7)}.isdisjoint(texts)
 
 
 def test_no_text_has_two_sentiments() -> None:
@@ -37,11 +37,11 @@ def test_the_catalogue_is_the_shops() -> None:
         "Dining Table": 2500,
         "Dining Chair": 650,
     }
-    assert sorted(index for group in IN_CATEGORY for index in group) == list(range(len(PRODUCTS)))
+    assert sorted(index for group in PRODUCTS_IN_CATEGORY for index in group) == list(range(len(PRODUCTS)))
     assert len(CATEGORIES) == 4
-    assert all(index not in beside and beside for index, beside in enumerate(TOGETHER))
+    assert all(index not in beside and beside for index, beside in enumerate(RELATED_PRODUCTS))
 
 
 def test_places_name_a_city_once() -> None:
-    assert len({(location.country, location.city) for location in PLACES}) == len(PLACES)
-    assert all(location.zips and -12 <= location.offset_h <= 14 for location in PLACES)
+    assert len({(location.country, location.city) for location in CITIES}) == len(CITIES)
+    assert all(location.zips and -12 <= location.offset_h <= 14 for location in CITIES)

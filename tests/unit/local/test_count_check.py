@@ -7,16 +7,16 @@ import pytest
 from include.contracts.reject_reasons import Reason
 from include.contracts.settings import Settings
 from include.ingest.labelled_record import VALID, LabelledRecord, Verdict
-from local.verification.count_check import Line
-from local.verification.freshness import Probe
+from local.verification.count_check import StageCount
+from local.verification.freshness import FreshnessProbe
 
 
 @pytest.mark.parametrize(
     ("expected", "result", "difference"),
     [(5, 5, 0), (5, 4, -1), (5, 7, 2), (10.004, 10.0, 0), (10.0, 10.01, pytest.approx(0.01)), (0, 1, 1)],
 )
-def test_a_difference_is_found_less_expected(expected: float, result: float, difference: float) -> None:
-    assert Line("stage", "what", expected, result).difference == difference
+def test_stage_count_difference_is_actual_minus_expected(expected: float, result: float, difference: float) -> None:
+    assert StageCount("stage", "what", expected, result).difference == difference
 
 
 def labelled(session_id: str, verdict: Verdict) -> LabelledRecord:
@@ -24,7 +24,7 @@ def labelled(session_id: str, verdict: Verdict) -> LabelledRecord:
 
 
 def test_only_admitted_sessions_are_followed_and_each_once() -> None:
-    probe = Probe(Settings())
+    probe = FreshnessProbe(Settings())
     records = [labelled("a", VALID), labelled("b", Reason.EMPTY), labelled("a", Reason.DUPLICATE)]
     for record in probe.watch(records):
         probe.produced(record.session_id, 1.0)
@@ -32,7 +32,7 @@ def test_only_admitted_sessions_are_followed_and_each_once() -> None:
 
 
 def test_every_nth_session_is_followed() -> None:
-    probe = Probe(Settings(), every=3)
+    probe = FreshnessProbe(Settings(), every=3)
     for record in probe.watch([labelled(str(number), VALID) for number in range(1, 10)]):
         probe.produced(record.session_id, 2.0)
     assert set(probe.waiting) == {"3", "6", "9"}

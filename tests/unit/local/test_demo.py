@@ -14,17 +14,17 @@ from local.demo import plan as demo_plan
 from local.demo import summary as demo_screen
 from local.demo.nightly_run import STEPS, NightlyRunResult
 from local.demo.run import DemoConfig, DemoResult
-from local.verification.count_check import Line
+from local.verification.count_check import StageCount
 from local.verification.freshness import Freshness
 
 SHOW = DemoConfig(sessions=50_000, days=14, live_s=60, live_per_s=50.0, seed=1)
 LINES = [
-    Line("ingest", "sessions.raw", 1_100, 1_100),
-    Line("gate", "sessions.valid", 1_000, 1_000),
-    Line("gate", "rejected: duplicate", 60, 60),
-    Line("gate", "rejected: empty", 40, 40),
-    Line("stream", "session_summary", 1_000, 1_000),
-    Line("archive", "sessions in MongoDB", 1_000, 1_000),
+    StageCount("ingest", "sessions.raw", 1_100, 1_100),
+    StageCount("gate", "sessions.valid", 1_000, 1_000),
+    StageCount("gate", "rejected: duplicate", 60, 60),
+    StageCount("gate", "rejected: empty", 40, 40),
+    StageCount("stream", "session_summary", 1_000, 1_000),
+    StageCount("archive", "sessions in MongoDB", 1_000, 1_000),
 ]
 
 
@@ -35,7 +35,7 @@ def logins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("local.servers.mlflow.read_keys", lambda _: None)
 
 
-def outcome(lines: list[Line] = LINES) -> DemoResult:
+def outcome(lines: list[StageCount] = LINES) -> DemoResult:
     kpi = Kpi("all", 1_000, 115, 123_456.0, conversion=0.115, mean_duration_s=137.0, late_sessions=0)
     return DemoResult(lines, [kpi], Freshness(sampled=100, lost=0, p50_s=1.1, p95_s=1.9))
 
@@ -54,7 +54,7 @@ def nightly_result(**failed: str) -> NightlyRunResult:
 
 def shown(actual: DemoResult, after: NightlyRunResult | None) -> list[str]:
     console = Console(file=io.StringIO(), width=150)
-    console.print(demo_screen.screen(Settings(), actual, after, 500.0))
+    console.print(demo_screen.render_summary(Settings(), actual, after, 500.0))
     assert isinstance(console.file, io.StringIO)
     return [" ".join(line.split()) for line in console.file.getvalue().splitlines()]
 
@@ -77,17 +77,17 @@ def test_one_screen_has_the_numbers_and_the_addresses() -> None:
         assert expected in lines
 
 
-def test_what_does_not_balance_is_the_first_line() -> None:
-    lines = shown(outcome([*LINES, Line("stream", "kpi_minute: sessions", 1_000, 999)]), None)
+def test_summary_with_differences_starts_with_them() -> None:
+    lines = shown(outcome([*LINES, StageCount("stream", "kpi_minute: sessions", 1_000, 999)]), None)
     assert lines[1] == "Showroom runs, but the account does not balance, see its differences above."
 
 
-def test_a_night_that_failed_is_the_first_line() -> None:
+def test_summary_with_failed_nightly_run_starts_with_it() -> None:
     lines = shown(outcome(), nightly_result(train="no memory"))
     assert lines[1] == "Showroom runs, but the nightly run is not complete, see its errors above."
 
 
-def test_a_replay_has_neither_freshness_nor_night() -> None:
+def test_summary_of_replay_omits_freshness_and_nightly_run() -> None:
     lines = shown(DemoResult(LINES, [], None), None)
     assert "sent 1,100 records of the log" in lines
     assert not any(line.startswith(("fresh", "best model", "sold")) for line in lines)
@@ -101,7 +101,7 @@ def test_the_steps_are_those_the_demo_takes() -> None:
     assert [step.name for step in demo_plan.synthetic(short)][-1] == "archive"
 
 
-def test_what_runs_already_is_remembered_apart() -> None:
+def test_plan_of_running_platform_has_own_durations() -> None:
     cold, warm = demo_plan.synthetic(SHOW), demo_plan.synthetic(SHOW, running=True)
     assert [step.name for step in cold] == [step.name for step in warm]
     assert [step.key for step in warm[1:3]] == ["servers running", "stream running"]

@@ -68,7 +68,7 @@ def shown(summaries: dict[str, dict[str, Any]], failed: dict[str, str] | None = 
     return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
 
 
-def test_a_complete_night_tells_models_champions_epsilon_and_a_user_with_his_neighbours() -> None:
+def test_tables_of_complete_run_show_all_steps() -> None:
     text = shown(summaries())
 
     lines = {line.split()[0]: line for line in text.splitlines() if line.strip()}
@@ -89,7 +89,7 @@ def test_a_complete_night_tells_models_champions_epsilon_and_a_user_with_his_nei
     assert "not run" not in text
 
 
-def test_a_spent_budget_is_said_and_no_private_model_is_shown() -> None:
+def test_tables_with_spent_budget_omit_private_model() -> None:
     message = summaries()
     message["privacy"] = {"refused": "the privacy budget is spent: 7.9 of 8", "attack": {}, "budget": 8.0}
 
@@ -98,7 +98,7 @@ def test_a_spent_budget_is_said_and_no_private_model_is_shown() -> None:
     assert "private network" not in text
 
 
-def test_a_night_without_neighbours_or_ceiling_is_shown_too() -> None:
+def test_tables_without_neighbours_or_oracle_auc() -> None:
     message = summaries()
     message["similar"]["example"] = None
     message["train"]["oracle_auc"] = None
@@ -109,7 +109,7 @@ def test_a_night_without_neighbours_or_ceiling_is_shown_too() -> None:
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_step_that_failed_and_those_after_it_are_told(step: str) -> None:
+def test_tables_list_failed_and_later_steps(step: str) -> None:
     messages = {name: summary for name, summary in summaries().items() if STEPS.index(name) < STEPS.index(step)}
     nightly = NightlyRunResult("run", 1.0, messages, {step: "MongoDB is away"})
 
@@ -119,6 +119,6 @@ def test_a_step_that_failed_and_those_after_it_are_told(step: str) -> None:
     assert all(name in text for name in STEPS if name not in messages)
 
 
-def test_a_night_is_complete_when_every_step_told_its_summary() -> None:
+def test_nightly_run_with_all_summaries_is_complete() -> None:
     assert NightlyRunResult("run", 1.0, summaries(), {}).complete
     assert not NightlyRunResult("run", 1.0, {}, {}).complete

@@ -20,17 +20,20 @@ def restored() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("number", demo_pause.SIGNALS)
-def test_undone_with_an_ignored_signal_keeps_it_ignored(tmp_path: Path, number: signal.Signals) -> None:
+def test_unpause_on_exit_keeps_ignored_signal_ignored(tmp_path: Path, number: signal.Signals) -> None:
     signal.signal(number, signal.SIG_IGN)
-    with demo_pause.undone(Settings(local=LocalSettings(state_dir=tmp_path)), print):
+    with demo_pause.unpause_on_exit(Settings(local=LocalSettings(state_dir=tmp_path)), print):
         signal.raise_signal(number)
         assert signal.getsignal(number) is signal.SIG_IGN
     assert signal.getsignal(number) is signal.SIG_IGN
 
 
 @pytest.mark.parametrize("number", demo_pause.SIGNALS)
-def test_undone_with_a_signal_exits_and_restores_the_handler(tmp_path: Path, number: signal.Signals) -> None:
+def test_unpause_on_exit_restores_signal_handler(tmp_path: Path, number: signal.Signals) -> None:
     signal.signal(number, signal.SIG_DFL)
-    with pytest.raises(SystemExit), demo_pause.undone(Settings(local=LocalSettings(state_dir=tmp_path)), print):
+    with (
+        pytest.raises(SystemExit),
+        demo_pause.unpause_on_exit(Settings(local=LocalSettings(state_dir=tmp_path)), print),
+    ):
         signal.raise_signal(number)
     assert signal.getsignal(number) is signal.SIG_DFL
