@@ -49,8 +49,8 @@ def run(sessions: int, warm_up: int, seed: int) -> str:
     on_progress(f"bench live: {live_sessions_per_s:,} sessions/s; {LOAD_DAG} runs {archive_share:.0%} of the time")
     with empty_stack(settings) as stack:
         stack.up(PROGRAMS)
-        with store.connect(settings) as client:
-            database = store.database(client, settings)
+        with store.connect(settings.mongodb) as client:
+            database = store.database(client, settings.mongodb)
             store.ensure_indexes(database)
             if warm_up:
                 on_progress("warming up")
@@ -68,7 +68,7 @@ def run(sessions: int, warm_up: int, seed: int) -> str:
                 "duty_cycle": archive_share,
                 "sustained_sessions_per_s": round(load_report.sessions / load_report.seconds * archive_share),
                 "ratio_to_live": round(load_report.sessions / load_report.seconds / live_sessions_per_s, 2),
-                "lag": sum(database_lag(settings, database).values()),
+                "lag": sum(database_lag(settings.kafka, database).values()),
                 "unaccounted": abs(queries.count(database) - stored_before - expected),
                 "cpu_us_per_session": cpu_us_per_session(before, after, expected),
                 "rss_mb": {name: round(process.rss_mb) for name, process in after.items()},
@@ -134,7 +134,7 @@ def fill_valid_topic(settings: Settings, *, sessions: int, seed: int) -> int:
     filled = 0
     try:
         producer.init_transactions()
-        for batch in _split_batches(records(synthesize(plan), settings)):
+        for batch in _split_batches(records(synthesize(plan), settings.gate)):
             producer.begin_transaction()
             for value in batch:
                 producer.send(VALID, value=value, partition=filled % settings.kafka.partitions)

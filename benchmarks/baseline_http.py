@@ -6,15 +6,15 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from include.contracts.settings import Settings
+from include.contracts.settings import ElasticsearchSettings
 
 INDEX = "one-by-one"
 TIMEOUT_S = 30.0
 
 
-def index_one_by_one(settings: Settings, documents: list[dict[str, object]], duration_s: float) -> float:
+def index_one_by_one(settings: ElasticsearchSettings, documents: list[dict[str, object]], duration_s: float) -> float:
     """Post documents sequentially for `duration_s` seconds; return documents a second."""
-    address = urlsplit(settings.elasticsearch.url)
+    address = urlsplit(settings.url)
     bodies = [msgspec.json.encode(document) for document in documents]
     began, sent = time.monotonic(), 0
     while time.monotonic() - began < duration_s:

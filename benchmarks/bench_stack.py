@@ -33,7 +33,7 @@ def empty_stack(settings: Settings) -> Iterator[Stack]:
     Raises:
         TerminalError: Another drill or bench uses the folder.
     """
-    with _lock_folder(state_dir(settings)):
+    with _lock_folder(state_dir(settings.local)):
         stack = Stack(settings, on_progress)
         stack.purge()
         try:

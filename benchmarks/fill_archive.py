@@ -11,7 +11,7 @@ import typer
 from include.archive import documents, store
 from include.clients.mongodb import Document, translate_errors
 from include.contracts.collections import SESSIONS
-from include.contracts.settings import Settings
+from include.contracts.settings import GateSettings, Settings
 from include.gate.pseudonym import pseudonymizer
 from include.gate.valid_session import build_valid_session
 from include.gate.validation import Candidate, Limits, check
@@ -32,10 +32,10 @@ def run(
     settings = Settings.from_env(os.environ)
     plan = Plan.of(settings, seed=seed, start=_utc(start), end=_utc(end), sessions=sessions)
     shop = synthesize(plan)
-    with store.connect(settings) as client:
-        collection = store.database(client, settings)[SESSIONS]
+    with store.connect(settings.mongodb) as client:
+        collection = store.database(client, settings.mongodb)[SESSIONS]
         batch: list[Document] = []
-        for document in valid_documents(shop, settings):
+        for document in valid_documents(shop, settings.gate):
             batch.append(document)
             if len(batch) == BATCH:
                 with translate_errors("write sessions"):
@@ -47,14 +47,14 @@ def run(
     typer.echo(msgspec.json.encode(shop.ground_truth.intent).decode())
 
 
-def valid_documents(shop: SessionGenerator, settings: Settings) -> Iterator[Document]:
+def valid_documents(shop: SessionGenerator, settings: GateSettings) -> Iterator[Document]:
     """Yield the archive's documents of the valid sessions."""
     return (documents.document(documents.decode(value)) for value in records(shop, settings))
 
 
-def records(labelled_records: Iterable[LabelledRecord], settings: Settings) -> Iterator[bytes]:
+def records(labelled_records: Iterable[LabelledRecord], settings: GateSettings) -> Iterator[bytes]:
     """Yield the gate's outputs of the valid sessions, with exact returning users instead of the Bloom filter's."""
-    pseudonym = pseudonymizer(settings.gate.require_pseudonym_key())
+    pseudonym = pseudonymizer(settings.require_pseudonym_key())
     limits = Limits.of(settings)
     known_user_ids: set[str] = set()
     for labelled in labelled_records:

@@ -94,7 +94,7 @@ def _build_day(settings: Settings, start: datetime, end: datetime, sessions: int
     """Return the documents of a day, built by the stream's function in the stream's environment."""
     shop = synthesize(Plan.of(settings, seed=seed, start=start, end=end, sessions=sessions))
     with tempfile.TemporaryFile() as lines:
-        lines.write(b"".join(record + b"\n" for record in records(shop, settings)))
+        lines.write(b"".join(record + b"\n" for record in records(shop, settings.gate)))
         lines.seek(0)
         command = [str(ensure_environment("flink")), "-P", "-c", _DOCUMENTS]
         environment = {"PYTHONPATH": str(ROOT)}

@@ -21,7 +21,7 @@ def run(sessions: int, seed: int) -> str:
         expected = preload(settings, sessions=sessions, seed=seed).expected
         before = measure_usage(stack, PROGRAMS[:2])
         stack.start("gate-0")
-        progress = GateProgress(settings)
+        progress = GateProgress(settings.kafka)
         on_progress("the gate is running")
         samples = sample_progress(progress, expected.produced)
         progress.close()

@@ -9,7 +9,7 @@ from benchmarks.load import DAYS, measure_rate, preload, sample_progress
 from benchmarks.result import report
 from benchmarks.usage import cpu_us_per_session, measure_usage
 from include.clients.elasticsearch import connect
-from include.contracts.settings import Settings
+from include.contracts.settings import ElasticsearchSettings, Settings
 from include.ingest.generator import synthesize
 from include.ingest.plan import Plan
 from include.ingest.publisher import publish
@@ -48,7 +48,7 @@ def run(sessions: int, warm_up: int, seed: int) -> str:
             "freshness_lost": freshness.lost,
         }
         figures["original_documents_per_s"] = round(
-            index_one_by_one(settings, _documents(settings), BASELINE_DURATION_S), 1
+            index_one_by_one(settings.elasticsearch, _documents(settings.elasticsearch), BASELINE_DURATION_S), 1
         )
         figures["ratio_to_original"] = round(figures["documents_per_s"] / figures["original_documents_per_s"], 1)
     config = {
@@ -97,11 +97,11 @@ def _run_load(
         stack.start(gate)
     on_progress("the gate is running")
     indexed = since.documents["session_summary"]
-    with connect(settings) as client:
+    with connect(settings.elasticsearch) as client:
         samples = sample_progress(
             lambda: queries.count(client, "session_summary") - indexed, expected.valid, INDEX_TIMEOUT_S
         )
-    wait_until_indexed(settings, expected, since, INDEX_TIMEOUT_S)
+    wait_until_indexed(settings.elasticsearch, expected, since, INDEX_TIMEOUT_S)
     after = measure_usage(stack, (*SERVERS, *gates))
     sessions_per_s = measure_rate(samples)
     documents = sum(count for name, count in expected.documents.items())
@@ -122,8 +122,8 @@ def measure_freshness(settings: Settings, per_s: float, seed: int) -> Freshness:
         settings, seed=seed, start=now - timedelta(days=1), end=now, sessions=round(per_s * FRESHNESS_DURATION_S)
     )
     labelled_records = list(synthesize(plan))  # because generation would disturb the measurement
-    with FreshnessProbe(settings, every=max(1, round(per_s / SAMPLED_PER_S))) as probe:
-        publish(settings, probe.watch(labelled_records), rate=per_s, on_acknowledged=probe.produced)
+    with FreshnessProbe(settings.elasticsearch, every=max(1, round(per_s / SAMPLED_PER_S))) as probe:
+        publish(settings.kafka, probe.watch(labelled_records), rate=per_s, on_acknowledged=probe.produced)
         return probe.result(INDEX_TIMEOUT_S)
 
 
@@ -132,7 +132,7 @@ def _unaccounted(settings: Settings, expected: Any, since: Baseline) -> int:
     return round(sum(abs(line.difference) for line in compare_counts(settings, expected, since)))
 
 
-def _documents(settings: Settings) -> list[dict[str, object]]:
+def _documents(settings: ElasticsearchSettings) -> list[dict[str, object]]:
     with connect(settings) as client:
         hits = client.search(index="session_summary", size=1_000)["hits"]["hits"]
     return [hit["_source"] for hit in hits]

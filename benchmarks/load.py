@@ -9,7 +9,7 @@ from kafka.errors import RetriableError
 
 from include.contracts import topics
 from include.contracts.errors import NotReadyError
-from include.contracts.settings import Settings
+from include.contracts.settings import KafkaSettings, Settings
 from include.ingest.generator import synthesize
 from include.ingest.ground_truth import GroundTruth
 from include.ingest.plan import FaultRates, Plan
@@ -32,15 +32,15 @@ def preload(settings: Settings, *, sessions: int, seed: int, population: int | N
         faults=FaultRates(),
     )
     synthesis = synthesize(plan)
-    publish(settings, synthesis)
+    publish(settings.kafka, synthesis)
     return synthesis.ground_truth
 
 
 class GateProgress:
     """Number of raw records that the gate has processed and committed."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._admin = KafkaAdminClient(bootstrap_servers=settings.kafka.bootstrap_servers)
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._admin = KafkaAdminClient(bootstrap_servers=settings.bootstrap_servers)
 
     def __call__(self) -> int:
         """Return the sum of the committed offsets."""

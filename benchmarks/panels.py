@@ -30,8 +30,8 @@ def run(documents: int, repeats: int, seed: int) -> str:
     end = datetime.now(UTC).replace(second=0, microsecond=0)
     with empty_stack(settings) as stack:
         stack.up(("elasticsearch",))
-        with connect(settings) as client:
-            ensure_templates(client, settings)
+        with connect(settings.elasticsearch) as client:
+            ensure_templates(client, settings.elasticsearch)
             began = time.monotonic()
             filled = fill(client, settings, sessions=documents, end=end, seed=seed, on_progress=on_progress)
             on_progress(f"filled in {time.monotonic() - began:.0f} s: {dict(filled)}")

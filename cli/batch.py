@@ -24,14 +24,14 @@ def batch(context: typer.Context) -> None:
     from local.servers import mlflow
 
     settings = load_settings()
-    layout = Layout.of(settings)
-    settings = settings.replace(batch={"noise_key": mlflow.noise_key(settings, layout)})
+    layout = Layout.of(settings.local)
+    settings = settings.replace(batch={"noise_key": mlflow.noise_key(settings.batch, layout)})
     python = ensure_environment("ml", lambda line: typer.echo(line, err=True))
     command = ["nice", "-n", NICENESS, str(python), "-P", "-m", "include.batch", *context.args]
     environment = {
         **os.environ,
         **settings.to_env(),
         "PYTHONPATH": str(ROOT),
-        **mlflow.client_environment(settings, layout),
+        **mlflow.client_environment(settings.mlflow, layout),
     }
     raise typer.Exit(subprocess.run(command, env=environment, check=False).returncode)

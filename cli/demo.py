@@ -59,7 +59,7 @@ def demo(
     plain = Console()
     console = plain if plain.is_terminal else Console(width=WIDTH)
     config = DemoConfig(sessions=sessions, days=days, live_s=live_seconds, live_per_s=rate, seed=seed)
-    layout = Layout.of(settings)
+    layout = Layout.of(settings.local)
     is_running = Supervisor(layout).is_running()
     plan = demo_plan.replayed(replay, running=is_running) if replay else demo_plan.synthetic(config, running=is_running)
     durations = layout.data / DURATIONS

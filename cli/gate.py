@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from include.contracts.errors import TerminalError
-from include.contracts.settings import Settings
+from include.contracts.settings import RedisSettings, Settings
 from local.project import load_settings
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def resume(partition: Partition, start: From, yes: Yes = False) -> None:
             f"resume failed: there is no partition {partition}",
             f"choose one from 0 to {settings.kafka.partitions - 1}",
         )
-    with _redis(settings) as client:
+    with _redis(settings.redis) as client:
         gaps = GapStore(client)
         gap = gaps.request_resume(partition, start) if yes else gaps.require_stopped(partition)
     typer.echo(f"{gap.description} (detected {datetime.fromtimestamp(gap.detected_at, UTC):%Y-%m-%d %H:%M:%S} UTC)")
@@ -96,8 +96,8 @@ def list_() -> None:
     from include.gate.block import read_block_list
 
     settings = load_settings()
-    with _redis(settings) as client:
-        users, networks = read_block_list(client, settings)
+    with _redis(settings.redis) as client:
+        users, networks = read_block_list(client, settings.kafka)
     for kind, entries in (("user", users), ("network", networks)):
         for entry in entries:
             typer.echo(f"{kind} {entry}")
@@ -127,7 +127,7 @@ def rejected(
         if value is not None and not value.strip():
             raise TerminalError(f"gate rejected failed: {option} is empty", "enter one id")
     query = Query(session_id=session, user_id=user, last=last, since=None if since is None else _since(since))
-    result = find_rejected(load_settings(), query, timeout)
+    result = find_rejected(load_settings().kafka, query, timeout)
     for entry in result.records:
         typer.echo(
             f"{entry.rejected_at:%Y-%m-%d %H:%M:%S} UTC  {entry.reason}  session {entry.session_id or '-'}"
@@ -171,17 +171,17 @@ def _change(user: str | None, network: str | None, *, lift: bool) -> None:
     from local.servers.gate import pseudonym_key
 
     settings: Settings = load_settings()
-    settings = settings.replace(gate={"pseudonym_key": pseudonym_key(settings, Layout.of(settings))})
+    settings = settings.replace(gate={"pseudonym_key": pseudonym_key(settings.gate, Layout.of(settings.local))})
     if user is not None and (user != user.strip() or not 1 <= len(user) <= MAX_ID):
         raise TerminalError(
             f"block list not changed: {user!r} is not a user id of 1 to {MAX_ID} characters",
             "enter it as the source sends it",
         )
-    with _redis(settings) as client:
+    with _redis(settings.redis) as client:
         if user is not None:
             change, kind = block_user(client, settings, user, lift=lift), "user"
         else:
-            change, kind = block_network(client, settings, network or "", lift=lift), "network"
+            change, kind = block_network(client, settings.kafka, network or "", lift=lift), "network"
     if change.changed:
         typer.echo(f"{'unblocked' if lift else 'blocked'} {kind} {change.entry}")
     else:
@@ -189,11 +189,11 @@ def _change(user: str | None, network: str | None, *, lift: bool) -> None:
 
 
 @contextmanager
-def _redis(settings: Settings) -> Iterator["redis.Redis"]:
+def _redis(settings: RedisSettings) -> Iterator["redis.Redis"]:
     from include.clients.redis import connect, translate_errors
 
     with (
         translate_errors("connection to Redis"),
-        connect(settings.redis.url.reveal(), timeout_s=5.0, connect_timeout_s=3.0) as client,
+        connect(settings.url.reveal(), timeout_s=5.0, connect_timeout_s=3.0) as client,
     ):
         yield client

@@ -9,7 +9,7 @@ def print_offsets(group: str, topic: str) -> None:
     """Print committed offset, end and difference of each partition."""
     from include.supervise.consumer_lag import group_offsets
 
-    offsets = group_offsets(load_settings(), group, topic)
+    offsets = group_offsets(load_settings().kafka, group, topic)
     typer.echo(f"consumer group {group}, topic {topic}")
     for one in offsets:
         committed = "none" if one.committed is None else f"{one.committed:,}"

@@ -24,4 +24,4 @@ def screenshots(
 
     settings = load_settings()
     with chromium() as browser:
-        take(browser, settings, Layout.of(settings), folder, typer.echo)
+        take(browser, settings.airflow, Layout.of(settings.local), folder, typer.echo)

@@ -57,7 +57,7 @@ def logs(
     lines: Annotated[int, typer.Option("-n", "--lines", help="Lines from the end.", min=0)] = LINES,
 ) -> None:
     """Show the end of a program's log."""
-    folder = Layout.of(load_settings()).log
+    folder = Layout.of(load_settings().local).log
     existing = sorted(path.stem for path in folder.glob("*.log"))
     numbered = [log for log in existing if re.fullmatch(rf"{re.escape(name)}-\d+", log)]
     if name not in existing and len(numbered) == 1:

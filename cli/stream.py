@@ -40,7 +40,7 @@ def resume(
     from local.stream_job import start_job, state_folder
 
     settings = load_settings()
-    restore = newest_restore_point(state_folder(settings)) if at is None else restore_point(at)
+    restore = newest_restore_point(state_folder(settings.local)) if at is None else restore_point(at)
     if restore is None:
         raise TerminalError("resume failed: no complete checkpoint or savepoint exists", "run ./showroom stream submit")
     job_id = start_job(settings, restore=restore, deadline_s=deadline)
@@ -74,7 +74,7 @@ def status() -> None:
     from include.clients.flink import FlinkRest
     from include.supervise.stream_job import get_job_status
 
-    with FlinkRest(load_settings()) as flink:
+    with FlinkRest(load_settings().flink) as flink:
         job = get_job_status(flink)
     if job is None:
         typer.echo("no job is running")
@@ -96,9 +96,9 @@ def prune(
     from local.stream_job import state_folder
 
     settings = load_settings()
-    with FlinkRest(settings) as flink:
+    with FlinkRest(settings.flink) as flink:
         running = [job.jid for job in flink.jobs() if not job.has_ended]
-    for folder in prune_folders(state_folder(settings), running, delete=yes):
+    for folder in prune_folders(state_folder(settings.local), running, delete=yes):
         typer.echo(f"{'deleted' if yes else 'would delete'} {folder}")
 
 
@@ -119,7 +119,7 @@ def dead_letters(
     """Show the newest dead letters: time, index, origin of the record and reason."""
     from include.serving.dead_letters import newest_dead_letters
 
-    newest = newest_dead_letters(load_settings(), last)
+    newest = newest_dead_letters(load_settings().kafka, last)
     for timestamp, stored in newest:
         letter = stored.dead_letter
         origin = f"{letter.origin.topic}[{letter.origin.partition}]@{letter.origin.offset}"
@@ -142,16 +142,16 @@ def redrive(
 
     settings = load_settings()
     if yes:
-        with connect(settings) as client:
-            ensure_templates(client, settings)
+        with connect(settings.elasticsearch) as client:
+            ensure_templates(client, settings.elasticsearch)
             summary = redrive_dead_letters(
-                settings, client, lambda number: typer.echo(f"{number} dead letters", err=True)
+                settings.kafka, client, lambda number: typer.echo(f"{number} dead letters", err=True)
             )
         typer.echo(f"indexed {summary.stored}, already in the index {summary.present}")
         for reason, number in summary.rejected.most_common():
             typer.echo(f"rejected again, still dead letters: {number} {reason}")
     else:
-        summary = survey(settings)
+        summary = survey(settings.kafka)
         for index, number in sorted(summary.indices.items()):
             typer.echo(f"would index {number} into {index}")
     if not summary.dead_letters:

@@ -38,7 +38,7 @@ def supervise(
 def _print_decisions(number: int) -> None:
     from include.supervise.decision_log import DecisionLog
 
-    with DecisionLog(load_settings()) as log:
+    with DecisionLog(load_settings().redis) as log:
         records = log.last(number)
     for record in records:
         decision = record.decision
@@ -58,17 +58,19 @@ def _run_cycle(apply: bool) -> bool:
 
     settings = load_settings()
     settings = settings.replace(
-        supervise={"state_dir": settings.supervise.state_dir or str(supervise_folder(settings))}
+        supervise={"state_dir": settings.supervise.state_dir or str(supervise_folder(settings.local))}
     )
 
     def prepare() -> None:
-        with connect(settings) as client:
-            ensure_templates(client, settings)
+        with connect(settings.elasticsearch) as client:
+            ensure_templates(client, settings.elasticsearch)
 
     if apply:
-        record = run_cycle(settings, job_program(), state_folder(settings), prepare=prepare, on_progress=typer.echo)
+        record = run_cycle(
+            settings, job_program(), state_folder(settings.local), prepare=prepare, on_progress=typer.echo
+        )
     else:
-        record = observe_and_decide(settings, state_folder(settings))
+        record = observe_and_decide(settings, state_folder(settings.local))
         typer.echo(f"{record.decision.action}: {record.decision.alert}: {record.decision.reason}")
     for part, reason in record.observation.unavailable.items():
         typer.echo(f"  {part} is unavailable: {reason}")

@@ -14,7 +14,7 @@ from drills.faults import FAULTS
 from drills.watch import FreshnessMonitor, measure_recovery
 from include.contracts.errors import NotReadyError
 from include.contracts.setting import Secret
-from include.contracts.settings import GateSettings, LocalSettings, Settings
+from include.contracts.settings import GateSettings, LocalSettings, RedisSettings, Settings
 from include.ingest.generator import synthesize
 from include.ingest.ground_truth import GroundTruth
 from include.ingest.plan import Plan
@@ -69,8 +69,8 @@ def run(name: str, per_s: float, seed: int) -> str:
         since = take_baseline(settings, archive=has_airflow)
         load, ledger = _build_load(settings, per_s, seed)
         on_progress(f"{per_s:g} sessions a second for {BEFORE_S + AFTER_S:g} s; fault after {BEFORE_S:g} s")
-        with ThreadPoolExecutor(1) as background, FreshnessMonitor(settings) as monitor:
-            publication = background.submit(publish, settings, load, rate=per_s)
+        with ThreadPoolExecutor(1) as background, FreshnessMonitor(settings.elasticsearch) as monitor:
+            publication = background.submit(publish, settings.kafka, load, rate=per_s)
             threading.Event().wait(BEFORE_S)
             injected = fault.inject(stack)
             fault_at = time.time()
@@ -79,7 +79,7 @@ def run(name: str, per_s: float, seed: int) -> str:
             samples = monitor.samples
         recovery = measure_recovery(samples, fault_at)
         lines = _check_counts(stack, ledger, since, archive=has_airflow)
-        decisions = _read_decisions(settings, fault_at)
+        decisions = _read_decisions(settings.redis, fault_at)
         effects, fault_metrics = injected.effects(), injected.metrics()
     figures: dict[str, Any] = {
         "recovery_s": recovery.recovery_s,
@@ -114,7 +114,7 @@ def start(stack: Stack, programs: tuple[str, ...] | None = None) -> float:
         on_progress("waiting for supervise_stream to start the stream")
     else:
         start_job(stack.settings, deadline_s=START_DEADLINE_S)
-    wait_started(stack.settings, START_DEADLINE_S)
+    wait_started(stack.settings.flink, START_DEADLINE_S)
     return time.monotonic() - began
 
 
@@ -130,7 +130,7 @@ def _check_counts(stack: Stack, ledger: GroundTruth, since: Any, *, archive: boo
     """Wait until everything is processed, then compare the counts of each stage and log the differences."""
     settings = stack.settings
     try:
-        wait_until_indexed(settings, ledger.expected, since, INDEX_TIMEOUT_S)
+        wait_until_indexed(settings.elasticsearch, ledger.expected, since, INDEX_TIMEOUT_S)
         if archive:
             _archive(stack)
     except NotReadyError as error:
@@ -143,14 +143,14 @@ def _check_counts(stack: Stack, ledger: GroundTruth, since: Any, *, archive: boo
 
 
 def _archive(stack: Stack) -> None:
-    with connect_airflow(stack.settings, stack.layout) as airflow:
+    with connect_airflow(stack.settings.airflow, stack.layout) as airflow:
         for _ in range(ARCHIVE_TRIES):
             run_id = airflow.trigger("archive_sessions")
             if airflow.wait("archive_sessions", run_id, INDEX_TIMEOUT_S) == "success":
                 return
 
 
-def _read_decisions(settings: Settings, fault_at: float) -> list[dict[str, Any]]:
+def _read_decisions(settings: RedisSettings, fault_at: float) -> list[dict[str, Any]]:
     """Return the supervisor's decisions from the fault to the first healthy one."""
     with DecisionLog(settings) as decision_log:
         records = [record for record in reversed(decision_log.last(LAST_ENTRIES)) if record.at > fault_at]

@@ -85,8 +85,12 @@ def run(per_s: float, seed: int, fault_s: float) -> str:
         effects: dict[str, int] = {}
         stalls_s: dict[str, float] = {}
         overlapping = 0
-        with ThreadPoolExecutor(1) as executor, FreshnessMonitor(settings) as monitor, connect(settings) as client:
-            publication = executor.submit(publish, settings, load, rate=per_s + PER_SECOND_OF_ANOTHER_MONTH)
+        with (
+            ThreadPoolExecutor(1) as executor,
+            FreshnessMonitor(settings.elasticsearch) as monitor,
+            connect(settings.elasticsearch) as client,
+        ):
+            publication = executor.submit(publish, settings.kafka, load, rate=per_s + PER_SECOND_OF_ANOTHER_MONTH)
             pause(BEFORE_S)
             for fault in FAULTS:
                 began = time.time()

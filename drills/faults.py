@@ -51,7 +51,7 @@ def _kill_jobmanager(stack: Stack) -> InjectedFault:
     stack.kill("flink-jobmanager")
 
     def effects() -> int:
-        with FlinkRest(stack.settings) as flink:
+        with FlinkRest(stack.settings.flink) as flink:
             return int(before not in {job.jid for job in flink.jobs()})
 
     return InjectedFault(effects)
@@ -60,11 +60,11 @@ def _kill_jobmanager(stack: Stack) -> InjectedFault:
 def _cancel(stack: Stack) -> InjectedFault:
     """Cancel the job without Airflow. The effect: Flink lists the job as CANCELED."""
     before = _require_job(stack).job_id
-    with FlinkRest(stack.settings) as flink:
+    with FlinkRest(stack.settings.flink) as flink:
         flink.cancel(before)
 
     def effects() -> int:
-        with FlinkRest(stack.settings) as flink:
+        with FlinkRest(stack.settings.flink) as flink:
             return int((before, "CANCELED") in {(job.jid, job.state) for job in flink.jobs()})
 
     return InjectedFault(effects)
@@ -72,7 +72,7 @@ def _cancel(stack: Stack) -> InjectedFault:
 
 def _kill_gate(stack: Stack) -> InjectedFault:
     """Kill the gate until a kill leaves a transaction open. The effects are records of aborted transactions."""
-    transactions = Transactions(stack.settings)
+    transactions = Transactions(stack.settings.kafka)
     kills: list[int] = []
     with transactions.watch() as is_open:
         while len(kills) < GATE_KILLS:
@@ -90,8 +90,11 @@ def _kill_gate(stack: Stack) -> InjectedFault:
 def _kill_mongodb(stack: Stack) -> InjectedFault:
     """Kill MongoDB during an archive run. The effects are failed attempts of archive tasks after the kill."""
     before = _count_failed_attempts(_read_tasks(stack, LOAD_DAG))
-    with store.connect(stack.settings) as client, connect_airflow(stack.settings, stack.layout) as airflow:
-        database = store.database(client, stack.settings)
+    with (
+        store.connect(stack.settings.mongodb) as client,
+        connect_airflow(stack.settings.airflow, stack.layout) as airflow,
+    ):
+        database = store.database(client, stack.settings.mongodb)
         archived_before = archived.count(database)
         airflow.trigger(LOAD_DAG)
         Retrying(
@@ -144,7 +147,7 @@ def _require_job(stack: Stack) -> Any:
     Raises:
         NotReadyError: No job is running.
     """
-    with FlinkRest(stack.settings) as flink:
+    with FlinkRest(stack.settings.flink) as flink:
         job = get_job_status(flink)
     if job is None:
         raise NotReadyError("read of the stream job failed: no job is running", "see ./showroom stream status")
@@ -153,7 +156,7 @@ def _require_job(stack: Stack) -> Any:
 
 def _read_tasks(stack: Stack, dag_id: str, runs: int = 10) -> Iterable[dict[str, Any]]:
     """Return the task instances of the newest runs of a DAG."""
-    with connect_airflow(stack.settings, stack.layout) as airflow:
+    with connect_airflow(stack.settings.airflow, stack.layout) as airflow:
         return [task for run in airflow.runs(dag_id)[:runs] for task in airflow.tasks(dag_id, run["dag_run_id"])]
 
 
@@ -183,7 +186,7 @@ def _wait_for_running_act(stack: Stack) -> dict[str, Any]:
 
 def _read_task(stack: Stack, earlier: dict[str, Any]) -> dict[str, Any]:
     """Return the current state of a task instance."""
-    with connect_airflow(stack.settings, stack.layout) as airflow:
+    with connect_airflow(stack.settings.airflow, stack.layout) as airflow:
         tasks = airflow.tasks(earlier["dag_id"], earlier["dag_run_id"])
     return next(task for task in tasks if task["task_id"] == earlier["task_id"])
 

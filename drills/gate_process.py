@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 from benchmarks.bench_stack import on_progress
-from include.contracts.settings import Settings
+from include.contracts.settings import LocalSettings, Settings
 from local.project import ROOT, state_dir
 
 INDEX = 0
@@ -17,12 +17,12 @@ STOP_TIMEOUT_S = 12.0
 LOG_FOLDER = "drill-logs"
 
 
-def gate_log_path(settings: Settings, drill: str) -> Path:
+def gate_log_path(settings: LocalSettings, drill: str) -> Path:
     """Return the path of the gate's log, outside the stack's folder because the drill purges the stack."""
     return state_dir(settings).parent / LOG_FOLDER / f"{drill}-gate.log"
 
 
-def log_gate_log_path(settings: Settings, drill: str, result: str) -> None:
+def log_gate_log_path(settings: LocalSettings, drill: str, result: str) -> None:
     """Log the path of the gate's log if the result misses a target."""
     if not json.loads(result)["met"]:
         on_progress(f"a target is missed; the gate's log is {gate_log_path(settings, drill)}")

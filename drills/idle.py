@@ -26,7 +26,7 @@ def run(minutes: float) -> str:
     settings = drill_settings()
     with empty_stack(settings) as stack:
         start(stack)
-        with FlinkRest(settings) as flink, DecisionLog(settings) as decision_log:
+        with FlinkRest(settings.flink) as flink, DecisionLog(settings.redis) as decision_log:
             job_before = get_job_status(flink)
             earlier_timestamps = {record.at for record in decision_log.last(LAST_ENTRIES)}
             on_progress(f"no input for {minutes:g} minutes")

@@ -88,13 +88,13 @@ def run(*, short: bool = False, seed: int = 1, checkout: Path = ROOT) -> str:
     with empty_stack(settings) as stack:
         stack.up(["kafka", "redis"])
         backlog, rng = Backlog(settings, seed), random.Random(seed)
-        with GateProcess(settings, gate_log_path(settings, "kafka"), checkout) as gate:
-            progress = Progress(settings)
+        with GateProcess(settings, gate_log_path(settings.local, "kafka"), checkout) as gate:
+            progress = Progress(settings.kafka)
             kills = [_measure_kill(stack, gate, backlog, progress, seconds, rng) for seconds in downtimes_s]
             drained_s = progress.wait(lambda count: count >= backlog.sessions, DRAIN_TIMEOUT_S)
             progress.close()
             starts, gate_kills, hangs = gate.starts, gate.kills, gate.count_lines(HANGING_COMMIT)
-        history = check_history(settings)
+        history = check_history(settings.kafka)
     figures = _summarize_kills(kills, history) | {
         "gate_starts": starts,
         "client_hangs": hangs,
@@ -108,7 +108,7 @@ def run(*, short: bool = False, seed: int = 1, checkout: Path = ROOT) -> str:
     }
     config = {"away_s": list(downtimes_s), "sessions_ahead": SESSIONS_AHEAD}
     result = report("kafka", figures=figures, targets=targets, seed=seed, config=config, folder=RESULTS)
-    log_gate_log_path(settings, "kafka", result)
+    log_gate_log_path(settings.local, "kafka", result)
     return result
 
 

@@ -76,17 +76,17 @@ def run(*, short: bool = False, seed: int = 1, checkout: Path = ROOT) -> str:
         timeouts: list[str] = []
         with (
             DelayingProxy(proxy_port, broker_port, lambda: rng.uniform(*next(delays))) as proxy,
-            PartialTransactionMonitor(settings) as monitor,
-            GateProcess(gate_settings, gate_log_path(settings, "late-commit"), checkout) as gate,
+            PartialTransactionMonitor(settings.kafka) as monitor,
+            GateProcess(gate_settings, gate_log_path(settings.local, "late-commit"), checkout) as gate,
         ):
-            progress = Progress(settings)
+            progress = Progress(settings.kafka)
             for number in range(repeats):
                 timeouts += _delay_commit(backlog, proxy, progress, monitor, rng)
                 on_progress(f"{len(proxy.delayed_commits)} of {number + 1} commits were delayed")
             drained_s = progress.wait(lambda count: count >= backlog.sessions, DRAIN_TIMEOUT_S)
             progress.close()
             renewed_producers, starts = gate.count_lines(IN_DOUBT), gate.starts
-        history = check_history(settings)
+        history = check_history(settings.kafka)
     figures: dict[str, Any] = {
         "partial_transactions": monitor.partial_transactions,
         "comparisons": monitor.comparisons,
@@ -108,7 +108,7 @@ def run(*, short: bool = False, seed: int = 1, checkout: Path = ROOT) -> str:
     }
     config = {"times": repeats, "gate_batch": BATCH, "late_s": [SHORT_DELAY_S, LONG_DELAY_S]}
     result = report("late-commit", figures=figures, targets=_targets(repeats), seed=seed, config=config, folder=RESULTS)
-    log_gate_log_path(settings, "late-commit", result)
+    log_gate_log_path(settings.local, "late-commit", result)
     return result
 
 

@@ -40,7 +40,7 @@ def combine_expected(first: ExpectedCounts, second: ExpectedCounts) -> ExpectedC
 def check_counts(settings: Settings, expected: ExpectedCounts, since: Baseline) -> list[StageCount]:
     """Wait until everything is indexed, then compare the counts of each stage and log the differences."""
     try:
-        wait_until_indexed(settings, expected, since, INDEX_TIMEOUT_S)
+        wait_until_indexed(settings.elasticsearch, expected, since, INDEX_TIMEOUT_S)
     except NotReadyError as error:
         on_progress(str(error))
     lines = compare_counts(settings, expected, since)
@@ -66,14 +66,14 @@ class RestartCounter:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._since = time.time()
-        with FlinkRest(settings) as flink:
+        with FlinkRest(settings.flink) as flink:
             self._before = get_job_status(flink)
 
     def restarts(self) -> int:
         """Return the number of restarts so far."""
-        with DecisionLog(self._settings) as decision_log:
+        with DecisionLog(self._settings.redis) as decision_log:
             restarts = len(decision_log.restarts_since(self._since))
-        with FlinkRest(self._settings) as flink:
+        with FlinkRest(self._settings.flink) as flink:
             job = get_job_status(flink)
         if job is None or self._before is None or job.job_id != self._before.job_id:
             return restarts + 1
@@ -81,7 +81,7 @@ class RestartCounter:
 
     def decisions(self) -> dict[str, int]:
         """Return the number of supervision decisions by action and alert."""
-        with DecisionLog(self._settings) as decision_log:
+        with DecisionLog(self._settings.redis) as decision_log:
             records = [record for record in decision_log.last(LAST_ENTRIES) if record.at > self._since]
         return dict(Counter(f"{record.decision.action} {record.decision.alert}".strip() for record in records))
 

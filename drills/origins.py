@@ -8,7 +8,7 @@ import msgspec
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from include.contracts import topics
-from include.contracts.settings import Settings
+from include.contracts.settings import KafkaSettings
 
 MAX_MESSAGES = 10_000
 READ_TIMEOUT_S = 1.0
@@ -42,7 +42,7 @@ class History(NamedTuple):
 
 
 def check_history(
-    settings: Settings, raw: str = topics.RAW, outputs: tuple[str, ...] = (topics.VALID, topics.REJECTED)
+    settings: KafkaSettings, raw: str = topics.RAW, outputs: tuple[str, ...] = (topics.VALID, topics.REJECTED)
 ) -> History:
     """Compare the outputs with the raw topic by origin.
 
@@ -82,11 +82,11 @@ def read_backlog_origin(message: Message, partitions: int) -> Origin:
     return number % partitions, number // partitions
 
 
-def read(settings: Settings, names: tuple[str, ...], isolation: str = "read_committed") -> Iterator[Message]:
+def read(settings: KafkaSettings, names: tuple[str, ...], isolation: str = "read_committed") -> Iterator[Message]:
     """Yield all records of topics up to their current end."""
     consumer = Consumer(
         {
-            "bootstrap.servers": settings.kafka.bootstrap_servers,
+            "bootstrap.servers": settings.bootstrap_servers,
             "group.id": "drill",
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
@@ -95,7 +95,7 @@ def read(settings: Settings, names: tuple[str, ...], isolation: str = "read_comm
         }
     )
     try:
-        partitions = [TopicPartition(name, number, 0) for name in names for number in range(settings.kafka.partitions)]
+        partitions = [TopicPartition(name, number, 0) for name in names for number in range(settings.partitions)]
         consumer.assign(partitions)
         unfinished = {(topic_partition.topic, topic_partition.partition) for topic_partition in partitions}
         while unfinished:
@@ -112,7 +112,7 @@ def read(settings: Settings, names: tuple[str, ...], isolation: str = "read_comm
         consumer.close()
 
 
-def _read_raw(settings: Settings, topic: str) -> Iterator[tuple[Origin, bytes]]:
+def _read_raw(settings: KafkaSettings, topic: str) -> Iterator[tuple[Origin, bytes]]:
     for message in read(settings, (topic,)):
         yield (message.partition() or 0, message.offset() or 0), message.value() or b""
 

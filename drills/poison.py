@@ -22,7 +22,7 @@ from include.clients.elasticsearch import connect
 from include.contracts.index_documents import MONTHS_APART, older_index
 from include.contracts.reject_reasons import Reason
 from include.contracts.session import Device, Location, Purchase, Session, User, View
-from include.contracts.settings import Settings
+from include.contracts.settings import KafkaSettings, Settings
 from include.contracts.topics import RAW
 from include.ingest.expected_counts import ExpectedCounts, Tally
 from include.ingest.generator import synthesize
@@ -126,17 +126,17 @@ class Poison:
 
 
 @contextmanager
-def _sender(settings: Settings) -> Iterator[Send]:
+def _sender(settings: KafkaSettings) -> Iterator[Send]:
     """Yield a function that sends with compression and accepts larger records than the platform's producers."""
     producer = KafkaProducer(
-        bootstrap_servers=settings.kafka.bootstrap_servers.split(","),
+        bootstrap_servers=settings.bootstrap_servers.split(","),
         compression_type="gzip",
         max_request_size=MAX_REQUEST_BYTES,
         metrics_enabled=False,
     )
 
     def send(key: bytes, value: bytes) -> None:
-        partition = partition_of(key, settings.kafka.partitions)
+        partition = partition_of(key, settings.partitions)
         producer.send(RAW, key=key, value=value, partition=partition).get(timeout=SEND_TIMEOUT_S)
 
     try:
@@ -166,12 +166,12 @@ def run(per_s: float, seed: int) -> str:
         load, ledger = _build_load(settings, per_s, seed)
         restart_counter = RestartCounter(settings)
         with (
-            FreshnessProbe(settings, SAMPLE_EVERY) as probe,
+            FreshnessProbe(settings.elasticsearch, SAMPLE_EVERY) as probe,
             ThreadPoolExecutor(1) as executor,
-            _sender(settings) as sender,
+            _sender(settings.kafka) as sender,
         ):
             poison = Poison(sender)
-            send = functools.partial(publish, settings, rate=per_s, on_acknowledged=probe.produced)
+            send = functools.partial(publish, settings.kafka, rate=per_s, on_acknowledged=probe.produced)
             publication = executor.submit(send, probe.watch(load))
             doses_after_load = 0
             for name, send_poison in _poison_senders(poison).items():
@@ -182,7 +182,7 @@ def run(per_s: float, seed: int) -> str:
             publication.result()
             freshness = probe.result(SEARCHABLE_TIMEOUT_S)
         lines = check_counts(settings, combine_expected(ledger.expected, poison.expected), since)
-        with connect(settings) as client:
+        with connect(settings.elasticsearch) as client:
             effects = _count_effects(client, lines, ledger.expected)
         figures = _freshness_metrics(freshness, probe.delays.values(), probe.waiting.values()) | {
             "fault_effects": sum(count >= required for count, required in effects.values()),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from include.contracts import topics
-from include.contracts.settings import Settings
+from include.contracts.settings import KafkaSettings
 
 REQUEST_TIMEOUT_S = 2.0
 POLL_INTERVAL_S = 0.05
@@ -15,11 +15,11 @@ POLL_INTERVAL_S = 0.05
 class Progress:
     """Sum of the gate's committed offsets, without open transactions; -1 while Kafka does not respond."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._partitions = [TopicPartition(topics.RAW, number) for number in range(settings.kafka.partitions)]
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._partitions = [TopicPartition(topics.RAW, number) for number in range(settings.partitions)]
         self._consumer = Consumer(
             {
-                "bootstrap.servers": settings.kafka.bootstrap_servers,
+                "bootstrap.servers": settings.bootstrap_servers,
                 "group.id": topics.GATE_GROUP,
                 "enable.auto.commit": False,
                 # Because with read_committed the response waits for the end of a transaction in doubt.

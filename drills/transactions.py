@@ -8,7 +8,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from include.clients.kafka import create_consumer
 from include.contracts import topics
-from include.contracts.settings import Settings
+from include.contracts.settings import KafkaSettings
 
 POLL_MS = 500
 EMPTY_POLLS = 20
@@ -19,12 +19,12 @@ Offsets = dict[TopicPartition, int]
 class Transactions:
     """Reader of the gate's output partitions with both isolation levels."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
         self._partitions = [
             TopicPartition(topic, partition)
             for topic in (topics.VALID, topics.REJECTED)
-            for partition in range(settings.kafka.partitions)
+            for partition in range(settings.partitions)
         ]
         with _consumer(settings, "read_uncommitted") as consumer:
             self._start: Offsets = consumer.end_offsets(self._partitions)
@@ -70,5 +70,5 @@ class OpenTransaction:
         return any(end[partition] > stable[partition] for partition in self._partitions)
 
 
-def _consumer(settings: Settings, isolation: Isolation) -> KafkaConsumer:
-    return create_consumer(settings.kafka.bootstrap_servers, isolation_level=isolation, auto_offset_reset="latest")
+def _consumer(settings: KafkaSettings, isolation: Isolation) -> KafkaConsumer:
+    return create_consumer(settings.bootstrap_servers, isolation_level=isolation, auto_offset_reset="latest")

@@ -6,7 +6,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from drills.origins import read_backlog_origin
 from include.contracts import topics
-from include.contracts.settings import Settings
+from include.contracts.settings import KafkaSettings
 
 MAX_MESSAGES = 5_000
 POLL_TIMEOUT_S = 0.1
@@ -25,9 +25,9 @@ class PartialTransactionMonitor:
         comparisons: Comparisons of a partition. Without any, the monitor proves nothing.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
-        self._raw_partitions = [TopicPartition(topics.RAW, number) for number in range(settings.kafka.partitions)]
+        self._raw_partitions = [TopicPartition(topics.RAW, number) for number in range(settings.partitions)]
         self._stop_event = threading.Event()
         self._thread = threading.Thread(target=self._run, name="visibility", daemon=True)
         self._newest_offsets: dict[int, int] = {}
@@ -56,13 +56,13 @@ class PartialTransactionMonitor:
             group.close()
 
     def _read(self, reader: Consumer, group: Consumer) -> None:
-        reader.assign([TopicPartition(topics.VALID, number, 0) for number in range(self._settings.kafka.partitions)])
+        reader.assign([TopicPartition(topics.VALID, number, 0) for number in range(self._settings.partitions)])
         while not self._stop_event.is_set():
             messages = [message for message in reader.consume(MAX_MESSAGES, POLL_TIMEOUT_S) if message.error() is None]
             if not messages:
                 continue
             for message in messages:
-                partition, offset = read_backlog_origin(message, self._settings.kafka.partitions)
+                partition, offset = read_backlog_origin(message, self._settings.partitions)
                 self._newest_offsets[partition] = max(offset, self._newest_offsets.get(partition, -1))
             self._compare(group, {message.partition() or 0 for message in messages})
 
@@ -83,7 +83,7 @@ class PartialTransactionMonitor:
     def _consumer(self, group: str) -> Consumer:
         return Consumer(
             {
-                "bootstrap.servers": self._settings.kafka.bootstrap_servers,
+                "bootstrap.servers": self._settings.bootstrap_servers,
                 "group.id": group,
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from include.clients.elasticsearch import connect
 from include.contracts.errors import ShowroomError
-from include.contracts.settings import Settings
+from include.contracts.settings import ElasticsearchSettings
 from include.serving import queries
 
 SAMPLE_INTERVAL_S = 0.5
@@ -45,7 +45,7 @@ class Recovery(NamedTuple):
 class FreshnessMonitor:
     """Background sampling for the duration of a `with` block; failed requests leave gaps in the samples."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ElasticsearchSettings) -> None:
         self._settings = settings
         self._samples: list[Sample] = []
         self._stop_event = threading.Event()

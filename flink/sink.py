@@ -24,7 +24,7 @@ from flink.bulk import (
     parse_failed_response,
     split_in_half,
 )
-from include.contracts.settings import Settings
+from include.contracts.settings import ElasticsearchSettings, Settings
 
 THREADS = 2
 REQUEST_TIMEOUT_S = 60.0
@@ -85,7 +85,7 @@ class BulkSink:
 
     def __init__(self, settings: Settings, *, threads: int = THREADS) -> None:
         self._max_documents = settings.stream.bulk_max_documents
-        self._node = Urllib3HttpNode(_node_config(settings, threads))
+        self._node = Urllib3HttpNode(_node_config(settings.elasticsearch, threads))
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="bulk")
         self._stopped = threading.Event()
         self._backoff = Backoff(self._stopped.wait)
@@ -213,12 +213,12 @@ class BulkSink:
             raise InterruptedError("indexing failed: the sink was closed while it waited for Elasticsearch")
 
 
-def _node_config(settings: Settings, connections: int) -> NodeConfig:
+def _node_config(settings: ElasticsearchSettings, connections: int) -> NodeConfig:
     headers = {"content-type": "application/x-ndjson", "accept": "application/json"}
-    key = settings.elasticsearch.api_key.reveal()
+    key = settings.api_key.reveal()
     if key:
         headers["authorization"] = f"ApiKey {key}"
-    config: NodeConfig = url_to_node_config(settings.elasticsearch.url, use_default_ports_for_scheme=True)
+    config: NodeConfig = url_to_node_config(settings.url, use_default_ports_for_scheme=True)
     return config.replace(
         connections_per_node=connections, headers=HttpHeaders(headers), request_timeout=REQUEST_TIMEOUT_S
     )

@@ -3,7 +3,7 @@
 from flink.schema import INSTANT, flink_columns
 from include.contracts.index_documents import KPI_ALL, KpiMinute
 from include.contracts.session import VERSION, ValidSession
-from include.contracts.settings import Settings
+from include.contracts.settings import KafkaSettings, StreamSettings
 from include.contracts.topics import DEAD, KPI, KPI_GROUP, KPI_ROWS_GROUP, MAX_MESSAGE_BYTES, STREAM_GROUP, VALID
 
 INDEX_SESSIONS = "index_sessions"
@@ -26,7 +26,7 @@ _DAY_CHARACTERS = len("2026-11-23")
 _AROUND_CATEGORY = _MINUTE_CHARACTERS + _DAY_CHARACTERS + len("||")
 
 
-def tables(settings: Settings) -> list[str]:
+def tables(settings: KafkaSettings) -> list[str]:
     """Return the CREATE statements of all sources and sinks.
 
     Each source has its own consumer group, because sources of the same topic commit different offsets.
@@ -50,12 +50,16 @@ def tables(settings: Settings) -> list[str]:
     ]
 
 
-def inserts(settings: Settings) -> list[str]:
+def inserts(settings: StreamSettings) -> list[str]:
     """Return the INSERT statements of the job, one per pipeline."""
-    return [_dead_letters("valid_records", INDEX_SESSIONS), _kpi(settings), _dead_letters("kpi_records", INDEX_KPI)]
+    return [
+        _dead_letters("valid_records", INDEX_SESSIONS),
+        _kpi(settings),
+        _dead_letters("kpi_records", INDEX_KPI),
+    ]
 
 
-def kpi_query(settings: Settings) -> str:
+def kpi_query(settings: StreamSettings) -> str:
     """Return an updating query over `valid_sessions` for rows of KpiMinute, preceded by their id.
 
     The id contains the arrival date, so a late session adds a row and state older than the topic's retention can
@@ -88,7 +92,7 @@ FROM (
         user_id, duration_s,
         purchase.made AS made,
         CAST(purchase.amount AS DECIMAL(18, 4)) AS amount,
-        TIMESTAMPDIFF(SECOND, ended_at, received_at) > {settings.stream.lateness_threshold_s} AS late
+        TIMESTAMPDIFF(SECOND, ended_at, received_at) > {settings.lateness_threshold_s} AS late
       FROM valid_sessions
       WHERE v = {VERSION} AND session_id IS NOT NULL AND user_id IS NOT NULL
         AND started_at IS NOT NULL AND ended_at IS NOT NULL AND received_at IS NOT NULL
@@ -99,7 +103,7 @@ FROM (
 )"""
 
 
-def _kpi(settings: Settings) -> str:
+def _kpi(settings: StreamSettings) -> str:
     return f"INSERT INTO kpi_states {kpi_query(settings)}"
 
 
@@ -116,11 +120,11 @@ def _table(name: str, columns: str, options: dict[str, str]) -> str:
     return f"CREATE TEMPORARY TABLE {name} (\n  {columns}\n) WITH (\n  {listed}\n)"
 
 
-def _kafka(settings: Settings, topic: str) -> dict[str, str]:
-    return {"connector": "kafka", "topic": topic, "properties.bootstrap.servers": settings.kafka.bootstrap_servers}
+def _kafka(settings: KafkaSettings, topic: str) -> dict[str, str]:
+    return {"connector": "kafka", "topic": topic, "properties.bootstrap.servers": settings.bootstrap_servers}
 
 
-def _source(settings: Settings, topic: str, group: str, start: str) -> dict[str, str]:
+def _source(settings: KafkaSettings, topic: str, group: str, start: str) -> dict[str, str]:
     return _kafka(settings, topic) | {
         "properties.group.id": group,
         "properties.auto.offset.reset": "earliest",
@@ -135,7 +139,7 @@ _PRODUCER = {
 }
 
 
-def _upsert(settings: Settings) -> dict[str, str]:
+def _upsert(settings: KafkaSettings) -> dict[str, str]:
     return (
         _kafka(settings, KPI)
         | _PRODUCER

@@ -2,14 +2,14 @@
 
 from include.clients.airflow import AirflowApi, Login
 from include.contracts.errors import TerminalError
-from include.contracts.settings import Settings
+from include.contracts.settings import AirflowSettings
 from local.layout import Layout
 from local.servers.airflow import USER, VIEWER, read_keys
 
 
-def connect_airflow(settings: Settings, layout: Layout) -> AirflowApi:
+def connect_airflow(settings: AirflowSettings, layout: Layout) -> AirflowApi:
     """Return a client of a stack's Airflow with the administrator's login. Raises like `login`."""
-    return AirflowApi(settings.airflow.url, login(layout))
+    return AirflowApi(settings.url, login(layout))
 
 
 def login(layout: Layout) -> Login:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from include.contracts.errors import TerminalError
-from include.contracts.settings import Settings
+from include.contracts.settings import LocalSettings
 from local.project import state_dir
 
 STATE_VERSION = "2"
@@ -37,7 +37,7 @@ class Layout(NamedTuple):
     elasticsearch: Path
 
     @classmethod
-    def of(cls, settings: Settings) -> "Layout":
+    def of(cls, settings: LocalSettings) -> "Layout":
         """Return the folders of the stack of these settings without creating them."""
         return cls.below(state_dir(settings))
 

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from include.contracts.errors import SettingsError
-from include.contracts.settings import Settings
+from include.contracts.settings import LocalSettings, Settings
 
 # Not resolved, because ./showroom uses a link to a project folder whose path has spaces or non-ASCII characters.
 ROOT = Path(__file__).absolute().parents[1]
@@ -30,13 +30,13 @@ def load_settings() -> Settings:
     return Settings.from_env(os.environ)
 
 
-def state_dir(settings: Settings) -> Path:
+def state_dir(settings: LocalSettings) -> Path:
     """Return the absolute state folder of a stack.
 
     Raises:
         SettingsError: The path contains the project, has unsupported characters, or is too long.
     """
-    path, real = (ROOT / settings.local.state_dir).resolve(), ROOT.resolve()
+    path, real = (ROOT / settings.state_dir).resolve(), ROOT.resolve()
     if path.is_relative_to(real):
         path = ROOT / path.relative_to(real)
     if real.is_relative_to(path.resolve()):

@@ -67,7 +67,7 @@ class Stack:
 
     def __init__(self, settings: Settings, on_progress: OnProgress = _discard_progress) -> None:
         self.settings = settings
-        self.layout = Layout.of(settings)
+        self.layout = Layout.of(settings.local)
         self._on_progress = on_progress
         self._supervisor = Supervisor(self.layout)
 
@@ -88,9 +88,9 @@ class Stack:
         ensure_environment("flink", self._on_progress)
         with self._exclusive():
             self.layout.require_current_state()
-            gate.ensure_pseudonym_key(self.settings, self.layout)
+            gate.ensure_pseudonym_key(self.settings.gate, self.layout)
             airflow.ensure_keys(self.layout)
-            mlflow.ensure_keys(self.settings, self.layout)
+            mlflow.ensure_keys(self.settings.batch, self.layout)
             defined = self._define()
             expected = self._select(defined, programs)
             if any(program.name in AIRFLOW for program in expected):
@@ -105,7 +105,7 @@ class Stack:
             gates = [program for program in expected if program.name.startswith(gate.NAME)]
             self._start(servers, deadline_s)
             if any(program.name == "kafka" for program in servers):
-                ensure_topics(self.settings)
+                ensure_topics(self.settings.kafka)
             self._start(gates, deadline_s)
             # Last, because its DAGs need the other programs.
             self._start([program for program in expected if program.name in AIRFLOW], deadline_s)

@@ -13,7 +13,7 @@ from include.archive import store
 from include.clients import elasticsearch, redis
 from include.clients.flink import FlinkRest
 from include.contracts.errors import ShowroomError, TransientError
-from include.contracts.settings import Settings
+from include.contracts.settings import ElasticsearchSettings, FlinkSettings, MongodbSettings, Settings
 from include.gate.stats import GateStats, read_stats
 from include.serving import queries
 from include.supervise.stream_job import get_job_status
@@ -37,11 +37,13 @@ def gate(settings: Settings) -> RenderableType:
         redis.connect(settings.redis.url.reveal(), timeout_s=TIMEOUT_S) as client,
     ):
         report = read_stats(client, settings)
-        return Group(_title("gate"), _verdict_table(report), _user_table(report, _read_true_users(settings, report)))
+        return Group(
+            _title("gate"), _verdict_table(report), _user_table(report, _read_true_users(settings.mongodb, report))
+        )
     return unavailable[0]
 
 
-def archive(settings: Settings) -> RenderableType:
+def archive(settings: MongodbSettings) -> RenderableType:
     """Return sessions in MongoDB, undecodable records, expired offsets, and the time of the last write."""
     with _catch_unavailable("archive") as unavailable, store.connect(settings) as client:
         database = store.database(client, settings)
@@ -58,7 +60,7 @@ def archive(settings: Settings) -> RenderableType:
 
 def airflow(settings: Settings) -> RenderableType:
     """Return the URLs and logins of Airflow. The passwords are shown only once."""
-    layout = Layout.of(settings)
+    layout = Layout.of(settings.local)
     with _catch_unavailable("airflow") as unavailable:
         shown_file = layout.conf / SHOWN_FILE
         logins = {settings.airflow.url: login(layout), settings.airflow.url + LIVE: viewer_login(layout)}
@@ -74,14 +76,14 @@ def airflow(settings: Settings) -> RenderableType:
 
 def mlflow(settings: Settings) -> RenderableType:
     """Return the URL and login of MLflow."""
-    layout = Layout.of(settings)
+    layout = Layout.of(settings.local)
     key_file = layout.conf / mlflow_server.KEYS_FILE
     return Group(
         _title("mlflow"), Text(f"  {settings.mlflow.url} as {mlflow_server.USER}, its password is in {key_file}")
     )
 
 
-def stream(settings: Settings) -> RenderableType:
+def stream(settings: FlinkSettings) -> RenderableType:
     """Return the job's state, checkpoints and restarts."""
     with _catch_unavailable("stream") as unavailable, FlinkRest(settings) as flink:
         job = get_job_status(flink)
@@ -94,7 +96,7 @@ def stream(settings: Settings) -> RenderableType:
     return unavailable[0]
 
 
-def serving(settings: Settings) -> RenderableType:
+def serving(settings: ElasticsearchSettings) -> RenderableType:
     """Return the number of searchable documents by index, and the arrival of the newest session."""
     with _catch_unavailable("serving") as unavailable, elasticsearch.connect(settings) as client:
         counts = queries.counts(client)
@@ -108,7 +110,7 @@ def serving(settings: Settings) -> RenderableType:
     return unavailable[0]
 
 
-def _read_true_users(settings: Settings, report: GateStats) -> int | None:
+def _read_true_users(settings: MongodbSettings, report: GateStats) -> int | None:
     """Return the users by the ground truth; None if it misses a session, or while the archive is unavailable."""
     try:
         return unique_users(settings, report.verdicts.get(VALID, 0))

@@ -10,7 +10,7 @@ from include.clients.elasticsearch import connect
 from include.clients.errors import with_retries
 from include.clients.flink import FlinkRest
 from include.contracts.errors import NotReadyError
-from include.contracts.settings import Settings
+from include.contracts.settings import FlinkSettings, LocalSettings, Settings
 from include.contracts.stream import JOB_FILE
 from include.serving.templates import ensure_templates
 from include.supervise.decision_log import LockLease, require_supervisor_lock
@@ -38,12 +38,12 @@ def job_program() -> JobProgram:
     return JobProgram(jar=ensure_flink_jar(), root=str(ROOT), script=str(ROOT / JOB_FILE))
 
 
-def state_folder(settings: Settings) -> Path:
+def state_folder(settings: LocalSettings) -> Path:
     """Return the folder of the stack's checkpoints and savepoints."""
     return data_dir(Layout.of(settings))
 
 
-def supervise_folder(settings: Settings) -> Path:
+def supervise_folder(settings: LocalSettings) -> Path:
     """Return the folder of the supervisor's files."""
     return Layout.of(settings).data / "supervise"
 
@@ -54,7 +54,7 @@ def start_job(settings: Settings, *, restore: RestorePoint | None = None, deadli
     Raises:
         TransientError: Another command or the supervisor is changing the job, or Redis is unavailable.
     """
-    with require_supervisor_lock(settings) as lease:
+    with require_supervisor_lock(settings.redis) as lease:
         return _start(settings, restore, deadline_s, lease)
 
 
@@ -64,33 +64,33 @@ def resume_job(settings: Settings, *, deadline_s: float = START_DEADLINE_S) -> t
     Returns:
         Id of the job and the restore point.
     """
-    with require_supervisor_lock(settings) as lease:
-        restore = newest_restore_point(state_folder(settings))
+    with require_supervisor_lock(settings.redis) as lease:
+        restore = newest_restore_point(state_folder(settings.local))
         return _start(settings, restore, deadline_s, lease), restore
 
 
 def stop_job(settings: Settings, deadline_s: float) -> RestorePoint:
     """Stop the job with a savepoint and return the savepoint. Raises like `start_job`."""
-    with require_supervisor_lock(settings), FlinkRest(settings) as flink:
+    with require_supervisor_lock(settings.redis), FlinkRest(settings.flink) as flink:
         return stop_with_savepoint(flink, deadline_s)
 
 
 def cancel_job(settings: Settings, deadline_s: float, *, locked: bool = True) -> str:
     """Cancel the job immediately and return its id. Raises like `start_job`, unless `locked` is False."""
-    with require_supervisor_lock(settings) if locked else nullcontext(), FlinkRest(settings) as flink:
+    with require_supervisor_lock(settings.redis) if locked else nullcontext(), FlinkRest(settings.flink) as flink:
         return cancel(flink, deadline_s)
 
 
 def _start(settings: Settings, restore: RestorePoint | None, deadline_s: float, lease: LockLease) -> str:
-    with connect(settings) as client:
-        ensure_templates(client, settings)
-    with FlinkRest(settings) as flink:
+    with connect(settings.elasticsearch) as client:
+        ensure_templates(client, settings.elasticsearch)
+    with FlinkRest(settings.flink) as flink:
         job_id = submit(flink, job_program(), restore, lease)
         wait_running(flink, job_id, deadline_s)
     return job_id
 
 
-def wait_started(settings: Settings, deadline_s: float, check: Callable[[], None] = nothing) -> str:
+def wait_started(settings: FlinkSettings, deadline_s: float, check: Callable[[], None] = nothing) -> str:
     """Wait until the supervisor has started the job and a checkpoint is complete; return its id.
 
     Args:

@@ -38,7 +38,7 @@ class StageThroughput:
 
 def read_throughput(settings: Settings) -> dict[str, StageThroughput]:
     """Return the stages by process. A stage that cannot be read has a state instead of an error."""
-    return by_process(stages(settings, state_folder(settings)))
+    return by_process(stages(settings, state_folder(settings.local)))
 
 
 def by_process(stages: list[StageRow]) -> dict[str, StageThroughput]:

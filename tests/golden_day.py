@@ -66,7 +66,7 @@ def golden_day(settings: Settings) -> Day:
     synthesis = synthesize(Plan.of(settings, seed=11, start=START, end=END, sessions=SESSIONS, faults=faults))
     labelled_records = list(synthesis)
     extra = list(_unusual_sessions())
-    own = (msgspec.json.decode(record, type=ValidSession) for record in records(labelled_records, settings))
+    own = (msgspec.json.decode(record, type=ValidSession) for record in records(labelled_records, settings.gate))
     sessions = [*own, *extra]
     bulk = build_documents(sessions)
     return Day(synthesis.ground_truth, labelled_records, sessions, extra, bulk, _scores(bulk))

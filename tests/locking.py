@@ -11,7 +11,7 @@ from local.project import state_dir
 @contextmanager
 def turn(settings: Settings) -> Iterator[None]:
     """Lock the stack of these settings against other test runs; wait until it is unlocked."""
-    folder = state_dir(settings)
+    folder = state_dir(settings.local)
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "tests.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

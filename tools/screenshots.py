@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from playwright.sync_api import Browser, Error, Page, sync_playwright
 
 from include.contracts.errors import PrerequisiteError, TransientError
-from include.contracts.settings import Settings
+from include.contracts.settings import AirflowSettings
 from local.layout import Layout
 from local.servers import airflow
 
@@ -50,13 +50,13 @@ def chromium() -> Iterator[Browser]:
             browser.close()
 
 
-def log_in(browser: Browser, settings: Settings, layout: Layout) -> dict[str, Any]:
+def log_in(browser: Browser, settings: AirflowSettings, layout: Layout) -> dict[str, Any]:
     """What a browser keeps after a person has logged in to Airflow. Raises TransientError where Airflow is away."""
     keys = airflow.read_keys(layout)
     context = browser.new_context()
     try:
         page = context.new_page()
-        page.goto(settings.airflow.url)
+        page.goto(settings.url)
         page.locator('input[name="username"]').fill(airflow.USER)
         page.locator('input[name="password"]').fill(keys.password if keys else "")
         page.locator('button[type="submit"]').click()
@@ -64,9 +64,7 @@ def log_in(browser: Browser, settings: Settings, layout: Layout) -> dict[str, An
         return dict(context.storage_state())
     except Error as error:
         reason = str(error).splitlines()[0]
-        raise TransientError(
-            f"no login to Airflow at {settings.airflow.url} ({reason})", "run: ./showroom up"
-        ) from error
+        raise TransientError(f"no login to Airflow at {settings.url} ({reason})", "run: ./showroom up") from error
     finally:
         context.close()
 
@@ -79,7 +77,7 @@ def settle(page: Page) -> None:
 
 
 def take(
-    browser: Browser, settings: Settings, layout: Layout, folder: Path, on_progress: Callable[[str], None]
+    browser: Browser, settings: AirflowSettings, layout: Layout, folder: Path, on_progress: Callable[[str], None]
 ) -> list[Path]:
     """Take all pictures into a folder; the files. Raises TransientError where a page does not come up."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -87,7 +85,7 @@ def take(
     paths = []
     for picture in PICTURES:
         path = folder / picture.name
-        _take(browser, existing, f"{settings.airflow.url}/showroom/{picture.address}", picture.theme, path)
+        _take(browser, existing, f"{settings.url}/showroom/{picture.address}", picture.theme, path)
         on_progress(f"{path} ({path.stat().st_size / 1024:.0f} KiB)")
         paths.append(path)
     return paths

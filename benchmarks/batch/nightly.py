@@ -74,7 +74,7 @@ def run(
     steps = tuple(step or ARCHIVE_STEPS)
     window = f"{(END - timedelta(days=DAYS)).isoformat()}/{END.isoformat()}"
     out = ROOT / STATE / "run"
-    with _archive(settings) as server:
+    with _archive(settings.local) as server:
         ground_truth, filling = _fill(settings, sessions, seed)
         options = ["--window", window, "--out", str(out), "--oracle-auc", repr(ground_truth["roc_auc_admitted"])]
         options += [f"--only={kind}" for kind in only or ()]
@@ -166,7 +166,7 @@ def _private(released: dict[str, Any] | None) -> dict[str, float]:
 
 
 @contextlib.contextmanager
-def _archive(settings: Settings) -> Iterator[psutil.Process]:
+def _archive(settings: LocalSettings) -> Iterator[psutil.Process]:
     """Start a new and empty MongoDB stand-in; stop it and delete its data afterwards."""
     ensure_java(_log)
     layout = Layout.of(settings)

@@ -65,8 +65,8 @@ def reset_offsets(yes: Yes = False) -> None:
 @contextmanager
 def _database() -> Iterator[tuple[Settings, Database[Document]]]:
     settings = Settings.from_env(os.environ)
-    with store.connect(settings) as client:
-        yield settings, store.database(client, settings)
+    with store.connect(settings.mongodb) as client:
+        yield settings, store.database(client, settings.mongodb)
 
 
 def main() -> None:

@@ -67,9 +67,9 @@ def load(
     """
     began = time.monotonic()
     store = durable(database)
-    topic = describe(settings, topics.VALID)
+    topic = describe(settings.kafka, topics.VALID)
     positions = watermark.read(store, topics.VALID, topic.topic_id, topic.partitions)
-    bounds = source.bounds(settings, topics.VALID, topic.partitions)
+    bounds = source.bounds(settings.kafka, topics.VALID, topic.partitions)
     watermark.require_below(positions, bounds.ends, topics.VALID)
     gaps = _record_gaps(store, topic.topic_id, positions, bounds.beginnings, on_progress)
     positions |= {gap.partition: gap.end_offset for gap in gaps}

@@ -4,7 +4,7 @@ from pymongo.database import Database
 
 from include.archive import source, store, watermark
 from include.clients.mongodb import Document
-from include.contracts.settings import Settings
+from include.contracts.settings import KafkaSettings, Settings
 from include.contracts.topics import VALID
 
 TIMEOUT_S = 3.0
@@ -28,12 +28,12 @@ def partition_lag(settings: Settings, timeout_s: float = TIMEOUT_S) -> dict[int,
         TransientError: Kafka or MongoDB is unavailable, or the topic does not exist.
         TerminalError: a watermark belongs to an earlier topic of the same name, or exceeds the end.
     """
-    with store.connect(settings, timeout_s=timeout_s) as client:
-        return database_lag(settings, store.database(client, settings), timeout_s)
+    with store.connect(settings.mongodb, timeout_s=timeout_s) as client:
+        return database_lag(settings.kafka, store.database(client, settings.mongodb), timeout_s)
 
 
 def database_lag(
-    settings: Settings, database: Database[Document], timeout_s: float = source.REQUEST_S
+    settings: KafkaSettings, database: Database[Document], timeout_s: float = source.REQUEST_S
 ) -> dict[int, int]:
     """Return the same as `partition_lag`, for an open database."""
     # Read watermarks before ends, because a concurrent load may then only increase the result.

@@ -10,7 +10,7 @@ from kafka.protocol.consumer.offsets import IsolationLevel
 
 from include.clients.kafka import create_admin, create_consumer, translate_errors
 from include.contracts.errors import TransientError
-from include.contracts.settings import Settings
+from include.contracts.settings import KafkaSettings, Settings
 
 POLL_MS = 500
 STALL_TIMEOUT_S = 30.0
@@ -40,19 +40,25 @@ class Bounds(NamedTuple):
     ends: dict[int, int]
 
 
-def describe(settings: Settings, topic: str, timeout_s: float = REQUEST_S) -> TopicInfo:
+def describe(settings: KafkaSettings, topic: str, timeout_s: float = REQUEST_S) -> TopicInfo:
     """Return a topic's metadata. Raises TransientError if Kafka is unavailable or the topic does not exist."""
-    with translate_errors(f"describe {topic}", settings.kafka.bootstrap_servers), _admin(settings, timeout_s) as admin:
+    with (
+        translate_errors(f"describe {topic}", settings.bootstrap_servers),
+        _admin(settings, timeout_s) as admin,
+    ):
         result = admin.describe_topics([topic])[0]
     if result["error_code"] or not result["partitions"]:
         raise TransientError(f"topic {topic} does not exist", "./showroom up creates it")
     return TopicInfo(str(result["topic_id"]), len(result["partitions"]))
 
 
-def bounds(settings: Settings, topic: str, partitions: int, timeout_s: float = REQUEST_S) -> Bounds:
+def bounds(settings: KafkaSettings, topic: str, partitions: int, timeout_s: float = REQUEST_S) -> Bounds:
     """Return the first and the end offsets of a topic. Raises TransientError if Kafka is unavailable."""
     topic_partitions = [TopicPartition(topic, partition) for partition in range(partitions)]
-    with translate_errors(f"bounds of {topic}", settings.kafka.bootstrap_servers), _admin(settings, timeout_s) as admin:
+    with (
+        translate_errors(f"bounds of {topic}", settings.bootstrap_servers),
+        _admin(settings, timeout_s) as admin,
+    ):
         oldest, latest = (
             admin.list_partition_offsets(dict.fromkeys(topic_partitions, spec), IsolationLevel.READ_COMMITTED)
             for spec in (OffsetSpec.EARLIEST, OffsetSpec.LATEST)
@@ -74,7 +80,7 @@ class Source:
         self._topic = topic
         self._topic_partitions = [TopicPartition(topic, partition) for partition in partitions]
         with translate_errors("connect", settings.kafka.bootstrap_servers):
-            self._consumer = _consumer(settings)
+            self._consumer = _consumer(settings.kafka)
 
     def __enter__(self) -> "Source":
         return self
@@ -114,14 +120,14 @@ class Source:
                 )
 
 
-def _admin(settings: Settings, timeout_s: float) -> KafkaAdminClient:
+def _admin(settings: KafkaSettings, timeout_s: float) -> KafkaAdminClient:
     limit_ms = int(timeout_s * 1_000)
-    return create_admin(settings.kafka.bootstrap_servers, request_ms=limit_ms, bootstrap_ms=limit_ms)
+    return create_admin(settings.bootstrap_servers, request_ms=limit_ms, bootstrap_ms=limit_ms)
 
 
-def _consumer(settings: Settings) -> KafkaConsumer:
+def _consumer(settings: KafkaSettings) -> KafkaConsumer:
     return create_consumer(
-        settings.kafka.bootstrap_servers,
+        settings.bootstrap_servers,
         client_id="archive",
         # Never skip silently: an offset that is gone is an error here, and a recorded gap in the next run.
         auto_offset_reset="none",

@@ -9,7 +9,7 @@ from pymongo.database import Database
 from include.clients import mongodb
 from include.clients.mongodb import Client, Document, translate_errors
 from include.contracts.collections import SESSIONS
-from include.contracts.settings import Settings
+from include.contracts.settings import MongodbSettings
 
 CONNECT_MS = 5_000
 ANSWER_MS = 60_000
@@ -21,14 +21,14 @@ SESSION_INDEXES = (
 )
 
 
-def connect(settings: Settings, timeout_s: float | None = None) -> Client:
+def connect(settings: MongodbSettings, timeout_s: float | None = None) -> Client:
     """A client of the configured MongoDB; opens no connection yet. Close it after use.
 
     `timeout_s` limits each operation, for callers with a deadline. Raises TerminalError where the address is none.
     """
     limit_ms = None if timeout_s is None else int(timeout_s * 1_000)
     return mongodb.connect(
-        settings.mongodb.url.reveal(),
+        settings.url.reveal(),
         appname="showroom",
         server_selection_ms=limit_ms or CONNECT_MS,
         timeout_ms=limit_ms,
@@ -36,10 +36,10 @@ def connect(settings: Settings, timeout_s: float | None = None) -> Client:
     )
 
 
-def database(client: Client, settings: Settings) -> Database[Document]:
+def database(client: Client, settings: MongodbSettings) -> Database[Document]:
     """The archive's database, as `durable` makes it. Raises TerminalError for a name that cannot be one."""
     with translate_errors("open the database"):
-        return durable(client[settings.mongodb.database])
+        return durable(client[settings.database])
 
 
 def durable(plain: Database[Document]) -> Database[Document]:

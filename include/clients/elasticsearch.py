@@ -11,7 +11,7 @@ from tenacity import wait_exponential
 
 from include.clients.errors import MAX_REASON_CHARACTERS, unavailable, with_retries
 from include.contracts.errors import TerminalError, TransientError
-from include.contracts.settings import Settings
+from include.contracts.settings import ElasticsearchSettings
 
 TIMEOUT_S = 30.0
 BUSY_RETRY_S = 15.0
@@ -27,14 +27,12 @@ BUSY = frozenset(
 _T = TypeVar("_T")
 
 
-def connect(settings: Settings, *, timeout_s: float = TIMEOUT_S) -> Elasticsearch:
+def connect(settings: ElasticsearchSettings, *, timeout_s: float = TIMEOUT_S) -> Elasticsearch:
     """Return a client of the configured Elasticsearch with the configured API key. It connects with its first request.
 
     Close it after use.
     """
-    return open_client(
-        settings.elasticsearch.url, api_key=settings.elasticsearch.api_key.reveal() or None, timeout_s=timeout_s
-    )
+    return open_client(settings.url, api_key=settings.api_key.reveal() or None, timeout_s=timeout_s)
 
 
 def open_client(

@@ -12,7 +12,7 @@ import msgspec
 
 from include.clients.errors import unavailable
 from include.contracts.errors import TerminalError, TransientError
-from include.contracts.settings import Settings
+from include.contracts.settings import FlinkSettings
 
 TIMEOUT_S = 10.0
 # Long, because Flink's client needs seconds to plan the job, on a busy machine tens of seconds.
@@ -181,9 +181,9 @@ class FlinkRest:
     """
 
     def __init__(
-        self, settings: Settings, transport: httpx.BaseTransport | None = None, timeout_s: float = TIMEOUT_S
+        self, settings: FlinkSettings, transport: httpx.BaseTransport | None = None, timeout_s: float = TIMEOUT_S
     ) -> None:
-        self._http = httpx.Client(base_url=settings.flink.url, timeout=timeout_s, transport=transport)
+        self._http = httpx.Client(base_url=settings.url, timeout=timeout_s, transport=transport)
 
     def __enter__(self) -> Self:
         return self

@@ -7,7 +7,7 @@ import redis
 
 from include.contracts import redis_keys
 from include.contracts.errors import TerminalError
-from include.contracts.settings import Settings
+from include.contracts.settings import KafkaSettings, Settings
 from include.gate.pseudonym import V4_PREFIX, V6_PREFIX, key_check, network_of, pseudonymizer
 
 
@@ -43,7 +43,7 @@ def block_user(client: "redis.Redis", settings: Settings, user_id: str, *, lift:
     return _write(client, names, pseudonym(user_id), lift)
 
 
-def block_network(client: "redis.Redis", settings: Settings, ip: str, *, lift: bool = False) -> Change:
+def block_network(client: "redis.Redis", settings: KafkaSettings, ip: str, *, lift: bool = False) -> Change:
     """Block the network of an address, or lift the block; see `parse_network` for what `ip` may be.
 
     Raises:
@@ -52,15 +52,15 @@ def block_network(client: "redis.Redis", settings: Settings, ip: str, *, lift: b
     network = parse_network(ip)
     return _write(
         client,
-        [redis_keys.blocked_networks(partition) for partition in range(settings.kafka.partitions)],
+        [redis_keys.blocked_networks(partition) for partition in range(settings.partitions)],
         network,
         lift,
     )
 
 
-def read_block_list(client: "redis.Redis", settings: Settings) -> BlockList:
+def read_block_list(client: "redis.Redis", settings: KafkaSettings) -> BlockList:
     """Return every blocked user and network of all partitions."""
-    partitions = range(settings.kafka.partitions)
+    partitions = range(settings.partitions)
     users = client.sunion([redis_keys.blocked_users(partition) for partition in partitions])
     networks = client.sunion([redis_keys.blocked_networks(partition) for partition in partitions])
     return BlockList(sorted(map(_text, users)), sorted(map(_text, networks)))

@@ -38,7 +38,7 @@ class Gate:
         parts: GateParts | None = None,
     ) -> None:
         self._parts = parts or connect_parts(settings, index, stop)
-        self._limits = Limits.of(settings)
+        self._limits = Limits.of(settings.gate)
         self._batch = settings.gate.batch_size
         self._metrics = metrics or GateMetrics()
         self._name = f"gate-{index}"

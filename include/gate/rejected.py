@@ -16,7 +16,7 @@ from kafka.partitioner.default import murmur2
 
 from include.clients.confluent_kafka import translate_errors
 from include.contracts import topics
-from include.contracts.settings import Settings
+from include.contracts.settings import KafkaSettings
 from include.gate.redact import decode_object, redact_identifier, redact_text
 from include.gate.rejected_consumer import open_consumer, read_bounds
 
@@ -68,7 +68,7 @@ class SearchResult(NamedTuple):
     back_to: datetime | None
 
 
-def find_rejected(settings: Settings, query: Query, timeout_s: float = TIMEOUT_S) -> SearchResult:
+def find_rejected(settings: KafkaSettings, query: Query, timeout_s: float = TIMEOUT_S) -> SearchResult:
     """Search rejected records, newest first.
 
     Args:
@@ -84,7 +84,7 @@ def find_rejected(settings: Settings, query: Query, timeout_s: float = TIMEOUT_S
     """
     deadline = time.monotonic() + timeout_s
     with (
-        translate_errors(f"search of {topics.REJECTED}", settings.kafka.bootstrap_servers),
+        translate_errors(f"search of {topics.REJECTED}", settings.bootstrap_servers),
         open_consumer(settings) as consumer,
     ):
         search = _Search(consumer, query, deadline, read_bounds(consumer, query.since))

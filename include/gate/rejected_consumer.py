@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, TopicPartition
 from include.clients.confluent_kafka import create_consumer
 from include.contracts import topics
 from include.contracts.errors import TransientError
-from include.contracts.settings import Settings
+from include.contracts.settings import KafkaSettings
 
 REQUEST_TIMEOUT_S = 2.0
 QUEUE_KBYTES = 32 * 1024
@@ -41,10 +41,10 @@ def read_bounds(consumer: Consumer, since: datetime | None) -> dict[int, tuple[i
 
 
 @contextmanager
-def open_consumer(settings: Settings) -> Iterator[Consumer]:
+def open_consumer(settings: KafkaSettings) -> Iterator[Consumer]:
     """A consumer that belongs to no group and commits nothing."""
     consumer = create_consumer(
-        settings.kafka.bootstrap_servers,
+        settings.bootstrap_servers,
         "rejected",
         {
             # The client demands a name; nothing joins this group and nothing is committed.

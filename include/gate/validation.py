@@ -13,7 +13,7 @@ import msgspec
 
 from include.contracts.reject_reasons import Reason
 from include.contracts.session import VERSION, Device, Location, Purchase, Session, User, View
-from include.contracts.settings import Settings
+from include.contracts.settings import GateSettings
 from include.gate.pseudonym import network_of
 
 DETAIL_LENGTH = 300
@@ -60,13 +60,13 @@ class Limits:
     max_clicks_per_s: float
 
     @classmethod
-    def of(cls, settings: Settings) -> "Limits":
+    def of(cls, settings: GateSettings) -> "Limits":
         """The limits out of the settings."""
         return cls(
-            max_record_bytes=settings.gate.max_record_bytes,
-            future_s=settings.gate.max_future_s,
-            past_s=settings.gate.max_past_days * _DAY_S,
-            max_clicks_per_s=settings.gate.max_clicks_per_s,
+            max_record_bytes=settings.max_record_bytes,
+            future_s=settings.max_future_s,
+            past_s=settings.max_past_days * _DAY_S,
+            max_clicks_per_s=settings.max_clicks_per_s,
         )
 
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from include.contracts.errors import ShowroomError
-from include.contracts.settings import Settings
+from include.contracts.settings import KafkaSettings, Settings
 from include.ingest.expected_counts import ExpectedCounts
 from include.ingest.generator import synthesize
 from include.ingest.labelled_record import LabelledRecord
@@ -67,7 +67,7 @@ def synthetic(  # noqa: PLR0913, PLR0917 -- a command has as many arguments as o
     plan = _plan(settings, seed, start, end, days, sessions, faults, now)
     plan.check_clock(now)
     shop = synthesize(plan)
-    sent = _send(settings, shop, f"{sessions} visits", None, rate, "fast" if dry_run else pace, dry_run)
+    sent = _send(settings.kafka, shop, f"{sessions} visits", None, rate, "fast" if dry_run else pace, dry_run)
     if ledger is not None:
         shop.ground_truth.save(ledger)
     _show(shop.ground_truth.expected, sent, {"visits planned": sessions, **shop.ground_truth.injected})
@@ -85,7 +85,7 @@ def replay_command(
     """Send the sessions of a real shop's log."""
     settings = Settings.from_env(os.environ)
     log = replay(path, Limits.of(settings), format=format, limit=limit)
-    sent = _send(settings, log, path.name, limit, rate, "fast", dry_run)
+    sent = _send(settings.kafka, log, path.name, limit, rate, "fast", dry_run)
     if report is not None:
         report.write_bytes(msgspec.json.format(msgspec.json.encode(log.report), indent=1) + b"\n")
     result = log.report
@@ -132,7 +132,7 @@ def _utc(instant: datetime) -> datetime:
 
 
 def _send(
-    settings: Settings,
+    settings: KafkaSettings,
     labelled_records: Iterable[LabelledRecord],
     label: str,
     total: int | None,

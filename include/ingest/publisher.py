@@ -15,7 +15,7 @@ from tenacity import wait_exponential
 from include.clients.errors import with_retries
 from include.clients.kafka import create_producer
 from include.contracts.errors import SettingsError, TransientError
-from include.contracts.settings import Settings
+from include.contracts.settings import KafkaSettings
 from include.contracts.topics import RAW
 from include.ingest.labelled_record import LabelledRecord, partition_of
 
@@ -61,7 +61,7 @@ class DeliveryError(TransientError):
 
 
 def publish(
-    settings: Settings,
+    settings: KafkaSettings,
     labelled_records: Iterable[LabelledRecord],
     *,
     rate: float | None = None,
@@ -91,7 +91,7 @@ def publish(
         producer.close(timeout=ACK_LOG_INTERVAL_S)
 
 
-def _connect(settings: Settings, patience_s: float) -> KafkaProducer:
+def _connect(settings: KafkaSettings, patience_s: float) -> KafkaProducer:
     """An idempotent producer, as soon as Kafka is there."""
     try:
         return with_retries(
@@ -100,18 +100,18 @@ def _connect(settings: Settings, patience_s: float) -> KafkaProducer:
             deadline_s=patience_s,
             retry_on=KafkaError,
             before_sleep=lambda state: log.warning(
-                "waiting for Kafka: bootstrap=%s attempt=%d", settings.kafka.bootstrap_servers, state.attempt_number
+                "waiting for Kafka: bootstrap=%s attempt=%d", settings.bootstrap_servers, state.attempt_number
             ),
         )
     except KafkaError as error:
         raise DeliveryError(
-            f"publication failed: Kafka at {settings.kafka.bootstrap_servers} is unavailable ({error})", REMEDY_AWAY
+            f"publication failed: Kafka at {settings.bootstrap_servers} is unavailable ({error})", REMEDY_AWAY
         ) from error
 
 
-def _producer(settings: Settings, patience_s: float) -> KafkaProducer:
+def _producer(settings: KafkaSettings, patience_s: float) -> KafkaProducer:
     return create_producer(
-        settings.kafka.bootstrap_servers,
+        settings.bootstrap_servers,
         client_id="ingest",
         acks="all",
         enable_idempotence=True,
@@ -126,14 +126,14 @@ def _producer(settings: Settings, patience_s: float) -> KafkaProducer:
     )
 
 
-def _partitions(producer: KafkaProducer, settings: Settings) -> int:
+def _partitions(producer: KafkaProducer, settings: KafkaSettings) -> int:
     try:
         count = len(producer.partitions_for(RAW))
     except KafkaError as error:
         raise DeliveryError(f"topic {RAW} is not there ({error})", REMEDY_AWAY) from error
-    if count != settings.kafka.partitions:
+    if count != settings.partitions:
         raise SettingsError(
-            f"topic {RAW} has {count} partitions, SHOWROOM_KAFKA_PARTITIONS says {settings.kafka.partitions}",
+            f"topic {RAW} has {count} partitions, SHOWROOM_KAFKA_PARTITIONS says {settings.partitions}",
             "set it to what the topic has: verdicts depend on it",
         )
     return count

@@ -17,7 +17,7 @@ from tenacity import RetryCallState, wait_fixed
 from include.clients import elasticsearch, kafka
 from include.clients.errors import with_retries
 from include.contracts.errors import SettingsError, ShowroomError, TransientError
-from include.contracts.settings import Settings
+from include.contracts.settings import ElasticsearchSettings, KafkaSettings, Settings
 from include.provision.api_keys import Logins, ensure_access
 from include.provision.topics import ensure_topics
 from include.serving.templates import ensure_templates
@@ -37,26 +37,26 @@ def provision(settings: Settings, logins: Logins | None = None, deadline_s: floa
         TransientError: A server is unavailable past the deadline.
         TerminalError: A server rejects a request.
     """
-    created = _with_retries(lambda: _topics(settings), deadline_s)
+    created = _with_retries(lambda: _topics(settings.kafka), deadline_s)
     _log.info("topics exist; created: %s", ", ".join(created) or "none")
-    with _client(settings, logins) as client:
+    with _client(settings.elasticsearch, logins) as client:
         _with_retries(lambda: _require_health(client), deadline_s)
-        ensure_templates(client, settings)
+        ensure_templates(client, settings.elasticsearch)
         _log.info("index templates exist")
         if logins is not None:
-            created = ensure_access(client, settings, logins)
+            created = ensure_access(client, settings.elasticsearch, logins)
             _log.info("Kibana's password is set, API keys exist; created: %s", ", ".join(created) or "none")
 
 
-def _client(settings: Settings, logins: Logins | None) -> Elasticsearch:
+def _client(settings: ElasticsearchSettings, logins: Logins | None) -> Elasticsearch:
     if logins is None:
         return elasticsearch.connect(settings)
     login = ("elastic", logins.elastic.reveal())
-    return elasticsearch.open_client(settings.elasticsearch.url, login=login)
+    return elasticsearch.open_client(settings.url, login=login)
 
 
-def _topics(settings: Settings) -> list[str]:
-    with kafka.translate_errors("creation of the topics", settings.kafka.bootstrap_servers, "see that it runs"):
+def _topics(settings: KafkaSettings) -> list[str]:
+    with kafka.translate_errors("creation of the topics", settings.bootstrap_servers, "see that it runs"):
         return ensure_topics(settings)
 
 

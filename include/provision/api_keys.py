@@ -9,7 +9,7 @@ from elasticsearch import Elasticsearch
 from include.clients.elasticsearch import open_client, translate_errors
 from include.contracts.index_documents import INDICES, NEIGHBOURS_ALIAS, PIPELINE, STREAM_INDICES, index_pattern
 from include.contracts.setting import Secret
-from include.contracts.settings import Settings
+from include.contracts.settings import ElasticsearchSettings
 
 KEY_FILE_MODE = 0o600
 UNAUTHORIZED, NOT_FOUND = 401, 404
@@ -54,7 +54,7 @@ class Logins(NamedTuple):
         return cls(Secret(elastic), Secret(kibana_system), {"stream": stream_key_file, "airflow": airflow_key_file})
 
 
-def ensure_access(client: Elasticsearch, settings: Settings, logins: Logins) -> list[str]:
+def ensure_access(client: Elasticsearch, settings: ElasticsearchSettings, logins: Logins) -> list[str]:
     """Set Kibana's password and ensure the API keys; return the names of the created keys.
 
     A valid key gets the role of this version. An invalid or missing key is replaced, and all other keys of its name
@@ -87,13 +87,13 @@ def ensure_access(client: Elasticsearch, settings: Settings, logins: Logins) -> 
     return created
 
 
-def _find_key_id(settings: Settings, name: str, file: Path) -> str:
+def _find_key_id(settings: ElasticsearchSettings, name: str, file: Path) -> str:
     """Return the id of the key in a file; empty if there is none or Elasticsearch rejects it."""
     key = file.read_text().strip() if file.exists() else ""
     if not key:
         return ""
     with (
-        open_client(settings.elasticsearch.url, api_key=key, timeout_s=TEST_TIMEOUT_S, max_retries=3) as client,
+        open_client(settings.url, api_key=key, timeout_s=TEST_TIMEOUT_S, max_retries=3) as client,
         translate_errors(f"test of the key of {name}"),
     ):
         response = client.options(ignore_status=UNAUTHORIZED).security.authenticate()

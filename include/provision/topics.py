@@ -9,7 +9,7 @@ from tenacity import wait_fixed
 from include.clients.errors import with_retries
 from include.clients.kafka import create_admin
 from include.contracts.errors import NotReadyError, TerminalError
-from include.contracts.settings import Settings
+from include.contracts.settings import KafkaSettings
 from include.contracts.topics import TOPICS
 
 TIMEOUT_MS = 30_000
@@ -19,7 +19,7 @@ RETENTION = "retention.ms"
 _log = logging.getLogger("showroom.topics")
 
 
-def ensure_topics(settings: Settings) -> list[str]:
+def ensure_topics(settings: KafkaSettings) -> list[str]:
     """Create missing topics and correct the retention of the others; return the names of the created topics.
 
     The number of partitions cannot change once a topic exists, because user keys map to partitions and the gate
@@ -28,15 +28,13 @@ def ensure_topics(settings: Settings) -> list[str]:
     Raises:
         TerminalError: Kafka rejects a retention, or a topic has another number of partitions.
     """
-    admin = create_admin(settings.kafka.bootstrap_servers, request_ms=TIMEOUT_MS)
+    admin = create_admin(settings.bootstrap_servers, request_ms=TIMEOUT_MS)
     try:
         present = set(admin.list_topics())
         missing = [topic for topic in TOPICS if topic.name not in present]
         for topic in missing:
-            config = topic.config(settings.kafka.replication_factor)
-            expected = NewTopic(
-                topic.name, settings.kafka.partitions, settings.kafka.replication_factor, topic_configs=config
-            )
+            config = topic.config(settings.replication_factor)
+            expected = NewTopic(topic.name, settings.partitions, settings.replication_factor, topic_configs=config)
             try:
                 admin.create_topics([expected])
             except TopicAlreadyExistsError:
@@ -74,10 +72,10 @@ def _correct_retention(admin: KafkaAdminClient) -> None:
         _log.warning("%s: retention changed from %s ms to %s ms", name, actual[name], incorrect[name])
 
 
-def _require_partitions(counts: dict[str, int], settings: Settings) -> None:
-    incorrect = [f"{name} has {count}" for name, count in sorted(counts.items()) if count != settings.kafka.partitions]
+def _require_partitions(counts: dict[str, int], settings: KafkaSettings) -> None:
+    incorrect = [f"{name} has {count}" for name, count in sorted(counts.items()) if count != settings.partitions]
     if incorrect:
         raise TerminalError(
-            f"SHOWROOM_KAFKA_PARTITIONS is {settings.kafka.partitions}, but {', '.join(incorrect)} partitions",
+            f"SHOWROOM_KAFKA_PARTITIONS is {settings.partitions}, but {', '.join(incorrect)} partitions",
             "set it to what the topics have, or empty the stack with ./showroom down --volumes --yes",
         )

@@ -6,7 +6,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from include.clients.kafka import create_consumer, translate_errors
 from include.contracts.dead_letters import StoredDeadLetter, decode
-from include.contracts.settings import Settings
+from include.contracts.settings import KafkaSettings
 from include.contracts.topics import DEAD
 
 TIMEOUT_MS = 10_000
@@ -14,14 +14,14 @@ MAX_EMPTY_POLLS = 3
 POLL_MS = 1_000
 
 
-def newest_dead_letters(settings: Settings, limit: int) -> list[tuple[datetime, StoredDeadLetter]]:
+def newest_dead_letters(settings: KafkaSettings, limit: int) -> list[tuple[datetime, StoredDeadLetter]]:
     """Return the newest dead letters with their times of arrival, newest first; records that are none are left out.
 
     Raises:
         TransientError: Kafka is unavailable.
     """
-    partitions = [TopicPartition(DEAD, number) for number in range(settings.kafka.partitions)]
-    servers = settings.kafka.bootstrap_servers
+    partitions = [TopicPartition(DEAD, number) for number in range(settings.partitions)]
+    servers = settings.bootstrap_servers
     with (
         translate_errors("read dead letters", servers),
         create_consumer(servers, bootstrap_timeout_ms=TIMEOUT_MS) as consumer,

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from include.clients.elasticsearch import translate_errors
 from include.contracts.errors import TerminalError, TransientError
 from include.contracts.index_documents import COUNTED, PIPELINE, PipelineEvent, index_name, index_pattern
-from include.contracts.settings import Settings
+from include.contracts.settings import ElasticsearchSettings
 from include.serving.templates import ensure_templates
 
 TIMEOUT_S = 5.0
@@ -37,7 +37,7 @@ class Counter(NamedTuple):
         return cls(event.kind, event.stage, event.name)
 
 
-def write_events(client: Elasticsearch, settings: Settings, events: Sequence[PipelineEvent]) -> int:
+def write_events(client: Elasticsearch, settings: ElasticsearchSettings, events: Sequence[PipelineEvent]) -> int:
     """Store events and return their number. Storing an event again replaces it.
 
     Creates the index templates if they are missing.

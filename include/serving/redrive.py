@@ -24,7 +24,7 @@ from include.clients.errors import with_retries
 from include.contracts.dead_letters import DOCUMENT_ERRORS, DeadLetter, Origin, StoredDeadLetter, decode
 from include.contracts.errors import TransientError
 from include.contracts.index_documents import TIME_FIELD, index_name
-from include.contracts.settings import Settings
+from include.contracts.settings import KafkaSettings
 from include.contracts.topics import DEAD, REDRIVE_GROUP
 
 MAX_BATCH_RECORDS = 200
@@ -60,7 +60,7 @@ class Summary:
         return redrivable
 
 
-def survey(settings: Settings) -> Summary:
+def survey(settings: KafkaSettings) -> Summary:
     """Count what a redrive would do, and change nothing. Raises TransientError while Kafka is unavailable."""
     summary = Summary()
     with _connected(settings) as consumer:
@@ -69,7 +69,7 @@ def survey(settings: Settings) -> Summary:
     return summary
 
 
-def redrive(settings: Settings, client: Elasticsearch, on_progress: Progress) -> Summary:
+def redrive(settings: KafkaSettings, client: Elasticsearch, on_progress: Progress) -> Summary:
     """Index the documents of all dead letters that were not redriven before.
 
     A dead letter that is rejected again is appended to its partition with the new reason, for the next redrive.
@@ -155,7 +155,7 @@ def _bulk(client: Elasticsearch, dead_letters: Iterable[DeadLetter]) -> list[dic
     return [next(iter(item.values())) for item in response["items"]]
 
 
-def _batches(consumer: KafkaConsumer, settings: Settings) -> Iterator[tuple[list[StoredDeadLetter], Offsets]]:
+def _batches(consumer: KafkaConsumer, settings: KafkaSettings) -> Iterator[tuple[list[StoredDeadLetter], Offsets]]:
     """Yield dead letters that were not redriven before, up to the current ends; each batch with its end offsets."""
     partitions = _dead_letter_partitions(settings)
     begins, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
@@ -189,10 +189,10 @@ def _undecodable(record: Any) -> DeadLetter:
 
 
 @contextmanager
-def _connected(settings: Settings) -> Iterator[KafkaConsumer]:
-    with kafka.translate_errors("redrive", settings.kafka.bootstrap_servers):
+def _connected(settings: KafkaSettings) -> Iterator[KafkaConsumer]:
+    with kafka.translate_errors("redrive", settings.bootstrap_servers):
         consumer = kafka.create_consumer(
-            settings.kafka.bootstrap_servers,
+            settings.bootstrap_servers,
             group=REDRIVE_GROUP,
             isolation_level="read_uncommitted",
             bootstrap_timeout_ms=BOOTSTRAP_MS,
@@ -204,8 +204,8 @@ def _connected(settings: Settings) -> Iterator[KafkaConsumer]:
 
 
 @contextmanager
-def _producer(settings: Settings) -> Iterator[KafkaProducer]:
-    producer = kafka.create_producer(settings.kafka.bootstrap_servers, bootstrap_timeout_ms=BOOTSTRAP_MS)
+def _producer(settings: KafkaSettings) -> Iterator[KafkaProducer]:
+    producer = kafka.create_producer(settings.bootstrap_servers, bootstrap_timeout_ms=BOOTSTRAP_MS)
     try:
         yield producer
     finally:
@@ -226,8 +226,8 @@ def _append_rejected(producer: KafkaProducer, rejected: Iterable[tuple[StoredDea
         future.get(timeout=REQUEST_MS / 1_000)
 
 
-def _dead_letter_partitions(settings: Settings) -> list[TopicPartition]:
-    return [TopicPartition(DEAD, partition) for partition in range(settings.kafka.partitions)]
+def _dead_letter_partitions(settings: KafkaSettings) -> list[TopicPartition]:
+    return [TopicPartition(DEAD, partition) for partition in range(settings.partitions)]
 
 
 def _instant(text: str) -> datetime:

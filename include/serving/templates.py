@@ -10,12 +10,12 @@ from elasticsearch import Elasticsearch
 from include.clients.elasticsearch import translate_errors
 from include.contracts.errors import TerminalError
 from include.contracts.index_documents import INDICES, index_pattern, mapping
-from include.contracts.settings import Settings
+from include.contracts.settings import ElasticsearchSettings
 
 PRIORITY = 100
 
 
-def template_body(alias: str, settings: Settings) -> dict[str, Any]:
+def template_body(alias: str, settings: ElasticsearchSettings) -> dict[str, Any]:
     """Return the composable index template of one alias."""
     return {
         "index_patterns": [index_pattern(alias)],
@@ -23,10 +23,10 @@ def template_body(alias: str, settings: Settings) -> dict[str, Any]:
         "template": {
             "settings": {
                 "index": {
-                    "number_of_shards": settings.elasticsearch.shards,
-                    "number_of_replicas": settings.elasticsearch.replicas,
+                    "number_of_shards": settings.shards,
+                    "number_of_replicas": settings.replicas,
                     **_refresh(settings),
-                    "translog": {"durability": settings.elasticsearch.translog_durability},
+                    "translog": {"durability": settings.translog_durability},
                 }
             },
             "mappings": mapping(INDICES[alias]),
@@ -35,7 +35,7 @@ def template_body(alias: str, settings: Settings) -> dict[str, Any]:
     }
 
 
-def ensure_templates(client: Elasticsearch, settings: Settings) -> None:
+def ensure_templates(client: Elasticsearch, settings: ElasticsearchSettings) -> None:
     """Create or replace the templates of all indices, and add missing fields to existing indices.
 
     Raises:
@@ -76,12 +76,12 @@ def _add_fields(client: Elasticsearch, alias: str) -> None:
             client.indices.put_mapping(index=name, properties=missing)
 
 
-def _refresh(settings: Settings) -> dict[str, str]:
+def _refresh(settings: ElasticsearchSettings) -> dict[str, str]:
     """Return the refresh setting: Elasticsearch's default unless an interval is set.
 
     By default Elasticsearch refreshes an index every second while it is searched. After 30 s without a search it
     refreshes only on the next search, which waits for it. Any explicit interval disables this search-idle mode, and
     refreshes become a large part of the load at thousands of documents a second.
     """
-    interval_s = settings.elasticsearch.refresh_interval_s
+    interval_s = settings.refresh_interval_s
     return {"refresh_interval": f"{interval_s}s"} if interval_s else {}

@@ -12,7 +12,7 @@ from tenacity import wait_fixed
 from include.clients.errors import with_retries
 from include.clients.kafka import create_admin, translate_errors
 from include.contracts import topics
-from include.contracts.settings import Settings
+from include.contracts.settings import KafkaSettings
 from include.supervise.observation import KafkaState
 from include.supervise.visible_records import visible_records
 
@@ -25,13 +25,13 @@ COMMITS = "__consumer_offsets"
 Readers = Mapping[str, list[TopicPartition]]
 
 
-def probe_kafka(settings: Settings) -> KafkaState:
+def probe_kafka(settings: KafkaSettings) -> KafkaState:
     """Return the ends of the topics and the lags of their groups. Raises the client's errors."""
     limit_ms = int(REQUEST_TIMEOUT_S * 1_000)
-    with create_admin(settings.kafka.bootstrap_servers, request_ms=limit_ms, bootstrap_ms=limit_ms) as admin:
+    with create_admin(settings.bootstrap_servers, request_ms=limit_ms, bootstrap_ms=limit_ms) as admin:
         names = (topics.RAW, topics.VALID, topics.REJECTED, topics.DEAD)
         topic_partitions = {
-            name: [TopicPartition(name, number) for number in range(settings.kafka.partitions)] for name in names
+            name: [TopicPartition(name, number) for number in range(settings.partitions)] for name in names
         }
         all_partitions = [topic_partition for name in names for topic_partition in topic_partitions[name]]
         ends = _offsets(admin, all_partitions, OffsetSpec.LATEST)
@@ -79,11 +79,11 @@ class GroupOffset(NamedTuple):
     end: int
 
 
-def group_offsets(settings: Settings, group: str, topic: str) -> list[GroupOffset]:
+def group_offsets(settings: KafkaSettings, group: str, topic: str) -> list[GroupOffset]:
     """Return the offsets of a group for all partitions of a topic. Raises TransientError without Kafka."""
     limit_ms = int(REQUEST_TIMEOUT_S * 1_000)
-    topic_partitions = [TopicPartition(topic, number) for number in range(settings.kafka.partitions)]
-    servers = settings.kafka.bootstrap_servers
+    topic_partitions = [TopicPartition(topic, number) for number in range(settings.partitions)]
+    servers = settings.bootstrap_servers
     with (
         translate_errors("read offsets", servers),
         create_admin(servers, request_ms=limit_ms, bootstrap_ms=limit_ms) as admin,

@@ -13,7 +13,7 @@ import redis
 from include.clients.redis import connect, translate_errors
 from include.contracts import redis_keys
 from include.contracts.errors import TransientError
-from include.contracts.settings import Settings
+from include.contracts.settings import RedisSettings
 from include.supervise.observation import Observation
 from include.supervise.policy import Decision
 
@@ -62,7 +62,7 @@ class DecisionRecord(msgspec.Struct, frozen=True):
 class DecisionLog:
     """The decisions of all supervisors, in order. Every call raises TransientError while Redis is unavailable."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: RedisSettings) -> None:
         self._redis = _connect(settings)
 
     def __enter__(self) -> Self:
@@ -139,7 +139,7 @@ class LockLease:
 
 
 @contextmanager
-def supervisor_lock(settings: Settings) -> Iterator[LockLease | None]:
+def supervisor_lock(settings: RedisSettings) -> Iterator[LockLease | None]:
     """Yield the lock, or None while another supervisor has it. Raises TransientError while Redis is unavailable.
 
     The lock is renewed until the block ends. A supervisor that dies loses it after LOCK_MS.
@@ -162,7 +162,7 @@ def supervisor_lock(settings: Settings) -> Iterator[LockLease | None]:
 
 
 @contextmanager
-def require_supervisor_lock(settings: Settings) -> Iterator[LockLease]:
+def require_supervisor_lock(settings: RedisSettings) -> Iterator[LockLease]:
     """Yield the lock, for the commands of a person and for Airflow's operators.
 
     Raises TransientError while another supervisor has it or Redis is unavailable.
@@ -200,5 +200,5 @@ def _decode(fields: dict[bytes, bytes]) -> DecisionRecord | None:
         return None
 
 
-def _connect(settings: Settings) -> "redis.Redis":
-    return connect(settings.redis.url.reveal(), timeout_s=TIMEOUT_S)
+def _connect(settings: RedisSettings) -> "redis.Redis":
+    return connect(settings.url.reveal(), timeout_s=TIMEOUT_S)

@@ -10,7 +10,7 @@ import msgspec
 from include.contracts.errors import TerminalError
 from include.contracts.health import ELASTICSEARCH_PATH, check_elasticsearch
 from include.contracts.index_documents import STREAM_INDICES, index_pattern
-from include.contracts.settings import Settings
+from include.contracts.settings import ElasticsearchSettings
 from include.supervise.consumer_lag import REQUEST_TIMEOUT_S
 from include.supervise.observation import ElasticsearchState
 
@@ -117,11 +117,11 @@ class _HealthReport(msgspec.Struct):
         return capacity.current_used_shards + shards <= capacity.max_shards_in_cluster
 
 
-def probe_elasticsearch(settings: Settings) -> ElasticsearchState:
+def probe_elasticsearch(settings: ElasticsearchSettings) -> ElasticsearchState:
     """Observe Elasticsearch. Raises TerminalError, httpx' and msgspec's errors."""
-    key = settings.elasticsearch.api_key.reveal()
+    key = settings.api_key.reveal()
     headers = {"Authorization": f"ApiKey {key}"} if key else {}
-    with httpx.Client(base_url=settings.elasticsearch.url, timeout=REQUEST_TIMEOUT_S, headers=headers) as http:
+    with httpx.Client(base_url=settings.url, timeout=REQUEST_TIMEOUT_S, headers=headers) as http:
         health = _request(http, "GET", ELASTICSEARCH_PATH, _Health)
         targets = ",".join(map(index_pattern, STREAM_INDICES))
         blocks = _request(http, "GET", f"/{targets}/_settings/index.blocks.*,{CLOSED}", dict[str, _Index], BLOCKS)
@@ -146,9 +146,7 @@ def probe_elasticsearch(settings: Settings) -> ElasticsearchState:
         newest_id=newest.session_id if newest else None,
         newest_at=newest.received_at.timestamp() if newest else None,
         rejections=sum(node.rejections for node in nodes.values()),
-        has_reached_shard_limit=not report.has_room_for(
-            settings.elasticsearch.shards * (1 + settings.elasticsearch.replicas)
-        ),
+        has_reached_shard_limit=not report.has_room_for(settings.shards * (1 + settings.replicas)),
     )
 
 

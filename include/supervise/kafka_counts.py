@@ -13,7 +13,7 @@ from kafka.errors import KafkaError
 from include.clients.kafka import create_consumer, raise_translated, translate_errors
 from include.contracts import dead_letters, topics
 from include.contracts.errors import TransientError
-from include.contracts.settings import Settings
+from include.contracts.settings import KafkaSettings, Settings
 from include.supervise.admitted_session import AdmittedSession, SessionKey, decode
 from include.supervise.origins import Origins
 from include.supervise.reconcile import BY_SESSION, Evidence, Rows
@@ -40,7 +40,7 @@ class HourlyCounts:
 
     def __enter__(self) -> Self:
         with translate_errors("read of the hours", self._settings.kafka.bootstrap_servers):
-            self._consumer = _consumer(self._settings, bootstrap_ms=self._bootstrap_ms)
+            self._consumer = _consumer(self._settings.kafka, bootstrap_ms=self._bootstrap_ms)
             self._from = self._offsets_at(topics.RAW, self._start)
             self._until = self._offsets_at(topics.RAW, self._end)
         return self
@@ -58,7 +58,7 @@ class HourlyCounts:
 
     def undecided(self) -> int:
         """Return those of them that the gate has not decided."""
-        done = committed(self._settings, topics.GATE_GROUP, topics.RAW)
+        done = committed(self._settings.kafka, topics.GATE_GROUP, topics.RAW)
         return sum(
             max(0, self._until[topic_partition] - max(done[topic_partition.partition], self._from[topic_partition]))
             for topic_partition in self._from
@@ -71,7 +71,7 @@ class HourlyCounts:
         the gate's transaction before its records. Offsets without a decision are read in `sessions.raw`, because
         markers and aborted records are not lost records.
         """
-        ends = {topic: end_offsets(self._settings, topic) for topic in (topics.REJECTED, topics.VALID)}
+        ends = {topic: end_offsets(self._settings.kafka, topic) for topic in (topics.REJECTED, topics.VALID)}
         origins = Origins(_by_partition(self._from), _by_partition(self._until))
         months: defaultdict[str, Rows] = defaultdict(Rows)
         partitions: defaultdict[str, Rows] = defaultdict(Rows)
@@ -94,13 +94,13 @@ class HourlyCounts:
 
     def sessions(self) -> Iterator[AdmittedSession]:
         """Read the admitted sessions of the hour again."""
-        for _, session in self._sessions(end_offsets(self._settings, topics.VALID)):
+        for _, session in self._sessions(end_offsets(self._settings.kafka, topics.VALID)):
             yield session
 
     def dead(self) -> dict[str, dict[SessionKey, int]]:
         """Return index -> session -> distinct documents that became dead letters."""
         ids: dict[str, defaultdict[SessionKey, set[str]]] = {index: defaultdict(set) for index in BY_SESSION}
-        for record in self._read(topics.DEAD, end_offsets(self._settings, topics.DEAD), lambda _: False):
+        for record in self._read(topics.DEAD, end_offsets(self._settings.kafka, topics.DEAD), lambda _: False):
             dead_letter = dead_letters.decode(record.value)
             if dead_letter is None:
                 continue
@@ -163,7 +163,7 @@ class HourlyCounts:
         return self._start <= (at if at.tzinfo else at.replace(tzinfo=UTC)) < self._end
 
     def _offsets_at(self, topic: str, instant: datetime) -> Offsets:
-        topic_partitions = _topic_partitions(self._settings, topic)
+        topic_partitions = _topic_partitions(self._settings.kafka, topic)
         offsets = self._consumer.offsets_for_times(dict.fromkeys(topic_partitions, int(instant.timestamp() * 1_000)))
         ends = self._consumer.end_offsets(topic_partitions)
         return {
@@ -203,10 +203,10 @@ class HourlyCounts:
                 self._consumer.pause(*done)
 
 
-def oldest_raw(settings: Settings) -> datetime | None:
+def oldest_raw(settings: KafkaSettings) -> datetime | None:
     """Return the arrival of the oldest raw record, None without one. Raises TransientError."""
     with (
-        translate_errors("read of the oldest record", settings.kafka.bootstrap_servers),
+        translate_errors("read of the oldest record", settings.bootstrap_servers),
         _consumer(settings) as consumer,
     ):
         offsets = consumer.offsets_for_times(dict.fromkeys(_topic_partitions(settings, topics.RAW), 0))
@@ -214,11 +214,13 @@ def oldest_raw(settings: Settings) -> datetime | None:
     return datetime.fromtimestamp(min(arrivals) / 1_000, UTC) if arrivals else None
 
 
-def committed(settings: Settings, group: str, topic: str, bootstrap_ms: int = RESPONSE_TIMEOUT_MS) -> dict[int, int]:
+def committed(
+    settings: KafkaSettings, group: str, topic: str, bootstrap_ms: int = RESPONSE_TIMEOUT_MS
+) -> dict[int, int]:
     """Return partition -> the offset that a group has committed. Raises TransientError."""
     topic_partitions = _topic_partitions(settings, topic)
     with (
-        translate_errors(f"committed offsets of {group}", settings.kafka.bootstrap_servers),
+        translate_errors(f"committed offsets of {group}", settings.bootstrap_servers),
         _consumer(settings, group, bootstrap_ms=bootstrap_ms) as reader,
     ):
         begins = reader.beginning_offsets(topic_partitions)
@@ -232,10 +234,10 @@ def committed(settings: Settings, group: str, topic: str, bootstrap_ms: int = RE
     }
 
 
-def end_offsets(settings: Settings, topic: str, bootstrap_ms: int = RESPONSE_TIMEOUT_MS) -> dict[int, int]:
+def end_offsets(settings: KafkaSettings, topic: str, bootstrap_ms: int = RESPONSE_TIMEOUT_MS) -> dict[int, int]:
     """Return partition -> the offset after its last record, committed or not. Raises TransientError."""
     with (
-        translate_errors(f"end offsets of {topic}", settings.kafka.bootstrap_servers),
+        translate_errors(f"end offsets of {topic}", settings.bootstrap_servers),
         _consumer(settings, isolation_level="read_uncommitted", bootstrap_ms=bootstrap_ms) as reader,
     ):
         offsets = reader.end_offsets(_topic_partitions(settings, topic))
@@ -253,18 +255,18 @@ def _origin(record: Any) -> tuple[int, int] | None:
     return (int(partition), int(offset)) if partition.isdigit() and offset.isdigit() else None
 
 
-def _topic_partitions(settings: Settings, topic: str) -> list[TopicPartition]:
-    return [TopicPartition(topic, number) for number in range(settings.kafka.partitions)]
+def _topic_partitions(settings: KafkaSettings, topic: str) -> list[TopicPartition]:
+    return [TopicPartition(topic, number) for number in range(settings.partitions)]
 
 
 def _consumer(
-    settings: Settings,
+    settings: KafkaSettings,
     group: str | None = None,
     isolation_level: str = "read_committed",
     bootstrap_ms: int = RESPONSE_TIMEOUT_MS,
 ) -> KafkaConsumer:
     return create_consumer(
-        settings.kafka.bootstrap_servers,
+        settings.bootstrap_servers,
         group=group,
         isolation_level=isolation_level,
         bootstrap_timeout_ms=bootstrap_ms,

@@ -14,7 +14,7 @@ from include.contracts import redis_keys
 from include.contracts.errors import ShowroomError, TerminalError
 from include.contracts.health import heartbeat_ages
 from include.contracts.offset_gap import OffsetGap, decode_gap
-from include.contracts.settings import Settings
+from include.contracts.settings import FlinkSettings, Settings
 from include.contracts.stream import JOB_NAME
 from include.supervise.archive_probe import probe_archive
 from include.supervise.consumer_lag import REQUEST_TIMEOUT_S, probe_kafka
@@ -44,10 +44,10 @@ def observe(settings: Settings, earlier: Observation | None = None, *, state: Pa
     """
     taken_at = time.time()
     futures: dict[str, Future[Any]] = {
-        "flink": _start(lambda: probe_flink(settings)),
-        "kafka": _start(lambda: probe_kafka(settings)),
+        "flink": _start(lambda: probe_flink(settings.flink)),
+        "kafka": _start(lambda: probe_kafka(settings.kafka)),
         "gate": _start(lambda: probe_gate(settings)),
-        "elasticsearch": _start(lambda: probe_elasticsearch(settings)),
+        "elasticsearch": _start(lambda: probe_elasticsearch(settings.elasticsearch)),
         "restore": _start(lambda: probe_restore(state)),
         "archive": _start(lambda: probe_archive(settings)),
     }
@@ -56,7 +56,7 @@ def observe(settings: Settings, earlier: Observation | None = None, *, state: Pa
     return Observation(taken_at=taken_at, input_flowing=_is_input_flowing(parts["kafka"], earlier), **parts)
 
 
-def probe_flink(settings: Settings) -> FlinkState:
+def probe_flink(settings: FlinkSettings) -> FlinkState:
     """Return the cluster and its stream job. Raises the errors of FlinkRest."""
     with FlinkRest(settings, timeout_s=REQUEST_TIMEOUT_S) as flink:
         workers = flink.taskmanagers()

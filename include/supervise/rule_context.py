@@ -7,7 +7,7 @@ from typing import Literal, TypeGuard, get_args
 
 import msgspec
 
-from include.contracts.settings import Settings
+from include.contracts.settings import SuperviseSettings
 from include.supervise.observation import Observation
 
 Action = Literal["healthy", "wait", "submit", "resume", "page"]
@@ -33,18 +33,18 @@ class Limits:
     archive_stall_timeout_s: float
 
     @classmethod
-    def of(cls, settings: Settings) -> "Limits":
+    def of(cls, settings: SuperviseSettings) -> "Limits":
         """Return the thresholds of these settings."""
         return cls(
-            restarts=settings.supervise.max_restarts,
-            window_s=settings.supervise.restart_window_s,
-            grace_s=settings.supervise.startup_grace_s,
-            checkpoint_timeout_s=settings.supervise.checkpoint_timeout_s,
-            gate_heartbeat_timeout_s=settings.supervise.gate_heartbeat_timeout_s,
-            lag_alert_threshold=settings.supervise.lag_alert_threshold,
-            freshness_alert_s=settings.supervise.freshness_alert_s,
-            archive_lag_alert_threshold=settings.supervise.archive_lag_alert_threshold,
-            archive_stall_timeout_s=settings.supervise.archive_stall_timeout_s,
+            restarts=settings.max_restarts,
+            window_s=settings.restart_window_s,
+            grace_s=settings.startup_grace_s,
+            checkpoint_timeout_s=settings.checkpoint_timeout_s,
+            gate_heartbeat_timeout_s=settings.gate_heartbeat_timeout_s,
+            lag_alert_threshold=settings.lag_alert_threshold,
+            freshness_alert_s=settings.freshness_alert_s,
+            archive_lag_alert_threshold=settings.archive_lag_alert_threshold,
+            archive_stall_timeout_s=settings.archive_stall_timeout_s,
         )
 
 

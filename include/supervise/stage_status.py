@@ -10,7 +10,7 @@ import msgspec
 
 from include.contracts.errors import TransientError
 from include.contracts.metrics import Stage
-from include.contracts.settings import Settings
+from include.contracts.settings import RedisSettings, Settings
 from include.supervise.alerts import stage_of
 from include.supervise.decision_log import DecisionLog, DecisionRecord
 from include.supervise.observation import ArchiveState, GateState, KafkaState, Observation, RestoreState, Unavailable
@@ -87,7 +87,7 @@ def observe_now(settings: Settings, state: Path | None = None) -> CurrentStatus:
     now = time.time()
     history = [record.observation for record in records]
     old = [past for past in history if observation.taken_at - past.taken_at >= RATE_WINDOW_S]
-    decision = decide(observation, history, restarts, Limits.of(settings), now)
+    decision = decide(observation, history, restarts, Limits.of(settings.supervise), now)
     return CurrentStatus(
         observation=observation, decision=decision, earlier=old[0] if old else None, newest=newest, restarts=restarts
     )
@@ -96,7 +96,7 @@ def observe_now(settings: Settings, state: Path | None = None) -> CurrentStatus:
 def _read_log(settings: Settings) -> tuple[list[DecisionRecord], list[float]]:
     """Return the newest records, newest first, and the restarts in the window; none while Redis is unavailable."""
     try:
-        with DecisionLog(settings) as decision_log:
+        with DecisionLog(settings.redis) as decision_log:
             return decision_log.last(HISTORY), decision_log.restarts_since(
                 time.time() - settings.supervise.restart_window_s
             )
@@ -104,7 +104,7 @@ def _read_log(settings: Settings) -> tuple[list[DecisionRecord], list[float]]:
         return [], []
 
 
-def decisions(settings: Settings, number: int) -> list[DecisionRecord]:
+def decisions(settings: RedisSettings, number: int) -> list[DecisionRecord]:
     """Return the supervisor's last decisions, newest first; none while its Redis is unavailable."""
     try:
         with DecisionLog(settings) as decision_log:

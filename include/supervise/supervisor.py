@@ -32,7 +32,7 @@ def observe_and_decide(settings: Settings, state: Path, earlier: Sequence[Observ
         earlier: Observations of the caller that the decision log may not have.
     """
     try:
-        with DecisionLog(settings) as decisions:
+        with DecisionLog(settings.redis) as decisions:
             history = [*(record.observation for record in reversed(decisions.last(HISTORY))), *earlier]
             restarts = decisions.restarts_since(time.time() - settings.supervise.restart_window_s)
     except TransientError as error:
@@ -40,7 +40,7 @@ def observe_and_decide(settings: Settings, state: Path, earlier: Sequence[Observ
     history.sort(key=lambda past: past.taken_at)
     observation = observe(settings, history[-1] if history else None, state=state)
     now = time.time()
-    return DecisionRecord(now, observation, decide(observation, history, restarts, Limits.of(settings), now))
+    return DecisionRecord(now, observation, decide(observation, history, restarts, Limits.of(settings.supervise), now))
 
 
 def run_cycle(
@@ -72,7 +72,7 @@ def run_cycle(
     if record.outcome:
         on_progress(record.outcome)
     try:
-        with DecisionLog(settings) as decisions:
+        with DecisionLog(settings.redis) as decisions:
             decisions.append(record)
     except TransientError as error:
         on_progress(f"not recorded: {error}")
@@ -108,7 +108,7 @@ class _Restart:
     def run(self, record: DecisionRecord) -> DecisionRecord:
         """Decide again under the lock, because another supervisor may have acted, and restart if still necessary."""
         try:
-            with supervisor_lock(self.settings) as lease:
+            with supervisor_lock(self.settings.redis) as lease:
                 if lease is None:
                     reason = "another supervisor has the lock"
                     return _replace_decision(record, "wait", record.decision.alert, reason, "none")
@@ -125,11 +125,11 @@ class _Restart:
             return _replace_decision(record, "page", "serving.no_templates", error.message, error.remedy)
         # Recorded first, because a supervisor that dies during the restart has spent its part of the budget.
         begun = DecisionRecord(record.at, record.observation, record.decision, is_restart=True, outcome="begun")
-        with DecisionLog(self.settings) as decisions:
+        with DecisionLog(self.settings.redis) as decisions:
             decisions.append(begun)
         began = time.monotonic()
         try:
-            with FlinkRest(self.settings) as flink:
+            with FlinkRest(self.settings.flink) as flink:
                 outcome = restart_stream(
                     flink,
                     self.program,
@@ -152,7 +152,7 @@ def _decide_without_log(
     """Decide without the decision log: no restart can be budgeted, so a restart becomes a page."""
     observation = observe(settings, earlier[-1] if earlier else None, state=state)
     now = time.time()
-    record = DecisionRecord(now, observation, decide(observation, earlier, (), Limits.of(settings), now))
+    record = DecisionRecord(now, observation, decide(observation, earlier, (), Limits.of(settings.supervise), now))
     if not record.decision.should_restart:
         return record
     reason = f"{record.decision.reason}; but {error.message}"

@@ -11,7 +11,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from include.clients.kafka import create_consumer
-from include.contracts.settings import Settings
+from include.contracts.settings import KafkaSettings
 from include.supervise.observation import records_between
 
 Offsets = Mapping[TopicPartition, int]
@@ -23,7 +23,7 @@ POLL_MS = 100
 FETCH_BYTES = 64 * 1024
 
 
-def visible_records(settings: Settings, starts: Offsets, ends: Offsets) -> dict[TopicPartition, int]:
+def visible_records(settings: KafkaSettings, starts: Offsets, ends: Offsets) -> dict[TopicPartition, int]:
     """Count the committed records from each start to each end.
 
     The count is exact for few offsets; otherwise it includes the markers of transactions.
@@ -48,7 +48,7 @@ def visible_records(settings: Settings, starts: Offsets, ends: Offsets) -> dict[
         return waiting
 
 
-def _scan(settings: Settings, starts: Offsets, ends: Offsets) -> dict[TopicPartition, int]:
+def _scan(settings: KafkaSettings, starts: Offsets, ends: Offsets) -> dict[TopicPartition, int]:
     """Read each partition to its first records or its end; omit partitions that reach neither in time."""
     counted: dict[TopicPartition, int] = {}
     deadline = time.monotonic() + SCAN_TIMEOUT_S
@@ -71,9 +71,9 @@ def _scan(settings: Settings, starts: Offsets, ends: Offsets) -> dict[TopicParti
     return counted
 
 
-def _consumer(settings: Settings) -> KafkaConsumer:
+def _consumer(settings: KafkaSettings) -> KafkaConsumer:
     return create_consumer(
-        settings.kafka.bootstrap_servers,
+        settings.bootstrap_servers,
         max_partition_fetch_bytes=FETCH_BYTES,
         bootstrap_timeout_ms=int(SCAN_TIMEOUT_S * 1_000),
     )

@@ -76,7 +76,7 @@ def wait_until_idle(settings: Settings, on_progress: OnProgress, deadline_s: flo
     while True:
         under_way = True
         try:
-            kafka, now = probe_kafka(settings), take_baseline(settings)
+            kafka, now = probe_kafka(settings.kafka), take_baseline(settings)
             if kafka.raw_end == 0:
                 return
             # The end of a transaction is a record of its own, which no reader's offset passes.

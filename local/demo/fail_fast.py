@@ -7,7 +7,7 @@ from typing import Any
 
 from include.clients.airflow import AirflowApi
 from include.contracts.errors import TerminalError, TransientError
-from include.contracts.settings import Settings
+from include.contracts.settings import RedisSettings
 from include.supervise.decision_log import DecisionLog, DecisionRecord
 
 TERMINAL = frozenset({"stream.start_failed", "stream.restart_limit_reached", "stream.restore_unknown"})
@@ -25,7 +25,7 @@ class StreamVerdicts:
         since: Unix time in s; earlier verdicts do not count.
     """
 
-    def __init__(self, settings: Settings, airflow: AirflowApi, dag_id: str, since: float) -> None:
+    def __init__(self, settings: RedisSettings, airflow: AirflowApi, dag_id: str, since: float) -> None:
         self._settings = settings
         self._airflow = airflow
         self._dag_id = dag_id

@@ -42,7 +42,7 @@ def run(
 ) -> NightlyRunResult:
     """One run on the sessions that began in [start, end); a failed step does not raise, the result contains it."""
     began = time.monotonic()
-    with connect_airflow(settings, Layout.of(settings)) as airflow:
+    with connect_airflow(settings.airflow, Layout.of(settings.local)) as airflow:
         airflow.wait_for_dags({DAG})
         run_id = airflow.trigger(DAG, {"start": start.isoformat(), "end": end.isoformat()})
         states = _follow(airflow, run_id, on_progress, deadline_s)

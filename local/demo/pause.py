@@ -14,7 +14,7 @@ from typing import NoReturn
 import psutil
 
 from include.contracts.errors import ShowroomError
-from include.contracts.settings import Settings
+from include.contracts.settings import AirflowSettings, Settings
 from local.airflow_login import connect_airflow
 from local.layout import Layout, write_text
 
@@ -24,7 +24,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 EXIT_OF_SIGNAL = 128
 
 
-def record(settings: Settings, layout: Layout) -> None:
+def record(settings: AirflowSettings, layout: Layout) -> None:
     """Record that this process is about to pause the DAG; a DAG that is paused already is left as it is."""
     with connect_airflow(settings, layout) as airflow:
         # A DAG that Airflow does not know yet is paused at its creation.
@@ -38,14 +38,14 @@ def unpause_on_exit(settings: Settings, on_progress: Callable[[str], None]) -> I
 
     An ignored signal stays ignored, because `nohup` starts the demo with SIGHUP ignored.
     """
-    layout = Layout.of(settings)
+    layout = Layout.of(settings.local)
     handled = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
     previous = {number: signal.signal(number, _exit) for number in handled}
     try:
         yield
     finally:
         try:
-            _undo(settings, layout, on_progress)
+            _undo(settings.airflow, layout, on_progress)
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)
@@ -53,20 +53,20 @@ def unpause_on_exit(settings: Settings, on_progress: Callable[[str], None]) -> I
 
 def leftover_warning(settings: Settings) -> str | None:
     """Report a pause that a killed demo left behind; None where there is none or a demo is running."""
-    layout = Layout.of(settings)
+    layout = Layout.of(settings.local)
     if not _file(layout).exists() or _is_running(layout):
         return None
     try:
-        with connect_airflow(settings, layout) as airflow:
+        with connect_airflow(settings.airflow, layout) as airflow:
             if not airflow.dags().get(DAG, True):
                 _file(layout).unlink(missing_ok=True)
                 return None
     except ShowroomError:
         return None
-    return f"{DAG} is paused, because a demo was killed: {_remedy(settings)}, or run ./showroom demo"
+    return f"{DAG} is paused, because a demo was killed: {_remedy(settings.airflow)}, or run ./showroom demo"
 
 
-def _undo(settings: Settings, layout: Layout, on_progress: Callable[[str], None]) -> None:
+def _undo(settings: AirflowSettings, layout: Layout, on_progress: Callable[[str], None]) -> None:
     if not _file(layout).exists():
         return
     try:
@@ -78,8 +78,8 @@ def _undo(settings: Settings, layout: Layout, on_progress: Callable[[str], None]
     _file(layout).unlink(missing_ok=True)
 
 
-def _remedy(settings: Settings) -> str:
-    return f"unpause it at {settings.airflow.url}/dags/{DAG}"
+def _remedy(settings: AirflowSettings) -> str:
+    return f"unpause it at {settings.url}/dags/{DAG}"
 
 
 def _file(layout: Layout) -> Path:

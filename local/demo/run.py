@@ -15,7 +15,7 @@ from rich.progress import Progress
 from include.batch import parameters
 from include.clients.elasticsearch import connect
 from include.contracts.errors import NotReadyError, TerminalError
-from include.contracts.settings import Settings
+from include.contracts.settings import KafkaSettings, Settings
 from include.ingest.expected_counts import ExpectedCounts
 from include.ingest.generator import synthesize
 from include.ingest.ground_truth import GroundTruth, merge
@@ -88,14 +88,14 @@ def start_platform(settings: Settings, steps: Steps) -> None:
     began = time.time()
     stack = Stack(settings, steps)
     stack.up(deadline_s=SERVERS_DEADLINE_S)
-    demo_pause.record(settings, stack.layout)
-    with connect_airflow(settings, stack.layout) as airflow:
+    demo_pause.record(settings.airflow, stack.layout)
+    with connect_airflow(settings.airflow, stack.layout) as airflow:
         airflow.wait_for_dags({INGEST, ARCHIVE, SUPERVISE, nightly_run.DAG})
         clean_start.resume_dags(airflow, (ARCHIVE, SUPERVISE, nightly_run.DAG), steps)
         clean_start.pause_dag(airflow, INGEST, RUN_DEADLINE_S)
         clean_start.end_waiting_runs(airflow, INGEST, steps)
         steps.begin("stream")
-        wait_started(settings, START_DEADLINE_S, StreamVerdicts(settings, airflow, SUPERVISE, began).check)
+        wait_started(settings.flink, START_DEADLINE_S, StreamVerdicts(settings.redis, airflow, SUPERVISE, began).check)
     clean_start.wait_until_idle(settings, steps)
     steps("the stream runs")
 
@@ -119,10 +119,10 @@ def run(settings: Settings, config: DemoConfig, steps: Steps) -> DemoResult:
             sessions=round(config.live_s * config.live_per_s),
         )
     )
-    with FreshnessProbe(settings) as probe:
-        publish(settings, probe.watch(live), pace="arrival", on_acknowledged=probe.produced)
+    with FreshnessProbe(settings.elasticsearch) as probe:
+        publish(settings.kafka, probe.watch(live), pace="arrival", on_acknowledged=probe.produced)
         freshness = probe.result(FRESHNESS_DEADLINE_S)
-    store_ground_truth(settings, live.ground_truth)
+    store_ground_truth(settings.mongodb, live.ground_truth)
     ledger = merge([past, live.ground_truth])
     _wait(settings, ledger.expected, before, steps)
     intent = ledger.intent
@@ -144,7 +144,7 @@ def run_nightly(settings: Settings, config: DemoConfig, steps: Steps) -> nightly
         )
         return None
     steps.begin("night")
-    with connect_airflow(settings, Layout.of(settings)) as airflow:
+    with connect_airflow(settings.airflow, Layout.of(settings.local)) as airflow:
         clean_start.wait_for_runs(airflow, nightly_run.DAG, nightly_run.DEADLINE_S, steps)
     end = datetime.now(UTC)
     return nightly_run.run(settings, end - timedelta(days=config.days), end, steps)
@@ -164,7 +164,7 @@ def _take_baseline(settings: Settings, on_progress: OnProgress) -> Baseline:
 
 def _archive(settings: Settings, on_progress: OnProgress) -> None:
     """Run the archive's DAG once; a failure is reported, and the count check shows what is missing."""
-    with connect_airflow(settings, Layout.of(settings)) as airflow:
+    with connect_airflow(settings.airflow, Layout.of(settings.local)) as airflow:
         run_id = airflow.trigger(ARCHIVE)
         if airflow.wait(ARCHIVE, run_id, RUN_DEADLINE_S) != "success":
             on_progress(f"{ARCHIVE} failed: {airflow.failure(ARCHIVE, run_id)}: see its log in Airflow")
@@ -172,9 +172,9 @@ def _archive(settings: Settings, on_progress: OnProgress) -> None:
 
 def _history(settings: Settings, config: DemoConfig) -> GroundTruth:
     """The history, made and sent by Airflow; the truth about it and about the interval that was due meanwhile."""
-    existing = load_ground_truths(settings).keys()
+    existing = load_ground_truths(settings.mongodb).keys()
     conf = {"sessions": config.sessions, "days": config.days, "seed": config.seed}
-    with connect_airflow(settings, Layout.of(settings)) as airflow:
+    with connect_airflow(settings.airflow, Layout.of(settings.local)) as airflow:
         # No run of a paused DAG begins; one that is not paused also sends its last ten minutes at once.
         airflow.unpause(INGEST)
         run_id = airflow.trigger(INGEST, conf)
@@ -183,7 +183,7 @@ def _history(settings: Settings, config: DemoConfig) -> GroundTruth:
         reason = "" if state == "success" else airflow.failure(INGEST, run_id)
     if state != "success":
         raise TerminalError(f"{INGEST} failed: {reason}", "see its log in Airflow")
-    return merge([ledger for tag, ledger in load_ground_truths(settings).items() if tag not in existing])
+    return merge([ledger for tag, ledger in load_ground_truths(settings.mongodb).items() if tag not in existing])
 
 
 def run_replay(settings: Settings, path: Path, shape: str, on_progress: Steps, console: Console) -> DemoResult:
@@ -191,7 +191,7 @@ def run_replay(settings: Settings, path: Path, shape: str, on_progress: Steps, c
     before = _take_baseline(settings, on_progress)
     on_progress.begin("replay")
     source = replay(path, Limits.of(settings), format=shape)
-    _produce(settings, source, on_progress, console)
+    _produce(settings.kafka, source, on_progress, console)
     on_progress.begin("index")
     message = source.report
     on_progress(f"{message.lines:,} lines read, worth {message.amount:,.2f} in {message.sessions:,} sessions")
@@ -200,12 +200,12 @@ def run_replay(settings: Settings, path: Path, shape: str, on_progress: Steps, c
     if message.bad_lines:
         on_progress(f"{message.bad_lines:,} bad lines, the first: {message.first_bad_lines[:3]}")
     _wait(settings, message.expected, before, on_progress)
-    store_replay(settings, path.name, message)
+    store_replay(settings.mongodb, path.name, message)
     return _build_result(settings, message.expected, before, None, None, on_progress)
 
 
 def _produce(
-    settings: Settings,
+    settings: KafkaSettings,
     labelled_records: Iterable[LabelledRecord],
     on_progress: OnProgress,
     console: Console,
@@ -222,11 +222,16 @@ def _produce(
 def _wait(settings: Settings, expected: ExpectedCounts, before: Baseline, on_progress: OnProgress) -> None:
     """Wait for the indices; the count check reports what is missing."""
     began = time.monotonic()
-    with connect_airflow(settings, Layout.of(settings)) as airflow:
-        check = StreamVerdicts(settings, airflow, SUPERVISE, time.time()).check
+    with connect_airflow(settings.airflow, Layout.of(settings.local)) as airflow:
+        check = StreamVerdicts(settings.redis, airflow, SUPERVISE, time.time()).check
         try:
             wait_until_indexed(
-                settings, expected, before, INDEX_STALL_TIMEOUT_S, _throttle(on_progress, expected.valid), check
+                settings.elasticsearch,
+                expected,
+                before,
+                INDEX_STALL_TIMEOUT_S,
+                _throttle(on_progress, expected.valid),
+                check,
             )
             on_progress(f"everything is indexed, {time.monotonic() - began:.1f} s after the last record was produced")
         except (NotReadyError, TerminalError) as error:
@@ -256,8 +261,8 @@ def _build_result(
     on_progress.begin("archive")
     _archive(settings, on_progress)
     lines = compare_counts(settings, expected, before, archive=True)
-    with connect_airflow(settings, Layout.of(settings)) as airflow:
+    with connect_airflow(settings.airflow, Layout.of(settings.local)) as airflow:
         airflow.unpause(INGEST)
-    with connect(settings) as client:
+    with connect(settings.elasticsearch) as client:
         kpis = queries.kpi_by_category(client, since)
     return DemoResult(lines, kpis, freshness)

@@ -52,7 +52,7 @@ def find_problems(result: DemoResult, nightly: NightlyRunResult | None) -> list[
 
 def addresses(settings: Settings) -> Iterator[tuple[str, str, str]]:
     """Name, address and login of what a person may open."""
-    layout = Layout.of(settings)
+    layout = Layout.of(settings.local)
     user, password = login(layout)
     viewer, viewer_password = viewer_login(layout)
     keys = mlflow.read_keys(layout)

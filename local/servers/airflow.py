@@ -15,7 +15,7 @@ import msgspec
 from include.contracts.errors import TerminalError
 from include.contracts.health import AIRFLOW_PATH, check_airflow
 from include.contracts.setting import Secret
-from include.contracts.settings import LOOPBACK, Settings
+from include.contracts.settings import LOOPBACK, LocalSettings, MongodbSettings, Settings
 from local.config_files import render
 from local.install.environments import LOCKS, python_of
 from local.install.flink_jar import jar_path
@@ -81,7 +81,7 @@ def programs(settings: Settings, layout: Layout) -> tuple[Program, ...]:
             title=title,
             command=(python, "-P", "-m", "airflow", *arguments),
             priority=700 + number,
-            probe=lambda part=part: probe(settings, part),  # type: ignore[misc]
+            probe=lambda part=part: probe(settings.local, part),  # type: ignore[misc]
             address=settings.airflow.url if name == "airflow-api" else "",
             environment=environment,
             ports={"Airflow": settings.local.ports.airflow} if name == "airflow-api" else {},
@@ -119,11 +119,11 @@ def environment_of(settings: Settings, layout: Layout) -> dict[str, str]:
     }
     return {
         **task_settings(settings, layout).to_env(),
-        **mlflow.client_environment(settings, layout),
+        **mlflow.client_environment(settings.mlflow, layout),
         **{f"AIRFLOW__{name}": str(value) for name, value in options.items()},
         "AIRFLOW_HOME": str(home(layout)),
         "AIRFLOW_CONFIG": str(layout.conf / CONFIG_FILE),
-        "AIRFLOW_CONN_MONGO_DEFAULT": _mongo_connection(settings),
+        "AIRFLOW_CONN_MONGO_DEFAULT": _mongo_connection(settings.mongodb),
         "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'plugins'}",
         "PYTHONUNBUFFERED": "1",
         # A title would overwrite the environment, by which a stack finds its processes after a crash.
@@ -140,7 +140,7 @@ def task_settings(settings: Settings, layout: Layout) -> Settings:
         batch={
             "python": str(python_of("ml")),
             "runs_dir": str(layout.data / "batch"),
-            "noise_key": mlflow.noise_key(settings, layout),
+            "noise_key": mlflow.noise_key(settings.batch, layout),
         },
     )
 
@@ -162,17 +162,17 @@ def ensure_keys(layout: Layout) -> None:
     write_text(layout.conf / PASSWORDS_FILE, passwords, mode=0o600)
 
 
-def probe(settings: Settings, part: str) -> str | None:
+def probe(settings: LocalSettings, part: str) -> str | None:
     """Airflow's own word on one of its parts: `metadatabase`, `scheduler`, `triggerer` or `dag_processor`."""
-    url = f"http://{LOOPBACK}:{settings.local.ports.airflow}{AIRFLOW_PATH}"
+    url = f"http://{LOOPBACK}:{settings.ports.airflow}{AIRFLOW_PATH}"
     health: dict[str, dict[str, Any]] = httpx.get(url, timeout=PROBE_TIMEOUT_S).raise_for_status().json()
     return check_airflow(health, part)
 
 
-def _mongo_connection(settings: Settings) -> str:
+def _mongo_connection(settings: MongodbSettings) -> str:
     """The archive as Airflow writes connections: another scheme, the database as path."""
-    address = settings.mongodb.url.reveal().replace("mongodb://", "mongo://", 1).rstrip("/")
-    return f"{address}/{settings.mongodb.database}"
+    address = settings.url.reveal().replace("mongodb://", "mongo://", 1).rstrip("/")
+    return f"{address}/{settings.database}"
 
 
 def _prepare(environment: dict[str, str], layout: Layout) -> None:

@@ -8,7 +8,7 @@ import httpx
 
 from include.contracts.errors import PrerequisiteError
 from include.contracts.health import ELASTICSEARCH_PATH, check_elasticsearch
-from include.contracts.settings import LOOPBACK, Settings
+from include.contracts.settings import LOOPBACK, LocalSettings
 from local.config_files import render
 from local.install import java
 from local.layout import PRIVATE, Layout
@@ -21,7 +21,7 @@ HEAP = "-Xms512m -Xmx512m"
 PROBE_TIMEOUT_S = 3.0
 
 
-def program(settings: Settings, layout: Layout) -> Program:
+def program(settings: LocalSettings, layout: Layout) -> Program:
     """Define the node's process."""
     conf, data, tmp = (layout.elasticsearch / name for name in ("conf", "data", "tmp"))
     home = java.elasticsearch_home()
@@ -32,7 +32,7 @@ def program(settings: Settings, layout: Layout) -> Program:
         command=(*_as_user(layout, home), str(home / "bin" / "elasticsearch")),
         priority=300,
         probe=lambda: probe(settings),
-        address=f"http://{LOOPBACK}:{settings.local.ports.elasticsearch}",
+        address=f"http://{LOOPBACK}:{settings.ports.elasticsearch}",
         environment={
             "ES_JAVA_HOME": str(java.java_home()),
             "ES_JAVA_OPTS": f"{HEAP} -XX:-UsePerfData",
@@ -44,8 +44,8 @@ def program(settings: Settings, layout: Layout) -> Program:
             "HOME": str(tmp),
         },
         ports={
-            "Elasticsearch": settings.local.ports.elasticsearch,
-            "Elasticsearch's transport": settings.local.ports.elasticsearch_transport,
+            "Elasticsearch": settings.ports.elasticsearch,
+            "Elasticsearch's transport": settings.ports.elasticsearch_transport,
         },
         files=lambda: {
             main: _conf(settings, layout, data),
@@ -57,20 +57,20 @@ def program(settings: Settings, layout: Layout) -> Program:
     )
 
 
-def probe(settings: Settings) -> str | None:
+def probe(settings: LocalSettings) -> str | None:
     """The cluster's health must be yellow or better: every primary shard is there."""
-    url = f"http://{LOOPBACK}:{settings.local.ports.elasticsearch}{ELASTICSEARCH_PATH}"
+    url = f"http://{LOOPBACK}:{settings.ports.elasticsearch}{ELASTICSEARCH_PATH}"
     return check_elasticsearch(httpx.get(url, timeout=PROBE_TIMEOUT_S).raise_for_status().json()["status"])
 
 
-def _conf(settings: Settings, layout: Layout, data: Path) -> str:
+def _conf(settings: LocalSettings, layout: Layout, data: Path) -> str:
     variables = {
         "ES_NODE_NAME": "local",
         "ES_DATA_PATH": data,
         "ES_LOGS_PATH": layout.elasticsearch / "tmp",
         "ES_NETWORK_HOST": LOOPBACK,
-        "ES_HTTP_PORT": settings.local.ports.elasticsearch,
-        "ES_TRANSPORT_PORT": settings.local.ports.elasticsearch_transport,
+        "ES_HTTP_PORT": settings.ports.elasticsearch,
+        "ES_TRANSPORT_PORT": settings.ports.elasticsearch_transport,
         "ES_SECURITY": "false",
     }
     return render("elasticsearch/elasticsearch.yml", variables)

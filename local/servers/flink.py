@@ -7,7 +7,7 @@ import httpx
 
 from include.contracts.health import FLINK_PATH, check_flink
 from include.contracts.setting import Secret
-from include.contracts.settings import LOOPBACK, Settings
+from include.contracts.settings import LOOPBACK, LocalSettings, Settings
 from local.config_files import render
 from local.install import java
 from local.install.environments import python_of
@@ -59,7 +59,7 @@ def programs(settings: Settings, layout: Layout) -> tuple[Program, Program]:
         title="Flink JobManager",
         command=(str(home / "bin" / "jobmanager.sh"), "start-foreground"),
         priority=400,
-        probe=lambda: probe_rest(settings),
+        probe=lambda: probe_rest(settings.local),
         address=rest,
         environment=environment,
         ports={
@@ -75,7 +75,7 @@ def programs(settings: Settings, layout: Layout) -> tuple[Program, Program]:
         title="Flink TaskManager",
         command=(str(home / "bin" / "taskmanager.sh"), "start-foreground", "-D", f"taskmanager.host={LOOPBACK}"),
         priority=500,
-        probe=lambda: probe_slots(settings),
+        probe=lambda: probe_slots(settings.local),
         address=f"{LOOPBACK}:{settings.local.ports.flink_taskmanager_rpc}",
         # The key travels inside the job; Flink logs a Python worker's environment when it dies.
         environment={**environment, "SHOWROOM_ELASTICSEARCH_API_KEY": ""},
@@ -89,13 +89,13 @@ def programs(settings: Settings, layout: Layout) -> tuple[Program, Program]:
     return manager, worker
 
 
-def probe_rest(settings: Settings) -> str | None:
+def probe_rest(settings: LocalSettings) -> str | None:
     """The JobManager's REST endpoint answers."""
     _overview(settings)
     return None
 
 
-def probe_slots(settings: Settings) -> str | None:
+def probe_slots(settings: LocalSettings) -> str | None:
     """At least one TaskManager with a slot has registered."""
     return check_flink(_overview(settings)["slots-total"])
 
@@ -105,8 +105,8 @@ def data_dir(layout: Layout) -> Path:
     return layout.data / "flink"
 
 
-def _overview(settings: Settings) -> dict[str, Any]:
-    url = f"http://{LOOPBACK}:{settings.local.ports.flink_rest}{FLINK_PATH}"
+def _overview(settings: LocalSettings) -> dict[str, Any]:
+    url = f"http://{LOOPBACK}:{settings.ports.flink_rest}{FLINK_PATH}"
     response: dict[str, Any] = httpx.get(url, timeout=PROBE_TIMEOUT_S).raise_for_status().json()
     return response
 

@@ -11,7 +11,7 @@ from include.clients.redis import connect
 from include.contracts import redis_keys
 from include.contracts.health import check_gate, heartbeat_ages
 from include.contracts.setting import Secret
-from include.contracts.settings import LOOPBACK, Settings
+from include.contracts.settings import LOOPBACK, GateSettings, Settings
 from local.layout import Layout, write_text
 from local.program import Program
 from local.project import ROOT
@@ -29,7 +29,7 @@ def programs(settings: Settings, layout: Layout) -> tuple[Program, ...]:
     """Define `gate_processes` processes."""
     environment = {
         **settings.replace(
-            gate={"pseudonym_key": pseudonym_key(settings, layout)}, batch={"noise_key": Secret("")}
+            gate={"pseudonym_key": pseudonym_key(settings.gate, layout)}, batch={"noise_key": Secret("")}
         ).to_env(),
         "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",
@@ -49,15 +49,15 @@ def programs(settings: Settings, layout: Layout) -> tuple[Program, ...]:
     )
 
 
-def pseudonym_key(settings: Settings, layout: Layout) -> Secret:
+def pseudonym_key(settings: GateSettings, layout: Layout) -> Secret:
     """The key from the settings, else the one this stack made for itself, else an empty one."""
     path = layout.conf / KEY_FILE
-    if settings.gate.pseudonym_key or not path.exists():
-        return settings.gate.pseudonym_key
+    if settings.pseudonym_key or not path.exists():
+        return settings.pseudonym_key
     return Secret(path.read_text().strip())
 
 
-def ensure_pseudonym_key(settings: Settings, layout: Layout) -> None:
+def ensure_pseudonym_key(settings: GateSettings, layout: Layout) -> None:
     """Make a key where neither the settings nor an earlier start of this stack has one."""
     if not pseudonym_key(settings, layout):
         write_text(layout.conf / KEY_FILE, secrets.token_hex(KEY_BYTES) + "\n", mode=0o600)

@@ -12,7 +12,7 @@ from pathlib import Path
 from include.clients.kafka import create_admin
 from include.contracts.errors import TerminalError
 from include.contracts.health import check_kafka
-from include.contracts.settings import LOOPBACK, Settings
+from include.contracts.settings import LOOPBACK, LocalSettings, Settings
 from local.config_files import render
 from local.install import java
 from local.layout import Layout, write_text
@@ -38,7 +38,7 @@ def program(settings: Settings, layout: Layout) -> Program:
             *(f"-Dlog4j2.configurationFile={logging}", "-cp", java.kafka_classpath(), "kafka.Kafka", str(properties)),
         ),
         priority=100,
-        probe=lambda: probe(settings),
+        probe=lambda: probe(settings.local),
         address=f"{LOOPBACK}:{settings.local.ports.kafka}",
         ports={"Kafka": settings.local.ports.kafka, "Kafka's controller": settings.local.ports.kafka_controller},
         files=lambda: {properties: _properties(settings, data), logging: render("kafka/log4j2.properties")},
@@ -46,12 +46,12 @@ def program(settings: Settings, layout: Layout) -> Program:
     )
 
 
-def probe(settings: Settings) -> str | None:
+def probe(settings: LocalSettings) -> str | None:
     """A metadata request that must name at least one broker."""
     # The client waits its whole timeout for a broker that is not there yet.
-    socket.create_connection((LOOPBACK, settings.local.ports.kafka), CONNECT_TIMEOUT_S).close()
+    socket.create_connection((LOOPBACK, settings.ports.kafka), CONNECT_TIMEOUT_S).close()
     admin = create_admin(
-        f"{LOOPBACK}:{settings.local.ports.kafka}", request_ms=PROBE_TIMEOUT_MS, bootstrap_ms=PROBE_TIMEOUT_MS
+        f"{LOOPBACK}:{settings.ports.kafka}", request_ms=PROBE_TIMEOUT_MS, bootstrap_ms=PROBE_TIMEOUT_MS
     )
     try:
         return check_kafka(admin.describe_cluster()["brokers"])

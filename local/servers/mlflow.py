@@ -7,7 +7,7 @@ import msgspec
 
 from include.contracts.health import MLFLOW_PATH
 from include.contracts.setting import Secret
-from include.contracts.settings import LOOPBACK, Settings
+from include.contracts.settings import LOOPBACK, BatchSettings, LocalSettings, MlflowSettings, Settings
 from local.config_files import read_environment, render
 from local.install.environments import python_of
 from local.layout import Layout, write_text
@@ -50,7 +50,7 @@ def program(settings: Settings, layout: Layout) -> Program:
             *("--artifacts-destination", str(data / "artifacts")),
         ),
         priority=360,
-        probe=lambda: probe(settings, layout),
+        probe=lambda: probe(settings.local, layout),
         address=settings.mlflow.url,
         environment={
             **read_environment("mlflow/server.env"),
@@ -66,20 +66,20 @@ def program(settings: Settings, layout: Layout) -> Program:
     )
 
 
-def probe(settings: Settings, layout: Layout) -> str | None:
+def probe(settings: LocalSettings, layout: Layout) -> str | None:
     """It answers its own user, out of its database."""
-    url = f"http://{LOOPBACK}:{settings.local.ports.mlflow}{MLFLOW_PATH}"
+    url = f"http://{LOOPBACK}:{settings.ports.mlflow}{MLFLOW_PATH}"
     keys = read_keys(layout)
     auth = httpx.BasicAuth(USER, keys.password if keys else "")
     httpx.get(url, auth=auth, timeout=PROBE_TIMEOUT_S).raise_for_status()
     return None
 
 
-def client_environment(settings: Settings, layout: Layout) -> dict[str, str]:
+def client_environment(settings: MlflowSettings, layout: Layout) -> dict[str, str]:
     """What MLflow's own client reads to find the server and to log in."""
     keys = read_keys(layout)
     return {
-        "MLFLOW_TRACKING_URI": settings.mlflow.url,
+        "MLFLOW_TRACKING_URI": settings.url,
         "MLFLOW_TRACKING_USERNAME": USER,
         "MLFLOW_TRACKING_PASSWORD": keys.password if keys else "",
         "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -92,7 +92,7 @@ def read_keys(layout: Layout) -> Keys | None:
     return msgspec.json.decode(path.read_bytes(), type=Keys) if path.exists() else None
 
 
-def ensure_keys(settings: Settings, layout: Layout) -> None:
+def ensure_keys(settings: BatchSettings, layout: Layout) -> None:
     """Make the server's keys, and the key of the private models' noise, unless there are some."""
     if read_keys(layout) is None:
         write_text(layout.conf / KEYS_FILE, msgspec.json.encode(Keys.make()).decode() + "\n", mode=0o600)
@@ -100,9 +100,9 @@ def ensure_keys(settings: Settings, layout: Layout) -> None:
         write_text(layout.conf / NOISE_FILE, secrets.token_hex(KEY_BYTES) + "\n", mode=0o600)
 
 
-def noise_key(settings: Settings, layout: Layout) -> Secret:
+def noise_key(settings: BatchSettings, layout: Layout) -> Secret:
     """The key from the settings, else the one this stack made for itself, else an empty one."""
     path = layout.conf / NOISE_FILE
-    if settings.batch.noise_key or not path.exists():
-        return settings.batch.noise_key
+    if settings.noise_key or not path.exists():
+        return settings.noise_key
     return Secret(path.read_text().strip())

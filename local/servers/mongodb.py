@@ -2,7 +2,7 @@
 
 from include.clients.mongodb import connect
 from include.contracts.health import check_mongodb
-from include.contracts.settings import LOOPBACK, Settings
+from include.contracts.settings import LOOPBACK, LocalSettings
 from local.install import java
 from local.layout import Layout
 from local.program import Program
@@ -13,7 +13,7 @@ FILE = "archive.mv"
 PROBE_TIMEOUT_MS = 3_000
 
 
-def program(settings: Settings, layout: Layout) -> Program:
+def program(settings: LocalSettings, layout: Layout) -> Program:
     """Define the server's process."""
     data = layout.data / "mongodb"
     return Program(
@@ -24,19 +24,19 @@ def program(settings: Settings, layout: Layout) -> Program:
             # It sorts and gathers in memory; out of it, it would live on and answer nobody.
             "-XX:+ExitOnOutOfMemoryError",
             *("-Dorg.slf4j.simpleLogger.showDateTime=true", "-Dorg.slf4j.simpleLogger.log.io.netty=warn"),
-            *("-cp", java.mongodb_classpath(), MAIN, LOOPBACK, str(settings.local.ports.mongodb), str(data / FILE)),
+            *("-cp", java.mongodb_classpath(), MAIN, LOOPBACK, str(settings.ports.mongodb), str(data / FILE)),
         ),
         priority=350,
         probe=lambda: probe(settings),
-        address=f"mongodb://{LOOPBACK}:{settings.local.ports.mongodb}",
-        ports={"MongoDB": settings.local.ports.mongodb},
+        address=f"mongodb://{LOOPBACK}:{settings.ports.mongodb}",
+        ports={"MongoDB": settings.ports.mongodb},
         prepare=lambda: data.mkdir(exist_ok=True),
     )
 
 
-def probe(settings: Settings) -> str | None:
+def probe(settings: LocalSettings) -> str | None:
     """A ping that must be answered."""
-    address = f"mongodb://{LOOPBACK}:{settings.local.ports.mongodb}"
+    address = f"mongodb://{LOOPBACK}:{settings.ports.mongodb}"
     with connect(address, server_selection_ms=PROBE_TIMEOUT_MS) as client:
         response = client.admin.command("ping")
     return check_mongodb(response)

@@ -6,7 +6,7 @@ from pathlib import Path
 from include.clients.redis import connect
 from include.contracts.errors import PrerequisiteError
 from include.contracts.health import check_redis
-from include.contracts.settings import LOOPBACK, Settings
+from include.contracts.settings import LOOPBACK, LocalSettings, Settings
 from local.config_files import render
 from local.layout import Layout
 from local.program import Program
@@ -24,7 +24,7 @@ def program(settings: Settings, layout: Layout) -> Program:
         title="Redis",
         command=(_server(), str(conf)),
         priority=200,
-        probe=lambda: probe(settings),
+        probe=lambda: probe(settings.local),
         address=f"{LOOPBACK}:{settings.local.ports.redis}",
         ports={"Redis": settings.local.ports.redis},
         files=lambda: {conf: _conf(settings, data)},
@@ -32,9 +32,9 @@ def program(settings: Settings, layout: Layout) -> Program:
     )
 
 
-def probe(settings: Settings) -> str | None:
+def probe(settings: LocalSettings) -> str | None:
     """A PING, and RedisBloom among the loaded modules."""
-    url = f"redis://{LOOPBACK}:{settings.local.ports.redis}"
+    url = f"redis://{LOOPBACK}:{settings.ports.redis}"
     with connect(url, timeout_s=PROBE_TIMEOUT_S, decode_responses=True) as client:
         client.ping()
         names = {str(module["name"]) for module in client.module_list()}

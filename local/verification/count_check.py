@@ -23,7 +23,7 @@ from include.contracts import topics
 from include.contracts.errors import NotReadyError, TransientError
 from include.contracts.index_documents import STREAM_INDICES
 from include.contracts.reject_reasons import Reason
-from include.contracts.settings import Settings
+from include.contracts.settings import ElasticsearchSettings, KafkaSettings, MongodbSettings, Settings
 from include.ingest.expected_counts import ExpectedCounts
 from include.serving import queries
 from local.program import nothing
@@ -77,19 +77,19 @@ def take_baseline(settings: Settings, *, archive: bool = False) -> Baseline:
     Raises:
         TransientError: A server is unavailable.
     """
-    with _consumer(settings) as consumer, connect(settings) as client:
+    with _consumer(settings.kafka) as consumer, connect(settings.elasticsearch) as client:
         queries.refresh(client)
         return Baseline(
-            offsets=consumer.end_offsets(_topic_partitions(settings)),
+            offsets=consumer.end_offsets(_topic_partitions(settings.kafka)),
             documents=queries.counts(client),
             revenue=queries.sum_revenue(client),
             kpi=queries.kpi_total(client),
-            archived=_count_archived(settings) if archive else None,
+            archived=_count_archived(settings.mongodb) if archive else None,
         )
 
 
 def wait_until_indexed(
-    settings: Settings,
+    settings: ElasticsearchSettings,
     expected: ExpectedCounts,
     since: Baseline,
     stall_timeout_s: float,
@@ -141,13 +141,15 @@ def compare_counts(
 
     With `archive`, MongoDB as well, whose sessions `since` must have counted.
     """
-    raw = sum(1 for _ in read_since(settings, topics.RAW, since))
-    ids = Counter(msgspec.json.decode(record.value, type=_Id) for record in read_since(settings, topics.VALID, since))
-    rejected = Counter(
-        header_text(record, topics.HEADER_REASON) for record in read_since(settings, topics.REJECTED, since)
+    raw = sum(1 for _ in read_since(settings.kafka, topics.RAW, since))
+    ids = Counter(
+        msgspec.json.decode(record.value, type=_Id) for record in read_since(settings.kafka, topics.VALID, since)
     )
-    dead = sum(1 for _ in read_since(settings, topics.DEAD, since))
-    with connect(settings) as client:
+    rejected = Counter(
+        header_text(record, topics.HEADER_REASON) for record in read_since(settings.kafka, topics.REJECTED, since)
+    )
+    dead = sum(1 for _ in read_since(settings.kafka, topics.DEAD, since))
+    with connect(settings.elasticsearch) as client:
         queries.refresh(client)
         documents, revenue, kpi = queries.counts(client), queries.sum_revenue(client), queries.kpi_total(client)
     lines = [
@@ -168,7 +170,10 @@ def compare_counts(
     if archive:
         lines.append(
             StageCount(
-                "archive", "sessions in MongoDB", expected.valid, _count_archived(settings) - (since.archived or 0)
+                "archive",
+                "sessions in MongoDB",
+                expected.valid,
+                _count_archived(settings.mongodb) - (since.archived or 0),
             )
         )
     return [
@@ -198,7 +203,7 @@ class _StallDetector:
         return time.monotonic() - self._since > self._timeout_s
 
 
-def read_since(settings: Settings, topic: str, since: Baseline) -> Iterator[Any]:
+def read_since(settings: KafkaSettings, topic: str, since: Baseline) -> Iterator[Any]:
     """Committed records of a topic from the position to the end it had at the call, in bounded memory."""
     topic_partitions = [topic_partition for topic_partition in since.offsets if topic_partition.topic == topic]
     with _consumer(settings) as consumer:
@@ -216,7 +221,7 @@ def read_since(settings: Settings, topic: str, since: Baseline) -> Iterator[Any]
                 yield from records
 
 
-def _count_archived(settings: Settings) -> int:
+def _count_archived(settings: MongodbSettings) -> int:
     with store.connect(settings) as client:
         return archived.count(store.database(client, settings))
 
@@ -226,13 +231,13 @@ def header_text(record: Any, name: str) -> str:
     return next((value.decode() for key, value in record.headers if key == name), "")
 
 
-def _topic_partitions(settings: Settings) -> list[TopicPartition]:
+def _topic_partitions(settings: KafkaSettings) -> list[TopicPartition]:
     return [
         TopicPartition(topic, partition)
         for topic in (topics.RAW, topics.VALID, topics.REJECTED, topics.DEAD)
-        for partition in range(settings.kafka.partitions)
+        for partition in range(settings.partitions)
     ]
 
 
-def _consumer(settings: Settings) -> KafkaConsumer:
-    return create_consumer(settings.kafka.bootstrap_servers)
+def _consumer(settings: KafkaSettings) -> KafkaConsumer:
+    return create_consumer(settings.bootstrap_servers)

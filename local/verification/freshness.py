@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from include.clients.elasticsearch import connect
 from include.contracts.errors import TransientError
-from include.contracts.settings import Settings
+from include.contracts.settings import ElasticsearchSettings
 from include.ingest.labelled_record import VALID, LabelledRecord
 from include.serving import queries
 
@@ -29,7 +29,7 @@ class Freshness:
 class FreshnessProbe:
     """Tracks every n-th admitted session. Resolution: the polling interval of 0.1 s."""
 
-    def __init__(self, settings: Settings, every: int = 1) -> None:
+    def __init__(self, settings: ElasticsearchSettings, every: int = 1) -> None:
         self._settings = settings
         self._every = every
         self._admitted_count = 0

@@ -9,7 +9,7 @@ from pymongo.collection import Collection
 from include.archive import store
 from include.clients.mongodb import Client, translate_errors
 from include.contracts.collections import LEDGERS
-from include.contracts.settings import Settings
+from include.contracts.settings import MongodbSettings
 from include.ingest.ground_truth import GroundTruth, merge
 from include.ingest.replay import ReplayReport
 
@@ -18,17 +18,17 @@ REPLAY = "replay:"
 MAX_GROUND_TRUTHS = 1_000
 
 
-def store_ground_truth(settings: Settings, ledger: GroundTruth) -> None:
+def store_ground_truth(settings: MongodbSettings, ledger: GroundTruth) -> None:
     """Store the ground truth of one plan after publication; the same plan again replaces it."""
     _store(settings, ledger.plans[0].tag, msgspec.json.encode(ledger))
 
 
-def store_replay(settings: Settings, name: str, report: ReplayReport) -> None:
+def store_replay(settings: MongodbSettings, name: str, report: ReplayReport) -> None:
     """Store the report of a replayed log; the same log replayed again counts once."""
     _store(settings, f"{REPLAY}{name}", msgspec.json.encode(report))
 
 
-def load_ground_truths(settings: Settings) -> dict[str, GroundTruth]:
+def load_ground_truths(settings: MongodbSettings) -> dict[str, GroundTruth]:
     """Tag of a plan -> its ledger, of all intervals of the synthetic shop. Raises TransientError without MongoDB."""
     with store.connect(settings) as client, translate_errors("read the ledgers"):
         results = {entry["_id"]: entry["ledger"] for entry in _ledgers(client, settings).find({}, {"ledger": True})}
@@ -44,7 +44,7 @@ class ExpectedTotals(NamedTuple):
     users: int
 
 
-def load_expected_totals(settings: Settings) -> ExpectedTotals | None:
+def load_expected_totals(settings: MongodbSettings) -> ExpectedTotals | None:
     """Return the expected totals of all stored ground truths; None without any or with too many to merge."""
     with store.connect(settings) as client, translate_errors("read the ledgers"):
         retained = _ledgers(client, settings)
@@ -61,17 +61,17 @@ def load_expected_totals(settings: Settings) -> ExpectedTotals | None:
     )
 
 
-def unique_users(settings: Settings, admitted: int) -> int | None:
+def unique_users(settings: MongodbSettings, admitted: int) -> int | None:
     """Return the users with an admitted session; None unless every one of the `admitted` sessions is in a ledger."""
     truth = load_expected_totals(settings)
     return truth.users if truth is not None and truth.sessions == admitted else None
 
 
-def _store(settings: Settings, run_id: str, ledger: bytes) -> None:
+def _store(settings: MongodbSettings, run_id: str, ledger: bytes) -> None:
     entry = {"ledger": ledger.decode(), "written_at": datetime.now(UTC)}
     with store.connect(settings) as client, translate_errors("store the ledger"):
         _ledgers(client, settings).replace_one({"_id": run_id}, entry, upsert=True)
 
 
-def _ledgers(client: Client, settings: Settings) -> Collection[dict[str, Any]]:
+def _ledgers(client: Client, settings: MongodbSettings) -> Collection[dict[str, Any]]:
     return store.database(client, settings)[LEDGERS]

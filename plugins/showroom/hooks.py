@@ -32,4 +32,4 @@ class FlinkHook(BaseHook):
 
     def get_conn(self) -> FlinkRest:
         """Return a new client; close it after use."""
-        return FlinkRest(self.settings())
+        return FlinkRest(self.settings().flink)

@@ -10,7 +10,7 @@ from showroom.settings import job_program, state_folder
 
 if TYPE_CHECKING:
     from include.clients.flink import FlinkRest
-    from include.contracts.settings import Settings
+    from include.contracts.settings import ElasticsearchSettings, Settings
     from include.supervise.decision_log import LockLease
     from include.supervise.observation import Observation
     from include.supervise.stream_job import RestorePoint
@@ -36,7 +36,7 @@ class StreamOperator(BaseOperator):
         from showroom.hooks import FlinkHook
 
         hook = FlinkHook(self.flink_conn_id)
-        with fail_fast_on_terminal(), hook.get_conn() as flink, require_supervisor_lock(hook.settings()) as lease:
+        with fail_fast_on_terminal(), hook.get_conn() as flink, require_supervisor_lock(hook.settings().redis) as lease:
             return self.execute_on_job(flink, hook.settings(), context, lease)
 
     def execute_on_job(self, flink: "FlinkRest", settings: "Settings", context: Context, lease: "LockLease") -> Any:
@@ -115,11 +115,11 @@ class SuperviseOperator(BaseOperator):
                 settings,
                 job_program(settings),
                 state_folder(settings),
-                prepare=lambda: _prepare(settings),
+                prepare=lambda: _prepare(settings.elasticsearch),
                 on_progress=self.log.info,
                 earlier=self._observations(pulled),
             )
-        index_missed_decisions(settings, decisions(settings, MAX_MISSED_DECISIONS) or [record])
+        index_missed_decisions(settings.elasticsearch, decisions(settings.redis, MAX_MISSED_DECISIONS) or [record])
         job = getattr(record.observation.flink, "job", None)
         if job is not None:
             context["ti"].xcom_push(key=JOB_KEY, value=job.id)
@@ -150,14 +150,14 @@ def _start(
 ) -> str:
     from include.supervise.stream_job import submit, wait_running
 
-    _prepare(settings)
+    _prepare(settings.elasticsearch)
     job_id = submit(flink, job_program(settings), point, lease)
     context["ti"].xcom_push(key=JOB_KEY, value=job_id)
     wait_running(flink, job_id)
     return job_id
 
 
-def _prepare(settings: "Settings") -> None:
+def _prepare(settings: "ElasticsearchSettings") -> None:
     """Create the index templates before the job's first document."""
     from include.clients.elasticsearch import connect
     from include.serving.templates import ensure_templates

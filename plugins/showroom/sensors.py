@@ -40,7 +40,7 @@ class StreamHealthSensor(BaseSensorOperator):
         record = observe_and_decide(settings, state_folder(settings))
         already_sent: Sequence[str] = ()
         try:
-            with DecisionLog(settings) as decision_log:
+            with DecisionLog(settings.redis) as decision_log:
                 newest = decision_log.last(1)
                 already_sent = [finding.alert for record in newest for finding in record.decision.alerts]
         except TransientError as error:

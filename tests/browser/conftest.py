@@ -37,8 +37,8 @@ def stack(settings: Settings) -> Iterator[Stack]:
         running.purge()
         try:
             running.up(("redis", "elasticsearch", "mongodb", "airflow-api"))
-            with connect(settings) as client:
-                ensure_templates(client, settings)
+            with connect(settings.elasticsearch) as client:
+                ensure_templates(client, settings.elasticsearch)
                 fill(client, datetime.now(UTC), SESSIONS, hours=6.0)
             yield running
         finally:
@@ -56,7 +56,7 @@ def screenshots() -> Path:
 @pytest.fixture(scope="session")
 def login(chromium: Browser, stack: Stack) -> dict[str, object]:
     """Browser storage state after a login to Airflow."""
-    return log_in(chromium, stack.settings, stack.layout)
+    return log_in(chromium, stack.settings.airflow, stack.layout)
 
 
 @pytest.fixture(params=["light", "dark"])

@@ -30,13 +30,13 @@ BUSY = {
 @contextmanager
 def empty_indices(stack: Stack) -> Iterator[None]:
     """Delete all indices, as before the first session."""
-    with connect(stack.settings) as client:
+    with connect(stack.settings.elasticsearch) as client:
         names = client.indices.get(index=",".join(f"{alias}-*" for alias in INDICES))
         client.indices.delete(index=",".join(names))
         try:
             yield
         finally:
-            ensure_templates(client, stack.settings)
+            ensure_templates(client, stack.settings.elasticsearch)
             fill(client, datetime.now(UTC), SESSIONS, hours=6.0)
 
 
@@ -44,7 +44,7 @@ def empty_indices(stack: Stack) -> Iterator[None]:
 def unexpected_mapping(stack: Stack) -> Iterator[None]:
     """Create an index of reviews whose labels are full text, as without the index template."""
     name = "product_sentiment-2000.01"
-    with connect(stack.settings) as client:
+    with connect(stack.settings.elasticsearch) as client:
         client.indices.delete_index_template(name="product_sentiment")
         mapping = {"properties": {"label": {"type": "text"}, "name": {"type": "text"}, "started_at": {"type": "date"}}}
         client.indices.create(index=name, mappings=mapping, aliases={"product_sentiment": {}})
@@ -53,7 +53,7 @@ def unexpected_mapping(stack: Stack) -> Iterator[None]:
             yield
         finally:
             client.indices.delete(index=name)
-            ensure_templates(client, stack.settings)
+            ensure_templates(client, stack.settings.elasticsearch)
 
 
 def test_live_page_without_sessions_shows_no_data(

@@ -203,7 +203,7 @@ def test_stream_page_shows_every_part(browser_page: BrowserPage, theme: str, scr
 
 
 def test_take_screenshots_are_small(chromium: Browser, stack: Stack, tmp_path: Path) -> None:
-    paths = take(chromium, stack.settings, stack.layout, tmp_path, lambda _: None)
+    paths = take(chromium, stack.settings.airflow, stack.layout, tmp_path, lambda _: None)
     assert [path.name for path in paths] == [picture.name for picture in PICTURES]
     assert {path.name: path.stat().st_size for path in paths if not 20_000 < path.stat().st_size < 300_000} == {}
 

@@ -43,7 +43,7 @@ TARGETS = {
 @pytest.fixture
 def layout(tmp_path: Path) -> Layout:
     layout = Layout.below(tmp_path)
-    mlflow.ensure_keys(Settings(), layout)
+    mlflow.ensure_keys(Settings().batch, layout)
     return layout
 
 
@@ -88,7 +88,7 @@ def test_local_stack_writes_the_mounted_files(layout: Layout) -> None:
 
 
 def test_local_stack_and_containers_differ_only_in_variables(layout: Layout) -> None:
-    local = yaml.safe_load(rendered(elasticsearch.program(Settings(), layout), "elasticsearch.yml"))
+    local = yaml.safe_load(rendered(elasticsearch.program(Settings().local, layout), "elasticsearch.yml"))
     (text,) = mounted("elasticsearch").values()
     container = yaml.safe_load(Template(text).substitute(environment_of("elasticsearch")))
     differing = {key for key in local if local[key] != container[key]}

@@ -38,6 +38,6 @@ def platform(settings: Settings) -> Iterator[Stack]:
 
 @pytest.fixture
 def api(platform: Stack, settings: Settings) -> Iterator[AirflowApi]:
-    with connect_airflow(settings, platform.layout) as connected:
+    with connect_airflow(settings.airflow, platform.layout) as connected:
         connected.wait_for_dags(DAGS)
         yield connected

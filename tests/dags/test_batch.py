@@ -58,16 +58,16 @@ print(json.dumps(summary))
 def test_window_ends_at_the_last_midnight_or_the_given_end(
     instant: datetime, params: dict[str, Any], expected: tuple[datetime, datetime]
 ) -> None:
-    assert window_of(Settings(), instant, params) == expected
+    assert window_of(Settings().batch, instant, params) == expected
 
 
 def test_window_with_end_before_start_raises() -> None:
     with pytest.raises(SettingsError, match="empty"):
-        window_of(Settings(), RUN_AT, {"start": END.isoformat(), "end": START.isoformat()})
+        window_of(Settings().batch, RUN_AT, {"start": END.isoformat(), "end": START.isoformat()})
 
 
 def test_window_length_is_a_setting() -> None:
-    start, end = window_of(Settings(batch=BatchSettings(window_days=30)), RUN_AT, SCHEDULED)
+    start, end = window_of(Settings(batch=BatchSettings(window_days=30)).batch, RUN_AT, SCHEDULED)
     assert (end - start, end) == (timedelta(days=30), END)
 
 

@@ -36,8 +36,9 @@ for number in demo_pause.SIGNALS:
     signal.signal(number, signal.SIG_DFL)
 settings = Settings.from_env(os.environ)
 with demo_pause.unpause_on_exit(settings, print):
-    demo_pause.record(settings, Layout.of(settings))
-    with connect_airflow(settings, Layout.of(settings)) as airflow:
+    layout = Layout.of(settings.local)
+    demo_pause.record(settings.airflow, layout)
+    with connect_airflow(settings.airflow, layout) as airflow:
         airflow.pause(demo_pause.DAG)
     print("paused", flush=True)
     time.sleep(600)
@@ -85,9 +86,9 @@ def test_pause_while_another_writes_waits_for_the_database(running: AirflowApi, 
 
 
 def test_unpause_on_exit_after_error_unpauses_dag(running: AirflowApi, settings: Settings) -> None:
-    layout = Layout.of(settings)
+    layout = Layout.of(settings.local)
     with pytest.raises(RuntimeError), demo_pause.unpause_on_exit(settings, print):
-        demo_pause.record(settings, layout)
+        demo_pause.record(settings.airflow, layout)
         running.pause(demo_pause.DAG)
         raise RuntimeError
     assert not is_paused(running)
@@ -116,11 +117,11 @@ def test_leftover_warning_after_kill_9_until_unpaused(running: AirflowApi, setti
     )
     running.unpause(demo_pause.DAG)
     eventually(lambda: demo_pause.leftover_warning(settings) is None, within_s=10)
-    assert not (Layout.of(settings).data / demo_pause.FILE).exists()
+    assert not (Layout.of(settings.local).data / demo_pause.FILE).exists()
 
 
 def test_unpause_on_exit_leaves_paused_dag_paused(api: AirflowApi, settings: Settings) -> None:
     api.pause(demo_pause.DAG)
     with demo_pause.unpause_on_exit(settings, print):
-        demo_pause.record(settings, Layout.of(settings))
+        demo_pause.record(settings.airflow, Layout.of(settings.local))
     assert is_paused(api)

@@ -54,18 +54,18 @@ OTTO = (
 
 @pytest.fixture
 def mongo(settings: Settings, platform: Stack) -> Iterator[Database[dict[str, Any]]]:
-    with connect_mongo(settings) as client:
-        yield database(client, settings)
+    with connect_mongo(settings.mongodb) as client:
+        yield database(client, settings.mongodb)
 
 
 def indexed(settings: Settings) -> int:
-    with connect(settings) as client:
+    with connect(settings.elasticsearch) as client:
         return serving.count(client, "session_summary")
 
 
 def healthy_job(settings: Settings) -> str | None:
     """The id of the job once all of it runs and a checkpoint is complete."""
-    with FlinkRest(settings) as flink:
+    with FlinkRest(settings.flink) as flink:
         seen = get_job_status(flink)
     if seen is None or seen.state != "RUNNING" or seen.idle_tasks or not seen.checkpoints:
         return None
@@ -135,7 +135,7 @@ def test_a_synthetic_load_is_produced_indexed_and_archived(
 
 
 def test_a_job_cancelled_behind_airflows_back_comes_back(api: AirflowApi, settings: Settings) -> None:
-    with FlinkRest(settings) as flink:
+    with FlinkRest(settings.flink) as flink:
         gone = cancel(flink)
     began = time.monotonic()
 
@@ -177,18 +177,18 @@ def test_params_out_of_range_are_refused_at_the_form(api: AirflowApi, dag_id: st
 
 
 def test_retention_names_old_indices_and_then_drops_them(api: AirflowApi, settings: Settings) -> None:
-    with connect(settings) as client:
+    with connect(settings.elasticsearch) as client:
         client.indices.create(index="session_summary-2019.02")
     run_id, state = run(api, "serving_retention", {"dry_run": True})
     assert state == "success", api.log("serving_retention", run_id, "drop")
     named = api.result("serving_retention", run_id, "drop")
     assert "session_summary-2019.02" in named
     assert not [name for name in named if name.endswith(f"{datetime.now(UTC):%Y.%m}")]
-    with connect(settings) as client:
+    with connect(settings.elasticsearch) as client:
         assert client.indices.exists(index="session_summary-2019.02")
 
     run(api, "serving_retention")
-    with connect(settings) as client:
+    with connect(settings.elasticsearch) as client:
         assert not client.indices.exists(index="session_summary-2019.02")
 
 
@@ -204,7 +204,7 @@ def test_all_that_came_balances_in_every_store(
     for match in api.result("reconcile", run_id, "count")["hours"]:
         assert mongo[RECONCILIATIONS].find_one({"_id": match["hour"]}) is not None
     hour = datetime.now(UTC) - HOUR
-    with connect(settings) as client:
+    with connect(settings.elasticsearch) as client:
         stores = Stores(settings, client, mongo, datetime.now(UTC))
         counted = eventually(lambda: balanced(settings, stores, hour), within_s=60, every_s=1.0)
         assert counted is not None
@@ -221,11 +221,11 @@ def test_the_minutes_of_today_hold_every_session(settings: Settings, mongo: Data
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     with HourlyCounts(settings, midnight, now) as hours:
         evidence = hours.evidence()
-    with connect(settings) as client:
+    with connect(settings.elasticsearch) as client:
         stores = Stores(settings, client, mongo, now)
         assert evidence.valid
         assert eventually(
-            lambda: count_day(settings, stores, midnight, evidence, None).result.state == "balanced", within_s=60
+            lambda: count_day(settings.kafka, stores, midnight, evidence, None).result.state == "balanced", within_s=60
         )
 
 
@@ -239,7 +239,7 @@ def test_the_pipeline_dashboard_has_been_told_of_all_that(
     api: AirflowApi, settings: Settings, mongo: Database[dict[str, Any]]
 ) -> None:
     def indexed_events() -> list[PipelineEvent]:
-        with connect(settings) as client:
+        with connect(settings.elasticsearch) as client:
             serving.refresh(client)
             hits = client.search(index=PIPELINE, size=5_000, sort=[{"at": "asc"}])["hits"]["hits"]
         return [msgspec.convert(hit["_source"], PipelineEvent) for hit in hits]
@@ -281,7 +281,7 @@ def test_the_operators_change_the_job(
     with pytest.raises(AirflowFailException, match="no job"):
         StopStreamOperator(task_id="stop").execute(context)
     submitted = SubmitStreamOperator(task_id="submit").execute(context)
-    with FlinkRest(settings) as flink:
+    with FlinkRest(settings.flink) as flink:
         job = running_job(flink)
     assert job is not None
     assert job.jid == submitted

@@ -26,7 +26,7 @@ def address(settings: Settings) -> str:
 @pytest.fixture
 def some_sessions(api: AirflowApi, settings: Settings) -> None:
     """Sessions that are searchable; those of earlier tests do as well."""
-    with connect(settings) as client:
+    with connect(settings.elasticsearch) as client:
         if not serving.count(client, "session_summary"):
             api.unpause("ingest_synthetic")
             api.trigger("ingest_synthetic", {"sessions": SESSIONS, "days": 1, "seed": 7})

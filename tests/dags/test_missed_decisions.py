@@ -9,7 +9,7 @@ from elasticsearch import Elasticsearch
 
 from include.contracts.errors import TransientError
 from include.contracts.index_documents import PipelineEvent
-from include.contracts.settings import Settings
+from include.contracts.settings import ElasticsearchSettings, Settings
 from include.supervise.decision_log import DecisionRecord
 from include.supervise.observation import Observation, Unavailable
 from include.supervise.policy import Decision
@@ -64,8 +64,8 @@ def index(monkeypatch: pytest.MonkeyPatch) -> Index:
     index = Index()
 
     @contextmanager
-    def connect(settings: Settings) -> Iterator[Elasticsearch]:
-        with Elasticsearch(settings.elasticsearch.url) as client:
+    def connect(settings: ElasticsearchSettings) -> Iterator[Elasticsearch]:
+        with Elasticsearch(settings.url) as client:
             yield client
 
     monkeypatch.setattr(pipeline, "connect", connect)
@@ -80,14 +80,14 @@ def test_outage_and_its_alert_are_indexed_afterwards_once(index: Index) -> None:
     for minute, alert in enumerate(alerts):
         index.is_unavailable = minute in (1, 2)
         decision_log.insert(0, record(minute, alert))
-        pipeline.index_missed_decisions(Settings(), decision_log)
-        pipeline.index_missed_decisions(Settings(), decision_log)
+        pipeline.index_missed_decisions(Settings().elasticsearch, decision_log)
+        pipeline.index_missed_decisions(Settings().elasticsearch, decision_log)
     assert [at for at, _ in index.shown("decision")] == [0, 1, 2, 3, 4]
     assert index.shown("alert") == [(1, "elasticsearch.unreachable")]
 
 
 def test_empty_index_gets_the_newest_decision_only(index: Index) -> None:
-    pipeline.index_missed_decisions(Settings(), [record(minute, "") for minute in (2, 1, 0)])
+    pipeline.index_missed_decisions(Settings().elasticsearch, [record(minute, "") for minute in (2, 1, 0)])
     assert [at for at, _ in index.shown("decision")] == [2]
 
 
@@ -98,5 +98,5 @@ def test_decision_between_milliseconds_is_indexed_once(index: Index) -> None:
             at=datetime.fromtimestamp(NOW, UTC), kind="decision", stage="s", name="n", value=1, total=None, detail=None
         )
     ]
-    pipeline.index_missed_decisions(Settings(), [odd])
+    pipeline.index_missed_decisions(Settings().elasticsearch, [odd])
     assert len(index.events) == 1

@@ -31,14 +31,14 @@ INGEST, ARCHIVE = "ingest_synthetic", "archive_sessions"
 
 @pytest.fixture
 def mongo(settings: Settings, platform: Stack) -> Iterator[Database[dict[str, Any]]]:
-    with connect_mongo(settings) as client:
-        yield database(client, settings)
+    with connect_mongo(settings.mongodb) as client:
+        yield database(client, settings.mongodb)
 
 
 @pytest.fixture(scope="module")
 def history(platform: Stack, settings: Settings) -> datetime:
     """Almost two weeks of archived sessions; the end of them."""
-    with connect_airflow(settings, platform.layout) as api:
+    with connect_airflow(settings.airflow, platform.layout) as api:
         api.wait_for_dags({INGEST, ARCHIVE, nightly_run.DAG})
         paused = api.dags()[INGEST]
         api.unpause(INGEST)
@@ -51,8 +51,8 @@ def history(platform: Stack, settings: Settings) -> datetime:
         def archived() -> bool:
             load = api.trigger(ARCHIVE)
             assert api.wait(ARCHIVE, load, 180) == "success", api.log(ARCHIVE, load, "load")
-            with connect_mongo(settings) as client:
-                return bool(database(client, settings)["sessions"].estimated_document_count() >= valid)
+            with connect_mongo(settings.mongodb) as client:
+                return bool(database(client, settings.mongodb)["sessions"].estimated_document_count() >= valid)
 
         assert eventually(archived, within_s=180, every_s=1)
     return datetime.now(UTC)
@@ -107,7 +107,7 @@ def test_a_night_ends_with_champions_neighbours_and_a_charged_budget(
     assert mongo[PROMOTIONS].count_documents({"confirmed": True}) == len(decided) == 2
     users = nightly.summaries["similar"]["users"]
     assert mongo[NEIGHBOURS].count_documents({}) == users
-    with connect(settings) as client:
+    with connect(settings.elasticsearch) as client:
         assert serving.count(client, NEIGHBOURS_ALIAS) == users
 
 

@@ -188,7 +188,7 @@ def test_only_months_beyond_the_kept_ones_are_old() -> None:
 
 def test_index_events_without_elasticsearch_logs_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     event = PipelineEvent(at=START, kind="lag", stage="gate", name="gate", value=1, total=None, detail=None)
-    index_events(Settings(elasticsearch=ElasticsearchSettings(url="http://127.0.0.1:9")), [event])
+    index_events(Settings(elasticsearch=ElasticsearchSettings(url="http://127.0.0.1:9")).elasticsearch, [event])
     assert "index 1 events failed: " in caplog.text
     assert "Elasticsearch is unavailable" in caplog.text
 

@@ -14,7 +14,7 @@ SERVERS = {"elasticsearch", "flink-jobmanager", "flink-taskmanager", "kafka", "m
 
 def runs(settings: Settings) -> bool:
     """Whether the whole job runs: then its Python workers serve."""
-    with FlinkRest(settings) as flink:
+    with FlinkRest(settings.flink) as flink:
         seen = get_job_status(flink)
     return seen is not None and seen.state == "RUNNING" and not seen.idle_tasks and bool(seen.checkpoints)
 

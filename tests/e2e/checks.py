@@ -21,7 +21,7 @@ INDEX_TIMEOUT_S = 60.0
 def assert_counts_match(settings: Settings, expected: ExpectedCounts, since: Baseline) -> None:
     """Wait until the load is indexed, then assert that all counts match."""
     try:
-        wait_until_indexed(settings, expected, since, INDEX_TIMEOUT_S)
+        wait_until_indexed(settings.elasticsearch, expected, since, INDEX_TIMEOUT_S)
     finally:
         lines = compare_counts(settings, expected, since)
         unbalanced = [line for line in lines if line.difference]
@@ -58,7 +58,7 @@ def read_rejected(settings: Settings, since: Baseline) -> list[tuple[bytes | Non
     """Return key, value and headers of every rejected record since a position."""
     return [
         (record.key, record.value, {name: value.decode() for name, value in record.headers})
-        for record in read_since(settings, topics.REJECTED, since)
+        for record in read_since(settings.kafka, topics.REJECTED, since)
     ]
 
 
@@ -83,7 +83,7 @@ def _consumer(settings: Settings) -> KafkaConsumer:
 def _search_all(settings: Settings, alias: str, query: dict[str, Any]) -> list[dict[str, Any]]:
     results: list[dict[str, Any]] = []
     after: list[Any] | None = None
-    with connect(settings) as client:
+    with connect(settings.elasticsearch) as client:
         client.indices.refresh(index=f"{alias}-*")
         while True:
             page: dict[str, Any] = {"search_after": after} if after else {}

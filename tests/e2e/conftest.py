@@ -19,7 +19,7 @@ def platform(stack: Stack) -> Iterator[Stack]:
     stack.up([f"gate-{number}" for number in range(stack.settings.gate.processes)])
     start_job(stack.settings)
     yield stack
-    with FlinkRest(stack.settings) as flink:
+    with FlinkRest(stack.settings.flink) as flink:
         if running_job(flink):
             cancel(flink)
     for number in range(stack.settings.gate.processes):

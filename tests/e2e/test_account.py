@@ -44,7 +44,7 @@ class Published:
         synthesis = synthesize(plan)
         self.labelled_records: list[LabelledRecord] = list(synthesis)
         self.ground_truth: GroundTruth = synthesis.ground_truth
-        publish(settings, self.labelled_records)
+        publish(settings.kafka, self.labelled_records)
         assert_counts_match(settings, self.ground_truth.expected, self.since)
 
 
@@ -101,7 +101,7 @@ def test_documents_match_the_sent_sessions(live: Settings, published: Published)
     sessions = [json.loads(labelled.value) for labelled in valid[:: len(valid) // SAMPLES]]
     sample = {f"{pseudonym(session['user_id'])}:{session['session_id']}": session for session in sessions}
     views = {f"{key}:{n}": (s, v, n) for key, s in sample.items() for n, v in enumerate(s["views"])}
-    with connect(live) as client:
+    with connect(live.elasticsearch) as client:
         summaries = queries.documents(client, "session_summary", sample)
         details = queries.documents(client, "product_details", views)
         sentiments = queries.documents(client, "product_sentiment", views)
@@ -118,7 +118,7 @@ def test_documents_match_the_sent_sessions(live: Settings, published: Published)
 
 
 def test_sentiment_counts_match_the_ground_truth(live: Settings, published: Published) -> None:
-    with connect(live) as client:
+    with connect(live.elasticsearch) as client:
         results = {
             label: queries.count(client, "product_sentiment", {"term": {"label": label}})
             for label in ("negative", "neutral", "positive")

@@ -31,7 +31,7 @@ def processed(live: Settings, platform: Stack) -> Stack:
     """
     since, end = take_baseline(live), datetime.now(UTC)
     synthesis = synthesize(Plan.of(live, seed=77, start=end - timedelta(hours=1), end=end, sessions=SESSIONS))
-    publish(live, synthesis)
+    publish(live.kafka, synthesis)
     assert_counts_match(live, synthesis.ground_truth.expected, since)
     return platform
 

@@ -64,7 +64,7 @@ def test_kill_under_load_loses_and_duplicates_no_session(platform: Stack, live: 
     for half in halves:
         goal = indexed + sum(labelled.verdict == VALID for labelled in half)
         with ThreadPoolExecutor(1) as background:
-            published = background.submit(publish, live, half, rate=RATE)
+            published = background.submit(publish, live.kafka, half, rate=RATE)
             indexed_at_kill = eventually(partial(_indexed_beyond, live, since, indexed + KILL_AFTER), within_s=120)
             assert indexed_at_kill < goal, "the kill must occur under load"
             KILLS[program](platform)
@@ -76,6 +76,6 @@ def test_kill_under_load_loses_and_duplicates_no_session(platform: Stack, live: 
 
 def _indexed_beyond(settings: Settings, since: Baseline, goal: int) -> int:
     """Sessions indexed since a position; 0 while they are fewer than the goal."""
-    with connect(settings) as client:
+    with connect(settings.elasticsearch) as client:
         indexed = queries.count(client, "session_summary") - since.documents["session_summary"]
     return indexed if indexed >= goal else 0

@@ -30,8 +30,8 @@ INDEX = "product_details-2041.05"
 
 @pytest.fixture
 def client(stack: Stack) -> Iterator[Elasticsearch]:
-    with connect(stack.settings) as elasticsearch:
-        ensure_templates(elasticsearch, stack.settings)
+    with connect(stack.settings.elasticsearch) as elasticsearch:
+        ensure_templates(elasticsearch, stack.settings.elasticsearch)
         yield elasticsearch
         elasticsearch.indices.delete(index=[f"{alias}-2041.05" for alias in INDICES], ignore_unavailable=True)
 
@@ -278,7 +278,7 @@ def test_store_index_fault_is_retried_and_all_documents_stored(
             # A sink without retries would return the documents as rejected.
             eventually(lambda: storing.done() or error in (sink.retry_reason or ""))
             assert not storing.done(), storing.result()[0].reason
-            assert probe_elasticsearch(settings).has_reached_shard_limit is (state is shard_limit_reached)
+            assert probe_elasticsearch(settings.elasticsearch).has_reached_shard_limit is (state is shard_limit_reached)
         assert storing.result(timeout=60) == []
         assert sink.retry_reason is None
     assert stored(client) == 30
@@ -327,10 +327,10 @@ def test_wait_for_templates_blocks_until_the_template_exists(client: Elasticsear
             waiting = pool.submit(sink.wait_for_templates, INDICES)
             with pytest.raises(TimeoutError):
                 waiting.result(timeout=1)
-            ensure_templates(client, settings)
+            ensure_templates(client, settings.elasticsearch)
             waiting.result(timeout=30)
     finally:
-        ensure_templates(client, settings)
+        ensure_templates(client, settings.elasticsearch)
 
 
 def test_store_creates_the_index_of_the_contract(client: Elasticsearch, settings: Settings) -> None:

@@ -65,5 +65,5 @@ def test_example_sends_a_session_that_the_gate_admits(stack: Stack, tmp_path: Pa
     assert f"stored in partition {record.partition} at offset {record.offset}\n" in output
     # Both clients must place one user in one partition, or the gate detects no duplicates.
     assert record.partition == partition_of(session["user_id"], stack.settings.kafka.partitions)
-    verdict = check(record.value, record.key, record.timestamp, Limits.of(stack.settings))
+    verdict = check(record.value, record.key, record.timestamp, Limits.of(stack.settings.gate))
     assert isinstance(verdict, Candidate), verdict

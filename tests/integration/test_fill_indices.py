@@ -20,8 +20,8 @@ SESSIONS = 900
 
 @pytest.fixture
 def client(stack: Stack) -> Iterator[Elasticsearch]:
-    with connect(stack.settings) as opened:
-        ensure_templates(opened, stack.settings)
+    with connect(stack.settings.elasticsearch) as opened:
+        ensure_templates(opened, stack.settings.elasticsearch)
         yield opened
         opened.indices.delete(index=[f"{alias}-2055.08" for alias in INDICES], ignore_unavailable=True)
 

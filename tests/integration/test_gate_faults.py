@@ -178,7 +178,7 @@ def test_recreated_topic_under_running_gate_is_read_from_its_beginning(stack: St
         eventually(lambda: "in the old topic" in reader.valid_ids(), within_s=60)
         client.delete_topics([topics.RAW])[topics.RAW].result(30)
         eventually(lambda: topics.RAW not in client.list_topics(timeout=5).topics)
-        ensure_topics(settings)
+        ensure_topics(settings.kafka)
         produce(settings, [session(f"in the new topic {number}") for number in range(3)])
         eventually(lambda: len(reader.valid_ids()) >= 4, within_s=60)
         produce(settings, [session("in the old topic")])

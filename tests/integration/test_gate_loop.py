@@ -62,7 +62,7 @@ def retained_bytes(value: bytes, reason: Reason) -> bytes:
 
 
 def valid_since(settings: Settings, since: Baseline) -> list[bytes]:
-    return [record.value for record in read_since(settings, topics.VALID, since)]
+    return [record.value for record in read_since(settings.kafka, topics.VALID, since)]
 
 
 def test_every_bad_record_is_kept_with_its_reason_and_the_gate_goes_on(stack: Stack) -> None:
@@ -76,7 +76,7 @@ def test_every_bad_record_is_kept_with_its_reason_and_the_gate_goes_on(stack: St
         eventually(lambda: valid_since(settings, since), within_s=60)
     rejected = [
         (record.key, record.value, header_text(record, topics.HEADER_REASON))
-        for record in read_since(settings, topics.REJECTED, since)
+        for record in read_since(settings.kafka, topics.REJECTED, since)
     ]
     assert rejected == [
         *((key, retained_bytes(value or b"", reason), str(reason)) for key, value, reason in bad),

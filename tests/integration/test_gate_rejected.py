@@ -75,7 +75,7 @@ def ids(records: list[RejectedRecord]) -> list[str]:
 
 
 def test_session_behind_many_windows_is_found_once_with_its_origin(rejected: Settings) -> None:
-    result = find_rejected(rejected, Query(session_id="s-oldest"))
+    result = find_rejected(rejected.kafka, Query(session_id="s-oldest"))
     (record,) = result.records
     own = partition_of("u-own", rejected.kafka.partitions)
     assert (record.reason, record.topic, record.partition, record.offset) == ("duplicate", topics.RAW, own, 1)
@@ -85,17 +85,17 @@ def test_session_behind_many_windows_is_found_once_with_its_origin(rejected: Set
 
 
 def test_session_in_a_broken_record_is_found_by_its_bytes(rejected: Settings) -> None:
-    (record,) = find_rejected(rejected, Query(session_id="s-broken")).records
+    (record,) = find_rejected(rejected.kafka, Query(session_id="s-broken")).records
     assert (record.session_id, record.detail) == ("", "truncated")
 
 
 def test_session_of_an_aborted_transaction_is_not_found(rejected: Settings) -> None:
-    result = find_rejected(rejected, Query(session_id="s-aborted"))
+    result = find_rejected(rejected.kafka, Query(session_id="s-aborted"))
     assert (result.records, result.complete) == ([], True)
 
 
 def test_last_returns_the_newest_of_all_partitions_and_reads_little(rejected: Settings) -> None:
-    result = find_rejected(rejected, Query(last=11))
+    result = find_rejected(rejected.kafka, Query(last=11))
     assert ids(result.records)[0] == "s-newest"
     # Kafka stamps a batch, so records of two partitions may have one time: each partition gives its newest.
     for partition in range(rejected.kafka.partitions):
@@ -109,31 +109,31 @@ def test_last_returns_the_newest_of_all_partitions_and_reads_little(rejected: Se
 
 
 def test_user_is_found_in_the_own_partition_and_in_one_of_another_partitioner(rejected: Settings) -> None:
-    own = find_rejected(rejected, Query(user_id="u-own"))
+    own = find_rejected(rejected.kafka, Query(user_id="u-own"))
     assert ids(own.records) == ["s-newest", "", "s-oldest"]
-    foreign = find_rejected(rejected, Query(user_id="u-foreign"))
+    foreign = find_rejected(rejected.kafka, Query(user_id="u-foreign"))
     assert ids(foreign.records) == ["s-foreign"]
-    enough = find_rejected(rejected, Query(user_id="u-own", last=3))
+    enough = find_rejected(rejected.kafka, Query(user_id="u-own", last=3))
     assert (ids(enough.records), enough.scanned < foreign.scanned) == (ids(own.records), True)
 
 
 def test_user_is_found_in_a_record_with_the_key_of_another(rejected: Settings) -> None:
-    assert ids(find_rejected(rejected, Query(user_id="u-mine")).records) == ["s-wrong-key"]
+    assert ids(find_rejected(rejected.kafka, Query(user_id="u-mine")).records) == ["s-wrong-key"]
 
 
 def test_since_leaves_out_what_is_older(rejected: Settings) -> None:
     ahead = Query(since=datetime.now(UTC) + timedelta(hours=1))
-    assert find_rejected(rejected, ahead) == ([], 0, True, None)
-    assert find_rejected(rejected, Query(session_id="s-oldest", since=datetime(1970, 1, 1, tzinfo=UTC))).records
+    assert find_rejected(rejected.kafka, ahead) == ([], 0, True, None)
+    assert find_rejected(rejected.kafka, Query(session_id="s-oldest", since=datetime(1970, 1, 1, tzinfo=UTC))).records
 
 
 def test_time_limit_ends_the_search_and_says_so(rejected: Settings) -> None:
-    assert not find_rejected(rejected, Query(session_id="s-oldest"), timeout_s=0.0).complete
+    assert not find_rejected(rejected.kafka, Query(session_id="s-oldest"), timeout_s=0.0).complete
 
 
 def test_without_kafka_the_error_names_the_remedy(rejected: Settings) -> None:
     with pytest.raises(TransientError, match=r"is unavailable .*: see that it runs"):
-        find_rejected(rejected.replace(kafka={"bootstrap_servers": "127.0.0.1:9"}), Query())
+        find_rejected(rejected.replace(kafka={"bootstrap_servers": "127.0.0.1:9"}).kafka, Query())
 
 
 @pytest.fixture

@@ -211,11 +211,11 @@ def test_blocked_users_and_networks_are_refused_until_lifted(limited: Settings) 
     user = pseudonymizer(limited.gate.require_pseudonym_key())("u-1")
     with redis.Redis.from_url(limited.redis.url.reveal()) as client:
         assert block_user(client, limited, "u-1") == (user, True)
-        assert block_network(client, limited, "203.0.113.9") == ("203.0.113.0/24", True)
+        assert block_network(client, limited.kafka, "203.0.113.9") == ("203.0.113.0/24", True)
         assert ask(row(0, "a", user), row(1, "b", network="203.0.113.0/24"), row(2, "c")) == "UNn"
         assert ask(row(0, "d", user), partition=1) == "U"
         block_user(client, limited, "u-1", lift=True)
-        block_network(client, limited, "203.0.113.9", lift=True)
+        block_network(client, limited.kafka, "203.0.113.9", lift=True)
     assert ask(row(3, "e", user), row(4, "f", network="203.0.113.0/24")) == "nk"
 
 

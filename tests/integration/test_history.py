@@ -74,7 +74,7 @@ def write(settings: Settings, names: Names, numbers: Iterable[int], *, commit: b
 
 
 def check(settings: Settings, names: Names) -> History:
-    return check_history(settings, names.raw, (names.valid, names.rejected))
+    return check_history(settings.kafka, names.raw, (names.valid, names.rejected))
 
 
 def test_check_history_complete_outputs_have_no_faults(stack: Stack, names: Names) -> None:

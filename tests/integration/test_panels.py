@@ -60,14 +60,14 @@ class Loaded:
 def loaded(stack: Stack) -> Iterator[Loaded]:
     settings = stack.settings
     day = golden_day(settings)
-    with connect(settings) as client:
-        ensure_templates(client, settings)
+    with connect(settings.elasticsearch) as client:
+        ensure_templates(client, settings.elasticsearch)
         send(client, day.bulk)
         rows = expected_kpis(day.sessions, settings.stream.lateness_threshold_s)
         kpis = [({"index": {"_index": kpi_index(row), "_id": key}}, row) for key, row in rows.items()]
         send(client, b"".join(msgspec.json.encode(line) + b"\n" for pair in kpis for line in pair))
         for batch in events(day):
-            write_events(client, settings, batch)
+            write_events(client, settings.elasticsearch, batch)
         queries.refresh(client)
         yield Loaded(day, client)
         client.indices.delete(index=[f"{alias}-2054.06" for alias in INDICES], ignore_unavailable=True)
@@ -177,25 +177,25 @@ def test_filter_choices_are_those_of_the_time_range(loaded: Loaded) -> None:
 @pytest.mark.parametrize("name", PANELS)
 def test_query_panel_missing_index_returns_no_data(stack: Stack, name: str) -> None:
     panel = msgspec.structs.replace(find_panel(name), index=f"no-such-{find_panel(name).index}")
-    with connect(stack.settings) as client:
+    with connect(stack.settings.elasticsearch) as client:
         rows = query_panel(client, panel, DAY).rows
     assert rows in ([], [[None]], [[0.0]])
 
 
 def test_query_panel_errors_are_transient_or_terminal(stack: Stack) -> None:
     with (
-        connect(stack.settings.replace(elasticsearch={"url": "http://127.0.0.1:9"})) as unreachable,
+        connect(stack.settings.replace(elasticsearch={"url": "http://127.0.0.1:9"}).elasticsearch) as unreachable,
         pytest.raises(TransientError, match="is unavailable"),
     ):
         query_panel(unreachable, find_panel("shop-sessions"), DAY)
-    with connect(stack.settings) as client, pytest.raises(TerminalError, match="has no index"):
+    with connect(stack.settings.elasticsearch) as client, pytest.raises(TerminalError, match="has no index"):
         query_panel(client, find_panel("shop-links"), DAY)
 
 
 def test_query_panel_unexpected_mapping_raises_an_error_with_the_panel(stack: Stack) -> None:
     properties = {"started_at": {"type": "date"}, "purchase_amount": {"type": "text"}}
     panel = msgspec.structs.replace(find_panel("shop-sales"), index="session_of_another_mapping")
-    with connect(stack.settings) as client:
+    with connect(stack.settings.elasticsearch) as client:
         client.indices.create(index=panel.index, mappings={"properties": properties})
         try:
             client.index(index=panel.index, document={"started_at": START, "purchase_amount": "x"}, refresh=True)

@@ -23,7 +23,7 @@ MONTHS = ("2053.04", "2053.05")
 
 @pytest.fixture
 def client(stack: Stack) -> Iterator[Elasticsearch]:
-    with connect(stack.settings) as opened:
+    with connect(stack.settings.elasticsearch) as opened:
         yield opened
         names = [f"{alias}-{month}" for alias in INDICES for month in MONTHS]
         opened.indices.delete(index=names, ignore_unavailable=True)
@@ -41,14 +41,14 @@ def later(minutes: int, total: float) -> PipelineEvent:
 
 
 def test_write_events_across_months_sums_to_the_total(client: Elasticsearch, settings: Settings) -> None:
-    assert write_events(client, settings, [RAW, LAG]) == 2
-    assert write_events(client, settings, [later(1, 130)]) == 1
-    assert write_events(client, settings, [later(2, 130)]) == 0
+    assert write_events(client, settings.elasticsearch, [RAW, LAG]) == 2
+    assert write_events(client, settings.elasticsearch, [later(1, 130)]) == 1
+    assert write_events(client, settings.elasticsearch, [later(2, 130)]) == 0
     assert latest_event_time(client, "stage") == later(1, 130).at
     assert latest_event_time(client, "alert") is None
     # The gate's state was lost: its counters restart at 0.
-    assert write_events(client, settings, [later(3, 5)]) == 1
-    assert write_events(client, settings, [later(4, 25)]) == 1
+    assert write_events(client, settings.elasticsearch, [later(3, 5)]) == 1
+    assert write_events(client, settings.elasticsearch, [later(4, 25)]) == 1
     expected = [
         ("2053-04-30T23:59", 100.0, 100.0),
         ("2053-04-30T23:59", 7.0, None),
@@ -58,25 +58,25 @@ def test_write_events_across_months_sums_to_the_total(client: Elasticsearch, set
     ]
     assert stored(client) == expected
     # Writing an event again replaces it, also when later events exist.
-    write_events(client, settings, [later(1, 130)])
-    write_events(client, settings, [RAW, LAG])
+    write_events(client, settings.elasticsearch, [later(1, 130)])
+    write_events(client, settings.elasticsearch, [RAW, LAG])
     assert stored(client) == expected
 
 
 def test_write_events_deleted_month_keeps_the_total(client: Elasticsearch, settings: Settings) -> None:
-    write_events(client, settings, [RAW])
-    assert write_events(client, settings, [later(1, 100)]) == 1
+    write_events(client, settings.elasticsearch, [RAW])
+    assert write_events(client, settings.elasticsearch, [later(1, 100)]) == 1
     client.indices.delete(index=index_name(PIPELINE, AT))
-    assert write_events(client, settings, [later(2, 100)]) == 0
+    assert write_events(client, settings.elasticsearch, [later(2, 100)]) == 0
     assert stored(client) == [("2053-05-01T00:00", 0.0, 100.0)]
 
 
 def test_write_events_missing_template_is_created(client: Elasticsearch, settings: Settings) -> None:
     client.indices.delete_index_template(name=PIPELINE)
     try:
-        write_events(client, settings, [LAG])
+        write_events(client, settings.elasticsearch, [LAG])
     finally:
-        ensure_templates(client, settings)
+        ensure_templates(client, settings.elasticsearch)
     index = client.indices.get(index=index_name(PIPELINE, AT))[index_name(PIPELINE, AT)]
     assert index["mappings"]["properties"] == mapping(PipelineEvent)["properties"]
     assert index["mappings"]["dynamic"] == "strict"
@@ -84,14 +84,14 @@ def test_write_events_missing_template_is_created(client: Elasticsearch, setting
 
 
 def test_write_events_errors_are_transient_or_terminal(client: Elasticsearch, settings: Settings) -> None:
-    ensure_templates(client, settings)
+    ensure_templates(client, settings.elasticsearch)
     with pytest.raises(TerminalError, match="rejected 1 of 1 events"):
-        write_events(client, settings, [replace(LAG, detail="x" * 40_000)])
+        write_events(client, settings.elasticsearch, [replace(LAG, detail="x" * 40_000)])
     with (
-        connect(settings.replace(elasticsearch={"url": "http://127.0.0.1:9"})) as unreachable,
+        connect(settings.replace(elasticsearch={"url": "http://127.0.0.1:9"}).elasticsearch) as unreachable,
         pytest.raises(TransientError, match="is unavailable"),
     ):
-        write_events(unreachable, settings, [LAG])
+        write_events(unreachable, settings.elasticsearch, [LAG])
 
 
 def test_ensure_templates_adds_missing_fields_to_existing_indices(client: Elasticsearch, settings: Settings) -> None:
@@ -103,7 +103,7 @@ def test_ensure_templates_adds_missing_fields_to_existing_indices(client: Elasti
     with pytest.raises(BadRequestError, match="strict_dynamic_mapping_exception"):
         client.index(index=name, document={"last_action": "search"})
 
-    ensure_templates(client, settings)
+    ensure_templates(client, settings.elasticsearch)
 
     client.index(index=name, document={"last_action": "search"})
     # A field of another type is not changed; the others are added.

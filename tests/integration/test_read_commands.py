@@ -103,7 +103,7 @@ def test_supervise_decisions_are_shown_newest_first(live: Settings) -> None:
     unavailable = Unavailable("no server")
     now = time.time() - 200
     observation = Observation(now, unavailable, unavailable, unavailable, unavailable, unavailable, None)
-    with DecisionLog(live) as log:
+    with DecisionLog(live.redis) as log:
         for number, reason in enumerate(("first reason", "second reason")):
             decision = Decision("page", "stream.no_job", reason, "a remedy")
             log.append(DecisionRecord(now + 100 * number, observation, decision))

@@ -62,7 +62,7 @@ class DeadLetters:
             self.producer.send(DEAD, value=msgspec.json.encode(record), partition=partition).get(timeout=30)
 
     def redrive(self) -> Summary:
-        return redrive(self.settings, self.client, lambda _: None)
+        return redrive(self.settings.kafka, self.client, lambda _: None)
 
     def dead(self) -> set[str | None]:
         for topic_partition, start in self.starts.items():
@@ -93,8 +93,8 @@ class DeadLetters:
 
 @pytest.fixture
 def dead_letters(stack: Stack) -> Iterator[DeadLetters]:
-    with connect(stack.settings) as client:
-        ensure_templates(client, stack.settings)
+    with connect(stack.settings.elasticsearch) as client:
+        ensure_templates(client, stack.settings.elasticsearch)
         fixture = DeadLetters(stack.settings, client)
         yield fixture
         fixture.producer.close()
@@ -119,7 +119,7 @@ def test_redrive_after_repair_indexes_each_dead_letter_once(dead_letters: DeadLe
     )
     for value in (b"not JSON", b"{}", b"\xff", None):
         dead_letters.producer.send(DEAD, key=b"any", value=value, partition=0).get(timeout=30)
-    counted = survey(dead_letters.settings)
+    counted = survey(dead_letters.settings.kafka)
     assert (counted.dead_letters, counted.undecodable, counted.truncated) == (12, 5, 1)
     assert counted.indices == {INDEX: 4, f"kpi_minute-{MONTH}": 2}
     queries.refresh(dead_letters.client)
@@ -196,13 +196,13 @@ def test_redrive_offsets_are_retained_longer_than_dead_letters(dead_letters: Dea
 
 def test_survey_recreated_topic_counts_its_dead_letters(dead_letters: DeadLetters) -> None:
     dead_letters.put(dead_letter(1, review(1)))
-    assert survey(dead_letters.settings).dead_letters == 1
+    assert survey(dead_letters.settings.kafka).dead_letters == 1
     # Offsets of an earlier topic of this name exceed the ends of this one.
     ends = dead_letters.reader.end_offsets(dead_letters.partitions)
     dead_letters.reader.commit(
         {topic_partition: OffsetAndMetadata(end + 5, "", -1) for topic_partition, end in ends.items()}
     )
-    assert survey(dead_letters.settings).dead_letters >= 1
+    assert survey(dead_letters.settings.kafka).dead_letters >= 1
 
 
 def test_redrive_without_kafka_raises_transient_error(
@@ -211,7 +211,7 @@ def test_redrive_without_kafka_raises_transient_error(
     monkeypatch.setattr(module, "REQUEST_MS", 500)
     unavailable = dead_letters.settings.replace(kafka={"bootstrap_servers": "127.0.0.1:9"})
     with pytest.raises(TransientError, match=r"Kafka at .* is unavailable"):
-        survey(unavailable)
+        survey(unavailable.kafka)
 
 
 def _raise_killed(*_: object, **__: object) -> None:

@@ -25,8 +25,8 @@ MONTHS = 1_200
 
 @pytest.fixture
 def client(stack: Stack) -> Iterator[Elasticsearch]:
-    with connect(stack.settings) as opened:
-        ensure_templates(opened, stack.settings)
+    with connect(stack.settings.elasticsearch) as opened:
+        ensure_templates(opened, stack.settings.elasticsearch)
         yield opened
         opened.indices.delete(index=[f"{alias}-2051.07" for alias in INDICES], ignore_unavailable=True)
 
@@ -61,7 +61,7 @@ def test_ensure_templates_with_an_index_of_an_earlier_version_changes_nothing(
     client.indices.put_mapping(index="kpi_minute-2051.07", properties={"received_day": {"type": "keyword"}})
 
     with pytest.raises(TerminalError, match=r"kpi_minute-2051\.07 .* received_day .*: delete the old data"):
-        ensure_templates(client, stack.settings)
+        ensure_templates(client, stack.settings.elasticsearch)
 
     assert not client.indices.exists_index_template(name="session_summary")
 
@@ -106,7 +106,7 @@ def test_freshness_probe_finds_a_session_indexed_under_its_user(stack: Stack, cl
     document = {"received_at": MONTH.isoformat(), "session_id": "fresh-1", "user_id": "u-1"}
     name = index_name("session_summary", MONTH)
     client.index(index=name, id="u-1:fresh-1", document=document, refresh=True)
-    probe = FreshnessProbe(stack.settings)
+    probe = FreshnessProbe(stack.settings.elasticsearch)
     labelled = LabelledRecord(key=b"u-1", value=b"", arrives_at=MONTH, session_id="fresh-1", verdict=VALID)
     assert list(probe.watch([labelled])) == [labelled]
     probe.produced("fresh-1", time.time())
@@ -129,7 +129,7 @@ def test_queries_errors_are_transient_or_terminal(stack: Stack, client: Elastics
     with pytest.raises(TerminalError, match="400"):
         queries.count(client, "kpi_minute", {"no_such_query": {}})
     with (
-        connect(stack.settings.replace(elasticsearch={"url": "http://127.0.0.1:9"})) as unreachable,
+        connect(stack.settings.replace(elasticsearch={"url": "http://127.0.0.1:9"}).elasticsearch) as unreachable,
         pytest.raises(TransientError, match="is unavailable"),
     ):
         queries.count(unreachable, "kpi_minute")

@@ -115,10 +115,10 @@ def test_all_ports_listen_on_loopback_only(stack: Stack) -> None:
 
 
 def test_topics_are_as_contracted_and_made_once(crashed: Stack) -> None:
-    assert ensure_topics(crashed.settings) == []
+    assert ensure_topics(crashed.settings.kafka) == []
 
     with pytest.raises(TerminalError, match=r"SHOWROOM_KAFKA_PARTITIONS is 3, but .*sessions\.raw has 2"):
-        ensure_topics(crashed.settings.replace(kafka={"partitions": 3}))
+        ensure_topics(crashed.settings.replace(kafka={"partitions": 3}).kafka)
 
 
 def test_ensure_topics_existing_topic_gets_the_retention_of_the_contract(crashed: Stack) -> None:
@@ -132,7 +132,7 @@ def test_ensure_topics_existing_topic_gets_the_retention_of_the_contract(crashed
         admin.alter_configs([topic])
         eventually(lambda: retention_ms() == 7 * DAY_MS)
 
-        assert ensure_topics(crashed.settings) == []
+        assert ensure_topics(crashed.settings.kafka) == []
 
         eventually(lambda: retention_ms() == 3 * DAY_MS)
     finally:

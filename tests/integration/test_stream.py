@@ -126,19 +126,19 @@ def shop(stack: Stack) -> Iterator[Shop]:
     """Return a shop on the shared stack; the job is running."""
     settings = stack.settings
     producer = KafkaProducer(bootstrap_servers=settings.kafka.bootstrap_servers, linger_ms=5)
-    with connect(settings) as client:
+    with connect(settings.elasticsearch) as client:
         assert settings.stream.checkpoint_interval_s == CHECKPOINT_S
         start_job(settings, deadline_s=TIMEOUT_S)
         yield Shop(settings, client, producer)
     producer.close()
-    with FlinkRest(settings) as flink:
+    with FlinkRest(settings.flink) as flink:
         if running_job(flink) is not None:
             cancel(flink)
 
 
 @pytest.fixture
 def flink(stack: Stack) -> Iterator[FlinkRest]:
-    with FlinkRest(stack.settings) as rest:
+    with FlinkRest(stack.settings.flink) as rest:
         yield rest
 
 
@@ -261,7 +261,7 @@ def test_stream_resumed_from_a_savepoint_is_exact(shop: Shop, flink: FlinkRest) 
     assert restored is not None
     assert restored.path == point.path
     shop.assert_exact()
-    state = state_folder(shop.settings)
+    state = state_folder(shop.settings.local)
     assert point.path in prune(state, [job_id])
     assert point.path.exists()
     assert state / "checkpoints" / job_id not in prune(state, [job_id], delete=True)

@@ -25,7 +25,7 @@ def table_environment() -> StreamTableEnvironment:
 
 @pytest.fixture(scope="module")
 def plan(table_environment: StreamTableEnvironment) -> str:
-    explained: str = statement_set(table_environment, SETTINGS).explain()
+    explained: str = statement_set(table_environment, SETTINGS.stream).explain()
     return explained.split("== Optimized Execution Plan ==")[1]
 
 
@@ -51,7 +51,7 @@ def test_plan_aggregates_minutes_without_watermarks(plan: str) -> None:
 
 
 def test_configuration_uses_the_settings() -> None:
-    options = configuration(SETTINGS)
+    options = configuration(SETTINGS.stream)
     expected = {
         "pipeline.name": JOB_NAME,
         "parallelism.default": "2",
@@ -67,19 +67,19 @@ def test_configuration_uses_the_settings() -> None:
 def test_an_option_is_the_jobs_or_the_clusters() -> None:
     cluster = set(re.findall(r"^([\w.-]+):", CLUSTER.read_text(), re.MULTILINE))
     assert "execution.checkpointing.dir" in cluster
-    assert not cluster & set(configuration(SETTINGS))
+    assert not cluster & set(configuration(SETTINGS.stream))
 
 
 def test_tables_use_the_topics_of_the_contracts() -> None:
-    text = "\n".join(tables(SETTINGS))
+    text = "\n".join(tables(SETTINGS.kafka))
     assert [text.count(f"'topic' = '{topic}'") for topic in (VALID, KPI, DEAD)] == [2, 2, 1]
     # Because two readers in one group would overwrite each other's offsets.
     groups = re.findall(r"'properties.group.id' = '([^']+)'", text)
     assert len(groups) == len(set(groups)) == 3
     assert text.count("'properties.isolation.level' = 'read_committed'") == 3
-    assert len(inserts(SETTINGS)) == 3
+    assert len(inserts(SETTINGS.stream)) == 3
 
 
 def test_tables_escape_quotes_in_settings() -> None:
-    text = tables(SETTINGS.replace(kafka={"bootstrap_servers": "a'b:1"}))[0]
+    text = tables(SETTINGS.replace(kafka={"bootstrap_servers": "a'b:1"}).kafka)[0]
     assert "'properties.bootstrap.servers' = 'a''b:1'" in text

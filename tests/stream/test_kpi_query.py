@@ -37,7 +37,7 @@ def count(tmp_path: Path) -> Count:
             "'json.ignore-parse-errors' = 'true', 'json.timestamp-format.standard' = 'ISO-8601')"
         )
         rows: dict[str, dict[str, Any]] = {}
-        with tables.execute_sql(kpi_query(SETTINGS)).collect() as changes:
+        with tables.execute_sql(kpi_query(SETTINGS.stream)).collect() as changes:
             for change in changes:
                 if change.get_row_kind() in (RowKind.INSERT, RowKind.UPDATE_AFTER):
                     rows[change[0]] = dict(zip(KpiMinute.__struct_fields__, list(change)[1:], strict=True))

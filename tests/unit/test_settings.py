@@ -133,8 +133,8 @@ def test_every_setting_has_a_meaning_for_the_documentation() -> None:
 
 
 def test_a_renamed_setting_is_answered_with_its_new_name() -> None:
-    with pytest.raises(SettingsError, match="SHOWROOM_GATE_BATCH_SIZE is now SHOWROOM_GATE_BATCH_SIZE"):
-        Settings.from_env({"SHOWROOM_GATE_BATCH_SIZE": "100"})
+    with pytest.raises(SettingsError, match="SHOWROOM_GATE_BATCH is now SHOWROOM_GATE_BATCH_SIZE"):
+        Settings.from_env({"SHOWROOM_GATE_BATCH": "100"})
 
 
 def test_renamed_settings_lead_to_settings_that_exist() -> None:

@@ -11,7 +11,7 @@ from include.batch.window import Window
 from include.clients import mongodb
 from include.clients.mongodb import Document
 from include.contracts.collections import SESSIONS
-from include.contracts.settings import Settings
+from include.contracts.settings import MongodbSettings
 
 CONNECT_MS = 5_000
 ANSWER_MS = 120_000
@@ -23,7 +23,7 @@ IDS_PER_QUERY = 200
 
 
 def stream(
-    settings: Settings, window: Window, projection: Mapping[str, int], chunk: int
+    settings: MongodbSettings, window: Window, projection: Mapping[str, int], chunk: int
 ) -> Generator[list[Document], None, None]:
     """Yield the sessions that began in the window, up to `chunk` at a time, unordered.
 
@@ -34,7 +34,7 @@ def stream(
         TerminalError: MongoDB rejected the request.
     """
     with mongodb.translate_errors("read sessions"), _client(settings) as client:
-        database = client[settings.mongodb.database]
+        database = client[settings.database]
         sessions = database.get_collection(SESSIONS, codec_options=CodecOptions(tz_aware=True, tzinfo=UTC))
         # Not count_documents, because its pipeline makes the local stand-in load every document into memory.
         count = int(database.command("count", SESSIONS, query=_began(window.start, window.end))["n"])
@@ -64,7 +64,7 @@ def _slices(window: Window, parts: int) -> Iterator[tuple[datetime, datetime]]:
     return pairwise(cuts)
 
 
-def _client(settings: Settings) -> mongodb.Client:
+def _client(settings: MongodbSettings) -> mongodb.Client:
     return mongodb.connect(
-        settings.mongodb.url.reveal(), appname="showroom-batch", server_selection_ms=CONNECT_MS, socket_ms=ANSWER_MS
+        settings.url.reveal(), appname="showroom-batch", server_selection_ms=CONNECT_MS, socket_ms=ANSWER_MS
     )

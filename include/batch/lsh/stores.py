@@ -15,7 +15,7 @@ from include.clients import elasticsearch, mongodb
 from include.contracts.collections import NEIGHBOURS
 from include.contracts.errors import TransientError
 from include.contracts.index_documents import NEIGHBOURS_ALIAS
-from include.contracts.settings import Settings
+from include.contracts.settings import ElasticsearchSettings, MongodbSettings
 
 STAGED = f"{NEIGHBOURS}.staged."
 CONNECT_MS = 5_000
@@ -73,11 +73,11 @@ class Store(Protocol):
 class MongoStore:
     """The collection in the archive's database; its `_id` is the user."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: MongodbSettings) -> None:
         self._client = mongodb.connect(
-            settings.mongodb.url.reveal(), appname="showroom-batch", server_selection_ms=CONNECT_MS, socket_ms=ANSWER_MS
+            settings.url.reveal(), appname="showroom-batch", server_selection_ms=CONNECT_MS, socket_ms=ANSWER_MS
         )
-        self._database = self._client[settings.mongodb.database].with_options(
+        self._database = self._client[settings.database].with_options(
             write_concern=pymongo.WriteConcern(w="majority", j=True)
         )
         self._name = STAGED + uuid.uuid4().hex[:12]
@@ -119,7 +119,7 @@ class MongoStore:
 class ElasticStore:
     """One index per run behind an alias."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ElasticsearchSettings) -> None:
         self._settings = settings
         self._client = elasticsearch.connect(settings, timeout_s=TIMEOUT_S)
         self._index = f"{NEIGHBOURS_ALIAS}-{uuid.uuid4().hex[:12]}"
@@ -172,8 +172,8 @@ class ElasticStore:
 
     def _index_settings(self) -> dict[str, Any]:
         return {
-            "number_of_shards": self._settings.elasticsearch.shards,
-            "number_of_replicas": self._settings.elasticsearch.replicas,
+            "number_of_shards": self._settings.shards,
+            "number_of_replicas": self._settings.replicas,
             "refresh_interval": "-1",
         }
 

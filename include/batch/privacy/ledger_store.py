@@ -13,7 +13,7 @@ from pymongo.errors import DuplicateKeyError
 from include.clients.mongodb import Document, connect, translate_errors
 from include.contracts.collections import PRIVACY
 from include.contracts.errors import TerminalError
-from include.contracts.settings import Settings
+from include.contracts.settings import MongodbSettings
 
 CONNECT_MS = 5_000
 ANSWER_MS = 60_000
@@ -74,7 +74,7 @@ class MongoEntries:
 
 
 @contextmanager
-def open_ledger(settings: Settings) -> Iterator[MongoEntries]:
+def open_ledger(settings: MongodbSettings) -> Iterator[MongoEntries]:
     """Open the ledger of the configured archive.
 
     Raises:
@@ -83,7 +83,7 @@ def open_ledger(settings: Settings) -> Iterator[MongoEntries]:
     with (
         translate_errors("open the privacy ledger"),
         connect(
-            settings.mongodb.url.reveal(),
+            settings.url.reveal(),
             appname="showroom-batch",
             server_selection_ms=CONNECT_MS,
             socket_ms=ANSWER_MS,
@@ -92,7 +92,7 @@ def open_ledger(settings: Settings) -> Iterator[MongoEntries]:
         ) as client,
     ):
         yield MongoEntries(
-            client[settings.mongodb.database].get_collection(
+            client[settings.database].get_collection(
                 PRIVACY,
                 codec_options=CodecOptions(tz_aware=True, tzinfo=UTC),
                 write_concern=pymongo.WriteConcern(w="majority", j=True),

@@ -13,7 +13,7 @@ from scipy.special import ndtri
 
 from include.batch.samples import Floats, Rows
 from include.contracts.errors import SettingsError
-from include.contracts.settings import MIN_KEY_BYTES, PREFIX, Settings
+from include.contracts.settings import MIN_KEY_BYTES, PREFIX, BatchSettings
 
 WORD_DTYPE = np.dtype("<u8")
 
@@ -26,7 +26,7 @@ class Noise:
         self._blocks = 0
 
     @classmethod
-    def for_release(cls, settings: Settings, release: str) -> "Noise":
+    def for_release(cls, settings: BatchSettings, release: str) -> "Noise":
         """Return the stream of one release.
 
         Raises:
@@ -58,8 +58,8 @@ class Noise:
         return np.flatnonzero(self.uniform(users) < rate)
 
 
-def _key(settings: Settings) -> bytes:
-    key = settings.batch.noise_key.reveal().encode()
+def _key(settings: BatchSettings) -> bytes:
+    key = settings.noise_key.reveal().encode()
     if len(key) < MIN_KEY_BYTES:
         raise SettingsError(
             f"{PREFIX}BATCH_NOISE_KEY is {'too short' if key else 'missing'}; the private network is not released",

@@ -73,7 +73,7 @@ def release(
     plan = build_plan(samples.take(rows.train), private, str(inputs.window), parameters.seed)
     # Check the noise key before the charge, because no release is possible without it. The ledger key is the name of
     # the noise, because the same plan with other noise is a second release.
-    noise = Noise.for_release(inputs.settings, plan.key)
+    noise = Noise.for_release(inputs.settings.batch, plan.key)
     recomputed = verify_epsilon(plan.mechanism)
     summary: dict[str, object] = {"mechanism": msgspec.to_builtins(plan.mechanism), "budget": private.budget}
     try:

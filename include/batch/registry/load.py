@@ -12,21 +12,21 @@ from include.batch.models.artifact import Manifest
 from include.batch.models.model import Model
 from include.clients import mlflow
 from include.contracts.errors import TerminalError
-from include.contracts.settings import Settings
+from include.contracts.settings import MlflowSettings
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 FOLDER = "model"
 """Artefact folder that MLflow loads; the model's own folder is its subfolder `artifacts`."""
 
 
-def champion(settings: Settings, name: str) -> Model | None:
+def champion(settings: MlflowSettings, name: str) -> Model | None:
     """Load the model with the alias champion; None where there is none.
 
     Raises:
         TransientError: MLflow is unavailable.
         TerminalError: the artefact is missing or corrupt.
     """
-    client = mlflow.connect(settings.mlflow.url)
+    client = mlflow.connect(settings.url)
     model_version = version(client, name, CHAMPION)
     return None if model_version is None else fetch(client, model_version)[0]
 

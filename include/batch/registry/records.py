@@ -12,7 +12,7 @@ from pymongo.collection import Collection
 from include.batch.features.source import ANSWER_MS, CONNECT_MS
 from include.clients.mongodb import Document, connect, translate_errors
 from include.contracts.collections import PROMOTIONS
-from include.contracts.settings import Settings
+from include.contracts.settings import MongodbSettings
 
 
 def decision_id(name: str, key: str) -> str:
@@ -21,7 +21,7 @@ def decision_id(name: str, key: str) -> str:
 
 
 @contextmanager
-def open_decisions(settings: Settings) -> Iterator[Collection[Document]]:
+def open_decisions(settings: MongodbSettings) -> Iterator[Collection[Document]]:
     """Open the collection of decisions; acknowledged writes are on disk.
 
     Raises:
@@ -30,13 +30,13 @@ def open_decisions(settings: Settings) -> Iterator[Collection[Document]]:
     with (
         translate_errors("open the decisions"),
         connect(
-            settings.mongodb.url.reveal(),
+            settings.url.reveal(),
             appname="showroom-batch",
             server_selection_ms=CONNECT_MS,
             socket_ms=ANSWER_MS,
         ) as client,
     ):
-        yield client[settings.mongodb.database].get_collection(
+        yield client[settings.database].get_collection(
             PROMOTIONS,
             codec_options=CodecOptions(tz_aware=True),
             write_concern=pymongo.WriteConcern(w="majority", j=True),

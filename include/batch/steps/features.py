@@ -24,7 +24,7 @@ def run(inputs: Inputs, parameters: Parameters) -> Outputs:
         TransientError: MongoDB is unavailable.
     """
     features = parameters.features
-    reading = source.stream(inputs.settings, inputs.window, projection(features.reviews), features.chunk)
+    reading = source.stream(inputs.settings.mongodb, inputs.window, projection(features.reviews), features.chunk)
     with closing(reading):
         table = build(reading, inputs.window, features, inputs.out, inputs.log)
     inputs.log(f"{len(table):,} sessions, {int(table.made.sum()):,} of them with a purchase")

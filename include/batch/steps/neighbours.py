@@ -16,8 +16,8 @@ def run(inputs: Inputs, parameters: Parameters) -> Outputs:
         TransientError: MongoDB or Elasticsearch is unavailable.
     """
     with (
-        closing(MongoStore(inputs.settings)) as mongo,
-        closing(ElasticStore(inputs.settings)) as elastic,
+        closing(MongoStore(inputs.settings.mongodb)) as mongo,
+        closing(ElasticStore(inputs.settings.elasticsearch)) as elastic,
     ):
         users = publish(read(inputs.out), (mongo, elastic), run=str(inputs.window))
     inputs.log(f"neighbours of {users:,} users published")

@@ -37,7 +37,7 @@ def run(inputs: Inputs, parameters: Parameters) -> Outputs:
     samples, rows = columns.samples(features), splits.load(inputs.out).temporal
     summary: dict[str, object] = {}
     if not inputs.only or KIND in inputs.only:
-        with open_ledger(inputs.settings) as ledger:
+        with open_ledger(inputs.settings.mongodb) as ledger:
             summary = dict(release(inputs, parameters, samples, rows, ledger))
     kinds = [path.name for path in sorted((inputs.out / MODELS).glob("*/")) if path.name != KIND]
     if summary.get("model") == KIND:

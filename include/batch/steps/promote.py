@@ -50,7 +50,7 @@ def run(inputs: Inputs, parameters: Parameters) -> Outputs:
     """
     results = run_results.read(inputs, parameters)
     client = mlflow.connect(inputs.settings.mlflow.url)
-    with records.open_decisions(inputs.settings) as collection:
+    with records.open_decisions(inputs.settings.mongodb) as collection:
         holdout = evidence.temporal_holdout(inputs)
         context = PromotionContext(client, tracking.experiment(client), collection, results, holdout)
         logged = {kind: _log_model(context, kind) for kind in results.models}

@@ -19,7 +19,7 @@ def run(inputs: Inputs, parameters: Parameters) -> Outputs:
         TransientError: MongoDB is unavailable.
     """
     began = time.monotonic()
-    chunks = stream(inputs.settings, inputs.window, PROJECTION, parameters.features.chunk)
+    chunks = stream(inputs.settings.mongodb, inputs.window, PROJECTION, parameters.features.chunk)
     users = gather(chunks, parameters.similar.tokens)
     if not users.ids:
         raise TerminalError(

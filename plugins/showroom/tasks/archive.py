@@ -23,7 +23,7 @@ def archive_sessions() -> dict[str, Any]:
     """Archive to the end of the topic or the deadline; return the report. The next run continues there."""
     with fail_fast_on_terminal(), MongoHook() as hook:
         settings = load_settings()
-        archive = database(hook.get_conn(), settings)
+        archive = database(hook.get_conn(), settings.mongodb)
         ensure_indexes(archive)
         report = load(settings, archive, deadline_s=LOAD_DEADLINE_S, on_progress=_log.info)
         _log.info("%s", report)
@@ -34,7 +34,7 @@ def drop_old_sessions(now: datetime, dry_run: bool) -> int:
     """Delete archived sessions older than the retention, or only count them with `dry_run`."""
     with fail_fast_on_terminal(), MongoHook() as hook:
         settings = load_settings()
-        archive = database(hook.get_conn(), settings)
+        archive = database(hook.get_conn(), settings.mongodb)
         days = settings.archive.retention_days
         count = delete_expired(
             archive, days, now, dry_run=dry_run, deadline_s=RETENTION_DEADLINE_S, on_progress=_log.info

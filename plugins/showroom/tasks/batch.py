@@ -15,7 +15,7 @@ from include.archive.store import database
 from include.clients.mongodb import translate_errors
 from include.contracts.collections import LEDGERS
 from include.contracts.errors import SettingsError
-from include.contracts.settings import Settings
+from include.contracts.settings import BatchSettings, MongodbSettings
 from include.ingest.plan import Plan
 from include.ingest.purchase_model import Intent, describe
 from showroom.fail_fast import fail_fast_on_terminal
@@ -55,18 +55,18 @@ def plan_run(run_id: str, instant: datetime, params: Mapping[str, Any]) -> dict[
     """
     with fail_fast_on_terminal():
         settings = load_settings()
-        start, end = window_of(settings, instant, params)
+        start, end = window_of(settings.batch, instant, params)
         folder = batch_runs_dir(settings) / RUNS / folder_name(run_id)
         folder.mkdir(parents=True, exist_ok=True)
         deleted = prune(folder.parent, folder, settings.batch.runs_retained)
         with MongoHook() as hook, translate_errors("read the ledgers"):
-            oracle_auc = _oracle_auc_from_ledgers(settings, hook, start, end)
+            oracle_auc = _oracle_auc_from_ledgers(settings.mongodb, hook, start, end)
         _log.info("%s/%s in %s, %d older runs deleted", start, end, folder, deleted)
         window = f"{start.isoformat()}/{end.isoformat()}"
         return {"window": window, "out": str(folder), "oracle_auc": oracle_auc}
 
 
-def window_of(settings: Settings, instant: datetime, params: Mapping[str, Any]) -> tuple[datetime, datetime]:
+def window_of(settings: BatchSettings, instant: datetime, params: Mapping[str, Any]) -> tuple[datetime, datetime]:
     """Return the days before the last midnight (UTC), or the window in `params`.
 
     Args:
@@ -79,7 +79,7 @@ def window_of(settings: Settings, instant: datetime, params: Mapping[str, Any]) 
     """
     midnight = _utc(instant.isoformat()).replace(hour=0, minute=0, second=0, microsecond=0)
     end = _utc(params["end"]) if params.get("end") else midnight
-    start = _utc(params["start"]) if params.get("start") else end - timedelta(days=settings.batch.window_days)
+    start = _utc(params["start"]) if params.get("start") else end - timedelta(days=settings.window_days)
     if start >= end:
         raise SettingsError(f"the window {start}/{end} is empty", "give a start that is before the end")
     return start, end
@@ -114,7 +114,9 @@ def combined_oracle_auc(ledgers: Iterable[IntervalLedger], start: datetime, end:
     return describe(buckets).roc_auc_admitted
 
 
-def _oracle_auc_from_ledgers(settings: Settings, hook: MongoHook, start: datetime, end: datetime) -> float | None:
+def _oracle_auc_from_ledgers(
+    settings: MongodbSettings, hook: MongoHook, start: datetime, end: datetime
+) -> float | None:
     """Return the oracle AUC from the stored ledgers.
 
     It is None with a replayed log in the window, because the log has no ground truth.

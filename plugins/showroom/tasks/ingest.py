@@ -11,7 +11,7 @@ from airflow.providers.mongo.hooks.mongo import MongoHook
 from include.archive.store import database
 from include.clients.mongodb import translate_errors
 from include.contracts.collections import LEDGERS
-from include.contracts.settings import Settings
+from include.contracts.settings import MongodbSettings, Settings
 from include.ingest.generator import synthesize
 from include.ingest.plan import Limits, Plan
 from include.ingest.publisher import publish
@@ -52,8 +52,8 @@ def synthesize_interval(start: datetime, end: datetime, params: Mapping[str, Any
         plan = plan_of(settings, start, end, params)
         plan.check_clock(datetime.now(UTC))
         shop = synthesize(plan)
-        report = publish(settings, shop)
-        _store_ground_truth(plan.tag, msgspec.json.encode(shop.ground_truth), settings)
+        report = publish(settings.kafka, shop)
+        _store_ground_truth(plan.tag, msgspec.json.encode(shop.ground_truth), settings.mongodb)
         expected = shop.ground_truth.expected
         return {"tag": plan.tag, "produced": report.acknowledged, "verdicts": dict(expected.verdicts)}
 
@@ -67,9 +67,9 @@ def replay_log(params: Mapping[str, Any]) -> dict[str, Any]:
     with fail_fast_on_terminal():
         settings = load_settings()
         log = replay(Path(params["path"]), Limits.of(settings), format=params["format"], limit=params.get("limit"))
-        report = publish(settings, log, rate=params.get("rate"))
+        report = publish(settings.kafka, log, rate=params.get("rate"))
         log_report = log.report
-        _store_ground_truth(f"replay:{Path(params['path']).name}", msgspec.json.encode(log_report), settings)
+        _store_ground_truth(f"replay:{Path(params['path']).name}", msgspec.json.encode(log_report), settings.mongodb)
         first = [msgspec.to_builtins(line) for line in log_report.first_bad_lines]
         return {
             "format": log_report.format,
@@ -81,7 +81,7 @@ def replay_log(params: Mapping[str, Any]) -> dict[str, Any]:
         }
 
 
-def _store_ground_truth(run_id: str, ledger: bytes, settings: Settings) -> None:
+def _store_ground_truth(run_id: str, ledger: bytes, settings: MongodbSettings) -> None:
     """Store the ground truth under an id; the same interval again replaces it."""
     entry = {"ledger": ledger.decode(), "written_at": datetime.now(UTC)}
     with MongoHook() as hook, translate_errors("store the ground truth"):

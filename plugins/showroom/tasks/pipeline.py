@@ -8,7 +8,7 @@ from itertools import pairwise
 from include.clients.elasticsearch import connect
 from include.contracts.errors import ShowroomError
 from include.contracts.index_documents import PipelineEvent
-from include.contracts.settings import Settings
+from include.contracts.settings import ElasticsearchSettings
 from include.serving.pipeline_events import TIMEOUT_S, latest_event_time, write_events
 from include.supervise.decision_log import DecisionRecord
 from include.supervise.events import events_from_decision
@@ -19,7 +19,7 @@ MAX_MISSED_DECISIONS = 30
 _log = logging.getLogger(__name__)
 
 
-def index_missed_decisions(settings: Settings, records: Sequence[DecisionRecord]) -> None:
+def index_missed_decisions(settings: ElasticsearchSettings, records: Sequence[DecisionRecord]) -> None:
     """Index the decisions after the newest indexed one, oldest first.
 
     Decisions that fail to index are retried by the next run, so an outage of Elasticsearch becomes visible after it.
@@ -50,7 +50,7 @@ def _is_missing(record: DecisionRecord, newest_at: datetime | None, *, is_last: 
     return at.replace(microsecond=at.microsecond // 1_000 * 1_000) > newest_at
 
 
-def index_events(settings: Settings, events: Sequence[PipelineEvent]) -> None:
+def index_events(settings: ElasticsearchSettings, events: Sequence[PipelineEvent]) -> None:
     """Index events. A failure is only logged, because a dashboard must not stop supervision."""
     try:
         with connect(settings) as client:

@@ -46,8 +46,8 @@ def reconcile_hours(now: datetime, requested: datetime | None = None) -> dict[st
         if requested:
             require_countable(now, requested)
         settings = load_settings()
-        store = database(hook.get_conn(), settings)
-        with connect(settings) as client:
+        store = database(hook.get_conn(), settings.mongodb)
+        with connect(settings.elasticsearch) as client:
             run = ReconciliationRun(settings, Stores(settings, client, store, now), ReconciliationStore(store))
             hours = [run.hour(requested, again=True)] if requested else run.due(now)
         _index_archive_lag(settings, store)
@@ -68,8 +68,8 @@ def require_balance(result: Mapping[str, Any]) -> None:
 
 def _index_archive_lag(settings: Settings, store: Database[Document]) -> None:
     try:
-        archived, lag = archive.count(store), sum(database_lag(settings, store).values())
+        archived, lag = archive.count(store), sum(database_lag(settings.kafka, store).values())
     except ShowroomError as error:
         _log.warning("read the archive's lag failed: %s", error)
         return
-    index_events(settings, events_from_archive(archived, lag, datetime.now(UTC)))
+    index_events(settings.elasticsearch, events_from_archive(archived, lag, datetime.now(UTC)))

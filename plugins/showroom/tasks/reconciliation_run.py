@@ -31,7 +31,7 @@ class ReconciliationRun:
     def due(self, now: datetime) -> list[dict[str, Any]]:
         """Count all hours and days that are due; return the results as plain data, oldest first."""
         counted = self.store.counted_hours()
-        due = due_hours(now, counted, None if counted else oldest_raw(self._settings))
+        due = due_hours(now, counted, None if counted else oldest_raw(self._settings.kafka))
         self._record_expired(due.expired)
         hours = [self.hour(hour) for hour in due.hours]
         days = due_days(now, self.store.counted_hours(), self.store.closed_days())
@@ -47,7 +47,7 @@ class ReconciliationRun:
 
     def _day(self, day: datetime) -> dict[str, Any]:
         evidence = merge([hour for n in range(24) if (hour := self.store.evidence(day + n * HOUR))])
-        minutes = count_day(self._settings, self._stores, day, evidence, self.store.bounds(day))
+        minutes = count_day(self._settings.kafka, self._stores, day, evidence, self.store.bounds(day))
         plain = self.store.store_day(minutes)
         self._report(minutes.result, plain)
         return plain
@@ -61,7 +61,7 @@ class ReconciliationRun:
             if result.is_balanced
             else [reconciliation_alert(DIFFERENCE, self.store.describe_difference(plain), result.hour)]
         )
-        index_events(self._settings, [*events_from_reconciliation(result), *alerts])
+        index_events(self._settings.elasticsearch, [*events_from_reconciliation(result), *alerts])
 
     def _record_expired(self, expired: list[datetime]) -> None:
         """Store hours that cannot be counted any more as unverifiable, and fire an alert once."""

@@ -20,8 +20,8 @@ def ensure_indices() -> list[str]:
     """Create the templates and aliases of this version; return the indices that had no alias."""
     with fail_fast_on_terminal():
         settings = load_settings()
-        with connect(settings) as client:
-            ensure_templates(client, settings)
+        with connect(settings.elasticsearch) as client:
+            ensure_templates(client, settings.elasticsearch)
             return ensure_aliases(client)
 
 
@@ -29,7 +29,7 @@ def drop_old_indices(now: Any, dry_run: bool) -> list[str]:
     """Delete the monthly indices older than the retention; with `dry_run` only return them."""
     with fail_fast_on_terminal():
         settings = load_settings()
-        with connect(settings) as client:
+        with connect(settings.elasticsearch) as client:
             old = drop_old(client, settings.elasticsearch.retention_months, now, dry_run=dry_run)
         _log.info("%s: %s", "would delete" if dry_run else "deleted", ", ".join(old) or "nothing")
         return old

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
-from include.contracts.settings import Settings
+from include.contracts.settings import KafkaSettings, Settings
 from include.contracts.topics import KPI, KPI_GROUP, KPI_ROWS_GROUP, STREAM_GROUP, VALID
 from include.supervise.kafka_counts import HourlyCounts, committed, end_offsets
 from include.supervise.missing_sessions import CountingIterable, Missing, find_missing
@@ -49,8 +49,8 @@ def count_hour(settings: Settings, stores: Stores, hour: datetime, evidence: Evi
             if undecided:
                 return Counted(Reconciliation(hour, (undecided_line(hours.raw(), undecided),)), None, {}, {})
             evidence = hours.evidence()
-        passed = {"stream": committed(settings, STREAM_GROUP, VALID), "archive": stores.archived()}
-        reachable = evidence.reachable(end_offsets(settings, VALID))
+        passed = {"stream": committed(settings.kafka, STREAM_GROUP, VALID), "archive": stores.archived()}
+        reachable = evidence.reachable(end_offsets(settings.kafka, VALID))
         counts = stores.counts(hour)
         lines = [gate_line(evidence), *_store_lines(reachable, counts, passed, stores.oldest_month)]
         lines, examples = _find_missing(hours, stores, lines, evidence.valid)
@@ -110,7 +110,7 @@ class Minutes(NamedTuple):
 
 
 def count_day(
-    settings: Settings, stores: Stores, day: datetime, evidence: Evidence, bounds: Mapping[str, int] | None
+    settings: KafkaSettings, stores: Stores, day: datetime, evidence: Evidence, bounds: Mapping[str, int] | None
 ) -> Minutes:
     """Compare the sessions in `kpi_minute` of one day of arrival. Raises TransientError while a server is unavailable.
 

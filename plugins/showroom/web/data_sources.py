@@ -117,16 +117,17 @@ class DataSources:
     def _newest_rejected(self) -> Callable[[], list[RejectedRecord] | SourceFailure]:
         query = Query(last=MAX_REJECTED_RECORDS)
         return cached_value(
-            lambda: read_source("Kafka", lambda: find_rejected(self.settings, query, TIMEOUT_S).records), REJECTED_TTL_S
+            lambda: read_source("Kafka", lambda: find_rejected(self.settings.kafka, query, TIMEOUT_S).records),
+            REJECTED_TTL_S,
         )
 
     @cached_property
     def _elasticsearch(self) -> Elasticsearch:
-        return elasticsearch.connect(self.settings)
+        return elasticsearch.connect(self.settings.elasticsearch)
 
     @cached_property
     def _decision_log(self) -> DecisionLog:
-        return DecisionLog(self.settings)
+        return DecisionLog(self.settings.redis)
 
     @property
     def quick_elasticsearch(self) -> Elasticsearch:

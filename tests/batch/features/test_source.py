@@ -58,7 +58,7 @@ def serving(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_stream_yields_full_chunks_except_the_last(serving: Any) -> None:
     documents = shop(23, 3)
     server = serving(Server(documents))
-    results = list(source.stream(Settings(), WINDOW, PROJECTION, 10))
+    results = list(source.stream(Settings().mongodb, WINDOW, PROJECTION, 10))
     assert [len(part) for part in results] == [10, 10, 3]
     assert [entry for part in results for entry in part] == documents
     began = {"started_at": {"$gte": WINDOW.start, "$lt": WINDOW.end}}
@@ -71,13 +71,13 @@ def test_stream_in_slices_yields_every_session(serving: Any, monkeypatch: pytest
     monkeypatch.setattr(source, "IDS_PER_SLICE", 7)
     documents = [*shop(40, 3), document("s-first", started_at=WINDOW.start), document("s-after", started_at=WINDOW.end)]
     serving(Server(documents))
-    results = [entry["_id"] for part in source.stream(Settings(), WINDOW, PROJECTION, 5) for entry in part]
+    results = [entry["_id"] for part in source.stream(Settings().mongodb, WINDOW, PROJECTION, 5) for entry in part]
     assert sorted(results) == sorted(entry["_id"] for entry in documents[:-1])
 
 
 def test_stream_of_an_empty_window_yields_no_chunk(serving: Any) -> None:
     serving(Server([]))
-    assert list(source.stream(Settings(), WINDOW, PROJECTION, 10)) == []
+    assert list(source.stream(Settings().mongodb, WINDOW, PROJECTION, 10)) == []
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_stream_of_an_empty_window_yields_no_chunk(serving: Any) -> None:
 )
 def test_stream_with_a_lost_connection_raises_transient_error(serving: Any, failure: Exception) -> None:
     server = serving(Server(shop(15, 3), failure, fails_at=4))
-    reading = source.stream(Settings(), WINDOW, PROJECTION, 10)
+    reading = source.stream(Settings().mongodb, WINDOW, PROJECTION, 10)
     assert len(next(reading)) == 10
     with pytest.raises(TransientError):
         next(reading)
@@ -101,12 +101,12 @@ def test_stream_with_a_lost_connection_raises_transient_error(serving: Any, fail
 def test_stream_with_a_rejected_query_raises_terminal_error(serving: Any) -> None:
     serving(Server([], OperationFailure("not authorized", 13)))
     with pytest.raises(TerminalError, match="not authorized"):
-        list(source.stream(Settings(), WINDOW, PROJECTION, 10))
+        list(source.stream(Settings().mongodb, WINDOW, PROJECTION, 10))
 
 
 def test_stream_closed_early_closes_the_client(serving: Any) -> None:
     server = serving(Server(shop(30, 3)))
-    reading = source.stream(Settings(), WINDOW, PROJECTION, 10)
+    reading = source.stream(Settings().mongodb, WINDOW, PROJECTION, 10)
     next(reading)
     reading.close()
     assert server.closed == 1

@@ -14,19 +14,20 @@ KEY = Secret("k" * 32)
 
 def test_noise_is_deterministic_per_key_and_release() -> None:
     own = Settings(batch=BatchSettings(noise_key=KEY))
-    first = Noise.for_release(own, "release").uniform(100)
+    first = Noise.for_release(own.batch, "release").uniform(100)
 
-    assert (Noise.for_release(own, "release").uniform(100) == first).all()
-    assert not np.isin(Noise.for_release(own, "other").uniform(100), first).any()
+    assert (Noise.for_release(own.batch, "release").uniform(100) == first).all()
+    assert not np.isin(Noise.for_release(own.batch, "other").uniform(100), first).any()
     assert not np.isin(
-        Noise.for_release(Settings(batch=BatchSettings(noise_key=Secret("l" * 32))), "release").uniform(100), first
+        Noise.for_release(Settings(batch=BatchSettings(noise_key=Secret("l" * 32))).batch, "release").uniform(100),
+        first,
     ).any()
 
 
 @pytest.mark.parametrize("key", ["", "qqqqq"])
 def test_noise_without_a_key_raises_and_hides_the_key(key: str) -> None:
     with pytest.raises(SettingsError, match="NOISE_KEY") as raised:
-        Noise.for_release(Settings(batch=BatchSettings(noise_key=Secret(key))), "release")
+        Noise.for_release(Settings(batch=BatchSettings(noise_key=Secret(key))).batch, "release")
     assert not key or key not in str(raised.value)
 
 

@@ -68,7 +68,7 @@ def test_logged_model_predicts_as_the_fitted_one(first: Inputs, settings: Settin
     fitted = artifact.load(first.out / "models" / "boost")
     samples = columns.samples(table.read(first.out))
     samples.x[0, 3] = np.nan
-    champion = load.champion(settings, versions.MODEL)
+    champion = load.champion(settings.mlflow, versions.MODEL)
     assert champion is not None
     assert np.array_equal(champion.probabilities(samples), fitted.probabilities(samples))
 
@@ -128,7 +128,7 @@ def test_rerun_with_other_results_replaces_all_but_the_champion(
     assert aliases["purchase"] == {"champion": "1", "challenger": "3"}
     assert result["purchase"] == ["1", "3"]
     assert [kind for kind, _, _ in logged].count("boost") == 2
-    assert load.champion(settings, versions.MODEL) is not None
+    assert load.champion(settings.mlflow, versions.MODEL) is not None
 
 
 def test_better_model_of_a_later_run_becomes_champion(tmp_path: Path, settings: Settings, decisions: Records) -> None:
@@ -178,16 +178,16 @@ def corrupt_champion(settings: Settings) -> None:
 
 
 def test_load_of_a_corrupt_or_missing_champion_raises(first: Inputs, settings: Settings) -> None:
-    assert load.champion(settings, versions.MODEL) is None
+    assert load.champion(settings.mlflow, versions.MODEL) is None
     promote.run(first, PARAMETERS)
     corrupt_champion(settings)
     with pytest.raises(TerminalError, match=r"boost\.ubj was altered"):
-        load.champion(settings, versions.MODEL)
+        load.champion(settings.mlflow, versions.MODEL)
     run = client(settings).get_run(champion_run(settings))
     path = Path(run.info.artifact_uri.removeprefix("file://")) / "model"
     path.rename(path.with_name("renamed"))
     with pytest.raises(TerminalError, match="purchase version 1"):
-        load.champion(settings, versions.MODEL)
+        load.champion(settings.mlflow, versions.MODEL)
 
 
 CRASHES = (

@@ -63,8 +63,8 @@ def test_promote_on_a_server(server: str, tmp_path: Path, decisions: Records) ->
     settings = Settings(mlflow=MlflowSettings(url=server))
     inputs = run_folder.write(run_folder.inputs(tmp_path / "1", settings))
     promote.run(inputs, run_folder.PARAMETERS)
-    assert load.champion(settings, versions.MODEL) is not None
-    assert load.champion(settings, versions.PRIVATE_MODEL) is not None
+    assert load.champion(settings.mlflow, versions.MODEL) is not None
+    assert load.champion(settings.mlflow, versions.PRIVATE_MODEL) is not None
     assert [record["decision"] for record in decisions.values()] == ["promoted", "promoted"]
 
     result = load.version(mlflow.connect(settings.mlflow.url), versions.MODEL, load.CHAMPION)
@@ -72,7 +72,7 @@ def test_promote_on_a_server(server: str, tmp_path: Path, decisions: Records) ->
     lost = requests.delete(f"{server}/api/2.0/mlflow-artifacts/artifacts/1/{result.run_id}/artifacts/model", timeout=30)
     assert lost.ok
     with pytest.raises(TerminalError, match="purchase version 1"):
-        load.champion(settings, versions.MODEL)
+        load.champion(settings.mlflow, versions.MODEL)
 
 
 def test_promote_without_a_server_raises_within_seconds(
@@ -88,6 +88,6 @@ def test_promote_without_a_server_raises_within_seconds(
     with pytest.raises(TransientError, match="MLflow is unavailable"):
         promote.run(inputs, run_folder.PARAMETERS)
     with pytest.raises(TransientError, match="MLflow is unavailable"):
-        load.champion(settings, versions.MODEL)
+        load.champion(settings.mlflow, versions.MODEL)
     assert time.monotonic() - began < 30
     assert not decisions

@@ -44,14 +44,14 @@ def own(archive_stack: Stack) -> Settings:
 @pytest.fixture
 def client(archive_stack: Stack) -> Iterator[Client]:
     archive_stack.wait(ARCHIVE)
-    with store.connect(archive_stack.settings) as opened:
+    with store.connect(archive_stack.settings.mongodb) as opened:
         yield opened
 
 
 @pytest.fixture
 def empty(own: Settings, client: Client) -> Iterator[Database[Document]]:
     """Return a database without watermarks."""
-    database = store.database(client, own)
+    database = store.database(client, own.mongodb)
     store.ensure_indexes(database)
     yield database
     client.drop_database(database.name)
@@ -60,7 +60,7 @@ def empty(own: Settings, client: Client) -> Iterator[Database[Document]]:
 @pytest.fixture
 def archive(own: Settings, empty: Database[Document]) -> Database[Document]:
     """Return a database with watermarks at the current ends of the topic."""
-    topic = describe(own, VALID)
+    topic = describe(own.kafka, VALID)
     with Source(own, VALID, range(topic.partitions)) as source:
         watermark.advance(empty, VALID, topic.topic_id, source.ends())
     return empty

@@ -46,8 +46,8 @@ def advance_or_kill(*arguments):
     advance(*arguments)
 
 watermark.advance = advance_or_kill
-with store.connect(settings) as client:
-    loading.load(settings, store.database(client, settings))
+with store.connect(settings.mongodb) as client:
+    loading.load(settings, store.database(client, settings.mongodb))
 """
 
 
@@ -194,9 +194,9 @@ def test_load_concurrent_loads_archive_each_session_once(own: Settings, archive:
     start = threading.Barrier(2)
 
     def load_concurrently() -> LoadReport:
-        with connect(own) as client:
+        with connect(own.mongodb) as client:
             start.wait()
-            return load(own, database(client, own))
+            return load(own, database(client, own.mongodb))
 
     with ThreadPoolExecutor(2) as pool:
         reports = [done.result() for done in [pool.submit(load_concurrently) for _ in range(2)]]
@@ -269,7 +269,7 @@ def test_load_recreated_topic_raises_terminal_error_until_reset(own: Settings, a
         load(own, archive)
     assert "reset-offsets" in raised.value.remedy
 
-    topic = describe(own, VALID)
+    topic = describe(own.kafka, VALID)
     archive[WATERMARKS].update_many({}, {"$set": {"topic_id": topic.topic_id}, "$inc": {"offset": 1_000_000}})
     with pytest.raises(TerminalError, match="lies behind the end"):
         load(own, archive)

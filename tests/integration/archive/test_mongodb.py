@@ -146,9 +146,9 @@ def test_errors_are_transient_or_terminal(client: Client, empty: Database[Docume
     with pytest.raises(TerminalError, match="refused"), translate_errors("run a command"):
         empty.command("noSuchCommand")
     with pytest.raises(TerminalError, match="refused"):
-        store.connect(Settings(mongodb=MongodbSettings(url=Secret("http://nowhere"))))
+        store.connect(Settings(mongodb=MongodbSettings(url=Secret("http://nowhere"))).mongodb)
     with pytest.raises(TerminalError, match="refused"):
-        store.database(client, Settings(mongodb=MongodbSettings(database="no.database")))
+        store.database(client, Settings(mongodb=MongodbSettings(database="no.database")).mongodb)
 
 
 def test_unreachable_server_raises_transient_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +157,7 @@ def test_unreachable_server_raises_transient_error(monkeypatch: pytest.MonkeyPat
         mongodb=MongodbSettings(url=Secret("mongodb://127.0.0.1:9")), local=LocalSettings(state_dir=Path("none"))
     )
     with (
-        store.connect(unavailable) as unreachable,
+        store.connect(unavailable.mongodb) as unreachable,
         pytest.raises(TransientError, match="is unavailable"),
         translate_errors("run a command"),
     ):

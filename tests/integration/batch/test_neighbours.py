@@ -60,7 +60,7 @@ def row(user: str, similarity: float) -> dict[str, Any]:
 
 
 def put(settings: Settings, run: str, batches: Iterator[Rows] | None = None) -> int:
-    with closing(MongoStore(settings)) as mongo, closing(ElasticStore(settings)) as elastic:
+    with closing(MongoStore(settings.mongodb)) as mongo, closing(ElasticStore(settings.elasticsearch)) as elastic:
         stores: tuple[Store, Store] = (mongo, elastic)
         return publish(batches or rows(), stores, run)
 
@@ -197,7 +197,7 @@ def test_publish_with_lost_staging_does_not_swap(own: Settings) -> None:
     def meddled() -> Iterator[Rows]:
         batches = list(rows())
         yield from batches[:3]
-        with closing(MongoStore(own)) as mongo, closing(ElasticStore(own)) as elastic:
+        with closing(MongoStore(own.mongodb)) as mongo, closing(ElasticStore(own.elasticsearch)) as elastic:
             mongo.cleanup()
             elastic.cleanup()
         yield from batches[3:]

@@ -27,30 +27,30 @@ def own(stack: Stack) -> Iterator[Settings]:
 
 @pytest.mark.parametrize("contract", CONTRACT)
 def test_mongodb_ledger_keeps_the_contract(own: Settings, contract: Callable[[Entries], None]) -> None:
-    with open_ledger(own) as entries:
+    with open_ledger(own.mongodb) as entries:
         contract(entries)
 
 
 def test_charges_survive_a_crash_of_mongodb(own: Settings, stack: Stack) -> None:
-    with open_ledger(own) as entries:
+    with open_ledger(own.mongodb) as entries:
         entries.add(entry("a", 1))
     stack.kill("mongodb")
     stack.wait(("mongodb",))
-    with open_ledger(own) as entries:
+    with open_ledger(own.mongodb) as entries:
         assert entries.read() == [entry("a", 1)]
 
 
 def test_read_of_an_entry_without_a_number_raises(own: Settings) -> None:
     with MongoClient[dict[str, Any]](own.mongodb.url.reveal()) as mongo:
         mongo[own.mongodb.database].privacy.insert_one({"_id": "a"})
-    with open_ledger(own) as entries, pytest.raises(TerminalError, match="has no number"):
+    with open_ledger(own.mongodb) as entries, pytest.raises(TerminalError, match="has no number"):
         entries.read()
 
 
 def test_unavailable_mongodb_raises_transient_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("include.batch.privacy.ledger_store.CONNECT_MS", 200)
     with (
-        open_ledger(Settings(mongodb=MongodbSettings(url=Secret(f"mongodb://{LOOPBACK}:9")))) as entries,
+        open_ledger(Settings(mongodb=MongodbSettings(url=Secret(f"mongodb://{LOOPBACK}:9"))).mongodb) as entries,
         pytest.raises(TransientError, match="read the privacy ledger"),
     ):
         entries.read()

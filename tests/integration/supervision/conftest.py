@@ -34,7 +34,7 @@ def decision_log(stack: Stack) -> Settings:
     """Settings of the shared stack, without decisions, alerts and supervisors."""
     with redis.Redis.from_url(stack.settings.redis.url.reveal()) as client:
         client.delete(redis_keys.decisions(), redis_keys.supervisor_lease(), *client.keys("{supervise}:alert:*"))
-    shutil.rmtree(supervise_folder(stack.settings), ignore_errors=True)
+    shutil.rmtree(supervise_folder(stack.settings.local), ignore_errors=True)
     return stack.settings
 
 
@@ -75,8 +75,8 @@ def leave_gate(settings: Settings) -> None:
 
 
 def _lose_stream(settings: Settings) -> None:
-    with FlinkRest(settings) as flink:
+    with FlinkRest(settings.flink) as flink:
         while running_job(flink) is not None:
             cancel(flink, PATIENCE_S)
     for folder in ("checkpoints", "savepoints"):
-        shutil.rmtree(state_folder(settings) / folder, ignore_errors=True)
+        shutil.rmtree(state_folder(settings.local) / folder, ignore_errors=True)

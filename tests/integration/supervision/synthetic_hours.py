@@ -105,8 +105,8 @@ class ShopHour:
         for group, topic in READERS:
             pass_over(self.settings, group, topic, short)
         pass_over(self.settings, topics.KPI_ROWS_GROUP, topics.KPI)
-        described = describe(self.settings, topics.VALID)
-        archived = committed(self.settings, topics.STREAM_GROUP, topics.VALID)
+        described = describe(self.settings.kafka, topics.VALID)
+        archived = committed(self.settings.kafka, topics.STREAM_GROUP, topics.VALID)
         watermark.advance(self.database, topics.VALID, described.topic_id, archived)
 
     def index(self, sessions: Sequence[ValidSession]) -> None:
@@ -148,21 +148,21 @@ class ShopHour:
 
     def delete_valid(self) -> None:
         """Delete every record of `sessions.valid`, as retention does."""
-        ends = end_offsets(self.settings, topics.VALID)
+        ends = end_offsets(self.settings.kafka, topics.VALID)
         with KafkaAdminClient(bootstrap_servers=self.settings.kafka.bootstrap_servers) as admin:
             admin.delete_records({TopicPartition(topics.VALID, number): end for number, end in ends.items()})
 
     def recreate_valid(self) -> None:
         """Delete the topic `sessions.valid` and create it anew, empty."""
-        before = describe(self.settings, topics.VALID).topic_id
+        before = describe(self.settings.kafka, topics.VALID).topic_id
         with KafkaAdminClient(bootstrap_servers=self.settings.kafka.bootstrap_servers) as admin:
             admin.delete_topics([topics.VALID])
         eventually(lambda: self._is_another_topic(before), within_s=60)
 
     def _is_another_topic(self, before: str) -> bool:
         try:
-            ensure_topics(self.settings)
-            return describe(self.settings, topics.VALID).topic_id != before
+            ensure_topics(self.settings.kafka)
+            return describe(self.settings.kafka, topics.VALID).topic_id != before
         except (TransientError, TerminalError):
             return False
 

@@ -20,7 +20,7 @@ def gate(broker: Settings) -> Iterator[KafkaProducer]:
     with KafkaProducer(bootstrap_servers=broker.kafka.bootstrap_servers, transactional_id="lag") as producer:
         producer.init_transactions()
         admit(producer, 1)
-        eventually(lambda: probe_kafka(broker).valid_end > 0)
+        eventually(lambda: probe_kafka(broker.kafka).valid_end > 0)
         pass_over(broker, topics.STREAM_GROUP, topics.VALID)
         yield producer
 
@@ -45,21 +45,21 @@ def read_records(settings: Settings, producer: KafkaProducer, records: int) -> N
 
 def test_lag_with_nothing_waiting_is_0(broker: Settings, gate: KafkaProducer) -> None:
     read_records(broker, gate, RECORDS)
-    assert probe_kafka(broker).stream_lag == 0
+    assert probe_kafka(broker.kafka).stream_lag == 0
 
 
 def test_lag_behind_an_aborted_transaction_is_0(broker: Settings, gate: KafkaProducer) -> None:
     read_records(broker, gate, RECORDS)
-    before = probe_kafka(broker).valid_end
+    before = probe_kafka(broker.kafka).valid_end
     admit(gate, RECORDS, commit=False)
-    eventually(lambda: probe_kafka(broker).valid_end == before + RECORDS + 2)
-    assert probe_kafka(broker).stream_lag == 0
+    eventually(lambda: probe_kafka(broker.kafka).valid_end == before + RECORDS + 2)
+    assert probe_kafka(broker.kafka).stream_lag == 0
 
 
 def test_lag_with_records_waiting_is_their_number(broker: Settings, gate: KafkaProducer) -> None:
     read_records(broker, gate, RECORDS)
     admit(gate, RECORDS, commit=False)
-    before = probe_kafka(broker).valid_end
+    before = probe_kafka(broker.kafka).valid_end
     admit(gate, RECORDS)
-    eventually(lambda: probe_kafka(broker).valid_end == before + RECORDS + 2)
-    assert probe_kafka(broker).stream_lag == RECORDS
+    eventually(lambda: probe_kafka(broker.kafka).valid_end == before + RECORDS + 2)
+    assert probe_kafka(broker.kafka).stream_lag == RECORDS

@@ -96,10 +96,10 @@ def bury(producer: KafkaProducer, index: str, identity: str | None, document: by
 
 
 def test_a_new_broker_has_lags_though_no_group_has_a_coordinator(broker: Settings, producer: KafkaProducer) -> None:
-    before = probe_kafka(broker)
+    before = probe_kafka(broker.kafka)
     assert (before.raw_end, before.gate_lag, before.stream_lag) == (0, 0, 0)
     topic_partition = producer.send(topics.RAW, b"", key=b"u").get(timeout=30)
-    after = probe_kafka(broker)
+    after = probe_kafka(broker.kafka)
     assert (after.raw_end, after.gate_lag) == (1, 1)
     with KafkaAdminClient(bootstrap_servers=broker.kafka.bootstrap_servers) as admin:
         assert COMMITS not in admin.list_topics(), "a look has changed the broker"
@@ -133,10 +133,10 @@ def test_bounds_of_a_span_are_after_its_last_session(planted: Planted, producer:
         producer.send(topics.VALID, encoded(later), key=b"k", partition=partition).get(timeout=30)
     with planted.hours() as hours:
         again = hours.evidence()
-    ends = end_offsets(planted.settings, topics.VALID)
+    ends = end_offsets(planted.settings.kafka, topics.VALID)
     assert again.bounds == bounds
     assert all(bound < ends[int(partition)] for partition, bound in bounds.items())
-    assert again.waiting(committed(planted.settings, topics.STREAM_GROUP, topics.VALID)) == 0
+    assert again.waiting(committed(planted.settings.kafka, topics.STREAM_GROUP, topics.VALID)) == 0
 
 
 def test_evidence_of_a_span_without_records_is_empty(planted: Planted) -> None:
@@ -153,7 +153,7 @@ def test_raw_records_that_the_gate_has_not_passed_are_undecided(planted: Planted
 
 
 def test_oldest_raw_record_has_the_time_of_its_arrival(planted: Planted) -> None:
-    oldest = oldest_raw(planted.settings)
+    oldest = oldest_raw(planted.settings.kafka)
     assert oldest is not None
     assert planted.start - HOUR < oldest <= datetime.now(UTC)
 
@@ -218,6 +218,6 @@ def test_counts_without_kafka_raise_transient_error(broker: Settings) -> None:
     ):
         pass
     with pytest.raises(TransientError, match=r"Kafka at .* is unavailable"):
-        committed(unavailable, topics.GATE_GROUP, topics.RAW, bootstrap_ms=AWAY_MS)
+        committed(unavailable.kafka, topics.GATE_GROUP, topics.RAW, bootstrap_ms=AWAY_MS)
     with pytest.raises(TransientError, match=r"Kafka at .* is unavailable"):
-        end_offsets(unavailable, topics.RAW, bootstrap_ms=AWAY_MS)
+        end_offsets(unavailable.kafka, topics.RAW, bootstrap_ms=AWAY_MS)

@@ -50,8 +50,8 @@ def settings_of_stores() -> Iterator[Settings]:
 
 @pytest.fixture(scope="module")
 def client(settings_of_stores: Settings) -> Iterator[Elasticsearch]:
-    with connect(settings_of_stores) as opened:
-        ensure_templates(opened, settings_of_stores)
+    with connect(settings_of_stores.elasticsearch) as opened:
+        ensure_templates(opened, settings_of_stores.elasticsearch)
         yield opened
 
 
@@ -67,8 +67,8 @@ def new_hour(
 ) -> Iterator[Callable[[], ShopHour]]:
     """Makes hours of the last days, later than those of earlier tests, with a database of this test's own."""
     own = settings_of_stores.replace(mongodb={"database": f"test-{uuid.uuid4().hex[:12]}"})
-    with store.connect(own) as mongo:
-        database = store.database(mongo, own)
+    with store.connect(own.mongodb) as mongo:
+        database = store.database(mongo, own.mongodb)
 
         def make() -> ShopHour:
             start = floor(datetime.now(UTC)) + (2 * next(BEFORE) - 60) * HOUR

@@ -33,33 +33,33 @@ WINDOW_S = 900.0
 
 def templates(settings: Settings) -> Callable[[], None]:
     def prepare() -> None:
-        with connect(settings) as client:
-            ensure_templates(client, settings)
+        with connect(settings.elasticsearch) as client:
+            ensure_templates(client, settings.elasticsearch)
 
     return prepare
 
 
 def once(settings: Settings, prepare: Callable[[], None]) -> DecisionRecord:
     """Run one full supervision cycle."""
-    return run_cycle(settings, job_program(), state_folder(settings), prepare=prepare, on_progress=lambda _: None)
+    return run_cycle(settings, job_program(), state_folder(settings.local), prepare=prepare, on_progress=lambda _: None)
 
 
 def starts(settings: Settings) -> int:
-    with DecisionLog(settings) as retained:
+    with DecisionLog(settings.redis) as retained:
         return len(retained.restarts_since(time.time() - WINDOW_S))
 
 
 def jobs(settings: Settings) -> int:
     """All jobs the cluster has ever had."""
-    with FlinkRest(settings) as flink:
+    with FlinkRest(settings.flink) as flink:
         return len(flink.jobs())
 
 
 def lose_job(settings: Settings) -> None:
     """Cancel the job, and wait until its slots are offered again: a busy cluster may have lost sight of them."""
-    with FlinkRest(settings) as flink:
+    with FlinkRest(settings.flink) as flink:
         cancel(flink, PATIENCE_S)
-    eventually(lambda: probe_slots(settings) is None, PATIENCE_S)
+    eventually(lambda: probe_slots(settings.local) is None, PATIENCE_S)
 
 
 class Late:
@@ -74,7 +74,7 @@ def test_submit_after_a_timeout_of_the_first_leaves_one_job(
 ) -> None:
     templates(decision_log)()
     existing = jobs(decision_log)
-    with supervisor_lock(decision_log) as turn, FlinkRest(decision_log) as flink:
+    with supervisor_lock(decision_log.redis) as turn, FlinkRest(decision_log.flink) as flink:
         assert turn is not None
 
         def lose_answer() -> None:
@@ -92,7 +92,7 @@ def test_submit_after_a_timeout_of_the_first_leaves_one_job(
 
 def test_run_cycle_by_two_supervisors_submits_once(decision_log: Settings) -> None:
     existing = jobs(decision_log)
-    stale = observe_and_decide(decision_log, state_folder(decision_log))
+    stale = observe_and_decide(decision_log, state_folder(decision_log.local))
     assert (stale.decision.action, stale.decision.alert) == ("submit", "stream.no_job"), stale
     others: list[DecisionRecord] = []
 
@@ -118,7 +118,7 @@ def test_run_cycle_with_an_outdated_decision_does_not_restart(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     existing, begun = jobs(settings), starts(settings)
-    with DecisionLog(settings) as retained:
+    with DecisionLog(settings.redis) as retained:
         stale = next(record for record in retained.last(10) if record.decision.should_restart)
     taken: list[DecisionRecord] = []
 
@@ -134,7 +134,7 @@ def test_run_cycle_with_an_outdated_decision_does_not_restart(
 
 
 def test_run_cycle_with_a_broken_checkpoint_resumes_the_older_one(settings: Settings) -> None:
-    state = state_folder(settings)
+    state = state_folder(settings.local)
     eventually(lambda: len(restore_points(state)) >= 2, PATIENCE_S)
     lose_job(settings)
     newest, older = restore_points(state)[:2]
@@ -146,7 +146,7 @@ def test_run_cycle_with_a_broken_checkpoint_resumes_the_older_one(settings: Sett
         f"runs, started from {older.path}; older than the newest, which failed: from {newest.path}: " in record.outcome
     )
     assert starts(settings) == 2
-    with FlinkRest(settings) as flink:
+    with FlinkRest(settings.flink) as flink:
         running = running_job(flink)
         assert running is not None
         assert flink.checkpoints(running.jid).counts.restored == 1
@@ -161,21 +161,21 @@ def test_run_cycle_at_the_restart_limit_pages(settings: Settings) -> None:
 
 
 def test_run_cycle_without_a_restorable_checkpoint_pages(settings: Settings) -> None:
-    newest, *others = restore_points(state_folder(settings))
+    newest, *others = restore_points(state_folder(settings.local))
     for point in others:
         shutil.rmtree(point.path)
     (newest.path / "_metadata").write_bytes(b"broken")
     record = once(settings, templates(settings))
     assert (record.decision.action, record.decision.alert) == ("page", "stream.start_failed"), record
     assert str(newest.path) in record.decision.reason
-    with FlinkRest(settings) as flink:
+    with FlinkRest(settings.flink) as flink:
         assert running_job(flink) is None
 
 
 def test_wait_started_after_a_terminal_verdict_ends_at_once_with_its_reason(settings: Settings) -> None:
     # The verdict is the previous test's; Airflow is not queried once the supervisor has given one.
     airflow = create_autospec(AirflowApi)
-    verdicts = StreamVerdicts(settings, airflow, "supervise_stream", time.time() - WINDOW_S)
+    verdicts = StreamVerdicts(settings.redis, airflow, "supervise_stream", time.time() - WINDOW_S)
     with pytest.raises(TerminalError, match=r"start of the stream failed: stream\.start_failed: from "):
-        wait_started(settings, PATIENCE_S, verdicts.check)
+        wait_started(settings.flink, PATIENCE_S, verdicts.check)
     airflow.runs.assert_not_called()

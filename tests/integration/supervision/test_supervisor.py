@@ -29,7 +29,7 @@ def test_observe_real_servers_returns_their_states(settings: Settings) -> None:
     with KafkaProducer(bootstrap_servers=settings.kafka.bootstrap_servers) as producer:
         before = observe(settings)
         producer.send(topics.RAW, b"{}", key=b"u").get(timeout=10)
-        seen = observe(settings, before, state=state_folder(settings))
+        seen = observe(settings, before, state=state_folder(settings.local))
     # Only some of the tests that share these servers start MongoDB.
     assert seen.unavailable.keys() <= {"archive"}, seen.unavailable
     assert isinstance(seen.kafka, KafkaState)
@@ -45,14 +45,14 @@ def test_observe_real_servers_returns_their_states(settings: Settings) -> None:
 @pytest.mark.parametrize("alias", ["session_summary", "kpi_minute"])
 def test_probe_elasticsearch_with_a_closed_index_returns_its_write_block(stack: Stack, alias: str) -> None:
     index = f"{alias}-1999.01"
-    assert probe_elasticsearch(stack.settings).write_block is None
+    assert probe_elasticsearch(stack.settings.elasticsearch).write_block is None
     with Elasticsearch(stack.settings.elasticsearch.url) as client:
         client.indices.create(index=index)
         try:
             client.indices.close(index=index)
-            closed = probe_elasticsearch(stack.settings)
+            closed = probe_elasticsearch(stack.settings.elasticsearch)
             client.indices.open(index=index)
-            opened = probe_elasticsearch(stack.settings)
+            opened = probe_elasticsearch(stack.settings.elasticsearch)
         finally:
             client.indices.delete(index=index)
     assert (closed.write_block, opened.write_block) == (f"{index}: closed", None)
@@ -64,26 +64,26 @@ def test_probe_elasticsearch_with_a_blocked_index_returns_its_write_block(stack:
     with Elasticsearch(stack.settings.elasticsearch.url) as client:
         client.indices.create(index=index, settings={"index.blocks.write": True})
         try:
-            blocked = probe_elasticsearch(stack.settings)
+            blocked = probe_elasticsearch(stack.settings.elasticsearch)
         finally:
             client.indices.delete(index=index)
     assert blocked.write_block == f"{index}: index.blocks.write"
 
 
 def test_supervisor_lock_has_one_owner(settings: Settings) -> None:
-    with supervisor_lock(settings) as mine:
+    with supervisor_lock(settings.redis) as mine:
         assert mine is not None
-        with supervisor_lock(settings) as other:
+        with supervisor_lock(settings.redis) as other:
             assert other is None
         mine.extend()
-    with supervisor_lock(settings) as again:
+    with supervisor_lock(settings.redis) as again:
         assert again is not None
 
 
 def test_supervisor_lock_is_renewed_while_its_block_runs(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decision_log_module, "LOCK_MS", 400)
     monkeypatch.setattr(decision_log_module, "RENEW_INTERVAL_S", 0.05)
-    with supervisor_lock(settings) as mine, redis.Redis.from_url(settings.redis.url.reveal()) as client:
+    with supervisor_lock(settings.redis) as mine, redis.Redis.from_url(settings.redis.url.reveal()) as client:
         assert mine is not None
         # Whoever waits for longer than the lock's time still finds it held, by the same owner.
         token = client.get(redis_keys.supervisor_lease())
@@ -94,18 +94,18 @@ def test_supervisor_lock_is_renewed_while_its_block_runs(settings: Settings, mon
 
 def test_require_supervisor_lock_while_another_owns_it_raises(settings: Settings) -> None:
     changed = pytest.raises(TransientError, match="is being changed by supervise_stream")
-    with supervisor_lock(settings), changed, require_supervisor_lock(settings):
+    with supervisor_lock(settings.redis), changed, require_supervisor_lock(settings.redis):
         raise AssertionError("two act at once")
 
 
 def test_require_supervisor_lock_without_redis_raises(settings: Settings) -> None:
     unavailable = settings.replace(redis={"url": Secret("redis://127.0.0.1:1/0")})
-    with pytest.raises(TransientError, match="Redis is unavailable"), require_supervisor_lock(unavailable):
+    with pytest.raises(TransientError, match="Redis is unavailable"), require_supervisor_lock(unavailable.redis):
         raise AssertionError("nobody may act without the lock")
 
 
 def test_job_id_is_the_same_until_it_is_spent(settings: Settings) -> None:
-    with supervisor_lock(settings) as turn:
+    with supervisor_lock(settings.redis) as turn:
         assert turn is not None
         first = turn.job_id()
         turn.spend("0" * 32)
@@ -117,8 +117,8 @@ def test_job_id_is_the_same_until_it_is_spent(settings: Settings) -> None:
 
 
 def test_decision_log_appends_a_repeat_once_a_minute(settings: Settings) -> None:
-    record = observe_and_decide(settings, state_folder(settings))
-    with DecisionLog(settings) as decision_log:
+    record = observe_and_decide(settings, state_folder(settings.local))
+    with DecisionLog(settings.redis) as decision_log:
         assert decision_log.append(record)
         assert not decision_log.append(DecisionRecord(record.at + 30, record.observation, record.decision))
         assert decision_log.append(DecisionRecord(record.at + 61, record.observation, record.decision))
@@ -150,7 +150,7 @@ def test_alert_manager_alert_and_recovery_are_sent_once(settings: Settings) -> N
 
 def test_decision_without_redis_does_not_restart(settings: Settings) -> None:
     unavailable = settings.replace(redis={"url": Secret("redis://127.0.0.1:1/0")})
-    record = observe_and_decide(unavailable, state_folder(settings))
+    record = observe_and_decide(unavailable, state_folder(settings.local))
     assert isinstance(record.observation.gate, Unavailable)
     assert not record.decision.should_restart
     assert record.decision.action != "healthy"

@@ -102,9 +102,9 @@ def test_retry_busy_with_other_error_raises_at_once(error: Exception, kind: type
 
 
 def test_connect_sends_the_configured_key() -> None:
-    with connect(Settings(elasticsearch=ElasticsearchSettings(api_key=Secret("key")))) as client:
+    with connect(Settings(elasticsearch=ElasticsearchSettings(api_key=Secret("key"))).elasticsearch) as client:
         assert client._headers["authorization"] == "ApiKey key"
-    with connect(Settings()) as client:
+    with connect(Settings().elasticsearch) as client:
         assert "authorization" not in client._headers
 
 

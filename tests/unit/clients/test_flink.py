@@ -41,7 +41,7 @@ def flink(answers: Answers, requests: list[httpx.Request] | None = None) -> Flin
             return httpx.Response(result, json={"errors": ["no such thing"]})
         return httpx.Response(200, json=result)
 
-    return FlinkRest(Settings(), httpx.MockTransport(answer))
+    return FlinkRest(Settings().flink, httpx.MockTransport(answer))
 
 
 def job(state: str, name: str = JOB_NAME, jid: str = "j1", start: int = 1) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def test_partial_transaction_monitor_with_a_failed_thread_raises_its_error(monke
         raise ValueError("no number in this id")
 
     monkeypatch.setattr(PartialTransactionMonitor, "_read", fail)
-    with pytest.raises(ValueError, match="no number in this id"), PartialTransactionMonitor(Settings()):
+    with pytest.raises(ValueError, match="no number in this id"), PartialTransactionMonitor(Settings().kafka):
         pass
 
 
@@ -81,9 +81,9 @@ def test_log_gate_log_path_of_a_missed_target_is_outside_the_purged_folder(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = Settings(local=LocalSettings(state_dir=tmp_path / "drill"))
-    log_gate_log_path(settings, "kafka", '{"met": true}')
+    log_gate_log_path(settings.local, "kafka", '{"met": true}')
     assert capsys.readouterr().err == ""
-    log_gate_log_path(settings, "kafka", '{"met": false}')
-    log = gate_log_path(settings, "kafka")
+    log_gate_log_path(settings.local, "kafka", '{"met": false}')
+    log = gate_log_path(settings.local, "kafka")
     assert str(log) in capsys.readouterr().err
     assert not log.is_relative_to(tmp_path / "drill")

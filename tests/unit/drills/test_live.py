@@ -16,7 +16,7 @@ from include.gate.validation import Candidate, Limits, Rejection, check
 from include.ingest.expected_counts import Tally
 from local.verification.count_check import StageCount
 
-LIMITS = Limits.of(Settings())
+LIMITS = Limits.of(Settings().gate)
 
 
 def validate_all(sent: list[tuple[bytes, bytes]]) -> list[Candidate | Rejection]:

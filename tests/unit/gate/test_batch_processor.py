@@ -40,7 +40,7 @@ def decided(records: Sequence[Record], dead_letters: str) -> tuple[list[Output],
         requests.extend(batches)
         return [dead_letters]
 
-    processor = BatchProcessor(Limits.of(Settings()), PSEUDONYM, remember)
+    processor = BatchProcessor(Limits.of(Settings().gate), PSEUDONYM, remember)
     return processor.decide([records]), requests
 
 
@@ -165,6 +165,6 @@ def test_judge_long_key_is_cut_and_its_length_kept() -> None:
 
 
 def test_judge_oversize_origin_becomes_too_long() -> None:
-    processor = BatchProcessor(Limits.of(Settings()), PSEUDONYM, lambda _: ["-"], {(2, 7)})
+    processor = BatchProcessor(Limits.of(Settings().gate), PSEUDONYM, lambda _: ["-"], {(2, 7)})
     (output,) = processor.decide([[Polled(7, b"u-4711", encoded())]])
     assert (output.topic, dict(output.headers)["reason"]) == (topics.REJECTED, b"too_long")

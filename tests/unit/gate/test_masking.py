@@ -137,7 +137,7 @@ def test_admit_session_with_personal_text_leaves_masked() -> None:
         view(review="@a" * (MAX_TEXT_LENGTH // 2)),
     ]
     result = check(
-        encoded(views=views, exit_page="/pay?card=4111111111111111"), b"u-4711", ARRIVED_MS, Limits.of(Settings())
+        encoded(views=views, exit_page="/pay?card=4111111111111111"), b"u-4711", ARRIVED_MS, Limits.of(Settings().gate)
     )
     assert isinstance(result, Candidate)
 

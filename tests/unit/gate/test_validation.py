@@ -15,7 +15,7 @@ from include.gate.validation import FIXED_KEYS, VIEW_KEYS, Candidate, Limits, Re
 from tests.bad_records import BAD
 from tests.sessions import ARRIVED_MS, encoded, raw_session, view
 
-LIMITS = Limits.of(Settings())
+LIMITS = Limits.of(Settings().gate)
 KEY = b"u-4711"
 
 

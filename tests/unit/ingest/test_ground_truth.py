@@ -108,7 +108,7 @@ def test_ground_truth_of_any_plan_equals_recount(
 
 def test_ground_truth_verdicts_equal_gate_validation() -> None:
     _, labelled_records, _, chosen = build(5, 3_000, 24.0, 10.0)
-    limits = GateLimits.of(chosen)
+    limits = GateLimits.of(chosen.gate)
     for labelled in labelled_records:
         output = check(labelled.value, labelled.key, int(NOW.timestamp() * 1_000), limits)
         if isinstance(output, Rejection):

@@ -95,7 +95,7 @@ def labelled_records(count: int, first: datetime | None = None, gap_s: float = 0
 def test_all_are_sent_in_order_to_the_partition_of_their_key(producer: ScriptedProducer) -> None:
     acknowledgements: list[tuple[str, float]] = []
     report = publish(
-        SETTINGS, labelled_records(1_000), on_acknowledged=lambda name, at: acknowledgements.append((name, at))
+        SETTINGS.kafka, labelled_records(1_000), on_acknowledged=lambda name, at: acknowledgements.append((name, at))
     )
     assert [value for _, value, _ in producer.sent] == [f"value {number}".encode() for number in range(1_000)]
     assert all(partition == partition_of(key, 4) for key, _, partition in producer.sent)
@@ -118,7 +118,7 @@ def test_partitions_are_those_of_every_kafka_client() -> None:
 def test_publish_limits_records_in_flight(producer: ScriptedProducer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publisher, "MAX_IN_FLIGHT", 50)
     producer.polls = 1
-    report = publish(SETTINGS, labelled_records(2_000))
+    report = publish(SETTINGS.kafka, labelled_records(2_000))
     assert report.acknowledged == 2_000
     assert producer.max_in_flight == 50
 
@@ -126,7 +126,7 @@ def test_publish_limits_records_in_flight(producer: ScriptedProducer, monkeypatc
 def test_publish_limits_bytes_in_flight(producer: ScriptedProducer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publisher, "MAX_IN_FLIGHT_BYTES", 95)
     producer.polls = 1
-    assert publish(SETTINGS, labelled_records(100)).acknowledged == 100
+    assert publish(SETTINGS.kafka, labelled_records(100)).acknowledged == 100
     assert producer.max_in_flight == 95 // len(b"value 0")
 
 
@@ -134,34 +134,34 @@ def test_publish_failed_record_raises_delivery_error(producer: ScriptedProducer)
     producer.errors[700] = MessageSizeTooLargeError("no")
     producer.polls = 1
     with pytest.raises(DeliveryError, match="s-700"):
-        publish(SETTINGS, labelled_records(1_000))
+        publish(SETTINGS.kafka, labelled_records(1_000))
     assert producer.closed
 
 
 def test_publish_failed_send_raises_delivery_error(producer: ScriptedProducer) -> None:
     producer.fails_at = 5
     with pytest.raises(DeliveryError, match="after 5"):
-        publish(SETTINGS, labelled_records(10))
+        publish(SETTINGS.kafka, labelled_records(10))
 
 
 def test_publish_without_acknowledgement_waits_then_raises(producer: ScriptedProducer) -> None:
     producer.polls = 4
-    assert publish(SETTINGS, labelled_records(1)).acknowledged == 1
+    assert publish(SETTINGS.kafka, labelled_records(1)).acknowledged == 1
     producer.polls = 1_000_000
     with pytest.raises(DeliveryError, match="1 records are in doubt"):
-        publish(SETTINGS, labelled_records(1), patience_s=0.01)
+        publish(SETTINGS.kafka, labelled_records(1), patience_s=0.01)
 
 
 def test_publish_partition_count_mismatch_raises(producer: ScriptedProducer) -> None:
     producer.partitions = 3
     with pytest.raises(SettingsError, match="3 partitions"):
-        publish(SETTINGS, labelled_records(1))
+        publish(SETTINGS.kafka, labelled_records(1))
     assert producer.sent == []
 
 
 def test_publish_with_rate_limits_throughput(producer: ScriptedProducer) -> None:
     begun = time.monotonic()
-    publish(SETTINGS, labelled_records(51), rate=250.0)
+    publish(SETTINGS.kafka, labelled_records(51), rate=250.0)
     assert time.monotonic() - begun >= 0.2
 
 
@@ -177,7 +177,7 @@ def test_publish_arrival_pace_sends_at_arrival_times(
 
     monkeypatch.setattr(producer, "send", noting)
     first = datetime.now(UTC) + timedelta(seconds=0.05)
-    publish(SETTINGS, labelled_records(5, first, 0.05), pace="arrival")
+    publish(SETTINGS.kafka, labelled_records(5, first, 0.05), pace="arrival")
     assert all(at >= first.timestamp() + number * 0.05 for number, at in enumerate(times))
     assert all(before <= after for before, after in pairwise(times))
 
@@ -185,7 +185,9 @@ def test_publish_arrival_pace_sends_at_arrival_times(
 def test_publish_reports_progress_until_complete(producer: ScriptedProducer) -> None:
     messages: list[tuple[int, int]] = []
     publish(
-        SETTINGS, labelled_records(1_000), on_progress=lambda sent, acknowledged: messages.append((sent, acknowledged))
+        SETTINGS.kafka,
+        labelled_records(1_000),
+        on_progress=lambda sent, acknowledged: messages.append((sent, acknowledged)),
     )
     assert messages[-1] == (1_000, 1_000)
     assert all(before <= after for before, after in pairwise(messages))
@@ -197,4 +199,4 @@ def test_publish_unreachable_kafka_raises_delivery_error(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(publisher, "create_producer", absent)
     with pytest.raises(DeliveryError, match=r"127\.0\.0\.1:19000 is unavailable"):
-        publish(SETTINGS, labelled_records(1), patience_s=0.0)
+        publish(SETTINGS.kafka, labelled_records(1), patience_s=0.0)

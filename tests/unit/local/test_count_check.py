@@ -24,7 +24,7 @@ def labelled(session_id: str, verdict: Verdict) -> LabelledRecord:
 
 
 def test_only_admitted_sessions_are_followed_and_each_once() -> None:
-    probe = FreshnessProbe(Settings())
+    probe = FreshnessProbe(Settings().elasticsearch)
     records = [labelled("a", VALID), labelled("b", Reason.EMPTY), labelled("a", Reason.DUPLICATE)]
     for record in probe.watch(records):
         probe.produced(record.session_id, 1.0)
@@ -32,7 +32,7 @@ def test_only_admitted_sessions_are_followed_and_each_once() -> None:
 
 
 def test_every_nth_session_is_followed() -> None:
-    probe = FreshnessProbe(Settings(), every=3)
+    probe = FreshnessProbe(Settings().elasticsearch, every=3)
     for record in probe.watch([labelled(str(number), VALID) for number in range(1, 10)]):
         probe.produced(record.session_id, 2.0)
     assert set(probe.waiting) == {"3", "6", "9"}

@@ -18,7 +18,7 @@ from local.servers import airflow
 
 @pytest.fixture
 def layout(tmp_path: Path) -> Layout:
-    made = Layout.of(Settings(local=LocalSettings(state_dir=tmp_path / "s")))
+    made = Layout.of(Settings(local=LocalSettings(state_dir=tmp_path / "s")).local)
     made.create()
     return made
 

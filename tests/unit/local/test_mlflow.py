@@ -18,11 +18,11 @@ def layout(tmp_path: Path) -> Layout:
 
 
 def test_keys_are_made_once_and_only_their_owner_reads_them(layout: Layout) -> None:
-    mlflow.ensure_keys(Settings(), layout)
-    keys, noise = mlflow.read_keys(layout), mlflow.noise_key(Settings(), layout)
-    mlflow.ensure_keys(Settings(), layout)
+    mlflow.ensure_keys(Settings().batch, layout)
+    keys, noise = mlflow.read_keys(layout), mlflow.noise_key(Settings().batch, layout)
+    mlflow.ensure_keys(Settings().batch, layout)
 
-    assert (mlflow.read_keys(layout), mlflow.noise_key(Settings(), layout)) == (keys, noise)
+    assert (mlflow.read_keys(layout), mlflow.noise_key(Settings().batch, layout)) == (keys, noise)
     assert keys is not None
     assert len(keys.password) >= 12
     assert len(noise.reveal()) == 2 * mlflow.KEY_BYTES
@@ -32,17 +32,17 @@ def test_keys_are_made_once_and_only_their_owner_reads_them(layout: Layout) -> N
 
 def test_the_settings_noise_key_goes_before_one_that_was_made(layout: Layout) -> None:
     given = Settings(batch=BatchSettings(noise_key=OWN))
-    mlflow.ensure_keys(given, layout)
+    mlflow.ensure_keys(given.batch, layout)
     assert not (layout.conf / mlflow.NOISE_FILE).exists()
 
-    mlflow.ensure_keys(Settings(), layout)
-    assert mlflow.noise_key(given, layout) == OWN
-    assert mlflow.noise_key(Settings(), layout).reveal() != OWN.reveal()
+    mlflow.ensure_keys(Settings().batch, layout)
+    assert mlflow.noise_key(given.batch, layout) == OWN
+    assert mlflow.noise_key(Settings().batch, layout).reveal() != OWN.reveal()
 
 
 def test_only_airflow_knows_the_noise_key_and_the_way_into_mlflow(layout: Layout) -> None:
     settings = Settings(batch=BatchSettings(noise_key=OWN))
-    mlflow.ensure_keys(settings, layout)
+    mlflow.ensure_keys(settings.batch, layout)
     tasks = airflow.environment_of(settings, layout)
     assert tasks["SHOWROOM_BATCH_NOISE_KEY"] == OWN.reveal()
     assert tasks["SHOWROOM_GATE_PSEUDONYM_KEY"] == ""
@@ -57,7 +57,7 @@ def test_only_airflow_knows_the_noise_key_and_the_way_into_mlflow(layout: Layout
 
 
 def test_secrets_stand_in_no_command_and_no_file_others_may_read(layout: Layout) -> None:
-    mlflow.ensure_keys(Settings(), layout)
+    mlflow.ensure_keys(Settings().batch, layout)
     keys = mlflow.read_keys(layout)
     assert keys is not None
     program = mlflow.program(Settings(), layout)

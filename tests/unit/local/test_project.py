@@ -14,24 +14,24 @@ from local.servers import elasticsearch
 def test_state_dir_with_a_relative_path_is_below_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
-    assert state_dir(Settings()) == ROOT / ".showroom" / "stack"
+    assert state_dir(Settings().local) == ROOT / ".showroom" / "stack"
 
 
 @pytest.mark.parametrize("folder", [ROOT, ROOT.parent, Path("/"), Path()])
 def test_state_dir_that_contains_the_project_raises(folder: Path) -> None:
     with pytest.raises(SettingsError, match="contains the project"):
-        state_dir(Settings(local=LocalSettings(state_dir=folder)))
+        state_dir(Settings(local=LocalSettings(state_dir=folder)).local)
 
 
 def test_state_dir_too_long_for_a_socket_names_the_setting() -> None:
     with pytest.raises(SettingsError, match="set SHOWROOM_LOCAL_STATE_DIR to a shorter path"):
-        state_dir(Settings(local=LocalSettings(state_dir=Path("/tmp") / ("x" * 80))))
+        state_dir(Settings(local=LocalSettings(state_dir=Path("/tmp") / ("x" * 80))).local)
 
 
 @pytest.mark.parametrize("name", ["my state", "zustände", "a'b"])
 def test_state_dir_with_unsupported_characters_raises_with_the_rule(name: str) -> None:
     with pytest.raises(SettingsError, match="use only ASCII letters, digits"):
-        state_dir(Settings(local=LocalSettings(state_dir=Path("/tmp") / name)))
+        state_dir(Settings(local=LocalSettings(state_dir=Path("/tmp") / name)).local)
 
 
 def test_state_dir_below_a_linked_project_keeps_the_links_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,10 +41,10 @@ def test_state_dir_below_a_linked_project_keeps_the_links_path(tmp_path: Path, m
     monkeypatch.setattr("local.project.ROOT", link)
     monkeypatch.setattr("local.project.MAX_STATE_DIR_CHARACTERS", 200)
 
-    assert state_dir(Settings()) == link / ".showroom" / "stack"
-    assert state_dir(Settings(local=LocalSettings(state_dir=real / "state"))) == link / "state"
+    assert state_dir(Settings().local) == link / ".showroom" / "stack"
+    assert state_dir(Settings(local=LocalSettings(state_dir=real / "state")).local) == link / "state"
     with pytest.raises(SettingsError, match="contains the project"):
-        state_dir(Settings(local=LocalSettings(state_dir=real)))
+        state_dir(Settings(local=LocalSettings(state_dir=real)).local)
 
 
 def test_ancestors_of_a_linked_project_include_both_paths(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_ancestors_of_a_linked_project_include_both_paths(tmp_path: Path) -> Non
 
 
 def test_layout_create_and_close_set_owner_only_modes(tmp_path: Path) -> None:
-    layout = Layout.of(Settings(local=LocalSettings(state_dir=tmp_path / "s")))
+    layout = Layout.of(Settings(local=LocalSettings(state_dir=tmp_path / "s")).local)
     layout.create()
     made = [folder.stat().st_mode & 0o777 for folder in (*layout.folders, layout.tmp)]
     layout.data.chmod(0o755)

@@ -103,7 +103,7 @@ def stored_keys(logins: Logins) -> dict[str, str]:
 def ensure(server: Security, logins: Logins) -> list[str]:
     settings = Settings(elasticsearch=ElasticsearchSettings(url=server.url))
     with Elasticsearch(server.url, basic_auth=("elastic", logins.elastic.reveal())) as client:
-        return ensure_access(client, settings, logins)
+        return ensure_access(client, settings.elasticsearch, logins)
 
 
 def test_ensure_access_new_stack_sets_password_and_creates_keys(server: Security, logins: Logins) -> None:

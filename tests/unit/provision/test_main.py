@@ -44,7 +44,7 @@ def test_with_retries_waits_for_a_late_server(monkeypatch: pytest.MonkeyPatch) -
         return response
 
     monkeypatch.setattr(provision, "ensure_topics", ensure_topics)
-    assert provision._with_retries(lambda: provision._topics(Settings()), 5.0) == ["sessions.raw"]
+    assert provision._with_retries(lambda: provision._topics(Settings().kafka), 5.0) == ["sessions.raw"]
 
 
 @pytest.mark.parametrize(("name", "code"), [("SHOWROOM_NONSENSE", 2), ("SHOWROOM_KAFKA_PARTITIONS", 2)])

@@ -9,7 +9,7 @@ from include.serving.templates import template_body
 
 @pytest.mark.parametrize("alias", INDICES)
 def test_template_body_has_mapping_and_alias_of_its_index(alias: str) -> None:
-    body = template_body(alias, Settings())
+    body = template_body(alias, Settings().elasticsearch)
     assert body["index_patterns"] == [f"{alias}-*"]
     assert body["template"]["aliases"] == {alias: {}}
     assert body["template"]["mappings"]["dynamic"] == "strict"
@@ -20,7 +20,7 @@ def test_template_body_uses_the_settings() -> None:
     settings = Settings(
         elasticsearch=ElasticsearchSettings(shards=3, replicas=2, refresh_interval_s=7, translog_durability="async")
     )
-    assert template_body("kpi_minute", settings)["template"]["settings"]["index"] == {
+    assert template_body("kpi_minute", settings.elasticsearch)["template"]["settings"]["index"] == {
         "number_of_shards": 3,
         "number_of_replicas": 2,
         "refresh_interval": "7s",
@@ -29,4 +29,6 @@ def test_template_body_uses_the_settings() -> None:
 
 
 def test_template_body_without_interval_uses_the_default() -> None:
-    assert "refresh_interval" not in template_body("kpi_minute", Settings())["template"]["settings"]["index"]
+    assert (
+        "refresh_interval" not in template_body("kpi_minute", Settings().elasticsearch)["template"]["settings"]["index"]
+    )

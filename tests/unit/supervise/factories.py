@@ -19,7 +19,7 @@ from include.supervise.observation import (
 from include.supervise.policy import Limits
 
 NOW = 1_800_000_000.0
-LIMITS = replace(Limits.of(Settings()), grace_s=60, window_s=900, restarts=3)
+LIMITS = replace(Limits.of(Settings().supervise), grace_s=60, window_s=900, restarts=3)
 POINT = RestoreState("/data/checkpoints/j1/chk-7")
 NEVER = RestoreState(None)
 

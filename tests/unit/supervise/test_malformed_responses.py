@@ -117,7 +117,7 @@ def test_observe_malformed_servers_is_unavailable_within_the_deadline(
     assert seen.unavailable.keys() == {"flink", "kafka", "gate", "elasticsearch", "archive"}, seen
     assert all(reason and "\n" not in reason for reason in seen.unavailable.values())
     assert seen.restore == RestoreState(None)
-    decision = decide(seen, (), (), Limits.of(settings), time.time())
+    decision = decide(seen, (), (), Limits.of(settings.supervise), time.time())
     assert decision.action == "wait"
     assert decision.alert == "flink.unreachable"
 
@@ -145,7 +145,7 @@ def test_flink_rest_with_a_malformed_response_raises_the_project_error(
     # Flink responds 500 to a command that it refuses.
     is_refused = manner == "error" and call in COMMANDS
     with (
-        FlinkRest(settings_at(server.address)) as flink,
+        FlinkRest(settings_at(server.address).flink) as flink,
         pytest.raises(TerminalError if is_refused else TransientError),
     ):
         CALLS[call](flink)
@@ -154,7 +154,7 @@ def test_flink_rest_with_a_malformed_response_raises_the_project_error(
 def test_flink_rest_without_a_response_raises_after_the_timeout(server: MalformedServer) -> None:
     server.manner = "silent"
     with (
-        FlinkRest(settings_at(server.address), timeout_s=SHORT_TIMEOUT_S) as flink,
+        FlinkRest(settings_at(server.address).flink, timeout_s=SHORT_TIMEOUT_S) as flink,
         pytest.raises(TransientError, match="ReadTimeout"),
     ):
         flink.jobs()

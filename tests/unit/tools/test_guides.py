@@ -19,7 +19,7 @@ def test_guide_includes_each_example() -> None:
 def test_session_of_guide_is_admitted() -> None:
     value = (ROOT / "examples/session.json").read_bytes()
     key = json.loads(value)["user_id"].encode()
-    assert isinstance(check(value, key, int(time.time() * 1000), Limits.of(Settings())), Candidate)
+    assert isinstance(check(value, key, int(time.time() * 1000), Limits.of(Settings().gate)), Candidate)
 
 
 def test_examples_send_to_the_local_stack() -> None:
