@@ -30,7 +30,7 @@ class InMemoryState:
     partitions: dict[int, PartitionState]
 
     def decide(self, batches: Sequence[Batch]) -> list[str]:
-        """Return the verdict letters of each batch."""
+        """Return the verdict verdicts of each batch."""
         return [self._decide(batch) for batch in batches]
 
     def beat(self, partitions: Sequence[int]) -> None:
@@ -43,9 +43,9 @@ class InMemoryState:
         state = self.partitions.setdefault(batch.partition, PartitionState())
         if state.topic_id != self.topic_id:
             state.topic_id, state.applied = self.topic_id, -1
-        letters = "".join(self._verdict(state, row, state.applied) for row in batch.rows)
+        verdicts = "".join(self._verdict(state, row, state.applied) for row in batch.rows)
         state.applied = max([state.applied, *(row[0] for row in batch.rows)])
-        return letters
+        return verdicts
 
     def _verdict(self, state: PartitionState, row: Row, applied: int) -> str:
         if len(row) == 2:
