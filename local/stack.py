@@ -175,10 +175,17 @@ class Stack:
         return self.layout.log / f"{program}.log"
 
     def _define(self) -> list[Program]:
-        build = (self.settings, self.layout)
-        stores = (kafka, redis, elasticsearch, mongodb, mlflow)
-        defined = [server.program(*build) for server in stores]
-        return [*defined, *flink.programs(*build), *gate.programs(*build), *airflow.programs(*build)]
+        settings, layout = self.settings, self.layout
+        return [
+            kafka.program(settings, layout),
+            redis.program(settings, layout),
+            elasticsearch.program(settings.local, layout),
+            mongodb.program(settings.local, layout),
+            mlflow.program(settings, layout),
+            *flink.programs(settings, layout),
+            *gate.programs(settings, layout),
+            *airflow.programs(settings, layout),
+        ]
 
     def _select(self, defined: list[Program], names: Collection[str] | None) -> list[Program]:
         unknown = set(names or ()) - {program.name for program in defined}
