@@ -10,7 +10,7 @@ from tools.site import build
 from tools.site.build import build_site, foreign_resources
 from tools.site.hooks import PROJECT_PAGES, rewrite_links
 
-COPIED = ("docs", "examples", "tools/site", "benchmarks/results", "drills/results", "include/dashboards")
+COPIED = ("config", "docs", "examples", "tools/site", "benchmarks/results", "drills/results", "include/dashboards")
 
 
 @pytest.fixture
