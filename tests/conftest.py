@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from include.contracts.setting import Secret
@@ -23,6 +24,10 @@ from include.contracts.settings import (
 
 if TYPE_CHECKING:
     from local.stack import Stack
+
+# A test fails because of a wrong result, never because the machine is busy.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
