@@ -6,10 +6,10 @@ Flink's environment loads this file too. Imports that it lacks are therefore ins
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import hypothesis
 import pytest
 
 from include.contracts.setting import Secret
@@ -25,9 +25,12 @@ from include.contracts.settings import (
 if TYPE_CHECKING:
     from local.stack import Stack
 
-# A test fails because of a wrong result, never because the machine is busy.
-hypothesis.settings.register_profile("untimed", deadline=None)
-hypothesis.settings.load_profile("untimed")
+with suppress(ImportError):  # the environment airflow has no hypothesis
+    import hypothesis
+
+    # A test fails because of an incorrect result, never because the machine is busy.
+    hypothesis.settings.register_profile("untimed", deadline=None)
+    hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
