@@ -202,6 +202,6 @@ def test_publish_with_lost_staging_does_not_swap(own: Settings) -> None:
             elastic.cleanup()
         yield from batches[3:]
 
-    with pytest.raises(TransientError, match="30 staged neighbours of 60"):
+    with pytest.raises(TransientError, match="30 staged neighbours instead of 60"):
         put(own, "second", meddled())
     assert seen(own) == [(USERS, {"first"})] * 2
