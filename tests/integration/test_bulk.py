@@ -37,7 +37,7 @@ def client(stack: Stack) -> Iterator[Elasticsearch]:
 
 
 @pytest.fixture
-def settings(stack: Stack) -> Settings:
+def bulk_settings(stack: Stack) -> Settings:
     return stack.settings.replace(stream={"bulk_max_documents": 100})
 
 
@@ -84,20 +84,20 @@ def stored(client: Elasticsearch) -> int:
     return queries.count(client, "product_details", {"term": {"user_id": "u"}})
 
 
-def test_store_repeated_documents_are_stored_once(client: Elasticsearch, settings: Settings) -> None:
+def test_store_repeated_documents_are_stored_once(client: Elasticsearch, bulk_settings: Settings) -> None:
     items = [details(number) for number in range(1_050)]
-    with BulkSink(settings) as sink:
+    with BulkSink(bulk_settings) as sink:
         assert sink.store(items) == []
         assert sink.store(items[:300]) == []
     assert stored(client) == 1_050
 
 
 def test_store_returns_rejected_documents_with_reasons_and_stores_the_others(
-    client: Elasticsearch, settings: Settings
+    client: Elasticsearch, bulk_settings: Settings
 ) -> None:
     odd = details(3)._replace(lines=details(3).lines.replace(b'"position":0', b'"surprise":0'))
     invalid = details(4)._replace(lines=details(4).lines.replace(b'"position":0', b'"position":"first"'))
-    with BulkSink(settings) as sink:
+    with BulkSink(bulk_settings) as sink:
         rejected = sink.store([details(1), details(2), odd, invalid, details(5)])
     assert [rejection.item for rejection in rejected] == [odd, invalid]
     assert "strict_dynamic_mapping_exception" in rejected[0].reason
@@ -106,12 +106,12 @@ def test_store_returns_rejected_documents_with_reasons_and_stores_the_others(
 
 
 def test_store_failed_request_retries_only_the_document_that_causes_it(
-    client: Elasticsearch, settings: Settings
+    client: Elasticsearch, bulk_settings: Settings
 ) -> None:
     items = [details(number) for number in range(20)]
     items[7] = items[7]._replace(lines=b'{"index":{"no_such_parameter":1}}\n{}\n')
     with ThreadPoolExecutor(1) as pool:
-        with BulkSink(settings) as sink:
+        with BulkSink(bulk_settings) as sink:
             storing = pool.submit(sink.store, items)
             eventually(lambda: storing.done() or stored(client) == 19)
             assert not storing.done(), storing.result()[0].reason
@@ -145,18 +145,18 @@ def error(status: int, kind: str) -> Reply:
     ids=["html", "argument", "validation", "429", "503", "login", "empty", "reset", "cut"],
 )
 def test_store_fault_of_the_request_is_retried_and_each_document_stored_once(
-    client: Elasticsearch, settings: Settings, fault: Callable[[Forward], Reply], reason: str
+    client: Elasticsearch, bulk_settings: Settings, fault: Callable[[Forward], Reply], reason: str
 ) -> None:
     repaired = threading.Event()
-    settings = settings.replace(stream={"bulk_max_documents": 10})
+    small_settings = bulk_settings.replace(stream={"bulk_max_documents": 10})
 
     def rule(_: bytes, forward: Forward) -> Reply:
         return forward() if repaired.is_set() else fault(forward)
 
     with (
-        serve_proxy(settings.elasticsearch.url, rule) as proxy,
+        serve_proxy(small_settings.elasticsearch.url, rule) as proxy,
         ThreadPoolExecutor(1) as pool,
-        BulkSink(_at(settings, proxy)) as sink,
+        BulkSink(_at(small_settings, proxy)) as sink,
     ):
         storing = pool.submit(sink.store, [details(number) for number in range(30)])
         eventually(lambda: storing.done() or reason in (sink.retry_reason or ""))
@@ -168,12 +168,12 @@ def test_store_fault_of_the_request_is_retried_and_each_document_stored_once(
     assert len(proxy.requests) < 60
 
 
-def _at(settings: Settings, proxy: ElasticsearchProxy) -> Settings:
-    return settings.replace(elasticsearch={"url": proxy.url})
+def _at(bulk_settings: Settings, proxy: ElasticsearchProxy) -> Settings:
+    return bulk_settings.replace(elasticsearch={"url": proxy.url})
 
 
 def test_store_request_size_limit_rejects_only_the_document_that_exceeds_it(
-    client: Elasticsearch, settings: Settings
+    client: Elasticsearch, bulk_settings: Settings
 ) -> None:
     items = [details(number) for number in range(20)]
     items[7] = items[7]._replace(lines=items[7].lines.replace(b"Sofa", b"S" * 20_000))
@@ -181,17 +181,17 @@ def test_store_request_size_limit_rejects_only_the_document_that_exceeds_it(
     def limit(body: bytes, forward: Forward) -> Reply:
         return Reply(413, b"<html>Request Entity Too Large</html>", "text/html") if len(body) > 5_000 else forward()
 
-    with serve_proxy(settings.elasticsearch.url, limit) as proxy, BulkSink(_at(settings, proxy)) as sink:
+    with serve_proxy(bulk_settings.elasticsearch.url, limit) as proxy, BulkSink(_at(bulk_settings, proxy)) as sink:
         rejected = sink.store(items)
     assert [rejection.item for rejection in rejected] == [items[7]]
     assert rejected[0].reason == "413 <html>Request Entity Too Large</html>"
     assert stored(client) == 19
 
 
-def test_store_mixed_response_stores_or_rejects_each_document(client: Elasticsearch, settings: Settings) -> None:
+def test_store_mixed_response_stores_or_rejects_each_document(client: Elasticsearch, bulk_settings: Settings) -> None:
     odd = [details(number) for number in (1, 8)]
     odd = [item._replace(lines=item.lines.replace(b'"seconds":1', b'"seconds":"x"')) for item in odd]
-    with ThreadPoolExecutor(1) as pool, BulkSink(settings) as sink:
+    with ThreadPoolExecutor(1) as pool, BulkSink(bulk_settings) as sink:
         assert sink.store([kpi(1)]) == []
         client.indices.put_settings(index="kpi_minute-2041.05", settings={"index.blocks.write": True})
         storing = pool.submit(sink.store, [kpi(2), odd[0], *(details(number) for number in range(2, 8)), odd[1]])
@@ -266,35 +266,39 @@ def pipeline_missing(client: Elasticsearch) -> Iterator[None]:
 )
 def test_store_index_fault_is_retried_and_all_documents_stored(
     client: Elasticsearch,
-    settings: Settings,
+    bulk_settings: Settings,
     state: Callable[[Elasticsearch], AbstractContextManager[None]],
     error: str,
 ) -> None:
-    settings = settings.replace(stream={"bulk_max_documents": 10})
-    with BulkSink(settings) as sink, ThreadPoolExecutor(1) as pool:
+    small_settings = bulk_settings.replace(stream={"bulk_max_documents": 10})
+    with BulkSink(small_settings) as sink, ThreadPoolExecutor(1) as pool:
         assert sink.store([details(0), kpi(1)]) == []
         with state(client):
             storing = pool.submit(sink.store, [details(number) for number in range(30)])
             # A sink without retries would return the documents as rejected.
             eventually(lambda: storing.done() or error in (sink.retry_reason or ""))
             assert not storing.done(), storing.result()[0].reason
-            assert probe_elasticsearch(settings.elasticsearch).has_reached_shard_limit is (state is shard_limit_reached)
+            assert probe_elasticsearch(small_settings.elasticsearch).has_reached_shard_limit is (
+                state is shard_limit_reached
+            )
         assert storing.result(timeout=60) == []
         assert sink.retry_reason is None
     assert stored(client) == 30
 
 
-def test_store_older_version_does_not_replace_a_newer_one(client: Elasticsearch, settings: Settings) -> None:
-    with BulkSink(settings) as sink:
+def test_store_older_version_does_not_replace_a_newer_one(client: Elasticsearch, bulk_settings: Settings) -> None:
+    with BulkSink(bulk_settings) as sink:
         for sessions in (5, 3, 5, 4):
             assert sink.store([kpi(sessions)]) == []
     client.indices.refresh(index="kpi_minute-2041.05")
     assert queries.documents(client, "kpi_minute", ["row"])["row"]["sessions"] == 5
 
 
-def test_store_retries_while_elasticsearch_is_paused(client: Elasticsearch, settings: Settings, stack: Stack) -> None:
+def test_store_retries_while_elasticsearch_is_paused(
+    client: Elasticsearch, bulk_settings: Settings, stack: Stack
+) -> None:
     items = [details(number) for number in range(500)]
-    with BulkSink(settings) as sink, ThreadPoolExecutor(1) as pool:
+    with BulkSink(bulk_settings) as sink, ThreadPoolExecutor(1) as pool:
         sink.store(items[:1])
         pids = stack.pids("elasticsearch")
         for pid in pids:
@@ -310,9 +314,9 @@ def test_store_retries_while_elasticsearch_is_paused(client: Elasticsearch, sett
     assert stored(client) == 500
 
 
-def test_close_ends_retries_of_an_unreachable_elasticsearch(settings: Settings) -> None:
+def test_close_ends_retries_of_an_unreachable_elasticsearch(bulk_settings: Settings) -> None:
     with ThreadPoolExecutor(1) as pool:
-        sink = BulkSink(settings.replace(elasticsearch={"url": "http://127.0.0.1:9"}))
+        sink = BulkSink(bulk_settings.replace(elasticsearch={"url": "http://127.0.0.1:9"}))
         storing = pool.submit(sink.store, [details(1)])
         assert not storing.done()
         sink.close()
@@ -320,21 +324,21 @@ def test_close_ends_retries_of_an_unreachable_elasticsearch(settings: Settings) 
             storing.result(timeout=30)
 
 
-def test_wait_for_templates_blocks_until_the_template_exists(client: Elasticsearch, settings: Settings) -> None:
+def test_wait_for_templates_blocks_until_the_template_exists(client: Elasticsearch, bulk_settings: Settings) -> None:
     client.indices.delete_index_template(name="product_details")
     try:
-        with BulkSink(settings) as sink, ThreadPoolExecutor(1) as pool:
+        with BulkSink(bulk_settings) as sink, ThreadPoolExecutor(1) as pool:
             waiting = pool.submit(sink.wait_for_templates, INDICES)
             with pytest.raises(TimeoutError):
                 waiting.result(timeout=1)
-            ensure_templates(client, settings.elasticsearch)
+            ensure_templates(client, bulk_settings.elasticsearch)
             waiting.result(timeout=30)
     finally:
-        ensure_templates(client, settings.elasticsearch)
+        ensure_templates(client, bulk_settings.elasticsearch)
 
 
-def test_store_creates_the_index_of_the_contract(client: Elasticsearch, settings: Settings) -> None:
-    with BulkSink(settings) as sink:
+def test_store_creates_the_index_of_the_contract(client: Elasticsearch, bulk_settings: Settings) -> None:
+    with BulkSink(bulk_settings) as sink:
         sink.store([details(1)])
     index = client.indices.get(index=INDEX)[INDEX]
     assert index["mappings"]["dynamic"] == "strict"
