@@ -12,8 +12,10 @@ from local.project import load_settings
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from rich.console import RenderableType
     from rich.table import Table
 
+    from include.contracts.settings import Settings
     from local.stack import ProgramStatus
     from local.throughput import StageThroughput
 
@@ -38,7 +40,6 @@ def status(
     """Show state, uptime, memory and address of each process, and rate and lag of its stage."""
     from rich.console import Console
 
-    from local import status_details
     from local.demo import pause as demo_pause
     from local.stack import Stack
     from local.throughput import read_throughput
@@ -56,11 +57,21 @@ def status(
         return
     if pause := demo_pause.leftover_warning(settings):
         console.print(pause, highlight=False, markup=False, soft_wrap=True)
-    stages = (
-        (status_details.gate, status_details.archive, status_details.stream, status_details.serving) if details else ()
-    )
-    for section in (*stages, status_details.airflow, status_details.mlflow):
-        console.print(section(settings), soft_wrap=True)
+    for section in _sections(settings, has_stages=details):
+        console.print(section, soft_wrap=True)
+
+
+def _sections(settings: Settings, *, has_stages: bool) -> Iterator[RenderableType]:
+    """Yield the sections below the table: the stages on request, then the logins."""
+    from local import status_details
+
+    if has_stages:
+        yield status_details.gate(settings)
+        yield status_details.archive(settings.mongodb)
+        yield status_details.stream(settings.flink)
+        yield status_details.serving(settings.elasticsearch)
+    yield status_details.airflow(settings)
+    yield status_details.mlflow(settings)
 
 
 def table(programs: list[ProgramStatus], flows: Mapping[str, StageThroughput]) -> Table:

@@ -5,10 +5,12 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks.bench_stack import on_progress
-from include.contracts.settings import LocalSettings, Settings
+from include.contracts.renamed_settings import RENAMED
+from include.contracts.settings import PREFIX, LocalSettings, Settings
 from local.project import ROOT, state_dir
 
 INDEX = 0
@@ -28,11 +30,20 @@ def log_gate_log_path(settings: LocalSettings, drill: str, result: str) -> None:
         on_progress(f"a target is missed; the gate's log is {gate_log_path(settings, drill)}")
 
 
+def _with_former_names(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment for a version whose settings had their former names."""
+    former = {f"{PREFIX}{now}": f"{PREFIX}{before}" for before, now in RENAMED.items()}
+    return {former.get(name, name): value for name, value in environment.items()}
+
+
 class GateProcess:
     """Process manager of one gate. `checkout` is the project folder of the gate, to compare versions."""
 
     def __init__(self, settings: Settings, log: Path, checkout: Path = ROOT) -> None:
-        self._environment = os.environ | settings.to_env() | {"PYTHONPATH": str(checkout), "PYTHONUNBUFFERED": "1"}
+        own = settings.to_env()
+        if not (checkout / "include/contracts/renamed_settings.py").exists():
+            own = _with_former_names(own)
+        self._environment = os.environ | own | {"PYTHONPATH": str(checkout), "PYTHONUNBUFFERED": "1"}
         self._checkout = checkout
         self._log = log
         self._stop_event = threading.Event()

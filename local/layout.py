@@ -75,7 +75,8 @@ class Layout(NamedTuple):
             raise TerminalError(
                 f"start failed: {self.root} has the state of another version, whose stored alerts and decisions have"
                 " other names (CHANGELOG.md, Renamed)",
-                "delete it with ./showroom down --volumes --yes, or start the version that wrote it",
+                "start the version that wrote it, or delete it, archive and privacy ledger too, with"
+                " ./showroom down --volumes --yes",
             )
         write_text(path, f"{STATE_VERSION}\n", mode=0o600)
 

@@ -11,7 +11,7 @@ from local.project import ROOT
 from tools.alert_reference import OTHER_ALERTS
 from tools.dag_reference import read
 
-CODE = ("config", "include", "dags", "plugins", "flink", "docker", "benchmarks", "drills")
+CODE = ("config", "include", "dags", "plugins", "flink", "docker", "benchmarks", "drills", "local", "cli", "tools")
 REQUIRED_PHRASES = ("**Run again:**",)
 """What every DAG's text says."""
 

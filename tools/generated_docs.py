@@ -241,7 +241,7 @@ def _reasons() -> str:
 
 
 def _redis_keys() -> str:
-    rows = ((f"`{key(*arguments)}`", _prose(key.__doc__)) for key, arguments in _KEYS)
+    rows = ((f"`{key(*arguments)}`", " ".join((key.__doc__ or "").split())) for key, arguments in _KEYS)
     table = _table(("key", "contents"), rows)
     return f"The gate's keys are those of partition 0 of `{topics.RAW}`.\n\n{table}"
 
@@ -282,12 +282,16 @@ def _ports() -> str:
     return f"All on loopback, all shifted by `{PREFIX}LOCAL_PORT_OFFSET`.\n\n{_table(('server', 'port'), rows)}"
 
 
+_SUFFIXES = {"counter": "_total", "gauge": "", "sample": "_{bucket,sum,count}"}
+"""What the exporter adds to the name of a metric."""
+
+
 def _metrics() -> str:
     head = ("metric", "exported as", "kind", "unit", "by", "served by", "meaning")
     rows = (
         (
             f"`{metric.name}`",
-            f"`{metric.prometheus}`",
+            f"`{metric.prometheus}{_SUFFIXES[metric.kind]}`",
             metric.kind,
             metric.unit,
             metric.label,

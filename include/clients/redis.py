@@ -18,6 +18,7 @@ from redis.exceptions import (
 from redis.retry import Retry
 
 from include.clients.errors import unavailable
+from include.contracts.errors import SettingsError, TerminalError
 
 UNAVAILABLE = (ConnectionError, TimeoutError, OutOfMemoryError, ReadOnlyError, ClusterDownError, TryAgainError)
 UNAVAILABLE_CODES = ("OOM", "READONLY", "MISCONF", "NOREPLICAS", "BUSY", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN")
@@ -41,26 +42,37 @@ def connect(
         timeout_s: Limit of each command.
         connect_timeout_s: Limit of a connection attempt; None for that of a command.
         decode_responses: Whether strings are returned instead of bytes.
-        retry: The client's own retries; None for none.
+        retry: The client's own retries; None for its default.
+
+    Raises:
+        SettingsError: The address is invalid.
     """
     options: dict[str, Any] = {} if retry is None else {"retry": retry}
-    client: redis.Redis = redis.Redis.from_url(
-        url,
-        socket_timeout=timeout_s,
-        socket_connect_timeout=timeout_s if connect_timeout_s is None else connect_timeout_s,
-        decode_responses=decode_responses,
-        **options,
-    )
+    try:
+        client: redis.Redis = redis.Redis.from_url(
+            url,
+            socket_timeout=timeout_s,
+            socket_connect_timeout=timeout_s if connect_timeout_s is None else connect_timeout_s,
+            decode_responses=decode_responses,
+            **options,
+        )
+    except ValueError:  # its text may contain a part of the password
+        raise SettingsError(
+            "connection to Redis failed: its address is invalid",
+            "set SHOWROOM_REDIS_URL to redis://[:password@]host:port/db, special characters of the password as %XX",
+        ) from None
     return client
 
 
 @contextmanager
 def translate_errors(operation: str) -> Iterator[None]:
-    """Raise the client's errors as TransientError."""
+    """Raise the client's errors as TransientError (unreachable, full, busy) or TerminalError (refused)."""
     try:
         yield
     except RedisError as error:
-        raise unavailable(operation, "Redis", error) from error
+        if is_unavailable(error):
+            raise unavailable(operation, "Redis", error) from error
+        raise TerminalError(f"{operation} failed: Redis refused it ({error})", "see ./showroom logs redis") from error
 
 
 def is_unavailable(error: BaseException) -> bool:

@@ -100,7 +100,7 @@ def gate_lease(index: int) -> str:
 
 def decisions() -> str:
     """Stream of the supervisor's decisions, newest last: field `record`, the JSON of observation and decision."""
-    return "{supervise}:decisions"
+    return "{supervise}:decision_log"
 
 
 def supervisor_lease() -> str:

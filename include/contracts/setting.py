@@ -81,8 +81,8 @@ def parse(text: str, hint: type, metadata: Mapping[str, Any]) -> Any:
     return value
 
 
-def _check_number(value: float, text: str, metadata: Mapping[str, Any]) -> None:
-    if not math.isfinite(value):
+def _check_number(value: Any, text: str, metadata: Mapping[str, Any]) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"is not a finite number: {text}")
     low, high, step = metadata["low"], metadata["high"], metadata["step"]
     if low is not None and value < low:

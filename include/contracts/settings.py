@@ -289,7 +289,9 @@ class Settings:
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> "Settings":
-        """Build the settings from a mapping such as `os.environ`; names without the prefix are ignored.
+        """Build the settings from a mapping such as `os.environ`; an empty text is the default.
+
+        Names without the prefix are ignored.
 
         Raises:
             SettingsError: It names every unknown, renamed and invalid setting at once.
@@ -302,6 +304,8 @@ class Settings:
             if item is None:
                 problems.append(_unknown(variable))
                 continue
+            if not environment[variable]:
+                continue  # as Compose passes a variable that .env sets to nothing
             try:
                 value = parse(environment[variable], item.hint, item.metadata)
             except ValueError as error:

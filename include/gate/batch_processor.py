@@ -72,8 +72,8 @@ class BatchProcessor:
             for records, group, names in zip(polled, checked, users, strict=True)
         ]
         outputs: list[Output] = []
-        for records, group, names, dead_letters in zip(polled, checked, users, self.remember(batches), strict=True):
-            outputs += [_output(*parts) for parts in zip(records, group, names, dead_letters, strict=True)]
+        for records, group, names, verdicts in zip(polled, checked, users, self.remember(batches), strict=True):
+            outputs += [_output(*parts) for parts in zip(records, group, names, verdicts, strict=True)]
         return outputs
 
     def _check(self, record: Record) -> Candidate | Rejection:
@@ -104,16 +104,16 @@ def _row(record: Record, result: Candidate | Rejection, user: str) -> Row:
     )
 
 
-def _output(record: Record, result: Candidate | Rejection, user: str, dead_letter: str) -> Output:
-    if isinstance(result, Candidate) and dead_letter in (NEW, KNOWN):
-        value = build_valid_session(result, user, returning=dead_letter == KNOWN, received_ms=record.timestamp)
+def _output(record: Record, result: Candidate | Rejection, user: str, verdict: str) -> Output:
+    if isinstance(result, Candidate) and verdict in (NEW, KNOWN):
+        value = build_valid_session(result, user, returning=verdict == KNOWN, received_ms=record.timestamp)
         headers = [(topics.HEADER_ORIGIN, b"%d:%d" % (record.partition, record.offset))]
         return Output(topics.VALID, record.partition, user.encode(), value, headers, (record.partition, record.offset))
     if isinstance(result, Candidate):
-        reason = REFUSALS[dead_letter]
+        reason = REFUSALS[verdict]
         return _rejected(record, reason, _detail(reason, result))
-    if dead_letter != ALREADY_REJECTED:
-        raise AssertionError(f"memory judged a refused record: {dead_letter!r}")
+    if verdict != ALREADY_REJECTED:
+        raise AssertionError(f"the state accepted a rejected record: {verdict!r}")
     return _rejected(record, result.reason, result.detail)
 
 

@@ -1,4 +1,4 @@
--- Table helpers, and the claims of session ids. memory.py loads this file and state.lua as one library.
+-- Table helpers, and the claims of session ids. function.py loads this file and state.lua as one library.
 --
 -- A claim is one field of the hash of its sub-window of broker time: session_id -> CLAIM. A window has many such
 -- hashes. A Bloom filter for each window first excludes the ids that have no claim; only the others are looked up.

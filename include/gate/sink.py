@@ -31,6 +31,7 @@ COMMIT_TIMEOUT_S = 8.0
 INIT_TIMEOUT_S = 10.0
 DELIVERY_TIMEOUT_MS = 15_000
 SLICE_S = 0.25
+REPORTS_TIMEOUT_S, REPORTS_INTERVAL_S = 2.0, 0.05
 NO_RETRY_MS = 120_000
 """librdkafka resends an EndTxn whose connection was lost after this backoff; the gate is long gone by then."""
 BATCH_BYTES = 1024 * 1024
@@ -135,6 +136,8 @@ class TransactionSink:
             except KafkaException as error:
                 if code_of(error) in OVERSIZE_CODES:
                     raise OversizeError([output]) from error
+                if code_of(error) == KafkaError._STATE:  # a failed delivery has aborted the transaction
+                    self._raise_failures(outputs)
                 raise
         self._producer.poll(0)
 
@@ -155,19 +158,36 @@ class TransactionSink:
             if self._failures:
                 break
             self._require_connection()
-        if not self._failures:
-            return
-        error, _ = self._failures[0]
-        if error.code() in OVERSIZE_CODES:
-            # The failed transaction also fails records that were queued behind the oversize one.
-            refused = {
-                (message.topic(), message.partition(), message.value())
-                for failure, message in self._failures
-                if failure.code() in OVERSIZE_CODES
-            }
+        if self._failures:
+            self._raise_failures(outputs)
+
+    def _raise_failures(self, outputs: Sequence[Output]) -> None:
+        """Raise the cause of failed deliveries, if there are any.
+
+        The first failure aborts the transaction, which also fails the records queued behind it; the client may report
+        those before the cause.
+
+        Raises:
+            OversizeError: The broker refused records for their size.
+            CommitError: Records were not delivered for another reason.
+        """
+        until = self._clock() + REPORTS_TIMEOUT_S
+        while not self._oversize_messages() and self._producer.flush(REPORTS_INTERVAL_S) and self._clock() < until:
+            pass
+        refused = self._oversize_messages()
+        if refused:
             results = [output for output in outputs if (output.topic, output.partition, output.value) in refused]
             raise OversizeError(results if self._single else [])
-        raise CommitError(f"{len(self._failures)} records were not delivered, first: {error}")
+        if self._failures:
+            raise CommitError(f"{len(self._failures)} records were not delivered, first: {self._failures[0][0]}")
+
+    def _oversize_messages(self) -> set[tuple[Any, Any, Any]]:
+        """Topic, partition and value of the records that were refused for their size."""
+        return {
+            (message.topic(), message.partition(), message.value())
+            for error, message in self._failures
+            if error.code() in OVERSIZE_CODES
+        }
 
     def _require_connection(self) -> None:
         """Raise CommitError if a connection was lost since the transaction began: only a new epoch is safe then."""

@@ -61,7 +61,7 @@ def read_stats(client: "redis.Redis", settings: Settings, now: float | None = No
                 pipe.memory_usage(redis_keys.seen_filter(partition, window))
         responses = pipe.execute(raise_on_error=False)
     width = len(responses) // settings.kafka.partitions
-    rows = [responses[topic_partition : topic_partition + width] for topic_partition in range(0, len(responses), width)]
+    rows = [responses[start : start + width] for start in range(0, len(responses), width)]
     for row in rows:
         for response in row:
             if isinstance(response, redis.ConnectionError | redis.TimeoutError):

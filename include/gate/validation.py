@@ -181,8 +181,8 @@ def _no_repeats(pairs: list[tuple[str, Any]]) -> None:
 def _repeated_key(value: bytes) -> str | None:
     try:
         json.loads(value, object_pairs_hook=_no_repeats)
-    except _RepeatedKeyError as result:
-        return str(result)
+    except _RepeatedKeyError as error:
+        return str(error)
     return None
 
 

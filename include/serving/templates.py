@@ -13,6 +13,7 @@ from include.contracts.index_documents import INDICES, index_pattern, mapping
 from include.contracts.settings import ElasticsearchSettings
 
 PRIORITY = 100
+DELETE_ALL = "./showroom down --volumes --yes or docker compose down --volumes (archive and privacy ledger too)"
 
 
 def template_body(alias: str, settings: ElasticsearchSettings) -> dict[str, Any]:
@@ -61,8 +62,8 @@ def _require_compatible(client: Elasticsearch, alias: str) -> None:
         unknown = sorted(set(index["mappings"].get("properties", {})) - set(expected))
         if unknown:
             raise TerminalError(
-                f"index {name} is of an earlier version: its field {unknown[0]} is unknown (see CHANGELOG.md, Renamed)",
-                "delete the old data with ./showroom down --volumes --yes (containers: docker compose down --volumes)",
+                f"index {name} is of another version: its field {unknown[0]} is unknown (CHANGELOG.md, Renamed)",
+                f"start the version that wrote it, delete the index, or delete all data: {DELETE_ALL}",
             )
 
 

@@ -8,8 +8,10 @@ import re
 
 import pytest
 
+from include.contracts.errors import SettingsError
+from include.contracts.renamed_settings import RENAMED
 from include.contracts.setting import Secret
-from include.contracts.settings import Settings, all_settings
+from include.contracts.settings import PREFIX, Settings, all_settings
 from tests.compose.compose_file import (
     AIRFLOW,
     COMPOSE,
@@ -94,6 +96,14 @@ def test_elasticsearch_kibana_and_the_local_stack_have_one_version() -> None:
     assert f"<kafka.version>{OFFICIAL['kafka'].split(':')[1]}</kafka.version>" in pom
 
 
+def is_in_build_context(source: str) -> bool:
+    """Return whether .dockerignore, which excludes everything and then lists exceptions, includes a path."""
+    lines = (PROJECT / ".dockerignore").read_text().splitlines()
+    assert "*" in lines
+    included = [line.removeprefix("!") for line in lines if line.startswith("!")]
+    return any(source == name or source.startswith(f"{name}/") for name in included)
+
+
 @pytest.mark.parametrize("dockerfile", sorted(path.name for path in DOCKER.glob("*.Dockerfile")))
 def test_own_images_are_pinned_hashed_and_without_root(dockerfile: str) -> None:
     text = (DOCKER / dockerfile).read_text()
@@ -108,6 +118,7 @@ def test_own_images_are_pinned_hashed_and_without_root(dockerfile: str) -> None:
     for copied in re.findall(r"^COPY (?!--from)(?:--\S+ )*(.+) \S+$", text, re.MULTILINE):
         for source in copied.split():
             assert (PROJECT / source).exists(), source
+            assert is_in_build_context(source), f"{source} is excluded by .dockerignore"
 
 
 def test_own_images_have_the_versions_of_the_locks() -> None:
@@ -222,3 +233,13 @@ def test_own_images_copy_all_that_their_programs_import() -> None:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("include"):
                 assert node.module.startswith(allowed), f"{path.name}: {node.module}"
+
+
+@pytest.mark.parametrize("former", sorted(RENAMED))
+def test_prepare_refuses_a_setting_under_its_former_name(former: str) -> None:
+    with pytest.raises(SettingsError, match=f"{PREFIX}{former} is now {PREFIX}{RENAMED[former]}"):
+        settings_of("prepare", {f"{PREFIX}{former}": "1"})
+
+
+def test_empty_setting_of_the_caller_is_the_default() -> None:
+    assert settings_of("gate-0", {"SHOWROOM_KAFKA_PARTITIONS": ""}) == settings_of("gate-0")

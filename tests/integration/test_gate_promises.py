@@ -2,10 +2,12 @@
 
 import random
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from typing import cast
 
 import pytest
 
+from include.contracts import topics
 from include.contracts.reject_reasons import Reason
 from include.gate import source
 from include.gate.gaps import GapStore
@@ -14,14 +16,16 @@ from include.gate.source import Polled, RecordSource
 from include.gate.state import Batch, GateState, Row, refused_row
 from include.gate.topic import RawTopic
 from local.stack import Stack
-from tests.gate_harness import NOW, MemoryGaps, RealKafka, session
+from tests.gate_harness import NOW, MemoryGaps, Output, RealKafka, run_gate, session
 from tests.gate_process import produce
 from tests.gate_promises import GatePromises
 from tests.in_memory_state import InMemoryState, PartitionState
 from tests.polling import eventually
+from tests.sessions import view
 
 DAY = NOW[:10]
 RECEIVED_MS = 1_795_421_800_000
+FULL_BATCH = 5_000
 
 
 @pytest.fixture
@@ -92,3 +96,18 @@ def test_records_polled_around_a_rebalance_are_polled_again(stack: Stack, monkey
     second.close()
     assert again[0].offset == min(record.offset for record in polled if record.partition == partition)
     RealKafka(settings, monkeypatch)  # its gate decides the records, which the next test would read otherwise
+
+
+def test_oversize_record_ahead_of_a_full_batch_is_rejected(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its error aborts the transaction while thousands of records are still being produced."""
+    kafka = RealKafka(stack.settings, monkeypatch)
+    kafka.settings = stack.settings
+    reviews = [view(review=sha256(b"%d" % number).hexdigest() * 20) for number in range(30)]
+    large_origin, *others = kafka.produce([session(views=reviews), *(session() for _ in range(FULL_BATCH))])
+    kafka.limit_bytes(topics.VALID, 2_000)
+    try:
+        run_gate(kafka)
+    finally:
+        kafka.limit_bytes(topics.VALID, topics.MAX_MESSAGE_BYTES)
+    expected = [Output(large_origin, "too_long"), *(Output(origin, "valid") for origin in others)]
+    assert sorted(kafka.outputs()) == sorted(expected)

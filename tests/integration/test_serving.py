@@ -60,7 +60,7 @@ def test_ensure_templates_with_an_index_of_an_earlier_version_changes_nothing(
     client.indices.create(index="kpi_minute-2051.07")
     client.indices.put_mapping(index="kpi_minute-2051.07", properties={"received_day": {"type": "keyword"}})
 
-    with pytest.raises(TerminalError, match=r"kpi_minute-2051\.07 .* received_day .*: delete the old data"):
+    with pytest.raises(TerminalError, match=r"kpi_minute-2051\.07 .* received_day .*: start the version"):
         ensure_templates(client, stack.settings.elasticsearch)
 
     assert not client.indices.exists_index_template(name="session_summary")

@@ -141,3 +141,15 @@ def test_renamed_settings_lead_to_settings_that_exist() -> None:
     existing = {item.variable.removeprefix(PREFIX) for item in all_settings()}
     assert set(RENAMED.values()) <= existing
     assert not set(RENAMED) & existing
+
+
+def test_empty_text_is_the_default() -> None:
+    assert (
+        Settings.from_env({"SHOWROOM_KAFKA_PARTITIONS": "", "SHOWROOM_ELASTICSEARCH_TRANSLOG_DURABILITY": ""})
+        == Settings()
+    )
+
+
+def test_number_of_many_digits_is_reported() -> None:
+    with pytest.raises(SettingsError, match="SHOWROOM_GATE_BATCH_SIZE is above 20000"):
+        Settings.from_env({"SHOWROOM_GATE_BATCH_SIZE": "9" * 400})

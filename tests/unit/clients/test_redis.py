@@ -15,7 +15,7 @@ from redis.exceptions import (
 )
 
 from include.clients.redis import connect, is_unavailable, translate_errors
-from include.contracts.errors import TransientError
+from include.contracts.errors import SettingsError, TerminalError, TransientError
 from include.gate.process import unavailable_server
 
 PASSING = [
@@ -50,7 +50,7 @@ def test_is_unavailable_with_lasting_error_is_false(error: Exception) -> None:
     assert unavailable_server(error) is None
 
 
-@pytest.mark.parametrize("error", [*PASSING, *LASTING, AuthenticationError("WRONGPASS")])
+@pytest.mark.parametrize("error", [*PASSING, AuthenticationError("WRONGPASS")])
 def test_translate_errors_raises_transient_error_with_remedy(error: Exception) -> None:
     with pytest.raises(TransientError) as raised, translate_errors("read of the decision log"):
         raise error
@@ -74,3 +74,17 @@ def test_connect_keeps_the_limits_of_its_caller() -> None:
         options = client.get_connection_kwargs()
         assert (options["socket_timeout"], options["socket_connect_timeout"]) == (10.0, 10.0)
         assert options["decode_responses"]
+
+
+def test_connect_with_an_invalid_address_hides_the_password() -> None:
+    with pytest.raises(SettingsError, match="its address is invalid") as caught:
+        connect("redis://:hush/secret@host:1/0", timeout_s=1.0)
+    assert "hush" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("error", LASTING)
+def test_translate_errors_of_a_refused_command_is_terminal(error: Exception) -> None:
+    with pytest.raises(TerminalError, match="read failed: Redis refused it") as raised, translate_errors("read"):
+        raise error
+    assert str(error) in raised.value.message

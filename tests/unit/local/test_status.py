@@ -2,11 +2,13 @@
 
 import io
 import os
+from itertools import islice
 
 import pytest
 from rich.console import Console
 
-from cli.status import remarks, table
+from cli.status import _sections, remarks, table
+from include.contracts.settings import LocalSettings, Settings
 from include.supervise.stage_status import StageRow
 from local import processes
 from local.stack import ProgramStatus
@@ -83,3 +85,19 @@ def test_by_process_assigns_each_stage_to_its_process() -> None:
 def test_memory_of_a_missing_process_is_none() -> None:
     assert (processes.memory(os.getpid()) or 0) > 1_000_000
     assert processes.memory(2**22 + 1) is None
+
+
+def test_stage_sections_without_servers_say_unavailable() -> None:
+    settings = Settings(local=LocalSettings(port_offset=40_000))
+    sections = islice(_sections(settings, has_stages=True), 4)
+    console = Console(file=io.StringIO(), width=200)
+    lines = []
+    for section in sections:
+        with console.capture() as capture:
+            console.print(section)
+        lines.append(capture.get())
+    assert [
+        stage
+        for stage, line in zip(("gate", "archive", "stream", "serving"), lines, strict=True)
+        if (stage not in line or "unavailable" not in line)
+    ] == []
