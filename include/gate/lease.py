@@ -1,7 +1,7 @@
 """One process per gate index: a lease in Redis, renewed with each heartbeat.
 
-Kafka fences the older of two processes; a process manager would start it again, and it would fence the newer.
-The lease refuses the newer one before it disturbs the older.
+Kafka fences the older of two processes. A process manager would restart it, and it would fence the newer one. The lease
+rejects the newer process before it disturbs the older one.
 """
 
 import os
@@ -48,7 +48,7 @@ class IndexLease:
         self._token = f"{self._host}:{os.getpid()}:{secrets.token_hex(8)}"
 
     def acquire(self) -> None:
-        """Take the lease, once its former owner is gone. Raises TerminalError where the owner lives."""
+        """Take the lease once its former owner has ended. Raises TerminalError if the owner is alive."""
         renewals = 0
         seen_ms = 0
         until = time.monotonic() + TTL_MS / 1_000 + RETRY_S
@@ -64,12 +64,12 @@ class IndexLease:
             self._stop.wait(RETRY_S)
 
     def renew(self) -> None:
-        """Extend the lease, or take it again if it expired. Raises TerminalError where another process took it."""
+        """Extend the lease, or take it again if it expired. Raises TerminalError if another process took it."""
         if self._hold() != self._token:
             raise TerminalError(f"gate {self._index} was replaced by another process", HINT)
 
     def release(self) -> None:
-        """Release the lease, unless another process has it."""
+        """Release the lease unless another process has it."""
         self._drop(self._token)
 
     def _hold(self) -> str:
@@ -77,11 +77,11 @@ class IndexLease:
         return owner.decode()
 
     def _drop(self, owner: str) -> None:
-        """Remove the lease if it still is this owner's."""
+        """Remove the lease if it still belongs to this owner."""
         self._drop_script(keys=[self._key], args=[owner])
 
     def _is_gone(self, owner: str) -> bool:
-        """Whether the owner ran on this host and is dead. Its id may have become this process's own."""
+        """Return whether the owner ran on this host and has ended. Its id may have become this process's own."""
         host, _, rest = owner.partition(":")
         pid = int(rest.partition(":")[0] or 0)
         return host == self._host and (pid == os.getpid() or not psutil.pid_exists(pid))

@@ -1,6 +1,6 @@
-"""Rejected records made fit for an operator's eyes: no personal data, no control characters, bounded length.
+"""Redact rejected records for display: no personal data, no control characters, bounded length.
 
-A rejected record holds its bytes as the source sent them, so every text in it is untrusted.
+A rejected record contains its bytes as the source sent them, so every text in it is untrusted.
 """
 
 import hashlib
@@ -41,7 +41,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+-]{0,63}")
 _EMAIL = re.compile(r"[^\s@\uff20\ufe6b<>\"'`]{1,64}[@\uff20\ufe6b][^\s@\uff20\ufe6b<>\"'`]{1,255}")
 _IPV4 = re.compile(r"(?<![\d.])(\d{1,3}(?:\.\d{1,3}){3})(?![\d.])")
 _IPV6 = re.compile(r"(?<![\w:])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){3,7}(?![\w:])")
-# A wide or an invisible character between the digits has become \ufffd by then.
+# A wide or an invisible character between the digits has been replaced by \ufffd before.
 _DIGITS = re.compile(rf"(?<![\d.-])\+?\d(?:[{SEPARATORS.replace('./', '/')}\ufffd]{{0,3}}+\d){{8,}}+")
 
 
@@ -49,8 +49,8 @@ def redact_text(text: str, limit: int = MAX_TEXT) -> str:
     """Mask e-mail addresses, IP addresses and runs of nine digits or more.
 
     Args:
-        text: What a source or the gate wrote.
-        limit: Most characters of the result.
+        text: Text of a source or of the gate.
+        limit: Maximum number of characters of the result.
 
     Returns:
         One line without control characters.
@@ -61,13 +61,13 @@ def redact_text(text: str, limit: int = MAX_TEXT) -> str:
 
 
 def plain(text: str, limit: int = MAX_TEXT) -> str:
-    """Return the text as one line: a control, format or surrogate character becomes U+FFFD."""
+    """Return the text as one line: control, format and surrogate characters become U+FFFD."""
     cut = text[: 4 * limit]
     return "".join(mark if mark.isprintable() else "\ufffd" for mark in cut)
 
 
 def redact_identifier(text: str) -> str:
-    """Return an identifier with e-mail addresses masked; its digits stay, because they identify the session."""
+    """Return an identifier with e-mail addresses masked; its digits are retained, because they identify the session."""
     return _cut(_EMAIL.sub(EMAIL_MASK, plain(text)), MAX_TEXT)
 
 
@@ -76,7 +76,7 @@ def redact_record(value: bytes) -> str:
 
     Returns:
         JSON with the record's structure, the numbers of `READABLE_NUMBERS` and the texts of `READABLE_KEYS`;
-        length and SHA-256 where the value is no JSON object.
+        length and SHA-256 if the value is not a JSON object.
     """
     tree = decode_object(value)
     if tree is None:
@@ -85,7 +85,7 @@ def redact_record(value: bytes) -> str:
 
 
 def decode_object(value: bytes) -> dict[str, Any] | None:
-    """Decode one JSON object; None where the bytes hold no such object."""
+    """Decode one JSON object; None if the bytes are not a JSON object."""
     try:
         tree = msgspec.json.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -94,7 +94,7 @@ def decode_object(value: bytes) -> dict[str, Any] | None:
 
 
 def _masked(node: Any, key: str, depth: int, *, existing: bool) -> Any:
-    """The node without personal data; `known`: the contract names the key and all above it."""
+    """Return the node without personal data; `known`: the contract has the key and all keys above it."""
     if isinstance(node, dict | list) and depth >= MAX_DEPTH:
         return f"({len(node)} items)"
     if isinstance(node, dict):

@@ -1,7 +1,7 @@
-"""The gate's transactional producer: outputs and offsets of one batch become one Kafka transaction.
+"""The gate's transactional producer: outputs and offsets of one batch are one Kafka transaction.
 
-Every call has a time limit, and all of them together stay below the transaction's own. After any error the sink
-must be discarded: the outcome of its last transaction is unknown, and only a new producer (a new epoch) settles it.
+Every call has a time limit, and the sum of the limits is below that of the transaction. After any error the sink must
+be discarded: the outcome of its last transaction is unknown, and only a new producer (a new epoch) settles it.
 """
 
 import logging
@@ -39,14 +39,14 @@ QUEUE_KBYTES = 512 * 1024
 
 
 class CommitError(TransientError):
-    """A transaction did not end within its limits or lost its connection; its outcome is unknown."""
+    """A transaction exceeded its limits or lost its connection; its outcome is unknown."""
 
     def __init__(self, message: str) -> None:
         super().__init__(f"commit failed: {message}", "none: a new producer settles it")
 
 
 class OversizeError(TransientError):
-    """The broker refuses outputs for their size; `outputs` are those, or empty where a whole batch failed."""
+    """Outputs exceed the broker's size limit; `outputs` are those, or empty if a whole batch failed."""
 
     def __init__(self, outputs: Sequence[Output]) -> None:
         super().__init__("produce failed: the broker's max.message.bytes is exceeded", "raise max.message.bytes")
@@ -54,7 +54,7 @@ class OversizeError(TransientError):
 
 
 class TransactionSink:
-    """One transactional producer. `single`: one record a request, so that an error concerns that record only."""
+    """One transactional producer. `single`: one record per request, so that an error concerns that record only."""
 
     def __init__(self, bootstrap: str, name: str, *, single: bool = False, clock: Clock = time.monotonic) -> None:
         self._single = single
@@ -72,13 +72,13 @@ class TransactionSink:
 
     @property
     def transaction_age_s(self) -> float:
-        """Time since the last transaction began."""
+        """Seconds since the last transaction began."""
         return self._clock() - self._began
 
     def commit(self, outputs: Sequence[Output], offsets: list[TopicPartition], group: Any) -> None:
         """Produce, wait for every acknowledgement, then add the offsets and commit.
 
-        Raises CommitError, OversizeError or KafkaException; the sink must be discarded then.
+        Raises CommitError, OversizeError or KafkaException; the sink must then be discarded.
         """
         self._began = self._clock()
         self._producer.poll(0)
@@ -101,7 +101,7 @@ class TransactionSink:
             raise
 
     def discard(self) -> None:
-        """Drop everything queued; the broker or the next producer aborts what is open."""
+        """Drop all queued records; the broker or the next producer aborts the open transaction."""
         self._producer.purge()
 
     def _left(self) -> float:
@@ -111,7 +111,7 @@ class TransactionSink:
         return left
 
     def _begin(self) -> None:
-        """Begin. The call has no time limit, and never returns in some cases of a lost connection.
+        """Begin a transaction. The call has no time limit, and in some cases of a lost connection it never returns.
 
         See https://github.com/confluentinc/librdkafka/issues/4420. The thread cannot be freed, so the process ends;
         nothing of the transaction was sent.
@@ -139,7 +139,7 @@ class TransactionSink:
         self._producer.poll(0)
 
     def _produce_when_free(self, output: Output) -> None:
-        """The queue is full: it empties as the broker acknowledges."""
+        """Wait until the full queue has room; it empties as the broker acknowledges."""
         produce: Any = self._producer.produce
         while True:
             self._left()
@@ -159,7 +159,7 @@ class TransactionSink:
             return
         error, _ = self._failures[0]
         if error.code() in OVERSIZE_CODES:
-            # The failed transaction also fails records that were queued behind the oversize one.
+            # The failed transaction also fails records that were queued after the oversized one.
             refused = {
                 (message.topic(), message.partition(), message.value())
                 for failure, message in self._failures
@@ -175,7 +175,7 @@ class TransactionSink:
             raise CommitError(f"the connection was lost ({self._lost[0]})")
 
     def _end(self) -> None:
-        """Commit in short slices, to notice at once that the connection is gone."""
+        """Commit in short slices, to detect a lost connection at once."""
         until = self._clock() + min(COMMIT_TIMEOUT_S, self._left())
         while True:
             try:
@@ -222,7 +222,7 @@ def _note_error(lost: list[str], error: KafkaError) -> None:
 
 
 class _LossHandler(logging.Handler):
-    """Notes connections that failed: librdkafka logs that of the coordinator and reports it to no callback."""
+    """Records failed connections: librdkafka logs that of the coordinator and reports it to no callback."""
 
     def __init__(self, lost: list[str]) -> None:
         super().__init__()
@@ -236,7 +236,7 @@ class _LossHandler(logging.Handler):
 
 
 def _loss_logger(lost: list[str]) -> logging.Logger:
-    # One for each producer: a shared logger would note the losses of earlier ones.
+    # One logger per producer: a shared logger would record the losses of earlier ones.
     logger = logging.Logger(f"{client_log.name}.producer", logging.INFO)  # noqa: LOG001
     logger.addHandler(_LossHandler(lost))
     return logger
