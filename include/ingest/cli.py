@@ -1,4 +1,4 @@
-"""`./showroom ingest`, or `python -m include.ingest` in a container: sessions into Kafka."""
+"""`./showroom ingest`, or `python -m include.ingest` in a container: send sessions to Kafka."""
 
 import logging
 import os
@@ -48,7 +48,7 @@ def synthetic(  # noqa: PLR0913, PLR0917 -- a command has as many arguments as o
     ledger: Annotated[Path | None, typer.Option(help="Write the ledger of truth to this file.")] = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Make the sessions of one interval of the synthetic shop and send them.
+    """Generate the sessions of one interval of the synthetic shop and send them.
 
     With --live-seconds, --rate sessions a second (50 by default) are sent at their own times.
     """
@@ -104,7 +104,7 @@ def plan_command(
     days: Days = 14.0,
     faults: Faults = True,
 ) -> None:
-    """Show a plan as JSON, with how often each fault is to be expected; make nothing."""
+    """Print a plan as JSON, with the expected number of each fault; generate no session."""
     settings = Settings.from_env(os.environ)
     plan = _plan(settings, seed, start, end, days, sessions, faults, datetime.now(UTC))
     expected = {str(fault): round(getattr(plan.faults, fault) * sessions, 1) for fault in Fault}
@@ -163,7 +163,7 @@ def _show(expected: ExpectedCounts, sent: PublishReport | None, rows: dict[str, 
 
 
 def main() -> None:
-    """Run the command line; an error of the project ends it with one line and code 1."""
+    """Run the command line; an error of the project prints one line and exits with 1."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     try:

@@ -30,11 +30,10 @@ _MINUTE = timedelta(minutes=1)
 class ReplayReport(Struct, frozen=True, kw_only=True):
     """Contents of a log and the expected counts of each stage.
 
-    `lines` are data lines (the header is none), `bad_lines` those that could not be used, the first of
-    them with number and reason. `counts` are those of the reader: `cancelled` lines left out, visits
-    `split` or `closed_early`. `amount` is the exact value of all sessions made, `expected.revenue` that
-    of the admitted ones. `exact` is False beyond a million sessions, when repeated ids and distinct
-    users are no longer counted.
+    `lines` are data lines without the header. `bad_lines` are invalid ones, the first of them with number and reason.
+    `counts` are those of the reader: `cancelled` lines, and visits `split` or `closed_early`. `amount` is the exact
+    value of all sessions, `expected.revenue` that of the admitted ones. `exact` is False beyond a million sessions,
+    from which repeated ids and distinct users are no longer counted.
     """
 
     path: str
@@ -55,7 +54,7 @@ class ReplayReport(Struct, frozen=True, kw_only=True):
 class Replay:
     """The records of one log, in its order. `report` is available once an iteration has ended.
 
-    Raises SourceFormatError while iterating: file missing, empty, of another format, or gzip broken.
+    Raises SourceFormatError during the iteration if the file is missing, empty, of another format, or broken gzip.
     """
 
     def __init__(self, path: Path, limits: Limits, format: str, limit: int | None, now: datetime) -> None:
@@ -96,9 +95,9 @@ def replay(
     limit: int | None = None,
     now: datetime | None = None,
 ) -> Replay:
-    """A log as an iterable of `LabelledRecord` with a `report` at its end; `limit` sessions at most.
+    """Return a log as an iterable of `LabelledRecord` with a `report` at its end; at most `limit` sessions.
 
-    `now` is the time at which the broker will receive them, by default the time of the call.
+    `now` is the expected arrival time at the broker, by default the time of the call.
     """
     return Replay(path, limits, format, limit, now if now is not None else datetime.now(UTC))
 
@@ -141,7 +140,7 @@ def _detect_format(path: Path, first: Line) -> str:
 
 
 class _VerdictPredictor:
-    """Makes records of visits and predicts the gate's verdicts, with bounded memory."""
+    """Creates records of visits and predicts the gate's verdicts, with bounded memory."""
 
     def __init__(self, limits: Limits, now: datetime) -> None:
         self._limits = limits

@@ -1,4 +1,4 @@
-"""When the shop is busy: hours, days of the week, and the slices in which a plan is generated."""
+"""Seasonality of the shop: hours, days of the week, and the slices in which a plan is generated."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -35,7 +35,7 @@ LOCAL_HABITS: tuple[tuple[float, ...], ...] = (
 
 
 class Slice(NamedTuple):
-    """A stretch [start, end) of the plan in microseconds since 1970, and how many visits arrive in it."""
+    """An interval [start, end) of the plan in microseconds since 1970, and the number of visits that arrive in it."""
 
     start: int
     end: int
@@ -48,14 +48,14 @@ def weekday(us: int) -> int:
 
 
 def intensity(us: int) -> float:
-    """How busy the shop is at a time; about 1 on average, never above `plan.PEAK_FACTOR` times that."""
+    """Return the relative traffic at a time: about 1 on average, at most `plan.PEAK_FACTOR`."""
     return _UTC_HOURS[us // HOUR_US % 24] * _WEEKDAYS[weekday(us)]
 
 
 def slices(plan: Plan) -> Iterator[Slice]:
-    """The plan cut at full hours, and finer where more than `MAX_SLICE_SESSIONS` would arrive in one.
+    """Return the plan split at full hours, and finer if more than `MAX_SLICE_SESSIONS` would arrive in one slice.
 
-    Together they cover [start, end) without overlap, and their sessions add up to the plan's.
+    Together they cover [start, end) without overlap, and the sum of their sessions is the plan's.
     """
     total = sum((stop - start) * intensity(start) for start, stop in _hours(plan.start, plan.end))
     so_far = 0.0
@@ -84,5 +84,5 @@ def _split(start: int, stop: int, sessions: int) -> Iterator[Slice]:
 
 
 def local_hour(us: int, offset_h: int) -> int:
-    """Hour of the day at an offset from UTC."""
+    """Return the hour of the day at an offset from UTC."""
     return (us // HOUR_US + offset_h) % 24

@@ -1,4 +1,4 @@
-"""Readers of real shop logs: numbered lines in, visits out, in bounded memory; invalid lines are counted."""
+"""Readers of real shop logs: numbered lines to visits, in bounded memory; invalid lines are counted."""
 
 from collections.abc import Callable, Iterator
 
