@@ -1,4 +1,4 @@
-"""Waiting until servers really answer."""
+"""Wait until servers respond."""
 
 import re
 import time
@@ -27,10 +27,10 @@ def wait_until_ready(
     deadline_s: float,
     on_progress: Callable[[str], None],
 ) -> None:
-    """Probe all programs until each answers once.
+    """Probe all programs until each has responded once.
 
-    Raises NotReadyError with the reason when the deadline passes, and sooner for a program that supervisord
-    gave up or had to start again and again.
+    Raises NotReadyError with the reason at the deadline, and earlier for a program that supervisord gave up or restarts
+    repeatedly.
     """
     started = time.monotonic()
     waiting = {program.name: program for program in programs}
@@ -57,7 +57,7 @@ def wait_until_ready(
 
 
 def _ask(program: Program) -> str:
-    """What is missing, or nothing. Clients raise many errors; all of them mean that it is not ready."""
+    """Return what is missing; empty if the program is ready. Every error of a client means that it is not ready."""
     try:
         return program.probe() or ""
     except Exception as error:
@@ -69,7 +69,7 @@ def _not_ready(program: Program, reason: str, log: Path) -> NotReadyError:
 
 
 def last_error_line(log: Path) -> str:
-    """The most telling of a log's last lines: the last cause, else the last error, else the last line; or a dash."""
+    """Return the most informative of a log's last lines: the last cause, else the last error, else the last; or -."""
     try:
         with log.open("rb") as file:
             file.seek(0, 2)

@@ -1,4 +1,4 @@
-"""Bring a platform to rest before a demo: an earlier one may have been killed at any point."""
+"""Reset a platform before a demo, because an earlier demo may have been killed at any point."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -44,9 +44,9 @@ def pause_dag(airflow: AirflowApi, dag_id: str, deadline_s: float) -> None:
 
 
 def end_waiting_runs(airflow: AirflowApi, dag_id: str, on_progress: OnProgress) -> None:
-    """End the runs that a paused DAG would go on with as soon as it is unpaused."""
+    """End the runs that a paused DAG would continue when it is unpaused."""
     for run_id in unfinished(airflow.runs(dag_id)):
-        # Airflow does not close a paused DAG's run, even when all its tasks are done.
+        # Airflow does not end a paused DAG's run, even if all its tasks are done.
         if set(airflow.task_states(dag_id, run_id).values()) == {"success"}:
             continue
         airflow.end(dag_id, run_id)
@@ -54,7 +54,7 @@ def end_waiting_runs(airflow: AirflowApi, dag_id: str, on_progress: OnProgress) 
 
 
 def wait_for_runs(airflow: AirflowApi, dag_id: str, deadline_s: float, on_progress: OnProgress) -> None:
-    """Wait until the runs of a DAG that were started before have ended; NotReadyError past the deadline of one."""
+    """Wait until the earlier runs of a DAG have ended. Raises NotReadyError after the deadline of one run."""
     for run_id in unfinished(airflow.runs(dag_id)):
         on_progress(f"{dag_id} {run_id} was started before, waiting for its end")
         airflow.wait(dag_id, run_id, deadline_s)
@@ -66,9 +66,9 @@ def unfinished(runs: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def wait_until_idle(settings: Settings, on_progress: OnProgress, deadline_s: float = IDLE_DEADLINE_S) -> None:
-    """Wait until records that were sent before have passed gate and stream; goes on past the deadline.
+    """Wait until earlier records have passed gate and stream; continues after the deadline.
 
-    Sessions still under way would be counted as those of the demo.
+    Sessions in flight would otherwise count as those of the demo.
     """
     until = time.monotonic() + deadline_s
     last: Baseline | None = None
@@ -79,7 +79,7 @@ def wait_until_idle(settings: Settings, on_progress: OnProgress, deadline_s: flo
             kafka, now = probe_kafka(settings.kafka), take_baseline(settings)
             if kafka.raw_end == 0:
                 return
-            # The end of a transaction is a record of its own, which no reader's offset passes.
+            # The transaction marker takes an offset that no reader passes.
             under_way = kafka.gate_lag > 0 or kafka.stream_lag > settings.kafka.partitions
             if now != last:
                 last, since = now, time.monotonic()

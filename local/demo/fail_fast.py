@@ -16,7 +16,7 @@ AIRFLOW_INTERVAL_S = 5.0
 
 
 class StreamVerdicts:
-    """Raise as soon as the stream will not start by itself.
+    """Raise as soon as the stream cannot start without an operator.
 
     Args:
         settings: Settings of the stack.

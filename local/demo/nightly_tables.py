@@ -35,7 +35,7 @@ def tables(nightly: NightlyRunResult) -> Iterator[RenderableType]:
 
 
 def _models(train: Summary, privacy: Summary) -> RenderableType:
-    """Figures of every kind, the private network's from its own step, where one was released."""
+    """Return the metrics of every kind; those of the private network, if released, are from its own step."""
     grid = _grid("Models, on later visits of users never trained on")
     for name in ("model", "private"):
         grid.add_column(name)

@@ -1,4 +1,4 @@
-"""The steps of the demo with a guess of how long each takes, for who has never run it here."""
+"""The steps of the demo with estimated durations, for a machine without recorded ones."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ BYTES_A_SESSION = 400.0
 
 
 def synthetic(config: DemoConfig, *, running: bool = False) -> tuple[Step, ...]:
-    """Of history and live sessions; `running` where the platform runs already."""
+    """Return the steps for history and live sessions; `running`: the platform runs already."""
     history = f"{config.sessions}/{config.days}"
     made = HISTORY_S + config.sessions / HISTORY_PER_S
     steps = (
@@ -49,7 +49,7 @@ def synthetic(config: DemoConfig, *, running: bool = False) -> tuple[Step, ...]:
 
 
 def replayed(path: Path, *, running: bool = False) -> tuple[Step, ...]:
-    """Of a log; a file that is missing has no size, and its reader says so."""
+    """Return the steps for a log; a missing file has no size, and the reader reports it."""
     size = path.stat().st_size if path.is_file() else 0
     sessions = int(size / BYTES_A_SESSION)
     return (

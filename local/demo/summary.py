@@ -1,4 +1,4 @@
-"""The demo's last screen: what was made and where it is now, and the addresses."""
+"""The demo's last screen: counts by stage, and the addresses."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -26,7 +26,7 @@ COMMON = 3
 def render_summary(
     settings: Settings, result: DemoResult, nightly: NightlyRunResult | None, seconds: float
 ) -> RenderableType:
-    """Everything that fits one screen."""
+    """Render everything on one screen."""
     numbers, locations = Table.grid(padding=(0, 3)), Table.grid(padding=(0, 3))
     numbers.add_column(justify="left", no_wrap=True)
     numbers.add_column(justify="right", no_wrap=True)
@@ -51,7 +51,7 @@ def find_problems(result: DemoResult, nightly: NightlyRunResult | None) -> list[
 
 
 def addresses(settings: Settings) -> Iterator[tuple[str, str, str]]:
-    """Name, address and login of what a person may open."""
+    """Return name, address and login of each page."""
     layout = Layout.of(settings.local)
     user, password = login(layout)
     viewer, viewer_password = viewer_login(layout)
@@ -82,7 +82,7 @@ def _sessions(result: DemoResult) -> Iterator[tuple[str, str, str]]:
     results = {line.what: line.actual for line in result.lines}
     refused = {what.removeprefix(REJECTED): count for what, count in results.items() if what.startswith(REJECTED)}
     common = sorted(refused.items(), key=lambda pair: -pair[1])[:COMMON]
-    # Only a log has no freshness: its sessions are years old.
+    # Only a replayed log has no freshness, because its sessions are years old.
     sent = "records of the log" if result.freshness is None else "records, planted faults among them"
     yield "sent", _number(results.get(topics.RAW, 0)), sent
     locations = {"searchable": results.get("session_summary"), "archived": results.get("sessions in MongoDB")}

@@ -96,9 +96,9 @@ def wait_until_indexed(
     on_progress: Callable[[int], None] | None = None,
     check: Callable[[], None] = nothing,
 ) -> None:
-    """Wait until the indices hold the expected documents.
+    """Wait until the indices contain the expected documents.
 
-    `on_progress` gets the number of indexed sessions. `check` is called before each count.
+    `on_progress` receives the number of indexed sessions. `check` is called before each count.
 
     Raises:
         NotReadyError: no count has changed for `patience_s`; the count check then names what is missing.
@@ -204,7 +204,7 @@ class _StallDetector:
 
 
 def read_since(settings: KafkaSettings, topic: str, since: Baseline) -> Iterator[Any]:
-    """Committed records of a topic from the position to the end it had at the call, in bounded memory."""
+    """Yield committed records of a topic from the position to the topic's end at the call, in bounded memory."""
     topic_partitions = [topic_partition for topic_partition in since.offsets if topic_partition.topic == topic]
     with _consumer(settings) as consumer:
         consumer.assign(topic_partitions)
@@ -227,7 +227,7 @@ def _count_archived(settings: MongodbSettings) -> int:
 
 
 def header_text(record: Any, name: str) -> str:
-    """A header of a record as text; empty where it has none."""
+    """Return a header of a record as text; empty if it is missing."""
     return next((value.decode() for key, value in record.headers if key == name), "")
 
 
