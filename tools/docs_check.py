@@ -56,7 +56,7 @@ def _named_pages(root: Path) -> Iterator[str]:
 
 
 def _dags(root: Path) -> Iterator[str]:
-    """A DAG needs its text, its place in the reference, and its row in the README, which names no others."""
+    """Require a text, a section in the reference and a row in the README for each DAG, and no other rows there."""
     reference, readme = _text(root / "docs/dags.md"), _text(root / "README.md")
     section = readme.partition("## Airflow\n")[2].partition("\n## ")[0]
     listed = set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE))
@@ -76,7 +76,7 @@ def _dags(root: Path) -> Iterator[str]:
 
 
 def _settings(root: Path, pages: dict[Path, str]) -> Iterator[str]:
-    """A setting needs its row, and what looks like one in pages and code has to be one."""
+    """Require a row for each setting, and a declaration for each setting name in pages and code."""
     table = _text(root / "docs/settings.md")
     existing = {item.variable: str(item.metadata["meaning"]) for item in all_settings()}
     for name, meaning in existing.items():
@@ -90,7 +90,7 @@ def _settings(root: Path, pages: dict[Path, str]) -> Iterator[str]:
 
 
 def _metrics(root: Path) -> Iterator[str]:
-    """A metric needs its row and its stage's runbook; a figure that is named like one has to be one."""
+    """Require a row and a mention in its stage's runbook for each metric, and a declaration for each metric name."""
     table, existing = _text(root / "docs/metrics.md"), {metric.name for metric in METRICS}
     for metric in METRICS:
         if not metric.meaning or f"| `{metric.name}` |" not in table:
