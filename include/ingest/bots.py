@@ -58,7 +58,7 @@ class Bots:
         return part.start + int(rng.random() * (part.end - part.start))
 
     def _user_burst(self, rng: Random, arrives_us: int) -> Iterator[BotSession]:
-        """One user, one event minute, more sessions than the gate's rate: the first ones pass."""
+        """Return a burst of one user in one event minute: the first sessions pass, the others exceed the limit."""
         limit = self._plan.limits.max_user_sessions_per_minute
         number = self._users
         self._users += 1

@@ -78,7 +78,7 @@ class SessionGenerator:
 
 
 def synthesize(plan: Plan) -> SessionGenerator:
-    """The synthetic shop over one interval, as an iterable of `LabelledRecord` with a `ground_truth` at its end."""
+    """Return the shop over one interval as an iterable of `LabelledRecord` with a `ground_truth` at its end."""
     return SessionGenerator(plan)
 
 
@@ -201,7 +201,7 @@ class _Run:
                 return _Visitor(index, profile, depth, started_us)
 
     def _reserve_minute(self, index: int, minute: int, *, late: bool) -> bool:
-        """Return whether a user may begin one more visit in a minute: at most two, and one that arrives late."""
+        """Return whether a user may start one more visit in a minute: at most two, and one that arrives late."""
         if late:
             fresh = index not in self._late_users_by_minute[minute]
             self._late_users_by_minute[minute].add(index)
