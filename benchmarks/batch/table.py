@@ -1,4 +1,4 @@
-"""The printed tables of the benchmark of the models: each metric beside its bar."""
+"""Printed tables of the model benchmark: each metric with its bar."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""The error of an unavailable server, and retries; what is the same for every client."""
+"""The error of an unavailable server, and retries, shared by all clients."""
 
 import time
 from collections.abc import Callable

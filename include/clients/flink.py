@@ -270,7 +270,7 @@ class FlinkRest:
             raise unavailable(f"{method} {path}", f"Flink at {self._http.base_url}", error) from error
         if response.status_code in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT):
             raise TransientError(f"Flink is not ready ({response.status_code})", "try again in some seconds")
-        # A question is harmless to repeat; a program that could not be started is answered with 500 too.
+        # A query is safe to repeat, although Flink also responds 500 to a program that could not start.
         if response.is_server_error and method == "GET":
             raise TransientError(f"Flink failed to answer {path}: {_reason(response)}", "see the JobManager's log")
         if response.is_error:

@@ -46,8 +46,8 @@ def connect(
         url: Address, with the login.
         server_selection_ms: Limit of the search for a server.
         appname: Name in the server's log.
-        socket_ms: Limit of a connection attempt and of a response. It is the limit of the client's heartbeat too,
-            which the local stand-in answers only between commands: a short one cuts off a command that takes long.
+        socket_ms: Limit of a connection attempt and of a response. It also limits the client's heartbeat, which the
+        local stand-in answers only between commands. A short limit therefore interrupts long commands.
             None: the client's own limits.
         timeout_ms: Limit of each operation as a whole; None for no limit.
         retry_writes: Whether the client repeats a write after a lost connection.

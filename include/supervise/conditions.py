@@ -1,4 +1,4 @@
-"""Conditions of the supervision rules, pure: each returns its reason, or None while it does not hold."""
+"""Conditions of the supervision rules, pure: each returns its reason, or None if it is false."""
 
 from collections.abc import Callable, Sequence
 

@@ -1,4 +1,4 @@
-"""Restart the stream job from its newest restore point; where that is broken, from the next older one."""
+"""Restart the stream job from its newest restore point, or from an older one if that is broken."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime

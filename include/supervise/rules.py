@@ -21,7 +21,7 @@ class Rule:
 
     Attributes:
         alert: Id of its alert.
-        when: Condition; returns the reason, None while the condition does not hold.
+        when: Condition; returns the reason, None if the condition is false.
         remedy: What a person can do.
         action: What the supervisor does once the condition has held for `hold`; until then it waits.
         hold: Seconds by the limits; None: the action is taken at once.
@@ -44,7 +44,7 @@ class Rule:
         return ALERTS[self.alert].runbook
 
     def evaluate(self, context: RuleContext) -> Finding | None:
-        """Return what to do, None while the condition does not hold."""
+        """Return what to do, None if the condition is false."""
         reason = self.when(context)
         if reason is None:
             return None

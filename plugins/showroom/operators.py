@@ -75,7 +75,7 @@ class StopStreamOperator(StreamOperator):
 
 
 class CancelStreamOperator(StreamOperator):
-    """End the job at once; its checkpoints stay. The result is its id."""
+    """Cancel the job immediately; its checkpoints are retained. The result is its id."""
 
     def execute_on_job(self, flink: "FlinkRest", settings: "Settings", context: Context, lease: "LockLease") -> str:
         """Cancel the job."""

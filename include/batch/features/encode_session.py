@@ -133,7 +133,7 @@ def _decode_visit(document: Mapping[str, Any]) -> _Visit:
 
 
 def _durations(visits: Sequence[_Visit], seconds: Rows) -> dict[str, Floats]:
-    """Return duration, pages, clicks and their ratios; a visit without pages counts as one of one page."""
+    """Return duration, pages, clicks and their ratios; a visit without pages counts as a visit of one page."""
     duration = seconds.astype(np.float64)
     pages = _numbers([visit.page_views for visit in visits])
     clicks = _numbers([visit.clicks for visit in visits])
