@@ -34,7 +34,7 @@ class Verdict(NamedTuple):
 
 
 class Check(NamedTuple):
-    """Return the errors that the check reports."""
+    """One check: its name, and a function that returns its errors."""
 
     name: str
     complain: Callable[[], str]
