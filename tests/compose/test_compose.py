@@ -1,6 +1,6 @@
-"""docker-compose.yaml speaks the language of the contracts and runs what the local stack runs.
+"""docker-compose.yaml matches the contracts and the local stack.
 
-Containers cannot run where these tests do; what can be read off the file is checked here.
+Containers cannot run where these tests run, so they read the file only.
 """
 
 import ast
@@ -44,7 +44,7 @@ def test_every_setting_is_known_and_in_bounds(name: str) -> None:
 
 
 def test_tunables_pass_to_every_stage_and_have_their_defaults_in_the_contracts_only() -> None:
-    # What is left empty follows the port table, which does not concern containers.
+    # Empty addresses follow the port table, which does not apply to containers.
     tunables = {
         item.variable for item in all_settings() if not isinstance(item.default, Secret) and item.default != ""
     } - {"SHOWROOM_LOCAL_STATE_DIR", "SHOWROOM_LOCAL_PORT_OFFSET"}
@@ -74,7 +74,7 @@ def test_addresses_name_services_and_their_ports() -> None:
 def test_the_dashboards_are_brought_to_kibana_once_it_answers_and_every_day() -> None:
     for name in ("dashboards", *AIRFLOW):
         assert settings_of(name).kibana.url == "http://kibana:5601"
-    # It waits for Kibana itself: with its health here, a slow Kibana would keep Airflow from starting.
+    # The import waits for Kibana itself; with a health condition here, a slow Kibana would block Airflow's start.
     assert SERVICES["dashboards"]["depends_on"] == {"kibana": {"condition": "service_started"}}
 
 
@@ -103,7 +103,7 @@ def test_own_images_are_pinned_hashed_and_without_root(dockerfile: str) -> None:
         assert match and match["tag"] != "latest" and "." in match["tag"], stage
     assert "--require-hashes" in text
     users = re.findall(r"^USER (\S+)", text, re.MULTILINE)
-    # A number: Kubernetes' runAsNonRoot looks no name up.
+    # A number, because Kubernetes' runAsNonRoot resolves no names.
     assert users == ["10001:10001"]
     for copied in re.findall(r"^COPY (?!--from)(?:--\S+ )*(.+) \S+$", text, re.MULTILINE):
         for source in copied.split():
@@ -116,7 +116,7 @@ def test_own_images_have_the_versions_of_the_locks() -> None:
     assert "pipeline.jars" not in FLINK, "a job submitted over REST gets it overwritten"
     dockerfile = (DOCKER / "flink.Dockerfile").read_text()
     assert "COPY --from=connector /build/jars/flink/ /opt/flink/lib/\n" in dockerfile
-    # The request guard admits this name beside loopback's.
+    # The request guard accepts this name besides loopback.
     own = f"http://{FLINK['rest.address']}:{FLINK['rest.port']}"
     assert FLINK["web.access-control-allow-origin"] == own == settings_of("airflow-scheduler").flink.url
     for dockerfile in ("airflow.Dockerfile", "flink.Dockerfile"):
@@ -162,7 +162,7 @@ def test_nothing_starts_before_its_servers() -> None:
     assert all_needed("airflow-init") == {"postgres"}
     for name in AIRFLOW:
         assert {"prepare", "airflow-init", "postgres"} <= all_needed(name)
-    # The scheduler runs the tasks, and one of them starts the stream at once.
+    # The scheduler runs the tasks, and one of them starts the stream immediately.
     servers = {"kafka", "redis", "elasticsearch", "mongo", "mlflow", "flink-jobmanager", "flink-taskmanager"}
     assert servers <= all_needed("airflow-scheduler")
 
@@ -217,7 +217,7 @@ def test_every_named_volume_is_declared_and_used() -> None:
 
 
 def test_own_images_copy_all_that_their_programs_import() -> None:
-    allowed = "include.contracts"  # all that the Flink image holds of include
+    allowed = "include.contracts"  # all modules of include in the Flink image
     for path in (PROJECT / "flink").glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("include"):

@@ -1,4 +1,4 @@
-"""Who knows which secret in docker-compose.yaml, and what the keys to Elasticsearch may do."""
+"""Secrets of each service in docker-compose.yaml, and the privileges of the Elasticsearch keys."""
 
 import shutil
 import subprocess
@@ -95,7 +95,7 @@ def test_each_key_lies_in_a_volume_that_only_its_readers_mount(key: str, readers
         if mount.startswith(f"{volume}:")
     }
     assert mounts == {"prepare": f"{volume}:{folder}"} | dict.fromkeys(readers, f"{volume}:{folder}:ro")
-    # A new volume takes owner and mode of the folder that the image has there.
+    # A new volume inherits owner and mode of the image's folder.
     for dockerfile in ("gate.Dockerfile", "flink.Dockerfile" if key == "stream" else "airflow.Dockerfile"):
         assert str(folder) in (DOCKER / dockerfile).read_text()
 
@@ -112,7 +112,7 @@ def test_flink_start_the_key_is_in_the_environment_of_the_jobmanager_only(
     key.write_text("the-streams-key\n")
     bash = shutil.which("bash")
     assert bash
-    # What a container could get by accident.
+    # Privileges that a container must not get.
     environment = environment_of(f"flink-{process}") | {
         "FLINK_HOME": str(tmp_path),
         "FLINK_CONF_DIR": str(tmp_path),

@@ -52,7 +52,7 @@ def test_the_database_is_the_one_beside_it_and_not_published() -> None:
 def test_the_image_holds_the_databases_drivers() -> None:
     drivers = (PROJECT / "requirements" / "containers.txt").read_text()
     scheme = urlsplit(environment_of("airflow-api")["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]).scheme
-    # Airflow derives its second, asynchronous address from the first: always with asyncpg.
+    # Airflow derives its asynchronous address from the first one, always with asyncpg.
     assert scheme == "postgresql+psycopg2"
     assert set(LOCK_NAME.findall(drivers)) == {"psycopg2-binary", "asyncpg"}
     assert not set(LOCK_NAME.findall(drivers)) & set(LOCK_NAME.findall((PROJECT / "requirements.txt").read_text()))
@@ -70,7 +70,7 @@ def test_hook_and_clients_log_in_to_the_same_archive() -> None:
         assert hook.scheme == "mongo"
         assert (hook.username, hook.password, hook.hostname, hook.port) == (*login, "mongo", 27017)
         assert hook.path == f"/{settings.mongodb.database}"
-        # Without it the user would be looked for in the database of the path.
+        # Otherwise MongoDB would look for the user in the database of the path.
         assert parse_qs(hook.query) == {"authSource": ["admin"]}
 
 
@@ -92,7 +92,7 @@ def test_the_image_holds_dags_and_plugins_where_airflow_looks_for_them() -> None
     for name in ("dags", "plugins"):
         folder = here[f"AIRFLOW__CORE__{name.upper()}_FOLDER"]
         assert f"COPY {name} {folder}\n" in dockerfile
-        # Only what is named there reaches the build.
+        # The build context contains only these paths.
         assert f"!{name}\n" in (PROJECT / ".dockerignore").read_text()
     assert f"PYTHONPATH=/opt/showroom:{here['AIRFLOW__CORE__PLUGINS_FOLDER']} " in dockerfile
 
@@ -106,7 +106,7 @@ def test_password_and_logs_lie_in_the_volume_that_all_parts_share() -> None:
 
 
 def init(folder: Path, **changes: str) -> subprocess.CompletedProcess[str]:
-    """What `airflow-init` runs, with its environment but for the places, over SQLite."""
+    """Run `airflow-init` with its environment except paths, on SQLite."""
     environment = environment_of("airflow-init") | {
         "AIRFLOW__API_AUTH__JWT_SECRET": "j" * 64,
         "AIRFLOW__CORE__FERNET_KEY": "",

@@ -1,4 +1,4 @@
-"""MLflow and the nightly batch's place in docker-compose.yaml, against the local stack's."""
+"""MLflow and the nightly batch in docker-compose.yaml, compared with the local stack."""
 
 from urllib.parse import urlsplit
 
@@ -10,7 +10,7 @@ from tests.compose.compose_file import AIRFLOW, DOCKER, SECRETS, SERVICES, envir
 
 
 def options(words: list[str]) -> dict[str, str]:
-    """Option -> value, written with `=` or as two words."""
+    """Return option -> value, for options with `=` or a separate word."""
     results: dict[str, str] = {}
     for word in " ".join(words).replace("=", " ").split("--")[1:]:
         name, _, value = word.strip().partition(" ")
@@ -24,7 +24,7 @@ def test_everything_of_mlflow_lies_in_its_volume() -> None:
     command = options(SERVICES["mlflow"]["command"])
     assert command["backend-store-uri"].startswith(f"sqlite:///{folder}/")
     assert command["artifacts-destination"].startswith(f"{folder}/")
-    # The file on users names its database relative to the working directory.
+    # The users' configuration names its database relative to the working directory.
     assert f"WORKDIR {folder}\n" in (DOCKER / "mlflow.Dockerfile").read_text()
 
 

@@ -1,6 +1,6 @@
-"""How docker-compose.yaml builds its images, who reaches whom, and what each container may use.
+"""Builds, networks and resources of docker-compose.yaml.
 
-Nothing here has run in Docker: the file is read, and compared with what Docker and Compose document.
+No test runs Docker: the file is compared with the documentation of Docker and Compose.
 """
 
 import re
@@ -19,7 +19,7 @@ LOCAL_RUNBOOK = PROJECT / "docs/runbooks/local.md"
 
 
 def builders() -> dict[str, list[str]]:
-    """Own image -> the services that build it."""
+    """Return project image -> the services that build it."""
     results: dict[str, list[str]] = defaultdict(list)
     for name in own_images():
         results[SERVICES[name]["image"]] += [name] if "build" in SERVICES[name] else []
@@ -64,12 +64,12 @@ def test_image_tag_is_a_whole_version(name: str) -> None:
     image, _, tag = SERVICES[name]["image"].partition(":")
     own = image.startswith("showroom/")
     assert re.fullmatch(r"1" if own else r"\d+\.\d+(\.\d+)?", tag), tag
-    # Redis and MongoDB move a tag of two parts on to each patch; Kafka, PostgreSQL and Elasticsearch have none such.
+    # Redis and MongoDB move a two-part tag to each patch; Kafka, PostgreSQL and Elasticsearch have no such tags.
     assert own or tag.count(".") == 2 or image == "postgres"
 
 
 def test_only_flink_airflow_and_the_streams_servers_reach_the_jobmanager() -> None:
-    # Kafka and Elasticsearch: the running job reads and writes them, and its JobManager lists Kafka's partitions.
+    # Kafka and Elasticsearch: the job reads and writes them, and its JobManager lists Kafka's partitions.
     assert reach("flink-jobmanager") == {"flink-taskmanager", *AIRFLOW, "kafka", "elasticsearch"}
     assert reach("postgres") == {*AIRFLOW, "airflow-init"}
     assert "ports" not in SERVICES["flink-jobmanager"]
@@ -80,7 +80,7 @@ def test_service_reaches_what_it_is_told_to_use(name: str) -> None:
     text = yaml.safe_dump(SERVICES[name].get("environment", {}))
     addressed = {other for other in SERVICES if re.search(rf"(?:@|//|\b){re.escape(other)}:\d", text)} - {name}
     unused = {
-        # Settings that every stage gets and these do not use.
+        # Settings that every stage gets and these services do not use.
         "airflow-init": {
             "kafka",
             "redis",

@@ -1,4 +1,4 @@
-"""One configuration file a server: compose mounts what the local stack renders, and no option is set twice."""
+"""One configuration file per server: compose mounts it, the local stack renders it, and no option is set twice."""
 
 import configparser
 import re
@@ -48,20 +48,20 @@ def layout(tmp_path: Path) -> Layout:
 
 
 def rendered(program: Program, name: str) -> str:
-    """The file of this name that the local stack writes for a server."""
+    """Return the file of this name that the local stack writes for a server."""
     (text,) = (text for path, text in program.files().items() if path.name == name)
     return text
 
 
 def keys(name: str) -> set[str]:
-    """The options of a file of `config/`."""
+    """Return the options of a file of `config/`."""
     lines = (CONFIG / name).read_text().splitlines()
     matches = (re.match(r"([\w.-]+)\s*[:= ]", line) for line in lines)
     return {match[1] for match in matches if match}
 
 
 def airflow_options() -> set[str]:
-    """The options of airflow.cfg as names of the environment."""
+    """Return the options of airflow.cfg as names of environment variables."""
     parser = configparser.ConfigParser()
     parser.read(CONFIG / "airflow/airflow.cfg")
     return {f"AIRFLOW__{section}__{option}".upper() for section in parser.sections() for option in parser[section]}
@@ -185,7 +185,7 @@ def test_mlflow_options_are_in_its_files_or_in_its_place(layout: Layout) -> None
     local = options(list(program.command[program.command.index("server") + 1 :]))
     container = options(SERVICES["mlflow"]["command"])
     places = {"host", "port", "allowed-hosts", "backend-store-uri", "artifacts-destination"}
-    # The one option without a variable of the environment.
+    # The only option without an environment variable.
     assert local["app-name"] == container["app-name"]
     assert set(local) == set(container) == {*places, "app-name"}
     assert set(environment_of("mlflow")) == set(program.environment) - {"PYTHONUNBUFFERED"}

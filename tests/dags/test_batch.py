@@ -195,7 +195,7 @@ def test_step_environment_excludes_airflow_variables() -> None:
     assert result["MLFLOW_TRACKING_PASSWORD"] == "p"
     assert result["PATH"] == "/bin"
     assert result["SHOWROOM_BATCH_WINDOW_DAYS"] == "9"
-    # The address as seen from Airflow, not from a browser.
+    # The address in Airflow's network, not in a browser's.
     assert Settings.from_env(result).mlflow.url == "http://mlflow:5000"
     assert result["NUMBA_CACHE_DIR"].startswith("/state/")
 

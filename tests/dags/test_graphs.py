@@ -1,4 +1,4 @@
-"""What the DAGs are: their ids, their graphs, and that parsing them costs and touches nothing."""
+"""DAG ids and graphs; parsing is fast and has no side effects."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def bag() -> DagBag:
 
 
 def described(dag: Any) -> str:
-    """One DAG as readable lines: schedule and bounds, then every task with what follows it."""
+    """Format one DAG: schedule and limits, then every task with its downstream tasks."""
     paused = ", paused at first" if dag.is_paused_upon_creation else ""
     when = f"{type(dag.timetable).__name__} {getattr(dag.timetable, 'expression', '')}".strip()
     lines = [f"{dag.dag_id}: {when}, {dag.max_active_runs} at once{paused}, tags {sorted(dag.tags)}"]

@@ -1,4 +1,4 @@
-"""The DAGs on a live Airflow with all real servers, in the order in which a platform comes to life."""
+"""The DAGs on a live Airflow with all real servers, in the order of a platform's start."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def indexed(settings: Settings) -> int:
 
 
 def healthy_job(settings: Settings) -> str | None:
-    """The id of the job once all of it runs and a checkpoint is complete."""
+    """Wait until the whole job runs and a checkpoint is complete; return its id."""
     with FlinkRest(settings.flink) as flink:
         seen = get_job_status(flink)
     if seen is None or seen.state != "RUNNING" or seen.idle_tasks or not seen.checkpoints:
@@ -73,7 +73,7 @@ def healthy_job(settings: Settings) -> str | None:
 
 
 def measured(what: str, seconds: float) -> None:
-    """Into the test report's output."""
+    """Print to the test report."""
     sys.stdout.write(f"{what}: {seconds:.1f} s\n")
 
 
@@ -83,7 +83,7 @@ def run(api: AirflowApi, dag_id: str, conf: dict[str, Any] | None = None, deadli
 
 
 def at_work(api: AirflowApi, dag_id: str) -> list[str]:
-    """Tasks of the newest runs that run or are about to."""
+    """Return the tasks of the newest runs that run or will run soon."""
     states = [
         state for result in api.runs(dag_id)[:3] for state in api.task_states(dag_id, result["dag_run_id"]).values()
     ]
@@ -130,7 +130,7 @@ def test_a_synthetic_load_is_produced_indexed_and_archived(
     assert eventually(lambda: indexed(settings) >= valid, within_s=90, every_s=0.5)
     run_id, state = run(api, "archive_sessions")
     assert state == "success", api.log("archive_sessions", run_id, "load")
-    # A scheduled run may have sent its own ten minutes meanwhile.
+    # A scheduled run may have sent its own ten minutes in the meantime.
     assert archive.count(mongo) == indexed(settings)
 
 
@@ -156,7 +156,7 @@ def test_a_replay_sends_a_log_and_refuses_what_is_none(api: AirflowApi, settings
     for bad in (tmp_path / "missing.csv", broken):
         run_id, state = run(api, "ingest_replay", {"path": str(bad)})
         assert state == "failed"
-        # At once, without a retry, and with what to do about it.
+        # Immediately, without a retry, and with a remedy.
         assert bad.name in api.log("ingest_replay", run_id, "replay", attempt=1)
 
 
@@ -230,7 +230,7 @@ def test_the_minutes_of_today_hold_every_session(settings: Settings, mongo: Data
 
 
 def balanced(settings: Settings, stores: Stores, hour: datetime) -> Counted | None:
-    """The counts of an hour once nothing of it is in flight and all stages agree."""
+    """Wait until all stages agree on an hour and nothing of it is in flight; return its counts."""
     counted = count_hour(settings, stores, hour, None)
     return counted if counted.result.state == "balanced" else None
 
@@ -263,7 +263,7 @@ def test_the_operators_change_the_job(
     api: AirflowApi, platform: Stack, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api.pause("supervise_stream")
-    # A paused DAG's runs stay as they are once no task of theirs is at work.
+    # Airflow does not change a paused DAG's runs once none of their tasks is active.
     eventually(lambda: not at_work(api, "supervise_stream"), within_s=120, every_s=0.5)
     for name, value in environment_of(settings, platform.layout).items():
         if name.startswith("SHOWROOM_"):
@@ -289,6 +289,6 @@ def test_the_operators_change_the_job(
 
 
 def settings_of(platform: Stack, settings: Settings) -> Settings:
-    """The settings that tasks have."""
+    """Return the settings of tasks."""
     result = environment_of(settings, platform.layout)
     return Settings.from_env({name: value for name, value in result.items() if name.startswith("SHOWROOM_")})

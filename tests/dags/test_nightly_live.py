@@ -37,7 +37,7 @@ def mongo(settings: Settings, platform: Stack) -> Iterator[Database[dict[str, An
 
 @pytest.fixture(scope="module")
 def history(platform: Stack, settings: Settings) -> datetime:
-    """Almost two weeks of archived sessions; the end of them."""
+    """Archive almost two weeks of sessions; return the time of the last."""
     with connect_airflow(settings.airflow, platform.layout) as api:
         api.wait_for_dags({INGEST, ARCHIVE, nightly_run.DAG})
         paused = api.dags()[INGEST]
@@ -112,7 +112,7 @@ def test_a_night_ends_with_champions_neighbours_and_a_charged_budget(
 
 
 def _step() -> psutil.Process | None:
-    """The process of a step of this test's stack, once it has begun."""
+    """Wait for the process of a step of this test's stack; return it."""
     for process in psutil.process_iter(["cmdline"]):
         command = process.info["cmdline"] or []
         if "include.batch" in command and any("/.showroom/test/" in word for word in command):

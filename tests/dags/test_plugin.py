@@ -1,4 +1,4 @@
-"""The plugin without servers: what Airflow loads of it, and what its parts say."""
+"""The plugin without servers: registered components and their results."""
 
 from __future__ import annotations
 

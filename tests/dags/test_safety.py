@@ -1,4 +1,4 @@
-"""What the whole platform, Airflow and MLflow included, exposes to a machine with other users."""
+"""Exposure of the complete platform, including Airflow and MLflow, to other users of the machine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SERVERS = {"elasticsearch", "flink-jobmanager", "flink-taskmanager", "kafka", "m
 
 
 def runs(settings: Settings) -> bool:
-    """Whether the whole job runs: then its Python workers serve."""
+    """Return whether the whole job runs, so that its Python workers listen."""
     with FlinkRest(settings.flink) as flink:
         seen = get_job_status(flink)
     return seen is not None and seen.state == "RUNNING" and not seen.idle_tasks and bool(seen.checkpoints)
