@@ -1,4 +1,4 @@
-"""The lease of a gate's index on a real Redis: no step may touch what another process holds."""
+"""The lease of a gate's index on a real Redis: no operation may change the lease of another process."""
 
 import signal
 import socket
@@ -68,7 +68,7 @@ def test_renew_with_lease_of_another_leaves_it_untouched(client: "redis.Redis") 
 
 
 class _Hurried(redis.Redis):
-    """A client under whose hands the lease changes its owner, between any two of the calls that a step could make."""
+    """A client that changes the lease's owner between any two calls of an operation."""
 
     changed = False
 

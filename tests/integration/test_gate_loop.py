@@ -1,4 +1,4 @@
-"""The gate as a process on real Kafka and Redis: bad input, waiting, draining, refusing to start."""
+"""The gate process on a real Kafka and Redis: invalid input, waits, draining, failed starts."""
 
 import os
 import signal
@@ -32,7 +32,7 @@ INDEX = "7"
 
 @contextmanager
 def gate(settings: Settings) -> Iterator["subprocess.Popen[str]"]:
-    """A gate process of the test's own; killed at the end if it still runs."""
+    """A gate process of this test; killed at the end if it still runs."""
     process = subprocess.Popen(
         [sys.executable, "-m", "include.gate", "--index", INDEX],
         cwd=ROOT,
@@ -57,7 +57,7 @@ def produce(settings: Settings, records: list[tuple[bytes | None, bytes | None]]
 
 
 def retained_bytes(value: bytes, reason: Reason) -> bytes:
-    """What the gate keeps of a record."""
+    """Return the bytes of a record that the gate stores in a rejection."""
     return value[:PREFIX_BYTES] if reason is Reason.TOO_LONG else value
 
 

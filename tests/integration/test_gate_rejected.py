@@ -1,4 +1,4 @@
-"""Refused records are found on a real Kafka by session, by user and by age, with personal data masked."""
+"""Search of rejected records on a real Kafka by session, user and age, with personal data masked."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -36,7 +36,7 @@ def send(producer: KafkaProducer, user: str, value: bytes, offset: int, partitio
 
 @pytest.fixture(scope="module")
 def rejected(stack: Stack) -> Settings:
-    """Transactions with single records, a burst, an aborted record, and a user in a foreign partition."""
+    """Produce transactions with single records, a burst, an aborted record, and a user in another partition."""
     settings = stack.settings
     producer = KafkaProducer(
         bootstrap_servers=settings.kafka.bootstrap_servers, transactional_id="rejected-test", compression_type="lz4"
@@ -97,7 +97,8 @@ def test_session_of_an_aborted_transaction_is_not_found(rejected: Settings) -> N
 def test_last_returns_the_newest_of_all_partitions_and_reads_little(rejected: Settings) -> None:
     result = find_rejected(rejected.kafka, Query(last=11))
     assert ids(result.records)[0] == "s-newest"
-    # Kafka stamps a batch, so records of two partitions may have one time: each partition gives its newest.
+    # Kafka sets one time per batch, so records of two partitions can have equal times: each partition returns its
+    # newest.
     for partition in range(rejected.kafka.partitions):
         results = [record.offset for record in result.records[1:] if record.partition == partition]
         newest = 1_000 + BURST - rejected.kafka.partitions + partition
@@ -138,7 +139,7 @@ def test_without_kafka_the_error_names_the_remedy(rejected: Settings) -> None:
 
 @pytest.fixture
 def run(rejected: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """The command line on this stack; returns what it prints."""
+    """Run the command on this stack; return its output."""
     for name, value in rejected.to_env().items():
         monkeypatch.setenv(name, value)
 

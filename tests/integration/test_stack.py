@@ -1,4 +1,4 @@
-"""The local stack on real servers: it comes up, survives a crash of everything, and leaves nothing behind."""
+"""The local stack on real servers: start, crash of all programs, and stop without leftovers."""
 
 import os
 import socket
@@ -30,7 +30,7 @@ INDEX = "crash-test"
 
 @pytest.fixture(scope="module")
 def own_settings() -> Settings:
-    """A stack that these tests may crash, beside the shared one."""
+    """A separate stack that these tests may crash."""
     return Settings(
         local=LocalSettings(state_dir=Path(".showroom/test-crash"), port_offset=OFFSET),
         kafka=KafkaSettings(partitions=2),
@@ -39,7 +39,7 @@ def own_settings() -> Settings:
 
 @pytest.fixture(scope="module")
 def crashed(own_settings: Settings) -> Iterator[Stack]:
-    """The stack as it is while the tests of this module use it, one after the other."""
+    """The running stack of this module; its tests depend on their order."""
     stack = Stack(own_settings)
     with turn(own_settings):
         stack.purge()
@@ -51,7 +51,7 @@ def crashed(own_settings: Settings) -> Iterator[Stack]:
 
 
 def put(settings: Settings, value: str) -> None:
-    """One value into each store, acknowledged by each."""
+    """Write one value to each store, with its acknowledgement."""
     with redis.Redis.from_url(settings.redis.url.reveal()) as client:
         client.set("crash", value)
         client.execute_command("BF.ADD", "bloom", value)
@@ -63,7 +63,7 @@ def put(settings: Settings, value: str) -> None:
 
 
 def newest_in_kafka(settings: Settings) -> str:
-    """The last value of partition 0."""
+    """Return the last value of partition 0."""
     consumer = KafkaConsumer(bootstrap_servers=settings.kafka.bootstrap_servers)
     try:
         topic_partition = TopicPartition(RAW, 0)
@@ -76,7 +76,7 @@ def newest_in_kafka(settings: Settings) -> str:
 
 
 def require_stored(settings: Settings, value: str) -> None:
-    """Each store holds the value."""
+    """Assert that each store has the value."""
     with redis.Redis.from_url(settings.redis.url.reveal(), decode_responses=True) as client:
         assert client.get("crash") == value
         assert client.execute_command("BF.EXISTS", "bloom", value) == 1
@@ -199,7 +199,7 @@ def test_down_leaves_nothing_even_without_a_supervisor(crashed: Stack) -> None:
 
 @pytest.fixture
 def small() -> Iterator[Stack]:
-    """A stack of which only Redis is started, in an empty state folder."""
+    """A stack with only Redis, in an empty state folder."""
     stack = Stack(Settings(local=LocalSettings(state_dir=Path(".showroom/test-small"), port_offset=OFFSET + 100)))
     with turn(stack.settings):
         stack.purge()

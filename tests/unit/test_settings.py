@@ -1,4 +1,4 @@
-"""Settings are read once, complain about everything at once, and keep their secrets."""
+"""Settings are read once, report all errors at once, and hide their secrets."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The privacy ledger on the stand-in for MongoDB."""
+"""The privacy ledger on the MongoDB stand-in."""
 
 import uuid
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""The stream's lag is a number of records: markers and aborted transactions of a real Kafka are none."""
+"""The stream's lag counts records, without markers and aborted transactions of a real Kafka."""
 
 from collections.abc import Iterator
 
@@ -16,7 +16,7 @@ RECORDS = 20
 
 @pytest.fixture
 def gate(broker: Settings) -> Iterator[KafkaProducer]:
-    """A producer that writes as the gate does; the stream has read what is there."""
+    """A producer that writes as the gate does; the stream has read all earlier records."""
     with KafkaProducer(bootstrap_servers=broker.kafka.bootstrap_servers, transactional_id="lag") as producer:
         producer.init_transactions()
         admit(producer, 1)
@@ -26,7 +26,7 @@ def gate(broker: Settings) -> Iterator[KafkaProducer]:
 
 
 def admit(producer: KafkaProducer, records: int, *, commit: bool = True) -> None:
-    """One transaction over two partitions."""
+    """Write one transaction to two partitions."""
     producer.begin_transaction()
     for number in range(records):
         producer.send(topics.VALID, b"{}", key=b"k", partition=number % 2)
@@ -38,7 +38,7 @@ def admit(producer: KafkaProducer, records: int, *, commit: bool = True) -> None
 
 
 def read_records(settings: Settings, producer: KafkaProducer, records: int) -> None:
-    """Commit as Flink does: behind the last record, before the marker of its transaction."""
+    """Commit as Flink does: after the last record, before its transaction marker."""
     admit(producer, records)
     pass_over(settings, topics.STREAM_GROUP, topics.VALID, short=1, partitions=(0, 1))
 

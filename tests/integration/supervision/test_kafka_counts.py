@@ -1,4 +1,4 @@
-"""A span of broker time counted on a real Kafka: what was planted is found, and put down to its owner."""
+"""Counts of a span of broker time on a real Kafka: injected errors are detected and assigned to their cause."""
 
 import uuid
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ class Planted:
     start: datetime
 
     def hours(self) -> HourlyCounts:
-        """The span in which all was planted."""
+        """The span of all injected records."""
         return HourlyCounts(self.settings, self.start, self.start + HOUR)
 
 
@@ -49,10 +49,10 @@ def planted(broker: Settings, producer: KafkaProducer) -> Planted:
     reasons = ["empty"] * EMPTY + ["duplicate"] * DUPLICATE
     for reason, topic_partition in zip(reasons, topic_partitions, strict=False):
         refuse(producer, reason, topic_partition.partition, topic_partition.offset)
-    # Of another hour: its record lies before this one's.
+    # Of another hour: its raw record precedes the span.
     refuse(producer, "empty", 0, topic_partitions[0].offset - 1_000)
     sessions = [valid_session(session_id=f"h-{n}", received_at=datetime.now(UTC)) for n in range(VALID)]
-    # Two have one id under two users, one came twice, one is of another hour, one is nothing.
+    # Two have one id with two users, one is a duplicate, one is of another hour, one is undecodable.
     sessions[1] = valid_session(session_id="h-0", user_id="another", received_at=sessions[1].received_at)
     old = valid_session(session_id="old", received_at=start - timedelta(hours=3))
     for session in (old, *sessions, sessions[0]):
@@ -111,7 +111,7 @@ def test_evidence_of_a_span_counts_its_records(planted: Planted) -> None:
         assert (hours.raw(), hours.undecided()) == (RAW, 0)
         result = hours.evidence()
         dead = hours.dead()
-    # Admitted records: one session came twice.
+    # Admitted records; one session is admitted twice.
     assert (result.raw, result.rejected) == (RAW, {"empty": EMPTY, "duplicate": DUPLICATE})
     assert result.months == {
         "2026-11": Rows(session_summary=VALID + 1, product_details=VALID + 1, product_sentiment=VALID + 1)
@@ -159,7 +159,7 @@ def test_oldest_raw_record_has_the_time_of_its_arrival(planted: Planted) -> None
 
 
 def admit(producer: KafkaProducer, partition: int, offset: int) -> None:
-    """A session in `sessions.valid` with its raw record as origin."""
+    """Return a session of `sessions.valid` with its raw record as origin."""
     session = valid_session(session_id=f"o-{partition}-{offset}", received_at=datetime.now(UTC))
     origin = [(topics.HEADER_ORIGIN, b"%d:%d" % (partition, offset))]
     producer.send(topics.VALID, encoded(session), key=b"k", partition=partition, headers=origin)
@@ -168,7 +168,7 @@ def admit(producer: KafkaProducer, partition: int, offset: int) -> None:
 def test_evidence_of_one_lost_and_one_repeated_record_shows_both(broker: Settings, producer: KafkaProducer) -> None:
     start = datetime.now(UTC)
     raw = [producer.send(topics.RAW, b"x", key=b"u", partition=n % 2).get(timeout=30) for n in range(10)]
-    # Of ten records the third is lost and the fifth was admitted twice: as many decisions as records.
+    # Of ten records the third is lost and the fifth is admitted twice, so the counts are equal.
     for record in (*raw[:2], *raw[3:9], raw[4]):
         admit(producer, record.partition, record.offset)
     refuse(producer, "empty", raw[9].partition, raw[9].offset)

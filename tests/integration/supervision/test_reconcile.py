@@ -1,4 +1,4 @@
-"""Reconciliation on real servers: one lost session is found in every store, and nothing else fires an alert."""
+"""Reconciliation on real servers: one lost session is detected in every store, and nothing else fires an alert."""
 
 import logging
 import uuid
@@ -32,7 +32,7 @@ BEFORE = count()
 
 @pytest.fixture(scope="module")
 def settings_of_stores() -> Iterator[Settings]:
-    """Kafka, Elasticsearch and MongoDB of these tests' own, whose raw records may be old."""
+    """Kafka, Elasticsearch and MongoDB for these tests only, because their raw records may be old."""
     settings = Settings(
         local=LocalSettings(state_dir=Path(".showroom/test-reconcile"), port_offset=OFFSET),
         kafka=KafkaSettings(partitions=2),
@@ -65,7 +65,7 @@ def producer(settings_of_stores: Settings) -> Iterator[KafkaProducer]:
 def new_hour(
     settings_of_stores: Settings, producer: KafkaProducer, client: Elasticsearch
 ) -> Iterator[Callable[[], ShopHour]]:
-    """Makes hours of the last days, later than those of earlier tests, with a database of this test's own."""
+    """Creates hours of the last days, after those of earlier tests, with a database of this test."""
     own = settings_of_stores.replace(mongodb={"database": f"test-{uuid.uuid4().hex[:12]}"})
     with store.connect(own.mongodb) as mongo:
         database = store.database(mongo, own.mongodb)
@@ -84,7 +84,7 @@ def hour(new_hour: Callable[[], ShopHour]) -> ShopHour:
 
 
 def texts(entry: dict[str, Any]) -> dict[str, str]:
-    """The lines that differ, by store."""
+    """Return the lines that differ, by store."""
     return {line["what"]: line["text"] for line in entry["lines"] if line["mismatched"]}
 
 
@@ -118,7 +118,7 @@ def test_run_with_one_lost_session_in_every_store_names_each(
         "product_sentiment": [sessions[2].session_id],
         "in MongoDB": [sessions[-1].session_id],
     }
-    # Repaired, the same hour is closed by the next run.
+    # After the repair, the next run closes the same hour.
     hour.index(sessions)
     hour.archive(sessions[-1:])
     assert [result["state"] for result in hour.run()] == ["balanced"]
@@ -160,7 +160,7 @@ def test_run_while_the_stages_catch_up_is_pending_and_closes_later(hour: ShopHou
         "pending",
         "decided 19 of 20 expected, at most 1 in flight",
     )
-    # Not passed: the last two records of partition 0 and the marker of their transaction.
+    # In flight: the last two records of partition 0 and their transaction marker.
     hour.pass_all(short=3)
     pass_over(hour.settings, topics.GATE_GROUP, topics.RAW)
 
@@ -190,7 +190,7 @@ def test_run_with_a_pending_hour_that_loses_a_session_finds_it_later(hour: ShopH
 
 
 def test_run_while_one_partition_is_behind_finds_what_the_other_lacks(hour: ShopHour) -> None:
-    # What came before makes partition 0 wait for more offsets than the hour has sessions.
+    # Earlier records leave partition 0 with more offsets in flight than the hour has sessions.
     hour.traffic()
     sessions = hour.sessions(20)
     hour.gate(sessions)
@@ -198,7 +198,7 @@ def test_run_while_one_partition_is_behind_finds_what_the_other_lacks(hour: Shop
     hour.pass_all(short=30)
     pass_over(hour.settings, topics.GATE_GROUP, topics.RAW)
 
-    # Partition 1 is passed; its ten sessions were replaced by later ones of the same id: only partition 0 is open.
+    # Partition 1 is passed; later sessions of the same ids replaced its ten sessions. Only partition 0 is pending.
     later = [msgspec.structs.replace(session, received_at=hour.start + HOUR) for session in sessions[1::2]]
     hour.index(later)
     (pending,) = hour.run()
@@ -221,7 +221,7 @@ def test_run_after_an_outage_counts_every_missed_hour(new_hour: Callable[[], Sho
         each.archive(sessions)
     second.lose("session_summary", lost)
     third.pass_all()
-    # Airflow was down since before the first of them: only the entry of the hour before is there.
+    # Airflow was down since before the first hour: only the entry of the hour before exists.
     for each in (second, third):
         each.database.reconciliations.delete_one({"_id": (each.start - HOUR).isoformat()})
 
@@ -261,7 +261,7 @@ def test_run_after_a_replay_whose_months_retention_deleted_balances(hour: ShopHo
     (entry,) = hour.run()
 
     assert entry["state"] == "balanced", entry
-    # Retention that has not run yet changes nothing either.
+    # Pending retention changes nothing either.
     hour.index(old)
     hour.database.reconciliations.delete_one({"_id": hour.start.isoformat()})
     assert [result["state"] for result in hour.run()] == ["balanced"]
@@ -280,7 +280,7 @@ def test_run_with_dead_letters_counts_only_those_that_are_not_indexed(hour: Shop
     assert entry["state"] == "balanced"
     assert entry["lines"][1]["text"] == "session_summary 8 of 10 expected, 2 dead letters"
 
-    # One is put back; another session is lost: its loss does not hide behind the letter.
+    # One session is restored, another is lost: the dead letter does not hide the loss.
     hour.index(sessions[:1])
     hour.lose("session_summary", sessions[5])
     hour.database.reconciliations.delete_one({"_id": hour.start.isoformat()})
@@ -336,7 +336,7 @@ def test_run_whose_valid_sessions_are_deleted_keeps_the_counted_difference(hour:
         "difference",
         {"session_summary": "session_summary 7 of 8 expected, 1 missing"},
     )
-    # The counts alone close it once it is repaired.
+    # After the repair the counts alone close the hour.
     hour.index(sessions)
     assert [result["state"] for result in hour.run()] == ["balanced"]
 

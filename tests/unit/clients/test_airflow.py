@@ -1,4 +1,4 @@
-"""Airflow's answers on a loopback server: what is tried again and what is not."""
+"""Airflow's responses from a loopback server: which errors are retried."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ WELL: Answer = (200, {"dag_run_id": "run", "dags": []})
 
 
 class Airflow:
-    """A server that gives its answers in turn, the last one again and again."""
+    """A server that returns its responses in turn, and then repeats the last one."""
 
     def __init__(self, *answers: Answer) -> None:
         self.answers, self.requests = list(answers), 0
@@ -37,7 +37,7 @@ class Airflow:
             do_GET = do_PATCH = do_POST = _answer
 
             def log_message(self, format: str, *args: object) -> None:
-                """Be silent."""
+                """Log nothing."""
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 
@@ -82,7 +82,7 @@ def test_a_database_that_stays_busy_is_a_transient_error(serve: Serve) -> None:
 
 
 def test_a_run_is_requested_once(serve: Serve) -> None:
-    """The first request may have made the run."""
+    """The first request may have created the run."""
     airflow, api = serve(BUSY, WELL)
     with pytest.raises(DatabaseBusyError):
         api.trigger("x")

@@ -1,4 +1,4 @@
-"""Which errors of Redis are passing, how they are translated, and the limits of a client."""
+"""Which errors of Redis are transient, how they are translated, and the timeouts of a client."""
 
 import pytest
 from redis.exceptions import (

@@ -1,4 +1,4 @@
-"""Topics, keys, reasons, errors, metrics: the small tables every stage reads."""
+"""Topics, keys, reject reasons, errors and metrics."""
 
 import ast
 import pickle

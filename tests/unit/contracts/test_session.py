@@ -1,4 +1,4 @@
-"""The session record: what it takes, what it refuses, and that its JSON Schema agrees with its decoder."""
+"""The session record: valid and invalid values, and parity of JSON Schema and decoder."""
 
 import json
 from copy import deepcopy
@@ -98,7 +98,7 @@ def paths_of(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 def changed(path: tuple[Any, ...], value: Any) -> Any:
-    """The example with one place replaced."""
+    """Return the example with one value replaced."""
     if not path:
         return value
     copy = deepcopy(EXAMPLE)
@@ -131,7 +131,7 @@ def test_the_schema_takes_what_the_decoder_takes(record: dict[str, Any]) -> None
 @given(st.data())
 def test_schema_and_decoder_agree_on_damaged_sessions(data: st.DataObject) -> None:
     path = data.draw(st.sampled_from(paths_of(EXAMPLE)))
-    # Whole floats are integers to JSON Schema and not to the decoder; dates are checked apart.
+    # Whole floats are integers in JSON Schema but not for the decoder; dates have their own tests.
     odd = st.none() | st.booleans() | st.integers(-(10**10), 10**10) | st.sampled_from(["", "x", "google", [], {}])
     record = changed(path, data.draw(odd))
     if path == ("started_at",) and isinstance(record["started_at"], str):

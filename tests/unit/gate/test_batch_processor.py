@@ -1,4 +1,4 @@
-"""Verdicts become outputs: one for each record, without personal data in what is admitted."""
+"""Verdicts become outputs: one per record, without personal data in admitted sessions."""
 
 import hashlib
 import ipaddress

@@ -1,4 +1,4 @@
-"""What may be named as a network to block."""
+"""Valid and invalid networks for the block list."""
 
 import pytest
 

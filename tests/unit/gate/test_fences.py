@@ -1,4 +1,4 @@
-"""How many fences within a minute a gate bears."""
+"""Limit of fences of a gate within a minute."""
 
 from include.gate.fences import MAX_FENCES, WINDOW_S, FenceCounter
 

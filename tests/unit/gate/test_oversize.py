@@ -1,4 +1,4 @@
-"""When a gate sends one record a request, and when full batches again."""
+"""When the gate sends one record per request, and when full batches again."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,7 +23,7 @@ def places(**offsets: int) -> list[TopicPartition]:
 
 
 class FakeSink:
-    """Refuses what it is told to."""
+    """Rejects the given outputs."""
 
     def __init__(self) -> None:
         self.refuses: list[Output] | None = None

@@ -1,4 +1,4 @@
-"""What an operator sees of refused records: no personal data, no control characters, bounded."""
+"""Redaction of rejected records: no personal data, no control characters, bounded length."""
 
 import json
 

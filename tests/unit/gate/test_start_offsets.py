@@ -1,4 +1,4 @@
-"""Where the gate starts to read: never by a fall-back."""
+"""Start offsets of the gate: no fallback."""
 
 import pytest
 from msgspec.structs import replace

@@ -1,4 +1,4 @@
-"""Every kind of bad input gets its own reason; no input whatsoever stops the check."""
+"""Every kind of invalid input has its own reject reason; no input raises an error."""
 
 import json
 from typing import Any
@@ -137,7 +137,7 @@ JSON = st.recursive(
 def test_any_value_in_any_field_is_judged(field: str, value: Any) -> None:
     result = judged(json.dumps(raw_session(**{field: value})).encode())
     if isinstance(result, Candidate):
-        msgspec.json.encode(result.session)  # whatever passes can be written again
+        msgspec.json.encode(result.session)  # every valid record can be encoded again
 
 
 @settings(max_examples=300, deadline=None)

@@ -1,4 +1,4 @@
-"""The command line: dry runs, files and errors of one line."""
+"""The command line: dry runs, files and one-line errors."""
 
 import json
 from pathlib import Path

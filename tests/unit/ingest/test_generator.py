@@ -1,4 +1,4 @@
-"""The synthetic shop: pure, in order, with faults that do not meet."""
+"""The synthetic shop: deterministic, ordered, with at most one fault per record."""
 
 import hashlib
 import subprocess

@@ -1,4 +1,4 @@
-"""Plans that the shop cannot keep its promises for are refused by name."""
+"""Plans without a valid ground truth are rejected with the setting's name."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

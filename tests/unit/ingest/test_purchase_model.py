@@ -1,4 +1,4 @@
-"""Planted intent: the record's own words lead to the outcome, and nothing after it leaks in."""
+"""The purchase model: the record's fields predict the outcome, and no later field leaks it."""
 
 from collections import defaultdict
 from datetime import UTC, datetime

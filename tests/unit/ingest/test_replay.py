@@ -1,4 +1,4 @@
-"""Real logs as sessions: each format on small files of our own making, and everything a file can get wrong."""
+"""Real logs as sessions: each format on small files, and every kind of invalid file."""
 
 import gzip
 import json
@@ -35,7 +35,7 @@ Write = Callable[..., Path]
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    """Puts lines into a file and gives its path."""
+    """Writes lines to a file and returns its path."""
 
     def put(*lines: str, name: str = "log.csv") -> Path:
         path = tmp_path / name
@@ -46,7 +46,7 @@ def write(tmp_path: Path) -> Write:
 
 
 def read(path: Path, **options: Any) -> tuple[list[Session], list[LabelledRecord], ReplayReport]:
-    """All sessions of a log; every one must be what the slow gate admits and the report expects."""
+    """Return all sessions of a log; assert that they equal those of the reference gate and of the report."""
     source = replay(path, Limits.of(SETTINGS), now=NOW, **options)
     labelled_records = list(source)
     slow = recount(labelled_records, SETTINGS, NOW)
@@ -407,7 +407,7 @@ def test_replay_report_before_end_raises(write: Write) -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 7_200), st.integers(0, 3)), min_size=1, max_size=60))
 def test_open_visits_split_at_half_an_hour(events: list[tuple[int, int]]) -> None:
-    """Against a plain reading: sort each user's times, cut where more than 1,800 s lie between."""
+    """Compare with a naive reader: sort each user's times, split at pauses of more than 1,800 s."""
     notes = ReaderStats()
     visits = visit_module.OpenVisits(notes)
     base = datetime(2019, 10, 1, tzinfo=UTC)

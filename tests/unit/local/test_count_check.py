@@ -1,4 +1,4 @@
-"""The account's lines, and which sessions the freshness probe follows."""
+"""Lines of the count check, and the sessions that the freshness probe tracks."""
 
 from datetime import UTC, datetime
 

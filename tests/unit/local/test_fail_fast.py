@@ -1,4 +1,4 @@
-"""Terminal verdicts end a wait; everything else lets it go on."""
+"""Terminal verdicts end a wait; any other verdict does not."""
 
 from datetime import UTC, datetime
 

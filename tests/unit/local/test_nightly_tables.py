@@ -1,4 +1,4 @@
-"""What the demo shows of a night, from summaries as the steps write them."""
+"""The demo's tables of a nightly run, from summaries in the steps' format."""
 
 import io
 from typing import Any

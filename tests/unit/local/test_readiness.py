@@ -1,4 +1,4 @@
-"""Waiting ends with readiness, a deadline with a reason, or at once where waiting is of no use."""
+"""Waits end with readiness, at a deadline with a reason, or immediately if a program cannot start."""
 
 import re
 import time

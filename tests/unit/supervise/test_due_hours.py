@@ -1,4 +1,4 @@
-"""Which hours a run counts: missed and open ones, none twice, none that cannot be counted any more."""
+"""Hours that a run counts: missed and open ones, none twice, none that can no longer be counted."""
 
 from datetime import UTC, datetime, timedelta
 

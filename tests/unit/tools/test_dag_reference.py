@@ -1,4 +1,4 @@
-"""The reference of the DAGs says what their files say."""
+"""The DAG reference matches the DAG files."""
 
 from pathlib import Path
 

@@ -149,7 +149,7 @@ def test_a_newer_python_is_found_on_the_path_and_under_pyenv(tmp_path: Path, mon
 
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "pyenv"))
-    # A shim that leads nowhere comes first and is passed over.
+    # A shim without a target comes first and is skipped.
     fake(tmp_path / "python3.12", 127)
     newer = fake(tmp_path / "python3.14", 0)
     assert environments.base_python("dashboards") == newer

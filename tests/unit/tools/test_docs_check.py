@@ -1,4 +1,4 @@
-"""Every kind of gap in the documentation is complained about, shown on a copy that is broken once."""
+"""Every kind of gap in the documentation is reported, shown on a copy with one gap."""
 
 import shutil
 from collections.abc import Callable

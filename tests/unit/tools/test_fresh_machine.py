@@ -1,4 +1,4 @@
-"""The developers' command that runs the demo on bare machines: what of it needs no machine."""
+"""The tool that runs the demo on bare machines: the parts that need no machine."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""The generated files say what the contracts say, and drift is noticed."""
+"""The generated files match the contracts, and drift is reported."""
 
 import json
 from pathlib import Path

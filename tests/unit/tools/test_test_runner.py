@@ -1,4 +1,4 @@
-"""Which tests run where, and how they are counted."""
+"""Environments of the tests, and their counts."""
 
 from pathlib import Path
 
