@@ -78,5 +78,5 @@ def _compile(lock: Lock, folder: Path) -> str:
     environment = {**os.environ, "UV_PYTHON_DOWNLOADS": "never"}
     done = subprocess.run(command, cwd=REQUIREMENTS, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise TerminalError(f"{lock.source} cannot be locked ({' '.join(done.stderr.split())})", "see requirements/")
+        raise TerminalError(f"{lock.source} cannot be compiled ({' '.join(done.stderr.split())})", "see requirements/")
     return output.read_text()

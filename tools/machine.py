@@ -124,7 +124,7 @@ class Machine:
         with self.process(command, account) as process:
             output = process.communicate()[0]
         if process.returncode != 0:
-            raise TerminalError(f"{title} failed: {' '.join(output.split())[-400:]}", "see that the network works")
+            raise TerminalError(f"{title} failed: {' '.join(output.split())[-400:]}", "check the network")
 
     def _bubblewrap(self, account: Account, variables: Mapping[str, str]) -> list[str]:
         host = {
@@ -186,5 +186,5 @@ def _checked(command: Sequence[str], title: str) -> None:
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode != 0:
         raise TerminalError(
-            f"{title} failed: {' '.join(done.stdout.split())[-400:]}", "see that Debian's mirror answers"
+            f"{title} failed: {' '.join(done.stdout.split())[-400:]}", "check that Debian's mirror responds"
         )

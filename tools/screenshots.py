@@ -102,6 +102,6 @@ def _take(browser: Browser, existing: Any, address: str, theme: Any, path: Path)
         page.locator("main").screenshot(path=path, animations="disabled")
     except Error as error:
         reason = str(error).splitlines()[0]
-        raise TransientError(f"{address} does not come up ({reason})", "run: ./showroom status") from error
+        raise TransientError(f"{address} does not load ({reason})", "run: ./showroom status") from error
     finally:
         context.close()

@@ -78,7 +78,7 @@ def plan(paths: Sequence[str], folder: Path = ROOT) -> list[Run]:
         inside = [(name, path) for name in FOLDERS if f"{location}/".startswith(f"{name}/")]
         around = [(name, name) for name in FOLDERS if name.startswith(f"{location}/") and _has_tests(folder / name)]
         if not inside and not around:
-            raise TerminalError(f"{location} holds no tests", f"test folders are: {', '.join(FOLDERS)}")
+            raise TerminalError(f"{location} contains no tests", f"test folders are: {', '.join(FOLDERS)}")
         chosen += inside or around
     order = list(FOLDERS)
     chosen.sort(key=lambda pair: order.index(pair[0]))

@@ -83,7 +83,7 @@ class AirflowApi:
             if broken := broken_dag(self.import_errors(), missing):
                 raise TerminalError(f"import of a DAG failed: {broken}", "see the import errors in Airflow")
             if time.monotonic() > until:
-                raise NotReadyError(f"Airflow does not know {', '.join(sorted(missing))}", "see its import errors")
+                raise NotReadyError(f"Airflow has not parsed {', '.join(sorted(missing))}", "see its import errors")
             time.sleep(POLL_S)
 
     def dags(self) -> dict[str, bool]:
@@ -185,7 +185,7 @@ def _checked(response: httpx.Response, doing: str) -> Any:
     if response.status_code in (httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE):
         raise TransientError(f"{doing}: Airflow answered {response.status_code}", "try again in some seconds")
     if response.status_code == httpx.codes.INTERNAL_SERVER_ERROR and "Database error" in response.text:
-        raise DatabaseBusyError(f"{doing}: Airflow's database refused a statement", "try again in some seconds")
+        raise DatabaseBusyError(f"{doing}: Airflow's database rejected a statement", "try again in some seconds")
     if response.is_error:
         raise TerminalError(
             f"{doing}: Airflow answered {response.status_code} {response.text[:200]}", "see airflow-api's log"

@@ -272,14 +272,14 @@ class FlinkRest:
             raise TransientError(f"Flink is not ready ({response.status_code})", "try again in some seconds")
         # A query is safe to repeat, although Flink also responds 500 to a program that could not start.
         if response.is_server_error and method == "GET":
-            raise TransientError(f"Flink failed to answer {path}: {_reason(response)}", "see the JobManager's log")
+            raise TransientError(f"Flink failed to respond to {path}: {_reason(response)}", "see the JobManager's log")
         if response.is_error:
             raise TerminalError(f"Flink refused {method} {path}: {_reason(response)}", "see the JobManager's log")
         try:
             return msgspec.json.decode(response.content or b"{}", type=kind)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             message = f"what answers {method} {path} at {self._http.base_url} is not Flink's JSON ({error})"
-            raise TransientError(message, "see that the address is Flink's, and that it is not starting") from error
+            raise TransientError(message, "check that the address is Flink's and that Flink is not starting") from error
 
 
 def _reason(response: httpx.Response) -> str:

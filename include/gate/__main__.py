@@ -18,7 +18,7 @@ from include.gate.shutdown import ShutdownSignal
 COLLECT_AFTER = 100_000
 
 
-def main(index: Annotated[int, typer.Option(help="Which of the gate processes this is, from 0.", min=0)] = 0) -> None:
+def main(index: Annotated[int, typer.Option(help="Index of this gate process, from 0.", min=0)] = 0) -> None:
     """Read sessions.raw, write sessions.valid and sessions.rejected, exactly once. SIGTERM drains and ends it."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level=logging.INFO)
     logging.getLogger("include.clients.confluent_kafka").setLevel(logging.ERROR)

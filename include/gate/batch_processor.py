@@ -113,7 +113,7 @@ def _output(record: Record, result: Candidate | Rejection, user: str, dead_lette
         reason = REFUSALS[dead_letter]
         return _rejected(record, reason, _detail(reason, result))
     if dead_letter != ALREADY_REJECTED:
-        raise AssertionError(f"memory judged a refused record: {dead_letter!r}")
+        raise AssertionError(f"the state returned a verdict for a rejected record: {dead_letter!r}")
     return _rejected(record, result.reason, result.detail)
 
 

@@ -86,4 +86,4 @@ class OversizeSink:
             log.warning("%s; %d records are rejected as too_long", error, len(error.outputs))
             raise
         if self._oversize.settle(offsets):
-            raise ReassignmentError("the oversize records are verdicts, full batches again")
+            raise ReassignmentError("the oversized records are rejected; full batches are possible again")

@@ -124,7 +124,7 @@ class Gate:
     def _verify(self, topic_id: str) -> None:
         """Verify the topic by its id: with an equal id after the poll, the records came from this topic."""
         if self._parts.topic.id() != topic_id:
-            raise ReassignmentError("the topic was created anew")
+            raise ReassignmentError("the topic was recreated")
 
     def _each_second(self, source: RecordSource, topic_id: str) -> None:
         """Verify the topic id while idle: a consumer of a recreated topic may receive neither records nor an error."""

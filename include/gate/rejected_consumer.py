@@ -20,7 +20,7 @@ def read_bounds(consumer: Consumer, since: datetime | None) -> dict[int, tuple[i
     about = consumer.list_topics(topics.REJECTED, timeout=REQUEST_TIMEOUT_S).topics[topics.REJECTED]
     if about.error is not None or not about.partitions:
         raise TransientError(
-            f"search of {topics.REJECTED} failed: the topic does not exist", "./showroom up creates it"
+            f"search of {topics.REJECTED} failed: the topic does not exist", "run ./showroom up, which creates it"
         )
     topic_partitions = [TopicPartition(topics.REJECTED, number) for number in about.partitions]
     bounds = {

@@ -188,7 +188,7 @@ class TransactionSink:
             self._producer.poll(0)
             self._require_connection()
             if self._clock() >= until:
-                raise CommitError(f"no answer within {COMMIT_TIMEOUT_S:g} s")
+                raise CommitError(f"no response within {COMMIT_TIMEOUT_S:g} s")
 
 
 def _config(name: str, single: bool, failures: list[tuple[KafkaError, Message]], lost: list[str]) -> dict[str, Any]:

@@ -49,9 +49,9 @@ class GroundTruth(Struct, frozen=True, kw_only=True):
         try:
             return msgspec.json.decode(path.read_bytes(), type=cls)
         except OSError as error:
-            raise SourceFormatError(f"no ledger at {path}", str(error.strerror)) from None
+            raise SourceFormatError(f"no ground truth at {path}", str(error.strerror)) from None
         except msgspec.DecodeError as error:
-            raise SourceFormatError(f"{path} is not a ledger", str(error)) from None
+            raise SourceFormatError(f"{path} is not a ground truth", str(error)) from None
 
 
 def merge(ground_truths: Sequence[GroundTruth]) -> GroundTruth:
@@ -60,7 +60,7 @@ def merge(ground_truths: Sequence[GroundTruth]) -> GroundTruth:
     Raises SourceFormatError for no ground truth, another generator version, and a plan that occurs twice.
     """
     if not ground_truths:
-        raise SourceFormatError("no ledger to merge", "name at least one")
+        raise SourceFormatError("no ground truth to merge", "pass at least one")
     plans = [plan for ground_truth in ground_truths for plan in ground_truth.plans]
     twice = [tag for tag, count in Counter(plan.tag for plan in plans).items() if count > 1]
     if twice:
@@ -69,7 +69,7 @@ def merge(ground_truths: Sequence[GroundTruth]) -> GroundTruth:
             f"the same seed and interval twice ({names})", "its records are duplicates; merge it once"
         )
     if {ground_truth.generator for ground_truth in ground_truths} != {ground_truths[0].generator}:
-        raise SourceFormatError("ledgers of different generator versions", "generate them again with one version")
+        raise SourceFormatError("ground truths of different generator versions", "generate them again with one version")
     users = _unite_sets([ground_truth.users for ground_truth in ground_truths])
     rows = _unite_sets([ground_truth.rows for ground_truth in ground_truths])
     transient_users = sum(ground_truth.transient_users for ground_truth in ground_truths)

@@ -130,7 +130,7 @@ def _partitions(producer: KafkaProducer, settings: KafkaSettings) -> int:
     try:
         count = len(producer.partitions_for(RAW))
     except KafkaError as error:
-        raise DeliveryError(f"topic {RAW} is not there ({error})", REMEDY_AWAY) from error
+        raise DeliveryError(f"topic {RAW} does not exist ({error})", REMEDY_AWAY) from error
     if count != settings.partitions:
         raise SettingsError(
             f"topic {RAW} has {count} partitions, SHOWROOM_KAFKA_PARTITIONS says {settings.partitions}",
@@ -190,7 +190,9 @@ class _InFlight:
         try:
             future = self._producer.send(RAW, value=labelled.value, key=labelled.key, partition=partition)
         except KafkaError as error:
-            raise DeliveryError(f"Kafka took no record after {self._sent} ({error})", REMEDY_NOT_DELIVERED) from error
+            raise DeliveryError(
+                f"Kafka accepted no record after {self._sent} ({error})", REMEDY_NOT_DELIVERED
+            ) from error
         self._waiting.append((future, labelled.session_id, size))
         self._bytes += size
         self._value_bytes += size
@@ -240,7 +242,7 @@ class _InFlight:
             except KafkaTimeoutError:
                 if not self._waiting[0][0].is_done and time.monotonic() - started > self._patience_s:
                     raise DeliveryError(
-                        f"Kafka was silent for {self._patience_s:.0f} s, {len(self._waiting)} records are in doubt",
+                        f"no acknowledgement for {self._patience_s:.0f} s; {len(self._waiting)} records are in doubt",
                         REMEDY_NOT_DELIVERED,
                     ) from None
                 self.settle()
@@ -258,7 +260,7 @@ class _InFlight:
         self._bytes -= size
         if future.failed():
             raise DeliveryError(
-                f"Kafka refused a record of session {session_id} ({future.exception!r})", REMEDY_NOT_DELIVERED
+                f"Kafka rejected a record of session {session_id} ({future.exception!r})", REMEDY_NOT_DELIVERED
             )
         at = future.value.timestamp / 1_000
         self._acknowledged += 1

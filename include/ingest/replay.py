@@ -83,7 +83,7 @@ class Replay:
             TerminalError: The log has not been read to its end.
         """
         if self._report is None:
-            raise TerminalError("the report is not complete", "go through all records first")
+            raise TerminalError("the report is not complete", "iterate over all records first")
         return self._report
 
 
@@ -110,14 +110,14 @@ def check_format(path: Path, format: str = AUTO) -> str:
     """
     _check_format_name(format)
     if path.exists() and not path.is_file():
-        raise SourceFormatError(f"{path} is not a regular file", "give the path of a file")
+        raise SourceFormatError(f"{path} is not a regular file", "use the path of a file")
     return _resolve_format(path, format, _read_first_line(path, read_lines(path)))
 
 
 def _read_first_line(path: Path, lines: Iterator[Line]) -> Line:
     for line in lines:
         return line
-    raise SourceFormatError(f"{path} has no line with text", "give a file with a log in it")
+    raise SourceFormatError(f"{path} has no line with text", "use a file that contains a log")
 
 
 def _check_format_name(format: str) -> None:
@@ -128,7 +128,7 @@ def _check_format_name(format: str) -> None:
 def _resolve_format(path: Path, format: str, first: Line) -> str:
     name = format if format != AUTO else _detect_format(path, first)
     if not FORMAT_MATCHERS[name](first.text or ""):
-        raise SourceFormatError(f"{path} is not of format {name}", "name the right format, or auto")
+        raise SourceFormatError(f"{path} is not of format {name}", "select the correct format, or auto")
     return name
 
 
@@ -136,7 +136,9 @@ def _detect_format(path: Path, first: Line) -> str:
     for name, matches in FORMAT_MATCHERS.items():
         if first.text is not None and matches(first.text):
             return name
-    raise SourceFormatError(f"{path} is of no format known here", f"give a file of {', '.join(READERS)}, plain or gzip")
+    raise SourceFormatError(
+        f"{path} is not in a supported format", f"use {', '.join(READERS)}, plain or gzip"
+    )
 
 
 class _VerdictPredictor:

@@ -243,7 +243,7 @@ def restore_point(path: Path) -> RestorePoint:
     """Return a checkpoint or savepoint by its folder. Raises TerminalError for a missing or incomplete one."""
     metadata = path / METADATA
     if not metadata.is_file():
-        raise TerminalError(f"{path} is no complete checkpoint or savepoint", "see ./showroom stream prune for others")
+        raise TerminalError(f"{path} is not a complete checkpoint or savepoint", "./showroom stream prune lists others")
     return RestorePoint(path, metadata.stat().st_mtime)
 
 

@@ -205,4 +205,4 @@ def _airflow(environment: dict[str, str], lock: int, *arguments: str) -> None:
     )
     if done.returncode != 0:
         reason = " ".join(done.stdout.split())[-LONGEST_REASON:]
-        raise TerminalError(f"airflow {' '.join(arguments[:2])} failed: {reason}", "see that the disk is not full")
+        raise TerminalError(f"airflow {' '.join(arguments[:2])} failed: {reason}", "check that the disk is not full")

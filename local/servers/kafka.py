@@ -104,6 +104,6 @@ def _format(settings: Settings, conf: Path, data: Path) -> None:
     command = [*tool, "format", "-t", cluster, "-c", str(properties)]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode != 0:
-        raise TerminalError(f"Kafka's storage could not be formatted: {done.stdout.strip()[-300:]}", f"look at {draft}")
+        raise TerminalError(f"formatting Kafka's storage failed: {done.stdout.strip()[-300:]}", f"see {draft}")
     properties.unlink()
     draft.rename(data)

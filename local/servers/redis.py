@@ -53,7 +53,7 @@ def _server() -> str:
     result = shutil.which("redis-server")
     if result is None:
         raise PrerequisiteError(
-            "redis-server is not installed", "run ./showroom --help once, it installs it or says how to"
+            "redis-server is not installed", "run ./showroom --help once; it installs it or prints how"
         )
     return result
 

@@ -128,7 +128,7 @@ def wait_until_indexed(
         with_retries(require_indexed, wait=wait_fixed(1.0), retry_on=is_retried)
     except TransientError as error:
         raise NotReadyError(
-            f"nothing new was indexed for {stall_timeout_s:g} s", "see ./showroom status and the account"
+            f"no count changed for {stall_timeout_s:g} s", "see ./showroom status and the count check"
         ) from error
 
 
@@ -216,7 +216,7 @@ def read_since(settings: KafkaSettings, topic: str, since: Baseline) -> Iterator
             polled = consumer.poll(timeout_ms=READ_TIMEOUT_MS // EMPTY_POLLS)
             empty = 0 if polled else empty + 1
             if empty > EMPTY_POLLS:
-                raise TransientError(f"{topic} cannot be read to its end", "see that Kafka runs: ./showroom status")
+                raise TransientError(f"{topic} cannot be read to its end", "check Kafka with ./showroom status")
             for records in polled.values():
                 yield from records
 

@@ -76,7 +76,7 @@ def read_lines(path: Path) -> Iterator[Line]:
     except OSError as error:
         raise SourceFormatError(f"{path} cannot be read", error.strerror or str(error)) from None
     if number == 0:
-        raise SourceFormatError(f"{path} is empty", "give a file with a log in it")
+        raise SourceFormatError(f"{path} is empty", "use a file that contains a log")
 
 
 def _open(path: Path) -> BinaryIO:
@@ -120,7 +120,7 @@ def read_csv_rows(
     names = split_csv_line(header.text or "")
     missing = [name for name in columns if name not in names]
     if missing:
-        raise SourceFormatError(f"the first line lacks the column(s) {', '.join(missing)}", "name the right format")
+        raise SourceFormatError(f"the first line lacks the column(s) {', '.join(missing)}", "select the correct format")
     order = [names.index(name) for name in columns]
     is_same_order = order == list(range(len(names)))
     for line in source:

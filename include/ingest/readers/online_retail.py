@@ -77,9 +77,9 @@ def _item(row: list[str]) -> Item:
     try:
         value = int(quantity) * unit_price
     except ValueError:
-        raise BadLineError(f"has a Quantity that is no whole number: {quantity[:40]!r}") from None
+        raise BadLineError(f"has a Quantity that is not an integer: {quantity[:40]!r}") from None
     if abs(value) > MAX_MONEY:
-        raise BadLineError("comes to more than a thousand million")
+        raise BadLineError("exceeds a total of 1e9")
     if len(invoice) > MAX_INVOICE_LENGTH or len(customer) > MAX_INVOICE_LENGTH:
         raise BadLineError(f"has an InvoiceNo or a CustomerID longer than {MAX_INVOICE_LENGTH} characters")
     view = View(

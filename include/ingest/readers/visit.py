@@ -43,14 +43,14 @@ def parse_identifier(text: str, name: str) -> str:
     if not text:
         raise BadLineError(f"has no {name}")
     if len(text) > MAX_IDENTIFIER or _CONTROL.search(text):
-        raise BadLineError(f"has a {name} that is longer than {MAX_IDENTIFIER} characters or holds control characters")
+        raise BadLineError(f"has a {name} that is longer than {MAX_IDENTIFIER} characters or has control characters")
     return text
 
 
 def parse_label(text: str, name: str) -> str | None:
     """Return a cell with a description: None if it is empty, otherwise at most 200 plain characters."""
     if len(text) > MAX_LABEL or _CONTROL.search(text):
-        raise BadLineError(f"has a {name} that is longer than {MAX_LABEL} characters or holds control characters")
+        raise BadLineError(f"has a {name} that is longer than {MAX_LABEL} characters or has control characters")
     return text or None
 
 
@@ -76,7 +76,7 @@ def parse_timestamp(text: str, name: str, *other_formats: str) -> datetime:
                 return datetime.strptime(plain, form).replace(tzinfo=UTC)
             except ValueError:
                 continue
-        raise BadLineError(f"has a {name} that is no time: {text[:40]!r}") from None
+        raise BadLineError(f"has a {name} that is not a time: {text[:40]!r}") from None
     return result.replace(tzinfo=UTC) if result.tzinfo is None else result.astimezone(UTC)
 
 
@@ -122,7 +122,7 @@ class OpenVisit:
             BadLineError: The sum exceeds the limit of the contract.
         """
         if abs(self.amount + value) > MAX_MONEY:
-            raise BadLineError("takes its visit beyond a thousand million")
+            raise BadLineError("increases the amount of its visit beyond 1e9")
         self.amount += value
 
     def close(self, session_id: str, *, duration_s: int) -> LoggedVisit:

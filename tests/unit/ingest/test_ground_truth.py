@@ -178,7 +178,7 @@ def test_merge_same_interval_twice_raises() -> None:
     *_, ledger, _ = build(1, 50, 1.0, 0.0)
     with pytest.raises(SourceFormatError, match="twice"):
         merge([ledger, ledger])
-    with pytest.raises(SourceFormatError, match="no ledger"):
+    with pytest.raises(SourceFormatError, match="no ground truth"):
         merge([])
 
 
