@@ -104,7 +104,7 @@ class GateKafka(Protocol):
     steps: Steps
     settings: Settings
     within_s: float
-    """How long the records of a test may take."""
+    """Maximum time for the records of a test."""
 
     def parts(self, stop: ShutdownSignal) -> GateParts:
         """Return the parts of a new gate process."""

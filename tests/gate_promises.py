@@ -30,7 +30,7 @@ STEPS = (
     "before commit_transaction",
     "after commit_transaction",
 )
-"""Every call between poll and commit. The others are those of the start, where nothing is open."""
+"""Every call between poll and commit. During the other calls, at the start, no transaction is open."""
 ERRORS = (KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError.COORDINATOR_NOT_AVAILABLE)
 
 

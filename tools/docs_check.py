@@ -13,7 +13,7 @@ from tools.dag_reference import read
 
 CODE = ("config", "include", "dags", "plugins", "flink", "docker", "benchmarks", "drills")
 REQUIRED_PHRASES = ("**Run again:**",)
-"""What every DAG's text says."""
+"""Phrases that the text of every DAG must contain."""
 
 _FENCE = re.compile(r"^```.*?^```[^\S\n]*$", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*#*$", re.MULTILINE)

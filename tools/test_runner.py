@@ -27,10 +27,10 @@ FOLDERS: dict[str, Environment] = {
     "tests/browser": "dev",
     "tests/e2e": "dev",
 }
-"""Every test folder, in the order of a whole run: what is quick to fail comes first."""
+"""Every test folder, in the order of a complete run: fast folders first."""
 
 ON_SERVERS = ("tests/dags", "tests/integration", "tests/browser", "tests/e2e")
-"""Folders whose tests start stacks of servers: one after the other, with all others beside them."""
+"""Folders whose tests start servers; they run in sequence, all others concurrently."""
 
 
 class Counts(NamedTuple):

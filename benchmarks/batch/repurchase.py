@@ -27,7 +27,7 @@ DAYS = 30.0
 TEST = datetime(2011, 11, 9, tzinfo=UTC)
 """The last cut-off whose 30 days the file covers."""
 MISSING = 500.0
-"""Days that stand for "never" in ratios; longer than the period of the file."""
+"""Days that represent "never" in ratios; longer than the period of the file."""
 RECENT = (14, 30, 60, 90, 180)
 """Days back over which purchases are counted."""
 HOME = "United Kingdom"

@@ -18,7 +18,7 @@ SHORTEST = {
     "AIRFLOW__API__SECRET_KEY": 32,
 }
 PASSWORDS = {"admin": "AIRFLOW_PASSWORD", "viewer": "AIRFLOW_VIEWER_PASSWORD"}
-"""User -> the variable that holds the password."""
+"""User -> environment variable of the password."""
 
 
 def write_passwords(environment: Mapping[str, str]) -> None:

@@ -15,7 +15,7 @@ from include.contracts.errors import TransientError
 from include.contracts.topics import MAX_MESSAGE_BYTES
 
 ERRORS = (KafkaError, OSError)
-"""What the client raises; a socket's errors reach its caller."""
+"""Errors of the client; it does not wrap errors of its socket."""
 
 
 def create_consumer(

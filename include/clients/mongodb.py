@@ -28,7 +28,7 @@ BUSY_CODES = frozenset({50, 91, 189, 262, 10_107, 11_600, 11_602, 13_435, 13_436
 https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
 """
 CURSOR_LOST_CODES = frozenset({43, 175, 237})
-"""CursorNotFound, QueryPlanKilled, CursorKilled: the query must be run again from its start."""
+"""CursorNotFound, QueryPlanKilled, CursorKilled: restart the query from the beginning."""
 
 
 def connect(

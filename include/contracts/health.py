@@ -14,7 +14,7 @@ ELASTICSEARCH_STATUS = "yellow"
 FLINK_PATH = "/overview"
 AIRFLOW_PATH = "/api/v2/monitor/health"
 MLFLOW_PATH = "/api/2.0/mlflow/experiments/get-by-name?experiment_name=Default"
-"""Needs the login and the database."""
+"""A request that requires the login and the database."""
 REDIS_MODULE = "bf"
 
 COMPOSE_COMMANDS: dict[str, str] = {

@@ -61,7 +61,7 @@ class BatchProcessor:
     pseudonym: Callable[[str], str]
     remember: StateStore
     oversize: Set[tuple[int, int]] = frozenset()
-    """Origins (partition, offset) of records whose output the broker refused for its size."""
+    """Origins (partition, offset) of records whose output exceeded the broker's size limit."""
 
     def decide(self, polled: Sequence[Sequence[Record]]) -> list[Output]:
         """Return the outputs of records grouped by partition, each group in offset order."""

@@ -30,7 +30,7 @@ end
 if owner == ARGV[1] then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 return owner
 """
-"""Take a free lease or extend its own; returns its owner, whoever that is."""
+"""Take a free lease or extend the own one; return the owner."""
 DROP = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
 
 

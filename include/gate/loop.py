@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 BEAT_S = 1.0
 HANG_LIMIT_S = TRANSACTION_LIMIT_S + 5.0
-"""Every call of a commit has a limit of its own; a commit that outlives them all hangs in the client."""
+"""Every call of a commit has its own limit; a commit that exceeds their sum hangs in the client."""
 
 
 class Source(Protocol):

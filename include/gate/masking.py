@@ -12,7 +12,7 @@ from include.contracts.session import MAX_LABEL_LENGTH, MAX_TEXT_LENGTH
 
 EMAIL, NUMBER = "[email]", "[number]"
 MIN_DIGITS = 7
-"""Digits of a number that is masked: the shortest local phone numbers have seven."""
+"""Minimum digits of a masked number, because the shortest local phone numbers have seven."""
 
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
@@ -27,7 +27,7 @@ _EMAIL = re.compile(rf"(?<!{_NAME}){_NAME}*+(?:[{_AT}][^\s{_AT},;<>()]++)++")
 _SPACED_EMAIL = re.compile(rf"(?<!{_NAME}){_NAME}++\s{{0,3}}+[{_AT}]\s{{1,3}}+{_NAME}*\.[^\W\d_]{{2,}}+")
 _SPACED_SIGN = re.compile(rf"(?<!{_NAME}){_NAME}++\s{{1,3}}+[{_AT}]{_NAME}*\.[^\W\d_]{{2,}}+")
 SEPARATORS = r"\s\-_./()\u00b7\u2010-\u2015\u2022\u2027\u2212\u2219\u22c5\u2800\u30fb\u0300-\u036f\u20d0-\u20ff"
-"""Spaces, dashes, dots and combining marks, as the inside of a character class."""
+"""Spaces, dashes, dots and combining marks, as the content of a character class."""
 # One to three separators may divide the groups of a card or phone number; \d matches the digits of every script.
 _NUMBER = re.compile(rf"\+?\d(?:[{SEPARATORS}]{{0,3}}+\d){{{MIN_DIGITS - 1},}}+")
 _URL_END = re.compile(r"[?#]")

@@ -20,9 +20,9 @@ class Oversize:
 
     def __init__(self) -> None:
         self.origins: set[tuple[int, int]] = set()
-        """Records that become verdicts."""
+        """Origins of records to reject."""
         self.single = False
-        """Whether to send one record a request."""
+        """Whether to send one record per request."""
         self._until: dict[int, int] = {}
         self._topic_id = ""
 

@@ -76,13 +76,13 @@ class GateParts:
     lease: Lease
     gaps: Gaps
     open_sink: Callable[[bool], TransactionSink]
-    """Takes whether to send one record a request."""
+    """Argument: whether to send one record per request."""
     open_source: Callable[[str], RecordSource]
     """Takes the topic's id."""
     open_state: Callable[[str], ClosableState]
     """Takes the topic's id."""
     store_key_check: Callable[[], object] = lambda: None
-    """Stores the check value of the pseudonym key, for those who write block lists."""
+    """Stores the check value of the pseudonym key, for the commands that change the block list."""
     clock: Clock = time.monotonic
 
 

@@ -10,7 +10,7 @@ PSEUDONYM_HEX = 32
 CHECK_TEXT = "\0pseudonym key"
 V4_PREFIX, V6_PREFIX = 24, 48
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-"""Addresses that hold an IPv4 address in their last 32 bits (RFC 6052)."""
+"""Addresses with an IPv4 address in their last 32 bits (RFC 6052)."""
 
 
 def pseudonymizer(key: bytes) -> Callable[[str], str]:

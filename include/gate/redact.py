@@ -23,14 +23,14 @@ READABLE_KEYS = frozenset(
         *("type", "os", "browser", "country", "state", "product_id", "category"),
     }
 )
-"""Keys whose texts are shown. Any other text is replaced by its length: an unknown key may hold a name."""
+"""Keys whose texts are shown. Any other text is replaced by its length, because an unknown key may contain a name."""
 TOKEN_KEYS = frozenset({"started_at", "referrer", "last_action", "payment", "type", "product_id", "category"})
-"""Of these, keys whose texts are shown only where they are one word."""
+"""Of these, keys whose texts are shown only if they are one word."""
 READABLE_NUMBERS = frozenset({"v", "duration_s", "page_views", "clicks", "price", "seconds", "amount"})
 """Keys whose numbers are shown, up to MAX_NUMBER and with two decimals at most."""
 MAX_NUMBER = 1_000_000
 GROUPS = frozenset({"device", "location", "views", "purchase", "user"})
-"""Keys whose own keys are known. What lies in any other key is masked."""
+"""Keys with known nested keys. The values of any other key are masked."""
 _KNOWN_KEYS = frozenset(
     field.name
     for record in (Session, User, Device, Location, View, Purchase)

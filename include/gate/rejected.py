@@ -21,7 +21,7 @@ from include.gate.redact import decode_object, redact_identifier, redact_text
 from include.gate.rejected_consumer import open_consumer, read_bounds
 
 FIRST_WINDOW, MAX_WINDOW, WINDOW_GROWTH = 200, 100_000, 16
-"""Offsets of one partition that are read at once."""
+"""Number of offsets of one partition that one window reads."""
 TIMEOUT_S = 10.0
 POLL_S = 0.25
 POLL_RECORDS = 2_000
@@ -149,7 +149,7 @@ class _Search:
     query: Query
     deadline: float
     bounds: dict[int, tuple[int, int]]
-    """Partition -> its oldest offset and the offset behind its newest, as far as `since` allows."""
+    """Partition -> its oldest offset and the offset after its newest, limited by `since`."""
     records: list[RejectedRecord] = field(default_factory=list)
     scanned: int = 0
     complete: bool = True

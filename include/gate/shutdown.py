@@ -10,7 +10,7 @@ log = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 DRAIN_LIMIT_S = 8.0
-"""supervisord and Docker kill after ten seconds."""
+"""Below the ten seconds after which supervisord and Docker kill the process."""
 FORCED_EXIT = 70
 
 

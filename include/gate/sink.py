@@ -25,14 +25,14 @@ log = logging.getLogger(__name__)
 
 TRANSACTION_TIMEOUT_S = 30.0
 TRANSACTION_LIMIT_S = 20.0
-"""From begin to the end of the commit."""
+"""From the begin of a transaction to the end of its commit."""
 BEGIN_LIMIT_S = 5.0
 COMMIT_TIMEOUT_S = 8.0
 INIT_TIMEOUT_S = 10.0
 DELIVERY_TIMEOUT_MS = 15_000
 SLICE_S = 0.25
 NO_RETRY_MS = 120_000
-"""librdkafka resends an EndTxn whose connection was lost after this backoff; the gate is long gone by then."""
+"""Backoff before librdkafka resends an EndTxn after a lost connection; the sink is discarded long before."""
 BATCH_BYTES = 1024 * 1024
 QUEUE_MESSAGES = 200_000
 QUEUE_KBYTES = 512 * 1024

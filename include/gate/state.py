@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 BLOOM_ERROR = 0.001
 CLAIM_MIN_GRACE_S = 3_600
-"""Shortest time a claim outlives its window: a batch that Kafka's absence held back must find its verdicts."""
+"""Minimum retention of a claim beyond its window: a batch delayed by a Kafka outage must find its verdicts."""
 
 RATE_TTL_S = 2 * 3_600
 DAY_TTL_S = 90 * 86_400

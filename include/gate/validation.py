@@ -29,7 +29,7 @@ _DAY_S = 86_400
 FIELD_NAMES = frozenset(
     name for record in (Session, User, Device, Location, View, Purchase) for name in record.__struct_fields__
 )
-"""The names of the contract, which a detail may repeat."""
+"""Names of the contract, which a detail may contain."""
 
 _typed = msgspec.json.Decoder(Session)
 _untyped = msgspec.json.Decoder()

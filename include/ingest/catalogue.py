@@ -45,4 +45,4 @@ RELATED_PRODUCTS: tuple[tuple[int, ...], ...] = (
     (9,),
     (8,),
 )
-"""For each product, by index, those that visitors look at next."""
+"""Product index -> products that visitors view next."""

@@ -17,7 +17,7 @@ POST_OUTCOME_FIELDS: tuple[str, ...] = (
     *("purchase.made", "purchase.amount", "purchase.payment"),
     *("last_action", "exit_page"),
 )
-"""Fields that follow from the outcome; a model that reads one of these leaks the label."""
+"""Fields that follow the outcome; a model that reads one of them has a leak."""
 
 BUCKET_WIDTH = 0.02
 MAX_BUCKET = 450

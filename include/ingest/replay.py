@@ -136,9 +136,7 @@ def _detect_format(path: Path, first: Line) -> str:
     for name, matches in FORMAT_MATCHERS.items():
         if first.text is not None and matches(first.text):
             return name
-    raise SourceFormatError(
-        f"{path} is not in a supported format", f"use {', '.join(READERS)}, plain or gzip"
-    )
+    raise SourceFormatError(f"{path} is not in a supported format", f"use {', '.join(READERS)}, plain or gzip")
 
 
 class _VerdictPredictor:

@@ -109,7 +109,7 @@ TEMPLATES: dict[Sentiment, tuple[str, ...]] = {
     )
     for sentiment, (openings, middles, closings) in _PARTS.items()
 }
-"""Every text of each sentiment, with `{item}` for the article; some are of several lines."""
+"""Every text of each sentiment, with `{item}` for the product; some have several lines."""
 
 
 def write_review(sentiment: Sentiment, item: str, rand: Callable[[], float]) -> str:

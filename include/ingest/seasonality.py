@@ -31,7 +31,7 @@ LOCAL_HABITS: tuple[tuple[float, ...], ...] = (
     _habit(0.15, (range(17, 23), 1.0), (range(9, 17), 0.4)),
     _habit(0.08, (range(21, 24), 1.0), (range(2), 1.0), (range(11, 21), 0.3)),
 )
-"""How likely a person of each habit (early, office, evening, night) is to shop at a local hour."""
+"""Relative probability of a visit by local hour, for each habit (early, office, evening, night)."""
 
 
 class Slice(NamedTuple):

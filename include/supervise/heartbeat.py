@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 TIMEOUT_S = 5.0
 REQUEST_TIMEOUT_S = 10.0
-"""Of the whole request."""
+"""Limit of the whole request."""
 
 
 def send_heartbeat(settings: Settings) -> bool:

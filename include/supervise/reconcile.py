@@ -17,7 +17,7 @@ ADMITTED = "admitted"
 IN_MONGODB = "in MongoDB"
 KPI_INDEX = "kpi_minute"
 BY_SESSION = ("session_summary", "product_details", "product_sentiment")
-"""Indices whose documents carry the time of arrival, so that they are compared by hour."""
+"""Indices whose documents have the time of arrival, so they are compared by hour."""
 
 ReconciledStage = Literal["gate", "stream", "archive"]
 State = Literal["balanced", "pending", "difference", "unverifiable"]

@@ -11,7 +11,7 @@ from include.contracts.settings import RedisSettings
 from include.supervise.decision_log import DecisionLog, DecisionRecord
 
 TERMINAL = frozenset({"stream.start_failed", "stream.restart_limit_reached", "stream.restore_unknown"})
-"""Alerts after which the supervisor does not start the stream without a person."""
+"""Alerts after which the supervisor does not start the stream without an operator."""
 AIRFLOW_INTERVAL_S = 5.0
 
 

@@ -17,7 +17,7 @@ HISTORY_S, HISTORY_PER_S = 15.0, 1_700.0
 INDEX_S, INDEXED_PER_S = 5.0, 1_500.0
 NIGHT_S, LEARNED_PER_S = 90.0, 470.0
 BYTES_A_SESSION = 400.0
-"""Of a log; a guess like all the others here."""
+"""Average size of a session in a log; an estimate."""
 
 
 def synthetic(config: DemoConfig, *, running: bool = False) -> tuple[Step, ...]:

@@ -48,7 +48,7 @@ class Steps:
         self._index = -1
         self._began = self._started = clock()
         self.durations: dict[str, float] = {}
-        """Seconds of each step that is over, by its key."""
+        """Seconds of each completed step, by its key."""
 
     def __call__(self, line: str) -> None:
         """Report a line of the current step."""

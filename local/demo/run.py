@@ -45,7 +45,7 @@ SERVERS_DEADLINE_S = 360.0
 START_DEADLINE_S = 240.0
 RUN_DEADLINE_S = 300.0
 CATCH_UP_TRIES = 2
-"""Where documents were deleted, archive and index never agree."""
+"""Limited, because after a deletion of documents archive and index never agree."""
 INGEST, ARCHIVE, SUPERVISE = "ingest_synthetic", "archive_sessions", "supervise_stream"
 
 ENVIRONMENTS: tuple[Environment, ...] = ("flink", "airflow", "ml")

@@ -20,7 +20,7 @@ from local.servers import mlflow
 
 REJECTED = "rejected: "
 COMMON = 3
-"""Reasons that are named."""
+"""Number of reject reasons in the summary."""
 
 
 def render_summary(

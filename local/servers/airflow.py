@@ -28,7 +28,7 @@ from local.servers.flink import data_dir
 NAME = "airflow-"
 USER = "admin"
 VIEWER = "viewer"
-"""A login that can only look."""
+"""The read-only login."""
 KEYS_FILE = "airflow.keys"
 PASSWORDS_FILE = "airflow.passwords"
 CONFIG_FILE = "airflow.cfg"
@@ -44,7 +44,7 @@ COMPONENTS: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
     ("airflow-dag-processor", "Airflow's DAG processor", ("dag-processor",), "dag_processor"),
     ("airflow-triggerer", "Airflow's triggerer", ("triggerer", "--skip-serve-logs"), "triggerer"),
 )
-"""Name, title, arguments of `airflow`, and the part of its health that tells whether it works."""
+"""Name, title, arguments of `airflow`, and the component in its health response."""
 
 
 class Keys(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,7 +20,7 @@ NAME = "gate-"
 KEY_FILE = "pseudonym.key"
 KEY_BYTES = 32
 HEARTBEAT_MAX_AGE_S = 10.0
-"""Less than `gate_heartbeat_timeout_s`, because those of a process that has just ended are no sign of a new one."""
+"""Less than `gate_heartbeat_timeout_s`, because the last heartbeat of an ended process is no proof of a new one."""
 PROBE_TIMEOUT_S = 3.0
 RETRY = Retry(ExponentialWithJitterBackoff(base=0.01, cap=1.0), 10)
 

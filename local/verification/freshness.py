@@ -35,9 +35,9 @@ class FreshnessProbe:
         self._admitted_count = 0
         self._sampled_ids: set[str] = set()
         self.waiting: dict[str, float] = {}
-        """Produced and not yet found: session id -> when it was produced, Unix seconds."""
+        """Sessions not searchable yet: session id -> time of production, Unix s."""
         self.delays: dict[str, tuple[float, float]] = {}
-        """Found: session id -> when it was produced, Unix seconds, and the seconds until it was found."""
+        """Searchable sessions: session id -> time of production, Unix s, and seconds until searchable."""
         self._lock = threading.Lock()
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="freshness", daemon=True)

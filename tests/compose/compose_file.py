@@ -21,7 +21,7 @@ KEYS = (f"{PREFIX}GATE_PSEUDONYM_KEY", f"{PREFIX}BATCH_NOISE_KEY")
 SECRETS = dict.fromkeys((*CONTAINER_SECRETS, *KEYS), "s" * 32)
 ONE_SHOT = {"prepare", "dashboards", "airflow-init", "shop"}
 AIRFLOW = [component[0] for component in COMPONENTS]
-"""The services that are Airflow for good; `airflow-init` runs before them."""
+"""The permanent services of Airflow; `airflow-init` runs before them."""
 OFFICIAL = {
     "kafka": "apache/kafka:4.3.1",
     "redis": "redis:8.2.9",
@@ -40,7 +40,7 @@ PORTS = {
     "kibana": 5601,
 }
 VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?::(?P<kind>[-?])(?P<rest>[^}]*))?\}")
-"""The three forms this file uses: ${NAME}, ${NAME:-default}, ${NAME:?message}."""
+"""The three supported forms: ${NAME}, ${NAME:-default}, ${NAME:?message}."""
 IMAGE = re.compile(r"[a-z0-9./-]+:(?P<tag>[\w.-]+)")
 
 

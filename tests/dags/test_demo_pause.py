@@ -21,7 +21,7 @@ from local.stack import Stack
 from tests.polling import eventually
 
 LOCKED_S = 6.0
-"""Longer than the 5 s for which SQLite's driver waits by itself."""
+"""Longer than the timeout of SQLite's driver, 5 s."""
 DEMO = """
 import os, signal, time
 from include.contracts.settings import Settings

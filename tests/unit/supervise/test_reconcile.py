@@ -28,7 +28,7 @@ FEW = {
         "1": Rows(session_summary=77, product_details=192, product_sentiment=29),
     }
 }
-"""Partition 0 has three sessions of the hour, however many offsets wait in it."""
+"""Partition 0 has three sessions of the hour, independent of its lag."""
 
 
 def evidence(**changes: Any) -> Evidence:
