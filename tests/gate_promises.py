@@ -56,7 +56,7 @@ def assert_consistent(kafka: GateKafka, before: dict[int, int]) -> None:
 class GatePromises:
     """Base class; pytest collects the classes that inherit it."""
 
-    def test_each_record_has_exactly_one_output(self, kafka: GateKafka) -> None:
+    def test_record_has_exactly_one_output(self, kafka: GateKafka) -> None:
         expected = produce_mixture(kafka)
         run_gate(kafka)
         assert sorted(kafka.outputs()) == sorted(expected)
@@ -78,7 +78,7 @@ class GatePromises:
         assert sorted(kafka.outputs()) == sorted(expected)
 
     @pytest.mark.parametrize("step", ["after flush", "after send_offsets_to_transaction", "before commit_transaction"])
-    def test_nothing_is_visible_before_the_commit(self, kafka: GateKafka, step: str) -> None:
+    def test_outputs_are_invisible_before_the_commit(self, kafka: GateKafka, step: str) -> None:
         before = kafka.committed()
         produce_mixture(kafka)
         seen: list[object] = []

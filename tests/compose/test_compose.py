@@ -31,7 +31,7 @@ FLINK = flink_config()
 each_service = pytest.mark.parametrize("name", SERVICES)
 
 
-def test_the_services_are_those_of_the_local_stack_and_what_only_images_have() -> None:
+def test_services_match_the_local_stack_plus_image_only_ones() -> None:
     local = {"kafka", "redis", "elasticsearch", "flink-jobmanager", "flink-taskmanager", "gate-0", *AIRFLOW}
     assert set(SERVICES) == local | ONE_SHOT | {"kibana", "gate-1", "mlflow", "mongo", "postgres"}
     profiles = {name: service["profiles"] for name, service in SERVICES.items() if "profiles" in service}
@@ -39,7 +39,7 @@ def test_the_services_are_those_of_the_local_stack_and_what_only_images_have() -
 
 
 @each_service
-def test_every_setting_is_known_and_in_bounds(name: str) -> None:
+def test_settings_of_all_services_are_valid(name: str) -> None:
     settings_of(name)
 
 
@@ -71,7 +71,7 @@ def test_addresses_name_services_and_their_ports() -> None:
     assert FLINK["rest.address"] == FLINK["jobmanager.rpc.address"] == "flink-jobmanager"
 
 
-def test_the_dashboards_are_brought_to_kibana_once_it_answers_and_every_day() -> None:
+def test_dashboards_are_imported_when_kibana_responds_and_daily() -> None:
     for name in ("dashboards", *AIRFLOW):
         assert settings_of(name).kibana.url == "http://kibana:5601"
     # The import waits for Kibana itself; with a health condition here, a slow Kibana would block Airflow's start.
@@ -95,7 +95,7 @@ def test_elasticsearch_kibana_and_the_local_stack_have_one_version() -> None:
 
 
 @pytest.mark.parametrize("dockerfile", sorted(path.name for path in DOCKER.glob("*.Dockerfile")))
-def test_own_images_are_pinned_hashed_and_without_root(dockerfile: str) -> None:
+def test_project_images_are_pinned_hashed_and_rootless(dockerfile: str) -> None:
     text = (DOCKER / dockerfile).read_text()
     stages = re.findall(r"^FROM (\S+)", text, re.MULTILINE)
     for stage in stages:
@@ -110,7 +110,7 @@ def test_own_images_are_pinned_hashed_and_without_root(dockerfile: str) -> None:
             assert (PROJECT / source).exists(), source
 
 
-def test_own_images_have_the_versions_of_the_locks() -> None:
+def test_project_images_have_the_versions_of_the_locks() -> None:
     version = re.search(r"^apache-flink==(\S+)", (PROJECT / "requirements/flink.txt").read_text(), re.MULTILINE)
     assert version
     assert "pipeline.jars" not in FLINK, "a job submitted over REST gets it overwritten"
@@ -129,7 +129,7 @@ def test_own_images_have_the_versions_of_the_locks() -> None:
 
 
 @each_service
-def test_every_service_has_a_health_check_or_runs_once(name: str) -> None:
+def test_services_have_a_health_check_or_are_one_shot(name: str) -> None:
     service = SERVICES[name]
     if name in ONE_SHOT:
         assert "healthcheck" not in service
@@ -150,7 +150,7 @@ def test_dependants_wait_until_what_they_need_works(name: str) -> None:
         assert needed in SERVICES
 
 
-def test_nothing_starts_before_its_servers() -> None:
+def test_services_start_after_their_servers() -> None:
     def all_needed(name: str) -> set[str]:
         needed = set(SERVICES[name].get("depends_on", {}))
         return needed.union(*(all_needed(other) for other in needed)) if needed else needed
@@ -168,7 +168,7 @@ def test_nothing_starts_before_its_servers() -> None:
 
 
 @each_service
-def test_every_service_is_limited_and_without_privileges(name: str) -> None:
+def test_services_have_limits_and_no_privileges(name: str) -> None:
     service = SERVICES[name]
     limits = service["deploy"]["resources"]["limits"]
     assert float(limits["cpus"]) > 0
@@ -185,7 +185,7 @@ def test_published_ports_listen_on_loopback(name: str) -> None:
     assert [int(text.split(":")[1]) for text in published] == ([PORTS[name]] if name in PORTS else [])
 
 
-def test_the_gate_processes_have_names_of_their_own() -> None:
+def test_gate_processes_have_distinct_names() -> None:
     indices = [SERVICES[name]["command"][-2:] for name in ("gate-0", "gate-1")]
     assert indices == [["--index", "0"], ["--index", "1"]]
 
@@ -211,12 +211,12 @@ def test_commands_name_modules_and_files_that_exist() -> None:
                 assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), word
 
 
-def test_every_named_volume_is_declared_and_used() -> None:
+def test_named_volumes_are_declared_and_used() -> None:
     used = {volume.split(":")[0] for service in SERVICES.values() for volume in service.get("volumes", [])}
     assert used == set(COMPOSE["volumes"])
 
 
-def test_own_images_copy_all_that_their_programs_import() -> None:
+def test_project_images_copy_all_imports_of_their_programs() -> None:
     allowed = "include.contracts"  # all modules of include in the Flink image
     for path in (PROJECT / "flink").glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):

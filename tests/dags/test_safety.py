@@ -19,12 +19,12 @@ def runs(settings: Settings) -> bool:
     return seen is not None and seen.state == "RUNNING" and not seen.idle_tasks and bool(seen.checkpoints)
 
 
-def test_no_process_of_the_platform_listens_beyond_loopback(settings: Settings, platform: Stack) -> None:
+def test_platform_processes_listen_on_loopback_only(settings: Settings, platform: Stack) -> None:
     eventually(lambda: runs(settings), within_s=180)
 
     assert listening_programs(platform.layout) >= {"airflow-api", *SERVERS}
     assert sockets_beyond_loopback(platform.layout) == []
 
 
-def test_no_file_of_the_platform_is_open_to_other_users(platform: Stack) -> None:
+def test_platform_files_are_private(platform: Stack) -> None:
     assert paths_of_others(platform.layout) == []

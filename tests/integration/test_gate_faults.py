@@ -188,7 +188,7 @@ def test_recreated_topic_under_running_gate_is_read_from_its_beginning(stack: St
 
 
 @pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
-def test_compressed_bombs_become_verdicts(stack: Stack, codec: str) -> None:
+def test_compressed_oversize_records_get_verdicts(stack: Stack, codec: str) -> None:
     settings, reader = stack.settings, Reader(stack.settings)
     bombs = [b"x" * 5_000_000, b"y" * 9_000_000]
     for bomb in bombs:
@@ -203,7 +203,7 @@ def test_compressed_bombs_become_verdicts(stack: Stack, codec: str) -> None:
     ]
 
 
-def test_odd_batches_keys_headers_and_clocks_become_verdicts(stack: Stack) -> None:
+def test_unusual_batches_keys_headers_and_clocks_get_verdicts(stack: Stack) -> None:
     settings, reader = stack.settings, Reader(stack.settings)
     tiny = 10_000
     produce(settings, [b"{}"] * tiny, config={"batch.num.messages": tiny, "linger.ms": 500})
@@ -222,7 +222,7 @@ def test_odd_batches_keys_headers_and_clocks_become_verdicts(stack: Stack) -> No
     assert [result["key_length"] for _, result in reader.rejected() if "key_length" in result] == ["3000000"]
 
 
-def test_second_gate_on_one_index_is_refused_and_first_goes_on(stack: Stack) -> None:
+def test_second_gate_on_one_index_is_refused_and_first_continues(stack: Stack) -> None:
     settings, reader = stack.settings, Reader(stack.settings)
     with gate(settings) as first:
         produce(settings, [session("before the second")])
@@ -236,7 +236,7 @@ def test_second_gate_on_one_index_is_refused_and_first_goes_on(stack: Stack) -> 
         assert first.poll() is None
 
 
-def test_fenced_gate_with_its_lease_goes_on(stack: Stack) -> None:
+def test_fenced_gate_with_its_lease_continues(stack: Stack) -> None:
     settings, reader = stack.settings, Reader(stack.settings)
     with gate(settings) as process:
         produce(settings, [session("before the fence")])
@@ -288,7 +288,7 @@ def test_sink_with_undelivered_record_commits_no_offsets(stack: Stack) -> None:
         group.close()
 
 
-def test_output_that_the_broker_refuses_becomes_a_verdict(stack: Stack) -> None:
+def test_output_refused_by_the_broker_becomes_a_rejection(stack: Stack) -> None:
     settings, reader = stack.settings, Reader(stack.settings)
     reviews = [
         {

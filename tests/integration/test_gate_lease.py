@@ -78,7 +78,7 @@ class _Hurried(redis.Redis):
         return result
 
 
-def test_release_while_the_lease_changes_hands_leaves_the_new_owner_alone(client: "redis.Redis") -> None:
+def test_release_during_owner_change_keeps_the_new_owner(client: "redis.Redis") -> None:
     hurried = _Hurried(connection_pool=client.connection_pool)
     lease = IndexLease(hurried, INDEX, ShutdownSignal())
     lease.acquire()
@@ -89,7 +89,7 @@ def test_release_while_the_lease_changes_hands_leaves_the_new_owner_alone(client
     assert_untouched(client)
 
 
-def test_acquire_of_dead_owners_lease_takes_it_and_nobody_elses(client: "redis.Redis") -> None:
+def test_acquire_takes_the_lease_of_a_dead_owner_only(client: "redis.Redis") -> None:
     hurried = _Hurried(connection_pool=client.connection_pool)
     client.set(KEY, f"{socket.gethostname()}:{NO_PROCESS}:dead", px=OTHER_TTL_MS)
     IndexLease(hurried, INDEX, ShutdownSignal()).acquire()
@@ -97,7 +97,7 @@ def test_acquire_of_dead_owners_lease_takes_it_and_nobody_elses(client: "redis.R
     assert 0 < client.pttl(KEY) <= TTL_MS
 
 
-def test_gate_whose_lease_was_lost_ends_and_leaves_its_successor_alone(stack: Stack) -> None:
+def test_gate_with_lost_lease_ends_and_keeps_its_successor(stack: Stack) -> None:
     settings, reader = stack.settings, Reader(stack.settings)
     now = datetime.now(UTC).isoformat()
 

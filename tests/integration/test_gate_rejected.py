@@ -74,7 +74,7 @@ def ids(records: list[RejectedRecord]) -> list[str]:
     return [record.session_id for record in records]
 
 
-def test_session_behind_many_windows_is_found_once_with_its_origin(rejected: Settings) -> None:
+def test_search_over_many_windows_returns_session_once_with_origin(rejected: Settings) -> None:
     result = find_rejected(rejected.kafka, Query(session_id="s-oldest"))
     (record,) = result.records
     own = partition_of("u-own", rejected.kafka.partitions)
@@ -128,11 +128,11 @@ def test_since_leaves_out_what_is_older(rejected: Settings) -> None:
     assert find_rejected(rejected.kafka, Query(session_id="s-oldest", since=datetime(1970, 1, 1, tzinfo=UTC))).records
 
 
-def test_time_limit_ends_the_search_and_says_so(rejected: Settings) -> None:
+def test_search_at_time_limit_is_incomplete(rejected: Settings) -> None:
     assert not find_rejected(rejected.kafka, Query(session_id="s-oldest"), timeout_s=0.0).complete
 
 
-def test_without_kafka_the_error_names_the_remedy(rejected: Settings) -> None:
+def test_search_without_kafka_raises_with_remedy(rejected: Settings) -> None:
     with pytest.raises(TransientError, match=r"is unavailable .*: see that it runs"):
         find_rejected(rejected.replace(kafka={"bootstrap_servers": "127.0.0.1:9"}).kafka, Query())
 
@@ -159,7 +159,7 @@ def test_command_prints_the_record_without_personal_data(rejected: Settings, run
     assert not [text for text in PERSONAL if text in printed]
 
 
-def test_block_list_says_what_a_change_did_and_is_listed(rejected: Settings, run: Callable[..., str]) -> None:
+def test_block_reports_the_change_and_list_shows_it(rejected: Settings, run: Callable[..., str]) -> None:
     steps = [
         ("blocked network 198.51.100.0/24", "block", "--network", "198.51.100.9"),
         ("network 198.51.100.0/24 was already blocked: nothing changed", "block", "--network", "198.51.100.0/24"),

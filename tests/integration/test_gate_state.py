@@ -77,7 +77,7 @@ class Gatekeeper:
             return read_stats(client, self.settings, now=NOW_MS / 1000)
 
 
-def test_a_user_is_new_once(limited: Settings) -> None:
+def test_user_is_new_once(limited: Settings) -> None:
     ask = Gatekeeper(limited)
     assert ask(row(0, "a"), row(1, "b"), row(2, "c", "bob")) == "nkn"
     assert ask(row(3, "d")) == "k"
@@ -86,14 +86,14 @@ def test_a_user_is_new_once(limited: Settings) -> None:
     assert (report.users_unique, report.bloom_items, report.claims) == (2, 2, 4)
 
 
-def test_a_second_claim_is_a_duplicate_within_and_across_batches(limited: Settings) -> None:
+def test_second_claim_is_a_duplicate_within_and_across_batches(limited: Settings) -> None:
     ask = Gatekeeper(limited)
     assert ask(row(0, "a"), row(1, "a")) == "nD"
     assert ask(row(2, "a", "bob")) == "D"
     assert ask.report().verdicts == {"valid": 1, "duplicate": 2}
 
 
-def test_a_redelivered_batch_gets_its_first_verdicts_and_changes_nothing(limited: Settings) -> None:
+def test_redelivered_batch_gets_its_first_verdicts_and_changes_nothing(limited: Settings) -> None:
     ask = Gatekeeper(limited)
     batch = (
         row(0, "a"),
@@ -126,7 +126,7 @@ def test_a_redelivered_batch_gets_its_first_verdicts_and_changes_nothing(limited
     assert after.users_unique == before.users_unique + 1
 
 
-def test_a_topic_made_anew_starts_over_with_its_offsets(limited: Settings) -> None:
+def test_recreated_topic_restarts_its_offsets(limited: Settings) -> None:
     assert Gatekeeper(limited)(row(0, "a"), row(1, "b")) == "nk"
     again = Gatekeeper(limited, topic="t-2")
     # the same ids at the same offsets of another topic are duplicates, not redeliveries; new ids are counted
@@ -152,7 +152,7 @@ def test_claims_last_for_the_window_and_are_bounded(limited: Settings) -> None:
 
 
 @pytest.mark.parametrize("window_s", [60, 86_400, 100_003])
-def test_a_claim_is_found_from_each_sub_window_and_not_beyond_the_window(limited: Settings, window_s: int) -> None:
+def test_claim_applies_in_each_sub_window_and_not_beyond_the_window(limited: Settings, window_s: int) -> None:
     ask = Gatekeeper(limited.replace(gate={"duplicate_window_s": window_s}))
     step = redis_keys.sub_window_ms(window_s)
     assert ask(row(0, "a")) == "n"
@@ -169,7 +169,7 @@ def test_a_claim_is_found_from_each_sub_window_and_not_beyond_the_window(limited
     assert ask(row(32, "a", received_ms=beyond), row(33, "a", received_ms=beyond)) == "kD"
 
 
-def test_a_redelivered_backlog_longer_than_the_window_gets_its_first_verdicts(limited: Settings) -> None:
+def test_redelivered_backlog_longer_than_the_window_gets_its_first_verdicts(limited: Settings) -> None:
     ask = Gatekeeper(limited.replace(gate={"duplicate_window_s": 60}))
     # the same id repeatedly in one batch, at times within the window and beyond it
     batch = [row(n, "abc"[n % 3], minute=n, received_ms=NOW_MS + n * 25_000) for n in range(200)]
@@ -199,7 +199,7 @@ def test_networks_are_rated_over_admissible_sessions_only(limited: Settings) -> 
 
 
 @pytest.mark.parametrize(("odd", "dead_letter"), [("device", "V"), ("referrer", "F")])
-def test_the_unknown_is_refused_to_users_not_seen_before(limited: Settings, odd: str, dead_letter: str) -> None:
+def test_unknown_device_and_referrer_of_new_users_are_rejected(limited: Settings, odd: str, dead_letter: str) -> None:
     ask = Gatekeeper(limited)
     # a rejected user is not stored
     rows = (row(0, "a", minute=1, odd=odd), row(1, "b", minute=2, odd=odd), row(2, "c"), row(3, "d", odd=odd))
@@ -281,7 +281,7 @@ def refused_calls(settings: Settings) -> int:
         return int(calls.get("rejected_calls", 0)) + int(calls.get("failed_calls", 0))
 
 
-def test_memory_with_a_full_redis_waits_and_changes_nothing(
+def test_state_with_full_redis_waits_and_changes_nothing(
     limited: Settings, memory_limit: Callable[[int | None], None]
 ) -> None:
     ask = Gatekeeper(limited)
@@ -300,7 +300,7 @@ def test_memory_with_a_full_redis_waits_and_changes_nothing(
     assert ask.report().verdicts == {"valid": 3, "impossible_pace": 1}
 
 
-def test_memory_that_fills_within_a_batch_keeps_the_whole_batch(
+def test_redis_that_fills_within_a_batch_stores_the_complete_batch(
     limited: Settings, memory_limit: Callable[[int | None], None]
 ) -> None:
     ask = Gatekeeper(limited)
@@ -318,7 +318,7 @@ def test_memory_that_fills_within_a_batch_keeps_the_whole_batch(
     assert ask(*batch) == first
 
 
-def test_a_lost_function_is_loaded_again(limited: Settings) -> None:
+def test_lost_function_is_loaded_again(limited: Settings) -> None:
     ask = Gatekeeper(limited)
     with redis.Redis.from_url(limited.redis.url.reveal()) as client:
         client.function_flush("SYNC")
@@ -344,7 +344,7 @@ def test_gates_of_two_releases_decide_side_by_side(limited: Settings) -> None:
     assert ask(row(1, "b")) == "k"
 
 
-def test_the_heartbeat_is_fresh(limited: Settings) -> None:
+def test_heartbeat_is_recent(limited: Settings) -> None:
     ask = Gatekeeper(limited)
     ask(row(0, "a"))
     ask.memory.beat([1])

@@ -101,7 +101,7 @@ def test_words_per_review_shares_the_words_of_a_session(reviews: int, words: int
     assert max_words_per_review(reviews) == words
 
 
-def test_a_session_full_of_bombs_is_scored_by_a_bounded_number_of_words(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_session_of_costly_reviews_is_scored_by_bounded_words(monkeypatch: pytest.MonkeyPatch) -> None:
     scored: list[str] = []
 
     def score(text: str) -> float:

@@ -48,7 +48,7 @@ def test_lag_with_nothing_waiting_is_0(broker: Settings, gate: KafkaProducer) ->
     assert probe_kafka(broker.kafka).stream_lag == 0
 
 
-def test_lag_behind_an_aborted_transaction_is_0(broker: Settings, gate: KafkaProducer) -> None:
+def test_lag_after_an_aborted_transaction_is_0(broker: Settings, gate: KafkaProducer) -> None:
     read_records(broker, gate, RECORDS)
     before = probe_kafka(broker.kafka).valid_end
     admit(gate, RECORDS, commit=False)

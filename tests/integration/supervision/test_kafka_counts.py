@@ -95,7 +95,7 @@ def bury(producer: KafkaProducer, index: str, identity: str | None, document: by
     producer.send(topics.DEAD, msgspec.json.encode(dead_letter))
 
 
-def test_a_new_broker_has_lags_though_no_group_has_a_coordinator(broker: Settings, producer: KafkaProducer) -> None:
+def test_lags_on_new_broker_without_coordinator_are_available(broker: Settings, producer: KafkaProducer) -> None:
     before = probe_kafka(broker.kafka)
     assert (before.raw_end, before.gate_lag, before.stream_lag) == (0, 0, 0)
     topic_partition = producer.send(topics.RAW, b"", key=b"u").get(timeout=30)

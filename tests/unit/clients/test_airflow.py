@@ -68,20 +68,20 @@ class Serve:
             airflow.server.server_close()
 
 
-def test_a_busy_database_is_asked_again(serve: Serve) -> None:
+def test_request_with_busy_database_is_retried(serve: Serve) -> None:
     airflow, api = serve(BUSY, BUSY, WELL)
     api.pause("ingest_synthetic")
     assert airflow.requests == 3
 
 
-def test_a_database_that_stays_busy_is_a_transient_error(serve: Serve) -> None:
+def test_request_with_permanently_busy_database_raises_transient_error(serve: Serve) -> None:
     airflow, api = serve(BUSY)
     with pytest.raises(DatabaseBusyError, match="PATCH /api/v2/dags/x: Airflow's database refused"):
         api.pause("x")
     assert airflow.requests == DATABASE_ATTEMPTS
 
 
-def test_a_run_is_requested_once(serve: Serve) -> None:
+def test_trigger_requests_a_run_once(serve: Serve) -> None:
     """The first request may have created the run."""
     airflow, api = serve(BUSY, WELL)
     with pytest.raises(DatabaseBusyError):
@@ -89,7 +89,7 @@ def test_a_run_is_requested_once(serve: Serve) -> None:
     assert airflow.requests == 1
 
 
-def test_another_error_is_terminal(serve: Serve) -> None:
+def test_request_with_other_error_raises_terminal_error(serve: Serve) -> None:
     airflow, api = serve(BROKEN, WELL)
     with pytest.raises(TerminalError, match="500"):
         api.dags()

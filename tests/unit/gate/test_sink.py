@@ -71,7 +71,7 @@ def test_begin_that_hangs_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> N
     assert reasons == ["a commit hangs: no begin within 0.01 s"]
 
 
-def test_begin_that_returns_leaves_the_process_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_begin_that_returns_does_not_end_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     reasons: list[str] = []
     monkeypatch.setattr(confluent_kafka, "Producer", ResendingProducer)
     monkeypatch.setattr(sink, "BEGIN_LIMIT_S", 0.2)

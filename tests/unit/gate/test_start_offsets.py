@@ -65,10 +65,10 @@ def test_start_ignores_stop_of_an_older_topic() -> None:
         (replace(GAP, kind="truncated", to_offset=5), "partition 3: the log no longer has offset 5"),
     ],
 )
-def test_description_names_the_lost_offsets(gap: OffsetGap, text: str) -> None:
+def test_gap_description_has_the_lost_offsets(gap: OffsetGap, text: str) -> None:
     assert gap.description == text
 
 
 @pytest.mark.parametrize(("position", "kind"), [(5, "expired"), (15, "truncated"), (30, "truncated")])
-def test_gap_of_refused_position_names_its_kind(position: int, kind: str) -> None:
+def test_gap_of_refused_position_has_its_kind(position: int, kind: str) -> None:
     assert gap_at(3, position, LOG, "t", 1.0).kind == kind

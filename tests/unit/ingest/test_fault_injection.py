@@ -59,7 +59,7 @@ def test_inject_fault_gives_one_reject_reason(fault: Fault) -> None:
     assert len(values) > 1 or fault is Fault.EMPTY
 
 
-def test_a_user_has_one_late_visit_a_minute_at_most() -> None:
+def test_user_has_at_most_one_late_visit_per_minute() -> None:
     what = Plan.of(
         SETTINGS,
         seed=1,

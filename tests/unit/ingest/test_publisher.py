@@ -92,7 +92,7 @@ def labelled_records(count: int, first: datetime | None = None, gap_s: float = 0
         )
 
 
-def test_all_are_sent_in_order_to_the_partition_of_their_key(producer: ScriptedProducer) -> None:
+def test_publish_sends_in_order_to_the_partition_of_the_key(producer: ScriptedProducer) -> None:
     acknowledgements: list[tuple[str, float]] = []
     report = publish(
         SETTINGS.kafka, labelled_records(1_000), on_acknowledged=lambda name, at: acknowledgements.append((name, at))

@@ -270,7 +270,7 @@ def test_online_retail_lines_of_two_invoices_may_alternate(write: Write) -> None
     assert report.expected.revenue == Decimal("15.30") * 4
 
 
-def test_online_retail_takes_the_other_way_to_write_a_date_and_any_order_of_columns(write: Write) -> None:
+def test_online_retail_accepts_both_date_formats_and_any_column_order(write: Write) -> None:
     sessions, *_ = read(write("Country,CustomerID,UnitPrice,InvoiceDate,Quantity,Description,StockCode,InvoiceNo",
                               'France,1,2.5,12/1/2010 8:26,2,"LAMP, ""OLD""",X,9'))  # fmt: skip
     assert sessions[0].started_at == datetime(2010, 12, 1, 8, 26, tzinfo=UTC)
@@ -299,7 +299,7 @@ def test_online_retail_bad_lines_are_counted_by_number(write: Write, line: str, 
     assert word in report.first_bad_lines[0].reason
 
 
-def test_an_amount_the_contract_cannot_hold_stops_at_the_last_line_that_fits(write: Write) -> None:
+def test_amount_beyond_the_contract_stops_at_the_last_valid_line(write: Write) -> None:
     huge = item(quantity="1", price="900000000")
     sessions, _, report = read(write(RETAIL, huge, huge))
     assert sessions[0].purchase.amount == 9e8
@@ -325,7 +325,7 @@ def test_replay_predicts_too_long_rejection(write: Write) -> None:
     assert report.longest_value_bytes > SETTINGS.gate.max_record_bytes
 
 
-def test_a_limit_stops_early(write: Write) -> None:
+def test_replay_with_limit_stops_early(write: Write) -> None:
     path = write(RETAIL, *(item(str(number), f"2011-01-{number:02d} 00:00:00") for number in range(1, 21)))
     sessions, _, report = read(path, limit=3)
     assert len(sessions) == report.sessions == 3
@@ -391,7 +391,7 @@ def test_replay_format_mismatch_raises(write: Write) -> None:
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[:-30], lambda data: data[:-40] + b"\x00" * 40])
-def test_a_truncated_gzip_is_readable_up_to_a_line(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+def test_truncated_gzip_is_read_up_to_a_line(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
     rows = [item(str(number), f"2011-01-01 {number % 24:02d}:00:{number % 60:02d}") for number in range(3_000)]
     path = tmp_path / "log.csv.gz"
     path.write_bytes(damage(gzip.compress("\n".join([RETAIL, *rows]).encode())))

@@ -59,7 +59,7 @@ def shown(actual: DemoResult, after: NightlyRunResult | None) -> list[str]:
     return [" ".join(line.split()) for line in console.file.getvalue().splitlines()]
 
 
-def test_one_screen_has_the_numbers_and_the_addresses() -> None:
+def test_summary_has_counts_and_addresses() -> None:
     lines = shown(outcome(), nightly_result())
     assert len(lines) <= 24
     for expected in (
@@ -93,7 +93,7 @@ def test_summary_of_replay_omits_freshness_and_nightly_run() -> None:
     assert not any(line.startswith(("fresh", "best model", "sold")) for line in lines)
 
 
-def test_the_steps_are_those_the_demo_takes() -> None:
+def test_plan_has_the_steps_of_the_demo() -> None:
     assert [step.name for step in demo_plan.synthetic(SHOW)] == [
         *("install", "servers", "stream", "history", "index", "live", "archive", "night")
     ]
@@ -108,7 +108,7 @@ def test_plan_of_running_platform_has_own_durations() -> None:
     assert sum(step.seconds for step in warm[1:3]) < sum(step.seconds for step in cold[1:3])
 
 
-def test_a_log_s_steps_depend_on_its_size(tmp_path: Path) -> None:
+def test_plan_of_replay_depends_on_the_log_size(tmp_path: Path) -> None:
     log = tmp_path / "log.csv"
     log.write_bytes(b"x" * 1_000_000)
     steps = demo_plan.replayed(log)

@@ -34,11 +34,11 @@ def append(path: Path, text: str) -> None:
     path.write_text(path.read_text() + text)
 
 
-def test_the_documentation_lacks_nothing() -> None:
+def test_documentation_has_no_gaps() -> None:
     assert complaints() == []
 
 
-def test_the_copy_lacks_nothing(copy: Path) -> None:
+def test_copy_has_no_gaps(copy: Path) -> None:
     assert complaints(copy) == []
 
 
@@ -103,13 +103,13 @@ BREAKS: dict[str, tuple[Callable[[Path], None], str]] = {
 
 
 @pytest.mark.parametrize("name", BREAKS)
-def test_each_gap_is_named(copy: Path, name: str) -> None:
+def test_gaps_are_reported(copy: Path, name: str) -> None:
     break_, complaint = BREAKS[name]
     break_(copy)
     assert complaint in complaints(copy)
 
 
-def test_a_new_metric_is_undocumented(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_new_metric_is_reported_as_undocumented(monkeypatch: pytest.MonkeyPatch) -> None:
     new = Metric("gate.moods", "gate", "gauge", "moods", "how it feels")
     monkeypatch.setattr(docs_check, "METRICS", (*METRICS, new))
     assert sum("the metric gate.moods is undocumented" in line for line in complaints()) == 2
