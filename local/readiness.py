@@ -11,7 +11,7 @@ from local.program import Program
 
 PAUSE_S = 0.25
 TAIL_BYTES = 16_384
-LONGEST_REASON = 200
+MAX_REASON_CHARACTERS = 200
 GIVEN_UP = "FATAL"
 STARTS = 3
 REASON_LINES = 40
@@ -41,7 +41,7 @@ def wait_until_ready(
         for name, program in list(waiting.items()):
             info = existing.get(name, {})
             pids[name] |= {info.get("pid") or 0} - {0}
-            missing[name] = _ask(program)
+            missing[name] = _probe(program)
             if not missing[name]:
                 del waiting[name]
                 on_progress(f"{program.title} is ready after {time.monotonic() - started:.1f} s")
@@ -56,12 +56,12 @@ def wait_until_ready(
             time.sleep(PAUSE_S)
 
 
-def _ask(program: Program) -> str:
+def _probe(program: Program) -> str:
     """Return what is missing; empty if the program is ready. Every error of a client means that it is not ready."""
     try:
         return program.probe() or ""
     except Exception as error:
-        return " ".join(str(error).split())[:LONGEST_REASON] or type(error).__name__
+        return " ".join(str(error).split())[:MAX_REASON_CHARACTERS] or type(error).__name__
 
 
 def _not_ready(program: Program, reason: str, log: Path) -> NotReadyError:
@@ -82,5 +82,5 @@ def last_error_line(log: Path) -> str:
     ]
     for reason in REASONS:
         if result := [line for line in messages if reason.search(line)]:
-            return result[-1][:LONGEST_REASON]
-    return messages[-1][:LONGEST_REASON] if messages else "-"
+            return result[-1][:MAX_REASON_CHARACTERS]
+    return messages[-1][:MAX_REASON_CHARACTERS] if messages else "-"

@@ -64,21 +64,21 @@ def _dags(path: Path) -> list[Dag]:
 
 
 def _dag(call: ast.Call, does: str, constants: Mapping[str, object]) -> Dag:
-    given = {keyword.arg: keyword.value for keyword in call.keywords}
+    arguments = {keyword.arg: keyword.value for keyword in call.keywords}
 
     def text(name: str) -> str:
-        value = given.get(name)
+        value = arguments.get(name)
         existing = constants.get(value.id) if isinstance(value, ast.Name) else _constant(value)
         return str(existing or "")
 
-    tags = given.get("tags")
-    paused = given.get("is_paused_upon_creation")
-    params = given.get("params")
+    tags = arguments.get("tags")
+    paused = arguments.get("is_paused_upon_creation")
+    params = arguments.get("params")
     return Dag(
         name=str(_constant(call.args[0])),
         does=does,
         stage=", ".join(str(_constant(tag)) for tag in tags.elts) if isinstance(tags, ast.List) else "",
-        schedule=_schedule(given.get("schedule")),
+        schedule=_schedule(arguments.get("schedule")),
         paused=bool(_constant(paused)),
         document=text("doc_md").strip(),
         parameters=tuple(_parameters(params)) if isinstance(params, ast.Dict) else (),

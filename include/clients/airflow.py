@@ -57,15 +57,15 @@ class AirflowApi:
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
         """Start a manual run with these params; return its id. A run of a paused DAG waits until it is unpaused."""
         body = {"logical_date": None, "conf": dict(conf or {})}
-        return str(self._ask("POST", f"/api/v2/dags/{dag_id}/dagRuns", json=body)["dag_run_id"])
+        return str(self._request_json("POST", f"/api/v2/dags/{dag_id}/dagRuns", json=body)["dag_run_id"])
 
     def end(self, dag_id: str, run_id: str) -> None:
         """Set a run to failed; Airflow ends its running tasks."""
-        self._ask("PATCH", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}", json={"state": "failed"})
+        self._request_json("PATCH", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}", json={"state": "failed"})
 
     def state(self, dag_id: str, run_id: str) -> str:
         """Return queued, running, success or failed."""
-        return str(self._ask("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}")["state"])
+        return str(self._request_json("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}")["state"])
 
     def wait(self, dag_id: str, run_id: str, deadline_s: float = 120.0) -> str:
         """Wait until a run has ended; return its state. Raises NotReadyError after the deadline."""
@@ -88,20 +88,20 @@ class AirflowApi:
 
     def dags(self) -> dict[str, bool]:
         """Return DAG -> whether it is paused."""
-        return {dag["dag_id"]: dag["is_paused"] for dag in self._ask("GET", "/api/v2/dags?limit=100")["dags"]}
+        return {dag["dag_id"]: dag["is_paused"] for dag in self._request_json("GET", "/api/v2/dags?limit=100")["dags"]}
 
     def pause(self, dag_id: str) -> None:
         """Pause a DAG: no new scheduled runs."""
-        self._ask("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": True})
+        self._request_json("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": True})
 
     def unpause(self, dag_id: str) -> None:
         """Unpause a DAG."""
-        self._ask("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": False})
+        self._request_json("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": False})
 
     def import_errors(self) -> list[str]:
         """Return the import errors of DAGs and plugins, one line each."""
-        dags = self._ask("GET", "/api/v2/importErrors")["import_errors"]
-        plugins = self._ask("GET", "/api/v2/plugins/importErrors")["import_errors"]
+        dags = self._request_json("GET", "/api/v2/importErrors")["import_errors"]
+        plugins = self._request_json("GET", "/api/v2/plugins/importErrors")["import_errors"]
         return [
             *(f"{result['filename']}: {result['stack_trace']}" for result in dags),
             *(f"{result['source']}: {result['error']}" for result in plugins),
@@ -110,11 +110,13 @@ class AirflowApi:
     def runs(self, dag_id: str) -> list[dict[str, Any]]:
         """Return the newest runs of a DAG, newest first."""
         path = f"/api/v2/dags/{dag_id}/dagRuns?limit=50&order_by=-run_after"
-        return list(self._ask("GET", path)["dag_runs"])
+        return list(self._request_json("GET", path)["dag_runs"])
 
     def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """Return the task instances of one run."""
-        return list(self._ask("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances")["task_instances"])
+        return list(
+            self._request_json("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances")["task_instances"]
+        )
 
     def task_states(self, dag_id: str, run_id: str) -> dict[str, str]:
         """Return task -> state of one run."""
@@ -130,7 +132,7 @@ class AirflowApi:
         """Return the log of a task, one line each, errors with their causes."""
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{attempt}"
         lines: list[str] = []
-        for entry in self._ask("GET", path)["content"]:
+        for entry in self._request_json("GET", path)["content"]:
             causes = [f"{error['exc_type']}: {error['exc_value']}" for error in entry.get("error_detail") or ()]
             lines += [str(entry.get("event", "")), *causes]
         return "\n".join(lines)
@@ -144,12 +146,12 @@ class AirflowApi:
     def last_error_line(self, dag_id: str, run_id: str, task_id: str) -> str:
         """Return the last line of a task's newest log that concerns the task itself."""
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
-        attempt = int(self._ask("GET", path)["try_number"])
+        attempt = int(self._request_json("GET", path)["try_number"])
         lines = [line.strip() for line in self.log(dag_id, run_id, task_id, max(1, attempt)).splitlines()]
         telling = [line for line in lines if line and not line.startswith(("::", "ALERT "))]
         return telling[-1] if telling else "see its log"
 
-    def _ask(self, method: str, path: str, **options: Any) -> Any:
+    def _request_json(self, method: str, path: str, **options: Any) -> Any:
         return with_retries(
             lambda: _checked(self._request(method, path, options), f"{method} {path}"),
             wait=wait_exponential_jitter(multiplier=0.1, max=2.0),

@@ -76,12 +76,12 @@ def parse_network(text: str) -> str:
     address, _, size = text.partition("/")
     try:
         network = network_of(address)
-        given = ipaddress.ip_network(text, strict=False)
+        requested = ipaddress.ip_network(text, strict=False)
     except ValueError:
         raise TerminalError(
             f"{text!r} is no IP address and no network", "give one like 203.0.113.7 or 203.0.113.0/24"
         ) from None
-    if size and given != ipaddress.ip_network(network):
+    if size and requested != ipaddress.ip_network(network):
         raise TerminalError(f"{text!r} cannot be named as one network: {sizes}", f"name each one, like {network}")
     return network
 

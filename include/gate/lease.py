@@ -21,7 +21,7 @@ RETRY_S = 0.5
 HINT = "end the other process, or give this one another --index"
 
 
-HOLD = """
+ACQUIRE = """
 local owner = redis.call('GET', KEYS[1])
 if not owner then
     redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
@@ -31,7 +31,7 @@ if owner == ARGV[1] then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 return owner
 """
 """Take a free lease or extend the own one; return the owner."""
-DROP = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
+RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
 
 
 class IndexLease:
@@ -39,8 +39,8 @@ class IndexLease:
 
     def __init__(self, client: "redis.Redis", index: int, stop: ShutdownSignal) -> None:
         self._redis = client
-        self._hold_script = client.register_script(HOLD)
-        self._drop_script = client.register_script(DROP)
+        self._acquire_script = client.register_script(ACQUIRE)
+        self._release_script = client.register_script(RELEASE)
         self._index = index
         self._key = redis_keys.gate_lease(index)
         self._stop = stop
@@ -52,7 +52,7 @@ class IndexLease:
         renewals = 0
         seen_ms = 0
         until = time.monotonic() + TTL_MS / 1_000 + RETRY_S
-        while (owner := self._hold()) != self._token:
+        while (owner := self._acquire_or_extend()) != self._token:
             if self._is_gone(owner):
                 self._drop(owner)
                 continue
@@ -65,20 +65,20 @@ class IndexLease:
 
     def renew(self) -> None:
         """Extend the lease, or take it again if it expired. Raises TerminalError if another process took it."""
-        if self._hold() != self._token:
+        if self._acquire_or_extend() != self._token:
             raise TerminalError(f"gate {self._index} was replaced by another process", HINT)
 
     def release(self) -> None:
         """Release the lease unless another process has it."""
         self._drop(self._token)
 
-    def _hold(self) -> str:
-        owner: bytes = self._hold_script(keys=[self._key], args=[self._token, TTL_MS])
+    def _acquire_or_extend(self) -> str:
+        owner: bytes = self._acquire_script(keys=[self._key], args=[self._token, TTL_MS])
         return owner.decode()
 
     def _drop(self, owner: str) -> None:
         """Remove the lease if it still belongs to this owner."""
-        self._drop_script(keys=[self._key], args=[owner])
+        self._release_script(keys=[self._key], args=[owner])
 
     def _is_gone(self, owner: str) -> bool:
         """Return whether the owner ran on this host and has ended. Its id may have become this process's own."""

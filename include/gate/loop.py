@@ -25,7 +25,7 @@ from include.gate.source import Polled
 
 log = logging.getLogger(__name__)
 
-BEAT_S = 1.0
+HEARTBEAT_INTERVAL_S = 1.0
 HANG_LIMIT_S = TRANSACTION_LIMIT_S + 5.0
 """Every call of a commit has its own limit; a commit that exceeds their sum hangs in the client."""
 
@@ -89,7 +89,7 @@ class Loop:
         """Run until a stop is requested; commit the processed batch first."""
         committer = ThreadPoolExecutor(1, thread_name_prefix="commit")
         pending: Future[None] | None = None
-        beat_at = float("-inf")
+        heartbeat_at = float("-inf")
         try:
             while not self.stop.is_requested:
                 polled = self.source.poll(self.batch)
@@ -99,10 +99,10 @@ class Loop:
                     pending = None
                 if decided is not None:
                     pending = committer.submit(self.sink.commit, *decided)
-                if self.clock() >= beat_at:  # Also while busy, because some partitions may be idle.
+                if self.clock() >= heartbeat_at:  # Also while busy, because some partitions may be idle.
                     self.state.beat(self.source.assigned)
                     self.each_second()
-                    beat_at = self.clock() + BEAT_S
+                    heartbeat_at = self.clock() + HEARTBEAT_INTERVAL_S
             if pending is not None:
                 self._settle(pending)
         finally:

@@ -31,7 +31,7 @@ CLAIM_MIN_GRACE_S = 3_600
 RATE_TTL_S = 2 * 3_600
 DAY_TTL_S = 90 * 86_400
 TIMEOUT_S = 10.0
-LONGEST_WAIT_S = 5.0
+MAX_WAIT_S = 5.0
 
 ALREADY_REJECTED, NEW, KNOWN = "-", "n", "k"
 REFUSALS: dict[str, Reason] = {
@@ -135,9 +135,9 @@ class GateState:
     def _with_retries(self, call: Callable[[], Result]) -> Result:
         return with_retries(
             call,
-            wait=wait_exponential_jitter(multiplier=0.1, max=LONGEST_WAIT_S),
+            wait=wait_exponential_jitter(multiplier=0.1, max=MAX_WAIT_S),
             retry_on=is_unavailable,
-            before_sleep=_say_waiting,
+            before_sleep=_log_wait,
             sleep=self._stop.wait,
         )
 
@@ -154,6 +154,6 @@ def _keys_of(partition: int) -> tuple[str, ...]:
     )
 
 
-def _say_waiting(state: RetryCallState) -> None:
+def _log_wait(state: RetryCallState) -> None:
     error = state.outcome.exception() if state.outcome else None
     log.warning("waiting for redis, attempt %d: %s: %s", state.attempt_number, type(error).__name__, error)

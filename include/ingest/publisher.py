@@ -28,7 +28,7 @@ MAX_IN_FLIGHT_BYTES = 64 * 1024 * 1024
 PATIENCE_S = 900.0
 ACK_LOG_INTERVAL_S = 5.0
 SETTLE_INTERVAL_RECORDS = 256
-REMEDY_AWAY = "start the stack with ./showroom up"
+REMEDY_UNAVAILABLE = "start the stack with ./showroom up"
 REMEDY_NOT_DELIVERED = "read Kafka's log and publish again: repeated session ids are refused as duplicates"
 
 log = logging.getLogger(__name__)
@@ -105,7 +105,7 @@ def _connect(settings: KafkaSettings, patience_s: float) -> KafkaProducer:
         )
     except KafkaError as error:
         raise DeliveryError(
-            f"publication failed: Kafka at {settings.bootstrap_servers} is unavailable ({error})", REMEDY_AWAY
+            f"publication failed: Kafka at {settings.bootstrap_servers} is unavailable ({error})", REMEDY_UNAVAILABLE
         ) from error
 
 
@@ -130,7 +130,7 @@ def _partitions(producer: KafkaProducer, settings: KafkaSettings) -> int:
     try:
         count = len(producer.partitions_for(RAW))
     except KafkaError as error:
-        raise DeliveryError(f"topic {RAW} does not exist ({error})", REMEDY_AWAY) from error
+        raise DeliveryError(f"topic {RAW} does not exist ({error})", REMEDY_UNAVAILABLE) from error
     if count != settings.partitions:
         raise SettingsError(
             f"topic {RAW} has {count} partitions, SHOWROOM_KAFKA_PARTITIONS says {settings.partitions}",

@@ -58,13 +58,13 @@ def slices(plan: Plan) -> Iterator[Slice]:
     Together they cover [start, end) without overlap, and the sum of their sessions is the plan's.
     """
     total = sum((stop - start) * intensity(start) for start, stop in _hours(plan.start, plan.end))
-    so_far = 0.0
-    given = 0
+    cumulative = 0.0
+    assigned = 0
     for start, stop in _hours(plan.start, plan.end):
-        so_far += (stop - start) * intensity(start)
-        due = plan.sessions if stop == microseconds(plan.end) else round(plan.sessions * so_far / total)
-        yield from _split(start, stop, due - given)
-        given = due
+        cumulative += (stop - start) * intensity(start)
+        due = plan.sessions if stop == microseconds(plan.end) else round(plan.sessions * cumulative / total)
+        yield from _split(start, stop, due - assigned)
+        assigned = due
 
 
 def _hours(first: datetime, last: datetime) -> Iterator[tuple[int, int]]:

@@ -74,18 +74,18 @@ def wait_until_idle(settings: Settings, on_progress: OnProgress, deadline_s: flo
     last: Baseline | None = None
     since = time.monotonic()
     while True:
-        under_way = True
+        is_in_flight = True
         try:
             kafka, now = probe_kafka(settings.kafka), take_baseline(settings)
             if kafka.raw_end == 0:
                 return
             # The transaction marker takes an offset that no reader passes.
-            under_way = kafka.gate_lag > 0 or kafka.stream_lag > settings.kafka.partitions
+            is_in_flight = kafka.gate_lag > 0 or kafka.stream_lag > settings.kafka.partitions
             if now != last:
                 last, since = now, time.monotonic()
         except (TransientError, KafkaError):
             last = None
-        if last is not None and time.monotonic() - since >= (STALLED_S if under_way else IDLE_S):
+        if last is not None and time.monotonic() - since >= (STALLED_S if is_in_flight else IDLE_S):
             return
         if time.monotonic() > until:
             on_progress("other sources still send sessions; the demo counts their sessions too")

@@ -35,7 +35,7 @@ CONFIG_FILE = "airflow.cfg"
 POOLS = ROOT / "plugins" / "showroom" / "pools.json"
 PROBE_TIMEOUT_S = 3.0
 PREPARE_TIMEOUT_S = 120.0
-LONGEST_REASON = 300
+MAX_REASON_CHARACTERS = 300
 
 COMPONENTS: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
     # No log servers, because they listen on every address and the API reads the same folder.
@@ -204,5 +204,5 @@ def _airflow(environment: dict[str, str], lock: int, *arguments: str) -> None:
         pass_fds=(lock,),
     )
     if done.returncode != 0:
-        reason = " ".join(done.stdout.split())[-LONGEST_REASON:]
+        reason = " ".join(done.stdout.split())[-MAX_REASON_CHARACTERS:]
         raise TerminalError(f"airflow {' '.join(arguments[:2])} failed: {reason}", "check that the disk is not full")

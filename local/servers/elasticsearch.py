@@ -114,8 +114,8 @@ def _as_user(layout: Layout, home: Path) -> tuple[str, ...]:
 
 def _ancestors(*paths: Path) -> set[Path]:
     """Return all folders on these paths; a project behind a link is reached by the folders of its real path."""
-    ways = [way for path in paths for way in (path, path.resolve())]
-    return {parent for way in ways for parent in (way, *way.parents) if parent.exists()}
+    variants = [variant for path in paths for variant in (path, path.resolve())]
+    return {parent for variant in variants for parent in (variant, *variant.parents) if parent.exists()}
 
 
 def _may_grant_search() -> bool:

@@ -21,7 +21,7 @@ from tests.valid_sessions import encoded, valid_session
 
 RAW, EMPTY, DUPLICATE, DEAD = 20, 3, 2, 1
 VALID = RAW - EMPTY - DUPLICATE
-AWAY_MS = 500
+UNAVAILABLE_TIMEOUT_MS = 500
 
 
 @dataclass(frozen=True)
@@ -214,10 +214,10 @@ def test_counts_without_kafka_raise_transient_error(broker: Settings) -> None:
     unavailable = broker.replace(kafka={"bootstrap_servers": "127.0.0.1:1"})
     with (
         pytest.raises(TransientError, match=r"Kafka at .* is unavailable"),
-        HourlyCounts(unavailable, datetime.now(UTC), datetime.now(UTC), bootstrap_ms=AWAY_MS),
+        HourlyCounts(unavailable, datetime.now(UTC), datetime.now(UTC), bootstrap_ms=UNAVAILABLE_TIMEOUT_MS),
     ):
         pass
     with pytest.raises(TransientError, match=r"Kafka at .* is unavailable"):
-        committed(unavailable.kafka, topics.GATE_GROUP, topics.RAW, bootstrap_ms=AWAY_MS)
+        committed(unavailable.kafka, topics.GATE_GROUP, topics.RAW, bootstrap_ms=UNAVAILABLE_TIMEOUT_MS)
     with pytest.raises(TransientError, match=r"Kafka at .* is unavailable"):
-        end_offsets(unavailable.kafka, topics.RAW, bootstrap_ms=AWAY_MS)
+        end_offsets(unavailable.kafka, topics.RAW, bootstrap_ms=UNAVAILABLE_TIMEOUT_MS)
