@@ -20,7 +20,7 @@ Config = dict[str, Any]
 
 
 def create_consumer(bootstrap: str, client_id: str, config: Mapping[str, Any]) -> Consumer:
-    """Connect a consumer of committed records that commits nothing by itself and creates no topic.
+    """Connect a consumer of committed records that does not commit automatically and creates no topic.
 
     Args:
         bootstrap: Brokers, separated by commas.

@@ -24,7 +24,7 @@ def unavailable(operation: str, server: str, cause: BaseException | str, action:
         operation: What failed, for example `read sessions`.
         server: Name of the server, with its address where that helps.
         cause: The client's error, of which only the type is named, or a text.
-        action: What a person can do about it.
+        action: Remedy for the operator.
     """
     reason = cause if isinstance(cause, str) else type(cause).__name__
     return TransientError(f"{operation} failed: {server} is unavailable ({reason})", action)

@@ -176,7 +176,7 @@ class _Savepoint(msgspec.Struct):
 class FlinkRest:
     """A connection to one cluster.
 
-    Methods raise TransientError where Flink is unavailable or the response is malformed, TerminalError where Flink
+    Methods raise TransientError if Flink is unavailable or the response is malformed, TerminalError if Flink
     refuses the request.
     """
 
@@ -249,7 +249,7 @@ class FlinkRest:
         return self._request("POST", f"/jobs/{job_id}/stop", _Triggered, json=body).request_id
 
     def stop_result(self, job_id: str, request_id: str) -> str | None:
-        """Return the savepoint's location, None while it is written. Raises TerminalError where it failed."""
+        """Return the savepoint's location, None while it is written. Raises TerminalError if it failed."""
         savepoint = self.get(f"/jobs/{job_id}/savepoints/{request_id}", _Savepoint)
         if savepoint.status.id != "COMPLETED":
             return None

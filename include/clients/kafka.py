@@ -27,7 +27,7 @@ def create_consumer(
     max_partition_fetch_bytes: int = MAX_MESSAGE_BYTES,
     **config: Any,
 ) -> KafkaConsumer:
-    """Connect a consumer that commits nothing by itself and creates no topic.
+    """Connect a consumer that does not commit automatically and creates no topic.
 
     Args:
         bootstrap: Brokers, separated by commas.

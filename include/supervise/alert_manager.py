@@ -80,7 +80,7 @@ class AlertManager:
         return [alert_id for alert_id in ended if already_sent[alert_id].is_delivered]
 
     def _resolve(self, alert_id: str, record: AlertRecord) -> bool:
-        """Send the recovery and remove the alert; return False where the message has to be sent again."""
+        """Send the recovery and remove the alert; return False if the message has to be sent again."""
         if record.is_delivered:
             log.warning("RECOVERED %s", alert_id)
             if not self._post(alert_id, "recovered", {"title": f"{alert_id} is over"}):

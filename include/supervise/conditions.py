@@ -223,7 +223,7 @@ def is_running(job: Job) -> bool:
 
 
 def progress(context: RuleContext) -> str | None:
-    """Return what has advanced within the limit of a stall, so that the job is slow; None where it is stuck."""
+    """Return what has advanced within the limit of a stall, so that the job is slow; None if it is stuck."""
     observation = context.observation
     if isinstance(observation.elasticsearch, ElasticsearchState) and observation.elasticsearch.has_reached_shard_limit:
         return "Elasticsearch has reached its limit of shards"

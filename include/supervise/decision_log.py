@@ -113,7 +113,7 @@ class LockLease:
         self._token = token
 
     def extend(self) -> None:
-        """Extend the lease by its whole duration. Raises TransientError where the lock was lost."""
+        """Extend the lease by its whole duration. Raises TransientError if the lock was lost."""
         with translate_errors("renewal of the supervisor's lock"):
             extended: Any = self._redis.eval(_EXTEND, 1, redis_keys.supervisor_lease(), self._token, str(LOCK_MS))
         if not extended:
@@ -176,7 +176,7 @@ def require_supervisor_lock(settings: RedisSettings) -> Iterator[LockLease]:
 
 @contextmanager
 def _renewed(lease: LockLease) -> Iterator[None]:
-    """Renew the lock in the background. The owner's next `extend` raises where the lock was lost."""
+    """Renew the lock in the background. The owner's next `extend` raises if the lock was lost."""
     done = threading.Event()
 
     def renew() -> None:

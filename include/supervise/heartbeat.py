@@ -20,7 +20,7 @@ def send_heartbeat(settings: Settings) -> bool:
     """Send a GET to SHOWROOM_SUPERVISE_HEARTBEAT_URL at the end of a cycle. Never raises; a failure is logged.
 
     Returns:
-        Whether the service accepted it; False where none is set.
+        Whether the service accepted it; False if none is set.
     """
     address = settings.supervise.heartbeat_url.reveal()
     if not address:

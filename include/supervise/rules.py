@@ -22,7 +22,7 @@ class Rule:
     Attributes:
         alert: Id of its alert.
         when: Condition; returns the reason, None if the condition is false.
-        remedy: What a person can do.
+        remedy: Remedy for the operator.
         action: What the supervisor does once the condition has held for `hold`; until then it waits.
         hold: Seconds by the limits; None: the action is taken at once.
     """

@@ -53,7 +53,7 @@ class SubmitStreamOperator(StreamOperator):
 
 
 class ResumeStreamOperator(StreamOperator):
-    """Start the job from its newest checkpoint or savepoint, empty where there is none; the result is its id."""
+    """Start the job from its newest checkpoint or savepoint, empty if there is none; the result is its id."""
 
     def execute_on_job(self, flink: "FlinkRest", settings: "Settings", context: Context, lease: "LockLease") -> str:
         """Resume the job."""

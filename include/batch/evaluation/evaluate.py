@@ -94,7 +94,7 @@ def best(evaluations: Mapping[str, Evaluation], metric: str) -> str:
 
 
 def best_baseline(evaluations: Mapping[str, Evaluation], metric: str) -> str | None:
-    """Return the baseline with the highest `metric` on the validation rows; None where none was fitted."""
+    """Return the baseline with the highest `metric` on the validation rows; None if none was fitted."""
     baselines = {kind: evaluation for kind, evaluation in evaluations.items() if kind in BASELINES}
     return best(baselines, metric) if baselines else None
 

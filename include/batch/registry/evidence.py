@@ -118,7 +118,7 @@ def champion_status(
 
 
 def overlap_reason(until: str, cut: datetime) -> str:
-    """Return why a model trained on visits before `until` cannot be tested from `cut` on; empty where it can."""
+    """Return why a model trained on visits before `until` cannot be tested from `cut` on; empty if it can."""
     try:
         return f"until {until}, tested from {cut.isoformat()}" if datetime.fromisoformat(until) > cut else ""
     except (ValueError, TypeError):
