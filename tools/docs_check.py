@@ -86,7 +86,7 @@ def _settings(root: Path, pages: dict[Path, str]) -> Iterator[str]:
     for where, text in (*named, *_sources(root)):
         for name in sorted(set(_SETTING.findall(text)) - set(existing)):
             if not any(other.startswith(f"{name}_") for other in existing):
-                yield f"{where}: {name} is no setting"
+                yield f"{where}: {name} is not a setting"
 
 
 def _metrics(root: Path) -> Iterator[str]:
@@ -97,7 +97,7 @@ def _metrics(root: Path) -> Iterator[str]:
             yield f"the metric {metric.name} is undocumented: docs/metrics.md has no row for it"
         runbook = f"docs/runbooks/{metric.stage}.md"
         if f"`{metric.name}`" not in _text(root / runbook):
-            yield f"the metric {metric.name} is undocumented: {runbook} does not say what to make of it"
+            yield f"the metric {metric.name} is undocumented: {runbook} does not describe it"
     for where, text in _sources(root):
         for name in sorted(set(_FIGURE.findall(text)) - existing):
             yield f"{where}: the metric {name} is not declared in include/contracts/metrics.py"

@@ -10,7 +10,7 @@ from tenacity.wait import wait_base
 
 from include.contracts.errors import TransientError
 
-CHECK_STATUS = "see that it runs: ./showroom status"
+CHECK_STATUS = "check that it runs: ./showroom status"
 MAX_REASON_CHARACTERS = 300
 
 _T = TypeVar("_T")

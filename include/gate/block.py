@@ -79,7 +79,7 @@ def parse_network(text: str) -> str:
         requested = ipaddress.ip_network(text, strict=False)
     except ValueError:
         raise TerminalError(
-            f"{text!r} is no IP address and no network", "give one like 203.0.113.7 or 203.0.113.0/24"
+            f"{text!r} is neither an IP address nor a network", "give one like 203.0.113.7 or 203.0.113.0/24"
         ) from None
     if size and requested != ipaddress.ip_network(network):
         raise TerminalError(f"{text!r} cannot be named as one network: {sizes}", f"name each one, like {network}")

@@ -80,7 +80,7 @@ def redact_record(value: bytes) -> str:
     """
     tree = decode_object(value)
     if tree is None:
-        return f"{len(value):,} bytes, no JSON object, sha256 {hashlib.sha256(value).hexdigest()[:16]}"
+        return f"{len(value):,} bytes, not a JSON object, sha256 {hashlib.sha256(value).hexdigest()[:16]}"
     return msgspec.json.encode(_masked(tree, "", 0, existing=True)).decode()
 
 

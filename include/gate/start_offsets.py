@@ -55,7 +55,7 @@ def decide_start(
     if committed is None:
         return Start(log.start, reason="no committed offset, reading from the beginning")
     if committed.topic_id and committed.topic_id != topic_id:
-        return Start(log.start, reason="the topic was created anew, reading from the beginning")
+        return Start(log.start, reason="the topic was recreated, reading from the beginning")
     if committed.offset < log.start:
         return _gap("expired", partition, committed.offset, log.start, topic_id, now)
     if committed.offset > log.end:

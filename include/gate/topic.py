@@ -21,7 +21,7 @@ class RawTopic:
         request = self._admin.describe_topics(TopicCollection([topics.RAW]), request_timeout=REQUEST_TIMEOUT_S)
         described = request[topics.RAW].result(timeout=REQUEST_TIMEOUT_S + 1)
         if described.topic_id is None:
-            raise KafkaException(f"the broker gave no id of {topics.RAW}")
+            raise KafkaException(f"the broker returned no id of {topics.RAW}")
         high, low = described.topic_id.get_most_significant_bits(), described.topic_id.get_least_significant_bits()
         mask = (1 << 64) - 1
         return str(uuid.UUID(int=(high & mask) << 64 | low & mask))

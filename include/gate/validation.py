@@ -81,7 +81,7 @@ def check(value: bytes | None, key: bytes | None, received_ms: int, limits: Limi
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return _explain(value, error)
     if _may_repeat_keys(value, session) and (repeated := _repeated_key(value)) is not None:
-        return Rejection(Reason.REPEATED_KEY, _cut(f"key {repeated!r} stands twice in one object"))
+        return Rejection(Reason.REPEATED_KEY, _cut(f"key {repeated!r} occurs twice in one object"))
     if _may_hold_control(value, session) and (location := _control_character(session)):
         return Rejection(Reason.CONTROL_CHARACTER, _cut(location))
     return _validate_semantics(session, key, received_ms, limits)
@@ -100,7 +100,7 @@ def _validate_semantics(session: Session, key: bytes | None, received_ms: int, l
         try:
             network = network_of(session.ip)
         except ValueError:
-            return Rejection(Reason.CONTRACT_VIOLATION, "no IP address - at `$.ip`")
+            return Rejection(Reason.CONTRACT_VIOLATION, "not an IP address - at `$.ip`")
     too_fast = session.clicks is not None and session.clicks > limits.max_clicks_per_s * max(session.duration_s, 1)
     return Candidate(session, network, too_fast)
 

@@ -86,7 +86,7 @@ def _index(sessions: int, size: str) -> Step:
 
 
 def _archive(size: str) -> Step:
-    title = "Airflow's archive_sessions copies it into MongoDB, then every session is accounted for"
+    title = "Airflow's archive_sessions copies it into MongoDB, then the counts of all stages are compared"
     return Step(name="archive", title=title, seconds=ARCHIVE_S, size=size)
 
 

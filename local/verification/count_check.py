@@ -155,7 +155,7 @@ def compare_counts(
     lines = [
         StageCount("ingest", topics.RAW, expected.produced, raw),
         StageCount("gate", topics.VALID, expected.valid, ids.total()),
-        StageCount("gate", "… of it twice", 0, ids.total() - len(ids)),
+        StageCount("gate", "… duplicated", 0, ids.total() - len(ids)),
     ]
     lines += [
         StageCount("gate", f"rejected: {reason}", expected.verdicts.get(reason, 0), rejected[reason])

@@ -133,7 +133,7 @@ def test_search_at_time_limit_is_incomplete(rejected: Settings) -> None:
 
 
 def test_search_without_kafka_raises_with_remedy(rejected: Settings) -> None:
-    with pytest.raises(TransientError, match=r"is unavailable .*: see that it runs"):
+    with pytest.raises(TransientError, match=r"is unavailable .*: check that it runs"):
         find_rejected(rejected.replace(kafka={"bootstrap_servers": "127.0.0.1:9"}).kafka, Query())
 
 

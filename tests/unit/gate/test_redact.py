@@ -92,7 +92,7 @@ def test_redact_record_of_ordinary_record_shows_what_explains_it() -> None:
 @pytest.mark.parametrize("value", [b"", b"ada@example.com", b'["Ada Example"]', b"[" * 9_000, b'{"name": "Ada'])
 def test_redact_record_of_bytes_that_are_no_object_shows_length_and_digest(value: bytes) -> None:
     shown = redact_record(value)
-    assert shown.startswith(f"{len(value):,} bytes, no JSON object, sha256 ")
+    assert shown.startswith(f"{len(value):,} bytes, not a JSON object, sha256 ")
     assert "Ada" not in shown
 
 

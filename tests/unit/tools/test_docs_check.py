@@ -73,11 +73,11 @@ BREAKS: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "setting that is none": (
         lambda root: append(root / "docs/runbooks/gate.md", "\n`SHOWROOM_LAG_HIHG`\n"),
-        "docs/runbooks/gate.md: SHOWROOM_LAG_HIHG is no setting",
+        "docs/runbooks/gate.md: SHOWROOM_LAG_HIHG is not a setting",
     ),
     "setting that code alone knows": (
         lambda root: append(root / "dags/reconcile.py", "\nX = 'SHOWROOM_HIDDEN'\n"),
-        "dags/reconcile.py: SHOWROOM_HIDDEN is no setting",
+        "dags/reconcile.py: SHOWROOM_HIDDEN is not a setting",
     ),
     "metric without a row": (
         lambda root: edit(root / "docs/metrics.md", "| `gate.lag` |", "| lag |"),
@@ -85,7 +85,7 @@ BREAKS: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "metric that its runbook does not explain": (
         lambda root: edit(root / "docs/runbooks/gate.md", "`gate.lag`", "the lag"),
-        "the metric gate.lag is undocumented: docs/runbooks/gate.md does not say what to make of it",
+        "the metric gate.lag is undocumented: docs/runbooks/gate.md does not describe it",
     ),
     "metric that is not declared": (
         lambda root: append(root / "include/supervise/stage_status.py", '\nX = StageMetric(name="gate.hidden")\n'),
