@@ -43,7 +43,7 @@ def test_secrets_come_from_the_environment_and_have_no_default() -> None:
 
 
 @each_service
-def test_secrets_are_known_to_those_who_need_them(name: str) -> None:
+def test_secrets_are_passed_to_their_users_only(name: str) -> None:
     gates, airflow = {"gate-0", "gate-1"}, {"airflow-init", *AIRFLOW}
     owners = {
         "SHOWROOM_GATE_PSEUDONYM_KEY": gates,

@@ -97,7 +97,7 @@ def test_airflow_image_has_dags_and_plugins_in_the_configured_folders() -> None:
     assert f"PYTHONPATH=/opt/showroom:{here['AIRFLOW__CORE__PLUGINS_FOLDER']} " in dockerfile
 
 
-def test_password_and_logs_lie_in_the_volume_that_all_parts_share() -> None:
+def test_airflow_passwords_and_logs_are_in_the_shared_volume() -> None:
     here = environment_of("airflow-api")
     for name in ("airflow-init", *AIRFLOW):
         (folder,) = (text.split(":")[1] for text in SERVICES[name]["volumes"] if text.startswith("airflow:"))
@@ -154,7 +154,7 @@ def test_init_creates_login_database_and_pools_idempotently(tmp_path: Path) -> N
         ("MLFLOW_TRACKING_PASSWORD", "m" * 11),
     ],
 )
-def test_init_refuses_secrets_that_are_too_short(tmp_path: Path, name: str, value: str) -> None:
+def test_init_with_short_secrets_fails(tmp_path: Path, name: str, value: str) -> None:
     done = init(tmp_path, **{name: value})
     assert done.returncode == 1
     assert done.stderr.startswith(f"airflow-init: {name} has fewer than")

@@ -172,7 +172,7 @@ def test_airflow_options_are_in_its_file_or_in_its_place(layout: Layout) -> None
     assert environment_of("airflow-api")["AIRFLOW_CONFIG"] in mounted("airflow-api")
 
 
-def test_airflow_users_are_those_that_get_passwords() -> None:
+def test_airflow_users_have_passwords() -> None:
     (text,) = mounted("airflow-api").values()
     assert f"\nsimple_auth_manager_users = {airflow.USER}:admin,{airflow.VIEWER}:viewer\n" in text
 

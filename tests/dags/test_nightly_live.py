@@ -58,7 +58,7 @@ def history(platform: Stack, settings: Settings) -> datetime:
     return datetime.now(UTC)
 
 
-def test_mlflow_shows_nothing_without_login(platform: Stack, settings: Settings) -> None:
+def test_mlflow_requires_login(platform: Stack, settings: Settings) -> None:
     for path in ("/", "/api/2.0/mlflow/experiments/search?max_results=1", "/ajax-api/2.0/mlflow/experiments/list"):
         assert httpx.get(f"{settings.mlflow.url}{path}", timeout=30).status_code == 401, path
         wrong = httpx.get(f"{settings.mlflow.url}{path}", auth=("admin", "password1234"), timeout=30)

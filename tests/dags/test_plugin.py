@@ -171,7 +171,7 @@ def test_plan_has_plain_datetimes() -> None:
     plan.check_clock(END + timedelta(minutes=1))
 
 
-def test_missing_paths_are_named() -> None:
+def test_missing_paths_are_reported() -> None:
     with pytest.raises(SettingsError, match="SHOWROOM_FLINK_JAR and SHOWROOM_FLINK_PROJECT_DIR"):
         job_program(Settings())
     with pytest.raises(SettingsError, match="SHOWROOM_FLINK_STATE_DIR"):
@@ -193,7 +193,7 @@ def test_index_events_without_elasticsearch_logs_a_warning(caplog: pytest.LogCap
     assert "Elasticsearch is unavailable" in caplog.text
 
 
-def test_dashboards_are_left_for_another_day_where_kibana_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dashboards_import_without_kibana_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(AirflowSkipException, match="SHOWROOM_KIBANA_URL is not set"):
         upkeep.import_dashboards()
     monkeypatch.setenv("SHOWROOM_KIBANA_URL", "http://127.0.0.1:9")

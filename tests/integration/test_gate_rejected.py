@@ -84,12 +84,12 @@ def test_search_over_many_windows_returns_session_once_with_origin(rejected: Set
     assert (result.complete, result.scanned > BURST) == (True, True)
 
 
-def test_session_in_a_broken_record_is_found_by_its_bytes(rejected: Settings) -> None:
+def test_search_matches_session_in_malformed_record_by_bytes(rejected: Settings) -> None:
     (record,) = find_rejected(rejected.kafka, Query(session_id="s-broken")).records
     assert (record.session_id, record.detail) == ("", "truncated")
 
 
-def test_session_of_an_aborted_transaction_is_not_found(rejected: Settings) -> None:
+def test_search_omits_sessions_of_aborted_transactions(rejected: Settings) -> None:
     result = find_rejected(rejected.kafka, Query(session_id="s-aborted"))
     assert (result.records, result.complete) == ([], True)
 
@@ -109,7 +109,7 @@ def test_last_returns_the_newest_of_all_partitions_and_reads_little(rejected: Se
     assert result.scanned <= FIRST_WINDOW * rejected.kafka.partitions
 
 
-def test_user_is_found_in_the_own_partition_and_in_one_of_another_partitioner(rejected: Settings) -> None:
+def test_search_matches_user_in_any_partition(rejected: Settings) -> None:
     own = find_rejected(rejected.kafka, Query(user_id="u-own"))
     assert ids(own.records) == ["s-newest", "", "s-oldest"]
     foreign = find_rejected(rejected.kafka, Query(user_id="u-foreign"))
@@ -118,11 +118,11 @@ def test_user_is_found_in_the_own_partition_and_in_one_of_another_partitioner(re
     assert (ids(enough.records), enough.scanned < foreign.scanned) == (ids(own.records), True)
 
 
-def test_user_is_found_in_a_record_with_the_key_of_another(rejected: Settings) -> None:
+def test_search_matches_user_in_record_with_another_key(rejected: Settings) -> None:
     assert ids(find_rejected(rejected.kafka, Query(user_id="u-mine")).records) == ["s-wrong-key"]
 
 
-def test_since_leaves_out_what_is_older(rejected: Settings) -> None:
+def test_search_since_omits_older_records(rejected: Settings) -> None:
     ahead = Query(since=datetime.now(UTC) + timedelta(hours=1))
     assert find_rejected(rejected.kafka, ahead) == ([], 0, True, None)
     assert find_rejected(rejected.kafka, Query(session_id="s-oldest", since=datetime(1970, 1, 1, tzinfo=UTC))).records

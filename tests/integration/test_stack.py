@@ -114,7 +114,7 @@ def test_ports_listen_on_loopback_only(stack: Stack) -> None:
     assert addresses == {LOOPBACK}
 
 
-def test_topics_are_as_contracted_and_made_once(crashed: Stack) -> None:
+def test_topics_match_the_contract_and_are_created_once(crashed: Stack) -> None:
     assert ensure_topics(crashed.settings.kafka) == []
 
     with pytest.raises(TerminalError, match=r"SHOWROOM_KAFKA_PARTITIONS is 3, but .*sessions\.raw has 2"):

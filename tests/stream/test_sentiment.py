@@ -60,14 +60,14 @@ def test_compound_score_of_every_generated_review_equals_vader() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(EXPENSIVE_TEXTS))
-def test_first_words_of_an_expensive_text_are_within_the_bound(name: str) -> None:
+def test_first_words_of_costly_text_are_within_the_limit(name: str) -> None:
     bounded = first_words(EXPENSIVE_TEXTS[name], MAX_WORDS)
     assert vader_words(bounded) <= MAX_WORDS
     assert EXPENSIVE_TEXTS[name].startswith(bounded)
 
 
 @given(st.text(), st.integers(1, 20))
-def test_first_words_of_any_text_are_its_beginning_within_the_bound(text: str, words: int) -> None:
+def test_first_words_of_any_text_are_its_prefix_within_the_limit(text: str, words: int) -> None:
     bounded = first_words(text, words)
     assert text.startswith(bounded)
     assert vader_words(bounded) <= words

@@ -137,7 +137,7 @@ def test_renamed_setting_error_has_the_new_name() -> None:
         Settings.from_env({"SHOWROOM_GATE_BATCH": "100"})
 
 
-def test_renamed_settings_lead_to_settings_that_exist() -> None:
+def test_renamed_settings_map_to_existing_settings() -> None:
     existing = {item.variable.removeprefix(PREFIX) for item in all_settings()}
     assert set(RENAMED.values()) <= existing
     assert not set(RENAMED) & existing

@@ -55,7 +55,7 @@ def test_network_equals_its_formula(monkeypatch: pytest.MonkeyPatch) -> None:
     assert DenseNetwork(WEIGHTS, BIASES).forward(DATA.z[:0]).shape == (0,)
 
 
-def test_extreme_logits_stay_probabilities() -> None:
+def test_extreme_logits_are_valid_probabilities() -> None:
     result = DenseNetwork((np.full((6, 1), 1e6, np.float32),), (np.zeros(1, np.float32),)).probabilities(DATA)
     assert np.isfinite(result).all()
     assert result.min() >= 0.0

@@ -174,7 +174,7 @@ def test_run_while_the_stages_catch_up_is_pending_and_closes_later(hour: ShopHou
     assert (closed["hour"], closed["state"]) == (hour.start.isoformat(), "balanced")
 
 
-def test_run_with_a_pending_hour_that_loses_a_session_finds_it_later(hour: ShopHour) -> None:
+def test_run_with_pending_hour_reports_a_loss_later(hour: ShopHour) -> None:
     sessions = hour.sessions(20)
     hour.gate(sessions)
     hour.index(sessions[:-1])
@@ -189,7 +189,7 @@ def test_run_with_a_pending_hour_that_loses_a_session_finds_it_later(hour: ShopH
     assert (entry["state"], entry["missing"]["session_summary"]) == ("difference", [sessions[-1].session_id])
 
 
-def test_run_while_one_partition_is_behind_finds_what_the_other_lacks(hour: ShopHour) -> None:
+def test_run_with_lag_of_one_partition_reports_loss_in_the_other(hour: ShopHour) -> None:
     # Earlier records leave partition 0 with more offsets in flight than the hour has sessions.
     hour.traffic()
     sessions = hour.sessions(20)

@@ -149,7 +149,7 @@ def test_submit_with_ids_names_the_job_and_spends_its_id(program: JobProgram) ->
     assert ids.left == ["b"]
 
 
-def test_submit_with_the_id_of_a_job_that_has_ended_takes_the_next(program: JobProgram) -> None:
+def test_submit_with_id_of_ended_job_uses_the_next_id(program: JobProgram) -> None:
     requests: list[httpx.Request] = []
     submit(flink(ready([job("CANCELED", jid="a")], {"jobid": "b"}), requests), program, ids=Ids("a", "b", "c"))
     assert json.loads(requests[-1].content)["jobId"] == "b"

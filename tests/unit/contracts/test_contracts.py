@@ -107,7 +107,7 @@ def test_transient_errors_only_are_retried(kind: type[errors.ShowroomError]) -> 
     assert not (issubclass(kind, errors.TransientError) and issubclass(kind, errors.TerminalError))
 
 
-def test_metrics_are_named_after_their_stage() -> None:
+def test_metric_names_start_with_their_stage() -> None:
     assert all(metric.name.startswith(f"{metric.stage}.") for metric in METRICS)
     assert all(metric.stage in get_args(Stage) for metric in METRICS)
     assert len({metric.name for metric in METRICS}) == len(METRICS)

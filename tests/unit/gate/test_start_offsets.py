@@ -14,7 +14,7 @@ def decide(committed: Committed | None, stopped: OffsetGap | None = None) -> Sta
     return decide_start(3, committed, LOG, "t", stopped, now=1.0)
 
 
-def test_start_without_commit_is_the_beginning_of_the_log() -> None:
+def test_start_without_commit_is_the_first_offset() -> None:
     start = decide(None)
     assert isinstance(start, Start)
     assert (start.offset, bool(start.reason)) == (10, True)
@@ -33,13 +33,13 @@ def test_start_beyond_the_log_stops_as_truncated() -> None:
     assert decide(Committed(25, "t")) == replace(GAP, kind="truncated", from_offset=20, to_offset=25)
 
 
-def test_start_under_another_topic_id_is_the_beginning_of_the_log() -> None:
+def test_start_with_other_topic_id_is_the_first_offset() -> None:
     start = decide(Committed(25, "older"))
     assert isinstance(start, Start)
     assert start.offset == 10
 
 
-def test_start_of_stopped_partition_stays_stopped() -> None:
+def test_start_of_stopped_partition_remains_stopped() -> None:
     assert decide(Committed(15, "t"), GAP) == GAP
 
 

@@ -72,7 +72,7 @@ def test_generator_with_other_seed_gives_other_sessions() -> None:
     assert {labelled.session_id for labelled in one}.isdisjoint(labelled.session_id for labelled in two)
 
 
-def test_records_come_in_order_inside_the_interval() -> None:
+def test_records_are_ordered_within_the_interval() -> None:
     what = plan(rates=FaultRates.scaled(5))
     results = [labelled.arrives_at for labelled in synthesize(what)]
     assert all(before <= after for before, after in pairwise(results))
@@ -88,7 +88,7 @@ def test_visits_are_complete_with_unique_ids() -> None:
     assert len(firsts) - bots == 2_000
 
 
-def test_intervals_cut_anywhere_share_no_session() -> None:
+def test_adjacent_intervals_share_no_session() -> None:
     cuts = [END - timedelta(hours=24), END - timedelta(hours=9, minutes=17), END - timedelta(seconds=40), END]
     parts = [
         [e.session_id for e in synthesize(Plan.of(SETTINGS, seed=1, start=start, end=end, sessions=200))]
@@ -147,14 +147,14 @@ def test_late_sessions_ended_long_before_they_arrive_and_others_just_now() -> No
         assert age >= timedelta(0)
 
 
-def test_people_stay_far_below_the_rates_even_in_the_busiest_minute() -> None:
+def test_peak_minute_is_far_below_the_rate_limits() -> None:
     busy = plan(sessions=12_000, hours=0.1, rates=FaultRates.none())
     most = max_sessions_per_minute(synthesize(busy))
     assert most["user"] <= 2
     assert most["network"] <= 12
 
 
-def test_some_users_come_often_and_many_once() -> None:
+def test_visits_per_user_are_skewed() -> None:
     users = Counter(session.user_id for session in sessions_of(list(synthesize(plan(sessions=8_000, hours=200)))))
     visits = sorted(users.values(), reverse=True)
     assert visits[0] >= 10

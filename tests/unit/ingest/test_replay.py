@@ -127,7 +127,7 @@ def test_rees46_visits_end_after_half_an_hour_of_silence(write: Write) -> None:
     assert again == sessions
 
 
-def test_rees46_a_log_in_falling_order_gives_the_same_visits(write: Write) -> None:
+def test_rees46_log_in_descending_order_gives_the_same_visits(write: Write) -> None:
     rows = [event("00:00:00"), event("00:20:00"), event("00:30:00", user="u2"), event("01:30:00")]
     rising, *_ = read(write(REES46, *rows))
     falling, *_ = read(write(REES46, *reversed(rows)))
@@ -143,7 +143,7 @@ def test_rees46_open_visits_are_bounded(write: Write, monkeypatch: pytest.Monkey
     assert report.counts["closed_early"] == 6
 
 
-def test_rees46_a_visit_of_too_many_views_is_split(write: Write) -> None:
+def test_rees46_visit_with_too_many_views_is_split(write: Write) -> None:
     sessions, _, report = read(write(REES46, *(event("00:00:00") for _ in range(MAX_VIEWS + 5))))
     assert [len(session.views) for session in sessions] == [MAX_VIEWS, 5]
     assert report.counts == {"split": 1}
@@ -193,7 +193,7 @@ def test_otto_lines_become_sessions(write: Write) -> None:
     assert (report.format, report.lines, report.sessions) == ("otto", 2, 2)
 
 
-def test_otto_a_line_longer_than_a_visit_can_be_is_cut_at_its_silences(write: Write) -> None:
+def test_otto_overlong_line_is_split_at_pauses(write: Write) -> None:
     day = 86_400_000
     events: list[dict[str, Any]] = [
         {"aid": 1, "ts": location * day + shift, "type": "clicks"} for location in range(9) for shift in (0, 60_000)
@@ -339,7 +339,7 @@ def test_gzip_windows_line_ends_blank_lines_and_a_byte_order_mark_are_fine(tmp_p
     assert report.lines == 2
 
 
-def test_lines_that_are_not_text_or_far_too_long_are_bad_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_undecodable_and_overlong_lines_are_bad_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lines_module, "MAX_LINE_BYTES", 1_000)
     path = tmp_path / "log.csv"
     path.write_bytes(b"\n".join([RETAIL.encode(), b"\xff\xfe", b"x" * 5_000, item().encode()]))

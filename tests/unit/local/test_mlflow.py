@@ -56,7 +56,7 @@ def test_noise_key_and_mlflow_login_are_passed_to_airflow_only(layout: Layout) -
         assert "MLFLOW_TRACKING_PASSWORD" not in program.environment
 
 
-def test_secrets_stand_in_no_command_and_no_file_others_may_read(layout: Layout) -> None:
+def test_secrets_are_in_no_command_and_no_readable_file(layout: Layout) -> None:
     mlflow.ensure_keys(Settings().batch, layout)
     keys = mlflow.read_keys(layout)
     assert keys is not None

@@ -497,7 +497,7 @@ def test_policy(case: Case) -> None:
     assert all(finding.reason and finding.remedy for finding in decision.findings)
 
 
-def test_decide_puts_a_page_before_a_wait() -> None:
+def test_decide_prefers_a_page_to_a_wait() -> None:
     seen = at(gate=gate(0.1, 40.0), kafka=kafka(dead_end=1))
     decision = decide(seen, for_long(), (), LIMITS, NOW)
     assert [finding.alert for finding in decision.findings] == ["serving.dead_letters", "gate.heartbeat_missing"]

@@ -131,7 +131,7 @@ def test_files_compiler_that_hangs_times_out(
         dashboard_files.files(folder)
 
 
-def test_without_a_newer_python_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compile_without_newer_python_raises_with_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
     with pytest.raises(PrerequisiteError) as caught:

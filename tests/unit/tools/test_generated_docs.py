@@ -62,7 +62,7 @@ def test_drift_lists_the_edited_file_only(generated: Path) -> None:
     assert drift(generated) == ["docs/contracts.md"]
 
 
-def test_generating_twice_gives_the_same_bytes(generated: Path) -> None:
+def test_generate_twice_gives_equal_files(generated: Path) -> None:
     first = {name: (generated / name).read_bytes() for name in NAMES}
     generate(generated)
     assert {name: (generated / name).read_bytes() for name in NAMES} == first
