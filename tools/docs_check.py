@@ -24,7 +24,7 @@ _ALERT = re.compile(r"[a-z]+\.[a-z_]+")
 
 
 def complaints(root: Path = ROOT) -> list[str]:
-    """Return what the documentation of the project below `root` lacks, one gap per line."""
+    """Return the gaps in the documentation of the project below `root`, one per line."""
     pages = _pages(root)
     return [
         *_named_pages(root),

@@ -1,4 +1,4 @@
-"""confluent-kafka's clients: create them, and translate their errors. The gate writes its transactions with them."""
+"""Create confluent-kafka's clients and translate their errors. The gate uses them for its transactions."""
 
 import logging
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""kafka-python's clients: create them, and translate their errors.
+"""Create kafka-python's clients and translate their errors.
 
 The gate's clients are confluent-kafka's and are created in include/gate.
 """

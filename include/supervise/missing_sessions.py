@@ -51,7 +51,7 @@ def find_missing(
         oldest_month: Sessions of an earlier month may have left the indices.
 
     Returns:
-        Store -> what it lacks. A document that a later session of the same id has replaced is not missing.
+        Store -> its missing documents. A document that a later session of the same id replaced is not missing.
     """
     result = {what: Missing() for what in lookups}
     for batch in _batches(sessions):

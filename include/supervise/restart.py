@@ -71,7 +71,7 @@ def _summarize(job_id: str, point: RestorePoint | None, failures: list[str], new
 
 
 def _note_older_job(point: RestorePoint | None, newest: RestorePoint | None) -> str:
-    """Note that the stream reads again what an earlier job had read: it takes time, and nothing is counted twice."""
+    """Return a note that the job reads sessions again since an older restore point; empty for the newest."""
     if point is None or newest is None or point.job == newest.job:
         return ""
     written = datetime.fromtimestamp(point.written, UTC)

@@ -23,8 +23,8 @@ class Rule:
         alert: Id of its alert.
         when: Condition; returns the reason, None if the condition is false.
         remedy: Remedy for the operator.
-        action: What the supervisor does once the condition has held for `hold`; until then it waits.
-        hold: Seconds by the limits; None: the action is taken at once.
+        action: Action of the supervisor once the condition has held for `hold`; until then it waits.
+        hold: Duration in seconds, from the limits; None: the action is taken immediately.
     """
 
     alert: str
@@ -59,7 +59,7 @@ class Rule:
         return Finding(self.action, self.alert, reason, remedy)
 
     def _was_pending(self, context: RuleContext, past: Observation) -> bool:
-        """Return whether the condition held in an earlier observation; a restart needs that of the same job."""
+        """Return whether the condition held in an earlier observation; for a restart, of the same job."""
         if self.action == "restart" and past.job_id != context.observation.job_id:
             return False
         return self.when(context.at(past)) is not None

@@ -46,7 +46,7 @@ class StageRow:
 
 @dataclass(frozen=True, kw_only=True)
 class CurrentStatus:
-    """What is observed and decided now.
+    """Current observation and decision.
 
     Attributes:
         observation: The present observation.

@@ -163,7 +163,7 @@ def _take_baseline(settings: Settings, on_progress: OnProgress) -> Baseline:
 
 
 def _archive(settings: Settings, on_progress: OnProgress) -> None:
-    """Run the archive's DAG once; a failure is reported, and the count check shows what is missing."""
+    """Run the archive's DAG once; a failure is reported, and the count check reports missing sessions."""
     with connect_airflow(settings.airflow, Layout.of(settings.local)) as airflow:
         run_id = airflow.trigger(ARCHIVE)
         if airflow.wait(ARCHIVE, run_id, RUN_DEADLINE_S) != "success":
@@ -220,7 +220,7 @@ def _produce(
 
 
 def _wait(settings: Settings, expected: ExpectedCounts, before: Baseline, on_progress: OnProgress) -> None:
-    """Wait for the indices; the count check reports what is missing."""
+    """Wait for the indices; the count check reports missing documents."""
     began = time.monotonic()
     with connect_airflow(settings.airflow, Layout.of(settings.local)) as airflow:
         check = StreamVerdicts(settings.redis, airflow, SUPERVISE, time.time()).check

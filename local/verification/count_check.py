@@ -101,7 +101,7 @@ def wait_until_indexed(
     `on_progress` receives the number of indexed sessions. `check` is called before each count.
 
     Raises:
-        NotReadyError: no count has changed for `patience_s`; the count check then names what is missing.
+        NotReadyError: no count has changed for `patience_s`; the count check then reports the missing documents.
         TerminalError: as `check` raises it.
     """
     stall = _StallDetector(stall_timeout_s)

@@ -28,7 +28,7 @@ _LOADED = re.compile(
 
 
 def build_site(root: Path = ROOT, into: Path = SITE) -> str:
-    """Build the site; return what is wrong, one problem per line, empty when it is complete.
+    """Build the site; return the problems, one per line; empty if it is complete.
 
     Args:
         root: The folder with mkdocs.yml.

@@ -1,4 +1,4 @@
-"""Promotion rules: a pure function that keeps the champion wherever a value is unknown.
+"""Promotion rules: a pure function that retains the champion if any value is unknown.
 
 A gain counts if the lower bound of a paired bootstrap over users on the same rows exceeds 0; NaN does not count.
 """
@@ -46,7 +46,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """The outcome with its reasons: for the promotion, or against it where the champion is kept."""
+    """The outcome with its reasons, for the promotion or against it."""
 
     outcome: Outcome
     reasons: tuple[str, ...]

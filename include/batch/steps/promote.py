@@ -65,7 +65,7 @@ def run(inputs: Inputs, parameters: Parameters) -> Outputs:
 
 
 def _challengers(results: RunResults) -> list[tuple[str, str, str]]:
-    """Return registered name, kind of the challenger, and the reason where there is no challenger."""
+    """Return registered name, kind of the challenger, and the reason if there is no challenger."""
     best = results.best()
     private = run_results.PRIVATE if run_results.PRIVATE in results.models else ""
     return [
