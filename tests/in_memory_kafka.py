@@ -22,7 +22,7 @@ IDLE_S = 0.002
 class CommitFault(Enum):
     """Fault of one commit."""
 
-    ANSWER_LOST = auto()
+    RESPONSE_LOST = auto()
     """It is applied; the producer gets no response."""
     LATE = auto()
     """It is delivered by `InMemoryBroker.deliver_late` only; the producer gets no response."""

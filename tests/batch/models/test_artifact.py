@@ -128,9 +128,9 @@ def test_load_of_pickled_objects_raises(tmp_path: Path) -> None:
 def test_load_of_a_forest_with_an_untrusted_type_raises(tmp_path: Path) -> None:
     folder = tmp_path / "kept"
     artifact.save(forest(DATA, DATA, MODELS, 7), folder, COLUMNS)
-    planted = forest(DATA, DATA, MODELS, 7).forest
-    planted.extra = Path("/")
-    skops.io.dump(planted, folder / "forest.skops")
+    fitted = forest(DATA, DATA, MODELS, 7).forest
+    fitted.extra = Path("/")
+    skops.io.dump(fitted, folder / "forest.skops")
     sealed(folder)
     with pytest.raises(TerminalError, match="PosixPath"):
         artifact.load(folder)

@@ -55,7 +55,9 @@ def broker() -> Iterator[Settings]:
             stack.down()
 
 
-def pass_over(settings: Settings, group: str, topic: str, short: int = 0, partitions: tuple[int, ...] = (0,)) -> None:
+def commit_to_end(
+    settings: Settings, group: str, topic: str, short: int = 0, partitions: tuple[int, ...] = (0,)
+) -> None:
     """Commit for a group the end of a topic, except for the last offsets of some partitions."""
     reader = KafkaConsumer(bootstrap_servers=settings.kafka.bootstrap_servers, group_id=group, enable_auto_commit=False)
     try:
@@ -71,7 +73,7 @@ def pass_over(settings: Settings, group: str, topic: str, short: int = 0, partit
 
 def leave_gate(settings: Settings) -> None:
     """Skip this fixture's records of `sessions.raw` in the gate, because other tests use it."""
-    pass_over(settings, topics.GATE_GROUP, topics.RAW)
+    commit_to_end(settings, topics.GATE_GROUP, topics.RAW)
 
 
 def _lose_stream(settings: Settings) -> None:

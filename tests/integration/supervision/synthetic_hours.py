@@ -26,7 +26,7 @@ from include.supervise.reconcile import HOUR
 from showroom.tasks.reconciliation_run import ReconciliationRun
 from showroom.tasks.reconciliation_store import ReconciliationStore
 from showroom.tasks.stores import Stores
-from tests.integration.supervision.conftest import pass_over
+from tests.integration.supervision.conftest import commit_to_end
 from tests.polling import eventually
 from tests.valid_sessions import valid_session, viewed
 from tests.valid_topic import put
@@ -103,8 +103,8 @@ class ShopHour:
     def pass_all(self, short: int = 0) -> None:
         """Commit the ends for all readers, except for the last offsets of partition 0."""
         for group, topic in READERS:
-            pass_over(self.settings, group, topic, short)
-        pass_over(self.settings, topics.KPI_ROWS_GROUP, topics.KPI)
+            commit_to_end(self.settings, group, topic, short)
+        commit_to_end(self.settings, topics.KPI_ROWS_GROUP, topics.KPI)
         described = describe(self.settings.kafka, topics.VALID)
         archived = committed(self.settings.kafka, topics.STREAM_GROUP, topics.VALID)
         watermark.advance(self.database, topics.VALID, described.topic_id, archived)

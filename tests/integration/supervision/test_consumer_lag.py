@@ -8,7 +8,7 @@ from kafka import KafkaProducer
 from include.contracts import topics
 from include.contracts.settings import Settings
 from include.supervise.consumer_lag import probe_kafka
-from tests.integration.supervision.conftest import pass_over
+from tests.integration.supervision.conftest import commit_to_end
 from tests.polling import eventually
 
 RECORDS = 20
@@ -21,7 +21,7 @@ def gate(broker: Settings) -> Iterator[KafkaProducer]:
         producer.init_transactions()
         admit(producer, 1)
         eventually(lambda: probe_kafka(broker.kafka).valid_end > 0)
-        pass_over(broker, topics.STREAM_GROUP, topics.VALID)
+        commit_to_end(broker, topics.STREAM_GROUP, topics.VALID)
         yield producer
 
 
@@ -40,7 +40,7 @@ def admit(producer: KafkaProducer, records: int, *, commit: bool = True) -> None
 def read_records(settings: Settings, producer: KafkaProducer, records: int) -> None:
     """Commit as Flink does: after the last record, before its transaction marker."""
     admit(producer, records)
-    pass_over(settings, topics.STREAM_GROUP, topics.VALID, short=1, partitions=(0, 1))
+    commit_to_end(settings, topics.STREAM_GROUP, topics.VALID, short=1, partitions=(0, 1))
 
 
 def test_lag_with_nothing_waiting_is_0(broker: Settings, gate: KafkaProducer) -> None:

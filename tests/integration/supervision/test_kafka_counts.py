@@ -16,7 +16,7 @@ from include.contracts.settings import Settings
 from include.supervise.consumer_lag import COMMITS, probe_kafka
 from include.supervise.kafka_counts import HourlyCounts, committed, end_offsets, oldest_raw
 from include.supervise.reconcile import HOUR, Evidence, Rows, gate_line
-from tests.integration.supervision.conftest import pass_over
+from tests.integration.supervision.conftest import commit_to_end
 from tests.valid_sessions import encoded, valid_session
 
 RAW, EMPTY, DUPLICATE, DEAD = 20, 3, 2, 1
@@ -43,7 +43,7 @@ def producer(broker: Settings) -> Iterator[KafkaProducer]:
 
 
 @pytest.fixture(scope="module")
-def planted(broker: Settings, producer: KafkaProducer) -> Planted:
+def injected(broker: Settings, producer: KafkaProducer) -> Planted:
     start = datetime.now(UTC)
     topic_partitions = [producer.send(topics.RAW, b"x", key=b"u", partition=n % 2).get(timeout=30) for n in range(RAW)]
     reasons = ["empty"] * EMPTY + ["duplicate"] * DUPLICATE
@@ -68,8 +68,8 @@ def planted(broker: Settings, producer: KafkaProducer) -> Planted:
     ):
         bury(producer, index, identity, document)
     producer.flush()
-    pass_over(broker, topics.GATE_GROUP, topics.RAW)
-    pass_over(broker, topics.STREAM_GROUP, topics.VALID)
+    commit_to_end(broker, topics.GATE_GROUP, topics.RAW)
+    commit_to_end(broker, topics.STREAM_GROUP, topics.VALID)
     return Planted(broker, start)
 
 
@@ -106,8 +106,8 @@ def test_lags_on_new_broker_without_coordinator_are_available(broker: Settings, 
     refuse(producer, "empty", topic_partition.partition, topic_partition.offset)
 
 
-def test_evidence_of_a_span_counts_its_records(planted: Planted) -> None:
-    with planted.hours() as hours:
+def test_evidence_of_a_span_counts_its_records(injected: Planted) -> None:
+    with injected.hours() as hours:
         assert (hours.raw(), hours.undecided()) == (RAW, 0)
         result = hours.evidence()
         dead = hours.dead()
@@ -121,41 +121,41 @@ def test_evidence_of_a_span_counts_its_records(planted: Planted) -> None:
         "product_details": 1,
         "product_sentiment": 0,
     }
-    with HourlyCounts(planted.settings, planted.start - HOUR, planted.start) as before:
+    with HourlyCounts(injected.settings, injected.start - HOUR, injected.start) as before:
         assert (before.evidence().rejected, before.evidence().valid) == ({"empty": before.raw()}, 0)
 
 
-def test_bounds_of_a_span_are_after_its_last_session(planted: Planted, producer: KafkaProducer) -> None:
-    with planted.hours() as hours:
+def test_bounds_of_a_span_are_after_its_last_session(injected: Planted, producer: KafkaProducer) -> None:
+    with injected.hours() as hours:
         bounds = hours.evidence().bounds
-    later = valid_session(session_id="later", received_at=planted.start + 2 * HOUR)
-    for partition in range(planted.settings.kafka.partitions):
+    later = valid_session(session_id="later", received_at=injected.start + 2 * HOUR)
+    for partition in range(injected.settings.kafka.partitions):
         producer.send(topics.VALID, encoded(later), key=b"k", partition=partition).get(timeout=30)
-    with planted.hours() as hours:
+    with injected.hours() as hours:
         again = hours.evidence()
-    ends = end_offsets(planted.settings.kafka, topics.VALID)
+    ends = end_offsets(injected.settings.kafka, topics.VALID)
     assert again.bounds == bounds
     assert all(bound < ends[int(partition)] for partition, bound in bounds.items())
-    assert again.waiting(committed(planted.settings.kafka, topics.STREAM_GROUP, topics.VALID)) == 0
+    assert again.waiting(committed(injected.settings.kafka, topics.STREAM_GROUP, topics.VALID)) == 0
 
 
-def test_evidence_of_a_span_without_records_is_empty(planted: Planted) -> None:
+def test_evidence_of_a_span_without_records_is_empty(injected: Planted) -> None:
     start = datetime.now(UTC) + 10 * HOUR
-    with HourlyCounts(planted.settings, start, start + HOUR) as hours:
+    with HourlyCounts(injected.settings, start, start + HOUR) as hours:
         assert (hours.undecided(), hours.evidence()) == (0, Evidence(raw=0, rejected={}, months={}, bounds={}))
 
 
-def test_raw_records_that_the_gate_has_not_passed_are_undecided(planted: Planted) -> None:
-    pass_over(planted.settings, topics.GATE_GROUP, topics.RAW, short=3)
-    with planted.hours() as hours:
+def test_raw_records_that_the_gate_has_not_passed_are_undecided(injected: Planted) -> None:
+    commit_to_end(injected.settings, topics.GATE_GROUP, topics.RAW, short=3)
+    with injected.hours() as hours:
         assert hours.undecided() == 3
-    pass_over(planted.settings, topics.GATE_GROUP, topics.RAW)
+    commit_to_end(injected.settings, topics.GATE_GROUP, topics.RAW)
 
 
-def test_oldest_raw_record_has_the_time_of_its_arrival(planted: Planted) -> None:
-    oldest = oldest_raw(planted.settings.kafka)
+def test_oldest_raw_record_has_the_time_of_its_arrival(injected: Planted) -> None:
+    oldest = oldest_raw(injected.settings.kafka)
     assert oldest is not None
-    assert planted.start - HOUR < oldest <= datetime.now(UTC)
+    assert injected.start - HOUR < oldest <= datetime.now(UTC)
 
 
 def admit(producer: KafkaProducer, partition: int, offset: int) -> None:

@@ -21,7 +21,7 @@ from include.serving.templates import ensure_templates
 from include.supervise.due_hours import floor
 from include.supervise.reconcile import HOUR
 from local.stack import ARCHIVE, Stack
-from tests.integration.supervision.conftest import pass_over
+from tests.integration.supervision.conftest import commit_to_end
 from tests.integration.supervision.synthetic_hours import ShopHour, let_raw_records_be_old
 from tests.locking import turn
 from tests.valid_sessions import valid_session
@@ -154,7 +154,7 @@ def test_run_while_the_stages_catch_up_is_pending_and_closes_later(hour: ShopHou
     stored = [session for session in sessions if session not in late]
     hour.index(stored)
     hour.archive(stored)
-    pass_over(hour.settings, topics.GATE_GROUP, topics.RAW, short=1)
+    commit_to_end(hour.settings, topics.GATE_GROUP, topics.RAW, short=1)
     (undecided,) = hour.run()
     assert (undecided["state"], undecided["lines"][0]["text"]) == (
         "pending",
@@ -162,7 +162,7 @@ def test_run_while_the_stages_catch_up_is_pending_and_closes_later(hour: ShopHou
     )
     # In flight: the last two records of partition 0 and their transaction marker.
     hour.pass_all(short=3)
-    pass_over(hour.settings, topics.GATE_GROUP, topics.RAW)
+    commit_to_end(hour.settings, topics.GATE_GROUP, topics.RAW)
 
     (pending,) = hour.run()
 
@@ -196,7 +196,7 @@ def test_run_with_lag_of_one_partition_reports_loss_in_the_other(hour: ShopHour)
     hour.gate(sessions)
     hour.archive(sessions)
     hour.pass_all(short=30)
-    pass_over(hour.settings, topics.GATE_GROUP, topics.RAW)
+    commit_to_end(hour.settings, topics.GATE_GROUP, topics.RAW)
 
     # Partition 1 is passed; later sessions of the same ids replaced its ten sessions. Only partition 0 is pending.
     later = [msgspec.structs.replace(session, received_at=hour.start + HOUR) for session in sessions[1::2]]
@@ -325,7 +325,7 @@ def test_run_whose_valid_sessions_are_deleted_keeps_the_counted_difference(hour:
     hour.archive(sessions)
     hour.lose("session_summary", sessions[0])
     hour.pass_all(short=2)
-    pass_over(hour.settings, topics.GATE_GROUP, topics.RAW)
+    commit_to_end(hour.settings, topics.GATE_GROUP, topics.RAW)
     assert [entry["state"] for entry in hour.run()] == ["pending"]
     hour.pass_all()
     hour.delete_valid()
@@ -347,7 +347,7 @@ def test_run_with_a_recreated_valid_topic_compares_the_counts(hour: ShopHour) ->
     hour.index(sessions)
     hour.archive(sessions[:-1])
     hour.pass_all(short=2)
-    pass_over(hour.settings, topics.GATE_GROUP, topics.RAW)
+    commit_to_end(hour.settings, topics.GATE_GROUP, topics.RAW)
     assert [entry["state"] for entry in hour.run()] == ["pending"]
     hour.recreate_valid()
 

@@ -22,7 +22,7 @@ class TestGateInMemory(GatePromises):
 
 def test_commit_without_answer_within_its_limit_is_settled_by_a_new_producer(kafka: MemoryKafka) -> None:
     expected = produce_mixture(kafka)
-    kafka.broker.commit_faults = [CommitFault.ANSWER_LOST]
+    kafka.broker.commit_faults = [CommitFault.RESPONSE_LOST]
     run_gate(kafka)
     assert sorted(kafka.outputs()) == sorted(expected)
     assert kafka.steps.counts["after init_transactions"] == 2
