@@ -28,7 +28,7 @@ def resume_dags(airflow: AirflowApi, dag_ids: Iterable[str], on_progress: OnProg
     for dag_id in dag_ids:
         if paused[dag_id]:
             airflow.unpause(dag_id)
-            on_progress(f"{dag_id} was paused, unpaused it")
+            on_progress(f"unpaused {dag_id}")
 
 
 def pause_dag(airflow: AirflowApi, dag_id: str, deadline_s: float) -> None:
@@ -50,13 +50,13 @@ def end_waiting_runs(airflow: AirflowApi, dag_id: str, on_progress: OnProgress) 
         if set(airflow.task_states(dag_id, run_id).values()) == {"success"}:
             continue
         airflow.end(dag_id, run_id)
-        on_progress(f"ended {dag_id} {run_id}, which was not finished")
+        on_progress(f"ended {dag_id} {run_id}, which had not ended")
 
 
 def wait_for_runs(airflow: AirflowApi, dag_id: str, deadline_s: float, on_progress: OnProgress) -> None:
     """Wait until the earlier runs of a DAG have ended. Raises NotReadyError after the deadline of one run."""
     for run_id in unfinished(airflow.runs(dag_id)):
-        on_progress(f"{dag_id} {run_id} was started before, waiting for its end")
+        on_progress(f"{dag_id} {run_id} was started earlier, waiting for its end")
         airflow.wait(dag_id, run_id, deadline_s)
 
 

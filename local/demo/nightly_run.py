@@ -70,7 +70,7 @@ def _follow(airflow: AirflowApi, run_id: str, on_progress: OnProgress, deadline_
         for name, state in states.items():
             if state in TASK_ENDED and shown.get(name) != state:
                 shown[name] = state
-                on_progress(f"{DAG}: {name} {'is done' if state == 'success' else state}")
+                on_progress(f"{DAG}: {name} {'succeeded' if state == 'success' else state}")
         if ended:
             return states
         if time.monotonic() - began > deadline_s:

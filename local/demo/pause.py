@@ -73,7 +73,7 @@ def _undo(settings: AirflowSettings, layout: Layout, on_progress: Callable[[str]
         with connect_airflow(settings, layout) as airflow:
             airflow.unpause(DAG)
     except ShowroomError as error:
-        on_progress(f"{DAG} stays paused, because {error.message}: {_remedy(settings)}")
+        on_progress(f"{DAG} remains paused, because {error.message}: {_remedy(settings)}")
         return
     _file(layout).unlink(missing_ok=True)
 

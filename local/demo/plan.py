@@ -28,7 +28,7 @@ def synthetic(config: DemoConfig, *, running: bool = False) -> tuple[Step, ...]:
         *_platform(running),
         Step(
             name="history",
-            title=f"Airflow's ingest_synthetic makes {config.sessions:,} sessions of {_days(config)}",
+            title=f"Airflow's ingest_synthetic generates {config.sessions:,} sessions of {_days(config)}",
             seconds=made,
             size=history,
         ),
@@ -44,7 +44,7 @@ def synthetic(config: DemoConfig, *, running: bool = False) -> tuple[Step, ...]:
     if not has_nightly_run(config):
         return steps
     learned = NIGHT_S + config.sessions / LEARNED_PER_S
-    title = f"Airflow's batch_nightly learns from {_days(config)}"
+    title = f"Airflow's batch_nightly trains on {_days(config)}"
     return (*steps, Step(name="night", title=title, seconds=learned, size=history))
 
 
@@ -66,14 +66,14 @@ def _platform(running: bool) -> tuple[Step, ...]:
     return (
         Step(
             name="install",
-            title="what the platform needs is installed, where it is missing",
+            title="install missing prerequisites",
             seconds=INSTALL_S if bare else 1.0,
             size="bare" if bare else "",
         ),
-        Step(name="servers", title="the servers start", seconds=RUNNING_S if running else SERVERS_S, size=already),
+        Step(name="servers", title="start the servers", seconds=RUNNING_S if running else SERVERS_S, size=already),
         Step(
             name="stream",
-            title="Airflow's supervise_stream finds no stream job and starts one",
+            title="Airflow's supervise_stream starts the stream job",
             seconds=RUNNING_S if running else STREAM_S,
             size=already,
         ),
@@ -82,11 +82,11 @@ def _platform(running: bool) -> tuple[Step, ...]:
 
 def _index(sessions: int, size: str) -> Step:
     seconds = INDEX_S + sessions / INDEXED_PER_S
-    return Step(name="index", title="gate and stream get everything into the indices", seconds=seconds, size=size)
+    return Step(name="index", title="gate and stream index all sessions", seconds=seconds, size=size)
 
 
 def _archive(size: str) -> Step:
-    title = "Airflow's archive_sessions copies it into MongoDB, then the counts of all stages are compared"
+    title = "Airflow's archive_sessions copies the sessions to MongoDB, then all counts are compared"
     return Step(name="archive", title=title, seconds=ARCHIVE_S, size=size)
 
 

@@ -126,7 +126,7 @@ def run(settings: Settings, config: DemoConfig, steps: Steps) -> DemoResult:
     ledger = merge([past, live.ground_truth])
     _wait(settings, ledger.expected, before, steps)
     intent = ledger.intent
-    steps(f"planted intent: {intent.base_rate:.1%} buy, the best reachable ROC-AUC is {intent.roc_auc:.3f}")
+    steps(f"ground truth: {intent.base_rate:.1%} of visits end in a purchase, oracle ROC-AUC {intent.roc_auc:.3f}")
     return _build_result(settings, ledger.expected, before, freshness, now - timedelta(days=config.days + 2), steps)
 
 
@@ -139,9 +139,7 @@ def has_nightly_run(config: DemoConfig) -> bool:
 def run_nightly(settings: Settings, config: DemoConfig, steps: Steps) -> nightly_run.NightlyRunResult | None:
     """Run the nightly batch on the history; None if the history is too short for a split by time."""
     if not has_nightly_run(config):
-        steps(
-            f"no nightly run: a history of {config.days} d is too short to learn from a part and be judged on the rest"
-        )
+        steps(f"no nightly run: a history of {config.days} d is too short for a training and a test part")
         return None
     steps.begin("night")
     with connect_airflow(settings.airflow, Layout.of(settings.local)) as airflow:
@@ -156,7 +154,7 @@ def _take_baseline(settings: Settings, on_progress: OnProgress) -> Baseline:
     for _ in range(CATCH_UP_TRIES):
         if result.archived == result.documents["session_summary"]:
             break
-        on_progress(f"{ARCHIVE} copies what came before")
+        on_progress(f"{ARCHIVE} copies earlier sessions")
         _archive(settings, on_progress)
         result = take_baseline(settings, archive=True)
     return result
@@ -194,7 +192,7 @@ def run_replay(settings: Settings, path: Path, shape: str, on_progress: Steps, c
     _produce(settings.kafka, source, on_progress, console)
     on_progress.begin("index")
     message = source.report
-    on_progress(f"{message.lines:,} lines read, worth {message.amount:,.2f} in {message.sessions:,} sessions")
+    on_progress(f"{message.lines:,} lines read: {message.sessions:,} sessions, amount {message.amount:,.2f}")
     for what, count in message.counts.items():
         on_progress(f"{what.replace('_', ' ')}: {count:,}")
     if message.bad_lines:
@@ -233,7 +231,9 @@ def _wait(settings: Settings, expected: ExpectedCounts, before: Baseline, on_pro
                 _throttle(on_progress, expected.valid),
                 check,
             )
-            on_progress(f"everything is indexed, {time.monotonic() - began:.1f} s after the last record was produced")
+            on_progress(
+                f"all sessions are indexed, {time.monotonic() - began:.1f} s after the last record was produced"
+            )
         except (NotReadyError, TerminalError) as error:
             on_progress(str(error))
 

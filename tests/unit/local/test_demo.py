@@ -90,7 +90,7 @@ def test_summary_with_failed_nightly_run_starts_with_it() -> None:
 def test_summary_of_replay_omits_freshness_and_nightly_run() -> None:
     lines = shown(DemoResult(LINES, [], None), None)
     assert "sent 1,100 records of the log" in lines
-    assert not any(line.startswith(("fresh", "best model", "sold")) for line in lines)
+    assert not any(line.startswith(("freshness", "best model", "revenue")) for line in lines)
 
 
 def test_plan_has_the_steps_of_the_demo() -> None:
