@@ -46,7 +46,7 @@ def stale() -> list[str]:
 
 
 def compile_all() -> list[str]:
-    """Compile all locks and retain existing versions where they are compatible; return the changed locks."""
+    """Compile all locks and retain existing versions if they are compatible; return the changed locks."""
     changed = []
     with tempfile.TemporaryDirectory() as folder:
         for lock in LOCKS:

@@ -244,7 +244,7 @@ def _invoices(table: pa.Table) -> Purchases:
 
 
 def _first(customer: Rows, code: Rows, returned: Labels) -> Floats:
-    """Return (n,) 1 where a line is the customer's first purchase of its product; lines are sorted by time."""
+    """Return (n,) 1 if a line is the customer's first purchase of its product; lines are sorted by time."""
     bought = np.flatnonzero(~returned)
     codes = int(code.max(initial=0)) + 1
     _, earliest = np.unique(customer[bought] * codes + code[bought], return_index=True)

@@ -21,7 +21,7 @@ class Inputs:
         settings: addresses and keys.
         log: receives progress lines.
         oracle_auc: the best ROC-AUC that any model can reach on synthetic data; None if it is unknown.
-        only: kinds of model to fit; all kinds where it is empty.
+        only: kinds of model to fit; all kinds if it is empty.
     """
 
     window: Window

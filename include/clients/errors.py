@@ -22,7 +22,7 @@ def unavailable(operation: str, server: str, cause: BaseException | str, action:
 
     Args:
         operation: What failed, for example `read sessions`.
-        server: Name of the server, with its address where that helps.
+        server: Name of the server, with its address if that helps.
         cause: The client's error, of which only the type is named, or a text.
         action: Remedy for the operator.
     """

@@ -40,7 +40,7 @@ def send_heartbeat(settings: Settings) -> bool:
 
 
 def _request(address: str) -> str:
-    """Send one GET; returns why it failed, "" where it did not."""
+    """Send one GET; returns why it failed, "" if it did not."""
     # httpx logs addresses, and this one is a secret.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:

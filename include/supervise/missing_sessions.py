@@ -1,4 +1,4 @@
-"""The admitted sessions that a store lacks, one by one; only compared where the counts differ."""
+"""The admitted sessions that a store lacks, one by one; only compared if the counts differ."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field

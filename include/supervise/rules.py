@@ -196,7 +196,7 @@ def evaluate(rules: Sequence[Rule], context: RuleContext) -> list[Finding]:
 
 
 def _restart(context: RuleContext, alert: str, reason: str) -> Finding:
-    """Resume the job from its newest restore point, submit it where there is none; page where both are forbidden."""
+    """Resume the job from its newest restore point, submit it if there is none; page where both are forbidden."""
     restore, spent, limits = context.observation.restore, len(context.restarts), context.limits
     if isinstance(restore, Unavailable):
         return Finding(

@@ -54,7 +54,7 @@ REVIEW_FIELD, LABEL_FIELD = "views.review", "purchase.made"
 
 
 def projection(reviews: bool) -> dict[str, int]:
-    """Return the MongoDB projection; reviews are included only where they precede the outcome."""
+    """Return the MongoDB projection; reviews are included only if they precede the outcome."""
     return dict.fromkeys((*KEY_FIELDS, *FEATURE_FIELDS, *((REVIEW_FIELD,) if reviews else ()), LABEL_FIELD), 1)
 
 

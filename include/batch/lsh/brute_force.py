@@ -36,7 +36,7 @@ def precision(result: Pairs, true: Pairs) -> float:
 def nearest_recall(result: Nearest, sets: Sets, rows: NDArray[np.int64], threshold: float) -> tuple[float, int]:
     """Return the recall of the k nearest neighbours of these sets, and the number of true neighbours.
 
-    Ties with the k-th neighbour count as hits. The recall is 1 where there are no true neighbours.
+    Ties with the k-th neighbour count as hits. The recall is 1 if there are no true neighbours.
     """
     k = result.ids.shape[1]
     hits = total = 0

@@ -53,7 +53,7 @@ class Holdout:
 
 @dataclass(frozen=True)
 class Champion:
-    """The champion: its status, and its probabilities on the holdout where it is comparable."""
+    """The champion: its status, and its probabilities on the holdout if it is comparable."""
 
     status: ChampionStatus
     detail: str = ""

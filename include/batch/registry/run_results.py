@@ -79,7 +79,7 @@ class RunResults(Struct, frozen=True, kw_only=True):
 
     @property
     def models(self) -> Mapping[str, ModelResult]:
-        """Kind -> metrics, including the private network where there is one."""
+        """Kind -> metrics, including the private network if there is one."""
         private = _private(self.release)
         return self.training.models | ({PRIVATE: private} if private is not None else {})
 

@@ -42,7 +42,7 @@ class PromotionContext:
 
 
 def run(inputs: Inputs, parameters: Parameters) -> Outputs:
-    """Log every model, register the challengers, decide, and move the alias champion where the decision is to promote.
+    """Log every model, register the challengers, decide, and move the alias champion if the decision is to promote.
 
     Raises:
         TerminalError: an earlier step has not run.
