@@ -105,7 +105,7 @@ def live_rate() -> int:
     """Return the sessions a second of the last `bench live` on the same kind of machine.
 
     Raises:
-        PrerequisiteError: There is no such result.
+        PrerequisiteError: The result does not exist.
     """
     path = FOLDER / "live.json"
     remedy = "run ./showroom bench live first"

@@ -1,4 +1,4 @@
-"""Throughput of one gate process with all checks and transactions. Only Kafka and Redis run beside it."""
+"""Throughput of one gate process with all checks and transactions. Only Kafka, Redis and the gate run."""
 
 import redis
 

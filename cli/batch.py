@@ -10,7 +10,7 @@ from local.layout import Layout
 from local.project import ROOT, load_settings
 
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
-"""All options belong to the step's command line, --help too."""
+"""Passes all options, including --help, to the step's command line."""
 NICENESS = "10"
 
 

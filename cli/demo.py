@@ -119,7 +119,7 @@ def _print_counts(console: Console, demo_result: DemoResult) -> None:
     if freshness := demo_result.freshness:
         message = (
             f"p50 {freshness.p50_s:.2f} s, p95 {freshness.p95_s:.2f} s over {freshness.sampled:,} sessions, "
-            f"{freshness.lost} not found"
+            f"{freshness.lost} not searchable in time"
         )
         _line(console, f"\nFrom produced to searchable: {message}\n")
 

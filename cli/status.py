@@ -105,7 +105,7 @@ def remarks(programs: list[ProgramStatus], flows: Mapping[str, StageThroughput])
         return
     for program in programs:
         if program.state in ("BACKOFF", "FATAL", "EXITED"):
-            yield f"{program.name} does not stay up: ./showroom logs {program.name}"
+            yield f"{program.name} exits repeatedly: ./showroom logs {program.name}"
         if program.state == "ORPHAN":
             yield f"{program.name} runs without a supervisor: ./showroom up, or down"
     for stage_flow in flows.values():

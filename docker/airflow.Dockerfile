@@ -1,7 +1,7 @@
-# Airflow with the DAGs, the plugin and the stages they use.
+# Airflow with the DAGs, the plugin and the imported stages.
 FROM flink:2.3.0 AS flink
 
-# The project's own jar for Flink (flink/java): the class path is Flink's own, Java's archiver is in the JDK.
+# The project's jar for Flink (flink/java), compiled with Flink's class path; `jar` is part of the JDK.
 FROM maven:3.9.11-eclipse-temurin-17 AS jar
 COPY --from=flink /opt/flink/opt/flink-python-2.3.0.jar /opt/flink/lib/flink-dist-2.3.0.jar /build/libraries/
 COPY flink/java /build/java
@@ -16,21 +16,21 @@ RUN python -m venv /opt/venv \
     && /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes \
     -r /tmp/airflow/requirements.txt -r /tmp/airflow/containers.txt
 
-# The nightly batch's own versions. Its lock is whole, and holds what some packages' own demands would refuse.
+# Versions of the nightly batch. Its lock is complete, and contains versions that some packages' requirements exclude.
 FROM python:3.11.14-bookworm AS batch
 COPY requirements/ml.txt /tmp/ml.txt
 RUN python -m venv /opt/batch \
     && /opt/batch/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes -r /tmp/ml.txt
 
 FROM python:3.11.14-slim-bookworm
-# AIRFLOW_HOME belongs to each container, for Airflow writes a configuration there; what they share is in volumes.
+# Each container has its own AIRFLOW_HOME, because Airflow writes a configuration there; shared files are in volumes.
 RUN groupadd --system --gid 10001 showroom \
     && useradd --system --uid 10001 --gid showroom --home-dir /tmp --shell /usr/sbin/nologin showroom \
     && install -d -o showroom -g showroom -m 0700 /run/showroom /run/showroom/airflow /opt/airflow \
     /var/lib/showroom /var/lib/showroom/flink /var/lib/showroom/airflow /var/lib/showroom/batch
 COPY --from=environment /opt/venv /opt/venv
 COPY --from=batch /opt/batch /opt/batch
-# What a submission of the stream job uploads.
+# Files that a submission of the stream job uploads.
 COPY --from=jar /build/showroom-flink.jar /opt/showroom/jars/
 COPY include/__init__.py /opt/showroom/include/
 COPY include/contracts /opt/showroom/include/contracts

@@ -1,13 +1,13 @@
-# Flink with Python and the stream job. Python 3.11 is the base and Flink is copied in, not the other way
-# round: the Flink image's own distribution has no Python 3.11, and Flink and its Java run anywhere.
+# Flink with Python and the stream job. Flink is copied into the image of Python 3.11, because the distribution of the
+# Flink image has no Python 3.11, while Flink and its Java run on any distribution.
 FROM flink:2.3.0 AS flink
 
 FROM maven:3.9.11-eclipse-temurin-17 AS connector
 COPY local/install/pom.xml /build/pom.xml
-# The one execution of the local stack's pom.xml that fetches the Kafka connector; Maven checks its sum.
+# The execution of the local stack's pom.xml that fetches the Kafka connector; Maven verifies its checksum.
 RUN mvn --batch-mode --no-transfer-progress --file /build/pom.xml dependency:copy@flink -Dinto=/build/jars
 
-# The project's own jar for Flink (flink/java): the class path is Flink's own, Java's archiver is in the JDK.
+# The project's jar for Flink (flink/java), compiled with Flink's class path; `jar` is part of the JDK.
 FROM maven:3.9.11-eclipse-temurin-17 AS jar
 COPY --from=flink /opt/flink/opt/flink-python-2.3.0.jar /opt/flink/lib/flink-dist-2.3.0.jar /build/libraries/
 COPY flink/java /build/java
@@ -21,7 +21,7 @@ RUN python -m venv /opt/venv \
     && /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /tmp/flink.txt
 
 FROM python:3.11.14-slim-bookworm
-# procps and jemalloc as in Flink's own image: its scripts ask for them.
+# procps and jemalloc as in Flink's own image, because its scripts require them.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends libjemalloc2 libsnappy1v5 procps \
     && rm -rf /var/lib/apt/lists/* \
@@ -30,7 +30,7 @@ RUN apt-get update \
     && install -d -o showroom -g showroom -m 0700 /run/showroom /run/showroom/stream /var/lib/showroom /var/lib/showroom/flink
 COPY --from=flink /opt/java/openjdk /opt/java/openjdk
 COPY --from=flink --chown=showroom:showroom /opt/flink /opt/flink
-# On the class path: a job submitted over REST gets its pipeline.jars overwritten.
+# On the class path, because Flink overwrites pipeline.jars of a job submitted over REST.
 COPY --from=connector /build/jars/flink/ /opt/flink/lib/
 COPY --from=jar /build/showroom-flink.jar /opt/flink/lib/
 COPY --from=environment /opt/venv /opt/venv

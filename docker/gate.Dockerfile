@@ -1,11 +1,11 @@
-# The Python side of the live path: the gate, the synthetic shop, and what runs once before all.
+# Python programs of the live path: the gate, the synthetic shop, and the one-shot service `prepare`.
 FROM python:3.11.14-bookworm AS environment
 COPY requirements/live.txt /tmp/live.txt
 RUN python -m venv /opt/venv \
     && /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /tmp/live.txt
 
 FROM python:3.11.14-slim-bookworm
-# One id for all own images, so that they may read what they share in volumes.
+# One user id for all images of the project, so that they can read shared volumes.
 RUN groupadd --system --gid 10001 showroom \
     && useradd --system --uid 10001 --gid showroom --home-dir /nonexistent --shell /usr/sbin/nologin showroom \
     && install -d -o showroom -g showroom -m 0700 /run/showroom /run/showroom/stream /run/showroom/airflow

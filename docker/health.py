@@ -1,6 +1,6 @@
-"""Health of a container of an own image: `health.py gate` ends with 0 when its server is healthy.
+"""Health check of containers with an image of this project: `health.py gate` exits with 0 if its server is healthy.
 
-What healthy means is in include/contracts/health.py.
+include/contracts/health.py defines healthy.
 """
 
 import json
@@ -36,7 +36,7 @@ def _get(url: str, headers: Mapping[str, str] | None = None) -> Any:
 
 
 def airflow(component: str) -> str | None:
-    """Return what is missing of metadatabase, scheduler, dag_processor or triggerer."""
+    """Return why metadatabase, scheduler, dag_processor or triggerer is unhealthy; None if it is healthy."""
     return check_airflow(_get(f"{AIRFLOW}{AIRFLOW_PATH}"), component)
 
 
@@ -47,14 +47,14 @@ def flink_jobmanager() -> str | None:
 
 
 def flink_taskmanager() -> str | None:
-    """Return what is missing: the JobManager knows this container's address, with a slot."""
+    """Return what is missing: the JobManager must list this container's address, with a slot."""
     own = socket.gethostbyname(socket.gethostname())
     managers = _get(f"{FLINK}/taskmanagers")["taskmanagers"]
     return check_flink(sum(manager["slotsNumber"] for manager in managers if f"@{own}:" in manager["path"]))
 
 
 def mlflow() -> str | None:
-    """Raise an error unless MLflow responds to its user, out of its database."""
+    """Raise an error unless MLflow responds to its user from its database."""
     login = f"{os.environ['MLFLOW_AUTH_ADMIN_USERNAME']}:{os.environ['MLFLOW_AUTH_ADMIN_PASSWORD']}"
     _get(f"{MLFLOW}{MLFLOW_PATH}", {"Authorization": f"Basic {b64encode(login.encode()).decode()}"})
     return None

@@ -29,7 +29,7 @@ class History(NamedTuple):
     Attributes:
         raw: Raw records.
         lost: Raw records without an output.
-        duplicated: Outputs without a raw record of their own.
+        duplicated: Outputs without a raw record.
         rejected: Rejected records.
         aborted: Records of aborted transactions.
     """

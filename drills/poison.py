@@ -75,7 +75,7 @@ class Poison:
 
     @property
     def expected(self) -> ExpectedCounts:
-        """ExpectedCounts counts of all sent records."""
+        """Return the expected counts of all sent records."""
         return self._tally.expected(None)
 
     def send_compressed(self) -> None:

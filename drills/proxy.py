@@ -1,6 +1,6 @@
 """A TCP proxy in front of Kafka that delays a commit: it resets the connection and delivers the request later.
 
-Kafka advertises the proxy's port on a listener of its own, so every connection of the gate passes through the proxy.
+Kafka advertises the proxy's port on a separate listener, so every connection of the gate passes through the proxy.
 A request starts with its length (4 bytes), API key, version, correlation id and client id. EndTxn has API key 26; its
 body is transactional id, producer id, epoch and the flag `committed`. https://kafka.apache.org/protocol.html#protocol_messages
 """

@@ -1,1 +1,1 @@
-"""The stream stage: the job that runs inside the Flink cluster, in an environment of its own."""
+"""The stream stage: the job that runs inside the Flink cluster, in a separate environment."""

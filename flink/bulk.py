@@ -96,7 +96,7 @@ def bulk_action(
 
 
 def chunks(items: Iterable[Item], max_documents: int, max_bytes: int = MAX_BODY_BYTES) -> Iterator[list[Item]]:
-    """Yield chunks of at most `max_documents` items and `max_bytes` bytes; a larger item is a chunk of its own."""
+    """Yield chunks of at most `max_documents` items and `max_bytes` bytes; a larger item is a separate chunk."""
     chunk: list[Item] = []
     size_bytes = 0
     for item in items:

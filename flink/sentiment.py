@@ -6,7 +6,7 @@ words. The limit has two parts:
 
 - only the neighbours of a word are passed to its checks, which changes no score;
 - a review is scored by its first `MAX_WORDS` words, the reviews of one session together by `MAX_SESSION_WORDS`
-  (by one word each where there are more reviews than that). An emoji counts as the words of its description.
+  (by one word each if there are more reviews than that). An emoji counts as the words of its description.
 """
 
 from functools import lru_cache

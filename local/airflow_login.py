@@ -20,7 +20,7 @@ def login(layout: Layout) -> Login:
     """
     keys = read_keys(layout)
     if keys is None:
-        raise TerminalError("this stack's Airflow has no password yet", "start it with ./showroom up")
+        raise TerminalError("the Airflow of this stack has no password yet", "start it with ./showroom up")
     return Login(USER, keys.password)
 
 

@@ -1,4 +1,4 @@
-"""Waiting until servers really answer."""
+"""Wait until servers respond."""
 
 import re
 import time
@@ -11,7 +11,7 @@ from local.program import Program
 
 PAUSE_S = 0.25
 TAIL_BYTES = 16_384
-LONGEST_REASON = 200
+MAX_REASON_CHARACTERS = 200
 GIVEN_UP = "FATAL"
 STARTS = 3
 REASON_LINES = 40
@@ -27,10 +27,10 @@ def wait_until_ready(
     deadline_s: float,
     on_progress: Callable[[str], None],
 ) -> None:
-    """Probe all programs until each answers once.
+    """Probe all programs until each has responded once.
 
-    Raises NotReadyError with the reason when the deadline passes, and sooner for a program that supervisord
-    gave up or had to start again and again.
+    Raises NotReadyError with the reason at the deadline, and earlier for a program that supervisord gave up or restarts
+    repeatedly.
     """
     started = time.monotonic()
     waiting = {program.name: program for program in programs}
@@ -41,7 +41,7 @@ def wait_until_ready(
         for name, program in list(waiting.items()):
             info = existing.get(name, {})
             pids[name] |= {info.get("pid") or 0} - {0}
-            missing[name] = _ask(program)
+            missing[name] = _probe(program)
             if not missing[name]:
                 del waiting[name]
                 on_progress(f"{program.title} is ready after {time.monotonic() - started:.1f} s")
@@ -56,12 +56,12 @@ def wait_until_ready(
             time.sleep(PAUSE_S)
 
 
-def _ask(program: Program) -> str:
-    """What is missing, or nothing. Clients raise many errors; all of them mean that it is not ready."""
+def _probe(program: Program) -> str:
+    """Return what is missing; empty if the program is ready. Every error of a client means that it is not ready."""
     try:
         return program.probe() or ""
     except Exception as error:
-        return " ".join(str(error).split())[:LONGEST_REASON] or type(error).__name__
+        return " ".join(str(error).split())[:MAX_REASON_CHARACTERS] or type(error).__name__
 
 
 def _not_ready(program: Program, reason: str, log: Path) -> NotReadyError:
@@ -69,7 +69,7 @@ def _not_ready(program: Program, reason: str, log: Path) -> NotReadyError:
 
 
 def last_error_line(log: Path) -> str:
-    """The most telling of a log's last lines: the last cause, else the last error, else the last line; or a dash."""
+    """Return the most informative of a log's last lines: the last cause, else the last error, else the last; or -."""
     try:
         with log.open("rb") as file:
             file.seek(0, 2)
@@ -82,5 +82,5 @@ def last_error_line(log: Path) -> str:
     ]
     for reason in REASONS:
         if result := [line for line in messages if reason.search(line)]:
-            return result[-1][:LONGEST_REASON]
-    return messages[-1][:LONGEST_REASON] if messages else "-"
+            return result[-1][:MAX_REASON_CHARACTERS]
+    return messages[-1][:MAX_REASON_CHARACTERS] if messages else "-"

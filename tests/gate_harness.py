@@ -1,4 +1,4 @@
-"""One gate in this process, on a broker in memory or on the test stack, with effects at every call of its clients."""
+"""One gate in this process, on an in-memory broker or the test stack, with hooks at every call of its clients."""
 
 import itertools
 from collections import defaultdict
@@ -40,11 +40,11 @@ Origin = tuple[int, int]
 
 
 class CrashError(BaseException):
-    """Ends the gate at once: no part of it handles this error."""
+    """Ends the gate immediately: no part of the gate handles this error."""
 
 
 class Output(NamedTuple):
-    """A record that `read_committed` readers of the gate's topics see."""
+    """A record of the gate's topics that `read_committed` readers get."""
 
     origin: Origin
     verdict: str
@@ -59,7 +59,7 @@ class Steps:
         self.counts: dict[str, int] = defaultdict(int)
 
     def on(self, step: str, effect: Callable[[], object], after: int = 0) -> None:
-        """Run the effect at a step ("before poll", "after poll") once it was reached `after` times more."""
+        """Run the effect at a step ("before poll", "after poll") after the step was reached `after` more times."""
         self._effects[step] += [*[None] * after, effect]
 
     def crash(self, step: str, after: int = 0) -> None:
@@ -73,7 +73,7 @@ class Steps:
 
 
 class Traced:
-    """A client whose calls are steps. A `consume` that returns no record is no step."""
+    """A client whose calls are steps. A `consume` without a record is not a step."""
 
     def __init__(self, client: Any, steps: Steps) -> None:
         self._client, self._steps = client, steps
@@ -92,22 +92,22 @@ class Traced:
 
 
 class ImpatientStop(ShutdownSignal):
-    """Retries after a moment instead of half a second."""
+    """Retries after a short pause instead of half a second."""
 
     def wait(self, seconds: float) -> None:
         super().wait(min(seconds, MAX_RETRY_S))
 
 
 class GateKafka(Protocol):
-    """What the promises need of a broker: tests/gate_promises.py runs on both."""
+    """Broker interface that tests/gate_promises.py requires; that suite runs on both implementations."""
 
     steps: Steps
     settings: Settings
     within_s: float
-    """How long the records of a test may take."""
+    """Maximum time for the records of a test."""
 
     def parts(self, stop: ShutdownSignal) -> GateParts:
-        """The parts of a new gate process."""
+        """Return the parts of a new gate process."""
         ...
 
     def produce(self, values: Sequence[bytes], partition: int = 0) -> list[Origin]:
@@ -115,15 +115,15 @@ class GateKafka(Protocol):
         ...
 
     def outputs(self) -> list[Output]:
-        """Committed outputs since the test began, by partition in the order of the log."""
+        """Return the committed outputs since the test began, by partition in log order."""
         ...
 
     def committed(self) -> dict[int, int]:
-        """The group's offsets by partition."""
+        """Return the group's offsets by partition."""
         ...
 
     def ends(self) -> dict[int, int]:
-        """The raw topic's end offsets by partition."""
+        """Return the raw topic's end offsets by partition."""
         ...
 
     def fence(self) -> None:
@@ -131,19 +131,19 @@ class GateKafka(Protocol):
         ...
 
     def limit_bytes(self, topic: str, size: int) -> None:
-        """Set the largest record of a topic."""
+        """Set the maximum record size of a topic."""
         ...
 
 
 class MemoryGaps:
-    """No partition is stopped."""
+    """Gaps without a stopped partition."""
 
     def stopped(self, partitions: Sequence[int]) -> dict[int, OffsetGap]:
         return {}
 
 
 class MemoryLease:
-    """A lease that nobody else wants."""
+    """A lease without competitors."""
 
     def acquire(self) -> None: ...
     def renew(self) -> None: ...
@@ -151,7 +151,7 @@ class MemoryLease:
 
 
 class MemoryTopic:
-    """The raw topic's id."""
+    """Return the raw topic's id."""
 
     def __init__(self, broker: InMemoryBroker) -> None:
         self._broker = broker
@@ -217,7 +217,7 @@ class MemoryKafka:
 
 
 class RealKafka:
-    """The gate on the test stack's Kafka and Redis; records of earlier tests are decided first."""
+    """The gate on the test stack's Kafka and Redis; the gate processes records of earlier tests first."""
 
     within_s = 60.0
 
@@ -225,7 +225,7 @@ class RealKafka:
         self.settings = with_small_batches(settings)
         self.steps = Steps()
         self._bootstrap = settings.kafka.bootstrap_servers
-        # Every partition needs a committed offset to compare with.
+        # The comparison requires a committed offset of every partition.
         for partition in range(settings.kafka.partitions):
             self.produce([session()], partition)
         run_gate(self)
@@ -287,18 +287,18 @@ class RealKafka:
 def patch_clients(
     monkeypatch: pytest.MonkeyPatch, steps: Steps, producer: Callable[[Any], Any], consumer: Callable[[Any], Any]
 ) -> None:
-    """Let the gate create these clients, with their calls as steps."""
+    """Let the gate create these clients, and make their calls steps."""
     monkeypatch.setattr(clients, "Producer", lambda config: Traced(producer(config), steps))
     monkeypatch.setattr(clients, "Consumer", lambda config: Traced(consumer(config), steps))
 
 
 def with_small_batches(settings: Settings) -> Settings:
-    """Settings with several transactions for a few records."""
+    """Return settings that split a few records into several transactions."""
     return replace(settings, gate=replace(settings.gate, batch_size=BATCH_SIZE))
 
 
 def raising(error: BaseException) -> Callable[[], None]:
-    """An effect that raises."""
+    """Return an effect that raises."""
 
     def effect() -> None:
         raise error
@@ -307,7 +307,7 @@ def raising(error: BaseException) -> Callable[[], None]:
 
 
 def run_gate(kafka: GateKafka, is_done: Callable[[], bool] | None = None, stop: ShutdownSignal | None = None) -> None:
-    """Run a gate until the offsets of all records are committed; raise what ends it before."""
+    """Run a gate until the offsets of all records are committed; raise the error that ends it earlier."""
     stop = stop or ImpatientStop()
     is_done = is_done or (lambda: kafka.committed() == kafka.ends())
     with ThreadPoolExecutor(1) as executor:
@@ -320,13 +320,13 @@ def run_gate(kafka: GateKafka, is_done: Callable[[], bool] | None = None, stop: 
 
 
 def session(**changes: Any) -> bytes:
-    """A valid session of a user of its own."""
+    """Return a valid session of a new user."""
     name = f"promise-{NOW}-{next(_numbers)}"
     return encoded(**{"session_id": name, "user_id": name, "started_at": NOW, "ip": None} | changes)
 
 
 def output_of(topic: str, headers: Mapping[str, bytes]) -> Output:
-    """An output out of a record's headers."""
+    """Return the output that a record's headers describe."""
     if topic == topics.VALID:
         partition, _, offset = headers[topics.HEADER_ORIGIN].partition(b":")
         return Output((int(partition), int(offset)), "valid")

@@ -1,7 +1,7 @@
-"""The promises of raw -> valid/rejected, as one suite for the broker in memory and the real Kafka.
+"""Guarantees of raw -> valid/rejected, as one suite for the in-memory broker and the real Kafka.
 
-A test class inherits `GatePromises` and defines the fixture `kafka`. Faults that a real Kafka does not show at a
-given moment are in tests/unit/gate/test_promises.py only.
+A test class inherits `GatePromises` and defines the fixture `kafka`. Faults that a real Kafka does not show at a given
+moment are in tests/unit/gate/test_promises.py only.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ STEPS = (
     "before commit_transaction",
     "after commit_transaction",
 )
-"""Every call between poll and commit. The others are those of the start, where nothing is open."""
+"""Every call between poll and commit. During the other calls, at the start, no transaction is open."""
 ERRORS = (KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError.COORDINATOR_NOT_AVAILABLE)
 
 
@@ -47,16 +47,16 @@ def produce_mixture(kafka: GateKafka) -> list[Output]:
 
 
 def assert_consistent(kafka: GateKafka, before: dict[int, int]) -> None:
-    """Every partition has one output for each record below its committed offset, and none beyond it."""
+    """Assert that every partition has one output for each record below its committed offset, and none beyond it."""
     counts = {number: sum(output.origin[0] == number for output in kafka.outputs()) for number in before}
     committed = kafka.committed()
     assert counts == {number: committed[number] - before[number] for number in before}
 
 
 class GatePromises:
-    """Collected by the classes that inherit it."""
+    """Base class; pytest collects the classes that inherit it."""
 
-    def test_each_record_has_exactly_one_output(self, kafka: GateKafka) -> None:
+    def test_record_has_exactly_one_output(self, kafka: GateKafka) -> None:
         expected = produce_mixture(kafka)
         run_gate(kafka)
         assert sorted(kafka.outputs()) == sorted(expected)
@@ -78,7 +78,7 @@ class GatePromises:
         assert sorted(kafka.outputs()) == sorted(expected)
 
     @pytest.mark.parametrize("step", ["after flush", "after send_offsets_to_transaction", "before commit_transaction"])
-    def test_nothing_is_visible_before_the_commit(self, kafka: GateKafka, step: str) -> None:
+    def test_outputs_are_invisible_before_the_commit(self, kafka: GateKafka, step: str) -> None:
         before = kafka.committed()
         produce_mixture(kafka)
         seen: list[object] = []
@@ -156,7 +156,7 @@ class GatePromises:
 
 
 def committed_or(kafka: GateKafka, default: dict[int, int]) -> dict[int, int]:
-    """The committed offsets; the default while a transaction keeps the broker from returning them."""
+    """Return the committed offsets, or the default while a transaction prevents the broker from returning them."""
     read: Callable[[], dict[int, int]] = kafka.committed
     try:
         return read()

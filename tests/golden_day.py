@@ -85,7 +85,7 @@ def build_documents(sessions: list[ValidSession]) -> bytes:
 
 
 @cache
-def planted(review: str) -> str:
+def generated_sentiment(review: str) -> str:
     """Return the sentiment that a synthetic review was generated with."""
     for sentiment, texts in TEMPLATES.items():
         for text in texts:

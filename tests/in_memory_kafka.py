@@ -1,4 +1,4 @@
-"""A broker in memory with the client calls that the gate uses: transactions, fencing, groups, and their faults.
+"""In-memory broker with the client calls that the gate uses: transactions, fencing, groups, and their faults.
 
 `InMemoryProducer` and `InMemoryConsumer` stand in for confluent-kafka's classes. The faults of `CommitFault` cannot
 be caused on a real broker at a given moment; those of tests/gate_harness.py can.
@@ -20,9 +20,9 @@ IDLE_S = 0.002
 
 
 class CommitFault(Enum):
-    """What happens to one commit."""
+    """Fault of one commit."""
 
-    ANSWER_LOST = auto()
+    RESPONSE_LOST = auto()
     """It is applied; the producer gets no response."""
     LATE = auto()
     """It is delivered by `InMemoryBroker.deliver_late` only; the producer gets no response."""
@@ -31,7 +31,7 @@ class CommitFault(Enum):
 
 
 class TransactionState(Enum):
-    """The states of a transaction that readers distinguish."""
+    """States of a transaction that readers distinguish."""
 
     OPEN = auto()
     COMMITTED = auto()
@@ -98,7 +98,7 @@ class Message:
 
 
 class InMemoryBroker:
-    """Logs, transactions by transactional id, and one consumer group. All methods are safe in threads."""
+    """Logs, transactions by transactional id, and one consumer group. All methods are thread-safe."""
 
     def __init__(self, partitions: int = 2) -> None:
         self.lock = threading.RLock()
@@ -115,11 +115,11 @@ class InMemoryBroker:
         self._skipped_s = 0.0
 
     def clock(self) -> float:
-        """Monotonic seconds, with the time limits that expired in calls of the clients."""
+        """Return monotonic seconds, plus the time limits that expired in calls of the clients."""
         return time.monotonic() + self._skipped_s
 
     def expire(self, seconds: float) -> KafkaException:
-        """Let a call's time limit pass at once; return its error."""
+        """Advance the clock by a call's time limit; return its error."""
         self._skipped_s += seconds
         return error_of(KafkaError._TIMED_OUT)
 
@@ -131,7 +131,7 @@ class InMemoryBroker:
             return len(log) - 1
 
     def init_producer(self, name: str) -> int:
-        """Start a new epoch of a transactional id: fence older producers and abort what they left open."""
+        """Start a new epoch of a transactional id: fence older producers and abort their open transactions."""
         with self.lock:
             producer = self.producers[name]
             self._end(producer, TransactionState.ABORTED)
@@ -160,7 +160,7 @@ class InMemoryBroker:
             self._end(self.producers[name], TransactionState.COMMITTED)
 
     def deliver_late(self) -> None:
-        """Deliver the commits that were delayed or resent; those of an old epoch are refused."""
+        """Deliver the commits that were delayed or resent; those of an old epoch are rejected."""
         with self.lock:
             for name, epoch in self.late:
                 try:
@@ -170,7 +170,7 @@ class InMemoryBroker:
             self.late.clear()
 
     def committed(self, partition: int) -> TopicPartition:
-        """Return the group's offset; times out while a transaction that holds one is open."""
+        """Return the group's offset; times out while an open transaction contains one."""
         with self.lock:
             for producer in self.producers.values():
                 if producer.transaction is not None and (topics.RAW, partition) in producer.transaction.offsets:
@@ -195,7 +195,7 @@ class InMemoryBroker:
             self.generation += 1
 
     def recreate_raw_topic(self) -> None:
-        """Delete the raw topic and create it anew."""
+        """Delete and recreate the raw topic."""
         with self.lock:
             self.topic_id = f"{self.topic_id}+"
             for partition in self.partitions:
@@ -245,9 +245,9 @@ class InMemoryProducer:
         self._batch.append(Message(topic, partition, -1, Entry(key, value, headers, None), 0))
 
     def flush(self, _: float) -> int:
-        """Send the batch: the broker refuses a whole request for the size of one record.
+        """Send the batch: the broker rejects a whole request because of the size of one record.
 
-        With one record a request, the failed transaction fails the records behind it with a code of their own.
+        With one record per request, the failed transaction fails the records after it with another code.
         """
         is_single = self._config["batch.num.messages"] == 1
         oversize = {(message.topic(), message.partition()) for message in self._batch if self._is_oversize(message)}
@@ -350,5 +350,5 @@ class InMemoryConsumer:
 
 
 def error_of(code: int) -> KafkaException:
-    """The exception that the client raises for a code."""
+    """Return the client's exception for a code."""
     return KafkaException(KafkaError(code))

@@ -13,7 +13,7 @@ DUPLICATE, EXPIRED, TOO_FAST, DEVICE, REFERRER = "D", "E", "P", "V", "F"
 
 @dataclass
 class PartitionState:
-    """Claims, users and the last offset whose effects are stored."""
+    """Claims, users and the last applied offset."""
 
     applied: int = -1
     claims: dict[str, tuple[str, int, str]] = field(default_factory=dict)
@@ -24,20 +24,20 @@ class PartitionState:
 
 @dataclass
 class InMemoryState:
-    """Decides as GateState does. The partitions' states outlive a gate process, so they are passed in."""
+    """Returns the same verdicts as GateState. The partitions' states outlive a gate process, so they are arguments."""
 
     topic_id: str
     partitions: dict[int, PartitionState]
 
     def decide(self, batches: Sequence[Batch]) -> list[str]:
-        """Return the verdict verdicts of each batch."""
+        """Return the verdicts of each batch."""
         return [self._decide(batch) for batch in batches]
 
     def beat(self, partitions: Sequence[int]) -> None:
         """Accept a heartbeat."""
 
     def close(self) -> None:
-        """Keep the partitions' states."""
+        """Do nothing, because the partitions' states must survive."""
 
     def _decide(self, batch: Batch) -> str:
         state = self.partitions.setdefault(batch.partition, PartitionState())

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from include.contracts.session import ValidSession, View
 from include.dashboards.model import Filters
 from tests.golden_cycles import ExpectedEvent, expected_events
-from tests.golden_day import Day, planted
+from tests.golden_day import Day, generated_sentiment
 
 LATE_AFTER_S = 3_600
 Rows = list[list[Any]]
@@ -166,7 +166,9 @@ def by_sentiment(selection: Selection, keys: Callable[[ProductView], Iterable[An
     """Group reviews by the sentiment they were generated with, not by the predicted one."""
     rows: Rows = []
     for label in ("negative", "neutral", "positive"):
-        results = [product_view for product_view in selection.reviews if planted(product_view.review) == label]
+        results = [
+            product_view for product_view in selection.reviews if generated_sentiment(product_view.review) == label
+        ]
         rows += prefixed(label, table(most(grouped(results, keys), size), len))
     return rows
 

@@ -1,4 +1,4 @@
-"""Admitted sessions for tests: one complete record, and ways to bend it."""
+"""Admitted sessions for tests: one complete record with changes."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,7 +11,7 @@ STARTED = datetime(2026, 11, 23, 8, 15, 30, 250_000, tzinfo=UTC)
 
 
 def viewed(**changes: Any) -> View:
-    """One viewed product."""
+    """Return one viewed product."""
     fields: dict[str, Any] = {
         "product_id": "p01",
         "name": "Sofa",
@@ -24,7 +24,7 @@ def viewed(**changes: Any) -> View:
 
 
 def valid_session(**changes: Any) -> ValidSession:
-    """A session as it leaves the gate; end, arrival and categories follow the other fields."""
+    """Return a session as it leaves the gate; end, arrival and categories are derived from the other fields."""
     started: datetime = changes.get("started_at", STARTED)
     views: list[View] = changes.get("views", [viewed()])
     seconds: int = changes.get("duration_s", 214)
@@ -54,12 +54,12 @@ def valid_session(**changes: Any) -> ValidSession:
 
 
 def encoded(session: ValidSession) -> bytes:
-    """The record's bytes in `sessions.valid`."""
+    """Return the record's bytes in `sessions.valid`."""
     return msgspec.json.encode(session)
 
 
 def expected_kpis(sessions: list[ValidSession], lateness_threshold_s: int) -> dict[str, dict[str, Any]]:
-    """The rows of `kpi_minute` by id, counted one by one: what the stream must arrive at."""
+    """Return the expected rows of `kpi_minute` by id, counted one by one."""
     groups: dict[str, list[ValidSession]] = {}
     for session in sessions:
         minute = f"{session.started_at.astimezone(UTC):%Y-%m-%dT%H:%M:00Z}"

@@ -1,4 +1,4 @@
-"""Records put into `sessions.valid` by tests, in the gate's stead."""
+"""Records of `sessions.valid` that tests produce instead of the gate."""
 
 import uuid
 from collections.abc import Sequence
@@ -12,13 +12,13 @@ from tests.valid_sessions import encoded, valid_session
 
 
 def sessions(number: int) -> list[ValidSession]:
-    """That many sessions with ids of their own."""
+    """Return that many sessions with unique ids."""
     run = uuid.uuid4().hex[:12]
     return [valid_session(session_id=f"s-{run}-{location:06d}") for location in range(number)]
 
 
 def put(settings: Settings, sessions: Sequence[ValidSession | bytes | None], *, commit: bool = True) -> None:
-    """Sessions or bare values as one transaction, spread over all partitions; aborted unless `commit`."""
+    """Produce sessions or values as one transaction over all partitions; aborted unless `commit`."""
     producer = KafkaProducer(
         bootstrap_servers=settings.kafka.bootstrap_servers, transactional_id=f"test-{uuid.uuid4().hex}", linger_ms=5
     )

@@ -1,4 +1,4 @@
-"""The checks of the source tree, each with a name and a verdict; and the repairs of those that have one."""
+"""Checks of the source tree, each with a name and a result, and the automatic fixes of some of them."""
 
 import os
 import re
@@ -26,7 +26,7 @@ TYPED: dict[Environment, tuple[str, ...]] = {
 
 
 class Verdict(NamedTuple):
-    """The outcome of one check; `complaint` is empty when it passed."""
+    """The result of one check; `complaint` is empty if it passed."""
 
     name: str
     complaint: str
@@ -34,14 +34,14 @@ class Verdict(NamedTuple):
 
 
 class Check(NamedTuple):
-    """One check: its name, and what it complains about."""
+    """One check: its name, and a function that returns its errors."""
 
     name: str
     complain: Callable[[], str]
 
 
 def checks() -> tuple[Check, ...]:
-    """All checks, quick ones first. None of them writes to the source tree."""
+    """Return all checks, fast ones first. None of them writes to the source tree."""
     dev = str(python_of("dev").parent)
     return (
         Check("lint", lambda: _run(f"{dev}/ruff", "check", "--quiet")),
@@ -58,7 +58,7 @@ def checks() -> tuple[Check, ...]:
 
 
 def run_checks() -> Iterator[Verdict]:
-    """Run all checks, one verdict after the other."""
+    """Run all checks; print the result of each."""
     for check in checks():
         started = time.monotonic()
         complaint = check.complain()
@@ -66,7 +66,7 @@ def run_checks() -> Iterator[Verdict]:
 
 
 def repair() -> None:
-    """Write what can be repaired: lint that has a safe fix, format, locks, generated files."""
+    """Apply the automatic fixes: safe lint fixes, format, locks, generated files."""
     ruff = f"{python_of('dev').parent}/ruff"
     _run(ruff, "check", "--quiet", "--fix")
     _run(ruff, "format", "--quiet")
@@ -96,7 +96,7 @@ def _listed(verb: str, names: list[str]) -> str:
 
 
 def _run(*command: str) -> str:
-    """What a tool prints when it is not content."""
+    """Return the output of a tool that fails; empty if it succeeds."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "plugins"))), "NO_COLOR": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     if done.returncode == 0:

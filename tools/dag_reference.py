@@ -1,4 +1,4 @@
-"""docs/dags.md, from the source of the DAG files: they are not imported, because Airflow is in another environment."""
+"""Generate docs/dags.md from the source of the DAG files; they are not imported, because Airflow is absent here."""
 
 import ast
 import re
@@ -35,7 +35,7 @@ class Dag(NamedTuple):
 
 
 def page(folder: Path) -> str:
-    """The reference of all DAGs whose files lie in a folder."""
+    """Return the reference of all DAGs of a folder."""
     result = read(folder)
     rows = [
         f"| [`{dag.name}`](#{dag.name}) | {dag.stage} | {_when(dag)} | {dag.does.rstrip('.')} |"
@@ -46,7 +46,7 @@ def page(folder: Path) -> str:
 
 
 def read(folder: Path) -> list[Dag]:
-    """The DAGs of all files in a folder, by the names of the files."""
+    """Return the DAGs of all files in a folder, sorted by file name."""
     return [dag for path in sorted(folder.glob("[!_]*.py")) for dag in _dags(path)]
 
 
@@ -64,21 +64,21 @@ def _dags(path: Path) -> list[Dag]:
 
 
 def _dag(call: ast.Call, does: str, constants: Mapping[str, object]) -> Dag:
-    given = {keyword.arg: keyword.value for keyword in call.keywords}
+    arguments = {keyword.arg: keyword.value for keyword in call.keywords}
 
     def text(name: str) -> str:
-        value = given.get(name)
+        value = arguments.get(name)
         existing = constants.get(value.id) if isinstance(value, ast.Name) else _constant(value)
         return str(existing or "")
 
-    tags = given.get("tags")
-    paused = given.get("is_paused_upon_creation")
-    params = given.get("params")
+    tags = arguments.get("tags")
+    paused = arguments.get("is_paused_upon_creation")
+    params = arguments.get("params")
     return Dag(
         name=str(_constant(call.args[0])),
         does=does,
         stage=", ".join(str(_constant(tag)) for tag in tags.elts) if isinstance(tags, ast.List) else "",
-        schedule=_schedule(given.get("schedule")),
+        schedule=_schedule(arguments.get("schedule")),
         paused=bool(_constant(paused)),
         document=text("doc_md").strip(),
         parameters=tuple(_parameters(params)) if isinstance(params, ast.Dict) else (),
@@ -86,7 +86,7 @@ def _dag(call: ast.Call, does: str, constants: Mapping[str, object]) -> Dag:
 
 
 def _schedule(value: ast.expr | None) -> str:
-    """A cron line, of its own or the first argument of a timetable."""
+    """Return a cron expression: a literal, or the first argument of a timetable."""
     first = value.args[0] if isinstance(value, ast.Call) and value.args else value
     cron = _constant(first)
     return f"`{cron}`" if isinstance(cron, str) else BY_HAND
@@ -111,7 +111,7 @@ def _when(dag: Dag) -> str:
 def _section(dag: Dag) -> str:
     body = re.sub(r"\A#+ .*\n", "", dag.document)
     linked = re.sub(r"docs/(runbooks/[\w-]+\.md)", r"[\1](\1)", body)
-    # A list needs an empty line before it, and none inside it.
+    # A Markdown list needs an empty line before it, and none inside it.
     parts = [f"## {dag.name}", re.sub(r"\n+(?=\* )", "\n", linked).replace("\n* ", "\n\n* ", 1)]
     if dag.parameters:
         rows = [f"| `{one.name}` | {one.default} | {one.meaning} |" for one in dag.parameters]

@@ -1,6 +1,6 @@
 """Generate files from the dashboard definitions: Kibana's saved objects, the compiled panels and their reference.
 
-kb-dashboard compiles and lints in an environment of its own. Its output is cached under the hash of its input, so that
+kb-dashboard compiles and lints in a separate environment. Its output is cached under the hash of its input, so that
 a drift check is fast while nothing changes.
 """
 

@@ -13,7 +13,7 @@ from tools.dag_reference import read
 
 CODE = ("config", "include", "dags", "plugins", "flink", "docker", "benchmarks", "drills", "local", "cli", "tools")
 REQUIRED_PHRASES = ("**Run again:**",)
-"""What every DAG's text says."""
+"""Phrases that the text of every DAG must contain."""
 
 _FENCE = re.compile(r"^```.*?^```[^\S\n]*$", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*#*$", re.MULTILINE)
@@ -24,7 +24,7 @@ _ALERT = re.compile(r"[a-z]+\.[a-z_]+")
 
 
 def complaints(root: Path = ROOT) -> list[str]:
-    """Return what the documentation of the project below `root` lacks, one gap per line."""
+    """Return the gaps in the documentation of the project below `root`, one per line."""
     pages = _pages(root)
     return [
         *_named_pages(root),
@@ -56,7 +56,7 @@ def _named_pages(root: Path) -> Iterator[str]:
 
 
 def _dags(root: Path) -> Iterator[str]:
-    """A DAG needs its text, its place in the reference, and its row in the README, which names no others."""
+    """Require a text, a section in the reference and a row in the README for each DAG, and no other rows there."""
     reference, readme = _text(root / "docs/dags.md"), _text(root / "README.md")
     section = readme.partition("## Airflow\n")[2].partition("\n## ")[0]
     listed = set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE))
@@ -76,7 +76,7 @@ def _dags(root: Path) -> Iterator[str]:
 
 
 def _settings(root: Path, pages: dict[Path, str]) -> Iterator[str]:
-    """A setting needs its row, and what looks like one in pages and code has to be one."""
+    """Require a row for each setting, and a declaration for each setting name in pages and code."""
     table = _text(root / "docs/settings.md")
     existing = {item.variable: str(item.metadata["meaning"]) for item in all_settings()}
     for name, meaning in existing.items():
@@ -86,18 +86,18 @@ def _settings(root: Path, pages: dict[Path, str]) -> Iterator[str]:
     for where, text in (*named, *_sources(root)):
         for name in sorted(set(_SETTING.findall(text)) - set(existing)):
             if not any(other.startswith(f"{name}_") for other in existing):
-                yield f"{where}: {name} is no setting"
+                yield f"{where}: {name} is not a setting"
 
 
 def _metrics(root: Path) -> Iterator[str]:
-    """A metric needs its row and its stage's runbook; a figure that is named like one has to be one."""
+    """Require a row and a mention in its stage's runbook for each metric, and a declaration for each metric name."""
     table, existing = _text(root / "docs/metrics.md"), {metric.name for metric in METRICS}
     for metric in METRICS:
         if not metric.meaning or f"| `{metric.name}` |" not in table:
             yield f"the metric {metric.name} is undocumented: docs/metrics.md has no row for it"
         runbook = f"docs/runbooks/{metric.stage}.md"
         if f"`{metric.name}`" not in _text(root / runbook):
-            yield f"the metric {metric.name} is undocumented: {runbook} does not say what to make of it"
+            yield f"the metric {metric.name} is undocumented: {runbook} does not describe it"
     for where, text in _sources(root):
         for name in sorted(set(_FIGURE.findall(text)) - existing):
             yield f"{where}: the metric {name} is not declared in include/contracts/metrics.py"

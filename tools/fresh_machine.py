@@ -1,8 +1,8 @@
-"""Run `./showroom demo` on bare Debian machines, and check that it ends with 0 on each.
+"""Run `./showroom demo` on bare Debian machines, and check that it exits with 0 on each.
 
-Each machine is a folder that debootstrap fills and bubblewrap makes the root folder: no Python, no Java, no package
-lists but Debian's own. The network, its proxies, certificates and package registries are those of this computer.
-Downloads are cached between machines.
+debootstrap fills a folder, which bubblewrap uses as the root folder of a machine: no Python, no Java, only Debian's own
+package lists. The network, its proxies, certificates and package registries are those of the host. Downloads are cached
+between machines.
 """
 
 import argparse
@@ -32,7 +32,7 @@ ACCOUNTS = {"root": ROOT, "user": ORDINARY}
 
 
 class Case(NamedTuple):
-    """One machine: its Debian, who runs the demo, and the project folder below the home folder."""
+    """One machine: its Debian release, the user of the demo, and the project folder below the home folder."""
 
     suite: str
     account: str
@@ -44,7 +44,7 @@ class Case(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The word that selects it."""
+        """The name that selects it."""
         return f"{self.suite}-{self.account}"
 
 
@@ -57,7 +57,7 @@ CASES = (
 
 
 class Outcome(NamedTuple):
-    """How a case ended."""
+    """Result of one case."""
 
     case: Case
     error: str
@@ -65,7 +65,7 @@ class Outcome(NamedTuple):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the selected cases; returns 0 only if all of them end with 0."""
+    """Run the selected cases; return 0 only if all exit with 0."""
     options = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     cases = [case for case in CASES if not options.machine or case.name in options.machine]
@@ -97,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _python_mirror(uv_download: bool) -> dict[str, str]:
-    """Serve this process's Python to uv, because its own download may be out of reach."""
+    """Provide this process's Python to uv, because its own download may be unreachable."""
     if uv_download:
         return {}
     prefix = Path(sys.base_prefix)
@@ -129,7 +129,7 @@ def _run(case: Case, variables: dict[str, str], demo: Sequence[str], *, keep: bo
 
 
 def _demo(case: Case, machine: Machine, variables: dict[str, str], demo: Sequence[str]) -> None:
-    """Run the demo; what it asks an administrator to run is run once each."""
+    """Run the demo; run each command that it asks an administrator to run, once."""
     account = ACCOUNTS[case.account]
     folder = account.home / case.folder
     _on_progress(f"{case}: making the machine")
@@ -152,7 +152,7 @@ def _demo(case: Case, machine: Machine, variables: dict[str, str], demo: Sequenc
 def _attempt(
     case: Case, machine: Machine, arguments: Sequence[str], account: Account, variables: dict[str, str]
 ) -> tuple[int, str]:
-    """Run the demo once; returns its exit code and its last line."""
+    """Run the demo once; return its exit code and its last line."""
     last = ""
     command = ["bash", "-c", SCRIPT, *arguments]
     with _log(case).open("a") as log, machine.process(command, account, variables) as process:
@@ -167,7 +167,7 @@ def _attempt(
 
 
 def _keep_logs(case: Case, tree: Path) -> None:
-    """Copy what the servers of a failed demo logged, because the machine is removed."""
+    """Copy the server logs of a failed demo, because the machine is deleted."""
     project = tree / (ACCOUNTS[case.account].home / case.folder).relative_to("/")
     retained = WORK / f"{case.name}-logs"
     shutil.rmtree(retained, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The hashed locks of all environments, compiled by uv from what each environment asks for."""
+"""Hashed locks of all environments, compiled by uv from their requirements."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ PYTHON_VERSION = "3.11"
 
 
 class Lock(NamedTuple):
-    """One lock and what it is compiled from; file names are relative to `requirements/`."""
+    """One lock and its sources; file names are relative to `requirements/`."""
 
     source: str
     target: str
@@ -39,14 +39,14 @@ LOCKS: tuple[Lock, ...] = (
 
 
 def stale() -> list[str]:
-    """Locks that a new compilation would change; nothing is written."""
+    """Return the locks that a new compilation would change; nothing is written."""
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(max_workers=len(LOCKS)) as pool:
         texts = pool.map(lambda lock: _compile(lock, Path(folder)), LOCKS)
         return [lock.target for lock, text in zip(LOCKS, texts, strict=True) if text != _read(lock)]
 
 
 def compile_all() -> list[str]:
-    """Compile all locks, keeping the versions they hold where those still fit; returns which changed."""
+    """Compile all locks and retain existing versions if they are compatible; return the changed locks."""
     changed = []
     with tempfile.TemporaryDirectory() as folder:
         for lock in LOCKS:
@@ -63,14 +63,14 @@ def _read(lock: Lock) -> str:
 
 
 def _compile(lock: Lock, folder: Path) -> str:
-    """The lock's text. uv keeps the versions it finds in the file it writes to, so it gets a copy."""
+    """Return the lock's text. uv reads existing versions from its output file, so it gets a copy."""
     output = folder / Path(lock.target).name
     present = REQUIREMENTS / lock.target
     if present.exists():
         shutil.copyfile(present, output)
     command = [
         *(str(UV), "pip", "compile", "--quiet", "--generate-hashes", "--python-version", lock.python),
-        # No address of an index or of a folder of wheels may get into a lock.
+        # A lock must not contain the address of an index or of a folder of wheels.
         *("--no-emit-index-url", "--no-emit-find-links", "--custom-compile-command", "./showroom check --fix"),
         *(("--overrides", lock.overrides) if lock.overrides else ()),
         *(lock.source, "--output-file", str(output)),
@@ -78,5 +78,5 @@ def _compile(lock: Lock, folder: Path) -> str:
     environment = {**os.environ, "UV_PYTHON_DOWNLOADS": "never"}
     done = subprocess.run(command, cwd=REQUIREMENTS, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise TerminalError(f"{lock.source} cannot be locked ({' '.join(done.stderr.split())})", "see requirements/")
+        raise TerminalError(f"{lock.source} cannot be compiled ({' '.join(done.stderr.split())})", "see requirements/")
     return output.read_text()

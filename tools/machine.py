@@ -1,4 +1,4 @@
-"""A bare Debian in a folder: debootstrap makes it, bubblewrap runs commands in it."""
+"""A bare Debian in a folder: debootstrap creates it, bubblewrap runs commands in it."""
 
 import os
 import shutil
@@ -64,7 +64,7 @@ class Machine:
         self._archives = caches
 
     def create(self, suite: str) -> None:
-        """Install a minimal Debian, with this computer's configuration of networks and package registries."""
+        """Install a minimal Debian, with the host's configuration of network and package registries."""
         self._archives = self._caches / f"apt-{suite}"
         (self._archives / "partial").mkdir(parents=True, exist_ok=True)
         cached = f"--cache-dir={self._archives}"
@@ -88,11 +88,11 @@ class Machine:
             self.check(["bash", "-c", install], ROOT, "installation of this computer's certificates")
 
     def inside(self, path: Path) -> Path:
-        """Return this computer's path of a path on the machine."""
+        """Return the host's path of a path on the machine."""
         return self._tree / path.relative_to("/")
 
     def copy_project(self, source: Path, folder: Path, account: Account) -> None:
-        """Copy a checkout's files, those that git tracks or would add, as a clone would."""
+        """Copy a checkout's files, tracked and untracked but not ignored, as a clone would."""
         listed = ["git", "-C", str(source), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
         names = subprocess.run(listed, capture_output=True, check=True).stdout.split(b"\0")
         for name in (os.fsdecode(name) for name in names if name):
@@ -104,7 +104,7 @@ class Machine:
     def process(
         self, command: Sequence[str], account: Account, variables: Mapping[str, str] | None = None
     ) -> Iterator["subprocess.Popen[str]"]:
-        """Start a command; whatever it leaves behind is killed at the end. Its output is one text stream."""
+        """Start a command; kill its remaining processes at the end. Its output is one text stream."""
         with subprocess.Popen(
             [*self._bubblewrap(account, variables or {}), *command],
             stdin=subprocess.DEVNULL,
@@ -120,23 +120,23 @@ class Machine:
                     process.kill()
 
     def check(self, command: Sequence[str], account: Account, title: str) -> None:
-        """Run a command; TerminalError with its last lines where it fails."""
+        """Run a command. Raises TerminalError with its last lines if it fails."""
         with self.process(command, account) as process:
             output = process.communicate()[0]
         if process.returncode != 0:
-            raise TerminalError(f"{title} failed: {' '.join(output.split())[-400:]}", "see that the network works")
+            raise TerminalError(f"{title} failed: {' '.join(output.split())[-400:]}", "check the network")
 
     def _bubblewrap(self, account: Account, variables: Mapping[str, str]) -> list[str]:
         host = {
             name: value
             for name, value in os.environ.items()
-            # A folder of this computer is not one of the machine.
+            # A working directory of the host does not exist on the machine.
             if name.upper().startswith(HOST_VARIABLES) and not Path(value).is_dir()
         }
         environment = {
             **host,
             **{"PATH": PATH, "HOME": str(account.home), "USER": "root" if account == ROOT else USER, "TERM": "dumb"},
-            # Caches are another mount, from which no hard link leads out.
+            # Caches are on another mount, so hard links to them are impossible.
             "UV_LINK_MODE": "copy",
             **variables,
         }
@@ -170,7 +170,7 @@ def _copy(source: Path, target: Path, owner: Account = ROOT) -> None:
 
 
 def _make(folder: Path, below: Path, account: Account) -> None:
-    """Make a folder and its parents below another folder, owned by the account."""
+    """Create a folder and its parents below another folder, owned by the account."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in (folder, *folder.parents):
         if path != below and path.is_relative_to(below):
@@ -186,5 +186,5 @@ def _checked(command: Sequence[str], title: str) -> None:
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode != 0:
         raise TerminalError(
-            f"{title} failed: {' '.join(done.stdout.split())[-400:]}", "see that Debian's mirror answers"
+            f"{title} failed: {' '.join(done.stdout.split())[-400:]}", "check that Debian's mirror responds"
         )

@@ -1,4 +1,4 @@
-"""Names that the project does not use: words that no reader would search for, each with the field's terms."""
+"""Names that the project does not use, because no reader would search for them, each with the field's terms."""
 
 import tokenize
 from collections.abc import Iterable, Iterator

@@ -1,4 +1,4 @@
-"""docs/results.md: what benches and drills measured, out of the JSON files that they write."""
+"""Generate docs/results.md from the JSON files that benches and drills write."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ Each file below is one run, with its configuration, seed, versions and machine. 
 
 
 def page(root: Path) -> str:
-    """Return the page for the result files below `root`. Raises ValueError for a file that is no JSON."""
+    """Return the page for the result files below `root`. Raises ValueError for a file that is not JSON."""
     return NOTE + "".join(_section(title, root, folder) for title, folder in FOLDERS.items())
 
 

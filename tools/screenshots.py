@@ -1,4 +1,4 @@
-"""Pictures of the pages of a running stack, taken with Debian's chromium."""
+"""Screenshots of the pages of a running stack, taken with Debian's chromium."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ WAIT_MS = 30_000
 
 
 class Picture(NamedTuple):
-    """One page and the file its picture goes into."""
+    """One page and the file of its screenshot."""
 
     name: str
     address: str
@@ -37,12 +37,12 @@ PICTURES = (
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """A browser without a window. Raises PrerequisiteError where chromium is not installed."""
+    """Yield a headless browser. Raises PrerequisiteError if chromium is not installed."""
     path = shutil.which("chromium")
     if path is None:
         raise PrerequisiteError("chromium is not installed", "run: apt-get install -y --no-install-recommends chromium")
     with sync_playwright() as playwright:
-        # Without its sandbox only where it cannot have one: for root, as in a container.
+        # Disable the sandbox only for root, as in a container, where chromium cannot use it.
         browser = playwright.chromium.launch(executable_path=path, chromium_sandbox=Path.home() != Path("/root"))
         try:
             yield browser
@@ -51,7 +51,7 @@ def chromium() -> Iterator[Browser]:
 
 
 def log_in(browser: Browser, settings: AirflowSettings, layout: Layout) -> dict[str, Any]:
-    """What a browser keeps after a person has logged in to Airflow. Raises TransientError where Airflow is away."""
+    """Return the browser's storage state after a login to Airflow. Raises TransientError if Airflow is unavailable."""
     keys = airflow.read_keys(layout)
     context = browser.new_context()
     try:
@@ -70,7 +70,7 @@ def log_in(browser: Browser, settings: AirflowSettings, layout: Layout) -> dict[
 
 
 def settle(page: Page) -> None:
-    """Wait until every panel in sight shows what it has to, charts included."""
+    """Wait until every visible panel shows its data, including charts."""
     page.locator("h1").wait_for()
     page.locator('[data-state="loading"]').first.wait_for(state="detached", timeout=WAIT_MS)
     page.wait_for_load_state("networkidle")
@@ -79,7 +79,7 @@ def settle(page: Page) -> None:
 def take(
     browser: Browser, settings: AirflowSettings, layout: Layout, folder: Path, on_progress: Callable[[str], None]
 ) -> list[Path]:
-    """Take all pictures into a folder; the files. Raises TransientError where a page does not come up."""
+    """Take all screenshots into a folder; return the files. Raises TransientError if a page does not load."""
     folder.mkdir(parents=True, exist_ok=True)
     existing = log_in(browser, settings, layout)
     paths = []
@@ -102,6 +102,6 @@ def _take(browser: Browser, existing: Any, address: str, theme: Any, path: Path)
         page.locator("main").screenshot(path=path, animations="disabled")
     except Error as error:
         reason = str(error).splitlines()[0]
-        raise TransientError(f"{address} does not come up ({reason})", "run: ./showroom status") from error
+        raise TransientError(f"{address} does not load ({reason})", "run: ./showroom status") from error
     finally:
         context.close()

@@ -1,4 +1,4 @@
-"""All tests as one run: each folder in the environment it needs, one count at the end."""
+"""Run all tests, each folder in its environment, with one count at the end."""
 
 import os
 import subprocess
@@ -27,14 +27,14 @@ FOLDERS: dict[str, Environment] = {
     "tests/browser": "dev",
     "tests/e2e": "dev",
 }
-"""Every test folder, in the order of a whole run: what is quick to fail comes first."""
+"""Every test folder, in the order of a complete run: fast folders first."""
 
 ON_SERVERS = ("tests/dags", "tests/integration", "tests/browser", "tests/e2e")
-"""Folders whose tests start stacks of servers: one after the other, with all others beside them."""
+"""Folders whose tests start servers; they run in sequence, all others concurrently."""
 
 
 class Counts(NamedTuple):
-    """How many tests ended how; an error while collecting is a failure."""
+    """Number of tests by outcome; an error during collection is a failure."""
 
     passed: int = 0
     failed: int = 0
@@ -46,7 +46,7 @@ class Counts(NamedTuple):
         return Counts(*(mine + its for mine, its in zip(self, other, strict=True)))
 
     def __str__(self) -> str:
-        """One line as pytest would close with."""
+        """Return the summary line, in pytest's format."""
         text = f"{self.passed} passed, {self.failed} failed"
         return f"{text}, {self.skipped} skipped" if self.skipped else text
 
@@ -59,14 +59,14 @@ class Run(NamedTuple):
 
     @property
     def on_servers(self) -> bool:
-        """Whether its tests start stacks of servers."""
+        """Whether its tests start servers."""
         return self.paths[0].startswith(tuple(f"{folder}/" for folder in ON_SERVERS)) or self.paths[0] in ON_SERVERS
 
 
 def plan(paths: Sequence[str], folder: Path = ROOT) -> list[Run]:
-    """The pytest runs for paths below `folder`, one for each test folder; none means all tests.
+    """Return the pytest runs for paths below `folder`, one per test folder; no paths select all tests.
 
-    A folder's tests so share one stack, which no other folder's tests have filled.
+    The tests of a folder share one stack, which the tests of no other folder have used.
 
     Raises TerminalError for a path that is missing or belongs to no test folder.
     """
@@ -78,7 +78,7 @@ def plan(paths: Sequence[str], folder: Path = ROOT) -> list[Run]:
         inside = [(name, path) for name in FOLDERS if f"{location}/".startswith(f"{name}/")]
         around = [(name, name) for name in FOLDERS if name.startswith(f"{location}/") and _has_tests(folder / name)]
         if not inside and not around:
-            raise TerminalError(f"{location} holds no tests", f"test folders are: {', '.join(FOLDERS)}")
+            raise TerminalError(f"{location} contains no tests", f"test folders are: {', '.join(FOLDERS)}")
         chosen += inside or around
     order = list(FOLDERS)
     chosen.sort(key=lambda pair: order.index(pair[0]))
@@ -87,10 +87,10 @@ def plan(paths: Sequence[str], folder: Path = ROOT) -> list[Run]:
 
 
 def execute_all(runs: Sequence[Run], arguments: Sequence[str], on_progress: Callable[[str], None]) -> Counts:
-    """Run everything: tests that start servers one after the other, all others beside them.
+    """Run everything: tests that start servers in sequence, all others concurrently.
 
-    Tests on servers mostly wait, so the others cost next to no time. What those print is shown as a whole.
-    With `-x` among the arguments nothing new begins after a failure.
+    Tests on servers mostly wait, so the others cost almost no time. The output of the others is printed at their end.
+    With `-x` among the arguments no run starts after a failure.
     """
     numbered = list(enumerate(runs, start=1))
     aside = [(number, run) for number, run in numbered if not run.on_servers]
@@ -121,12 +121,12 @@ def _lane(
 
 
 def execute(run: Run, number: int, arguments: Sequence[str], *, captured: bool = False) -> tuple[Counts, str]:
-    """Run pytest once. Its output goes where this process writes, or is handed back where it is to be captured."""
+    """Run pytest once. Its output goes to this process's output, or is returned if it is captured."""
     python = ensure_environment(run.environment)
     RESULTS.mkdir(parents=True, exist_ok=True)
     report = RESULTS / f"{number}-{run.environment}.xml"
     report.unlink(missing_ok=True)
-    # Settings of the caller's shell must not decide how tests end.
+    # Settings of the caller's shell must not affect the tests.
     environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     environment |= {"PYTHONPATH": str(ROOT), "HYPOTHESIS_STORAGE_DIRECTORY": str(SHOWROOM / "cache" / "hypothesis")}
     command = [str(python), "-P", "-m", "pytest", f"--junitxml={report}", *arguments, *run.paths]
@@ -136,7 +136,7 @@ def execute(run: Run, number: int, arguments: Sequence[str], *, captured: bool =
 
 
 def counts(report: Path, exit_code: int) -> Counts:
-    """What pytest's report says; a run that ended badly without a failed test counts as one failure."""
+    """Return the counts of pytest's report; a failed run without a failed test counts as one failure."""
     totals = Counts()
     if report.exists():
         for suite in ElementTree.parse(report).getroot().iter("testsuite"):

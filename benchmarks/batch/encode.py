@@ -15,7 +15,7 @@ class Encoder(Protocol):
         """Return the names of the d raw columns."""
 
     def raw(self, values: Floats) -> Matrix:
-        """Return (n, d) values, NaN where unknown."""
+        """Return (n, d) values, NaN if unknown."""
 
     def scaled(self, values: Floats) -> Matrix:
         """Return (n, e) values in about [0, 1], never NaN."""

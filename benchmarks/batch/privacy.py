@@ -137,7 +137,7 @@ def epsilons_from_log(points: Sequence[CurvePoint]) -> list[dict[str, Any]]:
 
 
 def table(points: Sequence[CurvePoint], rows: Sequence[dict[str, Any]], non_private: dict[str, float]) -> str:
-    """Format the printed tables: scores beside the bars, then epsilon by several methods."""
+    """Format the printed tables: scores with the bars, then epsilon by several methods."""
     lines = [f"{'columns':<8}{'epsilon':>8}{'ROC-AUC':>9}{'bar':>7}{'PR-AUC':>8}{'bar':>7}{'Brier':>8}{'seconds':>9}"]
     for curve_point in points:
         roc, pr = PUBLISHED_SCORES[curve_point.columns].get(curve_point.epsilon, (np.nan, np.nan))

@@ -27,7 +27,7 @@ DAYS = 30.0
 TEST = datetime(2011, 11, 9, tzinfo=UTC)
 """The last cut-off whose 30 days the file covers."""
 MISSING = 500.0
-"""Days that stand for "never" in ratios; longer than the period of the file."""
+"""Days that represent "never" in ratios; longer than the period of the file."""
 RECENT = (14, 30, 60, 90, 180)
 """Days back over which purchases are counted."""
 HOME = "United Kingdom"
@@ -244,7 +244,7 @@ def _invoices(table: pa.Table) -> Purchases:
 
 
 def _first(customer: Rows, code: Rows, returned: Labels) -> Floats:
-    """Return (n,) 1 where a line is the customer's first purchase of its product; lines are sorted by time."""
+    """Return (n,) 1 if a line is the customer's first purchase of its product; lines are sorted by time."""
     bought = np.flatnonzero(~returned)
     codes = int(code.max(initial=0)) + 1
     _, earliest = np.unique(customer[bought] * codes + code[bought], return_index=True)

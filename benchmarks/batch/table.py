@@ -1,4 +1,4 @@
-"""The printed tables of the benchmark of the models: each metric beside its bar."""
+"""Printed tables of the model benchmark: each metric with its bar."""
 
 from collections.abc import Mapping
 
@@ -42,7 +42,7 @@ def format_task(
 
 
 def format_leakage(pairs: Mapping[str, LeakComparison]) -> str:
-    """Format the examples of leakage, each beside the valid split."""
+    """Format the examples of leakage, each with the valid split."""
     lines = ["\nLEAKY SPLITS, for comparison only: accuracy / F1 / ROC-AUC of a forest"]
     for name, pair in pairs.items():
         leaky, honest = (" / ".join(f"{value:.3f}" for value in side) for side in (pair.leaky, pair.honest))

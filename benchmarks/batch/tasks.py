@@ -36,7 +36,7 @@ class Fold:
 class Task:
     """One task. `bar` is the best published result under the same protocol, `bars` that of a kind of model.
 
-    `target` must be reached by the kind `target_kind`, or, where that is None, by the kind that is chosen on the
+    `target` must be reached by the kind `target_kind`, or, if that is None, by the kind that is chosen on the
     `origins`: folds before the test folds.
     """
 

@@ -1,4 +1,4 @@
-"""Once, before Airflow's other containers: the passwords, the database's shape, the pools. Again is harmless."""
+"""Initialize Airflow before its other containers: passwords, database schema, pools. Idempotent."""
 
 import json
 import os
@@ -12,17 +12,17 @@ COMMANDS = (("db", "migrate"), ("pools", "import", str(POOLS)))
 SHORTEST = {
     "AIRFLOW_PASSWORD": 8,
     "AIRFLOW_VIEWER_PASSWORD": 8,
-    # MLflow would refuse to start with a shorter one; its own log alone would say so.
+    # MLflow would refuse to start with a shorter one, and only its own log would have the reason.
     "MLFLOW_TRACKING_PASSWORD": 12,
     "AIRFLOW__API_AUTH__JWT_SECRET": 64,
     "AIRFLOW__API__SECRET_KEY": 32,
 }
 PASSWORDS = {"admin": "AIRFLOW_PASSWORD", "viewer": "AIRFLOW_VIEWER_PASSWORD"}
-"""User -> the variable that holds the password."""
+"""User -> environment variable of the password."""
 
 
 def write_passwords(environment: Mapping[str, str]) -> None:
-    """Put the passwords where Airflow's login looks for them; only their owner may read them."""
+    """Write the passwords to the file that Airflow's login reads; only their owner may read it."""
     path = Path(environment["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"])
     draft = path.with_name(f".{path.name}")
     draft.unlink(missing_ok=True)
@@ -32,7 +32,7 @@ def write_passwords(environment: Mapping[str, str]) -> None:
 
 
 def main(environment: Mapping[str, str]) -> str | None:
-    """None when all is prepared, else what is wrong."""
+    """Return None if everything is prepared, otherwise the error."""
     for name, length in SHORTEST.items():
         if len(environment.get(name, "")) < length:
             return f"airflow-init: {name} has fewer than {length} characters; see .env.example"

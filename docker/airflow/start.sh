@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Starts a part of Airflow (api-server, scheduler, ...) with its key to Elasticsearch in its environment;
+# Starts a component of Airflow (api-server, scheduler, ...) with the Elasticsearch key in its environment;
 # `init` prepares the database instead.
 set -euo pipefail
 

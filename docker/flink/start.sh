@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Starts a Flink process (jobmanager or taskmanager). The JobManager, which plans the job, gets the stream's key to
-# Elasticsearch in its environment. A TaskManager gets the key inside the job: Flink logs the environment of a Python
-# worker that dies.
+# Starts a Flink process (jobmanager or taskmanager). The JobManager, which plans the job, gets the stream's
+# Elasticsearch key in its environment. A TaskManager gets the key inside the job, because Flink logs the environment
+# of a Python worker that dies.
 set -euo pipefail
 
 # The mounted file of config/, with its variables replaced from the environment.
@@ -13,6 +13,6 @@ if [[ $1 == jobmanager && -n "${STREAM_KEY_FILE:-}" ]]; then
     SHOWROOM_ELASTICSEARCH_API_KEY="$(<"$STREAM_KEY_FILE")"
     export SHOWROOM_ELASTICSEARCH_API_KEY
 fi
-# As in Flink's own image: glibc's allocator lets the TaskManager's memory grow without end.
+# As in Flink's own image, because with glibc's allocator the TaskManager's memory grows without limit.
 export LD_PRELOAD="${LD_PRELOAD:+$LD_PRELOAD:}libjemalloc.so.2"
 exec "$FLINK_HOME/bin/$1.sh" start-foreground "${@:2}"

@@ -116,7 +116,7 @@ class Source:
                 advanced_at = time.monotonic()
             elif time.monotonic() - advanced_at > STALL_TIMEOUT_S:
                 raise TransientError(
-                    f"{self._topic} gave nothing for {STALL_TIMEOUT_S:g} s", "see that Kafka runs: ./showroom status"
+                    f"{self._topic} returned nothing for {STALL_TIMEOUT_S:g} s", "check Kafka with ./showroom status"
                 )
 
 

@@ -1,4 +1,4 @@
-"""The archive's database in MongoDB, with its limits of time and its indexes."""
+"""The archive's database in MongoDB, with its timeouts and indexes."""
 
 from datetime import UTC
 
@@ -22,9 +22,9 @@ SESSION_INDEXES = (
 
 
 def connect(settings: MongodbSettings, timeout_s: float | None = None) -> Client:
-    """A client of the configured MongoDB; opens no connection yet. Close it after use.
+    """Return a client of the configured MongoDB; it opens no connection yet. Close it after use.
 
-    `timeout_s` limits each operation, for callers with a deadline. Raises TerminalError where the address is none.
+    `timeout_s` limits each operation, for callers with a deadline. Raises TerminalError for an invalid address.
     """
     limit_ms = None if timeout_s is None else int(timeout_s * 1_000)
     return mongodb.connect(
@@ -37,13 +37,13 @@ def connect(settings: MongodbSettings, timeout_s: float | None = None) -> Client
 
 
 def database(client: Client, settings: MongodbSettings) -> Database[Document]:
-    """The archive's database, as `durable` makes it. Raises TerminalError for a name that cannot be one."""
+    """Return the archive's database, configured by `durable`. Raises TerminalError for an invalid name."""
     with translate_errors("open the database"):
         return durable(client[settings.database])
 
 
 def durable(plain: Database[Document]) -> Database[Document]:
-    """The same database: what it acknowledges is on the disks of a majority, and its times are aware, in UTC."""
+    """Return the same database with majority-acknowledged, durable writes and aware times in UTC."""
     return plain.with_options(
         codec_options=CodecOptions(tz_aware=True, tzinfo=UTC),
         write_concern=pymongo.WriteConcern(w="majority", j=True),
@@ -51,6 +51,6 @@ def durable(plain: Database[Document]) -> Database[Document]:
 
 
 def ensure_indexes(plain: Database[Document]) -> None:
-    """Create what queries by time and by user need; those that are there stay. Raises TransientError, TerminalError."""
+    """Create the missing indexes for queries by time and by user. Raises TransientError, TerminalError."""
     with translate_errors("create indexes"):
         durable(plain)[SESSIONS].create_indexes(list(SESSION_INDEXES))

@@ -20,8 +20,8 @@ class Inputs:
         out: the run's folder; a step reads the files of earlier steps in it and writes its own.
         settings: addresses and keys.
         log: receives progress lines.
-        oracle_auc: the best ROC-AUC that any model can reach on synthetic data; None where it is unknown.
-        only: kinds of model to fit; all kinds where it is empty.
+        oracle_auc: the best ROC-AUC that any model can reach on synthetic data; None if it is unknown.
+        only: kinds of model to fit; all kinds if it is empty.
     """
 
     window: Window

@@ -16,7 +16,7 @@ class Samples:
     """Columns, labels and groups of n visits, or of n rows of a public data set.
 
     Attributes:
-        x: unscaled columns for trees (n, d), NaN where missing.
+        x: unscaled columns for trees (n, d), NaN if missing.
         z: columns scaled by constants (n, e), without NaN, for linear models and networks.
         y: whether the visit ended in a purchase (n,).
         group: number of the user (n,), or of another group that a split must not divide.

@@ -29,11 +29,11 @@ class Login(NamedTuple):
 
 
 class DatabaseBusyError(TransientError):
-    """Airflow's database refused a statement: SQLite does so when another transaction has written meanwhile."""
+    """Airflow's database rejected a statement: SQLite does so after a concurrent write of another transaction."""
 
 
 class AirflowApi:
-    """A logged-in connection. TransientError: Airflow is away; TerminalError: it refused."""
+    """A logged-in connection. TransientError: Airflow is unavailable; TerminalError: it rejected the request."""
 
     def __init__(self, url: str, login: Login) -> None:
         self._login = login
@@ -48,27 +48,27 @@ class AirflowApi:
         self._http.close()
 
     def token(self) -> str:
-        """A new token for the stack's own user."""
+        """Return a new token for the stack's user."""
         response = self._send(
             "POST", "/auth/token", json={"username": self._login.user, "password": self._login.password}
         )
         return str(_checked(response, "log in")["access_token"])
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
-        """Start a run by hand with these params; returns its id. A paused DAG's run waits until it is unpaused."""
+        """Start a manual run with these params; return its id. A run of a paused DAG waits until it is unpaused."""
         body = {"logical_date": None, "conf": dict(conf or {})}
-        return str(self._ask("POST", f"/api/v2/dags/{dag_id}/dagRuns", json=body)["dag_run_id"])
+        return str(self._request_json("POST", f"/api/v2/dags/{dag_id}/dagRuns", json=body)["dag_run_id"])
 
     def end(self, dag_id: str, run_id: str) -> None:
-        """Let a run fail now; its running tasks are ended."""
-        self._ask("PATCH", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}", json={"state": "failed"})
+        """Set a run to failed; Airflow ends its running tasks."""
+        self._request_json("PATCH", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}", json={"state": "failed"})
 
     def state(self, dag_id: str, run_id: str) -> str:
-        """queued, running, success or failed."""
-        return str(self._ask("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}")["state"])
+        """Return queued, running, success or failed."""
+        return str(self._request_json("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}")["state"])
 
     def wait(self, dag_id: str, run_id: str, deadline_s: float = 120.0) -> str:
-        """The state in which a run ended; NotReadyError past the deadline."""
+        """Wait until a run has ended; return its state. Raises NotReadyError after the deadline."""
         until = time.monotonic() + deadline_s
         while (state := self.state(dag_id, run_id)) not in ENDED:
             if time.monotonic() > until:
@@ -77,60 +77,62 @@ class AirflowApi:
         return state
 
     def wait_for_dags(self, dag_ids: set[str], deadline_s: float = 60.0) -> None:
-        """Wait until Airflow knows these DAGs; NotReadyError past the deadline, TerminalError for a broken one."""
+        """Wait until Airflow has parsed these DAGs. Raises NotReadyError, or TerminalError for a broken DAG."""
         until = time.monotonic() + deadline_s
         while missing := dag_ids - self.dags().keys():
             if broken := broken_dag(self.import_errors(), missing):
                 raise TerminalError(f"import of a DAG failed: {broken}", "see the import errors in Airflow")
             if time.monotonic() > until:
-                raise NotReadyError(f"Airflow does not know {', '.join(sorted(missing))}", "see its import errors")
+                raise NotReadyError(f"Airflow has not parsed {', '.join(sorted(missing))}", "see its import errors")
             time.sleep(POLL_S)
 
     def dags(self) -> dict[str, bool]:
-        """DAG -> whether it is paused."""
-        return {dag["dag_id"]: dag["is_paused"] for dag in self._ask("GET", "/api/v2/dags?limit=100")["dags"]}
+        """Return DAG -> whether it is paused."""
+        return {dag["dag_id"]: dag["is_paused"] for dag in self._request_json("GET", "/api/v2/dags?limit=100")["dags"]}
 
     def pause(self, dag_id: str) -> None:
-        """No new scheduled runs."""
-        self._ask("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": True})
+        """Pause a DAG: no new scheduled runs."""
+        self._request_json("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": True})
 
     def unpause(self, dag_id: str) -> None:
-        """Scheduled runs again."""
-        self._ask("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": False})
+        """Unpause a DAG."""
+        self._request_json("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": False})
 
     def import_errors(self) -> list[str]:
-        """What Airflow could not import, DAGs and plugins, a line each."""
-        dags = self._ask("GET", "/api/v2/importErrors")["import_errors"]
-        plugins = self._ask("GET", "/api/v2/plugins/importErrors")["import_errors"]
+        """Return the import errors of DAGs and plugins, one line each."""
+        dags = self._request_json("GET", "/api/v2/importErrors")["import_errors"]
+        plugins = self._request_json("GET", "/api/v2/plugins/importErrors")["import_errors"]
         return [
             *(f"{result['filename']}: {result['stack_trace']}" for result in dags),
             *(f"{result['source']}: {result['error']}" for result in plugins),
         ]
 
     def runs(self, dag_id: str) -> list[dict[str, Any]]:
-        """The newest runs of a DAG, newest first."""
+        """Return the newest runs of a DAG, newest first."""
         path = f"/api/v2/dags/{dag_id}/dagRuns?limit=50&order_by=-run_after"
-        return list(self._ask("GET", path)["dag_runs"])
+        return list(self._request_json("GET", path)["dag_runs"])
 
     def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
-        """Task instances of one run."""
-        return list(self._ask("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances")["task_instances"])
+        """Return the task instances of one run."""
+        return list(
+            self._request_json("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances")["task_instances"]
+        )
 
     def task_states(self, dag_id: str, run_id: str) -> dict[str, str]:
-        """Task -> state, in one run."""
+        """Return task -> state of one run."""
         return {task["task_id"]: str(task["state"]) for task in self.tasks(dag_id, run_id)}
 
     def result(self, dag_id: str, run_id: str, task_id: str) -> Any:
-        """What a task returned; None where it has not."""
+        """Return the result of a task; None without one."""
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value"
         response = self._request("GET", path, {})
         return None if response.status_code == NOT_FOUND else _checked(response, path)["value"]
 
     def log(self, dag_id: str, run_id: str, task_id: str, attempt: int = 1) -> str:
-        """What a task logged, a line each, errors with their causes."""
+        """Return the log of a task, one line each, errors with their causes."""
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{attempt}"
         lines: list[str] = []
-        for entry in self._ask("GET", path)["content"]:
+        for entry in self._request_json("GET", path)["content"]:
             causes = [f"{error['exc_type']}: {error['exc_value']}" for error in entry.get("error_detail") or ()]
             lines += [str(entry.get("event", "")), *causes]
         return "\n".join(lines)
@@ -142,14 +144,14 @@ class AirflowApi:
         return "; ".join(f"{task}: {self.last_error_line(dag_id, run_id, task)}" for task in failed) or "no task failed"
 
     def last_error_line(self, dag_id: str, run_id: str, task_id: str) -> str:
-        """Return the last line of a task's newest log that says something about the task."""
+        """Return the last line of a task's newest log that concerns the task itself."""
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
-        attempt = int(self._ask("GET", path)["try_number"])
+        attempt = int(self._request_json("GET", path)["try_number"])
         lines = [line.strip() for line in self.log(dag_id, run_id, task_id, max(1, attempt)).splitlines()]
         telling = [line for line in lines if line and not line.startswith(("::", "ALERT "))]
         return telling[-1] if telling else "see its log"
 
-    def _ask(self, method: str, path: str, **options: Any) -> Any:
+    def _request_json(self, method: str, path: str, **options: Any) -> Any:
         return with_retries(
             lambda: _checked(self._request(method, path, options), f"{method} {path}"),
             wait=wait_exponential_jitter(multiplier=0.1, max=2.0),
@@ -173,7 +175,7 @@ class AirflowApi:
 
 
 def broken_dag(import_errors: Iterable[str], dag_ids: Iterable[str]) -> str | None:
-    """Return the last line of the import error of one of these DAGs; an import that took too long is tried again."""
+    """Return the last line of the import error of one of these DAGs; Airflow retries an import that timed out."""
     for error in import_errors:
         path, _, trace = error.partition(":")
         if any(Path(path).stem == dag_id for dag_id in dag_ids) and "timeout" not in trace.lower():
@@ -185,7 +187,7 @@ def _checked(response: httpx.Response, doing: str) -> Any:
     if response.status_code in (httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE):
         raise TransientError(f"{doing}: Airflow answered {response.status_code}", "try again in some seconds")
     if response.status_code == httpx.codes.INTERNAL_SERVER_ERROR and "Database error" in response.text:
-        raise DatabaseBusyError(f"{doing}: Airflow's database refused a statement", "try again in some seconds")
+        raise DatabaseBusyError(f"{doing}: Airflow's database rejected a statement", "try again in some seconds")
     if response.is_error:
         raise TerminalError(
             f"{doing}: Airflow answered {response.status_code} {response.text[:200]}", "see airflow-api's log"

@@ -1,4 +1,4 @@
-"""confluent-kafka's clients: create them, and translate their errors. The gate writes its transactions with them."""
+"""Create confluent-kafka's clients and translate their errors. The gate uses them for its transactions."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ Config = dict[str, Any]
 
 
 def create_consumer(bootstrap: str, client_id: str, config: Mapping[str, Any]) -> Consumer:
-    """Connect a consumer of committed records that commits nothing by itself and creates no topic.
+    """Connect a consumer of committed records that does not commit automatically and creates no topic.
 
     Args:
         bootstrap: Brokers, separated by commas.

@@ -43,7 +43,7 @@ def open_client(
     timeout_s: float = TIMEOUT_S,
     max_retries: int = 0,
 ) -> Elasticsearch:
-    """Return a client of an address with a login of its own: an API key, or a user and a password.
+    """Return a client of an address with its own login: an API key, or a user and a password.
 
     Args:
         url: Address of the server.

@@ -1,4 +1,4 @@
-"""The error of an unavailable server, and retries; what is the same for every client."""
+"""The error of an unavailable server, and retries, shared by all clients."""
 
 import time
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from tenacity.wait import wait_base
 
 from include.contracts.errors import TransientError
 
-CHECK_STATUS = "see that it runs: ./showroom status"
+CHECK_STATUS = "check that it runs: ./showroom status"
 MAX_REASON_CHARACTERS = 300
 
 _T = TypeVar("_T")
@@ -22,9 +22,9 @@ def unavailable(operation: str, server: str, cause: BaseException | str, action:
 
     Args:
         operation: What failed, for example `read sessions`.
-        server: Name of the server, with its address where that helps.
+        server: Name of the server, with its address if that helps.
         cause: The client's error, of which only the type is named, or a text.
-        action: What a person can do about it.
+        action: Remedy for the operator.
     """
     reason = cause if isinstance(cause, str) else type(cause).__name__
     return TransientError(f"{operation} failed: {server} is unavailable ({reason})", action)

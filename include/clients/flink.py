@@ -176,7 +176,7 @@ class _Savepoint(msgspec.Struct):
 class FlinkRest:
     """A connection to one cluster.
 
-    Methods raise TransientError where Flink is unavailable or the response is malformed, TerminalError where Flink
+    Methods raise TransientError if Flink is unavailable or the response is malformed, TerminalError if Flink
     refuses the request.
     """
 
@@ -249,7 +249,7 @@ class FlinkRest:
         return self._request("POST", f"/jobs/{job_id}/stop", _Triggered, json=body).request_id
 
     def stop_result(self, job_id: str, request_id: str) -> str | None:
-        """Return the savepoint's location, None while it is written. Raises TerminalError where it failed."""
+        """Return the savepoint's location, None while it is written. Raises TerminalError if it failed."""
         savepoint = self.get(f"/jobs/{job_id}/savepoints/{request_id}", _Savepoint)
         if savepoint.status.id != "COMPLETED":
             return None
@@ -270,16 +270,16 @@ class FlinkRest:
             raise unavailable(f"{method} {path}", f"Flink at {self._http.base_url}", error) from error
         if response.status_code in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT):
             raise TransientError(f"Flink is not ready ({response.status_code})", "try again in some seconds")
-        # A question is harmless to repeat; a program that could not be started is answered with 500 too.
+        # A query is safe to repeat, although Flink also responds 500 to a program that could not start.
         if response.is_server_error and method == "GET":
-            raise TransientError(f"Flink failed to answer {path}: {_reason(response)}", "see the JobManager's log")
+            raise TransientError(f"Flink failed to respond to {path}: {_reason(response)}", "see the JobManager's log")
         if response.is_error:
             raise TerminalError(f"Flink refused {method} {path}: {_reason(response)}", "see the JobManager's log")
         try:
             return msgspec.json.decode(response.content or b"{}", type=kind)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             message = f"what answers {method} {path} at {self._http.base_url} is not Flink's JSON ({error})"
-            raise TransientError(message, "see that the address is Flink's, and that it is not starting") from error
+            raise TransientError(message, "check that the address is Flink's and that Flink is not starting") from error
 
 
 def _reason(response: httpx.Response) -> str:

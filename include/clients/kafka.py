@@ -1,4 +1,4 @@
-"""kafka-python's clients: create them, and translate their errors.
+"""Create kafka-python's clients and translate their errors.
 
 The gate's clients are confluent-kafka's and are created in include/gate.
 """
@@ -15,7 +15,7 @@ from include.contracts.errors import TransientError
 from include.contracts.topics import MAX_MESSAGE_BYTES
 
 ERRORS = (KafkaError, OSError)
-"""What the client raises; a socket's errors reach its caller."""
+"""Errors of the client; it does not wrap errors of its socket."""
 
 
 def create_consumer(
@@ -27,7 +27,7 @@ def create_consumer(
     max_partition_fetch_bytes: int = MAX_MESSAGE_BYTES,
     **config: Any,
 ) -> KafkaConsumer:
-    """Connect a consumer that commits nothing by itself and creates no topic.
+    """Connect a consumer that does not commit automatically and creates no topic.
 
     Args:
         bootstrap: Brokers, separated by commas.

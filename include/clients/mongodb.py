@@ -28,7 +28,7 @@ BUSY_CODES = frozenset({50, 91, 189, 262, 10_107, 11_600, 11_602, 13_435, 13_436
 https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
 """
 CURSOR_LOST_CODES = frozenset({43, 175, 237})
-"""CursorNotFound, QueryPlanKilled, CursorKilled: the query must be run again from its start."""
+"""CursorNotFound, QueryPlanKilled, CursorKilled: restart the query from the beginning."""
 
 
 def connect(
@@ -46,8 +46,8 @@ def connect(
         url: Address, with the login.
         server_selection_ms: Limit of the search for a server.
         appname: Name in the server's log.
-        socket_ms: Limit of a connection attempt and of a response. It is the limit of the client's heartbeat too,
-            which the local stand-in answers only between commands: a short one cuts off a command that takes long.
+        socket_ms: Limit of a connection attempt and of a response. It also limits the client's heartbeat, which the
+        local stand-in answers only between commands. A short limit therefore interrupts long commands.
             None: the client's own limits.
         timeout_ms: Limit of each operation as a whole; None for no limit.
         retry_writes: Whether the client repeats a write after a lost connection.

@@ -22,9 +22,9 @@ from include.contracts.errors import SettingsError, TerminalError
 
 UNAVAILABLE = (ConnectionError, TimeoutError, OutOfMemoryError, ReadOnlyError, ClusterDownError, TryAgainError)
 UNAVAILABLE_CODES = ("OOM", "READONLY", "MISCONF", "NOREPLICAS", "BUSY", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN")
-"""First words of error replies for which the client may have no class of their own."""
+"""First words of error replies for which the client may have no class."""
 _PREFIXES = ("caused error: ", "because of: ")
-"""What pipelines and aborted transactions put before the reply."""
+"""Prefixes of the reply in errors of pipelines and aborted transactions."""
 
 
 def connect(

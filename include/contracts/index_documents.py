@@ -180,7 +180,7 @@ CATEGORY_PREFIX_BYTES = 192
 def index_name(alias: str, event_time: datetime, arrived: datetime | None = None) -> str:
     """Return the index behind `alias` for an event time (UTC): the month's index, or the index of older events.
 
-    The result depends only on the event, never on the clock, so that a document written again lands in the same index.
+    The result depends only on the event, never on the clock, so that a repeated write uses the same index.
     With `arrived`, events from more than MONTHS_APART months earlier share one index: each index costs a shard, and a
     source may send events from 240 months.
     """

@@ -1,4 +1,4 @@
-"""Settings whose names changed, without the prefix: a variable of an older `.env` is answered with its new name."""
+"""Renamed settings, without the prefix: the error for a variable of an older `.env` states the new name."""
 
 RENAMED: dict[str, str] = {
     "ALERT_AGAIN_S": "SUPERVISE_ALERT_REPEAT_INTERVAL_S",

@@ -159,7 +159,7 @@ class GateSettings:
         if len(key) < MIN_KEY_BYTES:
             raise SettingsError(
                 f"{PREFIX}GATE_PSEUDONYM_KEY is {'too short' if key else 'missing'}",
-                f"set it to at least {MIN_KEY_BYTES} random characters and keep it: another key makes other pseudonyms",
+                f"set it to at least {MIN_KEY_BYTES} random characters and keep it: another key gives other pseudonyms",
             )
         return key
 

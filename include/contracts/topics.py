@@ -5,8 +5,8 @@ from typing import NamedTuple
 DAY_MS = 86_400_000
 # A record lives for its retention plus the time in which its segment is active (`segment.ms`).
 SEGMENT_DAYS = 7
-# `offsets.retention.minutes` of the brokers. Committed offsets must outlive each record they cover: by default Kafka
-# forgets offsets after 7 days, and dead letters live longer.
+# `offsets.retention.minutes` of the brokers. Committed offsets must outlive each record they cover. Kafka's default is
+# 7 days, but dead letters are retained for longer.
 OFFSETS_RETENTION_DAYS = 45
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 

@@ -1,1 +1,1 @@
-"""The dashboards: YAML definitions, and what is compiled from them for Kibana and the pages."""
+"""The dashboards: YAML definitions, and the files compiled from them for Kibana and the pages."""

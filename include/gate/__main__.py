@@ -14,12 +14,12 @@ from include.gate.metrics import serve_metrics
 from include.gate.process import Gate
 from include.gate.shutdown import ShutdownSignal
 
-# A batch makes tens of thousands of objects without cycles; the default threshold walks them over and over.
+# A batch creates tens of thousands of objects without cycles; the default threshold would scan them repeatedly.
 COLLECT_AFTER = 100_000
 
 
-def main(index: Annotated[int, typer.Option(help="Which of the gate processes this is, from 0.", min=0)] = 0) -> None:
-    """Read sessions.raw, write sessions.valid and sessions.rejected, exactly once. Ends on SIGTERM, drained."""
+def main(index: Annotated[int, typer.Option(help="Index of this gate process, from 0.", min=0)] = 0) -> None:
+    """Read sessions.raw, write sessions.valid and sessions.rejected, exactly once. SIGTERM drains and ends it."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level=logging.INFO)
     logging.getLogger("include.clients.confluent_kafka").setLevel(logging.ERROR)
     gc.set_threshold(COLLECT_AFTER)

@@ -1,4 +1,4 @@
-"""From polled records to what the transaction must hold: the joint of checks, memory and admission."""
+"""Turn polled records into output records: validate, look up state, build the session."""
 
 import hashlib
 from collections.abc import Callable, Sequence, Set
@@ -18,7 +18,7 @@ PREFIX_BYTES = 4 * 1024
 
 
 class Record(Protocol):
-    """What the gate reads of a Kafka record. `timestamp` is the broker's time of arrival, Unix ms."""
+    """Fields of a Kafka record that the gate reads. `timestamp` is the broker's time of arrival, Unix ms."""
 
     @property
     def topic(self) -> str: ...  # noqa: D102
@@ -35,7 +35,7 @@ class Record(Protocol):
 
 
 class Output(NamedTuple):
-    """One record to produce, to the partition its input came from."""
+    """One record to produce, to the partition of its input."""
 
     topic: str
     partition: int
@@ -46,25 +46,25 @@ class Output(NamedTuple):
 
 
 class StateStore(Protocol):
-    """The gate's memory: verdict letters of each batch (include/gate/state.py)."""
+    """The gate's state: verdict letters of each batch (include/gate/state.py)."""
 
     def __call__(self, batches: Sequence[Batch]) -> list[str]:
-        """One string a batch, one letter a row."""
+        """Return one string per batch, one letter per row."""
         ...
 
 
 @dataclass(frozen=True)
 class BatchProcessor:
-    """Decides polled records. Exactly one output for each record, in the order of the records."""
+    """Processes polled records. Returns one output for each record, in the order of the records."""
 
     limits: Limits
     pseudonym: Callable[[str], str]
     remember: StateStore
     oversize: Set[tuple[int, int]] = frozenset()
-    """Origins (partition, offset) of records whose output the broker refused for its size."""
+    """Origins (partition, offset) of records whose output exceeded the broker's size limit."""
 
     def decide(self, polled: Sequence[Sequence[Record]]) -> list[Output]:
-        """Outputs for records grouped by partition, each group in offset order."""
+        """Return the outputs of records grouped by partition, each group in offset order."""
         checked = [[self._check(record) for record in records] for records in polled]
         users = [[self._user(result) for result in group] for group in checked]
         batches = [
@@ -113,7 +113,7 @@ def _output(record: Record, result: Candidate | Rejection, user: str, verdict: s
         reason = REFUSALS[verdict]
         return _rejected(record, reason, _detail(reason, result))
     if verdict != ALREADY_REJECTED:
-        raise AssertionError(f"the state accepted a rejected record: {verdict!r}")
+        raise AssertionError(f"the state returned a verdict for a rejected record: {verdict!r}")
     return _rejected(record, result.reason, result.detail)
 
 
@@ -134,7 +134,7 @@ def _rejected(record: Record, reason: Reason, detail: str) -> Output:
         (topics.HEADER_PARTITION, str(record.partition).encode()),
         (topics.HEADER_OFFSET, str(record.offset).encode()),
     ]
-    # A record without key and value cannot be produced again; an empty value stands for the absent one.
+    # A record without key and value cannot be produced, so an empty value replaces the missing one.
     key, value = record.key, record.value or b""
     if reason is Reason.TOO_LONG:
         headers += [

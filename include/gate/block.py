@@ -1,4 +1,4 @@
-"""The block list: users and networks the gate refuses, the same in every partition."""
+"""The block list: users and networks that the gate rejects, the same in every partition."""
 
 import ipaddress
 from typing import NamedTuple
@@ -19,18 +19,18 @@ class Change(NamedTuple):
 
 
 class BlockList(NamedTuple):
-    """Blocked pseudonyms and networks, sorted. The names behind pseudonyms are stored nowhere."""
+    """Blocked pseudonyms and networks, sorted. User ids behind pseudonyms are not stored."""
 
     users: list[str]
     networks: list[str]
 
 
 def block_user(client: "redis.Redis", settings: Settings, user_id: str, *, lift: bool = False) -> Change:
-    """Block a user, given as the source names the user, or lift the block.
+    """Block or unblock a user; the user id is the source's.
 
     Raises:
         SettingsError: The pseudonym key is missing.
-        TerminalError: It is not the key of the gate, which would never see the entry.
+        TerminalError: It is not the gate's key, so the entry would never match.
     """
     pseudonym = pseudonymizer(settings.gate.require_pseudonym_key())
     existing = client.get(redis_keys.pseudonym_check())
@@ -44,10 +44,10 @@ def block_user(client: "redis.Redis", settings: Settings, user_id: str, *, lift:
 
 
 def block_network(client: "redis.Redis", settings: KafkaSettings, ip: str, *, lift: bool = False) -> Change:
-    """Block the network of an address, or lift the block; see `parse_network` for what `ip` may be.
+    """Block or unblock the network of an address; see `parse_network` for valid values of `ip`.
 
     Raises:
-        TerminalError: `ip` is no address and no network of the size that the gate compares.
+        TerminalError: `ip` is neither an address nor a network of the size that the gate compares.
     """
     network = parse_network(ip)
     return _write(
@@ -67,21 +67,21 @@ def read_block_list(client: "redis.Redis", settings: KafkaSettings) -> BlockList
 
 
 def parse_network(text: str) -> str:
-    """Return the /24 (IPv6: /48) of an address, or the network itself where it has exactly that size.
+    """Return the /24 (IPv6: /48) of an address, or the network itself if it has exactly that size.
 
     Raises:
-        TerminalError: The text is neither.
+        TerminalError: The text is neither an address nor such a network.
     """
     sizes = f"the gate compares networks of /{V4_PREFIX} (IPv6: /{V6_PREFIX})"
     address, _, size = text.partition("/")
     try:
         network = network_of(address)
-        given = ipaddress.ip_network(text, strict=False)
+        requested = ipaddress.ip_network(text, strict=False)
     except ValueError:
         raise TerminalError(
-            f"{text!r} is no IP address and no network", "give one like 203.0.113.7 or 203.0.113.0/24"
+            f"{text!r} is neither an IP address nor a network", "give one like 203.0.113.7 or 203.0.113.0/24"
         ) from None
-    if size and given != ipaddress.ip_network(network):
+    if size and requested != ipaddress.ip_network(network):
         raise TerminalError(f"{text!r} cannot be named as one network: {sizes}", f"name each one, like {network}")
     return network
 

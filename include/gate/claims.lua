@@ -1,7 +1,7 @@
 -- Table helpers, and the claims of session ids. function.py loads this file and state.lua as one library.
 --
 -- A claim is one field of the hash of its sub-window of broker time: session_id -> CLAIM. A window has many such
--- hashes. A Bloom filter for each window first excludes the ids that have no claim; only the others are looked up.
+-- hashes. A Bloom filter for each window first excludes ids without a claim; only the others are looked up.
 
 local CHUNK = 1000 -- unpack() is bounded by Lua's stack
 -- offset, epoch, ms since the start of the sub-window, verdict. 12 bytes: one more would double the allocation.
@@ -10,8 +10,8 @@ local EPOCHS = 256
 -- A false positive costs one lookup in each sub-window and changes no verdict.
 local FILTER_ERROR, FILTER_GROWTH, FILTER_CAPACITY = '0.01', 4, 100000
 
--- The state a batch needs is read at once, the rules work on Lua tables, and what changed is written at once:
--- a command for each row would cost more than all rules together.
+-- All state of a batch is read at once, the rules use Lua tables, and all changes are written at once,
+-- because a command for each row would cost more than all rules together.
 
 local function in_chunks(command, key, values)
   for first = 1, #values, CHUNK do
@@ -19,7 +19,7 @@ local function in_chunks(command, key, values)
   end
 end
 
--- member -> answer of a command that takes many members
+-- member -> reply of a command with many members
 local function answers(command, key, members)
   local found = {}
   for first = 1, #members, CHUNK do
@@ -30,7 +30,7 @@ local function answers(command, key, members)
   return found
 end
 
--- key -> list, made when first asked for
+-- key -> list, created on first access
 local function lists()
   return setmetatable({}, { __index = function(self, key)
     local list = {}
@@ -39,7 +39,7 @@ local function lists()
   end })
 end
 
--- value -> key, made once: a number becomes text slowly
+-- value -> key, cached because the conversion of a number to text is slow
 local function keys_of(prefix)
   return setmetatable({}, { __index = function(self, number)
     local key = prefix .. string.format('%d', number)
@@ -63,7 +63,7 @@ local function names(map)
   return list
 end
 
--- Rows whose id may have a claim. Broker time can step back a little, so the next sub-window counts as well.
+-- Rows whose id may have a claim. Broker time can step back slightly, so the next sub-window is included.
 local function possible(batch, rows)
   local wanted, hits = lists(), {}
   for _, row in ipairs(rows) do
@@ -95,7 +95,7 @@ local function take(batch, row, sub, packed)
     return true
   end
   if within(batch, row, sub * batch.sub_ms + ms) then row.claim = 'D' end
-  -- Of a redelivered row the own claim may lie further back.
+  -- The own claim of a redelivered row may be in an earlier sub-window.
   return row.claim and row[1] > batch.applied
 end
 
@@ -125,7 +125,7 @@ local function claim(batch, row, verdict)
   table.insert(batch.filtered[row.window], row[2])
 end
 
--- Reserves a filter for as many claims as the previous window had. RedisBloom adds layers when there are more.
+-- Reserves a filter for as many claims as the previous window had. RedisBloom adds layers for more claims.
 local function reserve_filter(batch, window)
   local key, before = batch.filter_keys[window], batch.filter_keys[window - 1]
   if redis.call('EXISTS', key) == 1 then return end
@@ -140,8 +140,8 @@ local function reserve_filter(batch, window)
   redis.call('BF.RESERVE', key, FILTER_ERROR, capacity, 'EXPANSION', FILTER_GROWTH)
 end
 
--- A claim lives for a time after it was written, not after its record arrived: a redelivered record of a long backlog
--- must find its verdict. Its filter is written in the same call, so it never expires earlier.
+-- The lifetime of a claim starts when it is written, not when its record arrived, because a redelivered record of a
+-- long backlog must find its verdict. Its filter is written in the same call, so it never expires earlier.
 local function write_claims(batch)
   for window, ids in pairs(batch.filtered) do
     reserve_filter(batch, window)

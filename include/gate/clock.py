@@ -3,4 +3,4 @@
 from collections.abc import Callable
 
 Clock = Callable[[], float]
-"""Returns seconds: monotonic seconds for durations, Unix time for what is stored."""
+"""Returns seconds: monotonic seconds for durations, Unix time for stored times."""

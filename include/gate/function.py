@@ -1,7 +1,7 @@
 """The gate's Redis Function, one version for each state of its source.
 
-The names of the library and of the function carry a digest of the source. Gates of different releases therefore
-run side by side during a rolling update, each with its own rules.
+The names of the library and of the function contain a digest of the source. Gates of different releases can therefore
+run concurrently during a rolling update, each with its own rules.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ USED_TTL_S = 3_600
 
 
 class Function:
-    """The function of this release on one Redis."""
+    """The Redis Function of this release on one Redis."""
 
     def __init__(self, client: "redis.Redis") -> None:
         source = "\n".join(resources.files("include.gate").joinpath(name).read_text() for name in FILES)
@@ -35,11 +35,11 @@ class Function:
 
     @property
     def name(self) -> str:
-        """The name to call."""
+        """The name of the function to call."""
         return f"gate_decide_{self._version}"
 
     def load(self) -> None:
-        """Load the library unless Redis has it, and remove versions that no gate uses. Raises redis' own errors."""
+        """Load the library unless Redis has it, and remove unused versions. Raises redis' own errors."""
         try:
             self._redis.function_load(self._source)
         except ResponseError as error:
@@ -66,7 +66,7 @@ class Function:
 
 
 def _library_name(row: Any) -> str:
-    """The name out of one entry of FUNCTION LIST, whose shape depends on the client's protocol."""
+    """Return the name in one entry of FUNCTION LIST, whose shape depends on the client's protocol."""
     fields = row if isinstance(row, dict) else dict(zip(row[::2], row[1::2], strict=True))
     named = {_text(name): value for name, value in fields.items()}
     return _text(named["library_name"])

@@ -29,22 +29,22 @@ class GapStore:
         }
 
     def stop(self, gap: OffsetGap) -> None:
-        """Record the gap that stops a partition; an earlier one of the same topic stays."""
+        """Record the gap that stops a partition; an earlier gap of the same topic is retained."""
         existing = self.stopped([gap.partition]).get(gap.partition)
         if existing is None or existing.topic_id != gap.topic_id:
             self._redis.set(redis_keys.stopped(gap.partition), encode_gap(gap))
 
     def require_stopped(self, partition: int) -> OffsetGap:
-        """Return the gap of a stopped partition. Raises TerminalError where it is not stopped."""
+        """Return the gap of a stopped partition. Raises TerminalError if it is not stopped."""
         gap = self.stopped([partition]).get(partition)
         if gap is None:
             raise TerminalError(f"resume of partition {partition} failed: it is not stopped", "./showroom status")
         return gap
 
     def request_resume(self, partition: int, resume: ResumeFrom) -> OffsetGap:
-        """Ask the gate to continue a stopped partition.
+        """Request that the gate resumes a stopped partition.
 
-        Raises TerminalError where it is not stopped, or where another start was requested already.
+        Raises TerminalError if it is not stopped, or if another start was requested already.
         """
         gap = self.require_stopped(partition)
         if gap.resume not in ("", resume):
@@ -56,7 +56,7 @@ class GapStore:
         return gap
 
     def resolve(self, gap: OffsetGap, offset: int) -> None:
-        """Move the gap into the history: the gate continues at `offset`, which is committed.
+        """Move the gap into the history after the gate has resumed at the committed `offset`.
 
         After a truncation the log reuses offsets, so the partition's dedup state gets a new epoch.
         """

@@ -1,4 +1,4 @@
-"""What a Kafka error means for the gate: retry with new clients, or end because another process took over."""
+"""Classify Kafka errors for the gate: retry with new clients, or end because another process took over."""
 
 from confluent_kafka import KafkaError, KafkaException
 
@@ -22,9 +22,9 @@ def code_of(error: BaseException) -> int | None:
 
 
 def is_fenced(error: BaseException, transaction_age_s: float, transaction_timeout_s: float) -> bool:
-    """Return whether a newer producer or consumer under the same index caused the error.
+    """Return whether a newer producer or consumer with the same index caused the error.
 
-    A transaction older than its time limit is ended by the broker with the same code; that one is retried.
+    The broker returns the same code for a transaction older than its time limit; that one is retried.
     """
     code = code_of(error)
     if code in INSTANCE_FENCED_CODES:

@@ -1,10 +1,11 @@
-"""The transactional loop: poll, decide, and commit outputs with offsets as one Kafka transaction.
+"""The transactional loop: poll, process, and commit outputs with offsets as one Kafka transaction.
 
-A crash between any two lines is harmless: before the commit nothing is visible to `read_committed`
-readers and the offsets stand where they were; Redis answers the redelivered batch with its first verdicts.
-One batch is decided while the one before it is committed, by one thread each, so that the waits for Redis
-and Kafka overlap; a batch is committed only after the one before it. After any error both clients are thrown
-away: a new producer settles the last transaction, then a new consumer reads the offsets it left.
+A crash at any point is harmless. Before the commit, `read_committed` readers see nothing and the offsets are unchanged.
+Redis returns the first verdicts for a redelivered batch.
+
+One thread processes a batch while another commits the batch before it, so that the waits for Redis and Kafka overlap.
+Batches are committed in order. After any error both clients are discarded: a new producer settles the last transaction,
+then a new consumer reads the committed offsets.
 """
 
 import logging
@@ -24,13 +25,13 @@ from include.gate.source import Polled
 
 log = logging.getLogger(__name__)
 
-BEAT_S = 1.0
+HEARTBEAT_INTERVAL_S = 1.0
 HANG_LIMIT_S = TRANSACTION_LIMIT_S + 5.0
-"""Every call of a commit has a limit of its own; a commit that outlives them all hangs in the client."""
+"""Every call of a commit has its own limit; a commit that exceeds their sum hangs in the client."""
 
 
 class Source(Protocol):
-    """Where records come from (include/gate/source.py)."""
+    """Source of records (include/gate/source.py)."""
 
     @property
     def assigned(self) -> Sequence[int]:
@@ -38,28 +39,28 @@ class Source(Protocol):
         ...
 
     def poll(self, most: int) -> list[list[Polled]]:
-        """Records by partition."""
+        """Return records by partition."""
         ...
 
     def offsets_behind(self, polled: Sequence[Sequence[Polled]]) -> list[TopicPartition]:
-        """Offsets to commit with the records."""
+        """Return the offsets to commit with the records."""
         ...
 
     def group(self) -> Any:
-        """The group's metadata."""
+        """Return the group's metadata."""
         ...
 
 
 class Sink(Protocol):
-    """Where transactions go (include/gate/sink.py)."""
+    """Sink of transactions (include/gate/sink.py)."""
 
     def commit(self, outputs: Sequence[Output], offsets: list[TopicPartition], group: Any) -> None:
-        """One transaction."""
+        """Commit one transaction."""
         ...
 
 
 class State(Protocol):
-    """Where heartbeats go (include/gate/state.py)."""
+    """Receiver of heartbeats (include/gate/state.py)."""
 
     def beat(self, partitions: Sequence[int]) -> None:
         """Record that a process reads these partitions."""
@@ -68,9 +69,9 @@ class State(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Loop:
-    """Pumps records through the judge until it is asked to stop or a part raises.
+    """Passes records to the processor until a stop is requested or a part raises.
 
-    `verify` runs after each poll, before the verdicts; `each_second` with the heartbeat. Both may raise.
+    `verify` runs after each poll, before the verdicts; `each_second` runs with the heartbeat. Both may raise.
     """
 
     source: Source
@@ -85,10 +86,10 @@ class Loop:
     hang_limit_s: float = HANG_LIMIT_S
 
     def run(self) -> None:
-        """Work until asked to stop; what was decided is committed first."""
+        """Run until a stop is requested; commit the processed batch first."""
         committer = ThreadPoolExecutor(1, thread_name_prefix="commit")
         pending: Future[None] | None = None
-        beat_at = float("-inf")
+        heartbeat_at = float("-inf")
         try:
             while not self.stop.is_requested:
                 polled = self.source.poll(self.batch)
@@ -98,20 +99,20 @@ class Loop:
                     pending = None
                 if decided is not None:
                     pending = committer.submit(self.sink.commit, *decided)
-                if self.clock() >= beat_at:  # also while busy: some of its partitions may be idle
+                if self.clock() >= heartbeat_at:  # Also while busy, because some partitions may be idle.
                     self.state.beat(self.source.assigned)
                     self.each_second()
-                    beat_at = self.clock() + BEAT_S
+                    heartbeat_at = self.clock() + HEARTBEAT_INTERVAL_S
             if pending is not None:
                 self._settle(pending)
         finally:
-            # The sink is discarded next, so its thread must have left it, whatever the outcome.
+            # The sink is discarded next, so its thread must have ended, whatever the outcome.
             if pending is not None and not pending.done():
                 self._settle(pending, quiet=True)
             committer.shutdown(wait=False)
 
     def _decide(self, polled: list[list[Polled]]) -> tuple[list[Output], list[TopicPartition], Any]:
-        """What one transaction must hold: outputs, the offsets behind their records, the group's generation."""
+        """The contents of one transaction: outputs, the offsets of their records, the group's metadata."""
         group, offsets = self.source.group(), self.source.offsets_behind(polled)
         self.verify()
         return self.processor.decide(polled), offsets, group

@@ -1,4 +1,4 @@
-"""Metrics of one gate process as Prometheus text, on a port of its own."""
+"""Metrics of one gate process as Prometheus text, on a separate port."""
 
 import logging
 import time
@@ -18,7 +18,7 @@ _METRICS = {metric.name: metric for metric in METRICS if metric.exporter == "gat
 
 
 class GateMetrics:
-    """The figures of one process; without `serve_metrics` nobody sees them, and they cost next to nothing."""
+    """The metrics of one process; without `serve_metrics` they are not exported and cost almost nothing."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -28,7 +28,7 @@ class GateMetrics:
 
     @contextmanager
     def transaction(self, records: int) -> Iterator[None]:
-        """Count the records of the block's transaction once it is committed; one that raises counts as failed."""
+        """Count the records of the block's transaction once it is committed; an error counts them as failed."""
         began = time.monotonic()
         try:
             yield
@@ -44,7 +44,7 @@ class _Sink(Protocol):
 
 
 class MeteredSink:
-    """A sink of transactions that counts what it passes on."""
+    """A sink that counts the transactions that it forwards."""
 
     def __init__(self, sink: _Sink, metrics: GateMetrics) -> None:
         self._sink = sink
@@ -57,7 +57,7 @@ class MeteredSink:
 
 
 def serve_metrics(settings: Settings, index: int) -> GateMetrics:
-    """Serve the metrics of this process; where its port cannot be had, log that and go on without."""
+    """Serve the metrics of this process; if its port is not available, log that and continue without metrics."""
     disable_created_metrics()  # type: ignore[no-untyped-call] # the series are not declared
     metrics = GateMetrics()
     port = settings.local.ports.gate_metrics + index

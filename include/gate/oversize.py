@@ -1,4 +1,4 @@
-"""Records whose outputs the broker refuses for their size: found one by one, made verdicts, then left behind."""
+"""Isolation of records whose outputs exceed the broker's size limit: find them one by one and reject them."""
 
 import logging
 from collections.abc import Collection, Sequence
@@ -16,29 +16,29 @@ log = logging.getLogger(__name__)
 
 
 class Oversize:
-    """From a refused batch until its offsets are committed: one record a request, so that errors name records."""
+    """Active from a refused batch until its offsets are committed: one record per request, so that errors name it."""
 
     def __init__(self) -> None:
         self.origins: set[tuple[int, int]] = set()
-        """Records that become verdicts."""
+        """Origins of records to reject."""
         self.single = False
-        """Whether to send one record a request."""
+        """Whether to send one record per request."""
         self._until: dict[int, int] = {}
         self._topic_id = ""
 
     def begin(self, topic_id: str) -> None:
-        """Forget everything if the topic was created anew: its offsets name other records now."""
+        """Reset if the topic was recreated, because its offsets then belong to other records."""
         if topic_id != self._topic_id:
             self._topic_id = topic_id
             self._reset()
 
     def keep(self, partitions: Collection[int]) -> None:
-        """Forget partitions that another process owns now; an empty assignment is one that has yet to come."""
+        """Drop partitions that another process owns now; an empty assignment is not complete yet."""
         for partition in set(self._until) - set(partitions) if partitions else ():
             self._until.pop(partition, None)
 
     def note(self, refused: Sequence[Output], offsets: Sequence[TopicPartition]) -> None:
-        """Record a refused batch by the offsets behind it. Raises TerminalError where even verdicts are refused."""
+        """Record the end offsets of a refused batch. Raises TerminalError if even rejections are refused."""
         again = [output for output in refused if output.origin in self.origins]
         if again:
             raise TerminalError(
@@ -53,7 +53,7 @@ class Oversize:
             )
 
     def settle(self, offsets: Sequence[TopicPartition]) -> bool:
-        """Record committed offsets; return whether every refused batch is committed by now."""
+        """Record committed offsets; return whether every refused batch is committed."""
         if not self.single:
             return False
         for topic_partition in offsets:
@@ -71,7 +71,7 @@ class Oversize:
 
 
 class OversizeSink:
-    """A sink that keeps account of refused batches. Raises ReassignmentError once full batches are possible again."""
+    """A sink that tracks refused batches. Raises ReassignmentError once full batches are possible again."""
 
     def __init__(self, sink: Sink, oversize: Oversize) -> None:
         self._sink = sink
@@ -86,4 +86,4 @@ class OversizeSink:
             log.warning("%s; %d records are rejected as too_long", error, len(error.outputs))
             raise
         if self._oversize.settle(offsets):
-            raise ReassignmentError("the oversize records are verdicts, full batches again")
+            raise ReassignmentError("the oversized records are rejected; full batches are possible again")

@@ -1,4 +1,4 @@
-"""The parts that a gate process works with. Tests give it those of an in-memory broker instead."""
+"""Dependencies of a gate process. Tests replace them with those of an in-memory broker."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ class Topic(Protocol):
     """The raw topic (include/gate/topic.py)."""
 
     def id(self) -> str:
-        """The broker's id of the topic."""
+        """Return the broker's id of the topic."""
         ...
 
 
@@ -44,7 +44,7 @@ class Lease(Protocol):
         ...
 
     def release(self) -> None:
-        """Give the lease back."""
+        """Release the lease."""
         ...
 
 
@@ -52,7 +52,7 @@ class Gaps(Protocol):
     """Gaps of stopped partitions (include/gate/gaps.py)."""
 
     def stopped(self, partitions: Sequence[int]) -> dict[int, OffsetGap]:
-        """Gaps by partition."""
+        """Return the gaps by partition."""
         ...
 
 
@@ -60,7 +60,7 @@ class ClosableState(State, Protocol):
     """The gate's state with its connections (include/gate/state.py)."""
 
     def decide(self, batches: Sequence[Batch]) -> list[str]:
-        """Verdict letters of each batch."""
+        """Return the verdict letters of each batch."""
         ...
 
     def close(self) -> None:
@@ -70,24 +70,24 @@ class ClosableState(State, Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class GateParts:
-    """What a gate process works with. Each `open_` call makes new clients, which replace those that failed."""
+    """Dependencies of a gate process. Each `open_` call creates new clients, which replace failed ones."""
 
     topic: Topic
     lease: Lease
     gaps: Gaps
     open_sink: Callable[[bool], TransactionSink]
-    """Takes whether to send one record a request."""
+    """Argument: whether to send one record per request."""
     open_source: Callable[[str], RecordSource]
     """Takes the topic's id."""
     open_state: Callable[[str], ClosableState]
     """Takes the topic's id."""
     store_key_check: Callable[[], object] = lambda: None
-    """Stores the check value of the pseudonym key, for those who write block lists."""
+    """Stores the check value of the pseudonym key, for the commands that change the block list."""
     clock: Clock = time.monotonic
 
 
 def connect_parts(settings: Settings, index: int, stop: ShutdownSignal) -> GateParts:
-    """Return the parts on the settings' Kafka and Redis; connections are made on first use."""
+    """Return the parts for the settings' Kafka and Redis; they connect on first use."""
     name, bootstrap = f"gate-{index}", settings.kafka.bootstrap_servers
     pseudonym = pseudonymizer(settings.gate.require_pseudonym_key())
     client = connect(settings.redis.url.reveal(), timeout_s=REDIS_TIMEOUT_S)

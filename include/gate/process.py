@@ -1,4 +1,4 @@
-"""One gate process: opens its parts, runs the loop, and starts over with new clients after any error."""
+"""One gate process: opens its parts, runs the loop, and restarts with new clients after any error."""
 
 import logging
 
@@ -48,9 +48,9 @@ class Gate:
         self._fences = FenceCounter()
 
     def run(self) -> None:
-        """Work until asked to stop. Waits and starts over while Kafka or Redis is unavailable.
+        """Run until a stop is requested. Waits and restarts while Kafka or Redis is unavailable.
 
-        Raises TerminalError where another process runs under the same name.
+        Raises TerminalError if another process runs under the same name.
         """
         wait_s = FIRST_WAIT_S
         while not self._stop.is_requested:
@@ -79,7 +79,7 @@ class Gate:
         log.info("%s stopped", self._name)
 
     def _work(self) -> None:
-        """Open all clients and pump until asked to stop or a client fails."""
+        """Open all clients and run the loop until a stop is requested or a client fails."""
         self._parts.lease.acquire()
         self._parts.store_key_check()
         topic_id = self._parts.topic.id()
@@ -122,12 +122,12 @@ class Gate:
             source.close()
 
     def _verify(self, topic_id: str) -> None:
-        """Topic ids are never reused: with the same id after the poll, the records came from this topic."""
+        """Verify the topic by its id: with an equal id after the poll, the records came from this topic."""
         if self._parts.topic.id() != topic_id:
-            raise ReassignmentError("the topic was created anew")
+            raise ReassignmentError("the topic was recreated")
 
     def _each_second(self, source: RecordSource, topic_id: str) -> None:
-        """A consumer whose topic was created anew may receive neither records nor an error."""
+        """Verify the topic id while idle: a consumer of a recreated topic may receive neither records nor an error."""
         self._parts.lease.renew()
         self._oversize.keep(source.assigned)
         self._verify(topic_id)
@@ -135,7 +135,7 @@ class Gate:
             raise ReassignmentError("an operator requested to resume a partition")
 
     def _check_fence(self, error: KafkaException) -> None:
-        """Use the lease to determine what fenced this process: a late request of its own, or another process.
+        """Determine by the lease what fenced this process: its own late request, or another process.
 
         Raises TerminalError for another process.
         """
@@ -155,7 +155,7 @@ class Gate:
 
 
 def unavailable_server(error: Exception) -> str | None:
-    """Return the server that the gate must wait for after this error; None where waiting does not help."""
+    """Return the server that the gate must wait for after this error; None if waiting does not help."""
     if is_unavailable(error):
         return "redis"
     return "kafka" if isinstance(error, KafkaException | TransientError | OSError) else None

@@ -1,4 +1,4 @@
-"""Personal data stops here: user ids become keyed pseudonyms, addresses become networks."""
+"""Remove personal data: user ids become keyed pseudonyms, addresses become networks."""
 
 import hmac
 import ipaddress
@@ -10,13 +10,13 @@ PSEUDONYM_HEX = 32
 CHECK_TEXT = "\0pseudonym key"
 V4_PREFIX, V6_PREFIX = 24, 48
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-"""Addresses that hold an IPv4 address in their last 32 bits (RFC 6052)."""
+"""Addresses with an IPv4 address in their last 32 bits (RFC 6052)."""
 
 
 def pseudonymizer(key: bytes) -> Callable[[str], str]:
-    """A function user_id -> pseudonym: HMAC-SHA256 (RFC 2104) under `key`, cut to 128 bits, in hex.
+    """A function user_id -> pseudonym: HMAC-SHA256 (RFC 2104) with `key`, cut to 128 bits, in hex.
 
-    Returning users are the rule, so results are remembered, a bounded number of them.
+    Most users return, so a bounded number of results is cached.
     """
 
     @lru_cache(maxsize=CACHED)
@@ -27,15 +27,15 @@ def pseudonymizer(key: bytes) -> Callable[[str], str]:
 
 
 def key_check(pseudonym: Callable[[str], str]) -> str:
-    """Return a value that two parties with one key have in common; no user id contains its text."""
+    """Return a value that is equal for two parties with one key; no user id contains its text."""
     return pseudonym(CHECK_TEXT)
 
 
 @lru_cache(maxsize=CACHED)
 def network_of(ip: str) -> str:
-    """The /24 (IPv6: /48) of an address; an IPv6 address that embeds an IPv4 address counts as that address.
+    """Return the /24 (IPv6: /48) of an address; an IPv6 address that embeds an IPv4 address counts as that address.
 
-    Raises ValueError where `ip` is no address.
+    Raises ValueError if `ip` is not an address.
     """
     address = ipaddress.ip_address(ip)
     if isinstance(address, ipaddress.IPv6Address):
@@ -47,10 +47,10 @@ def network_of(ip: str) -> str:
 
 
 def _embedded(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    """The IPv4 address of the visitor inside a mapped, 6to4, Teredo or NAT64 address; None in any other."""
+    """Return the visitor's IPv4 address in a mapped, 6to4, Teredo or NAT64 address; None for any other."""
     if address.ipv4_mapped is not None:
         return address.ipv4_mapped
-    # The /48 of a 6to4 address holds all 32 bits of the IPv4 address.
+    # The /48 of a 6to4 address contains all 32 bits of the IPv4 address.
     if address.sixtofour is not None:
         return address.sixtofour
     if address.teredo is not None:

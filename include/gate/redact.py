@@ -1,6 +1,6 @@
-"""Rejected records made fit for an operator's eyes: no personal data, no control characters, bounded length.
+"""Redact rejected records for display: no personal data, no control characters, bounded length.
 
-A rejected record holds its bytes as the source sent them, so every text in it is untrusted.
+A rejected record contains its bytes as the source sent them, so every text in it is untrusted.
 """
 
 import hashlib
@@ -23,14 +23,14 @@ READABLE_KEYS = frozenset(
         *("type", "os", "browser", "country", "state", "product_id", "category"),
     }
 )
-"""Keys whose texts are shown. Any other text is replaced by its length: an unknown key may hold a name."""
+"""Keys whose texts are shown. Any other text is replaced by its length, because an unknown key may contain a name."""
 TOKEN_KEYS = frozenset({"started_at", "referrer", "last_action", "payment", "type", "product_id", "category"})
-"""Of these, keys whose texts are shown only where they are one word."""
+"""Of these, keys whose texts are shown only if they are one word."""
 READABLE_NUMBERS = frozenset({"v", "duration_s", "page_views", "clicks", "price", "seconds", "amount"})
 """Keys whose numbers are shown, up to MAX_NUMBER and with two decimals at most."""
 MAX_NUMBER = 1_000_000
 GROUPS = frozenset({"device", "location", "views", "purchase", "user"})
-"""Keys whose own keys are known. What lies in any other key is masked."""
+"""Keys with known nested keys. The values of any other key are masked."""
 _KNOWN_KEYS = frozenset(
     field.name
     for record in (Session, User, Device, Location, View, Purchase)
@@ -41,7 +41,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+-]{0,63}")
 _EMAIL = re.compile(r"[^\s@\uff20\ufe6b<>\"'`]{1,64}[@\uff20\ufe6b][^\s@\uff20\ufe6b<>\"'`]{1,255}")
 _IPV4 = re.compile(r"(?<![\d.])(\d{1,3}(?:\.\d{1,3}){3})(?![\d.])")
 _IPV6 = re.compile(r"(?<![\w:])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){3,7}(?![\w:])")
-# A wide or an invisible character between the digits has become \ufffd by then.
+# A wide or an invisible character between the digits has been replaced by \ufffd before.
 _DIGITS = re.compile(rf"(?<![\d.-])\+?\d(?:[{SEPARATORS.replace('./', '/')}\ufffd]{{0,3}}+\d){{8,}}+")
 
 
@@ -49,8 +49,8 @@ def redact_text(text: str, limit: int = MAX_TEXT) -> str:
     """Mask e-mail addresses, IP addresses and runs of nine digits or more.
 
     Args:
-        text: What a source or the gate wrote.
-        limit: Most characters of the result.
+        text: Text of a source or of the gate.
+        limit: Maximum number of characters of the result.
 
     Returns:
         One line without control characters.
@@ -61,13 +61,13 @@ def redact_text(text: str, limit: int = MAX_TEXT) -> str:
 
 
 def plain(text: str, limit: int = MAX_TEXT) -> str:
-    """Return the text as one line: a control, format or surrogate character becomes U+FFFD."""
+    """Return the text as one line: control, format and surrogate characters become U+FFFD."""
     cut = text[: 4 * limit]
     return "".join(mark if mark.isprintable() else "\ufffd" for mark in cut)
 
 
 def redact_identifier(text: str) -> str:
-    """Return an identifier with e-mail addresses masked; its digits stay, because they identify the session."""
+    """Return an identifier with e-mail addresses masked; its digits are retained, because they identify the session."""
     return _cut(_EMAIL.sub(EMAIL_MASK, plain(text)), MAX_TEXT)
 
 
@@ -76,16 +76,16 @@ def redact_record(value: bytes) -> str:
 
     Returns:
         JSON with the record's structure, the numbers of `READABLE_NUMBERS` and the texts of `READABLE_KEYS`;
-        length and SHA-256 where the value is no JSON object.
+        length and SHA-256 if the value is not a JSON object.
     """
     tree = decode_object(value)
     if tree is None:
-        return f"{len(value):,} bytes, no JSON object, sha256 {hashlib.sha256(value).hexdigest()[:16]}"
+        return f"{len(value):,} bytes, not a JSON object, sha256 {hashlib.sha256(value).hexdigest()[:16]}"
     return msgspec.json.encode(_masked(tree, "", 0, existing=True)).decode()
 
 
 def decode_object(value: bytes) -> dict[str, Any] | None:
-    """Decode one JSON object; None where the bytes hold no such object."""
+    """Decode one JSON object; None if the bytes are not a JSON object."""
     try:
         tree = msgspec.json.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -94,7 +94,7 @@ def decode_object(value: bytes) -> dict[str, Any] | None:
 
 
 def _masked(node: Any, key: str, depth: int, *, existing: bool) -> Any:
-    """The node without personal data; `known`: the contract names the key and all above it."""
+    """Return the node without personal data; `known`: the contract has the key and all keys above it."""
     if isinstance(node, dict | list) and depth >= MAX_DEPTH:
         return f"({len(node)} items)"
     if isinstance(node, dict):

@@ -1,7 +1,7 @@
 """Search `sessions.rejected` from the newest record backwards, within a time limit.
 
-Nothing is indexed: the topic is read in windows of offsets, and a record is decoded only where its bytes can match.
-Offsets are sparse, because markers of transactions and aborted records take offsets too.
+The topic has no index: it is read in windows of offsets, and a record is decoded only if its bytes can match. Offsets
+are sparse, because transaction markers and aborted records take offsets too.
 """
 
 import json
@@ -21,14 +21,14 @@ from include.gate.redact import decode_object, redact_identifier, redact_text
 from include.gate.rejected_consumer import open_consumer, read_bounds
 
 FIRST_WINDOW, MAX_WINDOW, WINDOW_GROWTH = 200, 100_000, 16
-"""Offsets of one partition that are read at once."""
+"""Number of offsets of one partition that one window reads."""
 TIMEOUT_S = 10.0
 POLL_S = 0.25
 POLL_RECORDS = 2_000
 
 
 class RejectedRecord(NamedTuple):
-    """One record that the gate refused. Texts are redacted; `value` is the record as sent, with personal data.
+    """One rejected record. Texts are redacted; `value` is the record as sent, with personal data.
 
     `rejected_at` is the broker's time of the rejection; `topic`, `partition` and `offset` are the origin.
     """
@@ -45,7 +45,7 @@ class RejectedRecord(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Query:
-    """Which rejected records to return, newest first. `user_id` is the raw id, as the source sends it.
+    """Filters of a search, newest record first. `user_id` is the raw id, as the source sends it.
 
     `since` limits the search to records that were rejected after it; None searches all that Kafka retains.
     """
@@ -57,7 +57,7 @@ class Query:
 
 
 class SearchResult(NamedTuple):
-    """`scanned` counts the records read. Not `complete`: the time limit came before the search was over.
+    """`scanned` counts the records read. Not `complete`: the time limit ended the search early.
 
     `back_to` is the time of the oldest record read.
     """
@@ -73,8 +73,8 @@ def find_rejected(settings: KafkaSettings, query: Query, timeout_s: float = TIME
 
     Args:
         settings: Where Kafka is.
-        query: Which records.
-        timeout_s: Seconds after which the search returns what it has.
+        query: The filters.
+        timeout_s: Seconds after which the search returns its partial result.
 
     Returns:
         At most `query.last` records.
@@ -92,7 +92,7 @@ def find_rejected(settings: KafkaSettings, query: Query, timeout_s: float = TIME
         if query.user_id is not None and partitions:
             own = partition_of(query.user_id, len(partitions))
             search.run([own])
-            # Another partitioner, a wrong key or none puts a user's record elsewhere.
+            # Another partitioner, or an incorrect or missing key, places a user's record in another partition.
             partitions = [partition for partition in partitions if partition != own]
         if len(search.records) < query.last:
             search.run(partitions)
@@ -100,12 +100,12 @@ def find_rejected(settings: KafkaSettings, query: Query, timeout_s: float = TIME
 
 
 def partition_of(user_id: str, partitions: int) -> int:
-    """Partition of a user's records: murmur2 of the key, as in the Java client and in ours."""
+    """Return the partition of a user's records: murmur2 of the key, as in the Java client and in the publisher."""
     return int(murmur2(user_id.encode()) & 0x7FFFFFFF) % partitions
 
 
 def matcher(query: Query) -> Callable[[bytes | None, bytes], bool]:
-    """Return whether a key and a value answer the query; bytes are compared before anything is decoded."""
+    """Return whether a key and a value match the query; bytes are compared before decoding."""
     if query.user_id is not None:
         return _user_matcher(query.user_id)
     if query.session_id is not None:
@@ -114,7 +114,7 @@ def matcher(query: Query) -> Callable[[bytes | None, bytes], bool]:
 
 
 def _user_matcher(user_id: str) -> Callable[[bytes | None, bytes], bool]:
-    """Match the key, and the user in the value: a record is refused too because the two differ."""
+    """Match the key and the user in the value, because a record is also rejected if the two differ."""
     plain, escaped = user_id.encode(), json.dumps(user_id)[1:-1].encode()
 
     def matches(key: bytes | None, value: bytes) -> bool:
@@ -135,7 +135,7 @@ def _session_matcher(session_id: str) -> Callable[[bytes | None, bytes], bool]:
         if plain not in value and escaped not in value:
             return False
         tree = decode_object(value)
-        # A broken record cannot be decoded, and a repeated key hides one of two values: the bytes must do.
+        # A malformed record cannot be decoded, and a duplicate key hides one of two values: compare the bytes.
         if tree is None or value.count(b'"session_id"') != 1:
             return True
         return bool(tree.get("session_id") == session_id)
@@ -149,14 +149,14 @@ class _Search:
     query: Query
     deadline: float
     bounds: dict[int, tuple[int, int]]
-    """Partition -> its oldest offset and the offset behind its newest, as far as `since` allows."""
+    """Partition -> its oldest offset and the offset after its newest, limited by `since`."""
     records: list[RejectedRecord] = field(default_factory=list)
     scanned: int = 0
     complete: bool = True
     oldest_ms: dict[int, int] = field(default_factory=dict)
 
     def run(self, partitions: list[int]) -> None:
-        """Read these partitions backwards until enough was found, all was read, or the time is over."""
+        """Read these partitions backwards until enough records match, all are read, or the time is over."""
         matches = matcher(self.query)
         lows = {partition: self.bounds[partition][1] for partition in partitions}
         window = max(FIRST_WINDOW, self.query.last)
@@ -177,7 +177,7 @@ class _Search:
             window = min(window * WINDOW_GROWTH, MAX_WINDOW)
 
     def result(self) -> SearchResult:
-        """What was found, newest first."""
+        """Return the matching records, newest first."""
         self._keep_newest()
         oldest = min(self.oldest_ms.values(), default=None)
         back_to = None if oldest is None else _instant(oldest)
@@ -188,17 +188,17 @@ class _Search:
         del self.records[self.query.last :]
 
     def _is_enough(self, pending: list[int]) -> bool:
-        """Whether no unread record can be newer than the last that is wanted: a partition's times only rise."""
+        """Return whether no unread record can be newer than the last required one: times of a partition only rise."""
         if len(self.records) < self.query.last:
             return False
         last = self.records[-1].rejected_at
         return all(p in self.oldest_ms and _instant(self.oldest_ms[p]) <= last for p in pending)
 
     def _read(self, ranges: Mapping[int, tuple[int, int]]) -> Iterator[Message]:
-        """Records of one range of offsets a partition; ends early, and not `complete`, at the deadline."""
+        """Read one range of offsets per partition; ends early, and not `complete`, at the deadline."""
         topic_partitions = [TopicPartition(topics.REJECTED, p, start) for p, (start, _) in ranges.items()]
         self.consumer.assign(topic_partitions)
-        # A partition that the range before has paused stays so.
+        # A partition that the previous range paused stays paused.
         self.consumer.resume(topic_partitions)
         unread = set(ranges)
         while unread:
@@ -206,7 +206,7 @@ class _Search:
             if left_s <= 0:
                 self.complete = False
                 return
-            # It waits for the first record only: the client would wait for as many as were asked for.
+            # Wait for the first record only: the client would wait for as many records as requested.
             first = self.consumer.consume(1, min(POLL_S, left_s))
             for message in [*first, *self.consumer.consume(POLL_RECORDS, 0)]:
                 partition = _partition(message)
@@ -218,7 +218,7 @@ class _Search:
 
 
 def to_rejected(message: Message) -> RejectedRecord:
-    """Convert a record of `sessions.rejected`; what its headers lack is empty or -1."""
+    """Convert a record of `sessions.rejected`; missing headers give an empty text or -1."""
     headers = {str(name): _text(value) for name, value in list(message.headers() or ())}
     value = message.value() or b""
     tree = decode_object(value) or {}
@@ -236,7 +236,7 @@ def to_rejected(message: Message) -> RejectedRecord:
 
 
 def _is_end(message: Message) -> bool:
-    """Whether this is not a record but the end of its partition. Raises KafkaException for any other error."""
+    """Return whether this is the end of a partition instead of a record. Raises KafkaException for any other error."""
     error = message.error()
     if error is None:
         return False

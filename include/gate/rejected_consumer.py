@@ -16,11 +16,11 @@ QUEUE_KBYTES = 32 * 1024
 
 
 def read_bounds(consumer: Consumer, since: datetime | None) -> dict[int, tuple[int, int]]:
-    """Partition -> first and end offset. Raises TransientError where the topic does not exist."""
+    """Return partition -> first and end offset. Raises TransientError if the topic does not exist."""
     about = consumer.list_topics(topics.REJECTED, timeout=REQUEST_TIMEOUT_S).topics[topics.REJECTED]
     if about.error is not None or not about.partitions:
         raise TransientError(
-            f"search of {topics.REJECTED} failed: the topic does not exist", "./showroom up creates it"
+            f"search of {topics.REJECTED} failed: the topic does not exist", "run ./showroom up, which creates it"
         )
     topic_partitions = [TopicPartition(topics.REJECTED, number) for number in about.partitions]
     bounds = {
@@ -32,7 +32,7 @@ def read_bounds(consumer: Consumer, since: datetime | None) -> dict[int, tuple[i
         requests = [TopicPartition(topics.REJECTED, number, moment) for number in bounds]
         for topic_partition in consumer.offsets_for_times(requests, timeout=REQUEST_TIMEOUT_S):
             start, end = bounds[topic_partition.partition]
-            # Negative: no record is as new.
+            # Negative: no record is that new.
             bounds[topic_partition.partition] = (
                 max(start, topic_partition.offset) if topic_partition.offset >= 0 else end,
                 end,
@@ -42,20 +42,20 @@ def read_bounds(consumer: Consumer, since: datetime | None) -> dict[int, tuple[i
 
 @contextmanager
 def open_consumer(settings: KafkaSettings) -> Iterator[Consumer]:
-    """A consumer that belongs to no group and commits nothing."""
+    """Return a consumer that belongs to no group and commits nothing."""
     consumer = create_consumer(
         settings.bootstrap_servers,
         "rejected",
         {
-            # The client demands a name; nothing joins this group and nothing is committed.
+            # The client requires a group id; nothing joins this group and nothing is committed.
             "group.id": "rejected",
             "enable.partition.eof": True,
-            # A record may expire while it is read; the next record that exists is as good.
+            # A record may expire during the search; continue with the next existing record.
             "auto.offset.reset": "earliest",
             "fetch.wait.max.ms": 50,
             "queued.max.messages.kbytes": QUEUE_KBYTES,
             "socket.connection.setup.timeout.ms": int(REQUEST_TIMEOUT_S * 1_000),
-            # The client would write to standard error itself.
+            # Otherwise the client would write to standard error.
             "log_level": 0,
         },
     )

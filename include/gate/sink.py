@@ -1,7 +1,7 @@
-"""The gate's transactional producer: outputs and offsets of one batch become one Kafka transaction.
+"""The gate's transactional producer: outputs and offsets of one batch are one Kafka transaction.
 
-Every call has a time limit, and all of them together stay below the transaction's own. After any error the sink
-must be discarded: the outcome of its last transaction is unknown, and only a new producer (a new epoch) settles it.
+Every call has a time limit, and the sum of the limits is below that of the transaction. After any error the sink must
+be discarded: the outcome of its last transaction is unknown, and only a new producer (a new epoch) settles it.
 """
 
 import logging
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 TRANSACTION_TIMEOUT_S = 30.0
 TRANSACTION_LIMIT_S = 20.0
-"""From begin to the end of the commit."""
+"""From the begin of a transaction to the end of its commit."""
 BEGIN_LIMIT_S = 5.0
 COMMIT_TIMEOUT_S = 8.0
 INIT_TIMEOUT_S = 10.0
@@ -33,21 +33,21 @@ DELIVERY_TIMEOUT_MS = 15_000
 SLICE_S = 0.25
 REPORTS_TIMEOUT_S, REPORTS_INTERVAL_S = 2.0, 0.05
 NO_RETRY_MS = 120_000
-"""librdkafka resends an EndTxn whose connection was lost after this backoff; the gate is long gone by then."""
+"""Backoff before librdkafka resends an EndTxn after a lost connection; the sink is discarded long before."""
 BATCH_BYTES = 1024 * 1024
 QUEUE_MESSAGES = 200_000
 QUEUE_KBYTES = 512 * 1024
 
 
 class CommitError(TransientError):
-    """A transaction did not end within its limits or lost its connection; its outcome is unknown."""
+    """A transaction exceeded its limits or lost its connection; its outcome is unknown."""
 
     def __init__(self, message: str) -> None:
         super().__init__(f"commit failed: {message}", "none: a new producer settles it")
 
 
 class OversizeError(TransientError):
-    """The broker refuses outputs for their size; `outputs` are those, or empty where a whole batch failed."""
+    """Outputs exceed the broker's size limit; `outputs` are those, or empty if a whole batch failed."""
 
     def __init__(self, outputs: Sequence[Output]) -> None:
         super().__init__("produce failed: the broker's max.message.bytes is exceeded", "raise max.message.bytes")
@@ -55,7 +55,7 @@ class OversizeError(TransientError):
 
 
 class TransactionSink:
-    """One transactional producer. `single`: one record a request, so that an error concerns that record only."""
+    """One transactional producer. `single`: one record per request, so that an error concerns that record only."""
 
     def __init__(self, bootstrap: str, name: str, *, single: bool = False, clock: Clock = time.monotonic) -> None:
         self._single = single
@@ -73,13 +73,13 @@ class TransactionSink:
 
     @property
     def transaction_age_s(self) -> float:
-        """Time since the last transaction began."""
+        """Seconds since the last transaction began."""
         return self._clock() - self._began
 
     def commit(self, outputs: Sequence[Output], offsets: list[TopicPartition], group: Any) -> None:
         """Produce, wait for every acknowledgement, then add the offsets and commit.
 
-        Raises CommitError, OversizeError or KafkaException; the sink must be discarded then.
+        Raises CommitError, OversizeError or KafkaException; the sink must then be discarded.
         """
         self._began = self._clock()
         self._producer.poll(0)
@@ -102,7 +102,7 @@ class TransactionSink:
             raise
 
     def discard(self) -> None:
-        """Drop everything queued; the broker or the next producer aborts what is open."""
+        """Drop all queued records; the broker or the next producer aborts the open transaction."""
         self._producer.purge()
 
     def _left(self) -> float:
@@ -112,7 +112,7 @@ class TransactionSink:
         return left
 
     def _begin(self) -> None:
-        """Begin. The call has no time limit, and never returns in some cases of a lost connection.
+        """Begin a transaction. The call has no time limit, and in some cases of a lost connection it never returns.
 
         See https://github.com/confluentinc/librdkafka/issues/4420. The thread cannot be freed, so the process ends;
         nothing of the transaction was sent.
@@ -142,7 +142,7 @@ class TransactionSink:
         self._producer.poll(0)
 
     def _produce_when_free(self, output: Output) -> None:
-        """The queue is full: it empties as the broker acknowledges."""
+        """Wait until the full queue has room; it empties as the broker acknowledges."""
         produce: Any = self._producer.produce
         while True:
             self._left()
@@ -195,7 +195,7 @@ class TransactionSink:
             raise CommitError(f"the connection was lost ({self._lost[0]})")
 
     def _end(self) -> None:
-        """Commit in short slices, to notice at once that the connection is gone."""
+        """Commit in short slices, to detect a lost connection at once."""
         until = self._clock() + min(COMMIT_TIMEOUT_S, self._left())
         while True:
             try:
@@ -208,7 +208,7 @@ class TransactionSink:
             self._producer.poll(0)
             self._require_connection()
             if self._clock() >= until:
-                raise CommitError(f"no answer within {COMMIT_TIMEOUT_S:g} s")
+                raise CommitError(f"no response within {COMMIT_TIMEOUT_S:g} s")
 
 
 def _config(name: str, single: bool, failures: list[tuple[KafkaError, Message]], lost: list[str]) -> dict[str, Any]:
@@ -242,7 +242,7 @@ def _note_error(lost: list[str], error: KafkaError) -> None:
 
 
 class _LossHandler(logging.Handler):
-    """Notes connections that failed: librdkafka logs that of the coordinator and reports it to no callback."""
+    """Records failed connections: librdkafka logs that of the coordinator and reports it to no callback."""
 
     def __init__(self, lost: list[str]) -> None:
         super().__init__()
@@ -256,7 +256,7 @@ class _LossHandler(logging.Handler):
 
 
 def _loss_logger(lost: list[str]) -> logging.Logger:
-    # One for each producer: a shared logger would note the losses of earlier ones.
+    # One logger per producer: a shared logger would record the losses of earlier ones.
     logger = logging.Logger(f"{client_log.name}.producer", logging.INFO)  # noqa: LOG001
     logger.addHandler(_LossHandler(lost))
     return logger

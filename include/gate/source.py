@@ -1,4 +1,4 @@
-"""The gate's consumer: records by partition, from offsets that the gate decides itself."""
+"""The gate's consumer: records by partition, from offsets that the gate determines itself."""
 
 import logging
 import time
@@ -44,7 +44,7 @@ class ReassignmentError(TransientError):
 
 
 class RecordSource:
-    """One consumer of the group. A partition whose offsets are lost is stopped, recorded and left out."""
+    """One consumer of the group. A partition with lost offsets is stopped, recorded and skipped."""
 
     def __init__(
         self, bootstrap: str, name: str, batch: int, topic_id: str, gaps: GapStore, unix_time: Clock = time.time
@@ -61,17 +61,17 @@ class RecordSource:
 
     @property
     def assigned(self) -> Sequence[int]:
-        """All partitions of this process, stopped ones included."""
+        """All partitions of this process, including stopped ones."""
         return self._assigned
 
     def poll(self, most: int) -> list[list[Polled]]:
-        """Return what has arrived, by partition: waits for one record, never for a full batch."""
+        """Return the records that have arrived, by partition: waits for one record, never for a full batch."""
         self._revoked = False
         messages: list[Any] = self._consumer.consume(1, POLL_S)
         if messages and most > 1:
             messages += self._consumer.consume(most - 1, 0)
         if self._revoked:
-            # Another process may own these records now; whoever does reads them from the committed offset.
+            # Another process may own these records now; it reads them from the committed offset.
             # Records of a new assignment may be among them, so this process returns to its committed offsets too.
             if self._starts:
                 self._consumer.assign(self._starts)
@@ -102,11 +102,11 @@ class RecordSource:
         ]
 
     def group(self) -> Any:
-        """Return the group's metadata, generation included, for the transaction."""
+        """Return the group's metadata for the transaction, including its generation."""
         return self._consumer.consumer_group_metadata()
 
     def close(self) -> None:
-        """Leave; the static member keeps its partitions for the session timeout."""
+        """Leave the group; the static member retains its partitions for the session timeout."""
         self._consumer.close()
 
     def _handle_error(self, message: Any) -> None:
@@ -187,9 +187,10 @@ def _committed(topic_partition: TopicPartition) -> Committed | None:
 def _config(name: str, batch: int) -> dict[str, Any]:
     return {
         "group.id": topics.GATE_GROUP,
-        # A restarted process takes its own place again at once instead of waiting for its former self to expire.
+        # Static membership: a restarted process gets its partitions back at once, without waiting for a session
+        # timeout.
         "group.instance.id": name,
-        # A lost position is an error, never a reason to start over.
+        # A lost position is an error, never a reason to start from the beginning.
         "auto.offset.reset": "error",
         "fetch.wait.max.ms": 100,
         "fetch.max.bytes": FETCH_BYTES,

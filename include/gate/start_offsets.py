@@ -1,4 +1,4 @@
-"""Decides where the gate starts to read a partition. No fall-back: a lost position stops the partition."""
+"""Determine the start offset of a partition. There is no fallback: a lost position stops the partition."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ NO_OFFSET = -1
 
 
 class Committed(NamedTuple):
-    """The group's committed offset of a partition. `topic_id` is empty where an older gate committed it."""
+    """The group's committed offset of a partition. `topic_id` is empty if an older gate committed it."""
 
     offset: int
     topic_id: str = ""
@@ -16,14 +16,14 @@ class Committed(NamedTuple):
 
 
 class Log(NamedTuple):
-    """First offset, and one past the last offset, of a partition now."""
+    """Current first offset of a partition, and one past its last offset."""
 
     start: int
     end: int
 
 
 class Start(NamedTuple):
-    """Read from `offset`. `reason` is a line for the log, empty in the ordinary case."""
+    """Read from `offset`. `reason` is a line for the log, empty in the normal case."""
 
     offset: int
     leader_epoch: int | None = None
@@ -45,8 +45,8 @@ def decide_start(
     Args:
         partition: The partition of `sessions.raw`.
         committed: The group's offset; None before the first commit.
-        log: The offsets that the partition has.
-        topic_id: The broker's id of the topic now.
+        log: The existing offsets of the partition.
+        topic_id: The broker's current id of the topic.
         stopped: The recorded gap of a partition that is stopped.
         now: Unix time in s.
     """
@@ -55,7 +55,7 @@ def decide_start(
     if committed is None:
         return Start(log.start, reason="no committed offset, reading from the beginning")
     if committed.topic_id and committed.topic_id != topic_id:
-        return Start(log.start, reason="the topic was created anew, reading from the beginning")
+        return Start(log.start, reason="the topic was recreated, reading from the beginning")
     if committed.offset < log.start:
         return _gap("expired", partition, committed.offset, log.start, topic_id, now)
     if committed.offset > log.end:
@@ -64,7 +64,7 @@ def decide_start(
 
 
 def gap_at(partition: int, position: int, log: Log, topic_id: str, now: float) -> OffsetGap:
-    """Return the gap of a partition whose position the broker refused while it was read."""
+    """Return the gap of a partition whose position the broker rejected during a read."""
     if position < log.start:
         return _gap("expired", partition, position, log.start, topic_id, now)
     return _gap("truncated", partition, min(position, log.end), position, topic_id, now)

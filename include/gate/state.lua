@@ -5,22 +5,22 @@
 -- KEYS[5] heartbeat  KEYS[6] blocked users  KEYS[7] blocked networks
 -- ARGV[1] limits: {window_ms, rate_user, rate_network, bloom_capacity, topic id, rate_ttl_s, day_ttl_s, error rate,
 --                  sub_window_ms, seen_ttl_s}
--- ARGV[2] rows in offset order: {offset, reason} for a record refused before, or
+-- ARGV[2] rows in offset order: {offset, reason} for a record that was already rejected, or
 --         {offset, session_id, user, network, minute, day, received_ms, too_fast, odd_device, odd_referrer}
 -- ARGV[3] now, Unix ms
--- Returns one letter for each row: '-' refused before, 'n' new user, 'k' known user, or a refusal.
+-- Returns one letter for each row: '-' already rejected, 'n' new user, 'k' known user, or a rejection.
 --
--- Idempotent by origin: `applied` is the last offset whose effects are in; a row at or below it only reads.
--- Redis refuses the call before its first line when memory is full, and never in the middle of it: the function
--- must not carry the flag allow-oom. https://redis.io/docs/latest/develop/programmability/lua-api/#script_flags
+-- Idempotent by origin: `applied` is the last offset whose effects are stored; a row at or below it only reads.
+-- When memory is full, Redis refuses the call before its first line and never in the middle of it. The function must
+-- therefore not have the flag allow-oom. https://redis.io/docs/latest/develop/programmability/lua-api/#script_flags
 
 local REFUSALS = {
   D = 'duplicate', U = 'blocked_user', N = 'blocked_network', P = 'impossible_pace', R = 'rate_user',
   W = 'rate_network', V = 'unknown_device', F = 'unknown_referrer', E = 'dedup_entry_expired', n = 'valid', k = 'valid',
 }
 
--- Adds to a row what is derived from it: its sub-window, [13] key and [14] field of its user's rate, [15] and [16]
--- those of its network. One hash an hour of event time holds a field for each minute.
+-- Adds derived values to a row: its sub-window, [13] key and [14] field of its user's rate, [15] and [16]
+-- those of its network. One hash per hour of event time has a field for each minute.
 local function complete(batch, row)
   local hour, minute = math.floor(row[5] / 60), row[5] % 60 .. ':'
   row.sub = math.floor(row[7] / batch.sub_ms)
@@ -50,7 +50,7 @@ local function over(batch, key, field, limit)
   return count > limit
 end
 
--- Reasons that need no counter: block lists and pace.
+-- Reasons that need no counter: block lists and click rate.
 local function refusal_without_counts(batch, row)
   if batch.users_blocked and redis.call('SISMEMBER', batch.keys[6], row[3]) == 1 then return 'U' end
   if batch.networks_blocked and row[4] ~= '' and redis.call('SISMEMBER', batch.keys[7], row[4]) == 1 then return 'N' end
@@ -108,7 +108,7 @@ local function write(batch)
   redis.call('SET', batch.keys[5], batch.now)
 end
 
--- A topic made anew counts its offsets from 0 again: another epoch, so that equal offsets are not taken for equal origins.
+-- A recreated topic starts at offset 0 again. It gets another epoch, so that equal offsets are not equal origins.
 local function applied_of(counts, topic)
   local state = redis.call('HMGET', counts, 'applied', 'topic', 'epoch')
   if state[2] == topic then return tonumber(state[1]), tonumber(state[3]) end
@@ -129,7 +129,7 @@ local function open(keys, args)
     seen_keys = keys_of(keys[1] .. ':seen:'), filter_keys = keys_of(keys[1] .. ':seen:filter:'),
     user_rates = keys_of(keys[1] .. ':rate:user:'), network_rates = keys_of(keys[1] .. ':rate:network:'),
     users_blocked = redis.call('EXISTS', keys[6]) == 1, networks_blocked = redis.call('EXISTS', keys[7]) == 1,
-    known = {}, rates = {}, claimed = {}, -- as read, and as changed by the rows before
+    known = {}, rates = {}, claimed = {}, -- as read, and as changed by earlier rows
     seen = lists(), filtered = lists(), rated = lists(), fresh = {}, visited = {}, days = lists(), counted = {}, -- to be written
   }
 end

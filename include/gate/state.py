@@ -1,6 +1,6 @@
-"""The gate's memory in Redis: one call decides a batch of a partition, atomically and idempotently.
+"""The gate's state in Redis: one call returns the verdicts of a partition's batch, atomically and idempotently.
 
-The rules that need state live in claims.lua and state.lua, one Redis Function that persists with the data.
+The stateful rules are in claims.lua and state.lua, one Redis Function that is stored with the data.
 """
 
 import logging
@@ -26,12 +26,12 @@ log = logging.getLogger(__name__)
 
 BLOOM_ERROR = 0.001
 CLAIM_MIN_GRACE_S = 3_600
-"""Shortest time a claim outlives its window: a batch that Kafka's absence held back must find its verdicts."""
+"""Minimum retention of a claim beyond its window: a batch delayed by a Kafka outage must find its verdicts."""
 
 RATE_TTL_S = 2 * 3_600
 DAY_TTL_S = 90 * 86_400
 TIMEOUT_S = 10.0
-LONGEST_WAIT_S = 5.0
+MAX_WAIT_S = 5.0
 
 ALREADY_REJECTED, NEW, KNOWN = "-", "n", "k"
 REFUSALS: dict[str, Reason] = {
@@ -51,20 +51,20 @@ Row = tuple[Any, ...]
 
 
 def refused_row(offset: int, reason: Reason) -> Row:
-    """A row for a record that was refused by its own bytes: it is only counted."""
+    """Return the row of a record that stateless validation rejected: it is only counted."""
     return (offset, reason.value)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows of one partition in offset order; shapes as state.lua says."""
+    """Rows of one partition in offset order; state.lua defines their shapes."""
 
     partition: int
     rows: Sequence[Row]
 
 
 class GateState:
-    """Redis as the gate sees it. Waits, and says so, while Redis is away; stops waiting when told to stop."""
+    """Client of the gate's state. Retries while Redis is unavailable, logs each attempt, and ends on a stop request."""
 
     def __init__(self, settings: Settings, topic_id: str, stop: ShutdownSignal, unix_time: Clock = time.time) -> None:
         self._unix_time = unix_time
@@ -90,11 +90,11 @@ class GateState:
         self._with_retries(self._function.load)
 
     def decide(self, batches: Sequence[Batch]) -> list[str]:
-        """The verdict letters of each batch, in one round trip."""
+        """Return the verdict letters of each batch, in one round trip."""
         return self._with_retries(lambda: self._decide(batches))
 
     def beat(self, partitions: Sequence[int]) -> None:
-        """Say that an idle gate process looks after these partitions."""
+        """Send the heartbeat of an idle gate process for these partitions."""
 
         def beat() -> None:
             with self._redis.pipeline(transaction=False) as pipe:
@@ -106,7 +106,7 @@ class GateState:
         self._with_retries(beat)
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         self._redis.close()
 
     def _decide(self, batches: Sequence[Batch]) -> list[str]:
@@ -135,9 +135,9 @@ class GateState:
     def _with_retries(self, call: Callable[[], Result]) -> Result:
         return with_retries(
             call,
-            wait=wait_exponential_jitter(multiplier=0.1, max=LONGEST_WAIT_S),
+            wait=wait_exponential_jitter(multiplier=0.1, max=MAX_WAIT_S),
             retry_on=is_unavailable,
-            before_sleep=_say_waiting,
+            before_sleep=_log_wait,
             sleep=self._stop.wait,
         )
 
@@ -154,6 +154,6 @@ def _keys_of(partition: int) -> tuple[str, ...]:
     )
 
 
-def _say_waiting(state: RetryCallState) -> None:
+def _log_wait(state: RetryCallState) -> None:
     error = state.outcome.exception() if state.outcome else None
     log.warning("waiting for redis, attempt %d: %s: %s", state.attempt_number, type(error).__name__, error)

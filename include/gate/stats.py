@@ -1,4 +1,4 @@
-"""What the gate's memory holds: counts by verdict, users, claims, heartbeats. Reads only, one round trip."""
+"""Statistics of the gate's state: counts by verdict, users, claims, heartbeats. Reads only, one round trip."""
 
 import time
 from collections import Counter
@@ -18,7 +18,7 @@ class GateStats:
     `verdicts`: records by `valid` or reason. `users_unique`: HyperLogLog estimate, `bloom_items`: items of
     the Bloom filters, both of admitted users. `claims`: entries of the duplicate window;
     `claims_bytes`: their size with that of their filters.
-    `heartbeat_age_s`: by partition, None where none was ever seen.
+    `heartbeat_age_s`: by partition, None without any heartbeat.
     """
 
     verdicts: dict[str, int]
@@ -31,13 +31,13 @@ class GateStats:
 
     @property
     def max_heartbeat_age_s(self) -> float:
-        """Age of the oldest heartbeat; infinite where a partition has none."""
+        """Age of the oldest heartbeat; infinite if a partition has none."""
         ages = [float("inf") if age is None else age for age in self.heartbeat_age_s.values()]
         return max(ages, default=float("inf"))
 
 
 def read_stats(client: "redis.Redis", settings: Settings, now: float | None = None) -> GateStats:
-    """The gate's state at `now` (Unix s). Raises redis' own connection errors."""
+    """Return the gate's state at `now` (Unix s). Raises redis' own connection errors."""
     now = time.time() if now is None else now
     window_ms, sub_ms = (
         settings.gate.duplicate_window_s * 1000,
@@ -85,7 +85,7 @@ def read_stats(client: "redis.Redis", settings: Settings, now: float | None = No
 
 
 def _bloom(info: object) -> tuple[int, int]:
-    """Items and bytes out of BF.INFO, whose shape depends on the client's protocol; (0, 0) without a filter."""
+    """Return items and bytes in BF.INFO, whose shape depends on the client's protocol; (0, 0) without a filter."""
     if isinstance(info, Exception) or info is None:
         return 0, 0
     if isinstance(info, dict):

@@ -1,4 +1,4 @@
-"""The session that leaves the gate: a candidate without its personal data."""
+"""Build the session that leaves the gate: a candidate without its personal data."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -12,7 +12,7 @@ _encoder = msgspec.json.Encoder()
 
 
 def build_valid_session(candidate: Candidate, user: str, *, returning: bool, received_ms: int) -> bytes:
-    """JSON of the ValidSession; `user` is the pseudonym, `received_ms` the broker's time (Unix ms)."""
+    """Return the ValidSession as JSON; `user` is the pseudonym, `received_ms` the broker's time (Unix ms)."""
     session = candidate.session
     started_at = utc(session.started_at)
     return _encoder.encode(
@@ -42,7 +42,7 @@ def build_valid_session(candidate: Candidate, user: str, *, returning: bool, rec
 
 
 def _masked(views: list[View]) -> list[View]:
-    """The views with masked reviews; the same list where no review has anything to mask."""
+    """Return the views with masked reviews; the same list if no review changes."""
     if not may_need_masks("\n".join([view.review for view in views if view.review])):
         return views
     return [msgspec.structs.replace(view, review=mask_text(view.review)) if view.review else view for view in views]

@@ -1,6 +1,6 @@
-"""What one record says by itself: pure checks from bytes to a candidate or a rejection.
+"""Stateless validation of one record: from bytes to a candidate or a rejection. Pure functions.
 
-Needs no state, so that the same record is judged the same in live traffic, a replay and a test.
+Without state, the same record has the same result in live traffic, a replay and a test.
 """
 
 import json
@@ -17,7 +17,7 @@ from include.contracts.settings import GateSettings
 from include.gate.pseudonym import network_of
 
 DETAIL_LENGTH = 300
-# Keys of a complete record: 16 at the top, 3 user, 3 device, 4 location, 3 purchase; 6 for each view.
+# Number of keys of a complete record: 16 at the top, 3 user, 3 device, 4 location, 3 purchase; 6 for each view.
 FIXED_KEYS, VIEW_KEYS = 29, 6
 _ESCAPED_CONTROL = re.compile(rb"\\(?:[bfnrt]|u00[01]|u007[fF])")
 # Messages of the decoder that end in text of the record, and the path that may follow it.
@@ -29,21 +29,21 @@ _DAY_S = 86_400
 FIELD_NAMES = frozenset(
     name for record in (Session, User, Device, Location, View, Purchase) for name in record.__struct_fields__
 )
-"""The names of the contract, which a detail may repeat."""
+"""Names of the contract, which a detail may contain."""
 
 _typed = msgspec.json.Decoder(Session)
 _untyped = msgspec.json.Decoder()
 
 
 class Rejection(NamedTuple):
-    """Why a record is refused; `detail` names the place, never a value of the visitor's."""
+    """Why a record is rejected; `detail` names the path, never a value of the visitor."""
 
     reason: Reason
     detail: str
 
 
 class Candidate(NamedTuple):
-    """A well-formed session that the gate's memory still has to judge."""
+    """A well-formed session that still needs the checks with state."""
 
     session: Session
     network: str | None
@@ -52,7 +52,7 @@ class Candidate(NamedTuple):
 
 @dataclass(frozen=True)
 class Limits:
-    """The settings the stateless checks need. Times in seconds."""
+    """Limits of the stateless checks. Times in seconds."""
 
     max_record_bytes: int
     future_s: float
@@ -61,7 +61,7 @@ class Limits:
 
     @classmethod
     def of(cls, settings: GateSettings) -> "Limits":
-        """The limits out of the settings."""
+        """Return the limits of these settings."""
         return cls(
             max_record_bytes=settings.max_record_bytes,
             future_s=settings.max_future_s,
@@ -71,7 +71,7 @@ class Limits:
 
 
 def check(value: bytes | None, key: bytes | None, received_ms: int, limits: Limits) -> Candidate | Rejection:
-    """Judge one record of `sessions.raw` by its bytes, key and the broker's time of arrival (Unix ms)."""
+    """Validate one record of `sessions.raw` by its bytes, its key and the broker's time of arrival (Unix ms)."""
     if not value:
         return Rejection(Reason.EMPTY, "the record has no value")
     if len(value) > limits.max_record_bytes:
@@ -81,7 +81,7 @@ def check(value: bytes | None, key: bytes | None, received_ms: int, limits: Limi
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return _explain(value, error)
     if _may_repeat_keys(value, session) and (repeated := _repeated_key(value)) is not None:
-        return Rejection(Reason.REPEATED_KEY, _cut(f"key {repeated!r} stands twice in one object"))
+        return Rejection(Reason.REPEATED_KEY, _cut(f"key {repeated!r} occurs twice in one object"))
     if _may_hold_control(value, session) and (location := _control_character(session)):
         return Rejection(Reason.CONTROL_CHARACTER, _cut(location))
     return _validate_semantics(session, key, received_ms, limits)
@@ -100,20 +100,20 @@ def _validate_semantics(session: Session, key: bytes | None, received_ms: int, l
         try:
             network = network_of(session.ip)
         except ValueError:
-            return Rejection(Reason.CONTRACT_VIOLATION, "no IP address - at `$.ip`")
+            return Rejection(Reason.CONTRACT_VIOLATION, "not an IP address - at `$.ip`")
     too_fast = session.clicks is not None and session.clicks > limits.max_clicks_per_s * max(session.duration_s, 1)
     return Candidate(session, network, too_fast)
 
 
 def _explain(value: bytes, error: Exception) -> Rejection:
-    """The reason of a record that does not decode; the first that applies in the order of `Reason`."""
+    """Return the reason for a record that cannot be decoded: the first that applies in the order of `Reason`."""
     try:
         value.decode()
     except UnicodeDecodeError as wrong:
         return Rejection(Reason.NOT_UTF8, f"{wrong.reason} (byte {wrong.start})")
     try:
         tree = _untyped.decode(value)
-    except msgspec.ValidationError as wrong:  # numbers that no type can hold
+    except msgspec.ValidationError as wrong:  # numbers that exceed every type
         return Rejection(Reason.CONTRACT_VIOLATION, _cut(str(wrong)))
     except RecursionError:
         return Rejection(Reason.MALFORMED_JSON, "nested too deeply")
@@ -128,21 +128,21 @@ def _explain(value: bytes, error: Exception) -> Rejection:
 
 
 def _without_values(message: str) -> str:
-    """A decoder's message without what the record holds: an unknown key or value may be personal data."""
+    """Return a decoder's message without values of the record: an unknown key or value may be personal data."""
     quoting = next((start for start in _QUOTING if message.startswith(start)), None)
     if quoting is None:
         return _cut(message)
-    # A key may itself look like the end of a message; only a path of the contract's own names is repeated.
+    # A key may look like the end of a message, so only a path of the contract's own names is repeated.
     path = _PATH.search(message)
     existing = path is not None and FIELD_NAMES.issuperset(_PATH_NAME.findall(path[1]))
     return _cut(f"{quoting} - at `{path[1]}`" if path is not None and existing else quoting)
 
 
 def _may_repeat_keys(value: bytes, session: Session) -> bool:
-    """Cheap and never wrong when it says no: every key ends in `":`, and a complete record has a known number.
+    """Fast pre-check without false negatives: every key ends in `":`, and a complete record has a fixed number of keys.
 
-    A decoder keeps the last of two equal keys without a word, hence the count. White space that may stand
-    between a key and its colon, or `":` inside a string, only sends the record to the slow look.
+    Necessary because the decoder keeps the last of two equal keys without an error. White space between a key and its
+    colon, or `":` inside a string, only leads to the slow check.
     """
     return (
         value.count(b'":') != FIXED_KEYS + VIEW_KEYS * len(session.views)
@@ -154,9 +154,9 @@ def _may_repeat_keys(value: bytes, session: Session) -> bool:
 
 
 def _may_hold_control(value: bytes, session: Session) -> bool:
-    """Cheap and never wrong when it says no: JSON can hold a control character only escaped, and DEL also as it is.
+    """Fast pre-check without false negatives: JSON contains control characters only escaped, and DEL also unescaped.
 
-    As many escapes as reviews hold line ends and tabs, which are allowed there, leave none for elsewhere.
+    If all escapes are line ends and tabs of reviews, where they are allowed, no other string contains one.
     """
     if b"\x7f" in value:
         return True
@@ -187,7 +187,7 @@ def _repeated_key(value: bytes) -> str | None:
 
 
 def _control_character(session: Session) -> str:
-    """Where a string holds a control character; empty if none does. Reviews may hold line ends and tabs."""
+    """Return the path of a string with a control character; empty without one. Reviews may have line ends and tabs."""
     plain = msgspec.to_builtins(session, builtin_types=(datetime,))
     for path, text in _strings(plain, "$"):
         allowed = "\n\r\t" if path.endswith(".review") else ""
@@ -211,5 +211,5 @@ def _cut(text: str) -> str:
 
 
 def utc(moment: datetime) -> datetime:
-    """The same instant in UTC."""
+    """Return the same instant in UTC."""
     return moment if moment.tzinfo is UTC else moment.astimezone(UTC)

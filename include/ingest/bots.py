@@ -1,4 +1,4 @@
-"""Bots: single users with too many sessions, and many users behind one network."""
+"""Bots: single users with too many sessions, and many users in one network."""
 
 import math
 from collections import Counter
@@ -27,7 +27,7 @@ _NO_PURCHASE = Purchase(made=False, amount=0.0, payment=None)
 
 
 class BotSession(NamedTuple):
-    """A bot's session, when it arrives, its expected verdict, and whether it is its user's first admitted one."""
+    """A bot's session, its arrival, its expected verdict, and whether it is its user's first admitted session."""
 
     session: Session
     arrives_us: int
@@ -37,7 +37,7 @@ class BotSession(NamedTuple):
 
 
 class Bots:
-    """The bursts of one plan. Addresses are taken in turn, so that no two bursts of a minute share a network."""
+    """The bursts of one plan. Networks are assigned in turn, so that no two bursts of a minute share one."""
 
     def __init__(self, plan: Plan, end_us: int) -> None:
         self._plan = plan
@@ -47,7 +47,7 @@ class Bots:
         self._base = int.from_bytes(blake2b(plan.tag.encode(), digest_size=4).digest(), "big")
 
     def bursts(self, rng: Random, part: Slice) -> Iterator[BotSession]:
-        """All sessions of the bursts that set out in a slice; each burst in its order of arrival."""
+        """Return the sessions of the bursts that begin in a slice; each burst in order of arrival."""
         rates = self._plan.faults
         for _ in range(int(part.sessions * rates.bot_user + rng.random())):
             yield from self._user_burst(rng, self._time(rng, part))
@@ -58,7 +58,7 @@ class Bots:
         return part.start + int(rng.random() * (part.end - part.start))
 
     def _user_burst(self, rng: Random, arrives_us: int) -> Iterator[BotSession]:
-        """One user, one event minute, more sessions than the gate's rate: the first ones pass."""
+        """Return a burst of one user in one event minute: the first sessions pass, the others exceed the limit."""
         limit = self._plan.limits.max_user_sessions_per_minute
         number = self._users
         self._users += 1
@@ -73,7 +73,7 @@ class Bots:
             yield BotSession(session, self._arrival(arrives_us, index), Fault.BOT_USER, verdict, index == 0)
 
     def _network_burst(self, rng: Random, arrives_us: int) -> Iterator[BotSession]:
-        """Many users behind one /24 in one event minute: in each partition the first ones pass."""
+        """Return a burst of many users in one /24 in one event minute: in each partition the first sessions pass."""
         limits = self._plan.limits
         number = self._networks
         self._networks += 1
@@ -94,7 +94,7 @@ class Bots:
         return min(first_us + index * 20_000, self._end_us - 1)
 
     def _session(self, rng: Random, name: str, user: str, address: str, device: Device, arrives_us: int) -> Session:
-        """A hurried session inside the last full minute that had settled when the burst set out."""
+        """Return a short session within the last full minute before the burst began."""
         minute = (arrives_us - SETTLED_US) // MINUTE_US * MINUTE_US
         duration = rng.randint(3, MAX_BOT_DURATION_S)
         product = rng.choice(PRODUCTS)

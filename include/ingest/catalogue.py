@@ -1,10 +1,10 @@
-"""What the synthetic shop sells: ten pieces of furniture in four categories, and what is viewed together."""
+"""Products of the synthetic shop: ten pieces of furniture in four categories, and sets that are viewed together."""
 
 from typing import NamedTuple
 
 
 class Product(NamedTuple):
-    """One article. `quality` is the chance that a review praises it rather than complains."""
+    """One product. `quality` is the probability that a review is positive instead of negative."""
 
     product_id: str
     name: str
@@ -45,4 +45,4 @@ RELATED_PRODUCTS: tuple[tuple[int, ...], ...] = (
     (9,),
     (8,),
 )
-"""For each product, by index, those that visitors look at next."""
+"""Product index -> products that visitors view next."""

@@ -1,4 +1,4 @@
-"""`./showroom ingest`, or `python -m include.ingest` in a container: sessions into Kafka."""
+"""`./showroom ingest`, or `python -m include.ingest` in a container: send sessions to Kafka."""
 
 import logging
 import os
@@ -22,17 +22,17 @@ from include.ingest.progress import progress_bar
 from include.ingest.publisher import Pace, PublishReport, publish
 from include.ingest.replay import AUTO, replay
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Bring sessions into Kafka.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Send sessions to Kafka.")
 
-Sessions = Annotated[int, typer.Option(min=0, help="Visits in the interval; repetitions and bots come on top.")]
-Seed = Annotated[int, typer.Option(help="Another seed is another shop.")]
-Start = Annotated[datetime | None, typer.Option(help="Begin of the interval, UTC. Without: --days before its end.")]
-End = Annotated[datetime | None, typer.Option(help="End of the interval, UTC. Without: now, to the minute.")]
-Days = Annotated[float, typer.Option(min=0.0, help="Length of the interval where --start is not given.")]
-Faults = Annotated[bool, typer.Option("--faults/--no-faults", help="Plant faults at their usual rates.")]
-Rate = Annotated[float | None, typer.Option(min=0.001, help="At most so many records a second.")]
-Live = Annotated[float | None, typer.Option(min=1.0, help="Not an interval: the next so many seconds, as they pass.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Make and count everything, send nothing.")]
+Sessions = Annotated[int, typer.Option(min=0, help="Visits in the interval; duplicates and bots are additional.")]
+Seed = Annotated[int, typer.Option(help="Seed of the synthetic shop.")]
+Start = Annotated[datetime | None, typer.Option(help="Start of the interval, UTC. Default: --days before its end.")]
+End = Annotated[datetime | None, typer.Option(help="End of the interval, UTC. Default: the current minute.")]
+Days = Annotated[float, typer.Option(min=0.0, help="Days of the interval without --start.")]
+Faults = Annotated[bool, typer.Option("--faults/--no-faults", help="Inject faults at their default rates.")]
+Rate = Annotated[float | None, typer.Option(min=0.001, help="Maximum records a second.")]
+Live = Annotated[float | None, typer.Option(min=1.0, help="Send live sessions for this many seconds instead.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only count the records; send nothing.")]
 
 
 @app.command()
@@ -45,10 +45,10 @@ def synthetic(  # noqa: PLR0913, PLR0917 -- a command has as many arguments as o
     live_seconds: Live = None,
     rate: Rate = None,
     faults: Faults = True,
-    ledger: Annotated[Path | None, typer.Option(help="Write the ledger of truth to this file.")] = None,
+    ledger: Annotated[Path | None, typer.Option(help="Write the ground truth to this file.")] = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Make the sessions of one interval of the synthetic shop and send them.
+    """Generate the sessions of one interval of the synthetic shop and send them.
 
     With --live-seconds, --rate sessions a second (50 by default) are sent at their own times.
     """
@@ -75,11 +75,13 @@ def synthetic(  # noqa: PLR0913, PLR0917 -- a command has as many arguments as o
 
 @app.command(name="replay")
 def replay_command(
-    path: Annotated[Path, typer.Argument(help="A log file, plain or gzip.")],
-    format: Annotated[str, typer.Option(help="auto, rees46, otto or online_retail.")] = AUTO,
+    path: Annotated[Path, typer.Argument(help="Log file, plain or gzip.")],
+    format: Annotated[str, typer.Option(help="Format of the log: auto, rees46, otto or online_retail.")] = AUTO,
     rate: Rate = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many sessions.")] = None,
-    report: Annotated[Path | None, typer.Option(help="Write what was read and must be counted to this file.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Maximum number of sessions.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write the counts of the log and the expected counts to this file.")
+    ] = None,
     dry_run: DryRun = False,
 ) -> None:
     """Send the sessions of a real shop's log."""
@@ -104,7 +106,7 @@ def plan_command(
     days: Days = 14.0,
     faults: Faults = True,
 ) -> None:
-    """Show a plan as JSON, with how often each fault is to be expected; make nothing."""
+    """Print a plan as JSON, with the expected number of each fault; generate no session."""
     settings = Settings.from_env(os.environ)
     plan = _plan(settings, seed, start, end, days, sessions, faults, datetime.now(UTC))
     expected = {str(fault): round(getattr(plan.faults, fault) * sessions, 1) for fault in Fault}
@@ -163,7 +165,7 @@ def _show(expected: ExpectedCounts, sent: PublishReport | None, rows: dict[str, 
 
 
 def main() -> None:
-    """Run the command line; an error of the project ends it with one line and code 1."""
+    """Run the command line; an error of the project prints one line and exits with 1."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     try:

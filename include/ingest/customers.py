@@ -1,4 +1,4 @@
-"""Made-up names of the synthetic shop's visitors, and the devices they hold."""
+"""Fictional names of the synthetic shop's visitors, and their devices."""
 
 from include.contracts.session import Device
 

@@ -1,4 +1,4 @@
-"""Exact distinct counts in little memory, which can be stored and merged."""
+"""Exact distinct counts with little memory, which can be stored and merged."""
 
 import zlib
 from base64 import b64decode, b64encode
@@ -56,7 +56,7 @@ class IntSet:
 
 
 class DistinctCounter:
-    """Counts distinct texts by 64-bit fingerprints, and stops (`count` is None) beyond `limit` of them."""
+    """Counts distinct texts by 64-bit fingerprints; beyond `limit` of them `count` is None."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit

@@ -35,7 +35,7 @@ class KpiTotal(Struct, frozen=True, kw_only=True):
 
 
 class KpiRow(Struct, frozen=True, kw_only=True):
-    """One (minute, category): the sums, and how many users were distinct in it."""
+    """One (minute, category): the sums, and the number of distinct users."""
 
     total: KpiTotal
     users: int
@@ -44,9 +44,9 @@ class KpiRow(Struct, frozen=True, kw_only=True):
 class ExpectedCounts(Struct, frozen=True, kw_only=True):
     """Expected counts of the raw topic, the gate, the indices and the KPIs.
 
-    `verdicts` holds `valid` and every reason that occurs; `unique_users` those with an admitted session
-    (None: more than could be counted exactly). `documents` by index; its `kpi_minute` are the rows of
-    distinct (minute, category), so more where they arrive on several days. `kpi` by category and `all`.
+    `verdicts` contains `valid` and every reason that occurs. `unique_users` counts users with an admitted session; None
+    if there are too many to count exactly. `documents` is by index. Its `kpi_minute` counts distinct (minute,
+    category); there are more rows if they arrive on several days. `kpi` is by category and `all`.
     """
 
     produced: int
@@ -85,7 +85,7 @@ class Tally:
         self.verdicts[verdict] += 1
 
     def count_admitted(self, session: Session, amount: Decimal, sentiments: Sequence[str] = ()) -> None:
-        """Count a record the gate must admit; `amount` is the exact value of what it bought."""
+        """Count a record that the gate must admit; `amount` is the exact value of its purchases."""
         self.verdicts[VALID] += 1
         self.views += len(session.views)
         self.reviews += sum(1 for view in session.views if view.review is not None)
@@ -126,14 +126,14 @@ class Tally:
 
 
 def categories(session: Session) -> list[str]:
-    """The kpi rows a session counts in: each distinct category it viewed, then `all`."""
+    """Return the kpi rows of a session: each distinct viewed category, then `all`."""
     return [*dict.fromkeys(view.category for view in session.views if view.category is not None), KPI_ALL]
 
 
 def build_kpi_table(labelled_records: Iterable[LabelledRecord]) -> dict[tuple[datetime, str], KpiRow]:
-    """The kpi_minute rows of the records that must be admitted, by (minute, category).
+    """Return the kpi_minute rows of the records that must be admitted, by (minute, category).
 
-    Holds the whole table, and the users of each row, in memory: for tests.
+    Stores the whole table, and the users of each row, in memory: for tests only.
     """
     decoder = msgspec.json.Decoder(Session)
     totals: dict[tuple[datetime, str], KpiTotal] = defaultdict(KpiTotal)

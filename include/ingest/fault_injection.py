@@ -43,7 +43,7 @@ def inject_fault(fault: Fault, rng: Random, session: Session, limits: Limits, en
 
 
 def _shift_clock(fault: Fault, rng: Random, session: Session, ends_at_us: int) -> Session:
-    """A device that lost its clock: years ahead, or back in the first days of 1970."""
+    """Set the clock years ahead, or to the first days of 1970, as on a device that lost its time."""
     within = timedelta(seconds=rng.randint(0, 86_399), milliseconds=rng.randint(0, 999))
     if fault is Fault.PAST_CLOCK:
         return structs.replace(session, started_at=EPOCH + timedelta(days=rng.randrange(PAST_DAYS)) + within)
@@ -52,7 +52,7 @@ def _shift_clock(fault: Fault, rng: Random, session: Session, ends_at_us: int) -
 
 
 def _truncate(value: bytes) -> bytes:
-    """Cut off between two characters, so that what is left is still UTF-8."""
+    """Truncate between two characters, so that the remaining bytes are valid UTF-8."""
     return value[: len(value) * 2 // 3].decode(errors="ignore").encode()
 
 
@@ -153,14 +153,14 @@ _VIOLATIONS: tuple[Callable[[dict[str, Any]], None], ...] = (
 
 
 def _violate_contract(rng: Random, session: Session, _: Limits) -> bytes:
-    """One violation of the contract, in JSON that is otherwise in order."""
+    """Violate the contract once, in otherwise valid JSON."""
     record: dict[str, Any] = msgspec.to_builtins(session)
     rng.choice(_VIOLATIONS)(record)
     return json.dumps(record, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def _insert_control_character(rng: Random, session: Session, _: Limits) -> bytes:
-    """A string with a control character where none may be."""
+    """Insert a control character into a string that must not contain one."""
     sign = rng.choice("\x00\x07\x0b\x1b")
     view = session.views[0]
     kinds = (
@@ -172,7 +172,7 @@ def _insert_control_character(rng: Random, session: Session, _: Limits) -> bytes
 
 
 def _exceed_max_bytes(rng: Random, session: Session, limits: Limits) -> bytes:
-    """A session that keeps the contract but for its length: pages of reviews."""
+    """Exceed the maximum length only, by long reviews."""
     length = limits.max_record_bytes + rng.randint(1, 4_000)
     text = (_PADDING * (_REVIEW_LENGTH // len(_PADDING) + 1))[:_REVIEW_LENGTH]
     long = structs.replace(session.views[0], review=text)

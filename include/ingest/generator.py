@@ -50,7 +50,7 @@ _NEW_USER_FAULTS = (Fault.NEW_USER_UNKNOWN_DEVICE, Fault.NEW_USER_UNKNOWN_REFERR
 
 
 class SessionGenerator:
-    """The records of a plan. Each iteration makes them afresh, and equal; memory is bounded by one slice.
+    """The records of a plan. Each iteration generates equal records; memory is bounded by one slice.
 
     `ground_truth` is available once an iteration has ended.
     """
@@ -78,7 +78,7 @@ class SessionGenerator:
 
 
 def synthesize(plan: Plan) -> SessionGenerator:
-    """The synthetic shop over one interval, as an iterable of `LabelledRecord` with a `ground_truth` at its end."""
+    """Return the shop over one interval as an iterable of `LabelledRecord` with a `ground_truth` at its end."""
     return SessionGenerator(plan)
 
 
@@ -91,7 +91,7 @@ def build_ground_truth(plan: Plan) -> GroundTruth:
 
 
 class _Visitor(NamedTuple):
-    """The visitor of one visit, how deep it goes and when it began."""
+    """The visitor of one visit, its depth and its start."""
 
     person: int
     profile: Profile
@@ -181,7 +181,7 @@ class _Run:
         return labelled
 
     def _draw_visitor(self, rng: Random, arrives_us: int, fault: Fault | None) -> _Visitor:
-        """Draw a visitor by local hour who has not begun too many visits in the same minute."""
+        """Draw a visitor by local hour who has not started too many visits in the same minute."""
         delay_us = draw_delivery_delay_us(rng)
         if fault is Fault.LATE:
             delay_us += (
@@ -201,7 +201,7 @@ class _Run:
                 return _Visitor(index, profile, depth, started_us)
 
     def _reserve_minute(self, index: int, minute: int, *, late: bool) -> bool:
-        """Return whether a user may begin one more visit in a minute: at most two, and one that arrives late."""
+        """Return whether a user may start one more visit in a minute: at most two, and one that arrives late."""
         if late:
             fresh = index not in self._late_users_by_minute[minute]
             self._late_users_by_minute[minute].add(index)
@@ -212,7 +212,7 @@ class _Run:
         return visits < MAX_PER_USER_MINUTE
 
     def _drop_expired_minutes(self, now_us: int) -> None:
-        """Drop the minutes in which no later visit can have begun."""
+        """Drop the minutes in which no later visit can have started."""
         late_us = self._plan.limits.lateness_threshold_s * SECOND_US + HOUR_US + LATE_SPREAD_US
         for by_minute, retention_us in (
             (self._visits_by_minute, _RETENTION_US),

@@ -18,7 +18,7 @@ MAX_CACHED_KEYS = 200_000
 class LabelledRecord(Struct, frozen=True, kw_only=True, gc=False):
     """A record in the order of arrival. `verdict` is the expected verdict of the gate, `fault` the injected fault.
 
-    `session_id` is the visit's own, also where the value is too broken to hold it.
+    `session_id` is the visit's own, even if the value is too malformed to contain it.
     """
 
     key: bytes | None
@@ -31,7 +31,7 @@ class LabelledRecord(Struct, frozen=True, kw_only=True, gc=False):
 
 @lru_cache(maxsize=MAX_CACHED_KEYS)
 def partition_of(key: bytes | None, partitions: int) -> int:
-    """The partition of a key: murmur2 as in every Kafka client; records without key go to partition 0."""
+    """Return the partition of a key: murmur2 as in every Kafka client; records without a key go to partition 0."""
     if key is None:
         return 0
     return int(murmur2(key) & 0x7FFFFFFF) % partitions

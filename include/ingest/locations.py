@@ -1,10 +1,10 @@
-"""Where the people of the synthetic shop live: country, state, city and postal code that fit each other."""
+"""Home locations of the synthetic shop's customers: consistent country, state, city and postal codes."""
 
 from typing import NamedTuple
 
 
 class City(NamedTuple):
-    """One city. `zips` are postal codes of it, `offset_h` its winter time relative to UTC, `weight` its share."""
+    """One city. `zips` are its postal codes, `offset_h` its standard time relative to UTC, `weight` its share."""
 
     country: str
     state: str | None

@@ -1,4 +1,4 @@
-"""What to synthesize: seed, interval, volume, population, fault rates, and the limits that decide the outcome."""
+"""Plan of synthetic sessions: seed, interval, volume, population, fault rates, and the limits that set the outcome."""
 
 import math
 from datetime import datetime, timedelta
@@ -25,7 +25,7 @@ MAX_SESSIONS = 1_000_000_000
 
 
 class Fault(StrEnum):
-    """Injected faults. Each record carries at most one; the name is the field of its rate in `FaultRates`."""
+    """Injected faults. Each record has at most one; the name is the field of its rate in `FaultRates`."""
 
     BOT_USER = "bot_user"
     BOT_NETWORK = "bot_network"
@@ -50,10 +50,10 @@ class Fault(StrEnum):
 
 
 class FaultRates(Struct, frozen=True, kw_only=True):
-    """How often each fault is planted, per visit of the plan.
+    """Rate of each injected fault, per visit of the plan.
 
-    Bot rates are bursts per visit, each of many records beside the visits; every other fault affects
-    one visit. The rates of those add up to less than 1.
+    Bot rates are bursts per visit, each of many additional records. Every other fault affects one visit; the sum of
+    their rates is less than 1.
     """
 
     bot_user: float = 1 / 4_000
@@ -107,7 +107,7 @@ class Limits(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, settings: Settings) -> "Limits":
-        """The limits out of the settings."""
+        """Return the limits of these settings."""
         gate = settings.gate
         return cls(
             partitions=settings.kafka.partitions,
@@ -125,9 +125,9 @@ class Limits(Struct, frozen=True, kw_only=True):
 class Plan(Struct, frozen=True, kw_only=True):
     """One interval of the synthetic shop. Equal plans give equal bytes.
 
-    `sessions` visits arrive in [start, end), at the times of day and days of the week when people shop;
-    repeated records and bots come on top. A visit belongs to the interval in which it *arrives*: it
-    began up to an hour earlier, a late one up to a day.
+    `sessions` visits arrive in [start, end), distributed over hours and weekdays like real shopping. Repeated records
+    and bots are additional. A visit belongs to the interval in which it *arrives*: it began up to an hour earlier, a
+    late one up to a day.
     """
 
     seed: int
@@ -150,9 +150,9 @@ class Plan(Struct, frozen=True, kw_only=True):
         faults: FaultRates | None = None,
         population: int | None = None,
     ) -> "Plan":
-        """A checked plan under the gate's settings; without `population`, one large enough for the volume.
+        """Return a valid plan for the gate's settings; without `population`, one large enough for the volume.
 
-        Raises SettingsError for a plan that the shop's promises do not cover.
+        Raises SettingsError for a plan without a valid ground truth.
         """
         if population is None:
             minutes = max((end - start).total_seconds() / 60, 1 / 60)
@@ -171,18 +171,18 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     @property
     def tag(self) -> str:
-        """Twelve characters that name (seed, interval); part of every session id."""
+        """Twelve characters that identify (seed, interval); part of every session id."""
         text = f"{self.seed}:{microseconds(self.start)}:{microseconds(self.end)}"
         return blake2b(text.encode(), digest_size=6).hexdigest()
 
     @property
     def peak_per_minute(self) -> float:
-        """Most visits expected in one minute."""
+        """Maximum number of visits expected in one minute."""
         minutes = max((self.end - self.start).total_seconds() / 60, 1.0)
         return PEAK_FACTOR * self.sessions / minutes
 
     def check(self) -> None:
-        """SettingsError where interval, volume, population, rates or limits contradict each other."""
+        """Raise SettingsError if interval, volume, population, rates or limits are inconsistent."""
         problems = [text for causes, text in self._problems() if causes]
         if problems:
             raise SettingsError("; ".join(problems), "change the plan or the named setting")
@@ -217,10 +217,10 @@ class Plan(Struct, frozen=True, kw_only=True):
         ]
 
     def check_clock(self, now: datetime) -> None:
-        """SettingsError where the interval lies too far from `now`, the broker's time, for exact counts.
+        """Raise SettingsError if the interval is too far from `now`, the broker's time, for exact counts.
 
-        A visit may not begin later than the gate tolerates, and a planted future clock, which lies
-        `FUTURE_DAYS` after the interval, must still lie in the future; nor may a visit be too old.
+        A visit must not begin later than the gate tolerates, nor be too old. An injected future clock, which is
+        `FUTURE_DAYS` after the interval, must still be in the future.
         """
         limits = self.limits
         age = now - self.start + timedelta(days=2)
@@ -243,7 +243,7 @@ class Plan(Struct, frozen=True, kw_only=True):
 
 
 def microseconds(instant: datetime) -> int:
-    """Microseconds since 1970."""
+    """Return microseconds since 1970."""
     return (instant - EPOCH) // MICROSECOND
 
 
@@ -252,5 +252,5 @@ MICROSECOND = timedelta(microseconds=1)
 
 
 def instant(us: int) -> datetime:
-    """The time `us` microseconds after 1970, in UTC."""
+    """Return the time `us` microseconds after 1970, in UTC."""
     return EPOCH + timedelta(0, 0, us)

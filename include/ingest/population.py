@@ -1,4 +1,4 @@
-"""The people who visit the synthetic shop: each a pure function of (seed, index), a few of them very often."""
+"""Customers of the synthetic shop: each a pure function of (seed, index), with a skewed number of visits."""
 
 import unicodedata
 from bisect import bisect
@@ -30,7 +30,7 @@ _NETWORK_STRIDE = 40_503
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One person. Cumulative tables end at 1; `loyalty` is 0 rare, 1 occasional, 2 regular."""
+    """One customer. Cumulative tables end at 1; `loyalty` is 0 rare, 1 occasional, 2 regular."""
 
     user_id: str
     user: User
@@ -47,7 +47,7 @@ class Profile:
 
 
 class Population:
-    """`size` people; index 0 comes most often.
+    """`size` customers; index 0 visits most often.
 
     The weight of index x is (x + q) ** -0.8 with q such that no user makes up more than `MAX_TOP_SHARE`
     of the visits or more than `MAX_TOP_PER_MINUTE` visits of a peak minute on average.
@@ -63,12 +63,12 @@ class Population:
         self.profile = lru_cache(MAX_CACHED_PROFILES)(self._profile)
 
     def draw(self, uniform: float) -> int:
-        """Return the index of the next visitor, from one uniform draw in [0, 1)."""
+        """Return the index of the next visitor for one uniform draw in [0, 1)."""
         root = self._low + uniform * self._span
         return min(int(root**5 - self._shift), self.size - 1)
 
     def loyalty(self, index: int) -> int:
-        """0 rare, 1 occasional, 2 regular: visible to others as the number of earlier visits."""
+        """Return 0 rare, 1 occasional or 2 regular; observable as the number of earlier visits."""
         return 2 if index < self.size * _REGULAR_SHARE else 1 if index < self.size * _OCCASIONAL_SHARE else 0
 
     def _profile(self, index: int) -> Profile:
@@ -95,7 +95,7 @@ class Population:
 
 
 def cumulative(weights: "list[float] | tuple[float, ...]") -> tuple[float, ...]:
-    """Running shares without the last, so that `bisect(table, uniform)` is an index of `weights`."""
+    """Return cumulative shares without the last, so that `bisect(table, uniform)` is an index of `weights`."""
     total = sum(weights)
     return tuple(part / total for part in accumulate(weights[:-1]))
 
@@ -108,7 +108,7 @@ _GENDERS: tuple[Gender, ...] = ("f", "m", "x")
 
 
 def _shift(size: int, top: float) -> float:
-    """The q at which the most frequent visitor has the share `top`, by bisection."""
+    """Return the q at which the most frequent visitor has the share `top`, by bisection."""
     low, high = 1e-3, size * 1e4
     for _ in range(80):
         middle = (low * high) ** 0.5
@@ -132,10 +132,10 @@ def _devices(rng: Random) -> tuple[Device, Device]:
 
 
 def _addresses(rng: Random, index: int) -> tuple[str, str]:
-    """Return a person's home address and mobile address.
+    """Return a customer's home address and mobile address.
 
-    At most two people are at home in one IPv4 /24 and two on the way, at most two in one IPv6 /48: a
-    network of the shop stays far below the gate's rate by construction.
+    At most two customers are at home in one IPv4 /24 and two mobile ones, at most two in one IPv6 /48. A network of the
+    shop therefore never exceeds the gate's rate limit.
     """
     host, version_six = 1 + (index >> 16), rng.random() < IPV6_SHARE
     if index >= _IPV4_USERS:

@@ -12,9 +12,9 @@ SHOW_AFTER_S = 2.0
 
 @contextmanager
 def progress_bar(label: str, total: int | None) -> Iterator[Callable[[int, int], None]]:
-    """Gives a callback (sent, acknowledged) for `publisher.publish`.
+    """Yield a callback (sent, acknowledged) for `publisher.publish`.
 
-    The bar appears on standard error where that is a terminal, once the work has taken two seconds.
+    The bar appears on standard error if that is a terminal, after two seconds.
     """
     console = Console(stderr=True)
     bar = Progress(

@@ -28,17 +28,17 @@ MAX_IN_FLIGHT_BYTES = 64 * 1024 * 1024
 PATIENCE_S = 900.0
 ACK_LOG_INTERVAL_S = 5.0
 SETTLE_INTERVAL_RECORDS = 256
-REMEDY_AWAY = "start the stack with ./showroom up"
+REMEDY_UNAVAILABLE = "start the stack with ./showroom up"
 REMEDY_NOT_DELIVERED = "read Kafka's log and publish again: repeated session ids are refused as duplicates"
 
 log = logging.getLogger(__name__)
 
 
 class PublishReport(Struct, frozen=True, kw_only=True):
-    """What was sent. `acknowledged` equals `sent`, else `publish` raises.
+    """Counts of one publication. `acknowledged` equals `sent`, otherwise `publish` raises.
 
-    `value_bytes` of all values; `waited_s` is time in which Kafka was silent for long; `first_at` and
-    `last_at` are the broker's times in Unix seconds (None: nothing was sent).
+    `value_bytes` is the size of all values; `waited_s` is the time of long waits for Kafka; `first_at` and `last_at`
+    are the broker's times in Unix seconds (None: nothing was sent).
     """
 
     sent: int
@@ -72,13 +72,13 @@ def publish(
 ) -> PublishReport:
     """Send every record to `sessions.raw` in order, and wait until Kafka has acknowledged all.
 
-    With `rate` at most that many records a second; with `pace="arrival"` each when the clock has reached
-    its `arrives_at`. While Kafka is unavailable it retries, logs each attempt, and fails after `patience_s`
-    without an acknowledgement. `on_acknowledged` gets a session id and the broker's time in Unix seconds,
-    `on_progress` the numbers sent and acknowledged, now and then.
+    With `rate`, at most that many records a second are sent; with `pace="arrival"`, each at its `arrives_at`. While
+    Kafka is unavailable the call retries, logs each attempt, and fails after `patience_s` without an acknowledgement.
+    `on_acknowledged` receives a session id and the broker's time in Unix seconds. `on_progress` receives the numbers
+    sent and acknowledged, periodically.
 
-    Raises DeliveryError where a record could not be delivered, SettingsError where the topic has another
-    number of partitions than the settings say.
+    Raises DeliveryError if a record could not be delivered, SettingsError if the topic has another number of partitions
+    than the settings.
     """
     producer = _connect(settings, patience_s)
     try:
@@ -92,7 +92,7 @@ def publish(
 
 
 def _connect(settings: KafkaSettings, patience_s: float) -> KafkaProducer:
-    """An idempotent producer, as soon as Kafka is there."""
+    """Return an idempotent producer as soon as Kafka is available."""
     try:
         return with_retries(
             lambda: _producer(settings, patience_s),
@@ -105,7 +105,7 @@ def _connect(settings: KafkaSettings, patience_s: float) -> KafkaProducer:
         )
     except KafkaError as error:
         raise DeliveryError(
-            f"publication failed: Kafka at {settings.bootstrap_servers} is unavailable ({error})", REMEDY_AWAY
+            f"publication failed: Kafka at {settings.bootstrap_servers} is unavailable ({error})", REMEDY_UNAVAILABLE
         ) from error
 
 
@@ -130,7 +130,7 @@ def _partitions(producer: KafkaProducer, settings: KafkaSettings) -> int:
     try:
         count = len(producer.partitions_for(RAW))
     except KafkaError as error:
-        raise DeliveryError(f"topic {RAW} is not there ({error})", REMEDY_AWAY) from error
+        raise DeliveryError(f"topic {RAW} does not exist ({error})", REMEDY_UNAVAILABLE) from error
     if count != settings.partitions:
         raise SettingsError(
             f"topic {RAW} has {count} partitions, SHOWROOM_KAFKA_PARTITIONS says {settings.partitions}",
@@ -142,7 +142,7 @@ def _partitions(producer: KafkaProducer, settings: KafkaSettings) -> int:
 def _paced(
     labelled_records: Iterable[LabelledRecord], pace: Pace, rate: float, idle: Callable[[], None]
 ) -> Iterator[LabelledRecord]:
-    """The records, each no earlier than its turn; `idle` is called before each wait."""
+    """Yield each record no earlier than its time; `idle` is called before each wait."""
     begun = time.time()
     for number, labelled in enumerate(labelled_records):
         if pace != "fast":
@@ -155,7 +155,7 @@ def _paced(
 
 
 class _InFlight:
-    """Unacknowledged records: at most `MAX_IN_FLIGHT` of them and `MAX_IN_FLIGHT_BYTES` are held."""
+    """Unacknowledged records: at most `MAX_IN_FLIGHT` of them and `MAX_IN_FLIGHT_BYTES`."""
 
     def __init__(
         self,
@@ -182,7 +182,7 @@ class _InFlight:
         self._begun = self._last_ack_at = time.monotonic()
 
     def send(self, labelled: LabelledRecord) -> None:
-        """Hand one record to the producer; blocks while too much is on its way."""
+        """Pass one record to the producer; blocks while too many are unacknowledged."""
         size = len(labelled.value)
         while self._waiting and (len(self._waiting) >= MAX_IN_FLIGHT or self._bytes + size > MAX_IN_FLIGHT_BYTES):
             self._await_oldest()
@@ -190,7 +190,9 @@ class _InFlight:
         try:
             future = self._producer.send(RAW, value=labelled.value, key=labelled.key, partition=partition)
         except KafkaError as error:
-            raise DeliveryError(f"Kafka took no record after {self._sent} ({error})", REMEDY_NOT_DELIVERED) from error
+            raise DeliveryError(
+                f"Kafka accepted no record after {self._sent} ({error})", REMEDY_NOT_DELIVERED
+            ) from error
         self._waiting.append((future, labelled.session_id, size))
         self._bytes += size
         self._value_bytes += size
@@ -200,7 +202,7 @@ class _InFlight:
             self.settle()
 
     def settle(self) -> None:
-        """Account for what has been acknowledged since."""
+        """Count the records that were acknowledged since the last call."""
         now = time.monotonic()
         if not self._waiting or self._waiting[0][0].is_done:
             self._last_ack_at = now
@@ -240,7 +242,7 @@ class _InFlight:
             except KafkaTimeoutError:
                 if not self._waiting[0][0].is_done and time.monotonic() - started > self._patience_s:
                     raise DeliveryError(
-                        f"Kafka was silent for {self._patience_s:.0f} s, {len(self._waiting)} records are in doubt",
+                        f"no acknowledgement for {self._patience_s:.0f} s; {len(self._waiting)} records are in doubt",
                         REMEDY_NOT_DELIVERED,
                     ) from None
                 self.settle()
@@ -258,7 +260,7 @@ class _InFlight:
         self._bytes -= size
         if future.failed():
             raise DeliveryError(
-                f"Kafka refused a record of session {session_id} ({future.exception!r})", REMEDY_NOT_DELIVERED
+                f"Kafka rejected a record of session {session_id} ({future.exception!r})", REMEDY_NOT_DELIVERED
             )
         at = future.value.timestamp / 1_000
         self._acknowledged += 1

@@ -1,8 +1,8 @@
-"""The purchase model: a known logit over visible behaviour, and the best ROC-AUC that a model can reach.
+"""The purchase model: a known logit over observable behaviour, and the best ROC-AUC that a model can reach.
 
-Every term can be read off the session record, or off the user's earlier sessions (loyalty), before the
-outcome. The outcome is drawn from the probability, so no model can rank better than the probability
-itself does: its ROC-AUC is the ceiling. Fields that follow the outcome are in `POST_OUTCOME_FIELDS`.
+Every term can be computed before the outcome, from the session record or from the user's earlier sessions (loyalty).
+The outcome is drawn from the probability, so no model can rank better than the probability itself: its ROC-AUC is the
+oracle AUC. Fields that follow the outcome are in `POST_OUTCOME_FIELDS`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,7 +17,7 @@ POST_OUTCOME_FIELDS: tuple[str, ...] = (
     *("purchase.made", "purchase.amount", "purchase.payment"),
     *("last_action", "exit_page"),
 )
-"""Fields that follow from the outcome; a model that reads one of these leaks the label."""
+"""Fields that follow the outcome; a model that reads one of them has a leak."""
 
 BUCKET_WIDTH = 0.02
 MAX_BUCKET = 450
@@ -96,10 +96,9 @@ PROBABILITY: tuple[float, ...] = tuple(probability(bucket) for bucket in range(-
 class Intent(Struct, frozen=True, kw_only=True):
     """Ground truth about purchases among admitted sessions.
 
-    `roc_auc` ranks people's visits by their true probability against what they did: the best any model
-    can reach on them; `expected_roc_auc` is its mean over all outcomes that could have been drawn.
-    `roc_auc_admitted` counts the admitted bots too, which never buy and are easy to tell. None where
-    there is no purchase or nothing else.
+    `roc_auc` ranks customers' visits by their true probability against the outcome: no model can rank them better.
+    `expected_roc_auc` is its mean over all possible outcomes. `roc_auc_admitted` includes the admitted bots, which
+    never buy and are easy to detect. None if there is only one class.
     """
 
     sessions: int

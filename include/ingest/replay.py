@@ -30,11 +30,10 @@ _MINUTE = timedelta(minutes=1)
 class ReplayReport(Struct, frozen=True, kw_only=True):
     """Contents of a log and the expected counts of each stage.
 
-    `lines` are data lines (the header is none), `bad_lines` those that could not be used, the first of
-    them with number and reason. `counts` are those of the reader: `cancelled` lines left out, visits
-    `split` or `closed_early`. `amount` is the exact value of all sessions made, `expected.revenue` that
-    of the admitted ones. `exact` is False beyond a million sessions, when repeated ids and distinct
-    users are no longer counted.
+    `lines` are data lines without the header. `bad_lines` are invalid ones, the first of them with number and reason.
+    `counts` are those of the reader: `cancelled` lines, and visits `split` or `closed_early`. `amount` is the exact
+    value of all sessions, `expected.revenue` that of the admitted ones. `exact` is False beyond a million sessions,
+    from which repeated ids and distinct users are no longer counted.
     """
 
     path: str
@@ -55,7 +54,7 @@ class ReplayReport(Struct, frozen=True, kw_only=True):
 class Replay:
     """The records of one log, in its order. `report` is available once an iteration has ended.
 
-    Raises SourceFormatError while iterating: file missing, empty, of another format, or gzip broken.
+    Raises SourceFormatError during the iteration if the file is missing, empty, of another format, or broken gzip.
     """
 
     def __init__(self, path: Path, limits: Limits, format: str, limit: int | None, now: datetime) -> None:
@@ -84,7 +83,7 @@ class Replay:
             TerminalError: The log has not been read to its end.
         """
         if self._report is None:
-            raise TerminalError("the report is not complete", "go through all records first")
+            raise TerminalError("the report is not complete", "iterate over all records first")
         return self._report
 
 
@@ -96,9 +95,9 @@ def replay(
     limit: int | None = None,
     now: datetime | None = None,
 ) -> Replay:
-    """A log as an iterable of `LabelledRecord` with a `report` at its end; `limit` sessions at most.
+    """Return a log as an iterable of `LabelledRecord` with a `report` at its end; at most `limit` sessions.
 
-    `now` is the time at which the broker will receive them, by default the time of the call.
+    `now` is the expected arrival time at the broker, by default the time of the call.
     """
     return Replay(path, limits, format, limit, now if now is not None else datetime.now(UTC))
 
@@ -111,14 +110,14 @@ def check_format(path: Path, format: str = AUTO) -> str:
     """
     _check_format_name(format)
     if path.exists() and not path.is_file():
-        raise SourceFormatError(f"{path} is not a regular file", "give the path of a file")
+        raise SourceFormatError(f"{path} is not a regular file", "use the path of a file")
     return _resolve_format(path, format, _read_first_line(path, read_lines(path)))
 
 
 def _read_first_line(path: Path, lines: Iterator[Line]) -> Line:
     for line in lines:
         return line
-    raise SourceFormatError(f"{path} has no line with text", "give a file with a log in it")
+    raise SourceFormatError(f"{path} has no line with text", "use a file that contains a log")
 
 
 def _check_format_name(format: str) -> None:
@@ -129,7 +128,7 @@ def _check_format_name(format: str) -> None:
 def _resolve_format(path: Path, format: str, first: Line) -> str:
     name = format if format != AUTO else _detect_format(path, first)
     if not FORMAT_MATCHERS[name](first.text or ""):
-        raise SourceFormatError(f"{path} is not of format {name}", "name the right format, or auto")
+        raise SourceFormatError(f"{path} is not of format {name}", "select the correct format, or auto")
     return name
 
 
@@ -137,11 +136,11 @@ def _detect_format(path: Path, first: Line) -> str:
     for name, matches in FORMAT_MATCHERS.items():
         if first.text is not None and matches(first.text):
             return name
-    raise SourceFormatError(f"{path} is of no format known here", f"give a file of {', '.join(READERS)}, plain or gzip")
+    raise SourceFormatError(f"{path} is not in a supported format", f"use {', '.join(READERS)}, plain or gzip")
 
 
 class _VerdictPredictor:
-    """Makes records of visits and predicts the gate's verdicts, with bounded memory."""
+    """Creates records of visits and predicts the gate's verdicts, with bounded memory."""
 
     def __init__(self, limits: Limits, now: datetime) -> None:
         self._limits = limits

@@ -1,7 +1,7 @@
 """Review texts: many templates for each sentiment, none of them ambiguous.
 
-Positive and negative texts open with a strongly worded sentence and close with one of the same mood;
-neutral texts state facts in words that no sentiment lexicon rates.
+Positive and negative texts begin with a strongly worded sentence and end with one of the same sentiment; neutral texts
+state facts in words that no sentiment lexicon rates.
 """
 
 from collections.abc import Callable, Sequence
@@ -109,10 +109,10 @@ TEMPLATES: dict[Sentiment, tuple[str, ...]] = {
     )
     for sentiment, (openings, middles, closings) in _PARTS.items()
 }
-"""Every text of each sentiment, with `{item}` for the article; some are of several lines."""
+"""Every text of each sentiment, with `{item}` for the product; some have several lines."""
 
 
 def write_review(sentiment: Sentiment, item: str, rand: Callable[[], float]) -> str:
-    """One review of `item`, chosen by one draw of `rand` (uniform in [0, 1))."""
+    """Return one review of `item`, selected by one draw of `rand` (uniform in [0, 1))."""
     texts = TEMPLATES[sentiment]
     return texts[int(rand() * len(texts))].replace("{item}", item)

@@ -1,4 +1,4 @@
-"""When the shop is busy: hours, days of the week, and the slices in which a plan is generated."""
+"""Seasonality of the shop: hours, days of the week, and the slices in which a plan is generated."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -31,11 +31,11 @@ LOCAL_HABITS: tuple[tuple[float, ...], ...] = (
     _habit(0.15, (range(17, 23), 1.0), (range(9, 17), 0.4)),
     _habit(0.08, (range(21, 24), 1.0), (range(2), 1.0), (range(11, 21), 0.3)),
 )
-"""How likely a person of each habit (early, office, evening, night) is to shop at a local hour."""
+"""Relative probability of a visit by local hour, for each habit (early, office, evening, night)."""
 
 
 class Slice(NamedTuple):
-    """A stretch [start, end) of the plan in microseconds since 1970, and how many visits arrive in it."""
+    """An interval [start, end) of the plan in microseconds since 1970, and the number of visits that arrive in it."""
 
     start: int
     end: int
@@ -48,23 +48,23 @@ def weekday(us: int) -> int:
 
 
 def intensity(us: int) -> float:
-    """How busy the shop is at a time; about 1 on average, never above `plan.PEAK_FACTOR` times that."""
+    """Return the relative traffic at a time: about 1 on average, at most `plan.PEAK_FACTOR`."""
     return _UTC_HOURS[us // HOUR_US % 24] * _WEEKDAYS[weekday(us)]
 
 
 def slices(plan: Plan) -> Iterator[Slice]:
-    """The plan cut at full hours, and finer where more than `MAX_SLICE_SESSIONS` would arrive in one.
+    """Return the plan split at full hours, and finer if more than `MAX_SLICE_SESSIONS` would arrive in one slice.
 
-    Together they cover [start, end) without overlap, and their sessions add up to the plan's.
+    Together they cover [start, end) without overlap, and the sum of their sessions is the plan's.
     """
     total = sum((stop - start) * intensity(start) for start, stop in _hours(plan.start, plan.end))
-    so_far = 0.0
-    given = 0
+    cumulative = 0.0
+    assigned = 0
     for start, stop in _hours(plan.start, plan.end):
-        so_far += (stop - start) * intensity(start)
-        due = plan.sessions if stop == microseconds(plan.end) else round(plan.sessions * so_far / total)
-        yield from _split(start, stop, due - given)
-        given = due
+        cumulative += (stop - start) * intensity(start)
+        due = plan.sessions if stop == microseconds(plan.end) else round(plan.sessions * cumulative / total)
+        yield from _split(start, stop, due - assigned)
+        assigned = due
 
 
 def _hours(first: datetime, last: datetime) -> Iterator[tuple[int, int]]:
@@ -84,5 +84,5 @@ def _split(start: int, stop: int, sessions: int) -> Iterator[Slice]:
 
 
 def local_hour(us: int, offset_h: int) -> int:
-    """Hour of the day at an offset from UTC."""
+    """Return the hour of the day at an offset from UTC."""
     return (us // HOUR_US + offset_h) % 24

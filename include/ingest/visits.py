@@ -1,4 +1,4 @@
-"""One person's visit to the shop as a session record, with the truth about it."""
+"""One customer's visit to the shop as a session record, with its ground truth."""
 
 from bisect import bisect
 from math import exp, log
@@ -37,7 +37,7 @@ _VIEWED_TABLE = (0.36, 0.66, 0.84, 0.93, 0.975)
 
 
 class Engagement(NamedTuple):
-    """How deep a visit goes: drawn first, because it sets when the visit must have begun."""
+    """Depth of a visit: drawn first, because it determines when the visit must have begun."""
 
     engagement: float
     page_views: int
@@ -46,7 +46,7 @@ class Engagement(NamedTuple):
 
 
 class Visit(NamedTuple):
-    """A session with what only the generator knows: logit bucket and the sentiment of each review."""
+    """A session with ground truth that only the generator has: logit bucket and the sentiment of each review."""
 
     session: Session
     bucket: int
@@ -54,7 +54,7 @@ class Visit(NamedTuple):
 
 
 def draw_engagement(rng: Random, profile: Profile) -> Engagement:
-    """Depth and length of one visit; at least 6 seconds a page, an hour at most."""
+    """Draw depth and duration of one visit; at least 6 seconds per page, an hour at most."""
     engagement = rng.gauss(profile.engagement, 0.9)
     page_views = max(1, min(40, int(exp(1.4 + 0.45 * engagement + rng.gauss(0.0, 0.3)))))
     deep = rng.random() + 0.08 * engagement
@@ -65,7 +65,7 @@ def draw_engagement(rng: Random, profile: Profile) -> Engagement:
 
 
 def build_visit(rng: Random, profile: Profile, depth: Engagement, session_id: str, started_us: int) -> Visit:
-    """The session of `profile` that began at `started_us` and went as deep as `depth` says."""
+    """Build the session of `profile` that began at `started_us` with the given depth."""
     rand = rng.random
     mobile_turn = rand() < SECOND_DEVICE_SHARE
     device: Device = profile.devices[mobile_turn]
@@ -113,7 +113,7 @@ def build_visit(rng: Random, profile: Profile, depth: Engagement, session_id: st
 
 
 def _browse(rng: Random, profile: Profile, viewed: int) -> list[int]:
-    """Distinct products in the order of looking: sets that belong together, then the same category, then others."""
+    """Draw distinct products in viewing order: sets that belong together, then the same category, then others."""
     rand = rng.random
     category = bisect(profile.affinity, rand())
     results = [PRODUCTS_IN_CATEGORY[category][int(rand() * len(PRODUCTS_IN_CATEGORY[category]))]]
@@ -138,7 +138,7 @@ def _browse(rng: Random, profile: Profile, viewed: int) -> list[int]:
 def _build_views(
     rng: Random, profile: Profile, depth: Engagement, viewed: list[int]
 ) -> tuple[list[View], tuple[Sentiment, ...]]:
-    """The viewed products with the time spent on each and a review here and there, and the reviews' sentiments."""
+    """Return the viewed products with durations and occasional reviews, and the reviews' sentiments."""
     rand = rng.random
     share = depth.duration_s / depth.page_views
     views: list[View] = []
@@ -172,7 +172,7 @@ def _draw_sentiment(rng: Random, quality: float, critical: float) -> Sentiment:
 
 
 def _draw_outcome(rng: Random, made: bool, viewed: list[int]) -> tuple[Purchase, LastAction, str]:
-    """What follows the outcome, and nothing that comes before it."""
+    """Build the fields that follow the outcome, and none that precede it."""
     rand = rng.random
     if not made:
         action, page = _ENDINGS[bisect(_ENDING_TABLE, rand())]
@@ -186,5 +186,5 @@ def _draw_outcome(rng: Random, made: bool, viewed: list[int]) -> tuple[Purchase,
 
 
 def draw_delivery_delay_us(rng: Random) -> int:
-    """How long after its end a visit reaches the broker: a fifth of a second to a few seconds."""
+    """Draw the delay from a visit's end to its arrival at the broker: 0.2 s to a few seconds."""
     return int((0.2 - 0.6 * log(1.0 - rng.random())) * SECOND_US)

@@ -56,7 +56,7 @@ def _client(settings: ElasticsearchSettings, logins: Logins | None) -> Elasticse
 
 
 def _topics(settings: KafkaSettings) -> list[str]:
-    with kafka.translate_errors("creation of the topics", settings.bootstrap_servers, "see that it runs"):
+    with kafka.translate_errors("creation of the topics", settings.bootstrap_servers, "check that it runs"):
         return ensure_topics(settings)
 
 

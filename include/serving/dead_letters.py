@@ -15,7 +15,7 @@ POLL_MS = 1_000
 
 
 def newest_dead_letters(settings: KafkaSettings, limit: int) -> list[tuple[datetime, StoredDeadLetter]]:
-    """Return the newest dead letters with their times of arrival, newest first; records that are none are left out.
+    """Return the newest dead letters with their times of arrival, newest first; skip other records.
 
     Raises:
         TransientError: Kafka is unavailable.

@@ -169,7 +169,7 @@ def _batches(consumer: KafkaConsumer, settings: KafkaSettings) -> Iterator[tuple
         polled = consumer.poll(timeout_ms=POLL_MS, max_records=MAX_BATCH_RECORDS)
         empty = 0 if polled else empty + 1
         if empty > MAX_EMPTY_POLLS:
-            raise TransientError(f"{DEAD} cannot be read to its end", "see that Kafka runs: ./showroom status")
+            raise TransientError(f"{DEAD} cannot be read to its end", "check Kafka with ./showroom status")
         # Records beyond the ends are dead letters that this run wrote.
         batch = [
             StoredDeadLetter(record.partition, record.offset, decode(record.value) or _undecodable(record))

@@ -56,7 +56,7 @@ def ensure_templates(client: Elasticsearch, settings: ElasticsearchSettings) -> 
 
 
 def _require_compatible(client: Elasticsearch, alias: str) -> None:
-    """Raise TerminalError if an index has a field that this version does not know: it was renamed or removed."""
+    """Raise TerminalError if an index has a field unknown to this version, because it was renamed or removed."""
     expected = mapping(INDICES[alias])["properties"]
     for name, index in client.indices.get_mapping(index=index_pattern(alias)).items():
         unknown = sorted(set(index["mappings"].get("properties", {})) - set(expected))

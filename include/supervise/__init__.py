@@ -1,1 +1,1 @@
-"""The supervise stage: what watches the stream and acts on it."""
+"""The supervise stage: monitors the stream job, restarts it, and sends alerts."""

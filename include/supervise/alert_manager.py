@@ -46,7 +46,7 @@ class AlertManager:
     def fire(self, alert_id: str, title: str, detail: str, remedy: str) -> bool:
         """Send an alert, unless it was sent within the repeat interval; return whether it was sent.
 
-        What was sent is stored on this machine and in Redis, which other machines read; one of them is enough.
+        Sent alerts are stored on this machine and in Redis, which other machines read; one of the two is sufficient.
         """
         if not self._claim(alert_id, time.time()):
             return False
@@ -80,7 +80,7 @@ class AlertManager:
         return [alert_id for alert_id in ended if already_sent[alert_id].is_delivered]
 
     def _resolve(self, alert_id: str, record: AlertRecord) -> bool:
-        """Send the recovery and remove the alert; return False where the message has to be sent again."""
+        """Send the recovery and remove the alert; return False if the message has to be sent again."""
         if record.is_delivered:
             log.warning("RECOVERED %s", alert_id)
             if not self._post(alert_id, "recovered", {"title": f"{alert_id} is over"}):
@@ -132,7 +132,7 @@ class AlertManager:
         return [alert_id for alert_id, is_firing in zip(alert_ids, responses, strict=True) if is_firing]
 
     def _post(self, alert_id: str, state: Literal["raised", "recovered"], content: Mapping[str, str]) -> bool:
-        """Return whether the webhook accepted the message, or there is no webhook."""
+        """Return whether the webhook accepted the message; True without a webhook."""
         address = self._webhook.reveal()
         if not address:
             return True

@@ -1,4 +1,4 @@
-"""Conditions of the supervision rules, pure: each returns its reason, or None while it does not hold."""
+"""Conditions of the supervision rules, pure: each returns its reason, or None if it is false."""
 
 from collections.abc import Callable, Sequence
 
@@ -174,7 +174,7 @@ def stale_data(context: RuleContext) -> str | None:
 
 
 def _has_new_documents(earlier: ElasticsearchState, now: ElasticsearchState) -> bool:
-    """Return whether any session has become searchable; one of a slow partition is new without being the newest."""
+    """Return whether any session has become searchable; one of a slow partition need not be the newest."""
     return now.sessions > earlier.sessions or (now.newest_at or 0.0) > (earlier.newest_at or 0.0)
 
 
@@ -223,7 +223,7 @@ def is_running(job: Job) -> bool:
 
 
 def progress(context: RuleContext) -> str | None:
-    """Return what has advanced within the limit of a stall, so that the job is slow; None where it is stuck."""
+    """Return which progress the job made within the limit of a stall, so that it is slow; None if it is stuck."""
     observation = context.observation
     if isinstance(observation.elasticsearch, ElasticsearchState) and observation.elasticsearch.has_reached_shard_limit:
         return "Elasticsearch has reached its limit of shards"

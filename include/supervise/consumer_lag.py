@@ -102,7 +102,7 @@ def _offsets(admin: KafkaAdminClient, topic_partitions: list[TopicPartition], sp
 
 
 def _committed(admin: KafkaAdminClient, readers: Readers) -> dict[tuple[str, TopicPartition], int]:
-    """Return (group, partition) -> committed offset, where there is one."""
+    """Return (group, partition) -> committed offset, without partitions that have none."""
     # On a new broker a request for a group would create the topic, and fail until its partitions have leaders.
     if COMMITS not in admin.list_topics():
         return {}

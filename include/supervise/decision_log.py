@@ -113,11 +113,11 @@ class LockLease:
         self._token = token
 
     def extend(self) -> None:
-        """Extend the lease by its whole duration. Raises TransientError where the lock was lost."""
+        """Extend the lease by its whole duration. Raises TransientError if the lock was lost."""
         with translate_errors("renewal of the supervisor's lock"):
             extended: Any = self._redis.eval(_EXTEND, 1, redis_keys.supervisor_lease(), self._token, str(LOCK_MS))
         if not extended:
-            raise TransientError("another supervisor has taken over", "none: it goes on with the stream")
+            raise TransientError("another supervisor has taken over", "none: it continues with the stream")
 
     def job_id(self) -> str:
         """Return the Flink id of the next submission: the same for every caller until it is spent.
@@ -129,7 +129,7 @@ class LockLease:
             self._redis.set(redis_keys.next_job(), secrets.token_hex(16), nx=True, px=JOB_ID_MS)
             value: Any = self._redis.get(redis_keys.next_job())
         if not value:
-            raise TransientError("the id of the next job expired while it was read", "try again")
+            raise TransientError("the id of the next job expired during the read", "try again")
         return str(value.decode())
 
     def spend(self, job_id: str) -> None:
@@ -176,7 +176,7 @@ def require_supervisor_lock(settings: RedisSettings) -> Iterator[LockLease]:
 
 @contextmanager
 def _renewed(lease: LockLease) -> Iterator[None]:
-    """Renew the lock in the background. The owner's next `extend` raises where the lock was lost."""
+    """Renew the lock in the background. The owner's next `extend` raises if the lock was lost."""
     done = threading.Event()
 
     def renew() -> None:

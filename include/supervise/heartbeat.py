@@ -13,14 +13,14 @@ log = logging.getLogger(__name__)
 
 TIMEOUT_S = 5.0
 REQUEST_TIMEOUT_S = 10.0
-"""Of the whole request."""
+"""Limit of the whole request."""
 
 
 def send_heartbeat(settings: Settings) -> bool:
     """Send a GET to SHOWROOM_SUPERVISE_HEARTBEAT_URL at the end of a cycle. Never raises; a failure is logged.
 
     Returns:
-        Whether the service accepted it; False where none is set.
+        Whether the service accepted it; False if none is set.
     """
     address = settings.supervise.heartbeat_url.reveal()
     if not address:
@@ -40,7 +40,7 @@ def send_heartbeat(settings: Settings) -> bool:
 
 
 def _request(address: str) -> str:
-    """Send one GET; returns why it failed, "" where it did not."""
+    """Send one GET; returns why it failed, "" if it did not."""
     # httpx logs addresses, and this one is a secret.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:

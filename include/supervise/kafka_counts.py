@@ -185,7 +185,7 @@ class HourlyCounts:
             polled = self._consumer.poll(timeout_ms=POLL_MS, max_records=POLL_RECORDS)
             idle = 0 if polled else idle + 1
             if idle > MAX_EMPTY_POLLS:
-                raise TransientError(f"{topic} cannot be read to its end", "see that Kafka runs: ./showroom status")
+                raise TransientError(f"{topic} cannot be read to its end", "check Kafka with ./showroom status")
             done: set[TopicPartition] = set()
             for topic_partition, records in polled.items():
                 for record in records:

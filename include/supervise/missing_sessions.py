@@ -1,4 +1,4 @@
-"""The admitted sessions that a store lacks, one by one; only compared where the counts differ."""
+"""The admitted sessions that a store lacks, one by one; only compared if the counts differ."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -51,7 +51,7 @@ def find_missing(
         oldest_month: Sessions of an earlier month may have left the indices.
 
     Returns:
-        Store -> what it lacks. A document that a later session of the same id has replaced is not missing.
+        Store -> its missing documents. A document that a later session of the same id replaced is not missing.
     """
     result = {what: Missing() for what in lookups}
     for batch in _batches(sessions):

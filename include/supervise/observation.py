@@ -34,7 +34,7 @@ class Job(msgspec.Struct, frozen=True):
         checkpoint_age_s: Seconds since the newest of them, by the cluster's clock.
         restarts: Restarts by Flink itself under this id.
         failure: Root cause of the newest failure.
-        records: Records emitted by its operators since its tasks started; None where they were not counted.
+        records: Records emitted by its operators since its tasks started; None if they were not counted.
     """
 
     id: str
@@ -86,7 +86,7 @@ class GateState(msgspec.Struct, frozen=True, tag="gate"):
     """The gate's state in Redis.
 
     Attributes:
-        heartbeat_age_s: Partition -> age of its heartbeat in s; None where there is none.
+        heartbeat_age_s: Partition -> age of its heartbeat in s; None if there is none.
         verdicts: Verdict -> records.
         stopped: Partition -> why the gate does not read it.
         redis_memory_ratio: Memory in use / Redis' limit; None without a limit.
@@ -134,7 +134,7 @@ class RestoreState(msgspec.Struct, frozen=True, tag="restore"):
 
 
 class Observation(msgspec.Struct, frozen=True):
-    """All parts as observed at `taken_at` (Unix s). `input_flowing` is None where it is unknown.
+    """All parts as observed at `taken_at` (Unix s). `input_flowing` is None if it is unknown.
 
     `archive` is None in observations of versions that did not probe it.
     """
@@ -150,7 +150,7 @@ class Observation(msgspec.Struct, frozen=True):
 
     @property
     def archive_lag(self) -> int | None:
-        """Valid records that are not archived, None where Kafka or the archive is unavailable."""
+        """Valid records that are not archived, None if Kafka or the archive is unavailable."""
         if not isinstance(self.archive, ArchiveState) or not isinstance(self.kafka, KafkaState):
             return None
         offsets = self.archive.offsets
@@ -158,7 +158,7 @@ class Observation(msgspec.Struct, frozen=True):
 
     @property
     def job(self) -> Job | None:
-        """The job, None where there is none or Flink is unavailable."""
+        """The job, None if there is none or Flink is unavailable."""
         return self.flink.job if isinstance(self.flink, FlinkState) else None
 
     @property

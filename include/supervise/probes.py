@@ -104,9 +104,9 @@ def _describe_stop(gap: OffsetGap) -> str:
 def probe_restore(state: Path | None) -> RestoreState:
     """Return the newest restore point below Flink's data folder. Raises OSError, TerminalError without a folder."""
     if state is None:
-        raise TerminalError("the folder of checkpoints was not named", "give Flink's data folder")
+        raise TerminalError("the folder of checkpoints is not set", "set it to Flink's data folder")
     if not state.is_dir():
-        raise TerminalError(f"there is no folder {state}", "see the settings of Flink's checkpoints")
+        raise TerminalError(f"folder {state} does not exist", "check the settings of Flink's checkpoints")
     point = newest_restore_point(state)
     return RestoreState(None if point is None else str(point.path))
 

@@ -17,7 +17,7 @@ ADMITTED = "admitted"
 IN_MONGODB = "in MongoDB"
 KPI_INDEX = "kpi_minute"
 BY_SESSION = ("session_summary", "product_details", "product_sentiment")
-"""Indices whose documents carry the time of arrival, so that they are compared by hour."""
+"""Indices whose documents have the time of arrival, so they are compared by hour."""
 
 ReconciledStage = Literal["gate", "stream", "archive"]
 State = Literal["balanced", "pending", "difference", "unverifiable"]
@@ -130,12 +130,12 @@ class StageCount:
 
     @property
     def is_mismatched(self) -> bool:
-        """Whether it differs by more than what is in flight."""
+        """Whether it differs by more than the documents in flight."""
         return self.repeated > 0 or self.difference > 0 or self.is_short
 
     @property
     def is_short(self) -> bool:
-        """Whether more is missing than what is in flight."""
+        """Whether more documents are missing than are in flight."""
         return -self.difference > self.in_flight
 
     @property
@@ -194,7 +194,7 @@ def undecided_line(raw: int, undecided: int) -> StageCount:
 
 
 def gate_line(evidence: Evidence) -> StageCount:
-    """Compare what the gate admitted with what it read and did not reject.
+    """Compare the admitted records with the records that the gate read and did not reject.
 
     A raw record that was decided twice counts once; otherwise it would hide a lost one.
     """

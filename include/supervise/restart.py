@@ -1,4 +1,4 @@
-"""Restart the stream job from its newest restore point; where that is broken, from the next older one."""
+"""Restart the stream job from its newest restore point, or from an older one if that is broken."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -71,7 +71,7 @@ def _summarize(job_id: str, point: RestorePoint | None, failures: list[str], new
 
 
 def _note_older_job(point: RestorePoint | None, newest: RestorePoint | None) -> str:
-    """Note that the stream reads again what an earlier job had read: it takes time, and nothing is counted twice."""
+    """Return a note that the job reads sessions again since an older restore point; empty for the newest."""
     if point is None or newest is None or point.job == newest.job:
         return ""
     written = datetime.fromtimestamp(point.written, UTC)

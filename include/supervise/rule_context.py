@@ -49,7 +49,7 @@ class Limits:
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """A rule that matched: what to do, the id of its alert, why, and what a person can do."""
+    """A rule that matched: what to do, the id of its alert, the reason and the remedy."""
 
     action: Action
     alert: str
@@ -89,7 +89,7 @@ class RuleContext:
         return self.now - since
 
     def observation_at(self, age_s: float) -> Observation | None:
-        """Return the newest observation of at least this age, None where none is recent enough to compare with."""
+        """Return the newest observation of at least this age, None if none is recent enough to compare with."""
         oldest_s = age_s + MAX_OBSERVATION_GAP_S
         old = [earlier for earlier in self.history if age_s <= self.now - earlier.taken_at <= oldest_s]
         return old[-1] if old else None

@@ -21,10 +21,10 @@ class Rule:
 
     Attributes:
         alert: Id of its alert.
-        when: Condition; returns the reason, None while the condition does not hold.
-        remedy: What a person can do.
-        action: What the supervisor does once the condition has held for `hold`; until then it waits.
-        hold: Seconds by the limits; None: the action is taken at once.
+        when: Condition; returns the reason, None if the condition is false.
+        remedy: Remedy for the operator.
+        action: Action of the supervisor once the condition has held for `hold`; until then it waits.
+        hold: Duration in seconds, from the limits; None: the action is taken immediately.
     """
 
     alert: str
@@ -44,7 +44,7 @@ class Rule:
         return ALERTS[self.alert].runbook
 
     def evaluate(self, context: RuleContext) -> Finding | None:
-        """Return what to do, None while the condition does not hold."""
+        """Return what to do, None if the condition is false."""
         reason = self.when(context)
         if reason is None:
             return None
@@ -59,7 +59,7 @@ class Rule:
         return Finding(self.action, self.alert, reason, remedy)
 
     def _was_pending(self, context: RuleContext, past: Observation) -> bool:
-        """Return whether the condition held in an earlier observation; a restart needs that of the same job."""
+        """Return whether the condition held in an earlier observation; for a restart, of the same job."""
         if self.action == "restart" and past.job_id != context.observation.job_id:
             return False
         return self.when(context.at(past)) is not None
@@ -196,7 +196,7 @@ def evaluate(rules: Sequence[Rule], context: RuleContext) -> list[Finding]:
 
 
 def _restart(context: RuleContext, alert: str, reason: str) -> Finding:
-    """Resume the job from its newest restore point, submit it where there is none; page where both are forbidden."""
+    """Resume the job from its newest restore point, submit it if there is none; page where both are forbidden."""
     restore, spent, limits = context.observation.restore, len(context.restarts), context.limits
     if isinstance(restore, Unavailable):
         return Finding(

@@ -34,7 +34,7 @@ class StageMetric:
 
 @dataclass(frozen=True, kw_only=True)
 class StageRow:
-    """One stage now. `rate` in records/s and `lag` in records, None where unknown; `note`: reason of its state."""
+    """One stage now. `rate` in records/s and `lag` in records, None if unknown; `note`: reason of its state."""
 
     stage: Stage
     state: State
@@ -46,7 +46,7 @@ class StageRow:
 
 @dataclass(frozen=True, kw_only=True)
 class CurrentStatus:
-    """What is observed and decided now.
+    """Current observation and decision.
 
     Attributes:
         observation: The present observation.

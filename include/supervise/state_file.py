@@ -49,7 +49,7 @@ class StateFile:
         self._path = Path(folder) / FILE
 
     def read(self) -> SupervisorState:
-        """Return the stored state, an empty one where the file is missing or broken."""
+        """Return the stored state, an empty one if the file is missing or broken."""
         try:
             return msgspec.json.decode(self._path.read_bytes(), type=SupervisorState)
         except FileNotFoundError:

@@ -98,7 +98,7 @@ class JobIds(Protocol):
     """Source of the ids of submissions, such as `LockLease`."""
 
     def extend(self) -> None:
-        """Raise TransientError where the lock was lost."""
+        """Raise TransientError if the lock was lost."""
 
     def job_id(self) -> str:
         """Return the id of the next submission, the same until it is spent."""
@@ -206,7 +206,7 @@ def cancel(flink: FlinkRest, deadline_s: float = STOP_DEADLINE_S) -> str:
 def wait_running(flink: FlinkRest, job_id: str, deadline_s: float = START_DEADLINE_S, checkpoints: int = 1) -> None:
     """Wait until all tasks run and `checkpoints` checkpoints have completed.
 
-    Raises TerminalError where the job has ended, NotReadyError with the reason past the deadline.
+    Raises TerminalError if the job has ended, NotReadyError with the reason past the deadline.
     """
 
     def healthy() -> None:
@@ -243,7 +243,7 @@ def restore_point(path: Path) -> RestorePoint:
     """Return a checkpoint or savepoint by its folder. Raises TerminalError for a missing or incomplete one."""
     metadata = path / METADATA
     if not metadata.is_file():
-        raise TerminalError(f"{path} is no complete checkpoint or savepoint", "see ./showroom stream prune for others")
+        raise TerminalError(f"{path} is not a complete checkpoint or savepoint", "./showroom stream prune lists others")
     return RestorePoint(path, metadata.stat().st_mtime)
 
 

@@ -17,7 +17,7 @@ from include.supervise.observation import records_between
 Offsets = Mapping[TopicPartition, int]
 
 MAX_SCAN_OFFSETS = 10_000
-"""With more offsets there are records among them, and the few markers do not matter."""
+"""A longer range certainly contains records, and its few markers do not matter."""
 SCAN_TIMEOUT_S = 0.8
 POLL_MS = 100
 FETCH_BYTES = 64 * 1024

@@ -1,4 +1,4 @@
-"""Bring a platform to rest before a demo: an earlier one may have been killed at any point."""
+"""Reset a platform before a demo, because an earlier demo may have been killed at any point."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -28,7 +28,7 @@ def resume_dags(airflow: AirflowApi, dag_ids: Iterable[str], on_progress: OnProg
     for dag_id in dag_ids:
         if paused[dag_id]:
             airflow.unpause(dag_id)
-            on_progress(f"{dag_id} was paused, unpaused it")
+            on_progress(f"unpaused {dag_id}")
 
 
 def pause_dag(airflow: AirflowApi, dag_id: str, deadline_s: float) -> None:
@@ -44,19 +44,19 @@ def pause_dag(airflow: AirflowApi, dag_id: str, deadline_s: float) -> None:
 
 
 def end_waiting_runs(airflow: AirflowApi, dag_id: str, on_progress: OnProgress) -> None:
-    """End the runs that a paused DAG would go on with as soon as it is unpaused."""
+    """End the runs that a paused DAG would continue when it is unpaused."""
     for run_id in unfinished(airflow.runs(dag_id)):
-        # Airflow does not close a paused DAG's run, even when all its tasks are done.
+        # Airflow does not end a paused DAG's run, even if all its tasks are done.
         if set(airflow.task_states(dag_id, run_id).values()) == {"success"}:
             continue
         airflow.end(dag_id, run_id)
-        on_progress(f"ended {dag_id} {run_id}, which was not finished")
+        on_progress(f"ended {dag_id} {run_id}, which had not ended")
 
 
 def wait_for_runs(airflow: AirflowApi, dag_id: str, deadline_s: float, on_progress: OnProgress) -> None:
-    """Wait until the runs of a DAG that were started before have ended; NotReadyError past the deadline of one."""
+    """Wait until the earlier runs of a DAG have ended. Raises NotReadyError after the deadline of one run."""
     for run_id in unfinished(airflow.runs(dag_id)):
-        on_progress(f"{dag_id} {run_id} was started before, waiting for its end")
+        on_progress(f"{dag_id} {run_id} was started earlier, waiting for its end")
         airflow.wait(dag_id, run_id, deadline_s)
 
 
@@ -66,26 +66,26 @@ def unfinished(runs: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def wait_until_idle(settings: Settings, on_progress: OnProgress, deadline_s: float = IDLE_DEADLINE_S) -> None:
-    """Wait until records that were sent before have passed gate and stream; goes on past the deadline.
+    """Wait until earlier records have passed gate and stream; continues after the deadline.
 
-    Sessions still under way would be counted as those of the demo.
+    Sessions in flight would otherwise count as those of the demo.
     """
     until = time.monotonic() + deadline_s
     last: Baseline | None = None
     since = time.monotonic()
     while True:
-        under_way = True
+        is_in_flight = True
         try:
             kafka, now = probe_kafka(settings.kafka), take_baseline(settings)
             if kafka.raw_end == 0:
                 return
-            # The end of a transaction is a record of its own, which no reader's offset passes.
-            under_way = kafka.gate_lag > 0 or kafka.stream_lag > settings.kafka.partitions
+            # The transaction marker takes an offset that no reader passes.
+            is_in_flight = kafka.gate_lag > 0 or kafka.stream_lag > settings.kafka.partitions
             if now != last:
                 last, since = now, time.monotonic()
         except (TransientError, KafkaError):
             last = None
-        if last is not None and time.monotonic() - since >= (STALLED_S if under_way else IDLE_S):
+        if last is not None and time.monotonic() - since >= (STALLED_S if is_in_flight else IDLE_S):
             return
         if time.monotonic() > until:
             on_progress("other sources still send sessions; the demo counts their sessions too")

@@ -11,12 +11,12 @@ from include.contracts.settings import RedisSettings
 from include.supervise.decision_log import DecisionLog, DecisionRecord
 
 TERMINAL = frozenset({"stream.start_failed", "stream.restart_limit_reached", "stream.restore_unknown"})
-"""Alerts after which the supervisor does not start the stream without a person."""
+"""Alerts after which the supervisor does not start the stream without an operator."""
 AIRFLOW_INTERVAL_S = 5.0
 
 
 class StreamVerdicts:
-    """Raise as soon as the stream will not start by itself.
+    """Raise as soon as the stream cannot start without an operator.
 
     Args:
         settings: Settings of the stack.

@@ -1,4 +1,4 @@
-"""A nightly run through Airflow, followed step by step."""
+"""A nightly run by Airflow, reported step by step."""
 
 import time
 from collections.abc import Callable
@@ -40,7 +40,7 @@ class NightlyRunResult:
 def run(
     settings: Settings, start: datetime, end: datetime, on_progress: OnProgress, deadline_s: float = DEADLINE_S
 ) -> NightlyRunResult:
-    """One run on the sessions that began in [start, end); a failed step does not raise, the result contains it."""
+    """One run on the sessions that began in [start, end). A failed step does not raise; it is part of the result."""
     began = time.monotonic()
     with connect_airflow(settings.airflow, Layout.of(settings.local)) as airflow:
         airflow.wait_for_dags({DAG})
@@ -54,7 +54,7 @@ def run(
 
 
 def _follow(airflow: AirflowApi, run_id: str, on_progress: OnProgress, deadline_s: float) -> dict[str, str]:
-    """The states in which the tasks ended, each said as it comes; NotReadyError past the deadline."""
+    """Wait for the tasks; report and return their final states. Raises NotReadyError after the deadline."""
     began = last = time.monotonic()
     shown: dict[str, str] = {}
     while True:
@@ -63,14 +63,14 @@ def _follow(airflow: AirflowApi, run_id: str, on_progress: OnProgress, deadline_
             states = airflow.task_states(DAG, run_id)
             last = time.monotonic()
         except TransientError:
-            # A step takes all processors there are; Airflow may respond slowly.
+            # A step uses all processors, so Airflow may respond slowly.
             if time.monotonic() - last > UNAVAILABLE_TIMEOUT_S:
                 raise
             continue
         for name, state in states.items():
             if state in TASK_ENDED and shown.get(name) != state:
                 shown[name] = state
-                on_progress(f"{DAG}: {name} {'is done' if state == 'success' else state}")
+                on_progress(f"{DAG}: {name} {'succeeded' if state == 'success' else state}")
         if ended:
             return states
         if time.monotonic() - began > deadline_s:

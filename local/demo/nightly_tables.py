@@ -35,7 +35,7 @@ def tables(nightly: NightlyRunResult) -> Iterator[RenderableType]:
 
 
 def _models(train: Summary, privacy: Summary) -> RenderableType:
-    """Figures of every kind, the private network's from its own step, where one was released."""
+    """Return the metrics of every kind; those of the private network, if released, are from its own step."""
     grid = _grid("Models, on later visits of users never trained on")
     for name in ("model", "private"):
         grid.add_column(name)
@@ -58,10 +58,10 @@ def _models(train: Summary, privacy: Summary) -> RenderableType:
             _interval(attacks.get(kind, {}).get("auc")),
         )
     base = next(iter(train["models"].values()))["scores"]["base_rate"]
-    ceiling = f"; the best reachable ROC-AUC is {train['oracle_auc']:.3f}" if train.get("oracle_auc") else ""
+    ceiling = f"; oracle ROC-AUC {train['oracle_auc']:.3f}" if train.get("oracle_auc") else ""
     grid.caption = (
-        f"* chosen on the validation part; {base:.1%} buy, which is the PR-AUC of chance{ceiling}\n"
-        "the last three are ROC-AUC too: the random split flatters, the other two should be near 0.5"
+        f"* chosen on the validation part; base rate {base:.1%}, the PR-AUC of chance{ceiling}\n"
+        "the last three columns are ROC-AUC: the random split is optimistic, the other two should be near 0.5"
     )
     grid.caption_justify = "left"
     return grid
@@ -69,7 +69,7 @@ def _models(train: Summary, privacy: Summary) -> RenderableType:
 
 def _champions(promote: Summary) -> RenderableType:
     grid = _grid("Champions")
-    for name in ("name", "decision", "champion", "why"):
+    for name in ("name", "decision", "champion", "reasons"):
         grid.add_column(name)
     for name, decided in promote["decisions"].items():
         champion = decided.get("champion")
@@ -80,11 +80,11 @@ def _champions(promote: Summary) -> RenderableType:
 
 def _epsilon(privacy: Summary) -> RenderableType:
     if privacy.get("refused"):
-        return Text(f"\nPrivacy: nothing was released: {privacy['refused']}", style="yellow")
+        return Text(f"\nPrivacy: no release: {privacy['refused']}", style="yellow")
     spent, budget = privacy.get("spent"), privacy.get("budget")
     existing = [
         f"{what} {value:.2f}"
-        for what, value in (("this night", privacy.get("epsilon")), ("all nights", spent), ("budget", budget))
+        for what, value in (("this run", privacy.get("epsilon")), ("all runs", spent), ("budget", budget))
         if value is not None
     ]
     return Text(f"\nPrivacy, epsilon of a user with all visits: {', '.join(existing)}")
@@ -97,9 +97,9 @@ def _similar(similar: Summary) -> RenderableType:
         return Text(f"\nSimilar users: {title}")
     grid = _grid("Similar users")
     grid.caption, grid.caption_justify = title, "left"
-    grid.add_column(f"user {example['user_id'][:SHORT]} is like")
+    grid.add_column(f"neighbours of {example['user_id'][:SHORT]}")
     grid.add_column("Jaccard", justify="right")
-    grid.add_column("rarest in common")
+    grid.add_column("rarest shared tokens")
     for near in example["neighbours"][:SHOWN]:
         grid.add_row(near["user_id"][:SHORT], f"{near['similarity']:.2f}", ", ".join(near["shared"]))
     return grid

@@ -25,9 +25,9 @@ EXIT_OF_SIGNAL = 128
 
 
 def record(settings: AirflowSettings, layout: Layout) -> None:
-    """Record that this process is about to pause the DAG; a DAG that is paused already is left as it is."""
+    """Record that this process is about to pause the DAG; an already paused DAG is not changed."""
     with connect_airflow(settings, layout) as airflow:
-        # A DAG that Airflow does not know yet is paused at its creation.
+        # Airflow pauses a DAG that it has not parsed yet when it creates it.
         if not airflow.dags().get(DAG, True):
             write_text(_file(layout), f"{os.getpid()} {psutil.Process().create_time()}")
 
@@ -52,7 +52,7 @@ def unpause_on_exit(settings: Settings, on_progress: Callable[[str], None]) -> I
 
 
 def leftover_warning(settings: Settings) -> str | None:
-    """Report a pause that a killed demo left behind; None where there is none or a demo is running."""
+    """Report a pause that a killed demo left behind; None without one, or while a demo is running."""
     layout = Layout.of(settings.local)
     if not _file(layout).exists() or _is_running(layout):
         return None
@@ -73,7 +73,7 @@ def _undo(settings: AirflowSettings, layout: Layout, on_progress: Callable[[str]
         with connect_airflow(settings, layout) as airflow:
             airflow.unpause(DAG)
     except ShowroomError as error:
-        on_progress(f"{DAG} stays paused, because {error.message}: {_remedy(settings)}")
+        on_progress(f"{DAG} remains paused, because {error.message}: {_remedy(settings)}")
         return
     _file(layout).unlink(missing_ok=True)
 
@@ -87,7 +87,7 @@ def _file(layout: Layout) -> Path:
 
 
 def _is_running(layout: Layout) -> bool:
-    """Whether the process that recorded the pause still lives; its id may belong to another process by now."""
+    """Return whether the process that recorded the pause is alive; its id may belong to another process by now."""
     try:
         pid, created = _file(layout).read_text(encoding="utf-8").split()
         return bool(psutil.Process(int(pid)).create_time() == float(created))

@@ -1,4 +1,4 @@
-"""The steps of the demo with a guess of how long each takes, for who has never run it here."""
+"""The steps of the demo with estimated durations, for a machine without recorded ones."""
 
 from pathlib import Path
 
@@ -17,18 +17,18 @@ HISTORY_S, HISTORY_PER_S = 15.0, 1_700.0
 INDEX_S, INDEXED_PER_S = 5.0, 1_500.0
 NIGHT_S, LEARNED_PER_S = 90.0, 470.0
 BYTES_A_SESSION = 400.0
-"""Of a log; a guess like all the others here."""
+"""Average size of a session in a log; an estimate."""
 
 
 def synthetic(config: DemoConfig, *, running: bool = False) -> tuple[Step, ...]:
-    """Of history and live sessions; `running` where the platform runs already."""
+    """Return the steps for history and live sessions; `running`: the platform runs already."""
     history = f"{config.sessions}/{config.days}"
     made = HISTORY_S + config.sessions / HISTORY_PER_S
     steps = (
         *_platform(running),
         Step(
             name="history",
-            title=f"Airflow's ingest_synthetic makes {config.sessions:,} sessions of {_days(config)}",
+            title=f"Airflow's ingest_synthetic generates {config.sessions:,} sessions of {_days(config)}",
             seconds=made,
             size=history,
         ),
@@ -44,12 +44,12 @@ def synthetic(config: DemoConfig, *, running: bool = False) -> tuple[Step, ...]:
     if not has_nightly_run(config):
         return steps
     learned = NIGHT_S + config.sessions / LEARNED_PER_S
-    title = f"Airflow's batch_nightly learns from {_days(config)}"
+    title = f"Airflow's batch_nightly trains on {_days(config)}"
     return (*steps, Step(name="night", title=title, seconds=learned, size=history))
 
 
 def replayed(path: Path, *, running: bool = False) -> tuple[Step, ...]:
-    """Of a log; a file that is missing has no size, and its reader says so."""
+    """Return the steps for a log; a missing file has no size, and the reader reports it."""
     size = path.stat().st_size if path.is_file() else 0
     sessions = int(size / BYTES_A_SESSION)
     return (
@@ -66,14 +66,14 @@ def _platform(running: bool) -> tuple[Step, ...]:
     return (
         Step(
             name="install",
-            title="what the platform needs is installed, where it is missing",
+            title="install missing prerequisites",
             seconds=INSTALL_S if bare else 1.0,
             size="bare" if bare else "",
         ),
-        Step(name="servers", title="the servers start", seconds=RUNNING_S if running else SERVERS_S, size=already),
+        Step(name="servers", title="start the servers", seconds=RUNNING_S if running else SERVERS_S, size=already),
         Step(
             name="stream",
-            title="Airflow's supervise_stream finds no stream job and starts one",
+            title="Airflow's supervise_stream starts the stream job",
             seconds=RUNNING_S if running else STREAM_S,
             size=already,
         ),
@@ -82,11 +82,11 @@ def _platform(running: bool) -> tuple[Step, ...]:
 
 def _index(sessions: int, size: str) -> Step:
     seconds = INDEX_S + sessions / INDEXED_PER_S
-    return Step(name="index", title="gate and stream get everything into the indices", seconds=seconds, size=size)
+    return Step(name="index", title="gate and stream index all sessions", seconds=seconds, size=size)
 
 
 def _archive(size: str) -> Step:
-    title = "Airflow's archive_sessions copies it into MongoDB, then every session is accounted for"
+    title = "Airflow's archive_sessions copies the sessions to MongoDB, then all counts are compared"
     return Step(name="archive", title=title, seconds=ARCHIVE_S, size=size)
 
 

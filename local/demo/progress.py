@@ -1,4 +1,4 @@
-"""A long command as numbered steps: which one it is in, and about how long all of it will still take."""
+"""Progress of a long command: the current step and the estimated time left."""
 
 import json
 import time
@@ -18,7 +18,7 @@ OVERDUE = "longer than usual"
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One step. `size` is what its duration depends on; `seconds` is the guess for who has never taken it."""
+    """One step. `size` determines its duration; `seconds` is the estimate without a recorded duration."""
 
     name: str
     title: str
@@ -32,7 +32,7 @@ class Step:
 
 
 class Steps:
-    """Reports lines with the number of their step and the time left; a call reports one."""
+    """Reports lines with the number of their step and the time left; call the object to report a line."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Steps:
         self._index = -1
         self._began = self._started = clock()
         self.durations: dict[str, float] = {}
-        """Seconds of each step that is over, by its key."""
+        """Seconds of each completed step, by its key."""
 
     def __call__(self, line: str) -> None:
         """Report a line of the current step."""
@@ -70,7 +70,7 @@ class Steps:
 
     @property
     def left(self) -> float:
-        """Seconds until all will be over, as far as can be guessed; a step that takes longer counts as about to end."""
+        """Return the estimated seconds until the end; a step that exceeds its estimate counts as almost done."""
         if self._index >= len(self._plan):
             return 0.0
         later = sum(self._guess(step) for step in self._plan[self._index + 1 :])
@@ -100,7 +100,7 @@ class Steps:
 
 
 def format_duration(seconds: float) -> str:
-    """A duration as a person would guess it: in tens of seconds, from two minutes on in minutes."""
+    """Format a duration: in tens of seconds, from two minutes on in minutes."""
     if seconds < 10:  # noqa: PLR2004 - the width of a guess
         return "some seconds"
     if seconds < 2 * MINUTE_S:

@@ -1,6 +1,6 @@
-"""The demo: Airflow starts the stream, makes the history and archives; then the account of every single session.
+"""The demo: start the stream, generate history, archive it, and count every session. Airflow runs the tasks.
 
-At the end a nightly run on that history.
+At the end a nightly run uses that history.
 """
 
 import time
@@ -45,7 +45,7 @@ SERVERS_DEADLINE_S = 360.0
 START_DEADLINE_S = 240.0
 RUN_DEADLINE_S = 300.0
 CATCH_UP_TRIES = 2
-"""Where documents were deleted, archive and index never agree."""
+"""Limited, because after a deletion of documents archive and index never agree."""
 INGEST, ARCHIVE, SUPERVISE = "ingest_synthetic", "archive_sessions", "supervise_stream"
 
 ENVIRONMENTS: tuple[Environment, ...] = ("flink", "airflow", "ml")
@@ -55,7 +55,7 @@ OnProgress = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class DemoConfig:
-    """What the demo makes: history of `days`, then live sessions for `live_s` seconds."""
+    """Size of the demo: history of `days`, then live sessions for `live_s` seconds."""
 
     sessions: int
     days: int
@@ -79,7 +79,7 @@ class DemoResult:
 
 
 def start_platform(settings: Settings, steps: Steps) -> None:
-    """Bring everything up; Airflow's supervisor finds no job and starts one. What runs already is left alone."""
+    """Start everything, and wait until Airflow's supervisor has started the job. Running programs are unchanged."""
     steps.begin("install")
     ensure_java(steps)
     for environment in ENVIRONMENTS:
@@ -101,7 +101,7 @@ def start_platform(settings: Settings, steps: Steps) -> None:
 
 
 def run(settings: Settings, config: DemoConfig, steps: Steps) -> DemoResult:
-    """History, then live sessions, then the account of both."""
+    """Send history, then live sessions; count both."""
     before = _take_baseline(settings, steps)
     steps.begin("history")
     past = _history(settings, config)
@@ -126,22 +126,20 @@ def run(settings: Settings, config: DemoConfig, steps: Steps) -> DemoResult:
     ledger = merge([past, live.ground_truth])
     _wait(settings, ledger.expected, before, steps)
     intent = ledger.intent
-    steps(f"planted intent: {intent.base_rate:.1%} buy, the best reachable ROC-AUC is {intent.roc_auc:.3f}")
+    steps(f"ground truth: {intent.base_rate:.1%} of visits end in a purchase, oracle ROC-AUC {intent.roc_auc:.3f}")
     return _build_result(settings, ledger.expected, before, freshness, now - timedelta(days=config.days + 2), steps)
 
 
 def has_nightly_run(config: DemoConfig) -> bool:
-    """Whether the history is long enough to be split by time."""
+    """Return whether the history is long enough for a split by time."""
     split = parameters.load().split
     return config.days > split.test_days + split.validation_days
 
 
 def run_nightly(settings: Settings, config: DemoConfig, steps: Steps) -> nightly_run.NightlyRunResult | None:
-    """One run of the nightly batch on the history; None where that is too short to be split by time."""
+    """Run the nightly batch on the history; None if the history is too short for a split by time."""
     if not has_nightly_run(config):
-        steps(
-            f"no nightly run: a history of {config.days} d is too short to learn from a part and be judged on the rest"
-        )
+        steps(f"no nightly run: a history of {config.days} d is too short for a training and a test part")
         return None
     steps.begin("night")
     with connect_airflow(settings.airflow, Layout.of(settings.local)) as airflow:
@@ -151,19 +149,19 @@ def run_nightly(settings: Settings, config: DemoConfig, steps: Steps) -> nightly
 
 
 def _take_baseline(settings: Settings, on_progress: OnProgress) -> Baseline:
-    """Where the platform stands. What came before is archived first, lest it be counted as the demo's."""
+    """Return the current counts. Earlier sessions are archived first, so that they do not count as the demo's."""
     result = take_baseline(settings, archive=True)
     for _ in range(CATCH_UP_TRIES):
         if result.archived == result.documents["session_summary"]:
             break
-        on_progress(f"{ARCHIVE} copies what came before")
+        on_progress(f"{ARCHIVE} copies earlier sessions")
         _archive(settings, on_progress)
         result = take_baseline(settings, archive=True)
     return result
 
 
 def _archive(settings: Settings, on_progress: OnProgress) -> None:
-    """Run the archive's DAG once; a failure is reported, and the count check shows what is missing."""
+    """Run the archive's DAG once; a failure is reported, and the count check reports missing sessions."""
     with connect_airflow(settings.airflow, Layout.of(settings.local)) as airflow:
         run_id = airflow.trigger(ARCHIVE)
         if airflow.wait(ARCHIVE, run_id, RUN_DEADLINE_S) != "success":
@@ -171,11 +169,11 @@ def _archive(settings: Settings, on_progress: OnProgress) -> None:
 
 
 def _history(settings: Settings, config: DemoConfig) -> GroundTruth:
-    """The history, made and sent by Airflow; the truth about it and about the interval that was due meanwhile."""
+    """Generate and send the history by Airflow; return its ground truth, with that of the interval due meanwhile."""
     existing = load_ground_truths(settings.mongodb).keys()
     conf = {"sessions": config.sessions, "days": config.days, "seed": config.seed}
     with connect_airflow(settings.airflow, Layout.of(settings.local)) as airflow:
-        # No run of a paused DAG begins; one that is not paused also sends its last ten minutes at once.
+        # A paused DAG starts no run; an unpaused one also sends its last ten minutes at once.
         airflow.unpause(INGEST)
         run_id = airflow.trigger(INGEST, conf)
         state = airflow.wait(INGEST, run_id, RUN_DEADLINE_S)
@@ -187,14 +185,14 @@ def _history(settings: Settings, config: DemoConfig) -> GroundTruth:
 
 
 def run_replay(settings: Settings, path: Path, shape: str, on_progress: Steps, console: Console) -> DemoResult:
-    """A real shop's log through the same path, and the account of it."""
+    """Replay a real shop's log on the same path, and count it."""
     before = _take_baseline(settings, on_progress)
     on_progress.begin("replay")
     source = replay(path, Limits.of(settings), format=shape)
     _produce(settings.kafka, source, on_progress, console)
     on_progress.begin("index")
     message = source.report
-    on_progress(f"{message.lines:,} lines read, worth {message.amount:,.2f} in {message.sessions:,} sessions")
+    on_progress(f"{message.lines:,} lines read: {message.sessions:,} sessions, amount {message.amount:,.2f}")
     for what, count in message.counts.items():
         on_progress(f"{what.replace('_', ' ')}: {count:,}")
     if message.bad_lines:
@@ -211,7 +209,7 @@ def _produce(
     console: Console,
     total: int | None = None,
 ) -> PublishReport:
-    """Publish as fast as Kafka takes it, with a progress bar on a terminal."""
+    """Publish as fast as Kafka accepts, with a progress bar on a terminal."""
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("producing", total=total)
         report = publish(settings, labelled_records, on_progress=lambda sent, _: progress.update(task, completed=sent))
@@ -220,7 +218,7 @@ def _produce(
 
 
 def _wait(settings: Settings, expected: ExpectedCounts, before: Baseline, on_progress: OnProgress) -> None:
-    """Wait for the indices; the count check reports what is missing."""
+    """Wait for the indices; the count check reports missing documents."""
     began = time.monotonic()
     with connect_airflow(settings.airflow, Layout.of(settings.local)) as airflow:
         check = StreamVerdicts(settings.redis, airflow, SUPERVISE, time.time()).check
@@ -233,7 +231,9 @@ def _wait(settings: Settings, expected: ExpectedCounts, before: Baseline, on_pro
                 _throttle(on_progress, expected.valid),
                 check,
             )
-            on_progress(f"everything is indexed, {time.monotonic() - began:.1f} s after the last record was produced")
+            on_progress(
+                f"all sessions are indexed, {time.monotonic() - began:.1f} s after the last record was produced"
+            )
         except (NotReadyError, TerminalError) as error:
             on_progress(str(error))
 

@@ -54,7 +54,7 @@ def elasticsearch_home() -> Path:
 
 
 def mongodb_classpath() -> str:
-    """Return the class path of MongoDB's stand-in, whose main class is `MongodbStandIn`."""
+    """Return the class path of the MongoDB stand-in, whose main class is `MongodbStandIn`."""
     return f"{JAVA / 'mongodb' / 'classes'}{os.pathsep}{JAVA / 'mongodb'}/*"
 
 
@@ -96,7 +96,7 @@ def _stamp() -> str:
 
 
 def run_maven(pom: Path, into: Path, lock: int) -> None:
-    """Fetch what a pom.xml names into a folder.
+    """Fetch the artefacts of a pom.xml into a folder.
 
     Args:
         pom: It copies or unpacks into the property `into` in the phase `package`.

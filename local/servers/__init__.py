@@ -1,1 +1,1 @@
-"""One module a server: its configuration, its processes, and the probe that tells whether it answers."""
+"""One module per server: its configuration, its processes and its readiness probe."""

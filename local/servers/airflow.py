@@ -1,4 +1,4 @@
-"""Airflow: its four processes over one SQLite file, with login, and all they need to know in their environment."""
+"""Airflow: four processes on one SQLite file, with login; their configuration is in their environment."""
 
 import fcntl
 import hashlib
@@ -28,27 +28,27 @@ from local.servers.flink import data_dir
 NAME = "airflow-"
 USER = "admin"
 VIEWER = "viewer"
-"""A login that can only look."""
+"""The read-only login."""
 KEYS_FILE = "airflow.keys"
 PASSWORDS_FILE = "airflow.passwords"
 CONFIG_FILE = "airflow.cfg"
 POOLS = ROOT / "plugins" / "showroom" / "pools.json"
 PROBE_TIMEOUT_S = 3.0
 PREPARE_TIMEOUT_S = 120.0
-LONGEST_REASON = 300
+MAX_REASON_CHARACTERS = 300
 
 COMPONENTS: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
-    # The log servers are skipped: they listen on every address, and the API reads the same folder.
+    # No log servers, because they listen on every address and the API reads the same folder.
     ("airflow-api", "Airflow's API and pages", ("api-server",), "metadatabase"),
     ("airflow-scheduler", "Airflow's scheduler", ("scheduler", "--skip-serve-logs"), "scheduler"),
     ("airflow-dag-processor", "Airflow's DAG processor", ("dag-processor",), "dag_processor"),
     ("airflow-triggerer", "Airflow's triggerer", ("triggerer", "--skip-serve-logs"), "triggerer"),
 )
-"""Name, title, arguments of `airflow`, and the part of its health that tells whether it works."""
+"""Name, title, arguments of `airflow`, and the component in its health response."""
 
 
 class Keys(msgspec.Struct, frozen=True, kw_only=True):
-    """What one stack's Airflow signs and encrypts with, and the passwords of its users.
+    """Keys for signatures and encryption of one stack's Airflow, and the passwords of its users.
 
     `viewer` is empty in a file of an earlier version.
     """
@@ -61,7 +61,7 @@ class Keys(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def make(cls) -> "Keys":
-        """New random keys."""
+        """Return new random keys."""
         return cls(
             password=secrets.token_urlsafe(12),
             viewer=secrets.token_urlsafe(12),
@@ -94,12 +94,12 @@ def programs(settings: Settings, layout: Layout) -> tuple[Program, ...]:
 
 
 def home(layout: Layout) -> Path:
-    """Airflow's own folder: the database lies there."""
+    """Return Airflow's folder, which contains the database."""
     return layout.data / "airflow"
 
 
 def environment_of(settings: Settings, layout: Layout) -> dict[str, str]:
-    """What Airflow and its tasks read beside config/airflow: settings, keys, connections, folders."""
+    """Return the environment of Airflow and its tasks besides config/airflow: settings, keys, connections, folders."""
     keys = read_keys(layout) or Keys(password="", jwt="", fernet="", session="")
     base = f"http://{LOOPBACK}:{settings.local.ports.airflow}"
     options = {
@@ -126,13 +126,13 @@ def environment_of(settings: Settings, layout: Layout) -> dict[str, str]:
         "AIRFLOW_CONN_MONGO_DEFAULT": _mongo_connection(settings.mongodb),
         "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'plugins'}",
         "PYTHONUNBUFFERED": "1",
-        # A title would overwrite the environment, by which a stack finds its processes after a crash.
+        # A process title would overwrite the environment, by which a stack identifies its processes after a crash.
         "SPT_NOENV": "1",
     }
 
 
 def task_settings(settings: Settings, layout: Layout) -> Settings:
-    """The settings of DAGs and pages: where files and state of stream and batch lie; no pseudonym key."""
+    """Return the settings of DAGs and pages: folders of stream and batch; no pseudonym key."""
     return settings.replace(
         local={"state_dir": layout.root},
         gate={"pseudonym_key": Secret("")},
@@ -146,13 +146,13 @@ def task_settings(settings: Settings, layout: Layout) -> Settings:
 
 
 def read_keys(layout: Layout) -> Keys | None:
-    """The keys this stack made for itself, if it has."""
+    """Return the keys that this stack has generated; None without any."""
     path = layout.conf / KEYS_FILE
     return msgspec.json.decode(path.read_bytes(), type=Keys) if path.exists() else None
 
 
 def ensure_keys(layout: Layout) -> None:
-    """Make the keys unless an earlier start of this stack did, and the file Airflow reads the passwords from."""
+    """Generate the keys unless an earlier start did, and write the password file that Airflow reads."""
     keys = read_keys(layout)
     if keys is None or not keys.viewer:
         made = Keys.make()
@@ -163,27 +163,27 @@ def ensure_keys(layout: Layout) -> None:
 
 
 def probe(settings: LocalSettings, part: str) -> str | None:
-    """Airflow's own word on one of its parts: `metadatabase`, `scheduler`, `triggerer` or `dag_processor`."""
+    """Probe one component by Airflow's health: `metadatabase`, `scheduler`, `triggerer` or `dag_processor`."""
     url = f"http://{LOOPBACK}:{settings.ports.airflow}{AIRFLOW_PATH}"
     health: dict[str, dict[str, Any]] = httpx.get(url, timeout=PROBE_TIMEOUT_S).raise_for_status().json()
     return check_airflow(health, part)
 
 
 def _mongo_connection(settings: MongodbSettings) -> str:
-    """The archive as Airflow writes connections: another scheme, the database as path."""
+    """Return the archive as an Airflow connection: another scheme, the database as path."""
     address = settings.url.reveal().replace("mongodb://", "mongo://", 1).rstrip("/")
     return f"{address}/{settings.database}"
 
 
 def _prepare(environment: dict[str, str], layout: Layout) -> None:
-    """Bring the database to this version's shape and make the pools, once for each lock and pool file."""
+    """Migrate the database and create the pools, once for each lock and pool file."""
     stamp = home(layout) / "prepared"
     expected = hashlib.sha256(LOCKS["airflow"].read_bytes() + POOLS.read_bytes()).hexdigest()
     if stamp.exists() and stamp.read_text().strip() == expected:
         return
     home(layout).mkdir(parents=True, exist_ok=True)
     with (home(layout) / "prepare.lock").open("w") as lock:
-        # The migration inherits the lock: it outlives a caller that is killed, and a second one waits for its end.
+        # The migration inherits the lock, because it outlives a killed caller: a second one waits for its end.
         fcntl.flock(lock, fcntl.LOCK_EX)
         for arguments in (("db", "migrate"), ("pools", "import", str(POOLS))):
             _airflow(environment, lock.fileno(), *arguments)
@@ -204,5 +204,5 @@ def _airflow(environment: dict[str, str], lock: int, *arguments: str) -> None:
         pass_fds=(lock,),
     )
     if done.returncode != 0:
-        reason = " ".join(done.stdout.split())[-LONGEST_REASON:]
-        raise TerminalError(f"airflow {' '.join(arguments[:2])} failed: {reason}", "see that the disk is not full")
+        reason = " ".join(done.stdout.split())[-MAX_REASON_CHARACTERS:]
+        raise TerminalError(f"airflow {' '.join(arguments[:2])} failed: {reason}", "check that the disk is not full")

@@ -1,4 +1,4 @@
-"""Elasticsearch, one node; under another user where the caller is root, as it refuses to run as root."""
+"""Elasticsearch, one node; under another user if the caller is root, because it refuses to run as root."""
 
 import os
 import shutil
@@ -36,7 +36,7 @@ def program(settings: LocalSettings, layout: Layout) -> Program:
         environment={
             "ES_JAVA_HOME": str(java.java_home()),
             "ES_JAVA_OPTS": f"{HEAP} -XX:-UsePerfData",
-            # The launcher leaves a folder behind at each start.
+            # The launcher creates a folder at each start and does not delete it.
             "CLI_JAVA_OPTS": f"-XX:-UsePerfData {java.scratch(tmp)}",
             "ES_PATH_CONF": str(conf),
             "ES_TMPDIR": str(tmp),
@@ -58,7 +58,7 @@ def program(settings: LocalSettings, layout: Layout) -> Program:
 
 
 def probe(settings: LocalSettings) -> str | None:
-    """The cluster's health must be yellow or better: every primary shard is there."""
+    """Probe the cluster's health: it must be yellow or better, with every primary shard available."""
     url = f"http://{LOOPBACK}:{settings.ports.elasticsearch}{ELASTICSEARCH_PATH}"
     return check_elasticsearch(httpx.get(url, timeout=PROBE_TIMEOUT_S).raise_for_status().json()["status"])
 
@@ -77,7 +77,7 @@ def _conf(settings: LocalSettings, layout: Layout, data: Path) -> str:
 
 
 def _own_folders(layout: Layout, conf: Path, data: Path, tmp: Path) -> None:
-    """The node's folders, given to the user it runs as; documents of an earlier version are taken over."""
+    """Create the node's folders, owned by its user; take over the data of an earlier version."""
     earlier = layout.data / "elasticsearch"
     if earlier.exists() and not data.exists():
         earlier.rename(data)
@@ -89,7 +89,7 @@ def _own_folders(layout: Layout, conf: Path, data: Path, tmp: Path) -> None:
 
 
 def _as_user(layout: Layout, home: Path) -> tuple[str, ...]:
-    """What to put before the command so that it does not run as root."""
+    """Return the command prefix that drops root."""
     if os.geteuid() != 0:
         return ()
     setpriv = shutil.which("setpriv")
@@ -104,8 +104,8 @@ def _as_user(layout: Layout, home: Path) -> tuple[str, ...]:
             f"Elasticsearch must not run as root, and another user may not enter {closed}",
             f"chmod o+x {closed}, or move the project",
         )
-    # The folder is closed to others: let this one process pass through, reading only. access(2), which Java
-    # asks before it reads, takes the capability into account only without the set-user-id fix-up.
+    # The folder is not accessible for others, so this process alone gets a capability to read through it. access(2),
+    # which Java calls before a read, respects the capability only without the set-user-id fix-up.
     return (
         *(*command, "--securebits=+no_setuid_fixup"),
         *("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"),
@@ -113,9 +113,9 @@ def _as_user(layout: Layout, home: Path) -> tuple[str, ...]:
 
 
 def _ancestors(*paths: Path) -> set[Path]:
-    """All folders on the way to these paths; a project behind a link is reached through the folders of its own path."""
-    ways = [way for path in paths for way in (path, path.resolve())]
-    return {parent for way in ways for parent in (way, *way.parents) if parent.exists()}
+    """Return all folders on these paths; a project behind a link is reached by the folders of its real path."""
+    variants = [variant for path in paths for variant in (path, path.resolve())]
+    return {parent for variant in variants for parent in (variant, *variant.parents) if parent.exists()}
 
 
 def _may_grant_search() -> bool:

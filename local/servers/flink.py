@@ -1,4 +1,4 @@
-"""Flink: a JobManager and a TaskManager of the cluster that comes inside PyFlink's wheel."""
+"""Flink: a JobManager and a TaskManager of the cluster in PyFlink's wheel."""
 
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ PROBE_TIMEOUT_S = 3.0
 
 
 def programs(settings: Settings, layout: Layout) -> tuple[Program, Program]:
-    """Define the cluster's two processes. The pseudonym key is none of their business."""
+    """Define the cluster's two processes, which do not get the pseudonym key."""
     conf = layout.conf / "flink"
     home = flink_home()
     config = conf / "config.yaml"
@@ -39,13 +39,13 @@ def programs(settings: Settings, layout: Layout) -> tuple[Program, Program]:
         _link_libraries(conf / "lib", home)
 
     environment = {
-        # The jar's name asks for a restart when it changes: it is on the class path of both.
+        # The jar's name is in the environment, because both must restart when it changes.
         **settings.replace(
             gate={"pseudonym_key": Secret("")}, batch={"noise_key": Secret("")}, flink={"jar": str(jar_path())}
         ).to_env(),
         "JAVA_HOME": str(java.java_home()),
         "FLINK_HOME": str(home),
-        # Otherwise Flink's scripts resolve links, and lose the plain path of a folder with spaces.
+        # Otherwise Flink's scripts resolve links, and with them the path without spaces.
         "_FLINK_HOME_DETERMINED": "1",
         "FLINK_CONF_DIR": str(conf),
         "FLINK_LIB_DIR": str(conf / "lib"),
@@ -77,7 +77,7 @@ def programs(settings: Settings, layout: Layout) -> tuple[Program, Program]:
         priority=500,
         probe=lambda: probe_slots(settings.local),
         address=f"{LOOPBACK}:{settings.local.ports.flink_taskmanager_rpc}",
-        # The key travels inside the job; Flink logs a Python worker's environment when it dies.
+        # The key is part of the job, because Flink logs a Python worker's environment when it dies.
         environment={**environment, "SHOWROOM_ELASTICSEARCH_API_KEY": ""},
         ports={
             "Flink's TaskManager": settings.local.ports.flink_taskmanager_rpc,
@@ -90,18 +90,18 @@ def programs(settings: Settings, layout: Layout) -> tuple[Program, Program]:
 
 
 def probe_rest(settings: LocalSettings) -> str | None:
-    """The JobManager's REST endpoint answers."""
+    """Probe the JobManager's REST endpoint."""
     _overview(settings)
     return None
 
 
 def probe_slots(settings: LocalSettings) -> str | None:
-    """At least one TaskManager with a slot has registered."""
+    """Probe for a registered TaskManager with a slot."""
     return check_flink(_overview(settings)["slots-total"])
 
 
 def data_dir(layout: Layout) -> Path:
-    """Checkpoints, savepoints and uploaded jars."""
+    """Create the folders of checkpoints, savepoints and uploaded jars."""
     return layout.data / "flink"
 
 
@@ -112,9 +112,9 @@ def _overview(settings: LocalSettings) -> dict[str, Any]:
 
 
 def _link_libraries(folder: Path, home: Path) -> None:
-    """Fill a folder with links to Flink's own jars, the Kafka connector and the project's jar.
+    """Link Flink's own jars, the Kafka connector and the project's jar into a folder.
 
-    A job submitted over REST gets `pipeline.jars` overwritten, so a connector must be on the class path.
+    A job submitted over REST has its `pipeline.jars` overwritten, so a connector must be on the class path.
     """
     folder.mkdir(parents=True, exist_ok=True)
     jars = {jar.name: jar for jar in (*(home / "lib").glob("*.jar"), java.flink_kafka_connector(), jar_path())}

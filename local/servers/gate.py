@@ -20,7 +20,7 @@ NAME = "gate-"
 KEY_FILE = "pseudonym.key"
 KEY_BYTES = 32
 HEARTBEAT_MAX_AGE_S = 10.0
-"""Less than `gate_heartbeat_timeout_s`, because those of a process that has just ended are no sign of a new one."""
+"""Less than `gate_heartbeat_timeout_s`, because the last heartbeat of an ended process is no proof of a new one."""
 PROBE_TIMEOUT_S = 3.0
 RETRY = Retry(ExponentialWithJitterBackoff(base=0.01, cap=1.0), 10)
 
@@ -50,7 +50,7 @@ def programs(settings: Settings, layout: Layout) -> tuple[Program, ...]:
 
 
 def pseudonym_key(settings: GateSettings, layout: Layout) -> Secret:
-    """The key from the settings, else the one this stack made for itself, else an empty one."""
+    """Return the key of the settings, else the generated key of this stack, else an empty one."""
     path = layout.conf / KEY_FILE
     if settings.pseudonym_key or not path.exists():
         return settings.pseudonym_key
@@ -58,13 +58,13 @@ def pseudonym_key(settings: GateSettings, layout: Layout) -> Secret:
 
 
 def ensure_pseudonym_key(settings: GateSettings, layout: Layout) -> None:
-    """Make a key where neither the settings nor an earlier start of this stack has one."""
+    """Generate a key unless the settings or an earlier start of this stack have one."""
     if not pseudonym_key(settings, layout):
         write_text(layout.conf / KEY_FILE, secrets.token_hex(KEY_BYTES) + "\n", mode=0o600)
 
 
 def probe(settings: Settings) -> str | None:
-    """Every partition has a recent heartbeat."""
+    """Probe for a recent heartbeat of every partition."""
     url = f"redis://{LOOPBACK}:{settings.local.ports.redis}"
     with connect(url, timeout_s=PROBE_TIMEOUT_S, decode_responses=True, retry=RETRY) as client:
         beats = client.mget([redis_keys.heartbeat(partition) for partition in range(settings.kafka.partitions)])

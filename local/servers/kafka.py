@@ -1,4 +1,4 @@
-"""Kafka: one broker that is its own controller."""
+"""Kafka: one broker, which is also its controller."""
 
 import base64
 import shutil
@@ -47,8 +47,8 @@ def program(settings: Settings, layout: Layout) -> Program:
 
 
 def probe(settings: LocalSettings) -> str | None:
-    """A metadata request that must name at least one broker."""
-    # The client waits its whole timeout for a broker that is not there yet.
+    """Probe by a metadata request, whose response must have at least one broker."""
+    # The client would wait its whole timeout for a broker that is not available yet.
     socket.create_connection((LOOPBACK, settings.ports.kafka), CONNECT_TIMEOUT_S).close()
     admin = create_admin(
         f"{LOOPBACK}:{settings.ports.kafka}", request_ms=PROBE_TIMEOUT_MS, bootstrap_ms=PROBE_TIMEOUT_MS
@@ -61,9 +61,9 @@ def probe(settings: LocalSettings) -> str | None:
 
 @contextmanager
 def second_listener(port: int, advertised_port: int) -> Iterator[None]:
-    """Let brokers that are started meanwhile listen on a second port and advertise another one there.
+    """Let brokers that start in this block listen on a second port and advertise another port for it.
 
-    A proxy can then stand between the broker and those clients that bootstrap through it.
+    A proxy can then run between the broker and the clients that bootstrap through it.
     """
     _second.append((port, advertised_port))
     try:
@@ -73,7 +73,7 @@ def second_listener(port: int, advertised_port: int) -> Iterator[None]:
 
 
 def _properties(settings: Settings, data: Path) -> str:
-    """The file of `config/` and what belongs to this stack."""
+    """Render the file of `config/` with the values of this stack."""
     broker = f"{LOOPBACK}:{settings.local.ports.kafka}"
     controller = f"{LOOPBACK}:{settings.local.ports.kafka_controller}"
     values = {
@@ -92,7 +92,7 @@ def _properties(settings: Settings, data: Path) -> str:
 
 
 def _format(settings: Settings, conf: Path, data: Path) -> None:
-    """Give the storage its cluster id, once. An interrupted attempt leaves nothing half done."""
+    """Format the storage with its cluster id, once; an interrupted attempt is repeated."""
     if data.exists():
         return
     draft = data.with_name("kafka.formatting")
@@ -104,6 +104,6 @@ def _format(settings: Settings, conf: Path, data: Path) -> None:
     command = [*tool, "format", "-t", cluster, "-c", str(properties)]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode != 0:
-        raise TerminalError(f"Kafka's storage could not be formatted: {done.stdout.strip()[-300:]}", f"look at {draft}")
+        raise TerminalError(f"formatting Kafka's storage failed: {done.stdout.strip()[-300:]}", f"see {draft}")
     properties.unlink()
     draft.rename(data)

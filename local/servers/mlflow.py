@@ -1,4 +1,4 @@
-"""MLflow: runs and models of the nightly batch over one SQLite file, with login."""
+"""MLflow: runs and models of the nightly batch on one SQLite file, with login."""
 
 import secrets
 
@@ -23,14 +23,14 @@ PROBE_TIMEOUT_S = 3.0
 
 
 class Keys(msgspec.Struct, frozen=True, kw_only=True):
-    """What one stack's MLflow signs with, and the password of its one user."""
+    """Signing key of one stack's MLflow, and the password of its only user."""
 
     password: str
     session: str
 
     @classmethod
     def make(cls) -> "Keys":
-        """New random keys; MLflow takes no password of less than twelve characters."""
+        """Return new random keys; MLflow requires passwords of at least twelve characters."""
         return cls(password=secrets.token_urlsafe(18), session=secrets.token_hex(32))
 
 
@@ -67,7 +67,7 @@ def program(settings: Settings, layout: Layout) -> Program:
 
 
 def probe(settings: LocalSettings, layout: Layout) -> str | None:
-    """It answers its own user, out of its database."""
+    """Probe a request of its user that reads the database."""
     url = f"http://{LOOPBACK}:{settings.ports.mlflow}{MLFLOW_PATH}"
     keys = read_keys(layout)
     auth = httpx.BasicAuth(USER, keys.password if keys else "")
@@ -76,7 +76,7 @@ def probe(settings: LocalSettings, layout: Layout) -> str | None:
 
 
 def client_environment(settings: MlflowSettings, layout: Layout) -> dict[str, str]:
-    """What MLflow's own client reads to find the server and to log in."""
+    """Return the environment with which MLflow's client finds the server and logs in."""
     keys = read_keys(layout)
     return {
         "MLFLOW_TRACKING_URI": settings.url,
@@ -87,13 +87,13 @@ def client_environment(settings: MlflowSettings, layout: Layout) -> dict[str, st
 
 
 def read_keys(layout: Layout) -> Keys | None:
-    """The keys this stack made for itself, if it has."""
+    """Return the keys that this stack has generated; None without any."""
     path = layout.conf / KEYS_FILE
     return msgspec.json.decode(path.read_bytes(), type=Keys) if path.exists() else None
 
 
 def ensure_keys(settings: BatchSettings, layout: Layout) -> None:
-    """Make the server's keys, and the key of the private models' noise, unless there are some."""
+    """Generate missing keys of the server, and the key of the private models' noise."""
     if read_keys(layout) is None:
         write_text(layout.conf / KEYS_FILE, msgspec.json.encode(Keys.make()).decode() + "\n", mode=0o600)
     if not noise_key(settings, layout):
@@ -101,7 +101,7 @@ def ensure_keys(settings: BatchSettings, layout: Layout) -> None:
 
 
 def noise_key(settings: BatchSettings, layout: Layout) -> Secret:
-    """The key from the settings, else the one this stack made for itself, else an empty one."""
+    """Return the key of the settings, else the generated key of this stack, else an empty one."""
     path = layout.conf / NOISE_FILE
     if settings.noise_key or not path.exists():
         return settings.noise_key

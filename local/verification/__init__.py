@@ -1,1 +1,1 @@
-"""Ground truth of what was sent, and the comparison with the counts of each stage."""
+"""Ground truth of sent sessions, and its comparison with the counts of each stage."""

@@ -96,12 +96,12 @@ def wait_until_indexed(
     on_progress: Callable[[int], None] | None = None,
     check: Callable[[], None] = nothing,
 ) -> None:
-    """Wait until the indices hold the expected documents.
+    """Wait until the indices contain the expected documents.
 
-    `on_progress` gets the number of indexed sessions. `check` is called before each count.
+    `on_progress` receives the number of indexed sessions. `check` is called before each count.
 
     Raises:
-        NotReadyError: no count has changed for `patience_s`; the count check then names what is missing.
+        NotReadyError: no count has changed for `patience_s`; the count check then reports the missing documents.
         TerminalError: as `check` raises it.
     """
     stall = _StallDetector(stall_timeout_s)
@@ -128,7 +128,7 @@ def wait_until_indexed(
         with_retries(require_indexed, wait=wait_fixed(1.0), retry_on=is_retried)
     except TransientError as error:
         raise NotReadyError(
-            f"nothing new was indexed for {stall_timeout_s:g} s", "see ./showroom status and the account"
+            f"no count changed for {stall_timeout_s:g} s", "see ./showroom status and the count check"
         ) from error
 
 
@@ -155,7 +155,7 @@ def compare_counts(
     lines = [
         StageCount("ingest", topics.RAW, expected.produced, raw),
         StageCount("gate", topics.VALID, expected.valid, ids.total()),
-        StageCount("gate", "… of it twice", 0, ids.total() - len(ids)),
+        StageCount("gate", "… duplicated", 0, ids.total() - len(ids)),
     ]
     lines += [
         StageCount("gate", f"rejected: {reason}", expected.verdicts.get(reason, 0), rejected[reason])
@@ -204,7 +204,7 @@ class _StallDetector:
 
 
 def read_since(settings: KafkaSettings, topic: str, since: Baseline) -> Iterator[Any]:
-    """Committed records of a topic from the position to the end it had at the call, in bounded memory."""
+    """Yield committed records of a topic from the position to the topic's end at the call, in bounded memory."""
     topic_partitions = [topic_partition for topic_partition in since.offsets if topic_partition.topic == topic]
     with _consumer(settings) as consumer:
         consumer.assign(topic_partitions)
@@ -216,7 +216,7 @@ def read_since(settings: KafkaSettings, topic: str, since: Baseline) -> Iterator
             polled = consumer.poll(timeout_ms=READ_TIMEOUT_MS // EMPTY_POLLS)
             empty = 0 if polled else empty + 1
             if empty > EMPTY_POLLS:
-                raise TransientError(f"{topic} cannot be read to its end", "see that Kafka runs: ./showroom status")
+                raise TransientError(f"{topic} cannot be read to its end", "check Kafka with ./showroom status")
             for records in polled.values():
                 yield from records
 
@@ -227,7 +227,7 @@ def _count_archived(settings: MongodbSettings) -> int:
 
 
 def header_text(record: Any, name: str) -> str:
-    """A header of a record as text; empty where it has none."""
+    """Return a header of a record as text; empty if it is missing."""
     return next((value.decode() for key, value in record.headers if key == name), "")
 
 

@@ -18,7 +18,7 @@ MAX_IDS_PER_QUERY = 5_000
 
 @dataclass(frozen=True)
 class Freshness:
-    """Seconds from produced to searchable over a sample; `lost` are those not found in time."""
+    """Seconds from production to searchability over a sample; `lost` are those not searchable in time."""
 
     sampled: int
     lost: int
@@ -35,9 +35,9 @@ class FreshnessProbe:
         self._admitted_count = 0
         self._sampled_ids: set[str] = set()
         self.waiting: dict[str, float] = {}
-        """Produced and not yet found: session id -> when it was produced, Unix seconds."""
+        """Sessions not searchable yet: session id -> time of production, Unix s."""
         self.delays: dict[str, tuple[float, float]] = {}
-        """Found: session id -> when it was produced, Unix seconds, and the seconds until it was found."""
+        """Searchable sessions: session id -> time of production, Unix s, and seconds until searchable."""
         self._lock = threading.Lock()
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="freshness", daemon=True)
@@ -51,7 +51,7 @@ class FreshnessProbe:
         self._thread.join()
 
     def watch(self, labelled_records: Iterable[LabelledRecord]) -> Iterator[LabelledRecord]:
-        """The same records; those that must become searchable are remembered until they are produced."""
+        """Yield the same records; store those that must become searchable until they are produced."""
         for labelled in labelled_records:
             if labelled.verdict == VALID:
                 self._admitted_count += 1
@@ -60,14 +60,14 @@ class FreshnessProbe:
             yield labelled
 
     def produced(self, session_id: str, produced_at: float) -> None:
-        """Note that Kafka has taken a session, at a Unix time by the broker's clock."""
+        """Record that Kafka acknowledged a session, at a Unix time of the broker's clock."""
         if session_id in self._sampled_ids:
-            self._sampled_ids.discard(session_id)  # a repetition that comes later is none of ours
+            self._sampled_ids.discard(session_id)  # a later repetition is not tracked
             with self._lock:
                 self.waiting[session_id] = produced_at
 
     def result(self, deadline_s: float) -> Freshness:
-        """Wait until all sampled sessions were found, or the deadline; ends the following."""
+        """Wait until all sampled sessions are searchable, or for the deadline; end the tracking."""
         until = time.monotonic() + deadline_s
         while self.waiting and time.monotonic() < until:
             self._done.wait(POLL_S)

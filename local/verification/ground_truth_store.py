@@ -14,7 +14,7 @@ from include.ingest.ground_truth import GroundTruth, merge
 from include.ingest.replay import ReplayReport
 
 REPLAY = "replay:"
-# Uniting the users of more intervals than this takes longer than a person waits for `status`.
+# Merging the users of more intervals takes too long for `status`.
 MAX_GROUND_TRUTHS = 1_000
 
 
@@ -29,7 +29,7 @@ def store_replay(settings: MongodbSettings, name: str, report: ReplayReport) -> 
 
 
 def load_ground_truths(settings: MongodbSettings) -> dict[str, GroundTruth]:
-    """Tag of a plan -> its ledger, of all intervals of the synthetic shop. Raises TransientError without MongoDB."""
+    """Return plan tag -> ground truth, for all synthetic intervals. Raises TransientError without MongoDB."""
     with store.connect(settings) as client, translate_errors("read the ledgers"):
         results = {entry["_id"]: entry["ledger"] for entry in _ledgers(client, settings).find({}, {"ledger": True})}
     return {
@@ -38,7 +38,7 @@ def load_ground_truths(settings: MongodbSettings) -> dict[str, GroundTruth]:
 
 
 class ExpectedTotals(NamedTuple):
-    """Admitted sessions of all stored ground truths, and their users."""
+    """Totals of all stored ground truths: admitted sessions, and their users."""
 
     sessions: int
     users: int
@@ -62,7 +62,7 @@ def load_expected_totals(settings: MongodbSettings) -> ExpectedTotals | None:
 
 
 def unique_users(settings: MongodbSettings, admitted: int) -> int | None:
-    """Return the users with an admitted session; None unless every one of the `admitted` sessions is in a ledger."""
+    """Return the users with an admitted session; None unless all `admitted` sessions are in a ground truth."""
     truth = load_expected_totals(settings)
     return truth.users if truth is not None and truth.sessions == admitted else None
 

@@ -22,7 +22,7 @@ class FlinkHook(BaseHook):
         self.flink_conn_id = flink_conn_id
 
     def settings(self) -> Settings:
-        """Return the settings, with the connection's address where a connection id is given."""
+        """Return the settings, with the connection's address if a connection id is given."""
         settings = load_settings()
         if self.flink_conn_id is None:
             return settings

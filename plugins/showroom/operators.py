@@ -21,7 +21,7 @@ POOL = "stream"
 class StreamOperator(BaseOperator):
     """Base of the operators on the job; each runs under the supervisor lock.
 
-    Fails at once where a retry cannot help, with the remedy in the message.
+    Fails at once if a retry cannot help, with the remedy in the message.
     """
 
     operator_extra_links = (FlinkJobLink(), DashboardLink())
@@ -45,7 +45,7 @@ class StreamOperator(BaseOperator):
 
 
 class SubmitStreamOperator(StreamOperator):
-    """Start the job without state and wait until it runs; the result is its id. Fails where a job exists."""
+    """Start the job without state and wait until it runs; the result is its id. Fails if a job exists."""
 
     def execute_on_job(self, flink: "FlinkRest", settings: "Settings", context: Context, lease: "LockLease") -> str:
         """Submit the job."""
@@ -53,7 +53,7 @@ class SubmitStreamOperator(StreamOperator):
 
 
 class ResumeStreamOperator(StreamOperator):
-    """Start the job from its newest checkpoint or savepoint, empty where there is none; the result is its id."""
+    """Start the job from its newest checkpoint or savepoint, empty if there is none; the result is its id."""
 
     def execute_on_job(self, flink: "FlinkRest", settings: "Settings", context: Context, lease: "LockLease") -> str:
         """Resume the job."""
@@ -75,7 +75,7 @@ class StopStreamOperator(StreamOperator):
 
 
 class CancelStreamOperator(StreamOperator):
-    """End the job at once; its checkpoints stay. The result is its id."""
+    """Cancel the job immediately; its checkpoints are retained. The result is its id."""
 
     def execute_on_job(self, flink: "FlinkRest", settings: "Settings", context: Context, lease: "LockLease") -> str:
         """Cancel the job."""
@@ -132,7 +132,7 @@ class SuperviseOperator(BaseOperator):
         }
 
     def _observations(self, pulled: Any) -> "list[Observation]":
-        """Return the sensor's observations; none where they cannot be decoded."""
+        """Return the sensor's observations; none if they cannot be decoded."""
         import msgspec
 
         from include.supervise.observation import Observation

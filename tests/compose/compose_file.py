@@ -1,4 +1,4 @@
-"""docker-compose.yaml and what it uses, read as compose would read it."""
+"""Parser of docker-compose.yaml and the files it uses, with Compose's rules."""
 
 import re
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ KEYS = (f"{PREFIX}GATE_PSEUDONYM_KEY", f"{PREFIX}BATCH_NOISE_KEY")
 SECRETS = dict.fromkeys((*CONTAINER_SECRETS, *KEYS), "s" * 32)
 ONE_SHOT = {"prepare", "dashboards", "airflow-init", "shop"}
 AIRFLOW = [component[0] for component in COMPONENTS]
-"""The services that are Airflow for good; `airflow-init` runs before them."""
+"""The permanent services of Airflow; `airflow-init` runs before them."""
 OFFICIAL = {
     "kafka": "apache/kafka:4.3.1",
     "redis": "redis:8.2.9",
@@ -40,12 +40,12 @@ PORTS = {
     "kibana": 5601,
 }
 VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?::(?P<kind>[-?])(?P<rest>[^}]*))?\}")
-"""The three forms this file uses: ${NAME}, ${NAME:-default}, ${NAME:?message}."""
+"""The three supported forms: ${NAME}, ${NAME:-default}, ${NAME:?message}."""
 IMAGE = re.compile(r"[a-z0-9./-]+:(?P<tag>[\w.-]+)")
 
 
 def resolved(text: str, environment: dict[str, str]) -> str:
-    """The text as compose would read it; KeyError for a variable that is missing and has no default."""
+    """Return the text with variables replaced. Raises KeyError for a missing variable without a default."""
 
     def value(match: re.Match[str]) -> str:
         name, kind, rest = match["name"], match["kind"], match["rest"]
@@ -59,7 +59,7 @@ def resolved(text: str, environment: dict[str, str]) -> str:
 
 
 def strings(value: Any) -> Iterator[str]:
-    """Every string inside, keys left out."""
+    """Return every nested string except keys."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
@@ -69,7 +69,7 @@ def strings(value: Any) -> Iterator[str]:
 
 
 def environment_of(name: str, given: dict[str, str] | None = None) -> dict[str, str]:
-    """The service's environment; `given` is that of the caller, which a name without a value passes on."""
+    """Return the service's environment; `given` is the caller's, for names without a value."""
     caller = SECRETS | (given or {})
     written: dict[str, str | None] = SERVICES[name].get("environment", {})
     values = {key: caller.get(key) if value is None else resolved(str(value), caller) for key, value in written.items()}
@@ -79,7 +79,7 @@ def environment_of(name: str, given: dict[str, str] | None = None) -> dict[str, 
 
 
 def health() -> Any:
-    """docker/health.py, the health checks of own images."""
+    """Return docker/health.py, the health checks of the project's images, as a module."""
     spec = spec_from_file_location("container_health", DOCKER / "health.py")
     assert spec and spec.loader
     module = module_from_spec(spec)
@@ -88,7 +88,7 @@ def health() -> Any:
 
 
 def mounted(name: str) -> dict[str, str]:
-    """Container path -> text of each file of the project that a service mounts."""
+    """Return container path -> text of each project file that a service mounts."""
     sources = {config: value.get("file") for config, value in COMPOSE["configs"].items()}
     return {
         config["target"]: (PROJECT / sources[config["source"]]).read_text()
@@ -98,7 +98,7 @@ def mounted(name: str) -> dict[str, str]:
 
 
 def flink_config() -> dict[str, Any]:
-    """Flink's configuration as docker/flink/start.sh renders it."""
+    """Return Flink's configuration as docker/flink/start.sh renders it."""
     (text,) = mounted("flink-jobmanager").values()
     result: dict[str, Any] = yaml.safe_load(Template(text).substitute(environment_of("flink-jobmanager")))
     return result
@@ -109,7 +109,7 @@ def settings_of(name: str, given: dict[str, str] | None = None) -> Settings:
 
 
 def own_images() -> set[str]:
-    """Services that run an image of this project, whether they build or only name it."""
+    """Return the services that run an image of this project, whether they build it or only name it."""
     return {name for name, service in SERVICES.items() if service["image"].startswith("showroom/")}
 
 
@@ -118,5 +118,5 @@ def networks_of(name: str) -> set[str]:
 
 
 def reach(name: str) -> set[str]:
-    """Services that share a network with this one, itself left out."""
+    """Return the other services that share a network with this one."""
     return {other for other in SERVICES if networks_of(other) & networks_of(name)} - {name}

@@ -1,6 +1,6 @@
-"""docker-compose.yaml speaks the language of the contracts and runs what the local stack runs.
+"""docker-compose.yaml matches the contracts and the local stack.
 
-Containers cannot run where these tests do; what can be read off the file is checked here.
+Containers cannot run where these tests run, so they read the file only.
 """
 
 import ast
@@ -33,7 +33,7 @@ FLINK = flink_config()
 each_service = pytest.mark.parametrize("name", SERVICES)
 
 
-def test_the_services_are_those_of_the_local_stack_and_what_only_images_have() -> None:
+def test_services_match_the_local_stack_plus_image_only_ones() -> None:
     local = {"kafka", "redis", "elasticsearch", "flink-jobmanager", "flink-taskmanager", "gate-0", *AIRFLOW}
     assert set(SERVICES) == local | ONE_SHOT | {"kibana", "gate-1", "mlflow", "mongo", "postgres"}
     profiles = {name: service["profiles"] for name, service in SERVICES.items() if "profiles" in service}
@@ -41,12 +41,12 @@ def test_the_services_are_those_of_the_local_stack_and_what_only_images_have() -
 
 
 @each_service
-def test_every_setting_is_known_and_in_bounds(name: str) -> None:
+def test_settings_of_all_services_are_valid(name: str) -> None:
     settings_of(name)
 
 
 def test_tunables_pass_to_every_stage_and_have_their_defaults_in_the_contracts_only() -> None:
-    # What is left empty follows the port table, which does not concern containers.
+    # Empty addresses follow the port table, which does not apply to containers.
     tunables = {
         item.variable for item in all_settings() if not isinstance(item.default, Secret) and item.default != ""
     } - {"SHOWROOM_LOCAL_STATE_DIR", "SHOWROOM_LOCAL_PORT_OFFSET"}
@@ -73,10 +73,10 @@ def test_addresses_name_services_and_their_ports() -> None:
     assert FLINK["rest.address"] == FLINK["jobmanager.rpc.address"] == "flink-jobmanager"
 
 
-def test_the_dashboards_are_brought_to_kibana_once_it_answers_and_every_day() -> None:
+def test_dashboards_are_imported_when_kibana_responds_and_daily() -> None:
     for name in ("dashboards", *AIRFLOW):
         assert settings_of(name).kibana.url == "http://kibana:5601"
-    # It waits for Kibana itself: with its health here, a slow Kibana would keep Airflow from starting.
+    # The import waits for Kibana itself; with a health condition here, a slow Kibana would block Airflow's start.
     assert SERVICES["dashboards"]["depends_on"] == {"kibana": {"condition": "service_started"}}
 
 
@@ -105,7 +105,7 @@ def is_in_build_context(source: str) -> bool:
 
 
 @pytest.mark.parametrize("dockerfile", sorted(path.name for path in DOCKER.glob("*.Dockerfile")))
-def test_own_images_are_pinned_hashed_and_without_root(dockerfile: str) -> None:
+def test_project_images_are_pinned_hashed_and_rootless(dockerfile: str) -> None:
     text = (DOCKER / dockerfile).read_text()
     stages = re.findall(r"^FROM (\S+)", text, re.MULTILINE)
     for stage in stages:
@@ -113,7 +113,7 @@ def test_own_images_are_pinned_hashed_and_without_root(dockerfile: str) -> None:
         assert match and match["tag"] != "latest" and "." in match["tag"], stage
     assert "--require-hashes" in text
     users = re.findall(r"^USER (\S+)", text, re.MULTILINE)
-    # A number: Kubernetes' runAsNonRoot looks no name up.
+    # A number, because Kubernetes' runAsNonRoot resolves no names.
     assert users == ["10001:10001"]
     for copied in re.findall(r"^COPY (?!--from)(?:--\S+ )*(.+) \S+$", text, re.MULTILINE):
         for source in copied.split():
@@ -121,13 +121,13 @@ def test_own_images_are_pinned_hashed_and_without_root(dockerfile: str) -> None:
             assert is_in_build_context(source), f"{source} is excluded by .dockerignore"
 
 
-def test_own_images_have_the_versions_of_the_locks() -> None:
+def test_project_images_have_the_versions_of_the_locks() -> None:
     version = re.search(r"^apache-flink==(\S+)", (PROJECT / "requirements/flink.txt").read_text(), re.MULTILINE)
     assert version
     assert "pipeline.jars" not in FLINK, "a job submitted over REST gets it overwritten"
     dockerfile = (DOCKER / "flink.Dockerfile").read_text()
     assert "COPY --from=connector /build/jars/flink/ /opt/flink/lib/\n" in dockerfile
-    # The request guard admits this name beside loopback's.
+    # The request guard accepts this name besides loopback.
     own = f"http://{FLINK['rest.address']}:{FLINK['rest.port']}"
     assert FLINK["web.access-control-allow-origin"] == own == settings_of("airflow-scheduler").flink.url
     for dockerfile in ("airflow.Dockerfile", "flink.Dockerfile"):
@@ -140,7 +140,7 @@ def test_own_images_have_the_versions_of_the_locks() -> None:
 
 
 @each_service
-def test_every_service_has_a_health_check_or_runs_once(name: str) -> None:
+def test_services_have_a_health_check_or_are_one_shot(name: str) -> None:
     service = SERVICES[name]
     if name in ONE_SHOT:
         assert "healthcheck" not in service
@@ -161,7 +161,7 @@ def test_dependants_wait_until_what_they_need_works(name: str) -> None:
         assert needed in SERVICES
 
 
-def test_nothing_starts_before_its_servers() -> None:
+def test_services_start_after_their_servers() -> None:
     def all_needed(name: str) -> set[str]:
         needed = set(SERVICES[name].get("depends_on", {}))
         return needed.union(*(all_needed(other) for other in needed)) if needed else needed
@@ -173,13 +173,13 @@ def test_nothing_starts_before_its_servers() -> None:
     assert all_needed("airflow-init") == {"postgres"}
     for name in AIRFLOW:
         assert {"prepare", "airflow-init", "postgres"} <= all_needed(name)
-    # The scheduler runs the tasks, and one of them starts the stream at once.
+    # The scheduler runs the tasks, and one of them starts the stream immediately.
     servers = {"kafka", "redis", "elasticsearch", "mongo", "mlflow", "flink-jobmanager", "flink-taskmanager"}
     assert servers <= all_needed("airflow-scheduler")
 
 
 @each_service
-def test_every_service_is_limited_and_without_privileges(name: str) -> None:
+def test_services_have_limits_and_no_privileges(name: str) -> None:
     service = SERVICES[name]
     limits = service["deploy"]["resources"]["limits"]
     assert float(limits["cpus"]) > 0
@@ -196,7 +196,7 @@ def test_published_ports_listen_on_loopback(name: str) -> None:
     assert [int(text.split(":")[1]) for text in published] == ([PORTS[name]] if name in PORTS else [])
 
 
-def test_the_gate_processes_have_names_of_their_own() -> None:
+def test_gate_processes_have_distinct_names() -> None:
     indices = [SERVICES[name]["command"][-2:] for name in ("gate-0", "gate-1")]
     assert indices == [["--index", "0"], ["--index", "1"]]
 
@@ -222,13 +222,13 @@ def test_commands_name_modules_and_files_that_exist() -> None:
                 assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), word
 
 
-def test_every_named_volume_is_declared_and_used() -> None:
+def test_named_volumes_are_declared_and_used() -> None:
     used = {volume.split(":")[0] for service in SERVICES.values() for volume in service.get("volumes", [])}
     assert used == set(COMPOSE["volumes"])
 
 
-def test_own_images_copy_all_that_their_programs_import() -> None:
-    allowed = "include.contracts"  # all that the Flink image holds of include
+def test_project_images_copy_all_imports_of_their_programs() -> None:
+    allowed = "include.contracts"  # all modules of include in the Flink image
     for path in (PROJECT / "flink").glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("include"):

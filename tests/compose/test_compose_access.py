@@ -1,4 +1,4 @@
-"""Who knows which secret in docker-compose.yaml, and what the keys to Elasticsearch may do."""
+"""Secrets of each service in docker-compose.yaml, and the privileges of the Elasticsearch keys."""
 
 import shutil
 import subprocess
@@ -43,7 +43,7 @@ def test_secrets_come_from_the_environment_and_have_no_default() -> None:
 
 
 @each_service
-def test_secrets_are_known_to_those_who_need_them(name: str) -> None:
+def test_secrets_are_passed_to_their_users_only(name: str) -> None:
     gates, airflow = {"gate-0", "gate-1"}, {"airflow-init", *AIRFLOW}
     owners = {
         "SHOWROOM_GATE_PSEUDONYM_KEY": gates,
@@ -63,13 +63,13 @@ def test_secrets_are_known_to_those_who_need_them(name: str) -> None:
     assert {secret for secret in owners if secret in existing} == {key for key, who in owners.items() if name in who}
 
 
-def test_the_streams_key_may_write_its_indices_and_nothing_else() -> None:
+def test_stream_key_writes_its_indices_only() -> None:
     (grant,) = STREAM_ROLE["indices"]
     assert grant["names"] == [index_pattern(alias) for alias in STREAM_INDICES]
     assert set(grant["privileges"]) == {"create_index", "index"}
 
 
-def test_airflows_key_may_read_and_keep_the_indices_and_write_only_events_and_what_the_batch_publishes() -> None:
+def test_airflow_key_manages_indices_and_writes_events_and_neighbours_only() -> None:
     every, events, batch = AIRFLOW_ROLE["indices"]
     assert set(every["names"]) == {*INDICES, *(index_pattern(alias) for alias in INDICES)}
     assert set(every["privileges"]) == {"read", "manage"}
@@ -83,7 +83,7 @@ def test_airflows_key_may_read_and_keep_the_indices_and_write_only_events_and_wh
 
 
 @pytest.mark.parametrize(("key", "readers"), [("stream", ["flink-jobmanager"]), ("airflow", AIRFLOW)])
-def test_each_key_lies_in_a_volume_that_only_its_readers_mount(key: str, readers: list[str]) -> None:
+def test_api_key_volume_is_mounted_by_its_readers_only(key: str, readers: list[str]) -> None:
     variable, volume = f"{key.upper()}_KEY_FILE", f"{key}-key"
     folders = {Path(SERVICES[name]["environment"][variable]).parent for name in ("prepare", *readers)}
     assert len(folders) == 1
@@ -95,7 +95,7 @@ def test_each_key_lies_in_a_volume_that_only_its_readers_mount(key: str, readers
         if mount.startswith(f"{volume}:")
     }
     assert mounts == {"prepare": f"{volume}:{folder}"} | dict.fromkeys(readers, f"{volume}:{folder}:ro")
-    # A new volume takes owner and mode of the folder that the image has there.
+    # A new volume inherits owner and mode of the image's folder.
     for dockerfile in ("gate.Dockerfile", "flink.Dockerfile" if key == "stream" else "airflow.Dockerfile"):
         assert str(folder) in (DOCKER / dockerfile).read_text()
 
@@ -112,7 +112,7 @@ def test_flink_start_the_key_is_in_the_environment_of_the_jobmanager_only(
     key.write_text("the-streams-key\n")
     bash = shutil.which("bash")
     assert bash
-    # What a container could get by accident.
+    # Privileges that a container must not get.
     environment = environment_of(f"flink-{process}") | {
         "FLINK_HOME": str(tmp_path),
         "FLINK_CONF_DIR": str(tmp_path),

@@ -32,7 +32,7 @@ def test_its_parts_are_those_of_the_local_stack() -> None:
         assert SERVICES[name]["image"] == SERVICES["airflow-init"]["image"]
 
 
-def test_the_parts_reach_one_another_and_a_browser_reaches_the_pages() -> None:
+def test_airflow_components_are_connected_and_pages_are_published() -> None:
     here = environment_of("airflow-scheduler")
     port = here["AIRFLOW__API__PORT"]
     assert here["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == f"http://airflow-api:{port}/execution/"
@@ -41,7 +41,7 @@ def test_the_parts_reach_one_another_and_a_browser_reaches_the_pages() -> None:
     assert here["AIRFLOW__API__BASE_URL"] == settings_of("airflow-scheduler").airflow.url == Settings().airflow.url
 
 
-def test_the_database_is_the_one_beside_it_and_not_published() -> None:
+def test_airflow_database_is_postgres_and_not_published() -> None:
     server = environment_of("postgres")
     result = urlsplit(environment_of("airflow-api")["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"])
     assert (result.hostname, result.port, result.path) == ("postgres", 5432, f"/{server['POSTGRES_DB']}")
@@ -49,10 +49,10 @@ def test_the_database_is_the_one_beside_it_and_not_published() -> None:
     assert "ports" not in SERVICES["postgres"]
 
 
-def test_the_image_holds_the_databases_drivers() -> None:
+def test_airflow_image_has_the_database_drivers() -> None:
     drivers = (PROJECT / "requirements" / "containers.txt").read_text()
     scheme = urlsplit(environment_of("airflow-api")["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]).scheme
-    # Airflow derives its second, asynchronous address from the first: always with asyncpg.
+    # Airflow derives its asynchronous address from the first one, always with asyncpg.
     assert scheme == "postgresql+psycopg2"
     assert set(LOCK_NAME.findall(drivers)) == {"psycopg2-binary", "asyncpg"}
     assert not set(LOCK_NAME.findall(drivers)) & set(LOCK_NAME.findall((PROJECT / "requirements.txt").read_text()))
@@ -70,11 +70,11 @@ def test_hook_and_clients_log_in_to_the_same_archive() -> None:
         assert hook.scheme == "mongo"
         assert (hook.username, hook.password, hook.hostname, hook.port) == (*login, "mongo", 27017)
         assert hook.path == f"/{settings.mongodb.database}"
-        # Without it the user would be looked for in the database of the path.
+        # Otherwise MongoDB would look for the user in the database of the path.
         assert parse_qs(hook.query) == {"authSource": ["admin"]}
 
 
-def test_airflow_submits_the_program_that_the_flink_image_holds() -> None:
+def test_airflow_submits_the_program_of_the_flink_image() -> None:
     settings = settings_of("airflow-scheduler")
     jar = Path(settings.flink.jar)
     assert f"COPY --from=jar /build/{jar.name} {jar.parent}/\n" in (DOCKER / "airflow.Dockerfile").read_text()
@@ -86,18 +86,18 @@ def test_airflow_submits_the_program_that_the_flink_image_holds() -> None:
     assert f"flink:{settings.flink.state_dir}:ro" in SERVICES["airflow-scheduler"]["volumes"]
 
 
-def test_the_image_holds_dags_and_plugins_where_airflow_looks_for_them() -> None:
+def test_airflow_image_has_dags_and_plugins_in_the_configured_folders() -> None:
     here = environment_of("airflow-dag-processor")
     dockerfile = (DOCKER / "airflow.Dockerfile").read_text()
     for name in ("dags", "plugins"):
         folder = here[f"AIRFLOW__CORE__{name.upper()}_FOLDER"]
         assert f"COPY {name} {folder}\n" in dockerfile
-        # Only what is named there reaches the build.
+        # The build context contains only these paths.
         assert f"!{name}\n" in (PROJECT / ".dockerignore").read_text()
     assert f"PYTHONPATH=/opt/showroom:{here['AIRFLOW__CORE__PLUGINS_FOLDER']} " in dockerfile
 
 
-def test_password_and_logs_lie_in_the_volume_that_all_parts_share() -> None:
+def test_airflow_passwords_and_logs_are_in_the_shared_volume() -> None:
     here = environment_of("airflow-api")
     for name in ("airflow-init", *AIRFLOW):
         (folder,) = (text.split(":")[1] for text in SERVICES[name]["volumes"] if text.startswith("airflow:"))
@@ -106,7 +106,7 @@ def test_password_and_logs_lie_in_the_volume_that_all_parts_share() -> None:
 
 
 def init(folder: Path, **changes: str) -> subprocess.CompletedProcess[str]:
-    """What `airflow-init` runs, with its environment but for the places, over SQLite."""
+    """Run `airflow-init` with its environment except paths, on SQLite."""
     environment = environment_of("airflow-init") | {
         "AIRFLOW__API_AUTH__JWT_SECRET": "j" * 64,
         "AIRFLOW__CORE__FERNET_KEY": "",
@@ -130,7 +130,7 @@ def init(folder: Path, **changes: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_init_makes_the_login_the_database_and_the_pools_and_again_changes_nothing(tmp_path: Path) -> None:
+def test_init_creates_login_database_and_pools_idempotently(tmp_path: Path) -> None:
     for password in ("first-password", "second-password"):
         done = init(tmp_path, AIRFLOW_PASSWORD=password, AIRFLOW_VIEWER_PASSWORD=f"viewers-{password}")
         assert done.returncode == 0, done.stderr
@@ -154,7 +154,7 @@ def test_init_makes_the_login_the_database_and_the_pools_and_again_changes_nothi
         ("MLFLOW_TRACKING_PASSWORD", "m" * 11),
     ],
 )
-def test_init_refuses_secrets_that_are_too_short(tmp_path: Path, name: str, value: str) -> None:
+def test_init_with_short_secrets_fails(tmp_path: Path, name: str, value: str) -> None:
     done = init(tmp_path, **{name: value})
     assert done.returncode == 1
     assert done.stderr.startswith(f"airflow-init: {name} has fewer than")

@@ -1,4 +1,4 @@
-"""MLflow and the nightly batch's place in docker-compose.yaml, against the local stack's."""
+"""MLflow and the nightly batch in docker-compose.yaml, compared with the local stack."""
 
 from urllib.parse import urlsplit
 
@@ -10,7 +10,7 @@ from tests.compose.compose_file import AIRFLOW, DOCKER, SECRETS, SERVICES, envir
 
 
 def options(words: list[str]) -> dict[str, str]:
-    """Option -> value, written with `=` or as two words."""
+    """Return option -> value, for options with `=` or a separate word."""
     results: dict[str, str] = {}
     for word in " ".join(words).replace("=", " ").split("--")[1:]:
         name, _, value = word.strip().partition(" ")
@@ -18,13 +18,13 @@ def options(words: list[str]) -> dict[str, str]:
     return results
 
 
-def test_everything_of_mlflow_lies_in_its_volume() -> None:
+def test_mlflow_data_is_in_its_volume() -> None:
     (mount,) = SERVICES["mlflow"]["volumes"]
     folder = mount.split(":")[1]
     command = options(SERVICES["mlflow"]["command"])
     assert command["backend-store-uri"].startswith(f"sqlite:///{folder}/")
     assert command["artifacts-destination"].startswith(f"{folder}/")
-    # The file on users names its database relative to the working directory.
+    # The users' configuration names its database relative to the working directory.
     assert f"WORKDIR {folder}\n" in (DOCKER / "mlflow.Dockerfile").read_text()
 
 
@@ -40,7 +40,7 @@ def test_steps_and_browsers_may_reach_it_and_log_in() -> None:
     assert here["MLFLOW_TRACKING_PASSWORD"] == server["MLFLOW_AUTH_ADMIN_PASSWORD"] == SECRETS["MLFLOW_PASSWORD"]
 
 
-def test_airflow_finds_the_batchs_environment_and_a_folder_for_its_runs() -> None:
+def test_airflow_has_the_batch_environment_and_a_runs_folder() -> None:
     current = settings_of("airflow-scheduler")
     dockerfile = (DOCKER / "airflow.Dockerfile").read_text()
     venv = current.batch.python.removesuffix("/bin/python")
@@ -53,7 +53,7 @@ def test_airflow_finds_the_batchs_environment_and_a_folder_for_its_runs() -> Non
 
 
 @pytest.mark.parametrize("given", [{}, {"SHOWROOM_BATCH_WINDOW_DAYS": "30"}])
-def test_the_window_of_a_night_is_the_callers(given: dict[str, str]) -> None:
+def test_batch_window_setting_is_passed_on(given: dict[str, str]) -> None:
     assert settings_of("airflow-scheduler", given).batch.window_days == int(
         given.get("SHOWROOM_BATCH_WINDOW_DAYS", "14")
     )

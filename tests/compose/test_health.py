@@ -30,7 +30,7 @@ def test_official_images_have_the_command_of_the_definition() -> None:
         assert SERVICES[name]["healthcheck"]["test"] == ["CMD-SHELL", command], name
 
 
-def test_own_images_run_a_check_of_the_program_that_they_copy() -> None:
+def test_project_images_run_a_health_check_that_they_contain() -> None:
     for name in own_images() - ONE_SHOT:
         command = SERVICES[name]["healthcheck"]["test"]
         assert command[:3] == ["CMD", "python", "/opt/showroom/docker/health.py"], name
@@ -95,7 +95,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         listening.shutdown()
 
 
-def test_container_check_asks_the_server(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_container_check_queries_the_server(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     program = health()
     for name in ("AIRFLOW", "FLINK", "MLFLOW"):
         monkeypatch.setattr(program, name, server)
@@ -114,7 +114,7 @@ def test_container_check_asks_the_server(server: str, monkeypatch: pytest.Monkey
         program.mlflow()
 
 
-def test_container_checks_ask_at_the_addresses_of_compose() -> None:
+def test_container_checks_use_the_addresses_of_compose() -> None:
     program = health()
     assert f"http://airflow-api:{SERVICES['airflow-api']['environment']['AIRFLOW__API__PORT']}" == program.AIRFLOW
     assert SERVICES["flink-jobmanager"]["environment"]["SHOWROOM_FLINK_URL"] == program.FLINK

@@ -1,4 +1,4 @@
-"""What each image of ours copies of the project, against what its entry points import."""
+"""Contents of the project's images, compared with the imports of their entry points."""
 
 import re
 from typing import NamedTuple
@@ -32,7 +32,7 @@ def graph() -> grimp.ImportGraph:
 
 
 def rooms_of(modules: set[str]) -> set[str]:
-    """The folders that hold these modules; of `include`, the folder of the stage."""
+    """Return the folders of these modules; for `include`, the folder of the stage."""
     parts = [module.split(".") for module in modules]
     return {"/".join(part[:2]) if part[0] == "include" and len(part) > 1 else part[0] for part in parts} - {"include"}
 

@@ -1,4 +1,4 @@
-"""A whole platform with Airflow, and the clients of the tests of this folder."""
+"""A complete platform with Airflow, and clients for the tests of this folder."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DAGS = {
 
 @pytest.fixture(scope="session")
 def platform(settings: Settings) -> Iterator[Stack]:
-    """Everything, Airflow included, new and empty."""
+    """A new and empty platform with all programs, including Airflow."""
     running = Stack(settings)
     with turn(settings):
         running.purge()

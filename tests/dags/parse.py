@@ -1,4 +1,4 @@
-"""Imports every DAG file without a network; prints what it found as JSON. Run as a process of its own."""
+"""Import every DAG file without a network; print the result as JSON. Runs as a separate process."""
 
 import json
 import runpy
@@ -18,7 +18,7 @@ def refuse(*_: object, **__: object) -> Any:
 
 
 def main(folder: Path) -> dict[str, Any]:
-    """File -> seconds and the clients it loaded, beyond those Airflow's SDK loads itself."""
+    """Return file -> seconds and loaded clients, without those that Airflow's SDK loads."""
     airflow.sdk.DAG  # noqa: B018 -- loads what every DAG file loads, before the clock runs
     for name in ("connect", "connect_ex", "bind", "sendto"):
         setattr(socket.socket, name, refuse)

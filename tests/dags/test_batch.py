@@ -36,7 +36,7 @@ if step == "sleeps":
     Path(options["--out"], "pid").write_text(str(os.getpid()))
     time.sleep(60)
 if step in ("1", "2", "75"):
-    print("batch: MongoDB is unavailable: see that it runs", file=sys.stderr)
+    print("batch: MongoDB is unavailable: check that it runs", file=sys.stderr)
     raise SystemExit(int(step))
 summary = {"step": step, "window": options["--window"], "noise": os.environ["SHOWROOM_BATCH_NOISE_KEY"]}
 Path(options["--out"], f"{step}.json").write_text(json.dumps(summary))
@@ -153,7 +153,7 @@ def test_operator_logs_lines_and_returns_the_summary(step: Any, capsys: pytest.C
 )
 def test_operator_retries_only_ex_tempfail(step: Any, code: str, error: type[Exception]) -> None:
     operator, context = step(code)
-    with pytest.raises(error, match="MongoDB is unavailable: see that it runs") as raised:
+    with pytest.raises(error, match="MongoDB is unavailable: check that it runs") as raised:
         operator.execute(context)
     assert isinstance(raised.value, AirflowFailException) == (error is AirflowFailException)
 
@@ -195,7 +195,7 @@ def test_step_environment_excludes_airflow_variables() -> None:
     assert result["MLFLOW_TRACKING_PASSWORD"] == "p"
     assert result["PATH"] == "/bin"
     assert result["SHOWROOM_BATCH_WINDOW_DAYS"] == "9"
-    # The address as seen from Airflow, not from a browser.
+    # The address in Airflow's network, not in a browser's.
     assert Settings.from_env(result).mlflow.url == "http://mlflow:5000"
     assert result["NUMBA_CACHE_DIR"].startswith("/state/")
 

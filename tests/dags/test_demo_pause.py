@@ -21,7 +21,7 @@ from local.stack import Stack
 from tests.polling import eventually
 
 LOCKED_S = 6.0
-"""Longer than the 5 s for which SQLite's driver waits by itself."""
+"""Longer than the timeout of SQLite's driver, 5 s."""
 DEMO = """
 import os, signal, time
 from include.contracts.settings import Settings
@@ -59,7 +59,7 @@ def running(api: AirflowApi) -> Iterator[AirflowApi]:
 
 @contextmanager
 def demo(settings: Settings) -> Iterator["subprocess.Popen[str]"]:
-    """A process that has paused the DAG as the demo does."""
+    """Start a process that has paused the DAG as the demo does."""
     environment = os.environ | settings.to_env() | {"PYTHONPATH": str(ROOT)}
     process = subprocess.Popen([sys.executable, "-c", DEMO], env=environment, stdout=subprocess.PIPE, text=True)
     try:
@@ -72,7 +72,7 @@ def demo(settings: Settings) -> Iterator["subprocess.Popen[str]"]:
 
 
 def test_pause_while_another_writes_waits_for_the_database(running: AirflowApi, platform: Stack) -> None:
-    """SQLite gives up after 5 s, and Airflow returns 500."""
+    """Lock the database for longer than SQLite's timeout of 5 s, so that Airflow returns 500."""
     with (
         closing(sqlite3.connect(home(platform.layout) / "airflow.db", isolation_level=None)) as writer,
         ThreadPoolExecutor(1) as elsewhere,

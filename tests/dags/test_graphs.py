@@ -1,4 +1,4 @@
-"""What the DAGs are: their ids, their graphs, and that parsing them costs and touches nothing."""
+"""DAG ids and graphs; parsing is fast and has no side effects."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def bag() -> DagBag:
 
 
 def described(dag: Any) -> str:
-    """One DAG as readable lines: schedule and bounds, then every task with what follows it."""
+    """Format one DAG: schedule and limits, then every task with its downstream tasks."""
     paused = ", paused at first" if dag.is_paused_upon_creation else ""
     when = f"{type(dag.timetable).__name__} {getattr(dag.timetable, 'expression', '')}".strip()
     lines = [f"{dag.dag_id}: {when}, {dag.max_active_runs} at once{paused}, tags {sorted(dag.tags)}"]
@@ -48,7 +48,7 @@ def described(dag: Any) -> str:
     return "\n".join(lines)
 
 
-def test_the_set_of_dags_is_exact_and_imports_without_errors(bag: DagBag) -> None:
+def test_dags_are_complete_and_import_without_errors(bag: DagBag) -> None:
     assert bag.import_errors == {}
     assert set(bag.dags) == DAGS
 
@@ -60,7 +60,9 @@ def test_graphs_are_those_of_the_snapshot(bag: DagBag) -> None:
 
 
 @pytest.mark.parametrize("clock", ["00:00:00", "01:59:59", "02:00:01", "02:24:00", "04:23:59", "12:00:00"])
-def test_a_new_installation_waits_for_its_first_night(bag: DagBag, clock: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batch_nightly_on_new_installation_waits_for_0200(
+    bag: DagBag, clock: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     now = timezone.coerce_datetime(datetime.fromisoformat(f"2026-03-01T{clock}+00:00"))
     monkeypatch.setattr("airflow.timetables.trigger.utcnow", lambda: now)
     dag = bag.dags["batch_nightly"]
@@ -73,7 +75,7 @@ def test_a_new_installation_waits_for_its_first_night(bag: DagBag, clock: str, m
     assert first.run_after > now
 
 
-def test_every_dag_says_what_it_does_and_what_to_do(bag: DagBag) -> None:
+def test_dag_text_describes_purpose_and_failures(bag: DagBag) -> None:
     for dag in bag.dags.values():
         assert dag.doc_md is not None
         for word in ("**When:**", "**Run again:**"):
@@ -117,7 +119,7 @@ def test_params_out_of_range_are_refused(bag: DagBag, dag_id: str, params: dict[
             bag.dags[dag_id].params.get_param(name).resolve(value)
 
 
-def test_the_form_of_a_replay_offers_every_format_there_is(bag: DagBag) -> None:
+def test_replay_form_offers_all_formats(bag: DagBag) -> None:
     offered = bag.dags["ingest_replay"].params.get_param("format").schema["enum"]
 
     assert set(offered) == {AUTO, *READERS}

@@ -1,4 +1,4 @@
-"""The DAGs on a live Airflow with all real servers, in the order in which a platform comes to life."""
+"""The DAGs on a live Airflow with all real servers, in the order of a platform's start."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def indexed(settings: Settings) -> int:
 
 
 def healthy_job(settings: Settings) -> str | None:
-    """The id of the job once all of it runs and a checkpoint is complete."""
+    """Wait until the whole job runs and a checkpoint is complete; return its id."""
     with FlinkRest(settings.flink) as flink:
         seen = get_job_status(flink)
     if seen is None or seen.state != "RUNNING" or seen.idle_tasks or not seen.checkpoints:
@@ -73,7 +73,7 @@ def healthy_job(settings: Settings) -> str | None:
 
 
 def measured(what: str, seconds: float) -> None:
-    """Into the test report's output."""
+    """Print to the test report."""
     sys.stdout.write(f"{what}: {seconds:.1f} s\n")
 
 
@@ -83,38 +83,38 @@ def run(api: AirflowApi, dag_id: str, conf: dict[str, Any] | None = None, deadli
 
 
 def at_work(api: AirflowApi, dag_id: str) -> list[str]:
-    """Tasks of the newest runs that run or are about to."""
+    """Return the tasks of the newest runs that run or will run soon."""
     states = [
         state for result in api.runs(dag_id)[:3] for state in api.task_states(dag_id, result["dag_run_id"]).values()
     ]
     return [state for state in states if state in ("running", "queued")]
 
 
-def test_everything_is_imported(api: AirflowApi) -> None:
+def test_dags_and_plugin_are_imported(api: AirflowApi) -> None:
     assert api.import_errors() == []
 
 
 @pytest.mark.parametrize("path", ["/api/v2/dags", "/showroom/live", "/showroom/stream", "/showroom/"])
-def test_nothing_is_shown_without_login(api: AirflowApi, settings: Settings, path: str) -> None:
+def test_pages_without_login_are_rejected(api: AirflowApi, settings: Settings, path: str) -> None:
     response = httpx.get(f"{settings.airflow.url}{path}", headers={"Accept": "application/json"}, timeout=60)
 
     assert response.status_code in (401, 302, 307), response.text[:200]
 
 
-def test_a_wrong_password_is_refused(api: AirflowApi, settings: Settings) -> None:
+def test_login_with_incorrect_password_is_rejected(api: AirflowApi, settings: Settings) -> None:
     response = httpx.post(f"{settings.airflow.url}/auth/token", json={"username": "admin", "password": "admin"})
 
     assert response.status_code == 401
 
 
-def test_the_supervisor_finds_no_job_and_starts_the_stream(api: AirflowApi, settings: Settings) -> None:
+def test_supervisor_without_a_job_starts_the_stream(api: AirflowApi, settings: Settings) -> None:
     began = time.monotonic()
 
     assert eventually(lambda: healthy_job(settings), within_s=200, every_s=0.5)
     measured("stream runs after Airflow is ready", time.monotonic() - began)
 
 
-def test_a_synthetic_load_is_produced_indexed_and_archived(
+def test_synthetic_load_is_produced_indexed_and_archived(
     api: AirflowApi, settings: Settings, mongo: Database[dict[str, Any]]
 ) -> None:
     api.unpause("ingest_synthetic")
@@ -130,11 +130,11 @@ def test_a_synthetic_load_is_produced_indexed_and_archived(
     assert eventually(lambda: indexed(settings) >= valid, within_s=90, every_s=0.5)
     run_id, state = run(api, "archive_sessions")
     assert state == "success", api.log("archive_sessions", run_id, "load")
-    # A scheduled run may have sent its own ten minutes meanwhile.
+    # A scheduled run may have sent its own ten minutes in the meantime.
     assert archive.count(mongo) == indexed(settings)
 
 
-def test_a_job_cancelled_behind_airflows_back_comes_back(api: AirflowApi, settings: Settings) -> None:
+def test_externally_cancelled_job_is_resumed(api: AirflowApi, settings: Settings) -> None:
     with FlinkRest(settings.flink) as flink:
         gone = cancel(flink)
     began = time.monotonic()
@@ -145,7 +145,7 @@ def test_a_job_cancelled_behind_airflows_back_comes_back(api: AirflowApi, settin
     assert again != gone
 
 
-def test_a_replay_sends_a_log_and_refuses_what_is_none(api: AirflowApi, settings: Settings, tmp_path: Path) -> None:
+def test_replay_sends_a_log_and_rejects_other_files(api: AirflowApi, settings: Settings, tmp_path: Path) -> None:
     good, broken = tmp_path / "otto.jsonl.gz", tmp_path / "broken.jsonl.gz"
     good.write_bytes(gzip.compress(OTTO.encode()))
     broken.write_bytes(gzip.compress(OTTO.encode() * 50)[:-20])
@@ -156,7 +156,7 @@ def test_a_replay_sends_a_log_and_refuses_what_is_none(api: AirflowApi, settings
     for bad in (tmp_path / "missing.csv", broken):
         run_id, state = run(api, "ingest_replay", {"path": str(bad)})
         assert state == "failed"
-        # At once, without a retry, and with what to do about it.
+        # Immediately, without a retry, and with a remedy.
         assert bad.name in api.log("ingest_replay", run_id, "replay", attempt=1)
 
 
@@ -176,7 +176,7 @@ def test_params_out_of_range_are_refused_at_the_form(api: AirflowApi, dag_id: st
         api.trigger(dag_id, conf)
 
 
-def test_retention_names_old_indices_and_then_drops_them(api: AirflowApi, settings: Settings) -> None:
+def test_retention_lists_old_indices_then_deletes_them(api: AirflowApi, settings: Settings) -> None:
     with connect(settings.elasticsearch) as client:
         client.indices.create(index="session_summary-2019.02")
     run_id, state = run(api, "serving_retention", {"dry_run": True})
@@ -192,7 +192,7 @@ def test_retention_names_old_indices_and_then_drops_them(api: AirflowApi, settin
         assert not client.indices.exists(index="session_summary-2019.02")
 
 
-def test_all_that_came_balances_in_every_store(
+def test_reconcile_of_all_sessions_is_balanced(
     api: AirflowApi, settings: Settings, mongo: Database[dict[str, Any]]
 ) -> None:
     run_id, _ = run(api, "archive_sessions")
@@ -216,7 +216,7 @@ def test_all_that_came_balances_in_every_store(
         client.index(index=lost["_index"], id=lost["_id"], document=lost["_source"], refresh=True)
 
 
-def test_the_minutes_of_today_hold_every_session(settings: Settings, mongo: Database[dict[str, Any]]) -> None:
+def test_kpi_minutes_of_today_contain_every_session(settings: Settings, mongo: Database[dict[str, Any]]) -> None:
     now = datetime.now(UTC)
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     with HourlyCounts(settings, midnight, now) as hours:
@@ -230,12 +230,12 @@ def test_the_minutes_of_today_hold_every_session(settings: Settings, mongo: Data
 
 
 def balanced(settings: Settings, stores: Stores, hour: datetime) -> Counted | None:
-    """The counts of an hour once nothing of it is in flight and all stages agree."""
+    """Wait until all stages agree on an hour and nothing of it is in flight; return its counts."""
     counted = count_hour(settings, stores, hour, None)
     return counted if counted.result.state == "balanced" else None
 
 
-def test_the_pipeline_dashboard_has_been_told_of_all_that(
+def test_pipeline_events_of_all_stages_are_indexed(
     api: AirflowApi, settings: Settings, mongo: Database[dict[str, Any]]
 ) -> None:
     def indexed_events() -> list[PipelineEvent]:
@@ -259,11 +259,11 @@ def test_the_pipeline_dashboard_has_been_told_of_all_that(
     assert [event.total for event in indexed_events() if event.name == "archived"][-1] == archive.count(mongo)
 
 
-def test_the_operators_change_the_job(
+def test_stream_operators_change_the_job(
     api: AirflowApi, platform: Stack, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api.pause("supervise_stream")
-    # A paused DAG's runs stay as they are once no task of theirs is at work.
+    # Airflow does not change a paused DAG's runs once none of their tasks is active.
     eventually(lambda: not at_work(api, "supervise_stream"), within_s=120, every_s=0.5)
     for name, value in environment_of(settings, platform.layout).items():
         if name.startswith("SHOWROOM_"):
@@ -289,6 +289,6 @@ def test_the_operators_change_the_job(
 
 
 def settings_of(platform: Stack, settings: Settings) -> Settings:
-    """The settings that tasks have."""
+    """Return the settings of tasks."""
     result = environment_of(settings, platform.layout)
     return Settings.from_env({name: value for name, value in result.items() if name.startswith("SHOWROOM_")})

@@ -1,4 +1,4 @@
-"""Every declared metric is served by a live platform, to those who may see it."""
+"""Every declared metric is served by a live platform, with authorization."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def address(settings: Settings) -> str:
 
 @pytest.fixture
 def some_sessions(api: AirflowApi, settings: Settings) -> None:
-    """Sessions that are searchable; those of earlier tests do as well."""
+    """Index some sessions, unless earlier tests did."""
     with connect(settings.elasticsearch) as client:
         if not serving.count(client, "session_summary"):
             api.unpause("ingest_synthetic")
@@ -35,7 +35,7 @@ def some_sessions(api: AirflowApi, settings: Settings) -> None:
 
 
 def scrape(address: str, token: str = "") -> dict[str, list[float]]:
-    """Family -> readings, of families that have any."""
+    """Return family -> samples, of families with samples."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     response = httpx.get(address, headers=headers, timeout=TIMEOUT_S).raise_for_status()
     families = text_string_to_metric_families(response.text)
@@ -43,7 +43,7 @@ def scrape(address: str, token: str = "") -> dict[str, list[float]]:
 
 
 def undeclared_and_missing(scraped: dict[str, list[float]], exporter: Exporter) -> set[str]:
-    """Metrics that are declared and not served, or the other way round."""
+    """Return the metrics that are declared and not served, or served and not declared."""
     return {metric.prometheus for metric in METRICS if metric.exporter == exporter} ^ scraped.keys()
 
 
@@ -56,7 +56,7 @@ def test_metrics_of_the_platform_are_all_served(address: str, settings: Settings
         assert not differing
         return True
 
-    # The job may just have been started and have no checkpoint yet.
+    # A job that has just started may have no checkpoint yet.
     assert eventually(served, PATIENCE_S, every_s=5)
     scraped = scrape(address, token)
     assert set(scraped["showroom_supervise_available"]) == {1.0}
@@ -82,7 +82,7 @@ def test_metrics_are_refused_to_strangers(address: str, api: AirflowApi, token: 
     assert httpx.get(address, headers=headers, timeout=TIMEOUT_S).status_code in (401, 403)
 
 
-def test_the_scrapers_token_opens_nothing_else(settings: Settings, api: AirflowApi) -> None:
+def test_scraper_token_is_valid_for_metrics_only(settings: Settings, api: AirflowApi) -> None:
     headers = {"Authorization": f"Bearer {settings.airflow.metrics_token.reveal()}"}
     for path in ("stream", "live", "live/overview", "metrics/../stream", "static/page.css"):
         response = httpx.get(f"{settings.airflow.url}/showroom/{path}", headers=headers, timeout=TIMEOUT_S)

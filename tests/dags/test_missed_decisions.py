@@ -36,7 +36,7 @@ def record(minute: int, alert: str) -> DecisionRecord:
 
 
 class Index:
-    """The stored events, and whether the index is available."""
+    """Fake index: the stored events, and whether the index is available."""
 
     def __init__(self) -> None:
         self.events: list[PipelineEvent] = []

@@ -37,7 +37,7 @@ def mongo(settings: Settings, platform: Stack) -> Iterator[Database[dict[str, An
 
 @pytest.fixture(scope="module")
 def history(platform: Stack, settings: Settings) -> datetime:
-    """Almost two weeks of archived sessions; the end of them."""
+    """Archive almost two weeks of sessions; return the time of the last."""
     with connect_airflow(settings.airflow, platform.layout) as api:
         api.wait_for_dags({INGEST, ARCHIVE, nightly_run.DAG})
         paused = api.dags()[INGEST]
@@ -58,7 +58,7 @@ def history(platform: Stack, settings: Settings) -> datetime:
     return datetime.now(UTC)
 
 
-def test_mlflow_shows_nothing_without_login(platform: Stack, settings: Settings) -> None:
+def test_mlflow_requires_login(platform: Stack, settings: Settings) -> None:
     for path in ("/", "/api/2.0/mlflow/experiments/search?max_results=1", "/ajax-api/2.0/mlflow/experiments/list"):
         assert httpx.get(f"{settings.mlflow.url}{path}", timeout=30).status_code == 401, path
         wrong = httpx.get(f"{settings.mlflow.url}{path}", auth=("admin", "password1234"), timeout=30)
@@ -68,7 +68,7 @@ def test_mlflow_shows_nothing_without_login(platform: Stack, settings: Settings)
     assert httpx.get(settings.mlflow.url, auth=(mlflow.USER, keys.password), timeout=30).status_code == 200
 
 
-def test_an_empty_window_fails_at_once_and_says_why(api: AirflowApi, settings: Settings) -> None:
+def test_nightly_run_on_empty_window_fails_with_the_reason(api: AirflowApi, settings: Settings) -> None:
     nightly = nightly_run.run(settings, datetime(2001, 1, 1, tzinfo=UTC), datetime(2001, 1, 15, tzinfo=UTC), print, 240)
 
     assert set(nightly.failed) == {"features"}
@@ -78,7 +78,7 @@ def test_an_empty_window_fails_at_once_and_says_why(api: AirflowApi, settings: S
     assert api.task_states(nightly_run.DAG, nightly.run_id)["promote"] == "upstream_failed"
 
 
-def test_a_run_that_is_ended_ends_its_step(api: AirflowApi, platform: Stack, history: datetime) -> None:
+def test_ended_run_ends_its_step(api: AirflowApi, platform: Stack, history: datetime) -> None:
     run_id = api.trigger(
         nightly_run.DAG, {"start": (history - timedelta(days=14)).isoformat(), "end": history.isoformat()}
     )
@@ -91,7 +91,7 @@ def test_a_run_that_is_ended_ends_its_step(api: AirflowApi, platform: Stack, his
     assert api.state(nightly_run.DAG, run_id) == "failed"
 
 
-def test_a_night_ends_with_champions_neighbours_and_a_charged_budget(
+def test_nightly_run_publishes_champions_neighbours_and_charges_budget(
     settings: Settings, mongo: Database[dict[str, Any]], history: datetime
 ) -> None:
     nightly = nightly_run.run(settings, history - timedelta(days=14), history, print, 900)
@@ -112,7 +112,7 @@ def test_a_night_ends_with_champions_neighbours_and_a_charged_budget(
 
 
 def _step() -> psutil.Process | None:
-    """The process of a step of this test's stack, once it has begun."""
+    """Wait for the process of a step of this test's stack; return it."""
     for process in psutil.process_iter(["cmdline"]):
         command = process.info["cmdline"] or []
         if "include.batch" in command and any("/.showroom/test/" in word for word in command):

@@ -1,4 +1,4 @@
-"""The plugin without servers: what Airflow loads of it, and what its parts say."""
+"""The plugin without servers: registered components and their results."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def record(action: Action, alert: str) -> DecisionRecord:
     return DecisionRecord(1.0, seen, Decision(action, alert, "because", "do it"))
 
 
-def test_airflow_runs_the_plugins_entry_alone_as_a_module() -> None:
+def test_plugin_entry_imports_as_a_module() -> None:
     code = (
         "from airflow.plugins_manager import _get_plugins, get_import_errors\n"
         "found = [plugin.name for plugin in _get_plugins()[0] if str(plugin.source).startswith('$PLUGINS')]\n"
@@ -69,12 +69,12 @@ def test_airflow_runs_the_plugins_entry_alone_as_a_module() -> None:
     assert done.returncode == 0, done.stderr[-2_000:]
 
 
-def test_the_pages_are_in_the_side_bar() -> None:
+def test_pages_are_in_the_side_bar() -> None:
     assert [view["name"] for view in ShowroomPlugin.external_views] == ["Live", "Stream"]
     assert [app["url_prefix"] for app in ShowroomPlugin.fastapi_apps] == ["/showroom"]
 
 
-def test_an_interval_is_the_same_plan_however_often_it_is_asked_for() -> None:
+def test_plan_of_the_same_interval_is_equal() -> None:
     first = plan_of(Settings(), START, END, SCHEDULED)
 
     assert plan_of(Settings(), START, END, SCHEDULED) == first
@@ -82,7 +82,7 @@ def test_an_interval_is_the_same_plan_however_often_it_is_asked_for() -> None:
     assert plan_of(Settings(), START, END, {**SCHEDULED, "seed": 5}).tag != first.tag
 
 
-def test_a_load_by_hand_is_of_the_days_before_its_end() -> None:
+def test_plan_of_manual_run_covers_the_days_before_its_end() -> None:
     plan = plan_of(Settings(), END, END, {"sessions": 5, "days": 2, "seed": 1})
 
     assert (plan.start, plan.end, plan.sessions, plan.seed) == (END - timedelta(days=2), END, 5, 1)
@@ -162,7 +162,7 @@ def test_trigger_fires_at_the_first_observation_that_requires_an_action(monkeypa
     assert next(records, None) is None
 
 
-def test_a_plan_holds_plain_times_whatever_airflow_hands_over() -> None:
+def test_plan_has_plain_datetimes() -> None:
     start, end = timezone.coerce_datetime(START), timezone.coerce_datetime(END)
     plan = plan_of(Settings(), start, end, SCHEDULED)
 
@@ -171,14 +171,14 @@ def test_a_plan_holds_plain_times_whatever_airflow_hands_over() -> None:
     plan.check_clock(END + timedelta(minutes=1))
 
 
-def test_missing_paths_are_named() -> None:
+def test_missing_paths_are_reported() -> None:
     with pytest.raises(SettingsError, match="SHOWROOM_FLINK_JAR and SHOWROOM_FLINK_PROJECT_DIR"):
         job_program(Settings())
     with pytest.raises(SettingsError, match="SHOWROOM_FLINK_STATE_DIR"):
         state_folder(Settings())
 
 
-def test_only_months_beyond_the_kept_ones_are_old() -> None:
+def test_retention_selects_months_beyond_the_retained_ones() -> None:
     names = ["kpi_minute-2025.01", "kpi_minute-2025.02", "kpi_minute-2025.03", "kpi_minute-2026.03"]
 
     assert old_indices(names, "kpi_minute", 13, START) == ["kpi_minute-2025.01"]
@@ -193,7 +193,7 @@ def test_index_events_without_elasticsearch_logs_a_warning(caplog: pytest.LogCap
     assert "Elasticsearch is unavailable" in caplog.text
 
 
-def test_dashboards_are_left_for_another_day_where_kibana_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dashboards_import_without_kibana_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(AirflowSkipException, match="SHOWROOM_KIBANA_URL is not set"):
         upkeep.import_dashboards()
     monkeypatch.setenv("SHOWROOM_KIBANA_URL", "http://127.0.0.1:9")
@@ -201,7 +201,7 @@ def test_dashboards_are_left_for_another_day_where_kibana_is_not_there(monkeypat
         upkeep.import_dashboards()
 
 
-def test_a_kibana_that_takes_too_few_objects_fails_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_import_of_too_few_objects_fails_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: Settings) -> Imported:
         raise TerminalError("Kibana imported 1 of 13 objects", "see its log")
 

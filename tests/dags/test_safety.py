@@ -1,4 +1,4 @@
-"""What the whole platform, Airflow and MLflow included, exposes to a machine with other users."""
+"""Exposure of the complete platform, including Airflow and MLflow, to other users of the machine."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ SERVERS = {"elasticsearch", "flink-jobmanager", "flink-taskmanager", "kafka", "m
 
 
 def runs(settings: Settings) -> bool:
-    """Whether the whole job runs: then its Python workers serve."""
+    """Return whether the whole job runs, so that its Python workers listen."""
     with FlinkRest(settings.flink) as flink:
         seen = get_job_status(flink)
     return seen is not None and seen.state == "RUNNING" and not seen.idle_tasks and bool(seen.checkpoints)
 
 
-def test_no_process_of_the_platform_listens_beyond_loopback(settings: Settings, platform: Stack) -> None:
+def test_platform_processes_listen_on_loopback_only(settings: Settings, platform: Stack) -> None:
     eventually(lambda: runs(settings), within_s=180)
 
     assert listening_programs(platform.layout) >= {"airflow-api", *SERVERS}
     assert sockets_beyond_loopback(platform.layout) == []
 
 
-def test_no_file_of_the_platform_is_open_to_other_users(platform: Stack) -> None:
+def test_platform_files_are_private(platform: Stack) -> None:
     assert paths_of_others(platform.layout) == []

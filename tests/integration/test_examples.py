@@ -27,7 +27,7 @@ def python_command(_: Path) -> list[str]:
 
 
 def node_command(folder: Path) -> list[str]:
-    # Node.js looks for packages beside the program.
+    # Node.js searches for packages in the folder of the program.
     program = ensure_node_packages(EXAMPLES) / "send_session.mjs"
     shutil.copy(EXAMPLES / "send_session.mjs", program)
     return ["node", str(program)]

@@ -1,4 +1,4 @@
-"""The gate under fire: hung servers, lost offsets, recreated topics, records made to break it, a second process."""
+"""The gate with hung servers, lost offsets, recreated topics, malicious records, and a second process."""
 
 import hashlib
 import json
@@ -40,7 +40,7 @@ def session(session_id: str) -> bytes:
 
 
 def drain(settings: Settings) -> None:
-    """Let a gate decide everything that earlier tests left, so that a commit exists."""
+    """Let a gate process all records of earlier tests, so that committed offsets exist."""
     reader = Reader(settings)
     marks = [f"mark-{time.time_ns()}-{number}" for number in range(settings.kafka.partitions)]
     for number, mark in enumerate(marks):
@@ -147,13 +147,13 @@ def test_truncated_log_stops_the_partition_and_readmits_nothing(stack: Stack, st
         produce(settings, [session(f"after the truncation, from {start}")], partition=0)
         resume(settings, 0, start)
         eventually(reader.valid_ids, within_s=60)
-    # From the earliest, the log's sessions are duplicates now, whatever their offsets.
+    # From the earliest offset on, the log's sessions are duplicates, whatever their offsets.
     assert reader.valid_ids() == [f"after the truncation, from {start}"]
     assert (start == "gap") is not bool(reader.rejected())
 
 
 def commit_as_gate(settings: Settings, offset: int) -> None:
-    """Move the committed offset of partition 0 as the group's member that the gate was."""
+    """Change the committed offset of partition 0 as the former member of the group."""
     config = {
         "bootstrap.servers": settings.kafka.bootstrap_servers,
         "group.id": topics.GATE_GROUP,
@@ -188,7 +188,7 @@ def test_recreated_topic_under_running_gate_is_read_from_its_beginning(stack: St
 
 
 @pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
-def test_compressed_bombs_become_verdicts(stack: Stack, codec: str) -> None:
+def test_compressed_oversize_records_get_verdicts(stack: Stack, codec: str) -> None:
     settings, reader = stack.settings, Reader(stack.settings)
     bombs = [b"x" * 5_000_000, b"y" * 9_000_000]
     for bomb in bombs:
@@ -203,7 +203,7 @@ def test_compressed_bombs_become_verdicts(stack: Stack, codec: str) -> None:
     ]
 
 
-def test_odd_batches_keys_headers_and_clocks_become_verdicts(stack: Stack) -> None:
+def test_unusual_batches_keys_headers_and_clocks_get_verdicts(stack: Stack) -> None:
     settings, reader = stack.settings, Reader(stack.settings)
     tiny = 10_000
     produce(settings, [b"{}"] * tiny, config={"batch.num.messages": tiny, "linger.ms": 500})
@@ -211,7 +211,7 @@ def test_odd_batches_keys_headers_and_clocks_become_verdicts(stack: Stack) -> No
     produce(settings, [session("big header")], headers=[("h", b"h" * 1_000_000)])
     produce(settings, [session("year 2100")], timestamp=4_102_444_800_000)
     produce(settings, [session("year 1970")], timestamp=1)
-    # Another partitioner places the same user elsewhere.
+    # Another partitioner assigns the same user to another partition.
     produce(settings, [session("other partitioner")], partition=1)
     expected = {"big header", "year 2100", "year 1970", "other partitioner"}
     with gate(settings):
@@ -222,7 +222,7 @@ def test_odd_batches_keys_headers_and_clocks_become_verdicts(stack: Stack) -> No
     assert [result["key_length"] for _, result in reader.rejected() if "key_length" in result] == ["3000000"]
 
 
-def test_second_gate_on_one_index_is_refused_and_first_goes_on(stack: Stack) -> None:
+def test_second_gate_on_one_index_is_refused_and_first_continues(stack: Stack) -> None:
     settings, reader = stack.settings, Reader(stack.settings)
     with gate(settings) as first:
         produce(settings, [session("before the second")])
@@ -236,12 +236,12 @@ def test_second_gate_on_one_index_is_refused_and_first_goes_on(stack: Stack) -> 
         assert first.poll() is None
 
 
-def test_fenced_gate_with_its_lease_goes_on(stack: Stack) -> None:
+def test_fenced_gate_with_its_lease_continues(stack: Stack) -> None:
     settings, reader = stack.settings, Reader(stack.settings)
     with gate(settings) as process:
         produce(settings, [session("before the fence")])
         eventually(lambda: "before the fence" in reader.valid_ids(), within_s=60)
-        # What a late request of a producer that the gate has discarded does.
+        # The effect of a late request of a producer that the gate has discarded.
         TransactionSink(settings.kafka.bootstrap_servers, "gate-7").open()
         produce(settings, [session("behind the fence")])
         eventually(lambda: "behind the fence" in reader.valid_ids() or process.poll() is not None, within_s=60)
@@ -288,7 +288,7 @@ def test_sink_with_undelivered_record_commits_no_offsets(stack: Stack) -> None:
         group.close()
 
 
-def test_output_that_the_broker_refuses_becomes_a_verdict(stack: Stack) -> None:
+def test_output_refused_by_the_broker_becomes_a_rejection(stack: Stack) -> None:
     settings, reader = stack.settings, Reader(stack.settings)
     reviews = [
         {

@@ -1,4 +1,4 @@
-"""The lease of a gate's index on a real Redis: no step may touch what another process holds."""
+"""The lease of a gate's index on a real Redis: no operation may change the lease of another process."""
 
 import signal
 import socket
@@ -68,7 +68,7 @@ def test_renew_with_lease_of_another_leaves_it_untouched(client: "redis.Redis") 
 
 
 class _Hurried(redis.Redis):
-    """A client under whose hands the lease changes its owner, between any two of the calls that a step could make."""
+    """A client that changes the lease's owner between any two calls of an operation."""
 
     changed = False
 
@@ -78,7 +78,7 @@ class _Hurried(redis.Redis):
         return result
 
 
-def test_release_while_the_lease_changes_hands_leaves_the_new_owner_alone(client: "redis.Redis") -> None:
+def test_release_during_owner_change_keeps_the_new_owner(client: "redis.Redis") -> None:
     hurried = _Hurried(connection_pool=client.connection_pool)
     lease = IndexLease(hurried, INDEX, ShutdownSignal())
     lease.acquire()
@@ -89,7 +89,7 @@ def test_release_while_the_lease_changes_hands_leaves_the_new_owner_alone(client
     assert_untouched(client)
 
 
-def test_acquire_of_dead_owners_lease_takes_it_and_nobody_elses(client: "redis.Redis") -> None:
+def test_acquire_takes_the_lease_of_a_dead_owner_only(client: "redis.Redis") -> None:
     hurried = _Hurried(connection_pool=client.connection_pool)
     client.set(KEY, f"{socket.gethostname()}:{NO_PROCESS}:dead", px=OTHER_TTL_MS)
     IndexLease(hurried, INDEX, ShutdownSignal()).acquire()
@@ -97,7 +97,7 @@ def test_acquire_of_dead_owners_lease_takes_it_and_nobody_elses(client: "redis.R
     assert 0 < client.pttl(KEY) <= TTL_MS
 
 
-def test_gate_whose_lease_was_lost_ends_and_leaves_its_successor_alone(stack: Stack) -> None:
+def test_gate_with_lost_lease_ends_and_keeps_its_successor(stack: Stack) -> None:
     settings, reader = stack.settings, Reader(stack.settings)
     now = datetime.now(UTC).isoformat()
 

@@ -1,4 +1,4 @@
-"""The gate as a process on real Kafka and Redis: bad input, waiting, draining, refusing to start."""
+"""The gate process on a real Kafka and Redis: invalid input, waits, draining, failed starts."""
 
 import os
 import signal
@@ -32,7 +32,7 @@ INDEX = "7"
 
 @contextmanager
 def gate(settings: Settings) -> Iterator["subprocess.Popen[str]"]:
-    """A gate process of the test's own; killed at the end if it still runs."""
+    """A gate process of this test; killed at the end if it still runs."""
     process = subprocess.Popen(
         [sys.executable, "-m", "include.gate", "--index", INDEX],
         cwd=ROOT,
@@ -57,7 +57,7 @@ def produce(settings: Settings, records: list[tuple[bytes | None, bytes | None]]
 
 
 def retained_bytes(value: bytes, reason: Reason) -> bytes:
-    """What the gate keeps of a record."""
+    """Return the bytes of a record that the gate stores in a rejection."""
     return value[:PREFIX_BYTES] if reason is Reason.TOO_LONG else value
 
 
@@ -65,7 +65,7 @@ def valid_since(settings: Settings, since: Baseline) -> list[bytes]:
     return [record.value for record in read_since(settings.kafka, topics.VALID, since)]
 
 
-def test_every_bad_record_is_kept_with_its_reason_and_the_gate_goes_on(stack: Stack) -> None:
+def test_invalid_records_are_rejected_and_gate_continues(stack: Stack) -> None:
     settings = stack.settings
     since = take_baseline(settings)
     bad = [(b"u-4711", value, reason) for name, value, reason in BAD if name not in CLOCKS]
@@ -84,7 +84,7 @@ def test_every_bad_record_is_kept_with_its_reason_and_the_gate_goes_on(stack: St
     ]
 
 
-def test_the_gate_waits_for_a_silent_redis_and_loses_nothing(stack: Stack) -> None:
+def test_gate_waits_for_hanging_redis_and_loses_nothing(stack: Stack) -> None:
     settings = stack.settings
     since = take_baseline(settings)
     redis_server = psutil.Process(stack.pid("redis"))
@@ -122,7 +122,7 @@ def test_gate_with_a_full_redis_waits_and_loses_nothing(stack: Stack) -> None:
         eventually(lambda: len(valid_since(settings, since)) == 2, within_s=60)
 
 
-def test_a_terminated_gate_drains_and_leaves_in_order(stack: Stack) -> None:
+def test_terminated_gate_drains_and_leaves_the_group(stack: Stack) -> None:
     settings = stack.settings
     since = take_baseline(settings)
     sessions = 3_000

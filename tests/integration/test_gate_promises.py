@@ -1,4 +1,4 @@
-"""The promises of raw -> valid/rejected on the real Kafka and Redis, and the proof of the state in memory."""
+"""The gate's guarantees on the real Kafka and Redis, and the equivalence of the in-memory state."""
 
 import random
 from concurrent.futures import ThreadPoolExecutor
@@ -34,11 +34,11 @@ def kafka(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> RealKafka:
 
 
 class TestGateOnKafka(GatePromises):
-    """All promises, on the test stack."""
+    """All guarantees, on the test stack."""
 
 
 def random_row(random_: random.Random, offset: int, prefix: str) -> Row:
-    """A row whose session and user often occurred before; a redelivered offset has the same row."""
+    """Return a row with frequent sessions and users; a redelivered offset has the same row."""
     if random_.random() < 0.2:
         return refused_row(offset, Reason.EMPTY)
     session_id, user = f"{prefix}-s{random_.randrange(40)}", f"{prefix}-u{random_.randrange(60)}"
@@ -61,7 +61,7 @@ def test_state_in_memory_gives_the_verdicts_of_the_redis_function(stack: Stack, 
         batch = Batch(partition, rows[start:end])
         assert twin.decide([batch]) == real.decide([batch])
         real.close()
-        # Sometimes a process crashed before its commit, and the batch comes again with more or fewer records.
+        # Sometimes a process crashed before its commit, and the batch is redelivered with more or fewer records.
         start = end if chance.random() < 0.6 else max(0, start - chance.randrange(3))
 
 
@@ -80,7 +80,7 @@ def test_records_polled_around_a_rebalance_are_polled_again(stack: Stack, monkey
         return {record.partition for record in polled} == {0, 1}
 
     eventually(is_reading_both)
-    # One poll that lasts longer than the rebalance: it receives records of the new assignment too.
+    # One poll that outlasts the rebalance, so that it also receives records of the new assignment.
     monkeypatch.setattr(source, "POLL_S", 10.0)
     with ThreadPoolExecutor(2) as executor:
         around = executor.submit(first.poll, 10)

@@ -1,4 +1,4 @@
-"""A gate that starts and runs while Redis answers but refuses writes: it waits, says so, and loses nothing."""
+"""The gate starts and runs while Redis responds but rejects writes: it waits, logs the cause and loses nothing."""
 
 import shutil
 import signal
@@ -25,7 +25,7 @@ def session(session_id: str) -> bytes:
 
 @contextmanager
 def refusing(client: "redis.Redis", code: str) -> Iterator[None]:
-    """Redis that refuses writes with `code`."""
+    """Make Redis reject writes with `code`."""
     name, value = {
         "OOM": ("maxmemory", "1"),
         "NOREPLICAS": ("min-replicas-to-write", "1"),
@@ -45,7 +45,7 @@ def refusing(client: "redis.Redis", code: str) -> Iterator[None]:
 
 @contextmanager
 def failing_snapshots(client: "redis.Redis") -> Iterator[None]:
-    """A folder stands where Redis puts its snapshot."""
+    """Create a folder at the path of Redis' snapshot."""
 
     def snapshot(status: str) -> None:
         client.bgsave()

@@ -1,4 +1,4 @@
-"""Refused records are found on a real Kafka by session, by user and by age, with personal data masked."""
+"""Search of rejected records on a real Kafka by session, user and age, with personal data masked."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -36,7 +36,7 @@ def send(producer: KafkaProducer, user: str, value: bytes, offset: int, partitio
 
 @pytest.fixture(scope="module")
 def rejected(stack: Stack) -> Settings:
-    """Transactions with single records, a burst, an aborted record, and a user in a foreign partition."""
+    """Produce transactions with single records, a burst, an aborted record, and a user in another partition."""
     settings = stack.settings
     producer = KafkaProducer(
         bootstrap_servers=settings.kafka.bootstrap_servers, transactional_id="rejected-test", compression_type="lz4"
@@ -74,7 +74,7 @@ def ids(records: list[RejectedRecord]) -> list[str]:
     return [record.session_id for record in records]
 
 
-def test_session_behind_many_windows_is_found_once_with_its_origin(rejected: Settings) -> None:
+def test_search_over_many_windows_returns_session_once_with_origin(rejected: Settings) -> None:
     result = find_rejected(rejected.kafka, Query(session_id="s-oldest"))
     (record,) = result.records
     own = partition_of("u-own", rejected.kafka.partitions)
@@ -84,12 +84,12 @@ def test_session_behind_many_windows_is_found_once_with_its_origin(rejected: Set
     assert (result.complete, result.scanned > BURST) == (True, True)
 
 
-def test_session_in_a_broken_record_is_found_by_its_bytes(rejected: Settings) -> None:
+def test_search_matches_session_in_malformed_record_by_bytes(rejected: Settings) -> None:
     (record,) = find_rejected(rejected.kafka, Query(session_id="s-broken")).records
     assert (record.session_id, record.detail) == ("", "truncated")
 
 
-def test_session_of_an_aborted_transaction_is_not_found(rejected: Settings) -> None:
+def test_search_omits_sessions_of_aborted_transactions(rejected: Settings) -> None:
     result = find_rejected(rejected.kafka, Query(session_id="s-aborted"))
     assert (result.records, result.complete) == ([], True)
 
@@ -97,7 +97,8 @@ def test_session_of_an_aborted_transaction_is_not_found(rejected: Settings) -> N
 def test_last_returns_the_newest_of_all_partitions_and_reads_little(rejected: Settings) -> None:
     result = find_rejected(rejected.kafka, Query(last=11))
     assert ids(result.records)[0] == "s-newest"
-    # Kafka stamps a batch, so records of two partitions may have one time: each partition gives its newest.
+    # Kafka sets one time per batch, so records of two partitions can have equal times: each partition returns its
+    # newest.
     for partition in range(rejected.kafka.partitions):
         results = [record.offset for record in result.records[1:] if record.partition == partition]
         newest = 1_000 + BURST - rejected.kafka.partitions + partition
@@ -108,7 +109,7 @@ def test_last_returns_the_newest_of_all_partitions_and_reads_little(rejected: Se
     assert result.scanned <= FIRST_WINDOW * rejected.kafka.partitions
 
 
-def test_user_is_found_in_the_own_partition_and_in_one_of_another_partitioner(rejected: Settings) -> None:
+def test_search_matches_user_in_any_partition(rejected: Settings) -> None:
     own = find_rejected(rejected.kafka, Query(user_id="u-own"))
     assert ids(own.records) == ["s-newest", "", "s-oldest"]
     foreign = find_rejected(rejected.kafka, Query(user_id="u-foreign"))
@@ -117,28 +118,28 @@ def test_user_is_found_in_the_own_partition_and_in_one_of_another_partitioner(re
     assert (ids(enough.records), enough.scanned < foreign.scanned) == (ids(own.records), True)
 
 
-def test_user_is_found_in_a_record_with_the_key_of_another(rejected: Settings) -> None:
+def test_search_matches_user_in_record_with_another_key(rejected: Settings) -> None:
     assert ids(find_rejected(rejected.kafka, Query(user_id="u-mine")).records) == ["s-wrong-key"]
 
 
-def test_since_leaves_out_what_is_older(rejected: Settings) -> None:
+def test_search_since_omits_older_records(rejected: Settings) -> None:
     ahead = Query(since=datetime.now(UTC) + timedelta(hours=1))
     assert find_rejected(rejected.kafka, ahead) == ([], 0, True, None)
     assert find_rejected(rejected.kafka, Query(session_id="s-oldest", since=datetime(1970, 1, 1, tzinfo=UTC))).records
 
 
-def test_time_limit_ends_the_search_and_says_so(rejected: Settings) -> None:
+def test_search_at_time_limit_is_incomplete(rejected: Settings) -> None:
     assert not find_rejected(rejected.kafka, Query(session_id="s-oldest"), timeout_s=0.0).complete
 
 
-def test_without_kafka_the_error_names_the_remedy(rejected: Settings) -> None:
-    with pytest.raises(TransientError, match=r"is unavailable .*: see that it runs"):
+def test_search_without_kafka_raises_with_remedy(rejected: Settings) -> None:
+    with pytest.raises(TransientError, match=r"is unavailable .*: check that it runs"):
         find_rejected(rejected.replace(kafka={"bootstrap_servers": "127.0.0.1:9"}).kafka, Query())
 
 
 @pytest.fixture
 def run(rejected: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """The command line on this stack; returns what it prints."""
+    """Run the command on this stack; return its output."""
     for name, value in rejected.to_env().items():
         monkeypatch.setenv(name, value)
 
@@ -158,7 +159,7 @@ def test_command_prints_the_record_without_personal_data(rejected: Settings, run
     assert not [text for text in PERSONAL if text in printed]
 
 
-def test_block_list_says_what_a_change_did_and_is_listed(rejected: Settings, run: Callable[..., str]) -> None:
+def test_block_reports_the_change_and_list_shows_it(rejected: Settings, run: Callable[..., str]) -> None:
     steps = [
         ("blocked network 198.51.100.0/24", "block", "--network", "198.51.100.9"),
         ("network 198.51.100.0/24 was already blocked: nothing changed", "block", "--network", "198.51.100.0/24"),

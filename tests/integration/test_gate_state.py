@@ -1,4 +1,4 @@
-"""The gate's memory on a real Redis with RedisBloom: verdicts, idempotence by origin, bounded windows."""
+"""The gate's state on a real Redis with RedisBloom: verdicts, idempotence by origin, bounded windows."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -29,7 +29,7 @@ FULL = 1 << 40
 
 @pytest.fixture
 def limited(stack: Stack) -> Iterator[Settings]:
-    """Settings with small limits and an empty database of their own."""
+    """Settings with small limits and an empty database."""
     url = stack.settings.redis.url.reveal().rsplit("/", 1)[0] + "/9"
     settings = stack.settings.replace(
         redis={"url": Secret(url)},
@@ -57,13 +57,13 @@ def row(
     received_ms: int = NOW_MS,
     odd: str = "",
 ) -> Row:
-    """A candidate's row; `odd` names what is wrong with it: fast, device or referrer."""
+    """Return a candidate's row; `odd` names its violation: fast, device or referrer."""
     flags = (odd == "fast", odd == "device", odd == "referrer")
     return (offset, session, user, network, minute, "2026-11-23", received_ms, *flags)
 
 
 class Gatekeeper:
-    """Feeds rows to the memory as the gate would."""
+    """Sends rows to the state as the gate does."""
 
     def __init__(self, settings: Settings, topic: str = "t-1") -> None:
         self.settings = settings
@@ -77,7 +77,7 @@ class Gatekeeper:
             return read_stats(client, self.settings, now=NOW_MS / 1000)
 
 
-def test_a_user_is_new_once(limited: Settings) -> None:
+def test_user_is_new_once(limited: Settings) -> None:
     ask = Gatekeeper(limited)
     assert ask(row(0, "a"), row(1, "b"), row(2, "c", "bob")) == "nkn"
     assert ask(row(3, "d")) == "k"
@@ -86,14 +86,14 @@ def test_a_user_is_new_once(limited: Settings) -> None:
     assert (report.users_unique, report.bloom_items, report.claims) == (2, 2, 4)
 
 
-def test_a_second_claim_is_a_duplicate_within_and_across_batches(limited: Settings) -> None:
+def test_second_claim_is_a_duplicate_within_and_across_batches(limited: Settings) -> None:
     ask = Gatekeeper(limited)
     assert ask(row(0, "a"), row(1, "a")) == "nD"
     assert ask(row(2, "a", "bob")) == "D"
     assert ask.report().verdicts == {"valid": 1, "duplicate": 2}
 
 
-def test_a_redelivered_batch_gets_its_first_verdicts_and_changes_nothing(limited: Settings) -> None:
+def test_redelivered_batch_gets_its_first_verdicts_and_changes_nothing(limited: Settings) -> None:
     ask = Gatekeeper(limited)
     batch = (
         row(0, "a"),
@@ -110,7 +110,7 @@ def test_a_redelivered_batch_gets_its_first_verdicts_and_changes_nothing(limited
     before = ask.report()
     assert first == "nD-VnkkRP"
     assert ask(*batch) == first
-    # redelivered in other cuts, and with fresh records behind
+    # redelivered in other batches, with new records after them
     assert ask(*batch[:4]) == first[:4]
     assert ask(*batch[4:], row(9, "h", "eve")) == first[4:] + "n"
     after = ask.report()
@@ -126,7 +126,7 @@ def test_a_redelivered_batch_gets_its_first_verdicts_and_changes_nothing(limited
     assert after.users_unique == before.users_unique + 1
 
 
-def test_a_topic_made_anew_starts_over_with_its_offsets(limited: Settings) -> None:
+def test_recreated_topic_restarts_its_offsets(limited: Settings) -> None:
     assert Gatekeeper(limited)(row(0, "a"), row(1, "b")) == "nk"
     again = Gatekeeper(limited, topic="t-2")
     # the same ids at the same offsets of another topic are duplicates, not redeliveries; new ids are counted
@@ -152,7 +152,7 @@ def test_claims_last_for_the_window_and_are_bounded(limited: Settings) -> None:
 
 
 @pytest.mark.parametrize("window_s", [60, 86_400, 100_003])
-def test_a_claim_is_found_from_each_sub_window_and_not_beyond_the_window(limited: Settings, window_s: int) -> None:
+def test_claim_applies_in_each_sub_window_and_not_beyond_the_window(limited: Settings, window_s: int) -> None:
     ask = Gatekeeper(limited.replace(gate={"duplicate_window_s": window_s}))
     step = redis_keys.sub_window_ms(window_s)
     assert ask(row(0, "a")) == "n"
@@ -160,7 +160,7 @@ def test_a_claim_is_found_from_each_sub_window_and_not_beyond_the_window(limited
         row(n, "a", received_ms=NOW_MS + min(n * step, window_s * 1000)) for n in range(1, redis_keys.SUB_WINDOWS + 1)
     ]
     assert ask(*later) == "D" * redis_keys.SUB_WINDOWS
-    # the broker's clock steps back across the border of a window
+    # the broker's clock is set back across a window's boundary
     assert (
         ask(row(30, "b", "bob", received_ms=NOW_MS // step * step), row(31, "b", received_ms=NOW_MS // step * step - 1))
         == "nD"
@@ -169,9 +169,9 @@ def test_a_claim_is_found_from_each_sub_window_and_not_beyond_the_window(limited
     assert ask(row(32, "a", received_ms=beyond), row(33, "a", received_ms=beyond)) == "kD"
 
 
-def test_a_redelivered_backlog_longer_than_the_window_gets_its_first_verdicts(limited: Settings) -> None:
+def test_redelivered_backlog_longer_than_the_window_gets_its_first_verdicts(limited: Settings) -> None:
     ask = Gatekeeper(limited.replace(gate={"duplicate_window_s": 60}))
-    # the same id again and again, at times just within the window and beyond it, in one batch
+    # the same id repeatedly in one batch, at times within the window and beyond it
     batch = [row(n, "abc"[n % 3], minute=n, received_ms=NOW_MS + n * 25_000) for n in range(200)]
     first = ask(*batch)
     assert "D" not in first
@@ -194,14 +194,14 @@ def test_networks_are_rated_over_admissible_sessions_only(limited: Settings) -> 
     rows = [row(n, f"s{n}", f"u{n}", network="203.0.113.0/24") for n in range(7)]
     assert ask(*rows) == "nnnnnWW"
     assert ask(row(7, "other", "u8", network="198.51.100.0/24")) == "n"
-    # another partition keeps its own count
+    # another partition has its own count
     assert ask(row(0, "s9", "u9", network="203.0.113.0/24"), partition=1) == "n"
 
 
 @pytest.mark.parametrize(("odd", "dead_letter"), [("device", "V"), ("referrer", "F")])
-def test_the_unknown_is_refused_to_users_not_seen_before(limited: Settings, odd: str, dead_letter: str) -> None:
+def test_unknown_device_and_referrer_of_new_users_are_rejected(limited: Settings, odd: str, dead_letter: str) -> None:
     ask = Gatekeeper(limited)
-    # a refused user stays unknown
+    # a rejected user is not stored
     rows = (row(0, "a", minute=1, odd=odd), row(1, "b", minute=2, odd=odd), row(2, "c"), row(3, "d", odd=odd))
     assert ask(*rows) == f"{dead_letter}{dead_letter}nk"
 
@@ -247,7 +247,7 @@ def test_resume_from_elsewhere_than_requested_is_refused(limited: Settings) -> N
 def test_large_batches_pass(limited: Settings) -> None:
     ask = Gatekeeper(limited)
     rows = [row(n, f"s{n}", f"u{n}", minute=n) for n in range(12_000)]
-    # far more users than expected: the filter grows, and takes a new user for a known one at its error rate
+    # With more users than its capacity the filter grows, and a new user counts as known at its error rate.
     assert ask(*rows).count("n") >= 12_000 * 0.997
     report = ask.report()
     assert report.bloom_items == pytest.approx(12_000, rel=0.003)
@@ -256,7 +256,7 @@ def test_large_batches_pass(limited: Settings) -> None:
 
 @pytest.fixture
 def memory_limit(limited: Settings) -> Iterator[Callable[[int | None], None]]:
-    """Sets Redis' limit to the memory in use plus some bytes; None lifts it."""
+    """Set Redis' limit to the memory in use plus some bytes; None removes it."""
     with redis.Redis.from_url(limited.redis.url.reveal()) as client:
         before = client.config_get("maxmemory")["maxmemory"]
 
@@ -269,19 +269,19 @@ def memory_limit(limited: Settings) -> Iterator[Callable[[int | None], None]]:
 
 
 def contents(settings: Settings) -> dict[bytes, bytes]:
-    """Every key of the database with its value."""
+    """Return every key of the database with its value."""
     with redis.Redis.from_url(settings.redis.url.reveal()) as client:
         return {name: client.dump(name) for name in client.scan_iter()}
 
 
 def refused_calls(settings: Settings) -> int:
-    """Function calls that Redis answered with an error."""
+    """Return the number of function calls that failed in Redis."""
     with redis.Redis.from_url(settings.redis.url.reveal()) as client:
         calls = client.info("commandstats").get("cmdstat_fcall", {})
         return int(calls.get("rejected_calls", 0)) + int(calls.get("failed_calls", 0))
 
 
-def test_memory_with_a_full_redis_waits_and_changes_nothing(
+def test_state_with_full_redis_waits_and_changes_nothing(
     limited: Settings, memory_limit: Callable[[int | None], None]
 ) -> None:
     ask = Gatekeeper(limited)
@@ -300,12 +300,12 @@ def test_memory_with_a_full_redis_waits_and_changes_nothing(
     assert ask.report().verdicts == {"valid": 3, "impossible_pace": 1}
 
 
-def test_memory_that_fills_within_a_batch_keeps_the_whole_batch(
+def test_redis_that_fills_within_a_batch_stores_the_complete_batch(
     limited: Settings, memory_limit: Callable[[int | None], None]
 ) -> None:
     ask = Gatekeeper(limited)
     assert ask(row(0, "a")) == "n"
-    # the call itself fits into what is left, what it writes does not
+    # the call itself is within the limit, its writes exceed it
     batch = [row(n, f"s{n}", f"u{n}", minute=n) for n in range(1, 10_001)]
     memory_limit(1_100_000)
     refused = refused_calls(limited)
@@ -318,7 +318,7 @@ def test_memory_that_fills_within_a_batch_keeps_the_whole_batch(
     assert ask(*batch) == first
 
 
-def test_a_lost_function_is_loaded_again(limited: Settings) -> None:
+def test_lost_function_is_loaded_again(limited: Settings) -> None:
     ask = Gatekeeper(limited)
     with redis.Redis.from_url(limited.redis.url.reveal()) as client:
         client.function_flush("SYNC")
@@ -344,7 +344,7 @@ def test_gates_of_two_releases_decide_side_by_side(limited: Settings) -> None:
     assert ask(row(1, "b")) == "k"
 
 
-def test_the_heartbeat_is_fresh(limited: Settings) -> None:
+def test_heartbeat_is_recent(limited: Settings) -> None:
     ask = Gatekeeper(limited)
     ask(row(0, "a"))
     ask.memory.beat([1])
@@ -356,7 +356,7 @@ def test_the_heartbeat_is_fresh(limited: Settings) -> None:
 
 
 def forget_claims(settings: Settings) -> None:
-    """Delete every dedup entry, as their expiry would."""
+    """Delete every dedup entry, as expiry does."""
     with redis.Redis.from_url(settings.redis.url.reveal()) as client:
         for name in client.scan_iter("*:seen:*"):
             client.delete(name)

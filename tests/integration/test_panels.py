@@ -115,7 +115,7 @@ def test_reject_reasons_match_the_ground_truth(loaded: Loaded) -> None:
     assert dict(results) == {reason: count for reason, count in verdicts.items() if reason != VALID}
 
 
-def test_every_panel_with_data_has_a_reference() -> None:
+def test_panels_with_data_have_a_reference() -> None:
     assert [panel.id for panel in panels_with_data() if panel.id not in PANELS] == []
     assert [name for name in PANELS if name not in {panel.id for panel in panels_with_data()}] == []
 

@@ -1,4 +1,4 @@
-"""Commands of the runbooks that only read: offsets, dead letters and decisions, on real servers."""
+"""Read-only commands of the runbooks: offsets, dead letters and decisions, on real servers."""
 
 import time
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ OFFSET = 1_700
 
 @pytest.fixture(scope="module")
 def small_stack() -> Iterator[Stack]:
-    """A Kafka and a Redis of these tests' own: their records would disturb the stream of others."""
+    """A Kafka and a Redis for these tests only, because their records would disturb the shared stream."""
     stack = Stack(
         Settings(
             local=LocalSettings(state_dir=Path(".showroom/test-read"), port_offset=OFFSET),
@@ -88,7 +88,7 @@ def test_dead_letters_are_shown_newest_first_without_their_documents(live: Setti
             origin=Origin(topic=VALID, partition=0, offset=number),
         )
         producer.send(DEAD, value=msgspec.json.encode(letter), partition=number % 2).get(timeout=10)
-        time.sleep(0.005)  # the order of two partitions is that of their time stamps
+        time.sleep(0.005)  # the order of two partitions is that of their timestamps
     producer.close()
 
     output = run("stream", "dead-letters", "--last", "3")

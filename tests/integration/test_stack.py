@@ -1,4 +1,4 @@
-"""The local stack on real servers: it comes up, survives a crash of everything, and leaves nothing behind."""
+"""The local stack on real servers: start, crash of all programs, and stop without leftovers."""
 
 import os
 import socket
@@ -30,7 +30,7 @@ INDEX = "crash-test"
 
 @pytest.fixture(scope="module")
 def own_settings() -> Settings:
-    """A stack that these tests may crash, beside the shared one."""
+    """A separate stack that these tests may crash."""
     return Settings(
         local=LocalSettings(state_dir=Path(".showroom/test-crash"), port_offset=OFFSET),
         kafka=KafkaSettings(partitions=2),
@@ -39,7 +39,7 @@ def own_settings() -> Settings:
 
 @pytest.fixture(scope="module")
 def crashed(own_settings: Settings) -> Iterator[Stack]:
-    """The stack as it is while the tests of this module use it, one after the other."""
+    """The running stack of this module; its tests depend on their order."""
     stack = Stack(own_settings)
     with turn(own_settings):
         stack.purge()
@@ -51,7 +51,7 @@ def crashed(own_settings: Settings) -> Iterator[Stack]:
 
 
 def put(settings: Settings, value: str) -> None:
-    """One value into each store, acknowledged by each."""
+    """Write one value to each store, with its acknowledgement."""
     with redis.Redis.from_url(settings.redis.url.reveal()) as client:
         client.set("crash", value)
         client.execute_command("BF.ADD", "bloom", value)
@@ -63,7 +63,7 @@ def put(settings: Settings, value: str) -> None:
 
 
 def newest_in_kafka(settings: Settings) -> str:
-    """The last value of partition 0."""
+    """Return the last value of partition 0."""
     consumer = KafkaConsumer(bootstrap_servers=settings.kafka.bootstrap_servers)
     try:
         topic_partition = TopicPartition(RAW, 0)
@@ -76,7 +76,7 @@ def newest_in_kafka(settings: Settings) -> str:
 
 
 def require_stored(settings: Settings, value: str) -> None:
-    """Each store holds the value."""
+    """Assert that each store has the value."""
     with redis.Redis.from_url(settings.redis.url.reveal(), decode_responses=True) as client:
         assert client.get("crash") == value
         assert client.execute_command("BF.EXISTS", "bloom", value) == 1
@@ -89,7 +89,7 @@ def ports_of(stack: Stack) -> list[int]:
     return list(stack.settings.local.ports)
 
 
-def test_every_server_runs_and_is_told_with_pid_and_address(stack: Stack) -> None:
+def test_status_shows_every_server_with_pid_and_address(stack: Stack) -> None:
     messages = {status.name: status for status in stack.status()}
 
     assert [name for name in SERVERS if messages[name].state != "RUNNING"] == []
@@ -106,7 +106,7 @@ def test_elasticsearch_does_not_run_as_root(stack: Stack) -> None:
     assert 0 not in owners
 
 
-def test_all_ports_listen_on_loopback_only(stack: Stack) -> None:
+def test_ports_listen_on_loopback_only(stack: Stack) -> None:
     ours = {pid for name in SERVERS for pid in stack.pids(name)}
     listening = [result for result in psutil.net_connections("inet") if result.status == psutil.CONN_LISTEN]
     addresses = {result.laddr.ip.removeprefix("::ffff:") for result in listening if result.laddr and result.pid in ours}
@@ -114,7 +114,7 @@ def test_all_ports_listen_on_loopback_only(stack: Stack) -> None:
     assert addresses == {LOOPBACK}
 
 
-def test_topics_are_as_contracted_and_made_once(crashed: Stack) -> None:
+def test_topics_match_the_contract_and_are_created_once(crashed: Stack) -> None:
     assert ensure_topics(crashed.settings.kafka) == []
 
     with pytest.raises(TerminalError, match=r"SHOWROOM_KAFKA_PARTITIONS is 3, but .*sessions\.raw has 2"):
@@ -139,7 +139,7 @@ def test_ensure_topics_existing_topic_gets_the_retention_of_the_contract(crashed
         admin.close()
 
 
-def test_a_second_up_leaves_running_servers_alone(crashed: Stack) -> None:
+def test_second_up_does_not_restart_running_servers(crashed: Stack) -> None:
     before = {name: crashed.pid(name) for name in STORES}
 
     crashed.up(STORES)
@@ -147,7 +147,7 @@ def test_a_second_up_leaves_running_servers_alone(crashed: Stack) -> None:
     assert {name: crashed.pid(name) for name in STORES} == before
 
 
-def test_a_killed_server_is_started_again(crashed: Stack) -> None:
+def test_killed_server_is_restarted(crashed: Stack) -> None:
     before = crashed.pid("redis")
 
     crashed.kill("redis")
@@ -169,7 +169,7 @@ def test_after_a_crash_of_everything_up_recovers_with_all_data(crashed: Stack) -
     require_stored(crashed.settings, value)
 
 
-def test_what_outlives_its_supervisor_is_told_and_then_replaced(crashed: Stack) -> None:
+def test_orphans_are_reported_and_then_replaced(crashed: Stack) -> None:
     value = uuid.uuid4().hex
     put(crashed.settings, value)
     supervisor = psutil.Process(crashed.pid("kafka")).parent()
@@ -199,7 +199,7 @@ def test_down_leaves_nothing_even_without_a_supervisor(crashed: Stack) -> None:
 
 @pytest.fixture
 def small() -> Iterator[Stack]:
-    """A stack of which only Redis is started, in an empty state folder."""
+    """A stack with only Redis, in an empty state folder."""
     stack = Stack(Settings(local=LocalSettings(state_dir=Path(".showroom/test-small"), port_offset=OFFSET + 100)))
     with turn(stack.settings):
         stack.purge()
@@ -219,7 +219,7 @@ def test_down_leaves_nothing(small: Stack) -> None:
     assert is_free(small.settings.local.ports.redis)
 
 
-def test_elasticsearch_runs_below_a_folder_that_only_its_owner_may_enter(
+def test_elasticsearch_runs_below_a_private_folder(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     folder = tmp_path_factory.mktemp("closed")
@@ -231,7 +231,7 @@ def test_elasticsearch_runs_below_a_folder_that_only_its_owner_may_enter(
         stack.purge()
 
 
-def test_a_taken_port_is_named_with_server_owner_and_remedy(small: Stack) -> None:
+def test_used_port_error_has_server_owner_and_remedy(small: Stack) -> None:
     port = small.settings.local.ports.redis
     with socket.create_server((LOOPBACK, port)), pytest.raises(PortTakenError) as caught:
         small.up(["redis"])
@@ -243,7 +243,7 @@ def test_a_taken_port_is_named_with_server_owner_and_remedy(small: Stack) -> Non
     assert "\n" not in line
 
 
-def test_a_server_that_does_not_come_up_is_told_with_its_last_words(small: Stack) -> None:
+def test_failed_start_error_has_the_last_log_line(small: Stack) -> None:
     small.layout.create()
     small.layout.require_current_state()
     log = small.layout.data / "redis" / "appendonlydir" / "appendonly.aof.manifest"

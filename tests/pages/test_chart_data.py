@@ -55,7 +55,7 @@ def test_render_panel_time_series_has_complete_intervals_only() -> None:
     target = panel("line", dimension("dimension", "time"), metric(), body={"aggs": BY_TIME})
     times = [(HOUR.since + timedelta(minutes=minute)).isoformat() for minute in range(-1, 60)]
     chart = render(target, [[moment, 2] for moment in times])["chart"]
-    # The running minute is not over, and the one before the first is not target.
+    # The current minute is not over, and the minute before the first one is outside the time range.
     assert chart["shape"] == "time"
     assert chart["traces"][0]["x"] == times[1:-1]
 

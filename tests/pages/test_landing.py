@@ -19,7 +19,7 @@ def token(payload: Any) -> str:
 
 
 def landed(cookie: str, path: str = "/", method: str = "GET", root: str = "") -> str:
-    """The location of the redirect, or HERE where the request passes."""
+    """Return the redirect's location, or HERE if the request passes."""
     sent: list[dict[str, Any]] = []
 
     async def app(*_: Any) -> None:

@@ -64,7 +64,7 @@ def test_configuration_uses_the_settings() -> None:
     assert {name: options[name] for name in expected} == expected
 
 
-def test_an_option_is_the_jobs_or_the_clusters() -> None:
+def test_option_is_set_by_job_or_cluster_only() -> None:
     cluster = set(re.findall(r"^([\w.-]+):", CLUSTER.read_text(), re.MULTILINE))
     assert "execution.checkpointing.dir" in cluster
     assert not cluster & set(configuration(SETTINGS.stream))

@@ -60,14 +60,14 @@ def test_compound_score_of_every_generated_review_equals_vader() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(EXPENSIVE_TEXTS))
-def test_first_words_of_an_expensive_text_are_within_the_bound(name: str) -> None:
+def test_first_words_of_costly_text_are_within_the_limit(name: str) -> None:
     bounded = first_words(EXPENSIVE_TEXTS[name], MAX_WORDS)
     assert vader_words(bounded) <= MAX_WORDS
     assert EXPENSIVE_TEXTS[name].startswith(bounded)
 
 
 @given(st.text(), st.integers(1, 20))
-def test_first_words_of_any_text_are_its_beginning_within_the_bound(text: str, words: int) -> None:
+def test_first_words_of_any_text_are_its_prefix_within_the_limit(text: str, words: int) -> None:
     bounded = first_words(text, words)
     assert text.startswith(bounded)
     assert vader_words(bounded) <= words
@@ -101,7 +101,7 @@ def test_words_per_review_shares_the_words_of_a_session(reviews: int, words: int
     assert max_words_per_review(reviews) == words
 
 
-def test_a_session_full_of_bombs_is_scored_by_a_bounded_number_of_words(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_session_of_costly_reviews_is_scored_by_bounded_words(monkeypatch: pytest.MonkeyPatch) -> None:
     scored: list[str] = []
 
     def score(text: str) -> float:

@@ -1,4 +1,4 @@
-"""Settings are read once, complain about everything at once, and keep their secrets."""
+"""Settings are read once, report all errors at once, and hide their secrets."""
 
 from pathlib import Path
 
@@ -33,14 +33,14 @@ def test_defaults_follow_the_local_port_table() -> None:
     assert settings.flink.url == "http://127.0.0.1:19005"
 
 
-def test_an_offset_shifts_every_port_and_the_addresses_with_them() -> None:
+def test_port_offset_shifts_ports_and_addresses() -> None:
     settings = Settings.from_env({"SHOWROOM_LOCAL_PORT_OFFSET": "300"})
 
     assert [after - before for before, after in zip(Ports(), settings.local.ports, strict=True)] == [300] * len(Ports())
     assert settings.kafka.bootstrap_servers == "127.0.0.1:19300"
 
 
-def test_an_address_that_is_set_stays() -> None:
+def test_port_offset_does_not_change_explicit_address() -> None:
     settings = Settings.from_env(
         {"SHOWROOM_KAFKA_BOOTSTRAP_SERVERS": "kafka:9092", "SHOWROOM_LOCAL_PORT_OFFSET": "300"}
     )
@@ -48,12 +48,12 @@ def test_an_address_that_is_set_stays() -> None:
     assert settings.kafka.bootstrap_servers == "kafka:9092"
 
 
-def test_no_two_servers_share_a_port_and_stacks_a_hundred_apart_never_meet() -> None:
+def test_ports_are_unique_across_stacks_a_hundred_apart() -> None:
     assert len(set(Ports())) == len(Ports())
     assert not set(Ports()) & set(Ports().shifted(100))
 
 
-def test_everything_wrong_is_named_in_one_error() -> None:
+def test_invalid_settings_are_reported_in_one_error() -> None:
     environment = {
         "SHOWROOM_PARTITONS": "4",
         "SHOWROOM_KAFKA_PARTITIONS": "four",
@@ -81,19 +81,19 @@ def test_everything_wrong_is_named_in_one_error() -> None:
     assert "\n" not in message
 
 
-def test_other_names_are_none_of_its_business() -> None:
+def test_names_without_prefix_are_ignored() -> None:
     assert Settings.from_env({"PATH": "/bin", "HOME": "/nowhere"}) == Settings()
 
 
 @pytest.mark.parametrize(("key", "problem"), [("", "missing"), (KEY[:-1], "too short")])
-def test_a_missing_or_short_pseudonym_key_is_refused(key: str, problem: str) -> None:
+def test_missing_or_short_pseudonym_key_raises(key: str, problem: str) -> None:
     with pytest.raises(SettingsError, match=f"SHOWROOM_GATE_PSEUDONYM_KEY is {problem}") as caught:
         Settings(gate=GateSettings(pseudonym_key=Secret(key))).gate.require_pseudonym_key()
 
     assert not key or key not in str(caught.value)
 
 
-def test_a_good_pseudonym_key_is_given() -> None:
+def test_valid_pseudonym_key_is_returned() -> None:
     assert Settings(gate=GateSettings(pseudonym_key=Secret(KEY))).gate.require_pseudonym_key() == KEY.encode()
 
 
@@ -115,7 +115,7 @@ def test_secrets_never_print() -> None:
     key=st.text(st.characters(min_codepoint=32, max_codepoint=126)),
     durability=st.sampled_from(["request", "async"]),
 )
-def test_the_environment_of_a_child_makes_equal_settings(
+def test_child_environment_gives_equal_settings(
     offset: int, partitions: int, pace: float, key: str, durability: str
 ) -> None:
     settings = Settings(
@@ -128,16 +128,16 @@ def test_the_environment_of_a_child_makes_equal_settings(
     assert Settings.from_env(settings.to_env()) == settings
 
 
-def test_every_setting_has_a_meaning_for_the_documentation() -> None:
+def test_settings_have_a_description() -> None:
     assert [item.variable for item in all_settings() if not item.metadata.get("meaning")] == []
 
 
-def test_a_renamed_setting_is_answered_with_its_new_name() -> None:
+def test_renamed_setting_error_has_the_new_name() -> None:
     with pytest.raises(SettingsError, match="SHOWROOM_GATE_BATCH is now SHOWROOM_GATE_BATCH_SIZE"):
         Settings.from_env({"SHOWROOM_GATE_BATCH": "100"})
 
 
-def test_renamed_settings_lead_to_settings_that_exist() -> None:
+def test_renamed_settings_map_to_existing_settings() -> None:
     existing = {item.variable.removeprefix(PREFIX) for item in all_settings()}
     assert set(RENAMED.values()) <= existing
     assert not set(RENAMED) & existing

@@ -28,7 +28,7 @@ _LOADED = re.compile(
 
 
 def build_site(root: Path = ROOT, into: Path = SITE) -> str:
-    """Build the site; return what is wrong, one problem per line, empty when it is complete.
+    """Build the site; return the problems, one per line; empty if it is complete.
 
     Args:
         root: The folder with mkdocs.yml.
@@ -52,14 +52,14 @@ def build_site(root: Path = ROOT, into: Path = SITE) -> str:
 
 
 def foreign_resources(site: Path) -> Iterator[tuple[Path, str]]:
-    """Yield page and address of each script, style, font and picture that a browser would load from another host."""
+    """Yield page and URL of each script, style, font and picture that a browser would load from another host."""
     for path in sorted(path for path in site.rglob("*") if path.suffix in {".html", ".css"}):
         for addresses in _LOADED.findall(path.read_text(encoding="utf-8")):
             yield path.relative_to(site), next(filter(None, addresses))
 
 
 def ensure_mermaid() -> None:
-    """Fetch the script that draws the diagrams, with Maven, unless that of this pom.xml is there."""
+    """Fetch the script that draws the diagrams, with Maven, unless the one of this pom.xml exists."""
     stamp, expected = ASSETS / "stamp", hashlib.sha256(POM.read_bytes()).hexdigest()
     SHOWROOM.mkdir(exist_ok=True)
     with (SHOWROOM / "site-assets.lock").open("w") as lock:

@@ -43,9 +43,9 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
 
 
 def rewrite_links(markdown: str, uri: str, root: Path) -> str:
-    """Return a page with links that hold in the site.
+    """Return a page with links that are valid in the site.
 
-    A link to an existing file outside the site becomes its text. A dead link stays as it is: mkdocs reports it.
+    A link to an existing file outside the site becomes its text. A dead link is not changed, because mkdocs reports it.
 
     Args:
         markdown: The page.

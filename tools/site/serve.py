@@ -13,7 +13,7 @@ def serve_folder(folder: Path, port: int, on_start: Callable[[str], None]) -> No
 
     Args:
         folder: The folder with index.html.
-        port: 0 is any free port.
+        port: 0 selects a free port.
         on_start: Receives the address.
     """
     with ThreadingHTTPServer((LOOPBACK, port), partial(SimpleHTTPRequestHandler, directory=str(folder))) as server:

@@ -17,11 +17,11 @@ import org.apache.flink.shaded.netty4.io.netty.handler.codec.http.HttpVersion;
 import org.apache.flink.shaded.netty4.io.netty.util.ReferenceCountUtil;
 
 /**
- * Refuses what a page of another site makes a browser send to Flink's REST server.
+ * Rejects requests to Flink's REST server that a browser sends for a page of another site.
  *
- * <p>Flink has no login and runs uploaded code. CORS headers do not help: a browser sends a form or a file to
- * another origin without asking first. A browser names the page's origin, though, and the host that the page
- * believes it talks to. Clients that are no browsers send neither Origin nor Sec-Fetch-Site.
+ * <p>Flink has no login and runs uploaded code. CORS headers do not help, because a browser sends a form or
+ * a file to another origin without a preflight. A browser does send the page's origin and the requested host. Clients
+ * other than browsers send neither Origin nor Sec-Fetch-Site.
  */
 final class RequestGuard extends ChannelInboundHandlerAdapter {
   private static final Set<String> LOOPBACK = Set.of("localhost", "127.0.0.1", "[::1]");
@@ -41,7 +41,7 @@ final class RequestGuard extends ChannelInboundHandlerAdapter {
       refused = true;
       refuse(context, problem.get());
     }
-    // The body of a refused request may still arrive before the connection is closed.
+    // The body of a rejected request may still arrive before the connection is closed.
     if (refused) {
       ReferenceCountUtil.release(message);
     } else {
@@ -49,12 +49,12 @@ final class RequestGuard extends ChannelInboundHandlerAdapter {
     }
   }
 
-  /** Returns why a request is refused; empty when it may pass. */
+  /** Returns why a request is rejected; empty if it may pass. */
   private Optional<String> findProblem(HttpRequest request) {
     HttpHeaders headers = request.headers();
     String host = headers.get(HttpHeaderNames.HOST, "").toLowerCase(Locale.ROOT);
     String name = host.replaceFirst(":[0-9]*$", "");
-    // A foreign name that resolves to this address (DNS rebinding) has an origin equal to its host.
+    // With DNS rebinding, a foreign name that resolves to this address has an origin equal to its host.
     if (!LOOPBACK.contains(name) && !name.equals(address)) {
       return Optional.of("the Host header names another server");
     }
@@ -64,7 +64,7 @@ final class RequestGuard extends ChannelInboundHandlerAdapter {
     }
     String site = headers.get("Sec-Fetch-Site", "none");
     boolean ownPage = site.equals("same-origin") || site.equals("none");
-    // A link on another page may open the user interface, nothing else: some GET requests cancel a job.
+    // A link on another page may open the user interface only, because some GET requests cancel a job.
     boolean opensInterface = request.uri().equals("/") && "navigate".equals(headers.get("Sec-Fetch-Mode"));
     return ownPage || opensInterface ? Optional.empty() : Optional.of("the request comes from another site");
   }

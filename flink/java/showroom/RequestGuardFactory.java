@@ -10,7 +10,7 @@ import org.apache.flink.shaded.netty4.io.netty.channel.ChannelHandler;
 import org.apache.flink.shaded.netty4.io.netty.channel.ChannelHandlerContext;
 import org.apache.flink.shaded.netty4.io.netty.channel.ChannelInboundHandlerAdapter;
 
-/** Adds {@link RequestGuard} to each connection of Flink's REST server; found through its service file. */
+/** Adds {@link RequestGuard} to each connection of Flink's REST server; loaded through its service file. */
 public final class RequestGuardFactory implements InboundChannelHandlerFactory {
 
   @Override
@@ -23,7 +23,7 @@ public final class RequestGuardFactory implements InboundChannelHandlerFactory {
     return Optional.of(new Installer(configuration.get(RestOptions.ADDRESS)));
   }
 
-  /** Moves the guard before the handler that stores uploads: a refused upload must not reach the disk. */
+  /** Moves the guard before the handler that stores uploads: a rejected upload must not reach the disk. */
   private static final class Installer extends ChannelInboundHandlerAdapter {
     private final String address;
 

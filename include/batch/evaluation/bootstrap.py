@@ -84,7 +84,7 @@ def bootstrap_std(y: Labels, p: Floats, group: Rows, metric: Metric, draws: int,
 
 
 def _resampled_weights(y: Labels, p: Floats, group: Rows, draws: int, seed: int) -> Iterator[Floats]:
-    """Yield row weights (k, n), in chunks of resamples: how often each row's user was differences."""
+    """Yield row weights (k, n), in chunks of resamples: how often each row's user was drawn."""
     validate_scores(y, p)
     if group.shape != y.shape:
         raise TerminalError(f"{group.shape} groups do not match {y.shape} outcomes", "pass the user of each row")

@@ -11,7 +11,7 @@ class ConfidenceInterval(Struct, frozen=True):
     high: float
 
     def contains(self, value: float) -> bool:
-        """Return whether a value lies within the bounds; False where a bound is NaN."""
+        """Return whether a value lies within the bounds; False if a bound is NaN."""
         return self.low <= value <= self.high
 
     def __str__(self) -> str:

@@ -86,7 +86,7 @@ def evaluate(kind: str, temporal: SplitSamples, random_split: SplitSamples, para
 def best(evaluations: Mapping[str, Evaluation], metric: str) -> str:
     """Return the kind with the highest `metric` on the validation rows.
 
-    A baseline is returned only where there is no other kind. Test rows are not used for the choice, because that would
+    A baseline is returned only if there is no other kind. Test rows are not used for the choice, because that would
     bias their metrics.
     """
     candidates = [kind for kind in evaluations if kind not in BASELINES] or list(evaluations)
@@ -94,7 +94,7 @@ def best(evaluations: Mapping[str, Evaluation], metric: str) -> str:
 
 
 def best_baseline(evaluations: Mapping[str, Evaluation], metric: str) -> str | None:
-    """Return the baseline with the highest `metric` on the validation rows; None where none was fitted."""
+    """Return the baseline with the highest `metric` on the validation rows; None if none was fitted."""
     baselines = {kind: evaluation for kind, evaluation in evaluations.items() if kind in BASELINES}
     return best(baselines, metric) if baselines else None
 

@@ -36,7 +36,7 @@ class WeightedMetrics:
         }
 
     def compute(self, weights: Floats, names: tuple[str, ...] = METRICS) -> dict[str, Floats]:
-        """Return each named metric (k,) for non-negative weights (k, n); NaN where a weighting has one outcome only."""
+        """Return each named metric (k,) for non-negative weights (k, n); NaN if a weighting has one outcome only."""
         metrics: dict[str, Floats] = {}
         total = weights.sum(axis=1)
         if _RANKING & set(names):

@@ -23,18 +23,18 @@ EVENING = (18, 23)
 
 DENIED_FIELDS: dict[str, str] = {
     "purchase.made": "is the outcome",
-    "purchase.amount": "is more than 0 only where something was bought",
+    "purchase.amount": "is greater than 0 only after a purchase",
     "purchase.payment": "is collected only from buyers",
-    "last_action": "is `checkout` wherever something was bought, and is written down with the outcome",
-    "exit_page": "is the order's confirmation wherever something was bought",
-    "ended_at": "is when the outcome became known; the length of the visit is in duration_s",
-    "received_at": "is when the record arrived, after the outcome",
+    "last_action": "is `checkout` after every purchase, and is recorded with the outcome",
+    "exit_page": "is the order confirmation after every purchase",
+    "ended_at": "is the time when the outcome became known; duration_s has the length of the visit",
+    "received_at": "is the time of arrival, after the outcome",
 }
 """Denied field of the record -> reason; all of them follow the outcome."""
 
 UNUSED_FIELDS: dict[str, str] = {
-    "v": "is the same everywhere",
-    "gender": "is a trait of the person, not of the visit, and must not influence predictions",
+    "v": "is constant",
+    "gender": "is an attribute of the person, not of the visit, and must not influence predictions",
     "network": "would let a model memorize single households",
     "device.os": "adds little to device.type and names go out of date",
     "device.browser": "adds little to device.type and names go out of date",
@@ -54,7 +54,7 @@ REVIEW_FIELD, LABEL_FIELD = "views.review", "purchase.made"
 
 
 def projection(reviews: bool) -> dict[str, int]:
-    """Return the MongoDB projection; reviews are included only where they precede the outcome."""
+    """Return the MongoDB projection; reviews are included only if they precede the outcome."""
     return dict.fromkeys((*KEY_FIELDS, *FEATURE_FIELDS, *((REVIEW_FIELD,) if reviews else ()), LABEL_FIELD), 1)
 
 
@@ -108,19 +108,19 @@ DEVICES: tuple[str, ...] = get_args(DeviceType)
 REFERRERS: tuple[str, ...] = get_args(Referrer)
 
 VISIT: tuple[Column, ...] = (
-    _log("duration_s", "length of the visit, s", 604_800, 180),
-    _count("page_views", "pages opened", 20, 4, 4, has_missing=True),
+    _log("duration_s", "duration of the visit, s", 604_800, 180),
+    _count("page_views", "page views", 20, 4, 4, has_missing=True),
     _count("clicks", "clicks", 60, 10, 12, has_missing=True),
-    _count("clicks_per_page", "clicks for each page opened", 5, 2, 1, has_missing=True),
-    _log("seconds_per_page", "seconds for each page opened", 3_600, 30, has_missing=True),
-    _log("clicks_per_minute", "clicks in a minute", 600, 5, has_missing=True),
-    _count("views", "products looked at, each as often as it was", 20, 2, 2),
-    _count("products", "distinct products looked at", 20, 2, 2),
-    _count("categories", "distinct categories looked at", 10, 1, 1),
-    _count("products_beyond_categories", "distinct products less distinct categories", 10, 0, 1),
-    _log("dearest", "highest price looked at", 1e6, 1_000, has_missing=True),
-    _log("cheapest", "lowest price looked at", 1e6, 1_000, has_missing=True),
-    _log("mean_price", "mean price looked at", 1e6, 1_000, has_missing=True),
+    _count("clicks_per_page", "clicks per page view", 5, 2, 1, has_missing=True),
+    _log("seconds_per_page", "seconds per page view", 3_600, 30, has_missing=True),
+    _log("clicks_per_minute", "clicks per minute", 600, 5, has_missing=True),
+    _count("views", "product views, including repeated ones", 20, 2, 2),
+    _count("products", "distinct viewed products", 20, 2, 2),
+    _count("categories", "distinct viewed categories", 10, 1, 1),
+    _count("products_beyond_categories", "distinct products minus distinct categories", 10, 0, 1),
+    _log("dearest", "highest viewed price", 1e6, 1_000, has_missing=True),
+    _log("cheapest", "lowest viewed price", 1e6, 1_000, has_missing=True),
+    _log("mean_price", "mean viewed price", 1e6, 1_000, has_missing=True),
     _log("seconds_on_products", "time on product pages, s", 604_800, 60, has_missing=True),
     _count("share_on_products", "share of the visit spent on product pages", 1, 0.5, 0.3, has_missing=True),
     _log("longest_look", "longest time on one product, s", 604_800, 30, has_missing=True),
@@ -128,15 +128,13 @@ VISIT: tuple[Column, ...] = (
 )
 REVIEWS: tuple[Column, ...] = (
     _count("reviews", "reviews in this visit", 6, 0, 1, has_missing=True),
-    _count("reviews_positive", "reviews that praise", 6, 0, 1),
-    _count("reviews_negative", "reviews that complain", 6, 0, 1),
+    _count("reviews_positive", "positive reviews", 6, 0, 1),
+    _count("reviews_negative", "negative reviews", 6, 0, 1),
     Column("review_score", "mean sentiment of the reviews, -1 to 1 (VADER)", low=-1.0),
 )
 CLOCK: tuple[Column, ...] = (
-    Column(
-        "local_hour", "hour of the beginning, standard time where the visitor is", period=DAY_HOURS, has_missing=True
-    ),
-    Column("evening", "began between 18 and 23 o'clock, standard time where the visitor is"),
+    Column("local_hour", "start hour, in the local standard time of the visitor", period=DAY_HOURS, has_missing=True),
+    Column("evening", "start between 18:00 and 23:00, in the local standard time of the visitor"),
     Column("weekday", "day of the week in UTC, Monday is 0", cap=6, middle=3, spread=2),
     Column("weekend", "Saturday or Sunday in UTC"),
 )
@@ -144,15 +142,15 @@ SETS: tuple[Column, ...] = (
     *(Column(f"device_{name}", f"device is {name}") for name in DEVICES),
     *(Column(f"referrer_{name}", f"referrer is {name}") for name in REFERRERS),
     *_buckets("state", "country and state by hash", STATE_BUCKETS),
-    *_buckets("category", "a category looked at, by hash", CATEGORY_BUCKETS),
-    *_buckets("product", "a product looked at, by hash", PRODUCT_BUCKETS),
+    *_buckets("category", "viewed categories by hash", CATEGORY_BUCKETS),
+    *_buckets("product", "viewed products by hash", PRODUCT_BUCKETS),
 )
 HISTORY: tuple[Column, ...] = (
     _log("earlier_visits", "earlier visits of this user in the window", 1_000, 1),
-    _log("earlier_purchases", "those that ended in a purchase", 1_000, 0),
+    _log("earlier_purchases", "earlier visits that ended in a purchase", 1_000, 0),
     _count("earlier_share", "share of the earlier visits that ended in a purchase", 1, 0.2, 0.3, has_missing=True),
-    _log("days_since_last", "days since the end of the last one", 400, 2, has_missing=True),
-    _count("visits_per_day", "earlier visits for each day of the window so far, at least one day", 3, 0.2, 0.5),
+    _log("days_since_last", "days since the end of the last visit", 400, 2, has_missing=True),
+    _count("visits_per_day", "earlier visits per elapsed day of the window, at least one day", 3, 0.2, 0.5),
 )
 """Columns of the user's history; a visit counts once it has ended."""
 

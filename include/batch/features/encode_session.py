@@ -133,7 +133,7 @@ def _decode_visit(document: Mapping[str, Any]) -> _Visit:
 
 
 def _durations(visits: Sequence[_Visit], seconds: Rows) -> dict[str, Floats]:
-    """Return duration, pages, clicks and their ratios; a visit without pages counts as one of one page."""
+    """Return duration, pages, clicks and their ratios; a visit without pages counts as a visit of one page."""
     duration = seconds.astype(np.float64)
     pages = _numbers([visit.page_views for visit in visits])
     clicks = _numbers([visit.clicks for visit in visits])
@@ -241,14 +241,14 @@ def _numbers(values: Sequence[float | None]) -> Floats:
 
 
 def _sum(row: NDArray[np.int64], values: Floats, n: int) -> Floats:
-    """Sum of the non-missing values of each row; NaN where all are missing."""
+    """Sum of the non-missing values of each row; NaN if all are missing."""
     valid = ~np.isnan(values)
     total = np.bincount(row[valid], values[valid], n)
     return np.where(np.bincount(row[valid], minlength=n) > 0, total, np.nan)
 
 
 def _max(row: NDArray[np.int64], values: Floats, n: int) -> Floats:
-    """Return the maximum of the non-missing values of each row; NaN where all are missing."""
+    """Return the maximum of the non-missing values of each row; NaN if all are missing."""
     maximum = np.full(n, np.nan)
     np.fmax.at(maximum, row, values)
     return maximum

@@ -36,7 +36,7 @@ def precision(result: Pairs, true: Pairs) -> float:
 def nearest_recall(result: Nearest, sets: Sets, rows: NDArray[np.int64], threshold: float) -> tuple[float, int]:
     """Return the recall of the k nearest neighbours of these sets, and the number of true neighbours.
 
-    Ties with the k-th neighbour count as hits. The recall is 1 where there are no true neighbours.
+    Ties with the k-th neighbour count as hits. The recall is 1 if there are no true neighbours.
     """
     k = result.ids.shape[1]
     hits = total = 0
@@ -51,7 +51,7 @@ def nearest_recall(result: Nearest, sets: Sets, rows: NDArray[np.int64], thresho
 
 
 def _chunks(sets: Sets, rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Split rows so that each product is small: a row pairs_per_row at most every owner of each of its tokens."""
+    """Split rows so that each product is small: a row has at most as many pairs as its tokens have owners."""
     frequency = np.bincount(sets.tokens, minlength=sets.vocabulary)
     pairs_per_row = np.add.reduceat(np.append(frequency[sets.tokens], 0), sets.offsets[:-1]) * (sets.sizes > 0)
     cumulative_pairs = np.cumsum(np.minimum(pairs_per_row[rows], len(sets)))

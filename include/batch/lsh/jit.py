@@ -18,7 +18,7 @@ def jit(*, parallel: bool = False) -> Callable[[_F], _F]:
 
 
 def _configure_cache() -> None:
-    """Use the project's cache folder; numba chooses another folder where it is not writable."""
+    """Use the project's cache folder; numba chooses another folder if it is not writable."""
     try:
         CACHE.mkdir(parents=True, exist_ok=True)
     except OSError:

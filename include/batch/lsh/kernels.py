@@ -52,7 +52,7 @@ def _intersection_size(offsets: Array, tokens: Array, i: int, j: int) -> int:
 
 @jit()
 def jaccard(offsets: Array, tokens: Array, bits: Array, i: int, j: int, threshold: float) -> float:
-    """Return the exact Jaccard similarity of two sets; -1 where their sizes alone keep it below `threshold`."""
+    """Return the exact Jaccard similarity of two sets; -1 if their sizes alone keep it below `threshold`."""
     left, right = offsets[i + 1] - offsets[i], offsets[j + 1] - offsets[j]
     if min(left, right) < threshold * max(left, right):
         return -1.0

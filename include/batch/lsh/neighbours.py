@@ -22,7 +22,7 @@ STATUSES: tuple[Status, ...] = ("alike", "nobody_alike", "too_few_tokens")
 
 @dataclass(frozen=True)
 class Neighbours:
-    """The k nearest neighbours of n users: `ids` (n, k) are rows of `users`, -1 where there are fewer.
+    """The k nearest neighbours of n users: `ids` (n, k) are rows of `users`, -1 if there are fewer.
 
     `status` (n,) are indices of STATUSES; `same` (n,) is the number of other users with an identical token set.
     """

@@ -19,7 +19,7 @@ MAX_WORDS = 4
 class Sets:
     """n sets of token numbers: set i is `tokens[offsets[i]:offsets[i + 1]]`, ascending and distinct.
 
-    `vocabulary` is the number of tokens. `bits` (n, words) stores the same sets as bits where the vocabulary is small;
+    `vocabulary` is the number of tokens. `bits` (n, words) stores the same sets as bits if the vocabulary is small;
     otherwise it has no columns.
     """
 

@@ -58,7 +58,7 @@ def signatures(sets: Sets, hashes: Hashes, banding: Banding) -> NDArray[np.uint3
 
 
 def band_keys(sets: Sets, hashes: Hashes, banding: Banding) -> Keys:
-    """Return (bands, n) keys: equal where the signatures agree in the whole band.
+    """Return (bands, n) keys: equal if the signatures agree in the whole band.
 
     Keys are 32-bit hashes. Different bands collide with probability 2^-32, which costs one exact comparison.
     """

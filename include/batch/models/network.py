@@ -66,7 +66,7 @@ def _epoch(tf: Any, layers: Any, train: Samples, settings: NetworkParameters) ->
 
 
 def _batches(order: Rows, batch: int) -> Rows:
-    """Return (steps, batch) row numbers; one batch of all rows where there are fewer than `batch`."""
+    """Return (steps, batch) row numbers; one batch of all rows if there are fewer than `batch`."""
     size = min(batch, len(order))
     steps = len(order) // size
     return order[: steps * size].reshape(steps, size)

@@ -60,7 +60,7 @@ def forward(weights: Sequence[Tensor], z: Tensor) -> tuple[list[Tensor], Tensor]
 def _inner(layer: tuple[Tensor, Tensor], left: Tensor, right: Tensor) -> Tensor:
     """Return the inner products (m,) of single visits' gradients of one layer, kernel and bias.
 
-    The products are of the visits `left` with the visits `right`, or of each visit with itself where these are None.
+    The products are of the visits `left` with the visits `right`, or of each visit with itself if these are None.
     """
     parts = [(part, part) if left is None else (tf.gather(part, left), tf.gather(part, right)) for part in layer]
     inputs, errors = (tf.reduce_sum(left_part * right_part, axis=1) for left_part, right_part in parts)

@@ -87,7 +87,7 @@ def open_ledger(settings: MongodbSettings) -> Iterator[MongoEntries]:
             appname="showroom-batch",
             server_selection_ms=CONNECT_MS,
             socket_ms=ANSWER_MS,
-            # A write that was acknowledged and then tried again would seem to be another run's.
+            # No automatic retries: the retry of an acknowledged write would look like another run's entry.
             retry_writes=False,
         ) as client,
     ):

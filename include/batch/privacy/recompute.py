@@ -58,7 +58,7 @@ def _masses(losses: Floats, sigma: float, rate: float, removed: bool) -> Floats:
 
 
 def _outcome(loss: Floats, sigma: float, rate: float) -> Floats:
-    """Return x where log(1 - q + q exp((2 x - 1) / (2 sigma^2))) equals the loss; minus infinity where none does."""
+    """Return x where log(1 - q + q exp((2 x - 1) / (2 sigma^2))) equals the loss; minus infinity if none does."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         inside = np.maximum(np.exp(loss) - (1.0 - rate), 0.0) / rate
         points: Floats = sigma * sigma * np.log(inside) + 0.5

@@ -67,7 +67,7 @@ def release(
     """Charge, train, evaluate and store the private network.
 
     Returns:
-        The release, or `refused` with the reason where the budget does not allow it.
+        The release, or `refused` with the reason if the budget does not allow it.
     """
     private = parameters.private
     plan = build_plan(samples.take(rows.train), private, str(inputs.window), parameters.seed)

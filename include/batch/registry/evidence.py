@@ -53,7 +53,7 @@ class Holdout:
 
 @dataclass(frozen=True)
 class Champion:
-    """The champion: its status, and its probabilities on the holdout where it is comparable."""
+    """The champion: its status, and its probabilities on the holdout if it is comparable."""
 
     status: ChampionStatus
     detail: str = ""
@@ -118,7 +118,7 @@ def champion_status(
 
 
 def overlap_reason(until: str, cut: datetime) -> str:
-    """Return why a model trained on visits before `until` cannot be tested from `cut` on; empty where it can."""
+    """Return why a model trained on visits before `until` cannot be tested from `cut` on; empty if it can."""
     try:
         return f"until {until}, tested from {cut.isoformat()}" if datetime.fromisoformat(until) > cut else ""
     except (ValueError, TypeError):

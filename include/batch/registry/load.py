@@ -20,7 +20,7 @@ FOLDER = "model"
 
 
 def champion(settings: MlflowSettings, name: str) -> Model | None:
-    """Load the model with the alias champion; None where there is none.
+    """Load the model with the alias champion; None if there is none.
 
     Raises:
         TransientError: MLflow is unavailable.
@@ -32,14 +32,14 @@ def champion(settings: MlflowSettings, name: str) -> Model | None:
 
 
 def version(client: MlflowClient, name: str, alias: str) -> ModelVersion | None:
-    """Return the version of a registered model with an alias; None where there is none."""
+    """Return the version of a registered model with an alias; None if there is none."""
     with mlflow.translate_errors(f"look up {name}"):
         number = aliases(client, name).get(alias)
         return None if number is None else client.get_model_version(name, number)
 
 
 def aliases(client: MlflowClient, name: str) -> dict[str, str]:
-    """Return a mapping of alias to version number; empty where the name is not registered."""
+    """Return a mapping of alias to version number; empty if the name is not registered."""
     try:
         return {alias: str(number) for alias, number in client.get_registered_model(name).aliases.items()}
     except MlflowException as error:

@@ -125,7 +125,7 @@ def claim(results: RunResults, fit: ModelResult) -> str:
 
 
 def attack(results: RunResults, kind: str) -> Mapping[str, Any]:
-    """Return the metrics of the membership attack on one kind; empty where it was not attacked."""
+    """Return the metrics of the membership attack on one kind; empty if it was not attacked."""
     metrics = (results.release.attack or {}).get(kind, {})
     return metrics if isinstance(metrics, Mapping) else {"auc": metrics}
 

@@ -1,4 +1,4 @@
-"""Promotion rules: a pure function that keeps the champion wherever a value is unknown.
+"""Promotion rules: a pure function that retains the champion if any value is unknown.
 
 A gain counts if the lower bound of a paired bootstrap over users on the same rows exceeds 0; NaN does not count.
 """
@@ -22,13 +22,13 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """The measurements on which a promotion is decided.
 
     Attributes:
-        challenger: kind of model; empty where the run has no challenger, with the reason in `missing`.
+        challenger: kind of model; empty if the run has no challenger, with the reason in `missing`.
         metric: the metric of all gains.
         gains_over_baselines: gain over each baseline, on the same rows.
-        gain_over_champion: gain over the champion; None where it was not compared.
+        gain_over_champion: gain over the champion; None if it was not compared.
         champion_status: whether the champion can be compared, with `champion_detail`.
         calibration_error: of the challenger.
-        shuffled_label_check: ROC-AUC of a model fitted on shuffled labels; None where it was not run.
+        shuffled_label_check: ROC-AUC of a model fitted on shuffled labels; None if it was not run.
         above_oracle_auc: whether the challenger ranks better than any model can on synthetic data.
         missing: the reason why there is no challenger.
     """
@@ -46,7 +46,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """The outcome with its reasons: for the promotion, or against it where the champion is kept."""
+    """The outcome with its reasons, for the promotion or against it."""
 
     outcome: Outcome
     reasons: tuple[str, ...]

@@ -44,7 +44,7 @@ def open_decisions(settings: MongodbSettings) -> Iterator[Collection[Document]]:
 
 
 def find_decision(records: Collection[Document], name: str, key: str) -> Document | None:
-    """Return the decision of an earlier attempt of the same run; None where there is none."""
+    """Return the decision of an earlier attempt of the same run; None if there is none."""
     with translate_errors("read a decision"):
         return records.find_one({"_id": decision_id(name, key)})
 

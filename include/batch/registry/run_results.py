@@ -45,7 +45,7 @@ class TrainingResults(Struct, frozen=True, kw_only=True):
 
 
 class ReleaseResults(Struct, frozen=True, kw_only=True):
-    """Fields of privacy.json. `refused` is the reason why there is no private network; empty where there is one."""
+    """Fields of privacy.json. `refused` is the reason why there is no private network; empty if there is one."""
 
     mechanism: dict[str, Any] | None = None
     epsilon: float | None = None
@@ -79,7 +79,7 @@ class RunResults(Struct, frozen=True, kw_only=True):
 
     @property
     def models(self) -> Mapping[str, ModelResult]:
-        """Kind -> metrics, including the private network where there is one."""
+        """Kind -> metrics, including the private network if there is one."""
         private = _private(self.release)
         return self.training.models | ({PRIVATE: private} if private is not None else {})
 
@@ -96,7 +96,7 @@ class RunResults(Struct, frozen=True, kw_only=True):
         return self.folder / MODELS / kind
 
     def best(self) -> str:
-        """Return the best kind on the validation rows; empty where there is none.
+        """Return the best kind on the validation rows; empty if there is none.
 
         Private models and baselines are excluded.
         """

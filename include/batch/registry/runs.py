@@ -103,7 +103,7 @@ def cleanup(
 ) -> int:
     """Delete superseded runs of this window and return their number.
 
-    `retained` maps kind to the run to keep; `protected` runs are kept as well.
+    `retained` maps kind to the run to retain; `protected` runs are retained as well.
     """
     deleted = 0
     with translate_errors("delete replaced runs"):

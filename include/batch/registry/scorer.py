@@ -13,7 +13,7 @@ from include.batch.samples import Floats, Matrix, Samples
 
 
 class Scorer(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
-    """Map the columns of the feature table, NaN where unknown, to probabilities of a purchase."""
+    """Map the columns of the feature table, NaN if unknown, to probabilities of a purchase."""
 
     def load_context(self, context: Any) -> None:
         """Load the model's folder.

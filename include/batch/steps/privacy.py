@@ -26,7 +26,7 @@ def run(inputs: Inputs, parameters: Parameters) -> Outputs:
     Reads features.parquet, split.npz and models/; writes models/private_network and its predictions.
 
     Returns:
-        The release, or `refused` with the reason where the budget is spent; and the attack on each model.
+        The release, or `refused` with the reason if the budget is spent; and the attack on each model.
 
     Raises:
         SettingsError: the noise key is missing.

@@ -42,7 +42,7 @@ class PromotionContext:
 
 
 def run(inputs: Inputs, parameters: Parameters) -> Outputs:
-    """Log every model, register the challengers, decide, and move the alias champion where the decision is to promote.
+    """Log every model, register the challengers, decide, and move the alias champion if the decision is to promote.
 
     Raises:
         TerminalError: an earlier step has not run.
@@ -65,7 +65,7 @@ def run(inputs: Inputs, parameters: Parameters) -> Outputs:
 
 
 def _challengers(results: RunResults) -> list[tuple[str, str, str]]:
-    """Return registered name, kind of the challenger, and the reason where there is no challenger."""
+    """Return registered name, kind of the challenger, and the reason if there is no challenger."""
     best = results.best()
     private = run_results.PRIVATE if run_results.PRIVATE in results.models else ""
     return [

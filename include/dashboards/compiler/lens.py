@@ -25,7 +25,7 @@ _METRIC_APPEARANCE = {"id", "label", "format", "exclude_zeros"}
 _UNIT_SECONDS = {"m": 60, "h": 3_600, "d": 86_400}
 
 Parts = tuple[list[tuple[str, Mapping[str, Any]]], list[tuple[str, Mapping[str, Any]]]]
-"""Dimensions from the outermost to the innermost, and metrics; each with its key."""
+"""Dimensions from the outermost to the innermost, and metrics, each with its key."""
 
 
 class _Dimension(NamedTuple):

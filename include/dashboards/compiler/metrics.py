@@ -65,7 +65,7 @@ def _plain(
 ) -> tuple[dict[str, Any], dict[str, Any], str]:
     if name == "count":
         if field is not None:
-            raise UnsupportedDashboardError("count takes no field: count the documents, or take unique_count")
+            raise UnsupportedDashboardError("count has no field: omit it, or use unique_count")
         return {}, {"of": "doc_count"}, ""
     if name not in _AGGREGATIONS:
         raise UnsupportedDashboardError(
@@ -116,7 +116,7 @@ def _formula(key: str, text: str, schema: IndexSchema) -> Metric:
 def _expression(node: ast.expr, call: Callable[[ast.Call], dict[str, Any]]) -> dict[str, Any]:
     match node:
         case ast.Constant(value=bool() | str()):
-            raise UnsupportedDashboardError("a formula computes with numbers")
+            raise UnsupportedDashboardError("a formula must compute with numbers")
         case ast.Constant(value=int() | float() as number):
             return {"number": number}
         case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as number)):
@@ -130,5 +130,5 @@ def _expression(node: ast.expr, call: Callable[[ast.Call], dict[str, Any]]) -> d
 
 def _name(node: ast.expr) -> str:
     if not isinstance(node, ast.Name):
-        raise UnsupportedDashboardError(f"{ast.unparse(node)!r} in a formula is no field")
+        raise UnsupportedDashboardError(f"{ast.unparse(node)!r} in a formula is not a field")
     return node.id

@@ -1,4 +1,4 @@
-"""Readers of real shop logs: numbered lines in, visits out, in bounded memory; invalid lines are counted."""
+"""Readers of real shop logs: numbered lines to visits, in bounded memory; invalid lines are counted."""
 
 from collections.abc import Callable, Iterator
 
@@ -19,4 +19,4 @@ FORMAT_MATCHERS: dict[str, Callable[[str], bool]] = {
     "otto": otto.matches,
     "online_retail": online_retail.matches,
 }
-"""Whether the first line of a file is of the format."""
+"""Format -> function that returns whether a first line has the format."""

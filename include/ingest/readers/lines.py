@@ -20,7 +20,7 @@ _CHUNK = 1 << 20
 
 
 class Line(NamedTuple):
-    """One line without its end; `text` is None where `flaw` says why it cannot be read."""
+    """One line without its end; `text` is None if it cannot be read, with the reason in `flaw`."""
 
     number: int
     text: str | None
@@ -55,10 +55,10 @@ class ReaderStats:
 
 
 def read_lines(path: Path) -> Iterator[Line]:
-    """Every line of a file, blank ones left out, at most `MAX_LINE_BYTES` of it in memory.
+    """Yield every line of a file except blank ones, with at most `MAX_LINE_BYTES` of it in memory.
 
-    Raises SourceFormatError where the file is missing or empty, or its gzip stream broken: then with
-    the number of the last line that could be read.
+    Raises SourceFormatError if the file is missing or empty, or if its gzip stream is broken. The message then has the
+    number of the last readable line.
     """
     number = 0
     try:
@@ -76,7 +76,7 @@ def read_lines(path: Path) -> Iterator[Line]:
     except OSError as error:
         raise SourceFormatError(f"{path} cannot be read", error.strerror or str(error)) from None
     if number == 0:
-        raise SourceFormatError(f"{path} is empty", "give a file with a log in it")
+        raise SourceFormatError(f"{path} is empty", "use a file that contains a log")
 
 
 def _open(path: Path) -> BinaryIO:
@@ -86,7 +86,7 @@ def _open(path: Path) -> BinaryIO:
 
 
 def _read_raw_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes, bool]]:
-    """Number, bytes and whether these are all of the line; the rest of an over-long line is skipped."""
+    """Yield number, bytes and completeness of each line; the rest of an overlong line is skipped."""
     number = 0
     while raw := stream.readline(MAX_LINE_BYTES):
         number += 1
@@ -110,17 +110,17 @@ def _decode(number: int, raw: bytes, is_complete: bool) -> Line:
 def read_csv_rows(
     lines: Iterable[Line], stats: ReaderStats, columns: tuple[str, ...]
 ) -> Iterator[tuple[int, list[str]]]:
-    """The cells of each data line of a CSV file in the order of `columns`, with the line's number.
+    """Yield the cells of each data line of a CSV file in the order of `columns`, with the line's number.
 
-    The first line names the columns, in any order. Each line is parsed by itself: an open quote affects
-    only its own line. Raises SourceFormatError where a column is missing.
+    The first line names the columns, in any order. Each line is parsed separately, so an open quote affects one line
+    only. Raises SourceFormatError if a column is missing.
     """
     source = iter(lines)
     header = next(source)
     names = split_csv_line(header.text or "")
     missing = [name for name in columns if name not in names]
     if missing:
-        raise SourceFormatError(f"the first line lacks the column(s) {', '.join(missing)}", "name the right format")
+        raise SourceFormatError(f"the first line lacks the column(s) {', '.join(missing)}", "select the correct format")
     order = [names.index(name) for name in columns]
     is_same_order = order == list(range(len(names)))
     for line in source:

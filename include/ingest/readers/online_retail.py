@@ -1,9 +1,9 @@
-"""Online Retail invoices: CSV, one line of an invoice a line; one visit an invoice.
+"""Online Retail invoices: CSV, one invoice line per line; one visit per invoice.
 
-The log holds what was bought, nothing of the visit around it: a line is one viewed product, the duration
-0. An invoice without a customer is one anonymous user's. Cancellations (number begins with C) are noted
-as `cancelled` and left out; everything else is a visit, write-offs and adjustments of the books too, and
-its amount the exact sum of quantity times price: `purchase.made` where money moved, either way.
+The log contains purchases only, not the visit around them: a line is one viewed product, and the duration is 0. An
+invoice without a customer belongs to an anonymous user. Cancellations (number begins with C) are counted as `cancelled`
+and skipped. Every other invoice is a visit, including write-offs and bookkeeping adjustments. Its amount is the exact
+sum of quantity times price; `purchase.made` is true if that is not 0.
 """
 
 from collections.abc import Hashable, Iterator
@@ -31,7 +31,7 @@ _US_TIME_FORMAT = "%m/%d/%Y %H:%M"
 
 
 class Item(NamedTuple):
-    """One checked line."""
+    """One validated line."""
 
     invoice: str
     view: View
@@ -42,7 +42,7 @@ class Item(NamedTuple):
 
 
 def matches(first: str) -> bool:
-    """Whether a first line names the columns of this format."""
+    """Return whether a first line names the columns of this format."""
     try:
         return set(COLUMNS) <= set(split_csv_line(first))
     except BadLineError:
@@ -50,7 +50,7 @@ def matches(first: str) -> bool:
 
 
 def read(lines: Iterator[Line], stats: ReaderStats) -> Iterator[LoggedVisit]:
-    """The invoices of the log as visits, each handed out once half an hour of the log has passed it."""
+    """Yield the invoices of the log as visits, each once half an hour of the log has passed it."""
     invoices = OpenVisits(stats)
     for number, row in read_csv_rows(lines, stats, COLUMNS):
         if row[0].startswith(CANCELLATION):
@@ -77,9 +77,9 @@ def _item(row: list[str]) -> Item:
     try:
         value = int(quantity) * unit_price
     except ValueError:
-        raise BadLineError(f"has a Quantity that is no whole number: {quantity[:40]!r}") from None
+        raise BadLineError(f"has a Quantity that is not an integer: {quantity[:40]!r}") from None
     if abs(value) > MAX_MONEY:
-        raise BadLineError("comes to more than a thousand million")
+        raise BadLineError("exceeds a total of 1e9")
     if len(invoice) > MAX_INVOICE_LENGTH or len(customer) > MAX_INVOICE_LENGTH:
         raise BadLineError(f"has an InvoiceNo or a CustomerID longer than {MAX_INVOICE_LENGTH} characters")
     view = View(
@@ -101,7 +101,7 @@ def _item(row: list[str]) -> Item:
 
 
 def _enter(invoices: OpenVisits, item: Item, stats: ReaderStats) -> Iterator[LoggedVisit]:
-    """Add a line to its invoice; hands out what was there where one visit cannot hold more."""
+    """Add a line to its invoice; yield the earlier lines if one visit cannot contain more."""
     key = (item.invoice, item.customer)
     visit = invoices.get(key)
     if visit is not None and len(visit.views) >= MAX_VIEWS:

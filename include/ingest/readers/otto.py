@@ -1,8 +1,8 @@
-"""OTTO shop events: JSON lines, one session a line, `{"session": 1, "events": [{"aid", "ts", "type"}]}`.
+"""OTTO shop events: JSON lines, one session per line, `{"session": 1, "events": [{"aid", "ts", "type"}]}`.
 
-A line is a visit, and its session the user, who occurs only once. Clicks are page views of an article;
-carts and orders carry no price, so the amount is 0. A line beyond what the contract takes for one visit
-(seven days, 2,000 views) is cut where it was silent for half an hour, and noted as `split`.
+A line is a visit, and its session the user, who occurs only once. Clicks are page views of a product. Carts and orders
+have no price, so the amount is 0. A line that exceeds the contract's limits for one visit (seven days, 2,000 views) is
+split at pauses of half an hour, and counted as `split`.
 """
 
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ _decoder = msgspec.json.Decoder(Entry)
 
 
 def matches(first: str) -> bool:
-    """Whether a first line is a JSON object with `session` and `events`."""
+    """Return whether a first line is a JSON object with `session` and `events`."""
     try:
         result = msgspec.json.decode(first)
     except msgspec.DecodeError:
@@ -49,7 +49,7 @@ def matches(first: str) -> bool:
 
 
 def read(lines: Iterator[Line], stats: ReaderStats) -> Iterator[LoggedVisit]:
-    """The visits of the log, in its order."""
+    """Yield the visits of the log, in its order."""
     for line in lines:
         stats.lines += 1
         if line.text is None:
@@ -67,7 +67,7 @@ def read(lines: Iterator[Line], stats: ReaderStats) -> Iterator[LoggedVisit]:
 
 
 def _split(events: list[Event]) -> list[list[Event]]:
-    """The events as one visit where the contract takes it, else as several."""
+    """Yield the events as one visit if it is within the contract's limits, otherwise as several."""
     long = events[-1].ts - events[0].ts >= MAX_VISIT_DURATION.total_seconds() * 1_000
     if not long and len(events) <= MAX_VIEWS:
         return [events]

@@ -1,9 +1,8 @@
-"""REES46 shop events: CSV, one event a line, in order of time.
+"""REES46 shop events: CSV, one event per line, in order of time.
 
-`event_type` is view, cart, remove_from_cart or purchase. Events of one user and `user_session` make a
-visit until it has been silent for half an hour; where `user_session` is empty, those of the user do. A
-view is a page view and a viewed product (category: the code, name: not in the log), a purchase adds its
-price to the amount.
+`event_type` is view, cart, remove_from_cart or purchase. Events of one user and `user_session` form a visit until a
+pause of half an hour; if `user_session` is empty, all events of the user do. A view is a page view and a viewed product
+with its category code and without a name. A purchase adds its price to the amount.
 """
 
 from collections.abc import Hashable, Iterator
@@ -37,7 +36,7 @@ ACTIONS: dict[str, LastAction] = {
 
 
 class Event(NamedTuple):
-    """One checked line."""
+    """One validated line."""
 
     timestamp: datetime
     kind: str
@@ -49,7 +48,7 @@ class Event(NamedTuple):
 
 
 def matches(first: str) -> bool:
-    """Whether a first line names the columns of this format."""
+    """Return whether a first line names the columns of this format."""
     try:
         return set(COLUMNS) <= set(split_csv_line(first))
     except BadLineError:
@@ -57,7 +56,7 @@ def matches(first: str) -> bool:
 
 
 def read(lines: Iterator[Line], stats: ReaderStats) -> Iterator[LoggedVisit]:
-    """The visits of the log, each handed out once it is over."""
+    """Yield the visits of the log, each once it is over."""
     visits = OpenVisits(stats)
     for number, row in read_csv_rows(lines, stats, COLUMNS):
         try:
@@ -91,7 +90,7 @@ def _event(row: list[str]) -> Event:
 
 
 def _enter(visits: OpenVisits, event: Event, stats: ReaderStats) -> Iterator[LoggedVisit]:
-    """Add an event to its visit; hands out the one before it where the event begins another."""
+    """Add an event to its visit; yield the previous visit if the event begins another."""
     key = (event.user_id, event.user_session)
     visit = visits.get(key)
     if visit is not None and not visit.accepts(event.timestamp, visits.gap):
@@ -117,5 +116,5 @@ def _enter(visits: OpenVisits, event: Event, stats: ReaderStats) -> Iterator[Log
 
 
 def _close(key: Hashable, visit: OpenVisit) -> LoggedVisit:
-    """The visit under an id that follows from user, session and beginning, since a log's session may come back."""
+    """Return the visit under an id derived from user, session and start, because a log may reuse a session."""
     return visit.close(stable_id("rees46", key, visit.first.isoformat(), visit.part), duration_s=visit.duration_s)

@@ -32,30 +32,30 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class LoggedVisit(NamedTuple):
-    """A session out of a log, and the exact value of what it bought."""
+    """A session of a log, and the exact value of its purchases."""
 
     session: Session
     amount: Decimal
 
 
 def parse_identifier(text: str, name: str) -> str:
-    """A cell that names something: 1 to 64 characters, none of them a control character."""
+    """Return a cell with an identifier: 1 to 64 characters without control characters."""
     if not text:
         raise BadLineError(f"has no {name}")
     if len(text) > MAX_IDENTIFIER or _CONTROL.search(text):
-        raise BadLineError(f"has a {name} that is longer than {MAX_IDENTIFIER} characters or holds control characters")
+        raise BadLineError(f"has a {name} that is longer than {MAX_IDENTIFIER} characters or has control characters")
     return text
 
 
 def parse_label(text: str, name: str) -> str | None:
-    """A cell that describes something: None where it is empty, else at most 200 plain characters."""
+    """Return a cell with a description: None if it is empty, otherwise at most 200 plain characters."""
     if len(text) > MAX_LABEL or _CONTROL.search(text):
-        raise BadLineError(f"has a {name} that is longer than {MAX_LABEL} characters or holds control characters")
+        raise BadLineError(f"has a {name} that is longer than {MAX_LABEL} characters or has control characters")
     return text or None
 
 
 def parse_amount(text: str, name: str) -> Decimal:
-    """A cell that holds an amount in shop currency, at most a thousand million either side of 0."""
+    """Return a cell with an amount in shop currency, between -1e9 and 1e9."""
     try:
         value = Decimal(text)
     except InvalidOperation:
@@ -66,7 +66,7 @@ def parse_amount(text: str, name: str) -> Decimal:
 
 
 def parse_timestamp(text: str, name: str, *other_formats: str) -> datetime:
-    """A cell that holds a time in UTC, `2019-10-01 00:00:00` with or without ` UTC`, or of another format."""
+    """Return a cell with a time in UTC, `2019-10-01 00:00:00` with or without ` UTC`, or in another format."""
     plain = text.removesuffix(" UTC")
     try:
         result = datetime.fromisoformat(plain)
@@ -76,12 +76,12 @@ def parse_timestamp(text: str, name: str, *other_formats: str) -> datetime:
                 return datetime.strptime(plain, form).replace(tzinfo=UTC)
             except ValueError:
                 continue
-        raise BadLineError(f"has a {name} that is no time: {text[:40]!r}") from None
+        raise BadLineError(f"has a {name} that is not a time: {text[:40]!r}") from None
     return result.replace(tzinfo=UTC) if result.tzinfo is None else result.astimezone(UTC)
 
 
 def stable_id(prefix: str, *parts: object) -> str:
-    """An id that follows from its parts alone."""
+    """Return an id derived from its parts alone."""
     text = "\x1f".join(str(part) for part in parts)
     return f"{prefix}-{blake2b(text.encode(), digest_size=12).hexdigest()}"
 
@@ -122,7 +122,7 @@ class OpenVisit:
             BadLineError: The sum exceeds the limit of the contract.
         """
         if abs(self.amount + value) > MAX_MONEY:
-            raise BadLineError("takes its visit beyond a thousand million")
+            raise BadLineError("increases the amount of its visit beyond 1e9")
         self.amount += value
 
     def close(self, session_id: str, *, duration_s: int) -> LoggedVisit:

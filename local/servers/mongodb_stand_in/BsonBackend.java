@@ -21,10 +21,10 @@ import org.h2.mvstore.type.ObjectDataType;
 import org.h2.mvstore.type.StringDataType;
 
 /**
- * A store whose documents lie in the file as BSON, and whose keys of one text are compared as texts.
+ * A store that saves documents as BSON and compares keys of one text as texts.
  *
- * <p>The library's own way is Java's serialization: it serializes a key at each step of each search. A file that the
- * library wrote in its own way is read and written on in that way.
+ * <p>The library's own format is Java's serialization, which serializes a key at each step of each search. An existing
+ * file in the library's format keeps that format.
  */
 class BsonBackend extends H2Backend {
     private static final int FORMAT = 1;
@@ -42,7 +42,7 @@ class BsonBackend extends H2Backend {
         return store.getStoreVersion() == FORMAT ? new BsonDatabase(name) : super.openOrCreateDatabase(name);
     }
 
-    /** Opens each map with the types of this format; the library, which opens it by name afterwards, gets it so. */
+    /** Opens each map with the types of this format, so that the library later gets the same map by its name. */
     private final class BsonDatabase extends H2Database {
         BsonDatabase(String name) {
             super(name, getMvStore(), getCursorRegistry());
@@ -73,7 +73,7 @@ class BsonBackend extends H2Backend {
         private static final int INITIAL_BYTES = 2_048;
         private static final int FIELD_BYTES = 150;
 
-        /** An estimate, by which the cache is bounded: what a field takes in the heap. */
+        /** Estimated heap size of a field; it bounds the cache. */
         @Override
         public int getMemory(Document document) {
             return FIELD_BYTES * (1 + document.size());
@@ -105,7 +105,7 @@ class BsonBackend extends H2Backend {
         }
     }
 
-    /** Keys of one text as that text, before all others, which stay as the library has them. */
+    /** Stores keys of one text as that text, sorted before all other keys, which keep the library's format. */
     private static final class KeyType extends BasicDataType<KeyValue> {
         private static final byte TEXT = 1;
         private static final byte OTHER = 0;

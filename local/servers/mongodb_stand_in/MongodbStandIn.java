@@ -18,7 +18,7 @@ public final class MongodbStandIn {
             System.err.println("arguments: host port file");
             System.exit(2);
         }
-        // The store must never write in the midst of a command: a crash would tear a document from its index.
+        // The store must not write in the middle of a command: a crash could store a document without its index entry.
         MVStore store =
                 new MVStore.Builder()
                         .fileName(arguments[2])
@@ -40,14 +40,14 @@ public final class MongodbStandIn {
         ended.await();
     }
 
-    /** Commits each writing command as a whole before it is answered; commands that wait share one commit. */
+    /** Commits each write command as a whole before its response; waiting commands share one commit. */
     private static final class Durable extends BsonBackend {
         private static final Set<String> WRITES =
                 Set.of(
                         "insert", "update", "delete", "findAndModify", "findandmodify", "create", "createIndexes",
                         "drop", "dropDatabase", "dropIndexes", "renameCollection");
 
-        // Fair: the commands that wait already are executed before the first of them commits.
+        // Fair, so that commands that already wait are executed before the first of them commits.
         private final ReentrantLock writing = new ReentrantLock(true);
         private long executed;
         private long committed;
@@ -72,7 +72,7 @@ public final class MongodbStandIn {
             }
         }
 
-        /** Commits all executed commands, unless a commit since has had this one with it. */
+        /** Commits all executed commands, unless a later commit included this command. */
         private void commit(long number) {
             writing.lock();
             try {
@@ -87,7 +87,7 @@ public final class MongodbStandIn {
 
         @Override
         public void close() {
-            // The store is closed by whoever opened it, once no command can come any more.
+            // The caller that opened the store closes it, after the last command.
         }
 
         private static boolean writes(Document command) {

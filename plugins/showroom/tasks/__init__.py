@@ -1,1 +1,1 @@
-"""What the tasks of the DAGs do, one module a stage; imported when a task runs, never while a DAG is parsed."""
+"""Tasks of the DAGs, one module per stage; imported when a task runs, never while a DAG is parsed."""

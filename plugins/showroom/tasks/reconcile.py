@@ -56,7 +56,7 @@ def reconcile_hours(now: datetime, requested: datetime | None = None) -> dict[st
 
 
 def require_balance(result: Mapping[str, Any]) -> None:
-    """Fail without a retry where an hour of this run differs; the message names the first mismatched stage."""
+    """Fail without a retry if an hour of this run differs; the message names the first mismatched stage."""
     differing = [hour for hour in result["hours"] if hour["state"] == "difference"]
     with fail_fast_on_terminal():
         if differing:

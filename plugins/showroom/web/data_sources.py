@@ -36,7 +36,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class SourceFailure:
-    """A failed read: the source, the cause and the remedy. A transient one can pass by itself."""
+    """A failed read: the source, the cause and the remedy. A transient failure can end without an action."""
 
     source: str
     message: str

@@ -113,7 +113,7 @@ def truncate(text: str, max_length: int = MAX_CELL_LENGTH) -> str:
 
 
 def shorten_label(text: str) -> str:
-    """Return a label that fits beside a chart."""
+    """Return a label short enough for a chart."""
     return text if len(text) <= MAX_LABEL_LENGTH else f"{text[: MAX_LABEL_LENGTH - 1]}…"
 
 

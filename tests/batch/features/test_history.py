@@ -99,7 +99,7 @@ def test_history_excludes_overlapping_visits() -> None:
     assert result[:, 1].tolist() == [0, 0, 0, 1]
 
 
-def test_no_visits() -> None:
+def test_history_without_visits_is_empty() -> None:
     assert history_of([]).shape == (0, len(HISTORY))
 
 

@@ -55,7 +55,7 @@ def test_network_equals_its_formula(monkeypatch: pytest.MonkeyPatch) -> None:
     assert DenseNetwork(WEIGHTS, BIASES).forward(DATA.z[:0]).shape == (0,)
 
 
-def test_extreme_logits_stay_probabilities() -> None:
+def test_extreme_logits_are_valid_probabilities() -> None:
     result = DenseNetwork((np.full((6, 1), 1e6, np.float32),), (np.zeros(1, np.float32),)).probabilities(DATA)
     assert np.isfinite(result).all()
     assert result.min() >= 0.0
@@ -128,9 +128,9 @@ def test_load_of_pickled_objects_raises(tmp_path: Path) -> None:
 def test_load_of_a_forest_with_an_untrusted_type_raises(tmp_path: Path) -> None:
     folder = tmp_path / "kept"
     artifact.save(forest(DATA, DATA, MODELS, 7), folder, COLUMNS)
-    planted = forest(DATA, DATA, MODELS, 7).forest
-    planted.extra = Path("/")
-    skops.io.dump(planted, folder / "forest.skops")
+    fitted = forest(DATA, DATA, MODELS, 7).forest
+    fitted.extra = Path("/")
+    skops.io.dump(fitted, folder / "forest.skops")
     sealed(folder)
     with pytest.raises(TerminalError, match="PosixPath"):
         artifact.load(folder)

@@ -24,12 +24,12 @@ PRIVATE = PrivateParameters(
 
 
 def mechanism(**changes: object) -> Mechanism:
-    """One of about epsilon 1, with some of its fields changed."""
+    """Return a mechanism of about epsilon 1, with some of its fields changed."""
     fields: dict[str, object] = {"sigma": 3.0, "clip": 1.0, "rate": 0.1, "steps": 60, "delta": 1e-5, "users": 1000}
     return Mechanism(**(fields | changes))  # type: ignore[arg-type]
 
 
 def visits(users: int, each: int, seed: int = 1) -> Samples:
-    """`each` visits of each user, shuffled."""
+    """Return samples with `each` visits per user, shuffled."""
     result = factories.samples(users * each, seed)
     return replace(result, group=np.random.default_rng(seed).permutation(np.arange(users * each) % users))

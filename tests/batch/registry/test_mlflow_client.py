@@ -14,7 +14,7 @@ from mlflow.protos.databricks_pb2 import (
 from include.clients.mlflow import translate_errors
 from include.contracts.errors import ShowroomError, TerminalError, TransientError
 
-CHECK = "see that it runs: ./showroom status"
+CHECK = "check that it runs: ./showroom status"
 LOGIN = "see SHOWROOM_MLFLOW_URL and its login"
 ARTIFACTS = "see whether its artifacts still exist"
 

@@ -45,7 +45,7 @@ def inputs(out: Path, settings: Settings, run_window: Window | None = None) -> I
 
 
 def write(step: Inputs, *, trees: int = 20, refused: str = "", shuffled_auc: float = 0.5) -> Inputs:
-    """Fill the folder: boost improves with `trees`; the private network is weak but better than a baseline."""
+    """Fill the folder: boost improves with `trees`; the private network is better than the baselines only."""
     step.out.mkdir(parents=True, exist_ok=True)
     features, rows = _data(step)
     samples = columns.samples(features)

@@ -142,7 +142,7 @@ def test_better_model_of_a_later_run_becomes_champion(tmp_path: Path, settings: 
 
 
 @pytest.mark.parametrize("case", ["shuffled_labels", "refused", "trained_past", "corrupt"])
-def test_champion_is_kept(case: str, first: Inputs, tmp_path: Path, settings: Settings, decisions: Records) -> None:
+def test_champion_is_retained(case: str, first: Inputs, tmp_path: Path, settings: Settings, decisions: Records) -> None:
     promote.run(first, PARAMETERS)
     later = run_folder.inputs(tmp_path / "later", settings, run_folder.window(-3 if case == "trained_past" else 7))
     run_folder.write(

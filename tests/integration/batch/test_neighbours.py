@@ -1,4 +1,4 @@
-"""Neighbours on a real Elasticsearch and MongoDB's stand-in: readers always see one complete run."""
+"""Neighbours on a real Elasticsearch and the MongoDB stand-in: readers always see one complete run."""
 
 import os
 import signal
@@ -42,7 +42,7 @@ def own(stack: Stack) -> Iterator[Settings]:
 
 
 def rows(users: int = USERS, similarity: float = 0.75) -> Iterator[Rows]:
-    """Rows as the file has them, in batches of ten."""
+    """Yield rows in the file's format, in batches of ten."""
     for start in range(0, users, 10):
         yield [row(f"u{number:04d}", similarity) for number in range(start, min(start + 10, users))]
 
@@ -87,7 +87,7 @@ def indices(settings: Settings) -> list[str]:
 
 
 def seen(settings: Settings) -> list[tuple[int, set[str]]]:
-    """For each store the number of users, and their runs."""
+    """Return for each store the number of users, and their runs."""
     return [
         (len(result), {one["run"] for one in result}) for result in (in_mongo(settings), in_elasticsearch(settings))
     ]
@@ -158,7 +158,7 @@ def test_concurrent_readers_see_one_complete_run(own: Settings) -> None:
         while not over.is_set():
             (in_archive, its_runs), in_index = seen(own)
             looked += 1
-            # The stand-in's rename drops, then renames; MongoDB's does both under one lock.
+            # The stand-in drops, then renames; MongoDB does both under one lock.
             if (in_archive, its_runs) != (0, set()) and (in_archive != USERS or len(its_runs) != 1):
                 torn.append(("archive", in_archive, its_runs))
             if in_index[0] != USERS or len(in_index[1]) != 1:

@@ -1,4 +1,4 @@
-"""The privacy ledger on the stand-in for MongoDB."""
+"""The privacy ledger on the MongoDB stand-in."""
 
 import uuid
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ def own(stack: Stack) -> Iterator[Settings]:
 
 
 @pytest.mark.parametrize("contract", CONTRACT)
-def test_mongodb_ledger_keeps_the_contract(own: Settings, contract: Callable[[Entries], None]) -> None:
+def test_mongodb_ledger_satisfies_the_contract(own: Settings, contract: Callable[[Entries], None]) -> None:
     with open_ledger(own.mongodb) as entries:
         contract(entries)
 

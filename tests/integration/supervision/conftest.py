@@ -22,7 +22,7 @@ PATIENCE_S = 120.0
 
 @pytest.fixture(scope="module")
 def no_stream(stack: Stack) -> Iterator[Stack]:
-    """The shared stack without a stream job and without anything to resume one from; left the same way."""
+    """The shared stack without a stream job and without restore points, before and after."""
     _lose_stream(stack.settings)
     stack.wait(["flink-taskmanager"])
     yield stack
@@ -31,7 +31,7 @@ def no_stream(stack: Stack) -> Iterator[Stack]:
 
 @pytest.fixture
 def decision_log(stack: Stack) -> Settings:
-    """Settings of the shared stack, without decisions, alerts and supervisors."""
+    """Settings of the shared stack, whose decisions, alerts and lock are deleted."""
     with redis.Redis.from_url(stack.settings.redis.url.reveal()) as client:
         client.delete(redis_keys.decisions(), redis_keys.supervisor_lease(), *client.keys("{supervise}:alert:*"))
     shutil.rmtree(supervise_folder(stack.settings.local), ignore_errors=True)
@@ -40,7 +40,7 @@ def decision_log(stack: Stack) -> Settings:
 
 @pytest.fixture(scope="module")
 def broker() -> Iterator[Settings]:
-    """An unused Kafka for these tests alone."""
+    """A new Kafka for these tests only."""
     settings = Settings(
         local=LocalSettings(state_dir=Path(".showroom/test-hours"), port_offset=OFFSET),
         kafka=KafkaSettings(partitions=2),
@@ -55,8 +55,10 @@ def broker() -> Iterator[Settings]:
             stack.down()
 
 
-def pass_over(settings: Settings, group: str, topic: str, short: int = 0, partitions: tuple[int, ...] = (0,)) -> None:
-    """Commit for a group that it has read a topic to its end, but for the last offsets of some partitions."""
+def commit_to_end(
+    settings: Settings, group: str, topic: str, short: int = 0, partitions: tuple[int, ...] = (0,)
+) -> None:
+    """Commit for a group the end of a topic, except for the last offsets of some partitions."""
     reader = KafkaConsumer(bootstrap_servers=settings.kafka.bootstrap_servers, group_id=group, enable_auto_commit=False)
     try:
         topic_partitions = [TopicPartition(topic, number) for number in range(settings.kafka.partitions)]
@@ -70,8 +72,8 @@ def pass_over(settings: Settings, group: str, topic: str, short: int = 0, partit
 
 
 def leave_gate(settings: Settings) -> None:
-    """What these tests put into `sessions.raw` is not for the gates of other tests."""
-    pass_over(settings, topics.GATE_GROUP, topics.RAW)
+    """Skip this fixture's records of `sessions.raw` in the gate, because other tests use it."""
+    commit_to_end(settings, topics.GATE_GROUP, topics.RAW)
 
 
 def _lose_stream(settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""Hours of a made-up past on a real Kafka, Elasticsearch and MongoDB, in which every stage did its part."""
+"""Synthetic past hours on a real Kafka, Elasticsearch and MongoDB that every stage has processed."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -26,7 +26,7 @@ from include.supervise.reconcile import HOUR
 from showroom.tasks.reconciliation_run import ReconciliationRun
 from showroom.tasks.reconciliation_store import ReconciliationStore
 from showroom.tasks.stores import Stores
-from tests.integration.supervision.conftest import pass_over
+from tests.integration.supervision.conftest import commit_to_end
 from tests.polling import eventually
 from tests.valid_sessions import valid_session, viewed
 from tests.valid_topic import put
@@ -36,14 +36,14 @@ READERS = ((topics.GATE_GROUP, topics.RAW), (topics.STREAM_GROUP, topics.VALID),
 
 
 def let_raw_records_be_old(settings: Settings) -> None:
-    """Let producers set the time of arrival of raw records, so that hours of the past can be made."""
+    """Let producers set the arrival time of raw records, so that tests can create past hours."""
     with KafkaAdminClient(bootstrap_servers=settings.kafka.bootstrap_servers) as admin:
         config = {"message.timestamp.type": "CreateTime"}
         admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topics.RAW, config)])
 
 
 class ShopHour:
-    """One hour: its sessions, and the ways to store, lose and count them."""
+    """One hour: its sessions, and methods to store, lose and count them."""
 
     def __init__(
         self, settings: Settings, producer: KafkaProducer, client: Elasticsearch, database: Database[Document],
@@ -55,13 +55,13 @@ class ShopHour:
         self.close(start - HOUR)
 
     def close(self, hour: datetime) -> None:
-        """Store that an hour without sessions balances."""
+        """Store an hour without sessions as balanced."""
         evidence = {"raw": 0, "rejected": {}, "months": {}, "bounds": {}}
         entry = {"state": "balanced", "balanced": True, "lines": [], "has_evidence": True, "evidence": evidence}
         self.database[RECONCILIATIONS].replace_one({"_id": hour.isoformat()}, entry, upsert=True)
 
     def sessions(self, number: int, **changes: Any) -> list[ValidSession]:
-        """Sessions that arrived in the hour: three products each, one of them with a review."""
+        """Return sessions that arrived in the hour: three products each, one of them with a review."""
         arrivals = [self.start + timedelta(seconds=5 + n) for n in range(number)]
         return [
             valid_session(
@@ -77,7 +77,7 @@ class ShopHour:
         ]
 
     def gate(self, sessions: Sequence[ValidSession], rejected: int = 0) -> None:
-        """Raw records of them and of rejected ones, and what the gate makes of these."""
+        """Produce their raw records and rejected ones, with the gate's outputs."""
         at = int(self.start.timestamp() * 1_000) + 5_000
         for n in range(len(sessions)):
             self._producer.send(topics.RAW, b"x", key=b"u", partition=n % 2, timestamp_ms=at + n * 1_000)
@@ -101,21 +101,21 @@ class ShopHour:
         self._producer.send(topics.REJECTED, b"x", partition=partition, headers=encoded)
 
     def pass_all(self, short: int = 0) -> None:
-        """All readers have read everything, but for the last offsets of partition 0."""
+        """Commit the ends for all readers, except for the last offsets of partition 0."""
         for group, topic in READERS:
-            pass_over(self.settings, group, topic, short)
-        pass_over(self.settings, topics.KPI_ROWS_GROUP, topics.KPI)
+            commit_to_end(self.settings, group, topic, short)
+        commit_to_end(self.settings, topics.KPI_ROWS_GROUP, topics.KPI)
         described = describe(self.settings.kafka, topics.VALID)
         archived = committed(self.settings.kafka, topics.STREAM_GROUP, topics.VALID)
         watermark.advance(self.database, topics.VALID, described.topic_id, archived)
 
     def index(self, sessions: Sequence[ValidSession]) -> None:
-        """Their documents, with the counted fields only."""
+        """Return their documents, with the counted fields only."""
         actions = [action for session in sessions for action in rows_of(session)]
         helpers.bulk(self._client, actions, refresh=True)
 
     def count_minutes(self, sessions: Sequence[ValidSession]) -> None:
-        """The rows of `kpi_minute`, one a session."""
+        """Return the rows of `kpi_minute`, one per session."""
         day = f"{self.start:%Y-%m-%d}"
         for session in sessions:
             row = {"minute": session.started_at, "category": "all", "arrival_date": day, "sessions": 1}
@@ -131,7 +131,7 @@ class ShopHour:
         self._client.delete(index=hits[0]["_index"], id=hits[0]["_id"], refresh=True)
 
     def bury(self, session: ValidSession) -> None:
-        """A dead letter of the session's summary, delivered twice."""
+        """Produce a dead letter of the session's summary, twice."""
         dead_letter = DeadLetter(
             index="session_summary-2026.11",
             id=session.session_id,
@@ -153,7 +153,7 @@ class ShopHour:
             admin.delete_records({TopicPartition(topics.VALID, number): end for number, end in ends.items()})
 
     def recreate_valid(self) -> None:
-        """Delete the topic `sessions.valid` and create it anew, empty."""
+        """Delete and recreate the topic `sessions.valid`, empty."""
         before = describe(self.settings.kafka, topics.VALID).topic_id
         with KafkaAdminClient(bootstrap_servers=self.settings.kafka.bootstrap_servers) as admin:
             admin.delete_topics([topics.VALID])
@@ -167,7 +167,7 @@ class ShopHour:
             return False
 
     def traffic(self) -> None:
-        """Sessions of the next hour, which no stage has read: the load of now. No test has an hour beside another's."""
+        """Produce sessions of the next hour, which no stage has read, as the current load."""
         later = [
             valid_session(
                 session_id=f"now-{self.start:%d-%H}-{n}", received_at=self.start + HOUR + timedelta(seconds=n)
@@ -177,7 +177,7 @@ class ShopHour:
         put(self.settings, later)
 
     def run(self, after: timedelta = timedelta(hours=1, minutes=20)) -> list[dict[str, Any]]:
-        """A run of reconciliation, by default at twenty past the next hour."""
+        """Run reconciliation, by default at twenty past the next hour."""
         now = self.start + after
         return ReconciliationRun(
             self.settings, Stores(self.settings, self._client, self.database, now), self.entries
@@ -185,7 +185,7 @@ class ShopHour:
 
 
 def rows_of(session: ValidSession) -> list[dict[str, Any]]:
-    """Bulk actions of a session."""
+    """Return the bulk actions of a session."""
     shared = {
         "session_id": session.session_id,
         "user_id": session.user_id,

@@ -1,4 +1,4 @@
-"""Alerts while a real Redis comes and goes: each is sent once an interval, and its end once."""
+"""Alerts with an intermittent real Redis: each is sent once per interval, and its recovery once."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,7 +37,7 @@ def webhook() -> Iterator[Webhook]:
 
 @pytest.fixture
 def machine(redis_stack: Stack, webhook: Webhook, tmp_path: Path) -> Settings:
-    """Settings of a supervisor's machine."""
+    """Settings of one supervisor's machine."""
     return redis_stack.settings.replace(supervise={"alert_webhook": webhook.url, "state_dir": str(tmp_path / "one")})
 
 

@@ -1,4 +1,4 @@
-"""A span of broker time counted on a real Kafka: what was planted is found, and put down to its owner."""
+"""Counts of a span of broker time on a real Kafka: injected errors are detected and assigned to their cause."""
 
 import uuid
 from collections.abc import Iterator
@@ -16,12 +16,12 @@ from include.contracts.settings import Settings
 from include.supervise.consumer_lag import COMMITS, probe_kafka
 from include.supervise.kafka_counts import HourlyCounts, committed, end_offsets, oldest_raw
 from include.supervise.reconcile import HOUR, Evidence, Rows, gate_line
-from tests.integration.supervision.conftest import pass_over
+from tests.integration.supervision.conftest import commit_to_end
 from tests.valid_sessions import encoded, valid_session
 
 RAW, EMPTY, DUPLICATE, DEAD = 20, 3, 2, 1
 VALID = RAW - EMPTY - DUPLICATE
-AWAY_MS = 500
+UNAVAILABLE_TIMEOUT_MS = 500
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Planted:
     start: datetime
 
     def hours(self) -> HourlyCounts:
-        """The span in which all was planted."""
+        """The span of all injected records."""
         return HourlyCounts(self.settings, self.start, self.start + HOUR)
 
 
@@ -43,16 +43,16 @@ def producer(broker: Settings) -> Iterator[KafkaProducer]:
 
 
 @pytest.fixture(scope="module")
-def planted(broker: Settings, producer: KafkaProducer) -> Planted:
+def injected(broker: Settings, producer: KafkaProducer) -> Planted:
     start = datetime.now(UTC)
     topic_partitions = [producer.send(topics.RAW, b"x", key=b"u", partition=n % 2).get(timeout=30) for n in range(RAW)]
     reasons = ["empty"] * EMPTY + ["duplicate"] * DUPLICATE
     for reason, topic_partition in zip(reasons, topic_partitions, strict=False):
         refuse(producer, reason, topic_partition.partition, topic_partition.offset)
-    # Of another hour: its record lies before this one's.
+    # Of another hour: its raw record precedes the span.
     refuse(producer, "empty", 0, topic_partitions[0].offset - 1_000)
     sessions = [valid_session(session_id=f"h-{n}", received_at=datetime.now(UTC)) for n in range(VALID)]
-    # Two have one id under two users, one came twice, one is of another hour, one is nothing.
+    # Two have one id with two users, one is a duplicate, one is of another hour, one is undecodable.
     sessions[1] = valid_session(session_id="h-0", user_id="another", received_at=sessions[1].received_at)
     old = valid_session(session_id="old", received_at=start - timedelta(hours=3))
     for session in (old, *sessions, sessions[0]):
@@ -68,8 +68,8 @@ def planted(broker: Settings, producer: KafkaProducer) -> Planted:
     ):
         bury(producer, index, identity, document)
     producer.flush()
-    pass_over(broker, topics.GATE_GROUP, topics.RAW)
-    pass_over(broker, topics.STREAM_GROUP, topics.VALID)
+    commit_to_end(broker, topics.GATE_GROUP, topics.RAW)
+    commit_to_end(broker, topics.STREAM_GROUP, topics.VALID)
     return Planted(broker, start)
 
 
@@ -95,7 +95,7 @@ def bury(producer: KafkaProducer, index: str, identity: str | None, document: by
     producer.send(topics.DEAD, msgspec.json.encode(dead_letter))
 
 
-def test_a_new_broker_has_lags_though_no_group_has_a_coordinator(broker: Settings, producer: KafkaProducer) -> None:
+def test_lags_on_new_broker_without_coordinator_are_available(broker: Settings, producer: KafkaProducer) -> None:
     before = probe_kafka(broker.kafka)
     assert (before.raw_end, before.gate_lag, before.stream_lag) == (0, 0, 0)
     topic_partition = producer.send(topics.RAW, b"", key=b"u").get(timeout=30)
@@ -106,12 +106,12 @@ def test_a_new_broker_has_lags_though_no_group_has_a_coordinator(broker: Setting
     refuse(producer, "empty", topic_partition.partition, topic_partition.offset)
 
 
-def test_evidence_of_a_span_counts_its_records(planted: Planted) -> None:
-    with planted.hours() as hours:
+def test_evidence_of_a_span_counts_its_records(injected: Planted) -> None:
+    with injected.hours() as hours:
         assert (hours.raw(), hours.undecided()) == (RAW, 0)
         result = hours.evidence()
         dead = hours.dead()
-    # Admitted records: one session came twice.
+    # Admitted records; one session is admitted twice.
     assert (result.raw, result.rejected) == (RAW, {"empty": EMPTY, "duplicate": DUPLICATE})
     assert result.months == {
         "2026-11": Rows(session_summary=VALID + 1, product_details=VALID + 1, product_sentiment=VALID + 1)
@@ -121,45 +121,45 @@ def test_evidence_of_a_span_counts_its_records(planted: Planted) -> None:
         "product_details": 1,
         "product_sentiment": 0,
     }
-    with HourlyCounts(planted.settings, planted.start - HOUR, planted.start) as before:
+    with HourlyCounts(injected.settings, injected.start - HOUR, injected.start) as before:
         assert (before.evidence().rejected, before.evidence().valid) == ({"empty": before.raw()}, 0)
 
 
-def test_bounds_of_a_span_are_after_its_last_session(planted: Planted, producer: KafkaProducer) -> None:
-    with planted.hours() as hours:
+def test_bounds_of_a_span_are_after_its_last_session(injected: Planted, producer: KafkaProducer) -> None:
+    with injected.hours() as hours:
         bounds = hours.evidence().bounds
-    later = valid_session(session_id="later", received_at=planted.start + 2 * HOUR)
-    for partition in range(planted.settings.kafka.partitions):
+    later = valid_session(session_id="later", received_at=injected.start + 2 * HOUR)
+    for partition in range(injected.settings.kafka.partitions):
         producer.send(topics.VALID, encoded(later), key=b"k", partition=partition).get(timeout=30)
-    with planted.hours() as hours:
+    with injected.hours() as hours:
         again = hours.evidence()
-    ends = end_offsets(planted.settings.kafka, topics.VALID)
+    ends = end_offsets(injected.settings.kafka, topics.VALID)
     assert again.bounds == bounds
     assert all(bound < ends[int(partition)] for partition, bound in bounds.items())
-    assert again.waiting(committed(planted.settings.kafka, topics.STREAM_GROUP, topics.VALID)) == 0
+    assert again.waiting(committed(injected.settings.kafka, topics.STREAM_GROUP, topics.VALID)) == 0
 
 
-def test_evidence_of_a_span_without_records_is_empty(planted: Planted) -> None:
+def test_evidence_of_a_span_without_records_is_empty(injected: Planted) -> None:
     start = datetime.now(UTC) + 10 * HOUR
-    with HourlyCounts(planted.settings, start, start + HOUR) as hours:
+    with HourlyCounts(injected.settings, start, start + HOUR) as hours:
         assert (hours.undecided(), hours.evidence()) == (0, Evidence(raw=0, rejected={}, months={}, bounds={}))
 
 
-def test_raw_records_that_the_gate_has_not_passed_are_undecided(planted: Planted) -> None:
-    pass_over(planted.settings, topics.GATE_GROUP, topics.RAW, short=3)
-    with planted.hours() as hours:
+def test_raw_records_that_the_gate_has_not_passed_are_undecided(injected: Planted) -> None:
+    commit_to_end(injected.settings, topics.GATE_GROUP, topics.RAW, short=3)
+    with injected.hours() as hours:
         assert hours.undecided() == 3
-    pass_over(planted.settings, topics.GATE_GROUP, topics.RAW)
+    commit_to_end(injected.settings, topics.GATE_GROUP, topics.RAW)
 
 
-def test_oldest_raw_record_has_the_time_of_its_arrival(planted: Planted) -> None:
-    oldest = oldest_raw(planted.settings.kafka)
+def test_oldest_raw_record_has_the_time_of_its_arrival(injected: Planted) -> None:
+    oldest = oldest_raw(injected.settings.kafka)
     assert oldest is not None
-    assert planted.start - HOUR < oldest <= datetime.now(UTC)
+    assert injected.start - HOUR < oldest <= datetime.now(UTC)
 
 
 def admit(producer: KafkaProducer, partition: int, offset: int) -> None:
-    """A session in `sessions.valid` with its raw record as origin."""
+    """Return a session of `sessions.valid` with its raw record as origin."""
     session = valid_session(session_id=f"o-{partition}-{offset}", received_at=datetime.now(UTC))
     origin = [(topics.HEADER_ORIGIN, b"%d:%d" % (partition, offset))]
     producer.send(topics.VALID, encoded(session), key=b"k", partition=partition, headers=origin)
@@ -168,7 +168,7 @@ def admit(producer: KafkaProducer, partition: int, offset: int) -> None:
 def test_evidence_of_one_lost_and_one_repeated_record_shows_both(broker: Settings, producer: KafkaProducer) -> None:
     start = datetime.now(UTC)
     raw = [producer.send(topics.RAW, b"x", key=b"u", partition=n % 2).get(timeout=30) for n in range(10)]
-    # Of ten records the third is lost and the fifth was admitted twice: as many decisions as records.
+    # Of ten records the third is lost and the fifth is admitted twice, so the counts are equal.
     for record in (*raw[:2], *raw[3:9], raw[4]):
         admit(producer, record.partition, record.offset)
     refuse(producer, "empty", raw[9].partition, raw[9].offset)
@@ -214,10 +214,10 @@ def test_counts_without_kafka_raise_transient_error(broker: Settings) -> None:
     unavailable = broker.replace(kafka={"bootstrap_servers": "127.0.0.1:1"})
     with (
         pytest.raises(TransientError, match=r"Kafka at .* is unavailable"),
-        HourlyCounts(unavailable, datetime.now(UTC), datetime.now(UTC), bootstrap_ms=AWAY_MS),
+        HourlyCounts(unavailable, datetime.now(UTC), datetime.now(UTC), bootstrap_ms=UNAVAILABLE_TIMEOUT_MS),
     ):
         pass
     with pytest.raises(TransientError, match=r"Kafka at .* is unavailable"):
-        committed(unavailable.kafka, topics.GATE_GROUP, topics.RAW, bootstrap_ms=AWAY_MS)
+        committed(unavailable.kafka, topics.GATE_GROUP, topics.RAW, bootstrap_ms=UNAVAILABLE_TIMEOUT_MS)
     with pytest.raises(TransientError, match=r"Kafka at .* is unavailable"):
-        end_offsets(unavailable.kafka, topics.RAW, bootstrap_ms=AWAY_MS)
+        end_offsets(unavailable.kafka, topics.RAW, bootstrap_ms=UNAVAILABLE_TIMEOUT_MS)

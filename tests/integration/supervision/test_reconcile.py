@@ -1,4 +1,4 @@
-"""Reconciliation on real servers: one lost session is found in every store, and nothing else fires an alert."""
+"""Reconciliation on real servers: one lost session is detected in every store, and nothing else fires an alert."""
 
 import logging
 import uuid
@@ -21,7 +21,7 @@ from include.serving.templates import ensure_templates
 from include.supervise.due_hours import floor
 from include.supervise.reconcile import HOUR
 from local.stack import ARCHIVE, Stack
-from tests.integration.supervision.conftest import pass_over
+from tests.integration.supervision.conftest import commit_to_end
 from tests.integration.supervision.synthetic_hours import ShopHour, let_raw_records_be_old
 from tests.locking import turn
 from tests.valid_sessions import valid_session
@@ -32,7 +32,7 @@ BEFORE = count()
 
 @pytest.fixture(scope="module")
 def settings_of_stores() -> Iterator[Settings]:
-    """Kafka, Elasticsearch and MongoDB of these tests' own, whose raw records may be old."""
+    """Kafka, Elasticsearch and MongoDB for these tests only, because their raw records may be old."""
     settings = Settings(
         local=LocalSettings(state_dir=Path(".showroom/test-reconcile"), port_offset=OFFSET),
         kafka=KafkaSettings(partitions=2),
@@ -65,7 +65,7 @@ def producer(settings_of_stores: Settings) -> Iterator[KafkaProducer]:
 def new_hour(
     settings_of_stores: Settings, producer: KafkaProducer, client: Elasticsearch
 ) -> Iterator[Callable[[], ShopHour]]:
-    """Makes hours of the last days, later than those of earlier tests, with a database of this test's own."""
+    """Creates hours of the last days, after those of earlier tests, with a database of this test."""
     own = settings_of_stores.replace(mongodb={"database": f"test-{uuid.uuid4().hex[:12]}"})
     with store.connect(own.mongodb) as mongo:
         database = store.database(mongo, own.mongodb)
@@ -84,7 +84,7 @@ def hour(new_hour: Callable[[], ShopHour]) -> ShopHour:
 
 
 def texts(entry: dict[str, Any]) -> dict[str, str]:
-    """The lines that differ, by store."""
+    """Return the lines that differ, by store."""
     return {line["what"]: line["text"] for line in entry["lines"] if line["mismatched"]}
 
 
@@ -118,7 +118,7 @@ def test_run_with_one_lost_session_in_every_store_names_each(
         "product_sentiment": [sessions[2].session_id],
         "in MongoDB": [sessions[-1].session_id],
     }
-    # Repaired, the same hour is closed by the next run.
+    # After the repair, the next run closes the same hour.
     hour.index(sessions)
     hour.archive(sessions[-1:])
     assert [result["state"] for result in hour.run()] == ["balanced"]
@@ -154,15 +154,15 @@ def test_run_while_the_stages_catch_up_is_pending_and_closes_later(hour: ShopHou
     stored = [session for session in sessions if session not in late]
     hour.index(stored)
     hour.archive(stored)
-    pass_over(hour.settings, topics.GATE_GROUP, topics.RAW, short=1)
+    commit_to_end(hour.settings, topics.GATE_GROUP, topics.RAW, short=1)
     (undecided,) = hour.run()
     assert (undecided["state"], undecided["lines"][0]["text"]) == (
         "pending",
         "decided 19 of 20 expected, at most 1 in flight",
     )
-    # Not passed: the last two records of partition 0 and the marker of their transaction.
+    # In flight: the last two records of partition 0 and their transaction marker.
     hour.pass_all(short=3)
-    pass_over(hour.settings, topics.GATE_GROUP, topics.RAW)
+    commit_to_end(hour.settings, topics.GATE_GROUP, topics.RAW)
 
     (pending,) = hour.run()
 
@@ -174,7 +174,7 @@ def test_run_while_the_stages_catch_up_is_pending_and_closes_later(hour: ShopHou
     assert (closed["hour"], closed["state"]) == (hour.start.isoformat(), "balanced")
 
 
-def test_run_with_a_pending_hour_that_loses_a_session_finds_it_later(hour: ShopHour) -> None:
+def test_run_with_pending_hour_reports_a_loss_later(hour: ShopHour) -> None:
     sessions = hour.sessions(20)
     hour.gate(sessions)
     hour.index(sessions[:-1])
@@ -189,16 +189,16 @@ def test_run_with_a_pending_hour_that_loses_a_session_finds_it_later(hour: ShopH
     assert (entry["state"], entry["missing"]["session_summary"]) == ("difference", [sessions[-1].session_id])
 
 
-def test_run_while_one_partition_is_behind_finds_what_the_other_lacks(hour: ShopHour) -> None:
-    # What came before makes partition 0 wait for more offsets than the hour has sessions.
+def test_run_with_lag_of_one_partition_reports_loss_in_the_other(hour: ShopHour) -> None:
+    # Earlier records leave partition 0 with more offsets in flight than the hour has sessions.
     hour.traffic()
     sessions = hour.sessions(20)
     hour.gate(sessions)
     hour.archive(sessions)
     hour.pass_all(short=30)
-    pass_over(hour.settings, topics.GATE_GROUP, topics.RAW)
+    commit_to_end(hour.settings, topics.GATE_GROUP, topics.RAW)
 
-    # Partition 1 is passed; its ten sessions were replaced by later ones of the same id: only partition 0 is open.
+    # Partition 1 is passed; later sessions of the same ids replaced its ten sessions. Only partition 0 is pending.
     later = [msgspec.structs.replace(session, received_at=hour.start + HOUR) for session in sessions[1::2]]
     hour.index(later)
     (pending,) = hour.run()
@@ -221,7 +221,7 @@ def test_run_after_an_outage_counts_every_missed_hour(new_hour: Callable[[], Sho
         each.archive(sessions)
     second.lose("session_summary", lost)
     third.pass_all()
-    # Airflow was down since before the first of them: only the entry of the hour before is there.
+    # Airflow was down since before the first hour: only the entry of the hour before exists.
     for each in (second, third):
         each.database.reconciliations.delete_one({"_id": (each.start - HOUR).isoformat()})
 
@@ -261,7 +261,7 @@ def test_run_after_a_replay_whose_months_retention_deleted_balances(hour: ShopHo
     (entry,) = hour.run()
 
     assert entry["state"] == "balanced", entry
-    # Retention that has not run yet changes nothing either.
+    # Pending retention changes nothing either.
     hour.index(old)
     hour.database.reconciliations.delete_one({"_id": hour.start.isoformat()})
     assert [result["state"] for result in hour.run()] == ["balanced"]
@@ -280,7 +280,7 @@ def test_run_with_dead_letters_counts_only_those_that_are_not_indexed(hour: Shop
     assert entry["state"] == "balanced"
     assert entry["lines"][1]["text"] == "session_summary 8 of 10 expected, 2 dead letters"
 
-    # One is put back; another session is lost: its loss does not hide behind the letter.
+    # One session is restored, another is lost: the dead letter does not hide the loss.
     hour.index(sessions[:1])
     hour.lose("session_summary", sessions[5])
     hour.database.reconciliations.delete_one({"_id": hour.start.isoformat()})
@@ -325,7 +325,7 @@ def test_run_whose_valid_sessions_are_deleted_keeps_the_counted_difference(hour:
     hour.archive(sessions)
     hour.lose("session_summary", sessions[0])
     hour.pass_all(short=2)
-    pass_over(hour.settings, topics.GATE_GROUP, topics.RAW)
+    commit_to_end(hour.settings, topics.GATE_GROUP, topics.RAW)
     assert [entry["state"] for entry in hour.run()] == ["pending"]
     hour.pass_all()
     hour.delete_valid()
@@ -336,7 +336,7 @@ def test_run_whose_valid_sessions_are_deleted_keeps_the_counted_difference(hour:
         "difference",
         {"session_summary": "session_summary 7 of 8 expected, 1 missing"},
     )
-    # The counts alone close it once it is repaired.
+    # After the repair the counts alone close the hour.
     hour.index(sessions)
     assert [result["state"] for result in hour.run()] == ["balanced"]
 
@@ -347,7 +347,7 @@ def test_run_with_a_recreated_valid_topic_compares_the_counts(hour: ShopHour) ->
     hour.index(sessions)
     hour.archive(sessions[:-1])
     hour.pass_all(short=2)
-    pass_over(hour.settings, topics.GATE_GROUP, topics.RAW)
+    commit_to_end(hour.settings, topics.GATE_GROUP, topics.RAW)
     assert [entry["state"] for entry in hour.run()] == ["pending"]
     hour.recreate_valid()
 

@@ -50,20 +50,20 @@ def starts(settings: Settings) -> int:
 
 
 def jobs(settings: Settings) -> int:
-    """All jobs the cluster has ever had."""
+    """Return all jobs that the cluster has ever had."""
     with FlinkRest(settings.flink) as flink:
         return len(flink.jobs())
 
 
 def lose_job(settings: Settings) -> None:
-    """Cancel the job, and wait until its slots are offered again: a busy cluster may have lost sight of them."""
+    """Cancel the job, and wait until its slots are free again, which can take a while on a busy cluster."""
     with FlinkRest(settings.flink) as flink:
         cancel(flink, PATIENCE_S)
     eventually(lambda: probe_slots(settings.local) is None, PATIENCE_S)
 
 
 class Late:
-    """Ids as the decision_log gives them, to one who looked before another submission landed."""
+    """Ids of the decision log, for a caller that read it before another submission succeeded."""
 
     def __init__(self, turn: LockLease, meanwhile: Callable[[], None]) -> None:
         self.job_id, self.spend, self.extend = turn.job_id, turn.spend, meanwhile
@@ -83,7 +83,7 @@ def test_submit_after_a_timeout_of_the_first_leaves_one_job(
                 submit(flink, job_program(), None, turn)
             eventually(lambda: running_job(flink), PATIENCE_S)
 
-        # The second has seen that there is no job when the first one lands; only Flink can refuse it.
+        # The second caller saw no job when the first one submits; only Flink can refuse its submission.
         with pytest.raises(TerminalError, match="already exists"):
             submit(flink, job_program(), None, Late(turn, lose_answer))
     assert jobs(decision_log) == existing + 1
@@ -100,7 +100,7 @@ def test_run_cycle_by_two_supervisors_submits_once(decision_log: Settings) -> No
         raise AssertionError("two supervisors act at once")
 
     def prepare() -> None:
-        # The first has the lock and has started nothing yet: a whole cycle of a second one runs here.
+        # The first caller has the lock and has started nothing yet: a full cycle of a second one runs here.
         with ThreadPoolExecutor(1) as elsewhere:
             others.append(elsewhere.submit(once, decision_log, other).result(PATIENCE_S))
         templates(decision_log)()
@@ -173,7 +173,7 @@ def test_run_cycle_without_a_restorable_checkpoint_pages(settings: Settings) -> 
 
 
 def test_wait_started_after_a_terminal_verdict_ends_at_once_with_its_reason(settings: Settings) -> None:
-    # The verdict is the previous test's; Airflow is not queried once the supervisor has given one.
+    # The verdict is that of the previous test; Airflow is not queried after a verdict of the supervisor.
     airflow = create_autospec(AirflowApi)
     verdicts = StreamVerdicts(settings.redis, airflow, "supervise_stream", time.time() - WINDOW_S)
     with pytest.raises(TerminalError, match=r"start of the stream failed: stream\.start_failed: from "):

@@ -85,7 +85,7 @@ def test_supervisor_lock_is_renewed_while_its_block_runs(settings: Settings, mon
     monkeypatch.setattr(decision_log_module, "RENEW_INTERVAL_S", 0.05)
     with supervisor_lock(settings.redis) as mine, redis.Redis.from_url(settings.redis.url.reveal()) as client:
         assert mine is not None
-        # Whoever waits for longer than the lock's time still finds it held, by the same owner.
+        # A caller that waits for longer than the lease still finds the lock taken, by the same owner.
         token = client.get(redis_keys.supervisor_lease())
         for _ in range(3):
             client.blpop(["nothing comes"], timeout=0.4)
@@ -141,7 +141,7 @@ def test_alert_manager_alert_and_recovery_are_sent_once(settings: Settings) -> N
     with AlertManager(hooked, httpx.MockTransport(answer)) as manager:
         alert = ("stream.no_job", "the job is gone", "why", "do this")
         assert manager.fire(*alert)
-        assert manager.fire(*alert)  # the webhook had not taken the first
+        assert manager.fire(*alert)  # the webhook did not accept the first message
         assert not manager.fire(*alert)
         assert manager.resolve("stream.no_job", "gate.heartbeat_missing") == ["stream.no_job"]
         assert manager.resolve("stream.no_job") == []

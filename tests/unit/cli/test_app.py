@@ -121,7 +121,7 @@ def test_logs_of_gate_shows_the_only_gate_process(tmp_path: Path, logs: tuple[st
     assert (done.returncode, "the log of gate-0" in done.stdout) == (code, code == 0), done
 
 
-@pytest.mark.parametrize(("path", "cause"), [("nowhere.csv", "no file at"), ("odd.csv", "is of no format known here")])
+@pytest.mark.parametrize(("path", "cause"), [("nowhere.csv", "no file at"), ("odd.csv", "a supported format")])
 def test_demo_with_an_invalid_log_fails_before_any_change(tmp_path: Path, path: str, cause: str) -> None:
     (tmp_path / "odd.csv").write_text("a,b\n1,2\n")
     state = tmp_path / "s"

@@ -1,4 +1,4 @@
-"""Airflow's answers on a loopback server: what is tried again and what is not."""
+"""Airflow's responses from a loopback server: which errors are retried."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ WELL: Answer = (200, {"dag_run_id": "run", "dags": []})
 
 
 class Airflow:
-    """A server that gives its answers in turn, the last one again and again."""
+    """A server that returns its responses in turn, and then repeats the last one."""
 
     def __init__(self, *answers: Answer) -> None:
         self.answers, self.requests = list(answers), 0
@@ -37,7 +37,7 @@ class Airflow:
             do_GET = do_PATCH = do_POST = _answer
 
             def log_message(self, format: str, *args: object) -> None:
-                """Be silent."""
+                """Log nothing."""
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 
@@ -68,28 +68,28 @@ class Serve:
             airflow.server.server_close()
 
 
-def test_a_busy_database_is_asked_again(serve: Serve) -> None:
+def test_request_with_busy_database_is_retried(serve: Serve) -> None:
     airflow, api = serve(BUSY, BUSY, WELL)
     api.pause("ingest_synthetic")
     assert airflow.requests == 3
 
 
-def test_a_database_that_stays_busy_is_a_transient_error(serve: Serve) -> None:
+def test_request_with_permanently_busy_database_raises_transient_error(serve: Serve) -> None:
     airflow, api = serve(BUSY)
     with pytest.raises(DatabaseBusyError, match="PATCH /api/v2/dags/x: Airflow's database refused"):
         api.pause("x")
     assert airflow.requests == DATABASE_ATTEMPTS
 
 
-def test_a_run_is_requested_once(serve: Serve) -> None:
-    """The first request may have made the run."""
+def test_trigger_requests_a_run_once(serve: Serve) -> None:
+    """The first request may have created the run."""
     airflow, api = serve(BUSY, WELL)
     with pytest.raises(DatabaseBusyError):
         api.trigger("x")
     assert airflow.requests == 1
 
 
-def test_another_error_is_terminal(serve: Serve) -> None:
+def test_request_with_other_error_raises_terminal_error(serve: Serve) -> None:
     airflow, api = serve(BROKEN, WELL)
     with pytest.raises(TerminalError, match="500"):
         api.dags()

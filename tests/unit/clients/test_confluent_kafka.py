@@ -41,7 +41,7 @@ def test_translate_errors_with_client_error_names_broker_reason_and_remedy() -> 
     with pytest.raises(TransientError) as raised, translate_errors("read sessions.raw", BROKERS):
         raise KafkaException(KafkaError(KafkaError._TRANSPORT, "lost"))
     assert raised.value.message == f"read sessions.raw failed: Kafka at {BROKERS} is unavailable (lost)"
-    assert raised.value.remedy == "see that it runs: ./showroom status"
+    assert raised.value.remedy == "check that it runs: ./showroom status"
 
 
 @pytest.mark.parametrize("error", [KafkaException("no id"), KafkaException()])

@@ -14,7 +14,7 @@ from include.contracts.setting import Secret
 from include.contracts.settings import ElasticsearchSettings, Settings
 
 BUSY = "wait until Elasticsearch is less busy, then try again"
-CHECK = "see that it runs: ./showroom status"
+CHECK = "check that it runs: ./showroom status"
 LOG = "see Elasticsearch's log for the reason"
 
 

@@ -34,12 +34,12 @@ def test_unavailable_with_error_names_only_its_type() -> None:
     error = unavailable("read sessions", "MongoDB", OSError("mongodb://user:secret@host"))
     assert isinstance(error, TransientError)
     assert error.message == "read sessions failed: MongoDB is unavailable (OSError)"
-    assert error.remedy == "see that it runs: ./showroom status"
+    assert error.remedy == "check that it runs: ./showroom status"
 
 
 def test_unavailable_with_text_and_action_uses_both() -> None:
-    error = unavailable("import", "Kibana at http://host", "no route", "see that it runs")
-    assert str(error) == "import failed: Kibana at http://host is unavailable (no route): see that it runs"
+    error = unavailable("import", "Kibana at http://host", "no route", "check that it runs")
+    assert str(error) == "import failed: Kibana at http://host is unavailable (no route): check that it runs"
 
 
 def test_with_retries_repeats_transient_errors_until_success() -> None:

@@ -1,4 +1,4 @@
-"""What Flink answers, as the stream job's commands read it."""
+"""Flink's responses as the stream job's commands parse them."""
 
 import json
 from collections.abc import Callable
@@ -27,7 +27,7 @@ Answers = dict[str, Any]
 
 
 def flink(answers: Answers, requests: list[httpx.Request] | None = None) -> FlinkRest:
-    """A cluster that answers `METHOD /path` with JSON, a status, or an error."""
+    """A cluster that responds to `METHOD /path` with JSON, a status, or an error."""
 
     def answer(request: httpx.Request) -> httpx.Response:
         if requests is not None:
@@ -114,13 +114,13 @@ def test_submit_of_a_job_that_fails_to_start_raises_its_cause(tmp_path: Path) ->
 
 
 class Ids:
-    """Ids in order: the first until it is spent."""
+    """Ids in order: the first one until it is spent."""
 
     def __init__(self, *ids: str) -> None:
         self.left = list(ids)
 
     def extend(self) -> None:
-        """The right to submit lasts."""
+        """The lock is never lost."""
 
     def job_id(self) -> str:
         return self.left[0]
@@ -149,7 +149,7 @@ def test_submit_with_ids_names_the_job_and_spends_its_id(program: JobProgram) ->
     assert ids.left == ["b"]
 
 
-def test_submit_with_the_id_of_a_job_that_has_ended_takes_the_next(program: JobProgram) -> None:
+def test_submit_with_id_of_ended_job_uses_the_next_id(program: JobProgram) -> None:
     requests: list[httpx.Request] = []
     submit(flink(ready([job("CANCELED", jid="a")], {"jobid": "b"}), requests), program, ids=Ids("a", "b", "c"))
     assert json.loads(requests[-1].content)["jobId"] == "b"
@@ -171,7 +171,7 @@ def test_submit_concurrent_with_another_raises(program: JobProgram) -> None:
 
 def test_ensure_jar_that_exists_is_not_uploaded(tmp_path: Path) -> None:
     (tmp_path / "f.jar").write_bytes(b"")
-    name = "e3b0c44298fc-f.jar"  # SHA-256 of nothing
+    name = "e3b0c44298fc-f.jar"  # SHA-256 of no bytes
     files = [{"id": "old", "name": name, "uploaded": 1}, {"id": "new", "name": name, "uploaded": 2}]
     assert flink({"GET /jars": {"files": files}}).ensure_jar(tmp_path / "f.jar") == "new"
 
@@ -204,7 +204,7 @@ def healthy(answers: Answers) -> Callable[[], None]:
 
 def test_wait_running_requires_all_tasks_and_a_checkpoint() -> None:
     healthy(details("RUNNING", RUNNING=2) | checkpoints(1))()
-    # A dead TaskManager: the job still says RUNNING.
+    # A dead TaskManager: the job's state is still RUNNING.
     with pytest.raises(NotReadyError, match=r"SCHEDULED.*java\.Boom: why"):
         healthy(details("RUNNING", RUNNING=1, SCHEDULED=1) | checkpoints(1))()
     with pytest.raises(NotReadyError, match="0 checkpoints"):

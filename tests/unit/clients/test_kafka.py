@@ -17,7 +17,7 @@ from include.contracts.errors import TransientError
 from include.contracts.topics import MAX_MESSAGE_BYTES
 
 BROKERS = "127.0.0.1:9,127.0.0.1:10"
-CHECK = "see that it runs: ./showroom status"
+CHECK = "check that it runs: ./showroom status"
 
 
 @pytest.fixture(autouse=True)
@@ -54,9 +54,9 @@ def test_translate_errors_with_expired_offset_advises_another_run(error: Excepti
 
 
 def test_translate_errors_with_action_uses_it() -> None:
-    with pytest.raises(TransientError) as raised, translate_errors("a test", BROKERS, "see that it runs"):
+    with pytest.raises(TransientError) as raised, translate_errors("a test", BROKERS, "check that it runs"):
         raise KafkaTimeoutError("late")
-    assert raised.value.remedy == "see that it runs"
+    assert raised.value.remedy == "check that it runs"
 
 
 def test_translate_errors_with_error_of_the_code_passes_it_on() -> None:

@@ -18,7 +18,7 @@ from pymongo.errors import (
 from include.clients.mongodb import connect, translate_errors
 from include.contracts.errors import ShowroomError, TerminalError, TransientError
 
-CHECK = "see that it runs: ./showroom status"
+CHECK = "check that it runs: ./showroom status"
 WAIT = "wait until MongoDB is less busy, then try again"
 AGAIN = "try again"
 LOG = "see SHOWROOM_MONGODB_URL and MongoDB's log"

@@ -1,4 +1,4 @@
-"""Which errors of Redis are passing, how they are translated, and the limits of a client."""
+"""Which errors of Redis are transient, how they are translated, and the timeouts of a client."""
 
 import pytest
 from redis.exceptions import (
@@ -55,7 +55,7 @@ def test_translate_errors_raises_transient_error_with_remedy(error: Exception) -
     with pytest.raises(TransientError) as raised, translate_errors("read of the decision log"):
         raise error
     assert raised.value.message == f"read of the decision log failed: Redis is unavailable ({type(error).__name__})"
-    assert raised.value.remedy == "see that it runs: ./showroom status"
+    assert raised.value.remedy == "check that it runs: ./showroom status"
     assert raised.value.__cause__ is error
 
 

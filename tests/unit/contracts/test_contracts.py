@@ -1,4 +1,4 @@
-"""Topics, keys, reasons, errors, metrics: the small tables every stage reads."""
+"""Topics, keys, reject reasons, errors and metrics."""
 
 import ast
 import pickle
@@ -55,7 +55,7 @@ def test_keys_of_partitions_differ() -> None:
     assert redis_keys.tag(1) != redis_keys.tag(11)
 
 
-def test_every_reason_has_its_own_meaning() -> None:
+def test_reject_reasons_have_distinct_descriptions() -> None:
     assert set(MEANING) == set(Reason)
     assert len(set(MEANING.values())) == len(Reason)
     assert all(reason.value == reason.name.lower() for reason in Reason)
@@ -102,12 +102,12 @@ def test_errors_have_a_remedy_and_are_picklable(kind: type[errors.ShowroomError]
 
 
 @pytest.mark.parametrize("kind", FAMILY)
-def test_only_transient_errors_are_retried(kind: type[errors.ShowroomError]) -> None:
+def test_transient_errors_only_are_retried(kind: type[errors.ShowroomError]) -> None:
     assert kind.retry == issubclass(kind, errors.TransientError)
     assert not (issubclass(kind, errors.TransientError) and issubclass(kind, errors.TerminalError))
 
 
-def test_metrics_are_named_after_their_stage() -> None:
+def test_metric_names_start_with_their_stage() -> None:
     assert all(metric.name.startswith(f"{metric.stage}.") for metric in METRICS)
     assert all(metric.stage in get_args(Stage) for metric in METRICS)
     assert len({metric.name for metric in METRICS}) == len(METRICS)

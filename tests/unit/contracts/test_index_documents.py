@@ -38,7 +38,7 @@ class EveryKind(Document, frozen=True):
     bounded: Annotated[int, Meta(ge=0)]
 
 
-def test_every_kind_of_field_has_its_type() -> None:
+def test_mapping_of_each_field_kind_has_its_type() -> None:
     properties = mapping(EveryKind)["properties"]
     types = {name: field["type"] for name, field in properties.items()}
     assert types == {
@@ -63,7 +63,7 @@ class Inner(Struct):
 
 
 @pytest.mark.parametrize("kind", [dict, bytes, Inner, Any, list[bytes]])
-def test_a_type_without_counterpart_is_an_error(kind: Any) -> None:
+def test_mapping_of_unsupported_type_raises(kind: Any) -> None:
     unknown: Any = msgspec.defstruct("Unknown", [("field", kind)])
     with pytest.raises(TypeError, match="no Elasticsearch type"):
         mapping(unknown)
@@ -78,7 +78,7 @@ def test_mappings_are_strict_and_whole(alias: str) -> None:
 
 
 @given(st.datetimes(timezones=st.just(UTC)), st.sampled_from(sorted(INDICES)))
-def test_an_index_is_matched_by_the_pattern_of_its_own_alias_only(instant: datetime, alias: str) -> None:
+def test_index_pattern_matches_its_alias_only(instant: datetime, alias: str) -> None:
     name = index_name(alias, instant)
     assert [other for other in INDICES if fnmatch(name, index_pattern(other))] == [alias]
     assert name.endswith(f"-{instant.year:04d}.{instant.month:02d}")
@@ -103,7 +103,7 @@ def test_kpi_id_of_a_short_category_is_readable(category: str) -> None:
 
 
 @given(st.text(max_size=200), st.text(max_size=200))
-def test_kpi_id_of_any_category_is_short_and_its_own(first: str, second: str) -> None:
+def test_kpi_id_of_any_category_is_short_and_unique(first: str, second: str) -> None:
     ids = [kpi_id("2026-11-23T08:15:00Z", category, "2026-11-23") for category in (first, second)]
     assert all(len(each.encode()) <= MAX_ID_BYTES for each in ids)
     assert (ids[0] == ids[1]) == (first == second)

@@ -1,4 +1,4 @@
-"""The session record: what it takes, what it refuses, and that its JSON Schema agrees with its decoder."""
+"""The session record: valid and invalid values, and parity of JSON Schema and decoder."""
 
 import json
 from copy import deepcopy
@@ -98,7 +98,7 @@ def paths_of(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 def changed(path: tuple[Any, ...], value: Any) -> Any:
-    """The example with one place replaced."""
+    """Return the example with one value replaced."""
     if not path:
         return value
     copy = deepcopy(EXAMPLE)
@@ -110,28 +110,28 @@ def changed(path: tuple[Any, ...], value: Any) -> Any:
 
 
 @given(sessions)
-def test_a_session_survives_the_round_trip(record: dict[str, Any]) -> None:
+def test_session_round_trips(record: dict[str, Any]) -> None:
     decoded = decode(record)
     assert msgspec.json.decode(msgspec.json.encode(decoded), type=Session) == decoded
     assert msgspec.to_builtins(decoded, builtin_types=(datetime,)) == record
 
 
 @given(valid_sessions)
-def test_a_valid_session_survives_the_round_trip(record: dict[str, Any]) -> None:
+def test_valid_session_round_trips(record: dict[str, Any]) -> None:
     decoded = decode(record, ValidSession)
     assert msgspec.json.decode(msgspec.json.encode(decoded), type=ValidSession) == decoded
     assert msgspec.to_builtins(decoded, builtin_types=(datetime,)) == record
 
 
 @given(sessions)
-def test_the_schema_takes_what_the_decoder_takes(record: dict[str, Any]) -> None:
+def test_schema_and_decoder_accept_the_same_records(record: dict[str, Any]) -> None:
     VALIDATORS[Session].validate(json.loads(msgspec.json.encode(record)))
 
 
 @given(st.data())
 def test_schema_and_decoder_agree_on_damaged_sessions(data: st.DataObject) -> None:
     path = data.draw(st.sampled_from(paths_of(EXAMPLE)))
-    # Whole floats are integers to JSON Schema and not to the decoder; dates are checked apart.
+    # Whole floats are integers in JSON Schema but not for the decoder; dates have their own tests.
     odd = st.none() | st.booleans() | st.integers(-(10**10), 10**10) | st.sampled_from(["", "x", "google", [], {}])
     record = changed(path, data.draw(odd))
     if path == ("started_at",) and isinstance(record["started_at"], str):
@@ -140,13 +140,13 @@ def test_schema_and_decoder_agree_on_damaged_sessions(data: st.DataObject) -> No
     assert decodes(record) == VALIDATORS[Session].is_valid(record)
 
 
-def test_the_example_of_the_documents_is_a_session() -> None:
+def test_documented_example_is_a_session() -> None:
     assert decodes(EXAMPLE)
     VALIDATORS[Session].validate(EXAMPLE)
 
 
 @pytest.mark.parametrize("path", [path for path in paths_of(EXAMPLE) if path and isinstance(path[-1], str)])
-def test_every_field_is_required(path: tuple[Any, ...]) -> None:
+def test_session_fields_are_required(path: tuple[Any, ...]) -> None:
     record = deepcopy(EXAMPLE)
     location: Any = record
     for key in path[:-1]:
@@ -157,7 +157,7 @@ def test_every_field_is_required(path: tuple[Any, ...]) -> None:
 
 
 @pytest.mark.parametrize("path", [(), ("user",), ("device",), ("location",), ("views", 0), ("purchase",)])
-def test_every_object_is_closed(path: tuple[Any, ...]) -> None:
+def test_session_objects_are_closed(path: tuple[Any, ...]) -> None:
     record = deepcopy(EXAMPLE)
     location: Any = record
     for key in path:

@@ -1,4 +1,4 @@
-"""Verdicts become outputs: one for each record, without personal data in what is admitted."""
+"""Verdicts become outputs: one per record, without personal data in admitted sessions."""
 
 import hashlib
 import ipaddress
@@ -44,7 +44,7 @@ def decided(records: Sequence[Record], dead_letters: str) -> tuple[list[Output],
     return processor.decide([records]), requests
 
 
-def test_an_admitted_session_leaves_without_personal_data() -> None:
+def test_admitted_session_has_no_personal_data() -> None:
     value = encoded(views=[view(), view(category="bedroom"), view(category=None), view()])
     (output,), _ = decided([Polled(7, b"u-4711", value)], "k")
     user = PSEUDONYM("u-4711")
@@ -71,7 +71,7 @@ def test_times_leave_in_utc() -> None:
     assert batch.rows[0][5] == "2026-11-23"
 
 
-def test_a_refused_record_keeps_key_bytes_and_origin() -> None:
+def test_rejected_record_retains_key_bytes_and_origin() -> None:
     (output,), (batch,) = decided([Polled(7, b"whoever", b"{broken")], "-")
     assert (output.topic, output.partition, output.key, output.value) == (topics.REJECTED, 2, b"whoever", b"{broken")
     headers = dict(output.headers)
@@ -80,13 +80,13 @@ def test_a_refused_record_keeps_key_bytes_and_origin() -> None:
     assert batch.rows == [(7, "malformed_json")]
 
 
-def test_a_record_without_key_and_value_is_kept_as_empty() -> None:
+def test_record_without_key_and_value_is_rejected_as_empty() -> None:
     (output,), _ = decided([Polled(7, None, None)], "-")
     assert (output.key, output.value, dict(output.headers)["reason"]) == (None, b"", b"empty")
 
 
 @pytest.mark.parametrize(("dead_letter", "reason"), REFUSALS.items())
-def test_each_refusal_of_the_memory_is_a_rejection(dead_letter: str, reason: Reason) -> None:
+def test_state_verdicts_become_rejections(dead_letter: str, reason: Reason) -> None:
     value = encoded()
     (output,), _ = decided([Polled(7, b"u-4711", value)], dead_letter)
     assert (output.topic, output.value, dict(output.headers)["reason"]) == (topics.REJECTED, value, reason.encode())
@@ -99,12 +99,12 @@ def test_outputs_follow_the_order_of_records() -> None:
     assert [row[0] for row in batch.rows] == [0, 1, 2, 3]
 
 
-def test_every_reason_has_a_meaning_and_a_place() -> None:
+def test_reject_reasons_have_a_description_and_a_stage() -> None:
     assert set(MEANING) == set(Reason)
     assert set(REFUSALS.values()) == {reason for reason in Reason if list(Reason).index(reason) >= 11}
 
 
-def test_pseudonyms_depend_on_the_key_alone() -> None:
+def test_pseudonyms_depend_on_the_key_only() -> None:
     assert PSEUDONYM("u-1") == pseudonymizer(b"k" * 32)("u-1") != pseudonymizer(b"l" * 32)("u-1")
     # RFC 4231, test case 2, cut to 128 bits
     assert pseudonymizer(b"Jefe")("what do ya want for nothing?") == "5bdcc146bf60754e6a042426089575c7"
@@ -145,13 +145,13 @@ EMBEDDING = [ipaddress.ip_network(text) for text in ("::ffff:0:0/96", "2002::/16
 
 
 @given(st.ip_addresses().filter(lambda address: not any(address in network for network in EMBEDDING)))
-def test_every_address_lies_in_its_network(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
+def test_address_is_in_its_network(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
     network = ipaddress.ip_network(network_of(str(address)))
     assert address in network
     assert network.prefixlen == (24 if address.version == 4 else 48)
 
 
-def test_judge_long_value_keeps_prefix_length_and_digest() -> None:
+def test_process_long_value_stores_prefix_length_and_digest() -> None:
     value = b"x" * 600_000
     (output,), _ = decided([Polled(7, b"u-4711", value)], "-")
     headers = dict(output.headers)
@@ -159,12 +159,12 @@ def test_judge_long_value_keeps_prefix_length_and_digest() -> None:
     assert headers["sha256"] == hashlib.sha256(value).hexdigest().encode()
 
 
-def test_judge_long_key_is_cut_and_its_length_kept() -> None:
+def test_process_long_key_is_truncated_with_its_length() -> None:
     (output,), _ = decided([Polled(7, b"k" * 1_000_000, b"{")], "-")
     assert (output.key, dict(output.headers)["key_length"]) == (b"k" * 4096, b"1000000")
 
 
-def test_judge_oversize_origin_becomes_too_long() -> None:
+def test_process_oversize_origin_becomes_too_long() -> None:
     processor = BatchProcessor(Limits.of(Settings().gate), PSEUDONYM, lambda _: ["-"], {(2, 7)})
     (output,) = processor.decide([[Polled(7, b"u-4711", encoded())]])
     assert (output.topic, dict(output.headers)["reason"]) == (topics.REJECTED, b"too_long")

@@ -1,4 +1,4 @@
-"""What may be named as a network to block."""
+"""Valid and invalid networks for the block list."""
 
 import pytest
 
@@ -25,9 +25,9 @@ def test_parse_network_of_an_address_or_its_network_is_what_the_gate_compares(te
     [
         ("10.0.0.0/8", "cannot be named as one network: the gate compares networks of /24"),
         ("203.0.113.7/32", "cannot be named as one network"),
-        ("shop.example", "is no IP address and no network"),
-        ("203.0.113.7/x", "is no IP address and no network"),
-        ("", "is no IP address and no network"),
+        ("shop.example", "is neither an IP address nor a network"),
+        ("203.0.113.7/x", "is neither an IP address nor a network"),
+        ("", "is neither an IP address nor a network"),
     ],
 )
 def test_parse_network_of_anything_else_fails_with_the_cause(text: str, cause: str) -> None:

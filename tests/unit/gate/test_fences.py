@@ -1,9 +1,9 @@
-"""How many fences within a minute a gate bears."""
+"""Limit of fences of a gate within a minute."""
 
 from include.gate.fences import MAX_FENCES, WINDOW_S, FenceCounter
 
 
-def test_fences_within_the_window_are_too_often() -> None:
+def test_fences_within_the_window_exceed_the_limit() -> None:
     counter = FenceCounter()
     messages = [counter.is_too_often(number * WINDOW_S / MAX_FENCES) for number in range(MAX_FENCES)]
     assert messages == [False] * (MAX_FENCES - 1) + [True]

@@ -1,4 +1,4 @@
-"""The loop with parts that fail: what ends the batch, and what ends the process."""
+"""The loop with failing parts: which errors end the batch, and which end the process."""
 
 import subprocess
 import sys
@@ -34,7 +34,7 @@ threading.Event().wait()
 
 
 class EndlessSource:
-    """Delivers the same record again and again."""
+    """Returns the same record repeatedly."""
 
     assigned: Sequence[int] = [0]
 
@@ -56,7 +56,7 @@ class QuietState:
 
 
 class EmptyProcessor:
-    """Decides nothing."""
+    """Returns no verdicts."""
 
     def decide(self, polled: Any) -> list[Output]:
         return []

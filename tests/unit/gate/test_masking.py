@@ -117,7 +117,7 @@ def test_mask_text_longest_hostile_text_fits_the_contract(one: str, other: str) 
         (None, None),
     ],
 )
-def test_mask_page_query_fragment_and_addresses_are_cut(page: str | None, masked: str | None) -> None:
+def test_mask_page_removes_query_fragment_and_addresses(page: str | None, masked: str | None) -> None:
     assert mask_page(page) == masked
 
 
@@ -129,7 +129,7 @@ def test_mask_page_any_page_fits_the_contract(page: str) -> None:
     assert not {"?", "#", "@"} & set(masked or "")
 
 
-def test_admit_session_with_personal_text_leaves_masked() -> None:
+def test_build_valid_session_masks_personal_text() -> None:
     views = [
         view(),
         view(review="mine: ada@example.com"),

@@ -1,4 +1,4 @@
-"""When a gate sends one record a request, and when full batches again."""
+"""When the gate sends one record per request, and when full batches again."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,7 +23,7 @@ def places(**offsets: int) -> list[TopicPartition]:
 
 
 class FakeSink:
-    """Refuses what it is told to."""
+    """Rejects the given outputs."""
 
     def __init__(self) -> None:
         self.refuses: list[Output] | None = None
@@ -61,7 +61,7 @@ def test_note_of_refused_verdict_is_terminal() -> None:
         oversize.note([output(0, 1)], places(p0=2))
 
 
-def test_keep_with_partition_given_away_waits_for_the_others_only() -> None:
+def test_keep_after_reassignment_waits_for_own_partitions_only() -> None:
     oversize = Oversize()
     oversize.note([], places(p0=10, p1=10))
     oversize.keep([])

@@ -1,4 +1,4 @@
-"""The promises of raw -> valid/rejected on a broker in memory, and the faults that only such a broker shows."""
+"""The gate's guarantees on an in-memory broker, and faults that only such a broker can show."""
 
 import pytest
 
@@ -17,12 +17,12 @@ def kafka(monkeypatch: pytest.MonkeyPatch) -> MemoryKafka:
 
 
 class TestGateInMemory(GatePromises):
-    """All promises, without servers."""
+    """All guarantees, without servers."""
 
 
 def test_commit_without_answer_within_its_limit_is_settled_by_a_new_producer(kafka: MemoryKafka) -> None:
     expected = produce_mixture(kafka)
-    kafka.broker.commit_faults = [CommitFault.ANSWER_LOST]
+    kafka.broker.commit_faults = [CommitFault.RESPONSE_LOST]
     run_gate(kafka)
     assert sorted(kafka.outputs()) == sorted(expected)
     assert kafka.steps.counts["after init_transactions"] == 2

@@ -1,4 +1,4 @@
-"""What an operator sees of refused records: no personal data, no control characters, bounded."""
+"""Redaction of rejected records: no personal data, no control characters, bounded length."""
 
 import json
 
@@ -38,7 +38,7 @@ def test_redact_text_masks_personal_data_and_control_characters(text: str, expec
     assert redact_text(text) == expected
 
 
-def test_redact_text_of_a_long_text_is_cut() -> None:
+def test_redact_text_truncates_long_text() -> None:
     assert len(redact_text("x " * 10_000)) == MAX_TEXT
 
 
@@ -78,7 +78,7 @@ def test_redact_record_with_personal_data_in_any_field_hides_it(changes: dict[st
     assert hidden not in redact_record(encoded(**changes))
 
 
-def test_redact_record_of_ordinary_record_shows_what_explains_it() -> None:
+def test_redact_record_of_ordinary_record_shows_structure_and_numbers() -> None:
     tree = json.loads(redact_record(encoded()))
     (seen,) = tree["views"]
     assert (seen["product_id"], seen["category"], seen["price"], seen["seconds"]) == ("p01", "living_room", 5000.0, 41)
@@ -90,9 +90,9 @@ def test_redact_record_of_ordinary_record_shows_what_explains_it() -> None:
 
 
 @pytest.mark.parametrize("value", [b"", b"ada@example.com", b'["Ada Example"]', b"[" * 9_000, b'{"name": "Ada'])
-def test_redact_record_of_bytes_that_are_no_object_shows_length_and_digest(value: bytes) -> None:
+def test_redact_record_of_other_bytes_shows_length_and_digest(value: bytes) -> None:
     shown = redact_record(value)
-    assert shown.startswith(f"{len(value):,} bytes, no JSON object, sha256 ")
+    assert shown.startswith(f"{len(value):,} bytes, not a JSON object, sha256 ")
     assert "Ada" not in shown
 
 

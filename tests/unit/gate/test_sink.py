@@ -1,4 +1,4 @@
-"""The sink's reaction to a connection lost while a commit succeeds. Its behaviour on a broker: test_gate_faults.py."""
+"""The sink when a connection is lost during a successful commit. Tests on a broker: test_gate_faults.py."""
 
 import threading
 from collections.abc import Callable
@@ -19,7 +19,7 @@ class ResendingProducer:
         self._queued: list[str] = []
 
     def poll(self, _: float) -> None:
-        """Hand over log lines, as librdkafka does."""
+        """Pass on log lines, as librdkafka does."""
         for line in self._queued:
             self._log(line)
         self._queued.clear()
@@ -48,7 +48,7 @@ def test_commit_that_succeeds_over_a_lost_connection_demands_a_new_producer(monk
 
 
 class HangingProducer(ResendingProducer):
-    """Never returns from the begin of a transaction until the process would have ended."""
+    """Block in the begin of a transaction until the process would have ended."""
 
     ended = threading.Event()
 
@@ -71,7 +71,7 @@ def test_begin_that_hangs_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> N
     assert reasons == ["a commit hangs: no begin within 0.01 s"]
 
 
-def test_begin_that_returns_leaves_the_process_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_begin_that_returns_does_not_end_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     reasons: list[str] = []
     monkeypatch.setattr(confluent_kafka, "Producer", ResendingProducer)
     monkeypatch.setattr(sink, "BEGIN_LIMIT_S", 0.2)

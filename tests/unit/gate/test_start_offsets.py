@@ -1,4 +1,4 @@
-"""Where the gate starts to read: never by a fall-back."""
+"""Start offsets of the gate: no fallback."""
 
 import pytest
 from msgspec.structs import replace
@@ -14,7 +14,7 @@ def decide(committed: Committed | None, stopped: OffsetGap | None = None) -> Sta
     return decide_start(3, committed, LOG, "t", stopped, now=1.0)
 
 
-def test_start_without_commit_is_the_beginning_of_the_log() -> None:
+def test_start_without_commit_is_the_first_offset() -> None:
     start = decide(None)
     assert isinstance(start, Start)
     assert (start.offset, bool(start.reason)) == (10, True)
@@ -33,13 +33,13 @@ def test_start_beyond_the_log_stops_as_truncated() -> None:
     assert decide(Committed(25, "t")) == replace(GAP, kind="truncated", from_offset=20, to_offset=25)
 
 
-def test_start_under_another_topic_id_is_the_beginning_of_the_log() -> None:
+def test_start_with_other_topic_id_is_the_first_offset() -> None:
     start = decide(Committed(25, "older"))
     assert isinstance(start, Start)
     assert start.offset == 10
 
 
-def test_start_of_stopped_partition_stays_stopped() -> None:
+def test_start_of_stopped_partition_remains_stopped() -> None:
     assert decide(Committed(15, "t"), GAP) == GAP
 
 
@@ -65,10 +65,10 @@ def test_start_ignores_stop_of_an_older_topic() -> None:
         (replace(GAP, kind="truncated", to_offset=5), "partition 3: the log no longer has offset 5"),
     ],
 )
-def test_description_names_the_lost_offsets(gap: OffsetGap, text: str) -> None:
+def test_gap_description_has_the_lost_offsets(gap: OffsetGap, text: str) -> None:
     assert gap.description == text
 
 
 @pytest.mark.parametrize(("position", "kind"), [(5, "expired"), (15, "truncated"), (30, "truncated")])
-def test_gap_of_refused_position_names_its_kind(position: int, kind: str) -> None:
+def test_gap_of_refused_position_has_its_kind(position: int, kind: str) -> None:
     assert gap_at(3, position, LOG, "t", 1.0).kind == kind

@@ -1,4 +1,4 @@
-"""Every kind of bad input gets its own reason; no input whatsoever stops the check."""
+"""Every kind of invalid input has its own reject reason; no input raises an error."""
 
 import json
 from typing import Any
@@ -23,7 +23,7 @@ def judged(value: bytes | None, key: bytes | None = KEY) -> Candidate | Rejectio
     return check(value, key, ARRIVED_MS, LIMITS)
 
 
-def test_a_complete_session_is_a_candidate() -> None:
+def test_validate_complete_session_is_a_candidate() -> None:
     result = judged(encoded())
     assert isinstance(result, Candidate)
     assert result.session == msgspec.convert(raw_session(), Session, strict=False)
@@ -40,7 +40,7 @@ def test_bad_input_gets_its_reason(value: bytes | None, reason: Reason) -> None:
 
 
 @pytest.mark.parametrize("key", [None, b"", b"u-4712", b"u-4711 ", b"\xff"])
-def test_a_key_other_than_the_user_is_wrong(key: bytes | None) -> None:
+def test_validate_other_key_is_rejected(key: bytes | None) -> None:
     result = judged(encoded(), key)
     assert isinstance(result, Rejection)
     assert result.reason is Reason.WRONG_KEY
@@ -59,7 +59,7 @@ def test_a_key_other_than_the_user_is_wrong(key: bytes | None) -> None:
         {"purchase": {"made": True, "amount": -11062.06, "payment": None}},
     ],
 )
-def test_the_unusual_but_right_passes(changes: dict[str, Any]) -> None:
+def test_validate_unusual_valid_record_passes(changes: dict[str, Any]) -> None:
     assert isinstance(judged(encoded(**changes)), Candidate)
 
 
@@ -75,7 +75,7 @@ def test_pace_is_judged_by_clicks_a_second() -> None:
     assert (fast.too_fast, brisk.too_fast) == (True, False)
 
 
-def test_the_number_of_keys_is_that_of_the_contract() -> None:
+def test_number_of_keys_matches_the_contract() -> None:
     def keys(node: Any) -> int:
         if isinstance(node, dict):
             return len(node) + sum(keys(part) for part in node.values())
@@ -121,7 +121,7 @@ def test_check_any_unknown_key_is_never_quoted(key: str, nested: bool) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=400), st.one_of(st.none(), st.binary(max_size=10)))
-def test_no_bytes_stop_the_check(value: bytes, key: bytes | None) -> None:
+def test_validate_any_bytes_returns_a_result(value: bytes, key: bytes | None) -> None:
     assert isinstance(judged(value, key), Rejection)
 
 
@@ -134,15 +134,15 @@ JSON = st.recursive(
 
 @settings(max_examples=400, deadline=None)
 @given(st.sampled_from(sorted(raw_session())), JSON)
-def test_any_value_in_any_field_is_judged(field: str, value: Any) -> None:
+def test_validate_any_field_value_returns_a_result(field: str, value: Any) -> None:
     result = judged(json.dumps(raw_session(**{field: value})).encode())
     if isinstance(result, Candidate):
-        msgspec.json.encode(result.session)  # whatever passes can be written again
+        msgspec.json.encode(result.session)  # every valid record can be encoded again
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.integers(min_value=0, max_value=len(encoded()) - 1), st.binary(max_size=3))
-def test_any_damage_is_judged(place: int, junk: bytes) -> None:
+def test_validate_any_damage_returns_a_result(place: int, junk: bytes) -> None:
     value = encoded()
     result = judged(value[:place] + junk + value[place + 1 :])
     if isinstance(result, Candidate):

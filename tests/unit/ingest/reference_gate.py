@@ -1,6 +1,6 @@
-"""A slow gate written from the meanings in contracts/reasons.py, with plain sets and dictionaries.
+"""Reference gate: slow, written from the descriptions in contracts/reject_reasons.py, with sets and dictionaries.
 
-Shares nothing with the generator but the record's contract, so that it can recount a ledger.
+It shares only the record's contract with the generator, so it verifies a ground truth independently.
 """
 
 import ipaddress
@@ -24,7 +24,7 @@ VALID = "valid"
 
 @dataclass
 class Recount:
-    """What the slow gate saw."""
+    """State of the reference gate."""
 
     verdicts: list[str] = field(default_factory=list)
     admitted: list[Session] = field(default_factory=list)
@@ -68,7 +68,7 @@ def rows(session: Session) -> set[str]:
 
 
 def recount(labelled_records: Iterable[LabelledRecord], settings: Settings, broker_time: datetime) -> Recount:
-    """Decide every record in the order in which it arrives in its partition, all at one broker time."""
+    """Decide every record in order of arrival in its partition, all at one broker time."""
     seen: set[str] = set()
     admitted_users: set[str] = set()
     user_counts: Counter[tuple[str, datetime]] = Counter()
@@ -90,7 +90,7 @@ def recount(labelled_records: Iterable[LabelledRecord], settings: Settings, brok
 
 
 def validate_record(labelled: LabelledRecord, settings: Settings, now: datetime) -> tuple[str | None, Session | None]:
-    """The checks that need no memory: a reason, or the session."""
+    """Return a reason by the stateless checks, or the session."""
     reason = validate_bytes(labelled.value, settings)
     if reason is not None:
         return reason, None
@@ -171,7 +171,7 @@ def _reject_constant(name: str) -> NoReturn:
 
 
 def _has_duplicate_key(pairs: list[tuple[str, Any]]) -> Any:
-    """True where an object, or one inside it, repeats a key."""
+    """Return whether an object, or a nested one, has a duplicate key."""
     names = [name for name, _ in pairs]
     inside = any(value is True and name != "made" for name, value in pairs)
     return True if inside or len(set(names)) < len(names) else dict(pairs)
@@ -187,7 +187,7 @@ def _has_control(node: Any, name: str) -> bool:
 
 
 def max_sessions_per_minute(labelled_records: Iterable[LabelledRecord]) -> dict[str, int]:
-    """Largest number of sessions of one user and of one network in one event minute, among admitted ones."""
+    """Return the largest number of admitted sessions of one user and of one network in one event minute."""
     users: dict[Any, int] = defaultdict(int)
     networks: dict[Any, int] = defaultdict(int)
     for labelled in labelled_records:

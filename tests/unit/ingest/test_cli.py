@@ -1,4 +1,4 @@
-"""The command line: dry runs, files and errors of one line."""
+"""The command line: dry runs, files and one-line errors."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ def test_synthetic_dry_run_writes_ground_truth_without_sending(tmp_path: Path) -
     assert GroundTruth.load(path).plans[0].sessions == 200
 
 
-def test_a_live_dry_run_does_not_wait(tmp_path: Path) -> None:
+def test_live_dry_run_does_not_wait(tmp_path: Path) -> None:
     path = tmp_path / "ledger.json"
     options = ["--live-seconds", "600", "--rate", "2", "--no-faults", "--dry-run", "--ledger", str(path)]
     assert RUN.invoke(app, ["synthetic", *options]).exit_code == 0
@@ -46,14 +46,14 @@ def test_replay_dry_run_writes_report(tmp_path: Path) -> None:
     assert "line 3 has 1 cells" in done.output
 
 
-def test_a_plan_is_shown_as_json() -> None:
+def test_plan_prints_json() -> None:
     message = json.loads(RUN.invoke(app, ["plan", "--sessions", "1000"]).output)
     assert message["plan"]["sessions"] == 1_000
     assert message["faults_expected"]["pace"] == 4.0
 
 
 @pytest.mark.parametrize("command", [[], ["synthetic"], ["replay"], ["plan"]])
-def test_every_command_has_help(command: list[str]) -> None:
+def test_commands_have_help(command: list[str]) -> None:
     assert RUN.invoke(app, [*command, "--help"]).exit_code == 0
 
 

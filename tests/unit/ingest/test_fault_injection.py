@@ -1,4 +1,4 @@
-"""Each planted fault of one record is refused for its own reason, whatever the record it is made of."""
+"""Each injected fault of one record is rejected for its own reason, whatever the original record."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -29,7 +29,7 @@ ONE_RECORD = [
 
 
 def session(rng: Random, umlauts: int = 1) -> Session:
-    """A visit whose city and review are written in letters of several bytes, so that any cut may part one."""
+    """Return a visit whose city and review have multi-byte characters, so that any cut may split one."""
     profile = PEOPLE.profile(rng.randrange(5_000))
     generated = build_visit(rng, profile, draw_engagement(rng, profile), "s-1", microseconds(NOW) - 3_600_000_000)
     position = Location(country="DE", state=None, city="ü" * umlauts, zip=None)
@@ -59,7 +59,7 @@ def test_inject_fault_gives_one_reject_reason(fault: Fault) -> None:
     assert len(values) > 1 or fault is Fault.EMPTY
 
 
-def test_a_user_has_one_late_visit_a_minute_at_most() -> None:
+def test_user_has_at_most_one_late_visit_per_minute() -> None:
     what = Plan.of(
         SETTINGS,
         seed=1,

@@ -1,4 +1,4 @@
-"""The synthetic shop: pure, in order, with faults that do not meet."""
+"""The synthetic shop: deterministic, ordered, with at most one fault per record."""
 
 import hashlib
 import subprocess
@@ -57,7 +57,7 @@ def test_synthesize_same_plan_gives_same_records() -> None:
     assert list(synthesize(plan())) == first
 
 
-def test_another_process_makes_the_same_bytes(pytestconfig: pytest.Config) -> None:
+def test_generator_in_other_process_gives_equal_bytes(pytestconfig: pytest.Config) -> None:
     command = [sys.executable, "-c", DIGEST.format(root=str(pytestconfig.rootpath))]
     results = [
         subprocess.run(command, env={"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True).stdout.strip()
@@ -66,13 +66,13 @@ def test_another_process_makes_the_same_bytes(pytestconfig: pytest.Config) -> No
     assert results == [digest(plan(sessions=300))] * 2
 
 
-def test_another_seed_is_another_shop() -> None:
+def test_generator_with_other_seed_gives_other_sessions() -> None:
     one, two = list(synthesize(plan(seed=1, sessions=300))), list(synthesize(plan(seed=2, sessions=300)))
     assert {labelled.value for labelled in one}.isdisjoint(labelled.value for labelled in two if labelled.value)
     assert {labelled.session_id for labelled in one}.isdisjoint(labelled.session_id for labelled in two)
 
 
-def test_records_come_in_order_inside_the_interval() -> None:
+def test_records_are_ordered_within_the_interval() -> None:
     what = plan(rates=FaultRates.scaled(5))
     results = [labelled.arrives_at for labelled in synthesize(what)]
     assert all(before <= after for before, after in pairwise(results))
@@ -80,7 +80,7 @@ def test_records_come_in_order_inside_the_interval() -> None:
     assert results[-1] < what.end
 
 
-def test_every_visit_is_there_and_has_an_id_of_its_own() -> None:
+def test_visits_are_complete_with_unique_ids() -> None:
     results = list(synthesize(plan()))
     firsts = [labelled for labelled in results if labelled.fault is not Fault.DUPLICATE]
     assert len({labelled.session_id for labelled in firsts}) == len(firsts)
@@ -88,7 +88,7 @@ def test_every_visit_is_there_and_has_an_id_of_its_own() -> None:
     assert len(firsts) - bots == 2_000
 
 
-def test_intervals_cut_anywhere_share_no_session() -> None:
+def test_adjacent_intervals_share_no_session() -> None:
     cuts = [END - timedelta(hours=24), END - timedelta(hours=9, minutes=17), END - timedelta(seconds=40), END]
     parts = [
         [e.session_id for e in synthesize(Plan.of(SETTINGS, seed=1, start=start, end=end, sessions=200))]
@@ -147,14 +147,14 @@ def test_late_sessions_ended_long_before_they_arrive_and_others_just_now() -> No
         assert age >= timedelta(0)
 
 
-def test_people_stay_far_below_the_rates_even_in_the_busiest_minute() -> None:
+def test_peak_minute_is_far_below_the_rate_limits() -> None:
     busy = plan(sessions=12_000, hours=0.1, rates=FaultRates.none())
     most = max_sessions_per_minute(synthesize(busy))
     assert most["user"] <= 2
     assert most["network"] <= 12
 
 
-def test_some_users_come_often_and_many_once() -> None:
+def test_visits_per_user_are_skewed() -> None:
     users = Counter(session.user_id for session in sessions_of(list(synthesize(plan(sessions=8_000, hours=200)))))
     visits = sorted(users.values(), reverse=True)
     assert visits[0] >= 10
@@ -173,7 +173,7 @@ def test_slices_follow_seasonality() -> None:
     assert by_hour[2] > 2 * by_hour[9]
 
 
-def test_a_huge_plan_begins_at_once_and_is_made_in_bounded_slices() -> None:
+def test_huge_plan_starts_immediately_in_bounded_slices() -> None:
     huge = Plan.of(SETTINGS, seed=1, start=END - timedelta(days=1), end=END, sessions=20_000_000, population=200_000)
     assert max(part.sessions for part in slices(huge)) <= MAX_SLICE_SESSIONS
     assert len(list(islice(synthesize(huge), 5))) == 5

@@ -1,4 +1,4 @@
-"""The ledger of truth against a slow recount, and united over intervals."""
+"""Ground truth compared with the reference gate, and merged over intervals."""
 
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
@@ -48,7 +48,7 @@ def build(
 
 
 def assert_matches_recount(labelled_records: list[LabelledRecord], ledger: GroundTruth, chosen: Settings) -> None:
-    """Every figure of the ledger equals what the slow gate counts, and every verdict what it says."""
+    """Assert that every count and every verdict equals the reference gate's."""
     slow = recount(labelled_records, chosen, NOW)
     assert [str(labelled.verdict) for labelled in labelled_records] == slow.verdicts
     expected = ledger.expected
@@ -178,7 +178,7 @@ def test_merge_same_interval_twice_raises() -> None:
     *_, ledger, _ = build(1, 50, 1.0, 0.0)
     with pytest.raises(SourceFormatError, match="twice"):
         merge([ledger, ledger])
-    with pytest.raises(SourceFormatError, match="no ledger"):
+    with pytest.raises(SourceFormatError, match="no ground truth"):
         merge([])
 
 

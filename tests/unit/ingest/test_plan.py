@@ -1,4 +1,4 @@
-"""Plans that the shop cannot keep its promises for are refused by name."""
+"""Plans without a valid ground truth are rejected with the setting's name."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -66,11 +66,11 @@ def test_check_clock_recent_interval_passes() -> None:
     structs.replace(plan(), faults=FaultRates.none()).check_clock(END + timedelta(days=900))
 
 
-def test_the_population_grows_with_the_volume() -> None:
+def test_population_grows_with_the_volume() -> None:
     assert plan().population == 20_000
     assert plan(sessions=200_000, start=END - timedelta(minutes=1)).population == 1_200_000
 
 
-def test_the_tag_names_seed_and_interval_alone() -> None:
+def test_tag_depends_on_seed_and_interval_only() -> None:
     assert plan().tag == plan(sessions=7).tag
     assert len({plan().tag, plan(seed=2).tag, plan(end=END + timedelta(seconds=1)).tag}) == 3

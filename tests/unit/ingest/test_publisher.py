@@ -1,4 +1,4 @@
-"""The publisher's accounts, against a scripted producer; the end-to-end tests run it on a real broker."""
+"""Counts of the publisher with a scripted producer; the end-to-end tests run it on a real broker."""
 
 import time
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ BASE = 1_764_000_000
 
 
 class ScriptedFuture:
-    """A record's fate: done after being asked `asks` times, with an error or at a broker time."""
+    """Outcome of a record: done after `asks` polls, with an error or at a broker time."""
 
     def __init__(self, number: int, polls: int, error: Exception | None) -> None:
         self._polls = polls
@@ -43,7 +43,7 @@ class ScriptedFuture:
 
 
 class ScriptedProducer:
-    """Takes what it is sent; the tests set how it answers."""
+    """Accepts records; the tests set its responses."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[Any, Any, int]] = []
@@ -92,7 +92,7 @@ def labelled_records(count: int, first: datetime | None = None, gap_s: float = 0
         )
 
 
-def test_all_are_sent_in_order_to_the_partition_of_their_key(producer: ScriptedProducer) -> None:
+def test_publish_sends_in_order_to_the_partition_of_the_key(producer: ScriptedProducer) -> None:
     acknowledgements: list[tuple[str, float]] = []
     report = publish(
         SETTINGS.kafka, labelled_records(1_000), on_acknowledged=lambda name, at: acknowledgements.append((name, at))
@@ -109,7 +109,7 @@ def test_all_are_sent_in_order_to_the_partition_of_their_key(producer: ScriptedP
 
 
 def test_partitions_are_those_of_every_kafka_client() -> None:
-    """Values of Kafka's own UtilsTest for murmur2, as partitions of 1,000."""
+    """Compare with Kafka's own UtilsTest for murmur2, as partitions of 1,000."""
     existing = {b"21": -973932308, b"foobar": -790332482, b"a-little-bit-long-string": -985981536}
     for key, hashed in existing.items():
         assert partition_of(key, 1_000) == (hashed & 0x7FFFFFFF) % 1_000

@@ -1,4 +1,4 @@
-"""Planted intent: the record's own words lead to the outcome, and nothing after it leaks in."""
+"""The purchase model: the record's fields predict the outcome, and no later field leaks it."""
 
 from collections import defaultdict
 from datetime import UTC, datetime
@@ -84,7 +84,7 @@ def test_outcomes_follow_the_probability_in_every_range() -> None:
             assert abs(sum(errors) / len(errors)) < 3 * 0.5 / len(errors) ** 0.5
 
 
-def test_fields_after_the_outcome_are_those_that_differ_only_by_it() -> None:
+def test_post_outcome_fields_differ_by_outcome_only() -> None:
     names = {path.split(".")[0] for path in POST_OUTCOME_FIELDS}
     assert names == {"purchase", "last_action", "exit_page"}
     for session, _ in visits(300):

@@ -11,19 +11,19 @@ from include.ingest.reviews import TEMPLATES, Sentiment, write_review
 
 
 @pytest.mark.parametrize("sentiment", ["negative", "neutral", "positive"])
-def test_each_sentiment_has_hundreds_of_texts(sentiment: Sentiment) -> None:
+def test_sentiments_have_hundreds_of_texts(sentiment: Sentiment) -> None:
     texts = TEMPLATES[sentiment]
     assert len(set(texts)) == len(texts) >= 500
     assert all("{item}" in text and len(text) < 500 for text in texts)
     assert {write_review(sentiment, "bed", partial(truediv, location, 7)) for location in range(7)}.isdisjoint(texts)
 
 
-def test_no_text_has_two_sentiments() -> None:
+def test_texts_have_one_sentiment() -> None:
     sets = [set(texts) for texts in TEMPLATES.values()]
     assert len(set().union(*sets)) == sum(len(texts) for texts in sets)
 
 
-def test_the_catalogue_is_the_shops() -> None:
+def test_catalogue_has_the_products_of_the_shop() -> None:
     prices = {product.name: product.price for product in PRODUCTS}
     assert prices == {
         "Sofa": 5000,

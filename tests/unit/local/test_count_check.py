@@ -1,4 +1,4 @@
-"""The account's lines, and which sessions the freshness probe follows."""
+"""Lines of the count check, and the sessions that the freshness probe tracks."""
 
 from datetime import UTC, datetime
 
@@ -23,7 +23,7 @@ def labelled(session_id: str, verdict: Verdict) -> LabelledRecord:
     return LabelledRecord(key=b"k", value=b"{}", arrives_at=datetime.now(UTC), session_id=session_id, verdict=verdict)
 
 
-def test_only_admitted_sessions_are_followed_and_each_once() -> None:
+def test_freshness_tracks_admitted_sessions_once() -> None:
     probe = FreshnessProbe(Settings().elasticsearch)
     records = [labelled("a", VALID), labelled("b", Reason.EMPTY), labelled("a", Reason.DUPLICATE)]
     for record in probe.watch(records):
@@ -31,7 +31,7 @@ def test_only_admitted_sessions_are_followed_and_each_once() -> None:
     assert probe.waiting == {"a": 1.0}
 
 
-def test_every_nth_session_is_followed() -> None:
+def test_freshness_tracks_every_nth_session() -> None:
     probe = FreshnessProbe(Settings().elasticsearch, every=3)
     for record in probe.watch([labelled(str(number), VALID) for number in range(1, 10)]):
         probe.produced(record.session_id, 2.0)

@@ -59,19 +59,19 @@ def shown(actual: DemoResult, after: NightlyRunResult | None) -> list[str]:
     return [" ".join(line.split()) for line in console.file.getvalue().splitlines()]
 
 
-def test_one_screen_has_the_numbers_and_the_addresses() -> None:
+def test_summary_has_counts_and_addresses() -> None:
     lines = shown(outcome(), nightly_result())
     assert len(lines) <= 24
     for expected in (
-        "Showroom runs, and every single record is accounted for. It took about 8 min.",
-        "sent 1,100 records, planted faults among them",
+        "Showroom runs, and the counts of all stages match. It took about 8 min.",
+        "sent 1,100 records, including injected faults",
         "admitted 1,000 1,000 searchable, 1,000 archived",
-        "refused 100 duplicate 60, empty 40",
-        "sold 123,456 revenue; 115 purchases, conversion 11.5%",
-        "fresh 1.90 s p95 from produced to searchable, p50 1.10 s",
-        "best model 0.820 ROC-AUC of gradient boost on later visits, 0.800 to 0.840; the shop's own ceiling is 0.840",
-        "epsilon 1.25 spent by all nights, of 8",
-        "alike 800 of 900 users have neighbours",
+        "rejected 100 duplicate 60, empty 40",
+        "revenue 123,456 115 purchases, conversion 11.5%",
+        "freshness 1.90 s p95 from produced to searchable, p50 1.10 s",
+        "best model 0.820 ROC-AUC of gradient boost on later visits, 0.800 to 0.840; oracle 0.840",
+        "epsilon 1.25 spent by all runs, budget 8",
+        "similar 800 of 900 users have neighbours",
         f"Airflow {Settings().airflow.url} user admin, password secret",
     ):
         assert expected in lines
@@ -79,7 +79,7 @@ def test_one_screen_has_the_numbers_and_the_addresses() -> None:
 
 def test_summary_with_differences_starts_with_them() -> None:
     lines = shown(outcome([*LINES, StageCount("stream", "kpi_minute: sessions", 1_000, 999)]), None)
-    assert lines[1] == "Showroom runs, but the account does not balance, see its differences above."
+    assert lines[1] == "Showroom runs, but the counts of some stages differ, see above."
 
 
 def test_summary_with_failed_nightly_run_starts_with_it() -> None:
@@ -90,10 +90,10 @@ def test_summary_with_failed_nightly_run_starts_with_it() -> None:
 def test_summary_of_replay_omits_freshness_and_nightly_run() -> None:
     lines = shown(DemoResult(LINES, [], None), None)
     assert "sent 1,100 records of the log" in lines
-    assert not any(line.startswith(("fresh", "best model", "sold")) for line in lines)
+    assert not any(line.startswith(("freshness", "best model", "revenue")) for line in lines)
 
 
-def test_the_steps_are_those_the_demo_takes() -> None:
+def test_plan_has_the_steps_of_the_demo() -> None:
     assert [step.name for step in demo_plan.synthetic(SHOW)] == [
         *("install", "servers", "stream", "history", "index", "live", "archive", "night")
     ]
@@ -108,7 +108,7 @@ def test_plan_of_running_platform_has_own_durations() -> None:
     assert sum(step.seconds for step in warm[1:3]) < sum(step.seconds for step in cold[1:3])
 
 
-def test_a_log_s_steps_depend_on_its_size(tmp_path: Path) -> None:
+def test_plan_of_replay_depends_on_the_log_size(tmp_path: Path) -> None:
     log = tmp_path / "log.csv"
     log.write_bytes(b"x" * 1_000_000)
     steps = demo_plan.replayed(log)

@@ -1,4 +1,4 @@
-"""Terminal verdicts end a wait; everything else lets it go on."""
+"""Terminal verdicts end a wait; any other verdict does not."""
 
 from datetime import UTC, datetime
 
@@ -67,12 +67,12 @@ def test_unfinished_runs_are_those_that_have_not_ended_oldest_first() -> None:
     assert unfinished([run("queued", 4), run("running", 3), run("success", 2), run("failed", 1)]) == ["run 3", "run 4"]
 
 
-def test_broken_dag_is_named_with_the_last_line_of_its_trace() -> None:
+def test_broken_dag_error_has_the_last_line_of_its_trace() -> None:
     errors = ["other.py: SyntaxError", "dags/archive_sessions.py: Traceback\n  File x\nImportError: no module\n"]
 
     assert broken_dag(errors, {"archive_sessions"}) == "dags/archive_sessions.py: ImportError: no module"
     assert broken_dag(errors, {"supervise_stream"}) is None
 
 
-def test_broken_dag_whose_import_took_too_long_is_tried_again() -> None:
+def test_dag_import_that_timed_out_is_retried() -> None:
     assert broken_dag(["archive_sessions.py: AirflowTaskTimeout: Timeout, PID: 1"], {"archive_sessions"}) is None

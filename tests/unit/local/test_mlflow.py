@@ -17,7 +17,7 @@ def layout(tmp_path: Path) -> Layout:
     return Layout.below(tmp_path)
 
 
-def test_keys_are_made_once_and_only_their_owner_reads_them(layout: Layout) -> None:
+def test_keys_are_created_once_and_private(layout: Layout) -> None:
     mlflow.ensure_keys(Settings().batch, layout)
     keys, noise = mlflow.read_keys(layout), mlflow.noise_key(Settings().batch, layout)
     mlflow.ensure_keys(Settings().batch, layout)
@@ -30,7 +30,7 @@ def test_keys_are_made_once_and_only_their_owner_reads_them(layout: Layout) -> N
     assert modes == {mlflow.KEYS_FILE: 0o600, mlflow.NOISE_FILE: 0o600}
 
 
-def test_the_settings_noise_key_goes_before_one_that_was_made(layout: Layout) -> None:
+def test_noise_key_of_settings_precedes_the_generated_one(layout: Layout) -> None:
     given = Settings(batch=BatchSettings(noise_key=OWN))
     mlflow.ensure_keys(given.batch, layout)
     assert not (layout.conf / mlflow.NOISE_FILE).exists()
@@ -40,7 +40,7 @@ def test_the_settings_noise_key_goes_before_one_that_was_made(layout: Layout) ->
     assert mlflow.noise_key(Settings().batch, layout).reveal() != OWN.reveal()
 
 
-def test_only_airflow_knows_the_noise_key_and_the_way_into_mlflow(layout: Layout) -> None:
+def test_noise_key_and_mlflow_login_are_passed_to_airflow_only(layout: Layout) -> None:
     settings = Settings(batch=BatchSettings(noise_key=OWN))
     mlflow.ensure_keys(settings.batch, layout)
     tasks = airflow.environment_of(settings, layout)
@@ -56,7 +56,7 @@ def test_only_airflow_knows_the_noise_key_and_the_way_into_mlflow(layout: Layout
         assert "MLFLOW_TRACKING_PASSWORD" not in program.environment
 
 
-def test_secrets_stand_in_no_command_and_no_file_others_may_read(layout: Layout) -> None:
+def test_secrets_are_in_no_command_and_no_readable_file(layout: Layout) -> None:
     mlflow.ensure_keys(Settings().batch, layout)
     keys = mlflow.read_keys(layout)
     assert keys is not None

@@ -1,4 +1,4 @@
-"""What the demo shows of a night, from summaries as the steps write them."""
+"""The demo's tables of a nightly run, from summaries in the steps' format."""
 
 import io
 from typing import Any
@@ -81,8 +81,8 @@ def test_tables_of_complete_run_show_all_steps() -> None:
     assert "0.502 [0.492, 0.512]" in text
     assert "version 3, boost" in text
     assert "second reason" in text
-    assert "this night 0.98, all nights 2.50, budget 8.00" in text
-    assert "user aaaaaaaaaaaa is like" in text
+    assert "this run 0.98, all runs 2.50, budget 8.00" in text
+    assert "neighbours of aaaaaaaaaaaa" in text
     assert "product:p01, state:Ohio" in text
     assert "800 of 900" in text
     assert "failed" not in text
@@ -94,7 +94,7 @@ def test_tables_with_spent_budget_omit_private_model() -> None:
     message["privacy"] = {"refused": "the privacy budget is spent: 7.9 of 8", "attack": {}, "budget": 8.0}
 
     text = shown(message)
-    assert "nothing was released: the privacy budget is spent" in text
+    assert "no release: the privacy budget is spent" in text
     assert "private network" not in text
 
 
@@ -105,17 +105,17 @@ def test_tables_without_neighbours_or_oracle_auc() -> None:
 
     text = shown(message)
     assert "800 of 900" in text
-    assert "reachable" not in text
+    assert "oracle" not in text
 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_tables_list_failed_and_later_steps(step: str) -> None:
     messages = {name: summary for name, summary in summaries().items() if STEPS.index(name) < STEPS.index(step)}
-    nightly = NightlyRunResult("run", 1.0, messages, {step: "MongoDB is away"})
+    nightly = NightlyRunResult("run", 1.0, messages, {step: "MongoDB is unavailable"})
 
     assert not nightly.complete
-    text = shown(messages, {step: "MongoDB is away"})
-    assert f"{step} failed: MongoDB is away" in text
+    text = shown(messages, {step: "MongoDB is unavailable"})
+    assert f"{step} failed: MongoDB is unavailable" in text
     assert all(name in text for name in STEPS if name not in messages)
 
 

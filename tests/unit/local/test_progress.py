@@ -1,4 +1,4 @@
-"""Steps say where a long command is and how long it will still take."""
+"""Progress of a long command: the current step and the time left."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Waiting ends with readiness, a deadline with a reason, or at once where waiting is of no use."""
+"""Waits end with readiness, at a deadline with a reason, or immediately if a program cannot start."""
 
 import re
 import time
@@ -34,13 +34,13 @@ def wait(probe: Probe, log: Path, state: str = "RUNNING", deadline_s: float = 10
     return said
 
 
-def test_it_asks_until_the_answer_is_good(tmp_path: Path) -> None:
+def test_wait_probes_until_ready(tmp_path: Path) -> None:
     [line] = wait(answers(ConnectionError("refused"), "still loading", None), tmp_path / "log")
 
     assert line.startswith("Thing is ready after")
 
 
-def test_the_deadline_tells_what_was_missing_and_the_logs_last_words(tmp_path: Path) -> None:
+def test_wait_at_deadline_raises_cause_and_last_log_line(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text("started\nout of memory\n\tat some.Java(Stack.java:1)\n")
 
@@ -52,7 +52,7 @@ def test_the_deadline_tells_what_was_missing_and_the_logs_last_words(tmp_path: P
     assert str(log) in str(caught.value)
 
 
-def test_a_program_that_was_given_up_is_not_waited_for(tmp_path: Path) -> None:
+def test_wait_for_given_up_program_raises(tmp_path: Path) -> None:
     started = time.monotonic()
 
     with pytest.raises(NotReadyError, match="ends soon after each start"):
@@ -61,14 +61,14 @@ def test_a_program_that_was_given_up_is_not_waited_for(tmp_path: Path) -> None:
     assert time.monotonic() - started < 10
 
 
-def test_a_missing_or_empty_log_is_a_dash(tmp_path: Path) -> None:
+def test_last_error_line_of_missing_or_empty_log_is_a_dash(tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("\n\n")
 
     assert last_error_line(tmp_path / "missing") == "-"
     assert last_error_line(tmp_path / "empty") == "-"
 
 
-def test_a_cause_tells_more_than_an_error_and_an_error_more_than_what_follows(tmp_path: Path) -> None:
+def test_last_error_line_prefers_cause_then_error(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text("starting\nERROR no luck\nbye\n")
     assert last_error_line(log) == "ERROR no luck"
@@ -77,7 +77,7 @@ def test_a_cause_tells_more_than_an_error_and_an_error_more_than_what_follows(tm
     assert last_error_line(log) == "Caused by: no disk"
 
 
-def test_a_program_that_is_started_again_and_again_is_not_waited_for(tmp_path: Path) -> None:
+def test_wait_for_restarting_program_raises(tmp_path: Path) -> None:
     pids = iter(range(1, 1_000))
 
     with pytest.raises(NotReadyError, match="ends soon after each start"):

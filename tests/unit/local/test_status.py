@@ -53,8 +53,8 @@ def test_table_row_with_unknown_readings_leaves_them_empty() -> None:
 @pytest.mark.parametrize(
     ("state", "message"),
     [
-        ("FATAL", "kafka does not stay up: ./showroom logs kafka"),
-        ("BACKOFF", "kafka does not stay up: ./showroom logs kafka"),
+        ("FATAL", "kafka exits repeatedly: ./showroom logs kafka"),
+        ("BACKOFF", "kafka exits repeatedly: ./showroom logs kafka"),
         ("ORPHAN", "kafka runs without a supervisor: ./showroom up, or down"),
     ],
 )

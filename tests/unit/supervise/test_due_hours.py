@@ -1,4 +1,4 @@
-"""Which hours a run counts: missed and open ones, none twice, none that cannot be counted any more."""
+"""Hours that a run counts: missed and open ones, none twice, none that can no longer be counted."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -46,7 +46,7 @@ def test_due_hours_whose_raw_records_expired_are_unverifiable_once() -> None:
     assert due_hours(NOW, existing, None) == ([], [])
 
 
-def test_due_hours_of_a_first_run_begin_with_the_day_of_the_oldest_record() -> None:
+def test_due_hours_of_first_run_start_with_the_day_of_the_oldest_record() -> None:
     midnight = NOW.replace(hour=0, minute=0)
     due = due_hours(NOW, {}, NOW - timedelta(hours=4))
     assert (due.hours[0], due.hours[-1], due.expired) == (midnight, LAST, [])

@@ -128,7 +128,7 @@ TABLE = [
     ),
     Case("no job, the gate is silent too", {"flink": NO_JOB, "gate": gate(90, 90)}, "resume", "stream.no_job"),
     Case("two jobs", {"flink": changed(FLINK, jobs=2)}, "page", "stream.duplicate_job"),
-    # a job that does not run
+    # a job that is not running
     Case("tasks do not run yet", {"flink": IDLE}, "wait", "stream.not_running"),
     Case(
         "RUNNING with a dead TaskManager, within the grace",
@@ -370,7 +370,7 @@ TABLE = [
         "gate.lagging",
         for_long(kafka=kafka(gate_lag=30_000)),
     ),
-    # the stream's lag and what comes out of it
+    # the stream's lag and output
     Case(
         "the stream falls behind",
         {"kafka": kafka(stream_lag=80_000)},
@@ -497,7 +497,7 @@ def test_policy(case: Case) -> None:
     assert all(finding.reason and finding.remedy for finding in decision.findings)
 
 
-def test_decide_puts_a_page_before_a_wait() -> None:
+def test_decide_prefers_a_page_to_a_wait() -> None:
     seen = at(gate=gate(0.1, 40.0), kafka=kafka(dead_end=1))
     decision = decide(seen, for_long(), (), LIMITS, NOW)
     assert [finding.alert for finding in decision.findings] == ["serving.dead_letters", "gate.heartbeat_missing"]

@@ -101,7 +101,7 @@ def test_decide_does_not_restart_a_job_that_makes_progress(
 
 
 @given(counts, st.lists(counts, min_size=1, max_size=6))
-def test_growing_offsets_alone_fire_no_stale_data(start: int, steps: list[int]) -> None:
+def test_growing_offsets_only_fire_no_stale_data(start: int, steps: list[int]) -> None:
     ends = [start + sum(steps[:number]) for number in range(len(steps) + 1)]
     past = [at(200.0 - 25 * number, kafka=kafka(valid_end=end)) for number, end in enumerate(ends)]
     assert decide(at(kafka=kafka(valid_end=ends[-1])), past, (), LIMITS, NOW).action == "healthy"

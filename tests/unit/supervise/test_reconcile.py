@@ -1,4 +1,4 @@
-"""The stage equation of one hour: what differs, whose it is, and when no verdict is possible yet."""
+"""The stage equation of one hour: differences, their stage, and when a comparison is not possible yet."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -28,7 +28,7 @@ FEW = {
         "1": Rows(session_summary=77, product_details=192, product_sentiment=29),
     }
 }
-"""Partition 0 has three sessions of the hour, however many offsets wait in it."""
+"""Partition 0 has three sessions of the hour, independent of its lag."""
 
 
 def evidence(**changes: Any) -> Evidence:
@@ -44,7 +44,7 @@ def evidence(**changes: Any) -> Evidence:
 
 
 def hour(actual: dict[str, int], stream: int = 0, archive: int = 0, **changes: Any) -> Reconciliation:
-    """The hour with what the stores hold, and the offsets of partition 0 that stream and archive have not passed."""
+    """Return the hour with counts of the stores, and the offsets of partition 0 that readers have not passed."""
     kafka = evidence(**changes)
     lines = [gate_line(kafka)]
     for index in BY_SESSION:

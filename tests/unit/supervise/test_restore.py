@@ -1,4 +1,4 @@
-"""Which checkpoint a job resumes from, and which may go."""
+"""Which checkpoint a job resumes from, and which may be deleted."""
 
 import os
 from pathlib import Path
@@ -33,7 +33,7 @@ def test_newest_restore_point_is_the_newest_complete_one_of_all_jobs(tmp_path: P
 
 def test_restore_points_omit_a_checkpoint_deleted_concurrently(tmp_path: Path) -> None:
     retained = point(tmp_path, "checkpoints/a/chk-8", 100)
-    # Listed, and gone when its time is read.
+    # Listed, and deleted before its time is read.
     (point(tmp_path, "checkpoints/a/chk-7", 50, complete=False) / "_metadata").symlink_to(tmp_path / "gone")
     assert [result.path for result in restore_points(tmp_path)] == [retained]
 

@@ -117,7 +117,7 @@ def test_row_of_a_partition_without_heartbeat_has_no_age() -> None:
     assert list(metrics(stages["gate"])) == ["gate.heartbeat_age_s", "valid", "duplicate"]
 
 
-def test_supervise_row_without_a_decision_is_away() -> None:
+def test_supervise_row_without_a_decision_is_unavailable() -> None:
     row = by_stage(at())["supervise"]
     assert (row.state, row.metrics) == ("unavailable", ())
     assert row.note

@@ -1,4 +1,4 @@
-"""The reference of the DAGs says what their files say."""
+"""The DAG reference matches the DAG files."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ with DAG(
 '''
 
 
-def test_a_file_is_read_without_being_run(tmp_path: Path) -> None:
+def test_dag_file_is_read_without_execution(tmp_path: Path) -> None:
     (tmp_path / "sweep.py").write_text(FILE)
     (dag,) = read(tmp_path)
     assert (dag.name, dag.does, dag.stage, dag.schedule, dag.paused) == (
@@ -46,7 +46,7 @@ def test_a_file_is_read_without_being_run(tmp_path: Path) -> None:
     )
 
 
-def test_the_page_links_runbooks_and_lists_parameters(tmp_path: Path) -> None:
+def test_page_links_runbooks_and_lists_parameters(tmp_path: Path) -> None:
     (tmp_path / "sweep.py").write_text(FILE)
     text = page(tmp_path)
     assert "| [`sweep`](#sweep) | gate | `1 2 * * *`, initially paused | Sweeps the floor. More |" in text
@@ -54,7 +54,7 @@ def test_the_page_links_runbooks_and_lists_parameters(tmp_path: Path) -> None:
     assert "| `dry` | `false` | Only look; no broom |" in text
 
 
-def test_every_dag_of_the_project_is_there() -> None:
+def test_page_has_every_dag_of_the_project() -> None:
     dags = ROOT / "dags"
     assert {dag.name for dag in read(dags)} == {path.stem for path in dags.glob("[!_]*.py")}
     assert all(dag.document and dag.stage and dag.does for dag in read(dags))

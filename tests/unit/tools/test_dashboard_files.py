@@ -131,7 +131,7 @@ def test_files_compiler_that_hangs_times_out(
         dashboard_files.files(folder)
 
 
-def test_without_a_newer_python_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compile_without_newer_python_raises_with_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
     with pytest.raises(PrerequisiteError) as caught:
@@ -140,7 +140,7 @@ def test_without_a_newer_python_the_remedy_is_named(tmp_path: Path, monkeypatch:
     assert "pyenv install 3.12" in caught.value.remedy
 
 
-def test_a_newer_python_is_found_on_the_path_and_under_pyenv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_newer_python_is_located_on_path_and_under_pyenv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fake(path: Path, code: int) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"#!/bin/sh\nexit {code}\n")
@@ -149,7 +149,7 @@ def test_a_newer_python_is_found_on_the_path_and_under_pyenv(tmp_path: Path, mon
 
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "pyenv"))
-    # A shim that leads nowhere comes first and is passed over.
+    # A shim without a target comes first and is skipped.
     fake(tmp_path / "python3.12", 127)
     newer = fake(tmp_path / "python3.14", 0)
     assert environments.base_python("dashboards") == newer
@@ -158,13 +158,13 @@ def test_a_newer_python_is_found_on_the_path_and_under_pyenv(tmp_path: Path, mon
     assert os.access(environments.base_python("dev"), os.X_OK)
 
 
-def test_the_lock_of_the_compiler_is_made_for_its_own_python() -> None:
+def test_compiler_lock_is_compiled_for_its_python() -> None:
     made_for = {lock.target: lock.python for lock in locks.LOCKS}
     assert made_for.pop("dashboards.txt") == "3.12"
     assert set(made_for.values()) == {"3.11"}
 
 
-def test_a_broken_dashboard_fails_the_check_and_not_the_checks_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_broken_dashboard_fails_its_check_only(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse() -> list[str]:
         raise TerminalError("shop.yaml: wrong", "mend it")
 

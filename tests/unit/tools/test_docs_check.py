@@ -1,4 +1,4 @@
-"""Every kind of gap in the documentation is complained about, shown on a copy that is broken once."""
+"""Every kind of gap in the documentation is reported, shown on a copy with one gap."""
 
 import shutil
 from collections.abc import Callable
@@ -34,11 +34,11 @@ def append(path: Path, text: str) -> None:
     path.write_text(path.read_text() + text)
 
 
-def test_the_documentation_lacks_nothing() -> None:
+def test_documentation_has_no_gaps() -> None:
     assert complaints() == []
 
 
-def test_the_copy_lacks_nothing(copy: Path) -> None:
+def test_copy_has_no_gaps(copy: Path) -> None:
     assert complaints(copy) == []
 
 
@@ -73,11 +73,11 @@ BREAKS: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "setting that is none": (
         lambda root: append(root / "docs/runbooks/gate.md", "\n`SHOWROOM_LAG_HIHG`\n"),
-        "docs/runbooks/gate.md: SHOWROOM_LAG_HIHG is no setting",
+        "docs/runbooks/gate.md: SHOWROOM_LAG_HIHG is not a setting",
     ),
     "setting that code alone knows": (
         lambda root: append(root / "dags/reconcile.py", "\nX = 'SHOWROOM_HIDDEN'\n"),
-        "dags/reconcile.py: SHOWROOM_HIDDEN is no setting",
+        "dags/reconcile.py: SHOWROOM_HIDDEN is not a setting",
     ),
     "metric without a row": (
         lambda root: edit(root / "docs/metrics.md", "| `gate.lag` |", "| lag |"),
@@ -85,7 +85,7 @@ BREAKS: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "metric that its runbook does not explain": (
         lambda root: edit(root / "docs/runbooks/gate.md", "`gate.lag`", "the lag"),
-        "the metric gate.lag is undocumented: docs/runbooks/gate.md does not say what to make of it",
+        "the metric gate.lag is undocumented: docs/runbooks/gate.md does not describe it",
     ),
     "metric that is not declared": (
         lambda root: append(root / "include/supervise/stage_status.py", '\nX = StageMetric(name="gate.hidden")\n'),
@@ -103,13 +103,13 @@ BREAKS: dict[str, tuple[Callable[[Path], None], str]] = {
 
 
 @pytest.mark.parametrize("name", BREAKS)
-def test_each_gap_is_named(copy: Path, name: str) -> None:
+def test_gaps_are_reported(copy: Path, name: str) -> None:
     break_, complaint = BREAKS[name]
     break_(copy)
     assert complaint in complaints(copy)
 
 
-def test_a_new_metric_is_undocumented(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_new_metric_is_reported_as_undocumented(monkeypatch: pytest.MonkeyPatch) -> None:
     new = Metric("gate.moods", "gate", "gauge", "moods", "how it feels")
     monkeypatch.setattr(docs_check, "METRICS", (*METRICS, new))
     assert sum("the metric gate.moods is undocumented" in line for line in complaints()) == 2

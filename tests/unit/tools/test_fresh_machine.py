@@ -1,4 +1,4 @@
-"""The developers' command that runs the demo on bare machines: what of it needs no machine."""
+"""The tool that runs the demo on bare machines: the parts that need no machine."""
 
 import hashlib
 import json
@@ -24,7 +24,7 @@ def prefix(tmp_path: Path) -> Path:
     return prefix
 
 
-def test_build_mirror_makes_an_archive_that_uv_can_verify_and_move(prefix: Path, tmp_path: Path) -> None:
+def test_build_mirror_creates_an_archive_that_uv_accepts(prefix: Path, tmp_path: Path) -> None:
     folder = tmp_path / "mirror"
     folder.mkdir()
 

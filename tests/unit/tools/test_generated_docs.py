@@ -1,4 +1,4 @@
-"""The generated files say what the contracts say, and drift is noticed."""
+"""The generated files match the contracts, and drift is reported."""
 
 import json
 from pathlib import Path
@@ -47,22 +47,22 @@ def generated(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_repository_holds_what_is_generated() -> None:
+def test_repository_has_current_generated_files() -> None:
     assert drift(PROJECT) == []
 
 
-def test_an_empty_folder_lacks_every_file(tmp_path: Path) -> None:
+def test_drift_of_empty_folder_lists_every_file(tmp_path: Path) -> None:
     assert set(drift(tmp_path)) == NAMES
 
 
-def test_drift_names_the_edited_file_alone(generated: Path) -> None:
+def test_drift_lists_the_edited_file_only(generated: Path) -> None:
     assert drift(generated) == []
     path = generated / "docs/contracts.md"
     path.write_text(path.read_text() + "\n")
     assert drift(generated) == ["docs/contracts.md"]
 
 
-def test_generating_twice_gives_the_same_bytes(generated: Path) -> None:
+def test_generate_twice_gives_equal_files(generated: Path) -> None:
     first = {name: (generated / name).read_bytes() for name in NAMES}
     generate(generated)
     assert {name: (generated / name).read_bytes() for name in NAMES} == first
@@ -93,7 +93,7 @@ def test_alerts_page_links_every_alert_to_its_runbook(generated: Path) -> None:
         assert any(f"[`{rule.alert}`]" in line and f"| {rule.action} |" in line for line in text.splitlines())
 
 
-def test_every_setting_is_in_the_table_and_no_secret_has_a_default(generated: Path) -> None:
+def test_settings_table_is_complete_without_secret_defaults(generated: Path) -> None:
     text = (generated / "docs/settings.md").read_text()
     for item in all_settings():
         row = next(line for line in text.splitlines() if line.startswith(f"| `{item.variable}` |"))
@@ -101,7 +101,7 @@ def test_every_setting_is_in_the_table_and_no_secret_has_a_default(generated: Pa
         assert ("none: a secret" in row) == isinstance(item.default, Secret)
 
 
-def test_the_example_environment_sets_nothing_but_empty_secrets(generated: Path) -> None:
+def test_example_environment_sets_empty_secrets_only(generated: Path) -> None:
     lines = (generated / ".env.example").read_text().splitlines()
     assigned = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
     assert assigned == dict.fromkeys([*CONTAINER_SECRETS, *(f"{PREFIX}{name}" for name in SECRETS)], "")
@@ -109,7 +109,7 @@ def test_the_example_environment_sets_nothing_but_empty_secrets(generated: Path)
         assert any(line.lstrip("# ").startswith(f"{item.variable}=") for line in lines)
 
 
-def test_the_example_environment_uncommented_gives_the_defaults(generated: Path) -> None:
+def test_uncommented_example_environment_gives_the_defaults(generated: Path) -> None:
     lines = [line.removeprefix("# ") for line in (generated / ".env.example").read_text().splitlines()]
     assigned = dict(line.split("=", 1) for line in lines if line.startswith(PREFIX))
     assert Settings.from_env(assigned) == Settings()

@@ -1,4 +1,4 @@
-"""The check of names, on a tree of its own and on the project."""
+"""The check of names, on a temporary tree and on the project."""
 
 from pathlib import Path
 

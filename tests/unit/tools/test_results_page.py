@@ -1,4 +1,4 @@
-"""docs/results.md out of result files of a tree of its own."""
+"""docs/results.md from the result files of a temporary tree."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The documentation site: a strict build, links out of docs/, and nothing from other hosts."""
+"""The documentation site: a strict build, links out of docs/, and no requests to other hosts."""
 
 import shutil
 from pathlib import Path
@@ -15,7 +15,7 @@ COPIED = ("config", "docs", "examples", "tools/site", "benchmarks/results", "dri
 
 @pytest.fixture
 def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a copy of the project's pages, to be built without the script that draws diagrams."""
+    """Return a copy of the project's pages, to build without the script that draws diagrams."""
     for folder in COPIED:
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
     for name in (*PROJECT_PAGES, "LICENSE", "docker-compose.yaml", "mkdocs.yml"):

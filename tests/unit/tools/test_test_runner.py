@@ -1,4 +1,4 @@
-"""Which tests run where, and how they are counted."""
+"""Environments of the tests, and their counts."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_all_tests_run_folder_by_folder_each_in_its_environment(project: Path) -> None:
+def test_tests_run_by_folder_in_their_environment(project: Path) -> None:
     assert plan([], project) == [
         Run("dev", ("tests/unit",)),
         Run("dev", ("tests/compose",)),
@@ -40,25 +40,25 @@ def test_paths_of_one_folder_share_a_run(project: Path) -> None:
     ]
 
 
-def test_a_folder_without_tests_is_left_out_of_a_whole_run(project: Path) -> None:
+def test_folder_without_tests_is_skipped_in_a_complete_run(project: Path) -> None:
     (project / "tests/compose/test_it.py").unlink()
 
     assert plan([], project)[1] == Run("ml", ("tests/batch",))
 
 
-def test_a_single_test_runs_in_the_environment_of_its_folder(project: Path) -> None:
+def test_single_test_runs_in_the_environment_of_its_folder(project: Path) -> None:
     assert plan(["tests/stream/test_it.py::test_one"], project) == [
         Run("flink", ("tests/stream/test_it.py::test_one",))
     ]
 
 
 @pytest.mark.parametrize("path", ["tests/unit/test_missing.py", "elsewhere", "tests/unitary"])
-def test_a_wrong_path_is_named(project: Path, path: str) -> None:
+def test_missing_path_raises_with_its_name(project: Path, path: str) -> None:
     with pytest.raises(TerminalError, match=path):
         plan([path], project)
 
 
-def test_every_test_file_of_the_project_lies_in_a_folder_that_is_run() -> None:
+def test_test_files_are_in_folders_that_are_run() -> None:
     files = [path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("test_*.py")]
 
     assert files
@@ -79,7 +79,7 @@ def test_failures_and_errors_are_failed(tmp_path: Path) -> None:
     assert str(result) == "4 passed, 3 failed, 3 skipped"
 
 
-def test_a_run_that_died_is_a_failure_even_without_a_report(tmp_path: Path) -> None:
+def test_crashed_run_without_report_counts_as_failure(tmp_path: Path) -> None:
     assert counts(tmp_path / "missing.xml", exit_code=-9) == Counts(failed=1)
     assert counts(report(tmp_path, tests=5), exit_code=5) == Counts(passed=5, failed=1)
 
@@ -93,7 +93,7 @@ def made(place: Path, name: str, line: str) -> str:
     return str(place / f"test_{name}.py")
 
 
-def test_all_lanes_are_counted_and_what_ran_aside_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lanes_are_counted_and_captured_output_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(test_runner, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(test_runner, "ON_SERVERS", (str(tmp_path / "servers"),))
     (tmp_path / "servers").mkdir()
@@ -107,7 +107,7 @@ def test_all_lanes_are_counted_and_what_ran_aside_is_shown(tmp_path: Path, monke
     assert any("shown in full" in line for line in said)
 
 
-def test_a_failure_ends_a_lane_where_that_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failure_ends_a_lane_with_x(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(test_runner, "RESULTS", tmp_path / "results")
     runs = [
         Run("dev", (made(tmp_path, "first", "assert False"),)),

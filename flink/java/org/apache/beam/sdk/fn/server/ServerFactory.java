@@ -17,9 +17,9 @@ import org.apache.beam.vendor.grpc.v1p60p1.io.grpc.netty.NettyServerBuilder;
 /**
  * Starts the gRPC servers that PyFlink's Python worker connects to, on the loopback interface only.
  *
- * <p>Replaces the class of the same name in flink-python, which passes the port alone to Netty and so binds
- * every interface. The public interface is that class's own. The stream job's jar precedes flink-python in the
- * class path of the job, therefore this class is loaded instead.
+ * <p>Replaces the class of the same name in flink-python, which passes only the port to Netty and therefore
+ * binds every interface. The public interface is the same. The stream job's jar precedes flink-python in the
+ * class path of the job, so this class is loaded instead.
  */
 public abstract class ServerFactory {
 
@@ -105,11 +105,11 @@ public abstract class ServerFactory {
     private static Server start(List<BindableService> services, int port) throws IOException {
       NettyServerBuilder builder =
           NettyServerBuilder.forAddress(new InetSocketAddress(InetAddress.getLoopbackAddress(), port))
-              // Flink bounds its batches itself; gRPC's own limit of 4 MiB is below them.
+              // Flink limits its batches itself; gRPC's default limit of 4 MiB is smaller than they are.
               .maxInboundMessageSize(Integer.MAX_VALUE)
               .permitKeepAliveTime(MIN_PING_INTERVAL_S, TimeUnit.SECONDS);
       for (BindableService service : services) {
-        // Services learn from the headers which worker calls.
+        // Services identify the calling worker by the headers.
         builder.addService(
             ServerInterceptors.intercept(service, GrpcContextHeaderAccessorProvider.interceptor()));
       }
