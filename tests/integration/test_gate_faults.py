@@ -316,7 +316,7 @@ def test_output_refused_by_the_broker_becomes_a_rejection(stack: Stack) -> None:
         limit_messages(settings, topics.VALID, topics.MAX_MESSAGE_BYTES)
     assert [reason for reason, _ in reader.rejected()] == ["too_long"]
     assert reader.valid_ids() == ["small enough", "behind it"]
-    assert "full batches again" in stderr
+    assert "full batches are possible again" in stderr
 
 
 def test_resume_of_reading_partition_is_refused(stack: Stack) -> None:

@@ -76,7 +76,7 @@ def test_request_with_busy_database_is_retried(serve: Serve) -> None:
 
 def test_request_with_permanently_busy_database_raises_transient_error(serve: Serve) -> None:
     airflow, api = serve(BUSY)
-    with pytest.raises(DatabaseBusyError, match="PATCH /api/v2/dags/x: Airflow's database refused"):
+    with pytest.raises(DatabaseBusyError, match="PATCH /api/v2/dags/x: Airflow's database rejected"):
         api.pause("x")
     assert airflow.requests == DATABASE_ATTEMPTS
 

@@ -362,10 +362,10 @@ def test_replay_reports_first_bad_lines_and_counts_all(write: Write) -> None:
         (None, "no file"),
         (b"", "is empty"),
         (gzip.compress(b""), "is empty"),
-        (b"a,b,c\n1,2,3\n", "no format known"),
-        (b"\x89PNG\r\n\x1a\n\x00\x00", "no format known"),
-        (b"PK\x03\x04\xff\xfe", "no format known"),
-        (b'"event_time\n', "no format known"),
+        (b"a,b,c\n1,2,3\n", "not in a supported format"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00", "not in a supported format"),
+        (b"PK\x03\x04\xff\xfe", "not in a supported format"),
+        (b'"event_time\n', "not in a supported format"),
     ],
 )
 def test_replay_invalid_file_raises_in_one_line(tmp_path: Path, content: bytes | None, word: str) -> None:

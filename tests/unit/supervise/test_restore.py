@@ -50,7 +50,7 @@ def test_newest_restore_point_of_an_empty_folder_is_none(tmp_path: Path) -> None
 
 
 def test_restore_point_without_metadata_raises(tmp_path: Path) -> None:
-    with pytest.raises(TerminalError, match="no complete checkpoint"):
+    with pytest.raises(TerminalError, match="not a complete checkpoint"):
         restore_point(point(tmp_path, "checkpoints/a/chk-1", 1, complete=False))
 
 
