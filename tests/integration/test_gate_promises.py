@@ -2,26 +2,27 @@
 
 import random
 from concurrent.futures import ThreadPoolExecutor
-from hashlib import sha256
 from typing import cast
 
 import pytest
+from confluent_kafka import Consumer, TopicPartition
 
 from include.contracts import topics
 from include.contracts.reject_reasons import Reason
 from include.gate import source
+from include.gate.batch_processor import Output as GateOutput
 from include.gate.gaps import GapStore
 from include.gate.shutdown import ShutdownSignal
+from include.gate.sink import OversizeError, TransactionSink
 from include.gate.source import Polled, RecordSource
 from include.gate.state import Batch, GateState, Row, refused_row
 from include.gate.topic import RawTopic
 from local.stack import Stack
-from tests.gate_harness import NOW, MemoryGaps, Output, RealKafka, run_gate, session
+from tests.gate_harness import NOW, MemoryGaps, RealKafka, session
 from tests.gate_process import produce
 from tests.gate_promises import GatePromises
 from tests.in_memory_state import InMemoryState, PartitionState
 from tests.polling import eventually
-from tests.sessions import view
 
 DAY = NOW[:10]
 RECEIVED_MS = 1_795_421_800_000
@@ -98,16 +99,33 @@ def test_records_polled_around_a_rebalance_are_polled_again(stack: Stack, monkey
     RealKafka(settings, monkeypatch)  # its gate decides the records, which the next test would read otherwise
 
 
-def test_oversize_record_ahead_of_a_full_batch_is_rejected(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("single", [False, True])
+def test_commit_with_an_oversize_record_ahead_of_a_full_batch_names_it(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, single: bool
+) -> None:
     """Its error aborts the transaction while thousands of records are still being produced."""
+    servers = stack.settings.kafka.bootstrap_servers
+    group = Consumer({"bootstrap.servers": servers, "group.id": "test-oversize"}).consumer_group_metadata()
     kafka = RealKafka(stack.settings, monkeypatch)
-    kafka.settings = stack.settings
-    reviews = [view(review=sha256(b"%d" % number).hexdigest() * 20) for number in range(30)]
-    large_origin, *others = kafka.produce([session(views=reviews), *(session() for _ in range(FULL_BATCH))])
     kafka.limit_bytes(topics.VALID, 2_000)
     try:
-        run_gate(kafka)
+        for attempt in range(5):
+            outputs = [
+                gate_output(number, 5_000 if number == 0 else 900, partition=number % 2) for number in range(FULL_BATCH)
+            ]
+            sink = TransactionSink(servers, f"test-oversize-{single}-{attempt}", single=single)
+            sink.open()
+            with pytest.raises(OversizeError) as caught:
+                sink.commit(outputs, [TopicPartition(topics.RAW, 0, 1)], group)
+            sink.discard()
+            assert [output.origin for output in caught.value.outputs] == ([(0, 0)] if single else [])
     finally:
         kafka.limit_bytes(topics.VALID, topics.MAX_MESSAGE_BYTES)
-    expected = [Output(large_origin, "too_long"), *(Output(origin, "valid") for origin in others)]
-    assert sorted(kafka.outputs()) == sorted(expected)
+
+
+def gate_output(number: int, size: int, *, partition: int) -> GateOutput:
+    """An output of incompressible bytes."""
+    value, origin = random.Random(number).randbytes(size), (partition, number)
+    return GateOutput(
+        topics.VALID, partition, b"%d" % number, value, [(topics.HEADER_ORIGIN, b"%d:%d" % origin)], origin
+    )
