@@ -94,6 +94,11 @@ def _running(jobs: Iterable[JobSummary]) -> JobSummary | None:
     return next((job for job in jobs if job.name == JOB_NAME and not job.has_ended), None)
 
 
+def _state_of(flink: FlinkRest, job_id: str) -> str | None:
+    """Return the state of a job that has not ended, None for an ended one. A duplicate job does not matter."""
+    return next((job.state for job in flink.jobs() if job.jid == job_id and not job.has_ended), None)
+
+
 class JobIds(Protocol):
     """Source of the ids of submissions, such as `LockLease`."""
 
@@ -181,7 +186,7 @@ def stop_with_savepoint(flink: FlinkRest, deadline_s: float = STOP_DEADLINE_S) -
         return restore_point(Path(unquote(urlsplit(uri).path)))
 
     def ended() -> None:
-        if running_job(flink) is not None:
+        if _state_of(flink, job.jid) is not None:
             raise NotReadyError("the savepoint is complete but the job has not ended", "see the JobManager's log")
 
     point = _poll(location, deadline_s)
@@ -195,9 +200,9 @@ def cancel(flink: FlinkRest, deadline_s: float = STOP_DEADLINE_S) -> str:
     flink.cancel(job.jid)
 
     def ended() -> str:
-        present = running_job(flink)
-        if present is not None:
-            raise NotReadyError(f"the job is still {present.state}", "see the TaskManager's log")
+        state = _state_of(flink, job.jid)
+        if state is not None:
+            raise NotReadyError(f"the job is still {state}", "see the TaskManager's log")
         return job.jid
 
     return _poll(ended, deadline_s)

@@ -16,6 +16,7 @@ from include.supervise.flink_progress import records_out
 from include.supervise.stream_job import (
     JobProgram,
     RestorePoint,
+    cancel,
     get_job_status,
     running_job,
     stop_with_savepoint,
@@ -250,3 +251,12 @@ def test_records_out_is_the_sum_over_chained_operators_of_all_vertices() -> None
 def test_records_out_of_a_job_without_counters_is_0() -> None:
     with flink({**details("RUNNING"), "GET /jobs/j1/vertices/v/subtasks/metrics": []}) as rest:
         assert records_out(rest, rest.job("j1")) == 0
+
+
+def test_cancel_with_a_duplicate_job_ends_with_the_cancelled_one() -> None:
+    states = iter(["RUNNING", "CANCELLING", "CANCELED"])
+    answers: Answers = {
+        "GET /jobs/overview": lambda: {"jobs": [job(next(states), jid="j1"), job("RUNNING", jid="j2")]},
+        "PATCH /jobs/j1": {},
+    }
+    assert cancel(flink(answers), deadline_s=5.0) == "j1"
