@@ -14,7 +14,7 @@ ground truth in MongoDB.
 
 * **When:** every 10 minutes, for the previous 10 minutes (`SHOWROOM_INGEST_SESSIONS_PER_MINUTE` sessions a minute).
   Paused in new installations.
-* **Manually:** *sessions*, *days* before now and *seed* define a load of your own.
+* **Manually:** *sessions*, *days* before now and *seed* define a custom load.
 * **Late or failed:** no other DAG depends on it. It waits 15 minutes for Kafka, then fails; clear the run.
 * **Run again:** the same interval gives the same session ids, which the gate rejects as duplicates.
 """

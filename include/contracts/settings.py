@@ -68,7 +68,10 @@ class ElasticsearchSettings:
     url: str = setting("", "Elasticsearch address, http(s)://host:port")
     api_key: Secret = setting(Secret(""), "Elasticsearch API key; empty without security")
     refresh_interval_s: int = setting(
-        0, "seconds between refreshes of an index; 0: one second, and none while nobody searches it", low=0, high=3_600
+        0,
+        "seconds between refreshes of an index; 0: Elasticsearch's default (one second while it is searched)",
+        low=0,
+        high=3_600,
     )
     translog_durability: str = setting("request", "translog durability", choices=("request", "async"))
     shards: int = setting(1, "primary shards of each monthly index", low=1, high=64)
@@ -138,16 +141,16 @@ class GateSettings:
     processes: int = setting(1, "gate processes of the local stack", low=1, high=64)
     metrics_host: str = setting("", "address on which the gate's metrics listen; empty: loopback")
     batch_size: int = setting(5_000, "maximum records of one gate transaction", low=1, high=20_000)
-    duplicate_window_s: int = setting(86_400, "how long a session_id stays claimed", low=60, high=2_592_000)
+    duplicate_window_s: int = setting(86_400, "duplicate window of a session_id", low=60, high=2_592_000)
     max_record_bytes: int = setting(512 * 1024, "longest record that the gate decodes", low=1_024, high=4_000_000)
-    max_future_s: int = setting(86_400, "how far started_at may lie after the broker's time", low=0)
-    max_past_days: int = setting(7_300, "how far started_at may lie before the broker's time", low=1)
-    max_clicks_per_s: float = setting(10.0, "highest click rate of a human", low=0.1)
+    max_future_s: int = setting(86_400, "maximum of started_at after the broker's time", low=0)
+    max_past_days: int = setting(7_300, "maximum of started_at before the broker's time", low=1)
+    max_clicks_per_s: float = setting(10.0, "maximum clicks per second of a session", low=0.1)
     max_user_sessions_per_minute: int = setting(20, "maximum sessions of one user in one event minute", low=1)
     max_network_sessions_per_minute: int = setting(
         60, "maximum sessions of one network in one event minute and partition", low=1
     )
-    bloom_capacity: int = setting(100_000, "users that a partition's Bloom filter holds before it grows", low=100)
+    bloom_capacity: int = setting(100_000, "initial capacity of a partition's Bloom filter, users", low=100)
 
     def require_pseudonym_key(self) -> bytes:
         """Return the key of the pseudonyms.
@@ -186,7 +189,7 @@ class ArchiveSettings:
     batch_size: int = setting(2_000, "maximum sessions of one archive write", low=1, high=20_000)
     workers: int = setting(4, "maximum partitions that one load archives in parallel", low=1, high=64)
     retention_days: int = setting(
-        400, "days that an archived session is retained after its arrival; 0: for ever", low=0, high=36_500
+        400, "days that an archived session is retained after its arrival; 0: unlimited", low=0, high=36_500
     )
 
 
@@ -201,14 +204,14 @@ class SuperviseSettings:
     )
     max_restarts: int = setting(3, "restarts of the stream within the window before an alert fires", low=1, high=100)
     restart_window_s: int = setting(900, "window of the restart budget", low=60, high=86_400)
-    startup_grace_s: int = setting(60, "time that a job gets after its start before it is judged", low=5, high=3_600)
+    startup_grace_s: int = setting(60, "grace after the start of a job, before restarts and alerts", low=5, high=3_600)
     checkpoint_timeout_s: int = setting(
         120, "age of the newest checkpoint from which the job counts as stalled", low=10, high=86_400
     )
     gate_heartbeat_timeout_s: int = setting(
         30, "age of a gate heartbeat from which the gate counts as down", low=2, high=3_600
     )
-    lag_alert_threshold: int = setting(20_000, "records of lag below which growth fires no alert", low=1)
+    lag_alert_threshold: int = setting(20_000, "lag above which growth fires an alert", low=1)
     freshness_alert_s: int = setting(
         60, "age of the newest indexed session, while input flows, that fires an alert", low=5
     )
