@@ -18,9 +18,9 @@ from include.gate.source import Polled, RecordSource
 from include.gate.state import Batch, GateState, Row, refused_row
 from include.gate.topic import RawTopic
 from local.stack import Stack
-from tests.gate_harness import NOW, MemoryGaps, RealKafka, session
+from tests.gate_harness import NOW, GateKafka, MemoryGaps, RealKafka, session
 from tests.gate_process import produce
-from tests.gate_promises import GatePromises
+from tests.gate_promises import STEPS, GatePromises
 from tests.in_memory_state import InMemoryState, PartitionState
 from tests.polling import eventually
 
@@ -35,7 +35,14 @@ def kafka(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> RealKafka:
 
 
 class TestGateOnKafka(GatePromises):
-    """All guarantees, on the test stack."""
+    """All guarantees, on the test stack. Crashes in the second transaction are left to the broker in memory."""
+
+    @pytest.mark.parametrize("transaction", [1])
+    @pytest.mark.parametrize("step", STEPS)
+    def test_crash_at_any_step_leaves_one_output_with_the_first_verdict(
+        self, kafka: GateKafka, step: str, transaction: int
+    ) -> None:
+        super().test_crash_at_any_step_leaves_one_output_with_the_first_verdict(kafka, step, transaction)
 
 
 def random_row(random_: random.Random, offset: int, prefix: str) -> Row:
